@@ -1,0 +1,53 @@
+"""holymon: measure and monitor OpenAI-compatible AI APIs, with numbers that can be trusted.
+
+The names here are the whole public interface; each is imported when it is first used, so that
+`import holymon` stays quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holymon.errors import ConfigError, HolymonError, PlanError, RunError
+    from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
+    from holymon.plots import (
+        plot_ecdf,
+        plot_errors,
+        plot_latency,
+        plot_schedule_delay,
+        plot_ttft,
+    )
+    from holymon.records import Records
+    from holymon.report import write_report
+    from holymon.run import Run, attach, measure, start
+    from holymon.store import runs
+    from holymon.summary import Summary, summarize
+    from holymon.targets import target
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Closed": "plan", "ConfigError": "errors", "HolymonError": "errors", "Open": "plan",
+    "Plan": "plan", "PlanError": "errors", "Price": "plan", "Prompts": "plan",
+    "Records": "records", "Run": "run", "RunError": "errors", "Summary": "summary",
+    "Target": "plan", "attach": "run", "measure": "run", "plot_ecdf": "plots",
+    "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
+    "plot_ttft": "plots", "runs": "store", "start": "run", "summarize": "summary",
+    "target": "targets", "write_report": "report",
+}  # fmt: skip
+
+__all__ = [  # noqa: PLE0604 - the same names, sorted
+    *sorted([*_HOME, "__version__"]),
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'holymon' has no attribute {name!r}")
+    value = getattr(import_module(f"holymon.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,349 @@
+"""The OpenAI-compatible chat dialect: request bodies out; bytes of answers in, marks and a verdict.
+
+Pure: bytes and points in time come in, nothing is read or awaited here.
+
+    StreamReader.feed(now, bytes) ... .close() -> error type    for `stream: true`
+    read_answer(bytes, marks) -> error type                     for one JSON body
+    read_error(status, bytes, marks) -> (error type, message)   for every other status
+
+A stream is complete when a finish reason or `[DONE]` was seen (some servers send only one of
+them: flagged, not failed); with neither it is `stream_truncated`, however cleanly it closed.
+"""
+
+import re
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from holymon.errors import OK, from_status
+from holymon.records import FINISH, Flag, Marks
+from holymon.safety import short
+from holymon.sse import MAX_EVENT, Decoder, Event
+
+MAX_BODY: Final = 64 * 1024 * 1024
+MAX_ERROR_BODY: Final = 64 * 1024
+_CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+
+
+# A count that no row could hold is no count: such a usage object is refused as a bad schema.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: _Count | None = None
+    reasoning_tokens: _Count | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | list[Any] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[Any] | None = None
+    function_call: Any = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    index: int | None = 0
+    delta: _Message | None = None
+    message: _Message | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    error: Any = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+    object: str | None = None
+    model: str | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Answer).decode
+_encode: Final = msgspec.json.encode
+
+
+def request_body(model: str, text: str, *, max_tokens: int | None, stream: bool) -> bytes:
+    """The JSON body of one chat completion. Raises ValueError for what JSON can't carry."""
+    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": text}]}
+    if max_tokens is not None:
+        body["max_tokens"] = max_tokens
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return _encode(body)
+
+
+class StreamReader:
+    """Reads one streamed answer into its marks, piece by piece.
+
+    `error` turns non-empty when the answer has failed, `done` when nothing more is needed.
+    With `keep`, the text of choice 0 is kept in `text`.
+    """
+
+    __slots__ = ("_decoder", "_finished", "_keep", "_texts", "done", "error", "marks", "message")
+
+    def __init__(self, marks: Marks, *, keep: bool = False, max_event: int = MAX_EVENT) -> None:
+        """Expect the beginning of a stream."""
+        self.marks = marks
+        self.error = OK
+        self.message = ""
+        self.done = False
+        self._decoder = Decoder(max_event)
+        self._finished = False
+        self._keep = keep
+        self._texts: dict[int, list[str]] = {}
+
+    @property
+    def text(self) -> str:
+        """The content of choice 0, if it was to be kept."""
+        return self.texts.get(0, "")
+
+    @property
+    def texts(self) -> dict[int, str]:
+        """The content of each choice by its index, if it was to be kept."""
+        return {index: "".join(parts) for index, parts in self._texts.items()}
+
+    def feed(self, now: float, chunk: bytes) -> None:
+        """Take in what was received at `now`. Raises EventTooLarge."""
+        if not self.marks.bytes and chunk.lstrip()[:1] == b"<":
+            self._fail("unexpected_content_type", "a page of HTML instead of events")
+        self.marks.bytes += len(chunk)
+        self._take(now, self._decoder.feed(chunk))
+
+    def close(self, now: float) -> str:
+        """The stream has ended; returns the error type, `""` if the answer is complete."""
+        if not self.error and not self.done:
+            rest = self._decoder.close()
+            if rest and not _is_whole(rest[0]):
+                rest = []  # cut in the middle of an event: that is a truncation, not bad JSON
+            self._take(now, rest)
+        return self.error or self._verdict()
+
+    def _verdict(self) -> str:
+        marks = self.marks
+        if not self._finished and not self.done:
+            return "stream_truncated" if marks.events else "empty_response"
+        if not marks.events and not marks.finish:
+            return "empty_response"
+        if not self._finished:
+            marks.flags |= Flag.NO_FINISH
+        elif not self.done:
+            marks.flags |= Flag.NO_DONE
+        return OK
+
+    def _take(self, now: float, events: list[Event]) -> None:
+        tokens = 0
+        for event in events:
+            if self.done or self.error:
+                if self.done:
+                    self.marks.flags |= Flag.AFTER_DONE
+                break
+            if event.data == b"[DONE]" or event.data.strip() == b"[DONE]":
+                self.done = True
+            else:
+                tokens += self._read(now, event)
+        if tokens:
+            self.marks.token(now, tokens)
+
+    def _read(self, now: float, event: Event) -> int:
+        """Whether one event brought tokens of output (0 or 1)."""
+        data = event.data
+        if event.name == b"error":
+            self._fail("stream_error_event", _message_of(_lenient(data), self.marks))
+            return 0
+        if not data.isascii() and not _is_utf8(data):
+            self._fail("invalid_utf8", "")
+            return 0
+        try:
+            answer = _decode(data)
+        except msgspec.ValidationError as error:
+            self._bad_shape(data, str(error))
+            return 0
+        except msgspec.DecodeError as error:
+            self._fail("invalid_json", str(error))
+            return 0
+        return self._answer(now, answer, data)
+
+    def _answer(self, now: float, answer: _Answer, data: bytes) -> int:
+        if answer.error is not None:
+            self._fail("stream_error_event", _message_of({"error": answer.error}, self.marks))
+            return 0
+        if answer.usage is not None:
+            _read_usage(answer.usage, self.marks)
+        if answer.choices is None and answer.usage is None and not _may_be_empty(data):
+            self._fail("invalid_schema", "an event with neither choices, usage nor error")
+            return 0
+        got = 0
+        for choice in answer.choices or ():
+            got |= self._choice(now, choice)
+        return got
+
+    def _choice(self, now: float, choice: _Choice) -> int:
+        if choice.error is not None or choice.finish_reason == "error":
+            self.marks.finish = "error"
+            self._fail("stream_error_event", _message_of({"error": choice.error}, self.marks))
+            return 0
+        if choice.finish_reason:
+            self._finished = True
+            _finish(choice.finish_reason, self.marks)
+        delta = choice.delta or choice.message
+        content = choice.text or (delta.content if delta else None)
+        if content:
+            if self.marks.content != self.marks.content:
+                self.marks.content = now
+            if self._keep and isinstance(content, str):
+                self._texts.setdefault(choice.index or 0, []).append(content)
+            return 1
+        return 1 if delta is not None and _says(delta) else 0
+
+    def _bad_shape(self, data: bytes, why: str) -> None:
+        found = _lenient(data)
+        if isinstance(found, dict) and found.get("error"):
+            self._fail("stream_error_event", _message_of(found, self.marks))
+        else:
+            self._fail("invalid_schema", why)
+
+    def _fail(self, error: str, message: str) -> None:
+        self.error, self.message = error, message
+
+
+def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
+    """Error type, message and content of a non-streamed 200; fills in the marks' counts."""
+    if not body.strip():
+        return "empty_response", "", ""
+    if not _is_utf8(body):
+        return "invalid_utf8", "", ""
+    try:
+        answer = _decode(body)
+    except msgspec.ValidationError as error:
+        return "invalid_schema", str(error), ""
+    except msgspec.DecodeError as error:
+        return "invalid_json", str(error), ""
+    if answer.error is not None:
+        message = _message_of({"error": answer.error}, marks)
+        return _in_band(answer.error, marks), message, ""
+    if answer.usage is not None:
+        _read_usage(answer.usage, marks)
+    if not answer.choices:
+        return "invalid_schema", "no choices", ""
+    choice = answer.choices[0]
+    if choice.finish_reason == "error" or choice.error is not None:
+        marks.finish = "error"
+        return "server_error", _message_of({"error": choice.error}, marks), ""
+    if choice.message is None and choice.text is None:
+        return "invalid_schema", "a choice without a message", ""
+    _finish(choice.finish_reason or "", marks)
+    content = choice.text or (choice.message.content if choice.message else None)
+    if not content and not (choice.message and _says(choice.message)) and not marks.finish:
+        return "empty_response", "", ""
+    return OK, "", content if isinstance(content, str) else ""
+
+
+def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
+    """Error type and message of an answer that is not a 200; fills in the provider's code."""
+    found = _lenient(body)
+    if found is None and body:
+        text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", body.decode("utf-8", "replace"))
+        return from_status(status), short(text)
+    message = _message_of(found, marks)
+    return from_status(status, marks.code), message
+
+
+def is_error(body: bytes) -> bool:
+    """Whether a body is a JSON object that reports an error."""
+    found = _lenient(body)
+    return isinstance(found, dict) and bool(found.get("error"))
+
+
+def _in_band(error: Any, marks: Marks) -> str:
+    """The error type of a 200 that carries an error: by its code, if that is a status."""
+    number = error.get("code") if isinstance(error, dict) else None
+    for word in (number, marks.code):
+        if str(word).isdigit() and 400 <= int(str(word)) < 600:
+            return from_status(int(str(word)))
+    by_name = {
+        "rate_limit_exceeded": "rate_limited", "insufficient_quota": "quota_exhausted",
+        "invalid_api_key": "authentication", "model_not_found": "not_found",
+        "overloaded_error": "overloaded", "server_overloaded": "overloaded",
+    }  # fmt: skip
+    return by_name.get(marks.code, "server_error")
+
+
+def _message_of(found: Any, marks: Marks) -> str:
+    """The text of an error in any of the forms met in the wild; notes its code in the marks."""
+    if not isinstance(found, dict):
+        return short(str(found)) if found is not None else ""
+    error = found.get("error") or found.get("detail") or found.get("message") or found
+    if isinstance(error, list):
+        return short("; ".join(_detail(item) for item in error[:5]))
+    if not isinstance(error, dict):
+        return short(str(error))
+    code = error.get("code") or error.get("type") or found.get("code") or ""
+    marks.code = str(code) if _CODE.fullmatch(str(code)) else ("other" if code else "")
+    return short(str(error.get("message") or error.get("detail") or error))
+
+
+def _detail(item: Any) -> str:
+    """One entry of FastAPI's list of validation errors."""
+    if isinstance(item, dict) and "msg" in item:
+        return f"{'.'.join(str(part) for part in item.get('loc', ()))}: {item['msg']}"
+    return str(item)
+
+
+def _read_usage(usage: _Usage, marks: Marks) -> None:
+    # The last one seen counts: some servers repeat a running total in every chunk.
+    if usage.prompt_tokens is not None:
+        marks.prompt_tokens = usage.prompt_tokens
+    if usage.completion_tokens is not None:
+        marks.output_tokens = usage.completion_tokens
+        marks.flags |= Flag.SERVER_TOKENS
+    prompt, output = usage.prompt_tokens_details, usage.completion_tokens_details
+    if prompt is not None and prompt.cached_tokens is not None:
+        marks.cached_tokens = prompt.cached_tokens
+    if output is not None and output.reasoning_tokens is not None:
+        marks.reasoning_tokens = output.reasoning_tokens
+
+
+def _finish(reason: str, marks: Marks) -> None:
+    if reason:
+        marks.finish = reason if reason in FINISH else "other"
+
+
+def _says(message: _Message) -> bool:
+    return bool(
+        message.content or message.reasoning_content or message.reasoning or message.tool_calls
+        or message.function_call or message.refusal
+    )  # fmt: skip
+
+
+def _may_be_empty(data: bytes) -> bool:
+    """Azure and others open with a chunk of bookkeeping: an object that names what it is."""
+    found = _lenient(data)
+    return isinstance(found, dict) and ("object" in found or "id" in found)
+
+
+def _lenient(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _is_whole(event: Event) -> bool:
+    return event.data.strip() == b"[DONE]" or _lenient(event.data) is not None
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,179 @@
+"""Looks at everything a measurement needs, and says how to mend what is missing."""
+
+import asyncio
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from holymon.client import classify, key_of
+from holymon.errors import ConfigError, HolymonError
+from holymon.plan import Target
+from holymon.safety import Secret, redact, short
+from holymon.targets import one_off, providers, target, user_file
+
+State = Literal["good", "note", "bad"]
+_MARK: Final = {"good": "ok  ", "note": "--  ", "bad": "BAD "}
+_PACKAGES: Final = (
+    "aiohttp", "duckdb", "httpx", "ipykernel", "ipywidgets", "jupyterlab", "matplotlib", "msgspec",
+    "nbconvert", "numpy", "pandas", "papermill",
+)  # fmt: skip
+_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+MODELS_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: `good`, `note` (not needed for now) or `bad`, and the mend."""
+
+    what: str
+    state: State
+    found: str
+    mend: str = ""
+
+    def text(self) -> str:
+        """One line, and a second with the mend."""
+        line = f"{_MARK[self.state]}{self.what}: {self.found}"
+        return f"{line}\n      -> {self.mend}" if self.mend else line
+
+    def to_dict(self) -> dict[str, str]:
+        """The JSON form."""
+        return {"what": self.what, "state": self.state, "found": self.found, "mend": self.mend}
+
+
+def examine(
+    names: tuple[str, ...] = (), *, base_url: str | None = None, api_key_env: str = ""
+) -> list[Check]:
+    """Look at this machine, and at the targets or providers named (by default those with a key)."""
+    checks = [*_machine(), *_keys()]
+    asked = [_target(name) for name in names]
+    if base_url is not None:
+        asked.append(one_off(base_url, "any", api_key_env))
+    if not asked:
+        asked = [one for one in map(_target, providers()) if os.environ.get(one.api_key_env)]
+    for one in asked:
+        checks += _endpoint(one, named=bool(names or base_url))
+    return checks
+
+
+def _target(name: str) -> Target:
+    """A target by its name, or a provider with any model."""
+    if name in providers():
+        return target(f"{name}/fast" if name == "sim" else f"{name}/any")
+    return target(name)
+
+
+def _machine() -> Iterator[Check]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= (3, 11):
+        yield Check("Python", "good", version)
+    else:
+        yield Check("Python", "bad", version, "install Python 3.11 or later")
+    yield _packages()
+    cores = os.cpu_count() or 1
+    mend = "the worker, the API (if it runs here) and the notebook will share it" * (cores < 2)
+    yield Check("processor cores", "good" if cores > 1 else "note", str(cores), mend)
+    yield _writable(Path.cwd())
+    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    if browser:
+        yield Check("chromium", "good", Path(browser).name)
+    else:
+        mend = "only needed to run the tests: apt-get install chromium"
+        yield Check("chromium", "note", "absent", mend)
+
+
+def _packages() -> Check:
+    missing, found = [], []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Check("packages", "bad", f"missing {', '.join(missing)}", "pip install holymon")
+    return Check("packages", "good", ", ".join(found))
+
+
+def _writable(folder: Path) -> Check:
+    free = shutil.disk_usage(folder).free / 1e9
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        mend = "change to a folder you may write to, or name one with --out"
+        return Check("folder", "bad", f"can't write here: {error.strerror}", mend)
+    if free < 1:
+        return Check("folder", "note", f"{free:.1f} GB free", "make room for the records of runs")
+    return Check("folder", "good", f"writable, {free:.0f} GB free")
+
+
+def _keys() -> Iterator[Check]:
+    try:
+        known = providers()
+    except HolymonError as error:
+        yield Check("targets", "bad", str(error), "mend the file, or move it away")
+        return
+    path = user_file()
+    yield Check("targets", "good", "packaged" + (f" and {path.name}" if path else " only"))
+    for name, about in known.items():
+        variable = about.get("api_key_env")
+        if not variable:
+            continue
+        what = f"key of {name}"
+        if variable not in os.environ:
+            mend = f"to use {name}: export {variable}=..."
+            yield Check(what, "note", f"{variable} is not set", mend)
+            continue
+        try:
+            Secret(os.environ[variable], variable)
+            yield Check(what, "good", f"{variable} is set")
+        except ConfigError as error:
+            yield Check(what, "bad", "not usable", str(error))
+
+
+def _endpoint(one: Target, *, named: bool) -> Iterator[Check]:
+    if one.simulated:
+        yield Check("sim", "good", "built in: every run starts its own")
+        return
+    what = f"{one.provider} at {one.base_url or '(no base_url)'}"
+    try:
+        key = key_of(one)
+    except ConfigError as error:
+        yield Check(what, "bad" if named else "note", "not asked", str(error))
+        return
+    yield asyncio.run(_ask(one, key, what))
+
+
+async def _ask(one: Target, key: Secret | None, what: str) -> Check:
+    """GET /models, which most OpenAI-compatible APIs answer and none bills."""
+    import httpx
+
+    headers = {"authorization": f"Bearer {key.reveal()}"} if key else {}
+    secrets = (key,) if key else ()
+    try:
+        async with httpx.AsyncClient(timeout=10, headers=headers) as client:
+            answer = await client.get(one.base_url.rstrip("/") + "/models")
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out
+        return Check(what, "bad", f"not reachable: {classify(error)}", "check the address and network")
+    if answer.status_code in {401, 403}:
+        mend = f"check the key in {one.api_key_env}" if key else "name its key with --api-key-env"
+        return Check(what, "bad", f"answers {answer.status_code}: the key was refused", mend)
+    if answer.status_code != 200:
+        said = redact(short(answer.text, 120), secrets)
+        return Check(what, "note", f"answers {answer.status_code} to GET /models: {said}",
+                     "does base_url end in /v1? some servers have no model list")  # fmt: skip
+    names = [redact(short(name, 60), secrets) for name in _models(answer)]
+    shown = ", ".join(names[:MODELS_SHOWN]) + (", ..." if len(names) > MODELS_SHOWN else "")
+    return Check(what, "good", f"answers; {len(names)} models: {shown}")
+
+
+def _models(answer: Any) -> list[str]:
+    try:
+        return sorted(str(model["id"]) for model in answer.json()["data"])
+    except (ValueError, KeyError, TypeError):
+        return []

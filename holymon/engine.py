@@ -1,0 +1,225 @@
+"""Drives a plan: when to send, what is in flight, when to stop; knows neither HTTP nor files.
+
+    Load(plan, send, sink).run() --> Ending     due[i] -> send(i, target, due) -> Marks -> sink(Marks)
+
+Open loop: the schedule is an array made before the first call, and it never slips silently. A
+call that is due while `max_in_flight` others are still unanswered is not queued, it is a record
+(`client_dropped`). Closed loop: each user sends when its last answer has come.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon.errors import ERRORS, NOT_THE_SERVER, OK, UNREACHABLE
+from holymon.plan import Closed, Open, Plan
+from holymon.records import Flag, Marks
+from holymon.shapes import Floats
+
+Send = Callable[[int, int, float], Awaitable[Marks]]
+Sink = Callable[[Marks], None]
+Clock = Callable[[], float]
+Ints = npt.NDArray[np.int64]
+
+TICK_S: Final = 0.001
+"""Timers of event loops are no finer than this."""
+
+SPIN_BELOW: Final = 400.0
+"""Up to so many calls a second and worker, the last tick before a call is spent turning the loop,
+so that calls leave within microseconds of their time; at higher rates that would eat the core."""
+
+HOPELESS: Final = 10
+"""After so many calls that all failed for the caller's or the network's reasons, it is enough."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why the load ended: `finished`, `stopped`, `max_errors`, `max_cost` or `hopeless`."""
+
+    why: str = "finished"
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Load:
+    """The state of a load that is going on: shared by the schedule, the calls and whoever stops."""
+
+    plan: Plan
+    send: Send
+    sink: Sink
+    zero: float = 0.0
+    clock: Clock = perf_counter
+    cost: Callable[[Marks], float] | None = None
+    part: tuple[int, int] = (0, 1)
+    ending: Ending = field(default_factory=Ending)
+    tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
+    _due: Floats = field(init=False)
+    _order: Ints = field(init=False)
+    _over: bool = False
+    _spin: bool = False
+    _sleep: "asyncio.Future[None] | None" = None
+    _crash: BaseException | None = None
+    _sent: int = 0
+    _errors: int = 0
+    _ok: int = 0
+    _money: float = 0.0
+    _alike: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Compute the schedule, before the clock of the run starts."""
+        self._due = self.plan.due()
+        self._order = self.plan.order(len(self._due))
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that were sent and have not ended."""
+        return len(self.tasks)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be sent."""
+        return self._over
+
+    def stop(self, why: str = "stopped", detail: str = "", *, cancel: bool = True) -> None:
+        """Send nothing more; with `cancel`, calls in flight end now and are recorded as such."""
+        if not self.over:
+            self.ending = Ending(why, detail)
+            self._over = True
+            self._wake()
+        if cancel:
+            for task in self.tasks:
+                task.cancel()
+
+    async def run(self) -> Ending:
+        """Drive the load to its end; every call that was due is a record when this returns."""
+        if isinstance(self.plan.load, Open):
+            await self._open(self.plan.load)
+        else:
+            await self._closed(self.plan.load)
+        if self._crash is not None:
+            raise self._crash
+        return self.ending
+
+    async def _open(self, load: Open) -> None:
+        k, parts = self.part
+        due, order = self._due, self._order
+        room = max(1, load.max_in_flight // parts)
+        self._spin = load.rate * len(self.plan.targets) / parts <= SPIN_BELOW
+        for number in range(k, len(due), parts):
+            at = self.zero + float(due[number])
+            if not await self._until(at):
+                break
+            if len(self.tasks) >= room:
+                self._unsent(number, int(order[number]), at, "client_dropped")
+            else:
+                self._start(number, int(order[number]), at)
+        await self._drain()
+
+    async def _until(self, at: float) -> bool:
+        """Sleep until `at`, never less; False if the load was ended meanwhile."""
+        wait = at - self.clock()
+        if wait > TICK_S:
+            early = TICK_S if self._spin else 0.0
+            loop = asyncio.get_running_loop()
+            self._sleep = loop.create_future()
+            timer = loop.call_later(math.ceil((wait - early) / TICK_S) * TICK_S, self._wake)
+            if not self.over:
+                await self._sleep
+            timer.cancel()
+        elif wait < 0 and self._sent % 64 == 0:
+            # Behind schedule: answers must still be read.
+            await asyncio.sleep(0)
+        while not self.over and self.clock() < at:
+            await asyncio.sleep(0)
+        return not self.over
+
+    def _wake(self) -> None:
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(None)
+
+    def _start(self, number: int, target: int, due: float) -> None:
+        self._sent += 1
+        task = self._spawn(self._call(number, target, due))
+        # A task that is cancelled before its first step has sent nothing, and is a record too.
+        task.add_done_callback(
+            lambda done: self._unsent(number, target, due, "cancelled") if done.cancelled() else None
+        )
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._crash = self._crash or error
+            self.stop("failed", type(error).__name__)
+
+    async def _call(self, number: int, target: int, due: float) -> None:
+        self._record(await self.send(number, target, due))
+
+    def _unsent(self, number: int, target: int, due: float, error: str) -> None:
+        marks = Marks(number, target, due)
+        marks.error, marks.end = error, self.clock()
+        self._record(marks)
+
+    async def _closed(self, load: Closed) -> None:
+        k, parts = self.part
+        width = load.users * len(self.plan.targets)
+        for user in range(k, width, parts):
+            self._spawn(self._user(user, width))
+        await self._drain()
+
+    async def _user(self, user: int, width: int) -> None:
+        targets = len(self.plan.targets)
+        end = self.zero + self.plan.seconds
+        warm_end = self.zero + self.plan.warmup_s
+        # Users share the wanted number evenly; the first ones take what is left over.
+        share = None
+        if self.plan.requests is not None:
+            users = width // targets
+            share, more = divmod(self.plan.requests, users)
+            share += user // targets < more
+        turn = measured = 0
+        while not self.over and self.clock() < end and measured != share:
+            due = self.clock()
+            measured += due >= warm_end
+            # Numbers are unique without talking to the other users or workers.
+            await self._call(user + turn * width, user % targets, due)
+            turn += 1
+
+    async def _drain(self) -> None:
+        while self.tasks:
+            await asyncio.wait(set(self.tasks))
+
+    def _record(self, marks: Marks) -> None:
+        if marks.due < self.zero + self.plan.warmup_s:
+            marks.flags |= Flag.WARMUP
+        self.sink(marks)
+        if marks.error == OK:
+            self._ok += 1
+        elif marks.error not in NOT_THE_SERVER:
+            self._failed(marks.error)
+        if self.cost is not None and self.plan.max_cost is not None:
+            self._money += self.cost(marks)
+            if self._money >= self.plan.max_cost / self.part[1]:
+                self.stop("max_cost", f"the spending limit of {self.plan.max_cost:g} is reached")
+
+    def _failed(self, error: str) -> None:
+        self._errors += 1
+        self._alike[error] = self._alike.get(error, 0) + 1
+        limit = self.plan.max_errors
+        if limit is not None and self._errors >= limit / self.part[1]:
+            self.stop("max_errors", f"the limit of {limit} errors is reached")
+        # Nothing has ever worked, and asking again can't mend it: spare the server and the purse.
+        settled = ERRORS[error].blame == "caller" or error in UNREACHABLE
+        if settled and not self._ok and self._alike[error] == self._errors >= HOPELESS:
+            self.stop("hopeless", error, cancel=False)

@@ -1,0 +1,148 @@
+"""The closed vocabulary of what can go wrong with a call, and holymon's own exceptions.
+
+A failed call is data: it becomes a record whose `error_type` is one of `ERRORS`. A call of
+holymon's own functions that can't be carried out is an exception:
+
+    HolymonError            anything holymon raises on purpose; its text is one clear sentence
+    ├── PlanError           a value that makes no sense (names the field, says the mend)
+    ├── ConfigError         a setting outside the plan: key, targets file, notebook parameter
+    └── RunError            a run that could not be started, found or finished
+
+`error_type` follows OpenTelemetry's rule for `error.type`: few values, none of them made from
+a server's text; `_OTHER` is its fall-back, and a call that ends there shows a hole in this list.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Blame = Literal["client", "caller", "network", "server"]
+Retryable = Literal["yes", "no", "ambiguous"]
+
+
+class HolymonError(Exception):
+    """Whatever holymon raises on purpose; `str()` of it is one sentence for a person."""
+
+
+class PlanError(HolymonError, ValueError):
+    """A plan, target or option that makes no sense; the text names the field and the mend."""
+
+
+class ConfigError(HolymonError):
+    """A setting that is missing or wrong: key, targets file, notebook, parameter."""
+
+
+class RunError(HolymonError):
+    """A run that could not be started, found or finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorType:
+    """One way for a call to fail: whose fault it most likely is, and whether asking again may help.
+
+    `ambiguous` means that the server may have done (and billed) the work all the same.
+    """
+
+    name: str
+    blame: Blame
+    retryable: Retryable
+    meaning: str
+
+
+_TABLE: Final[tuple[tuple[str, Blame, Retryable, str], ...]] = (
+    # never sent
+    ("client_dropped", "client", "no", "due by the schedule but never sent: the client was full"),
+    ("pool_timeout", "client", "no", "no connection was free in time"),
+    ("request_invalid", "caller", "no", "the request could not be put on the wire"),
+    ("cancelled", "client", "no", "stopped from our side before it ended"),
+    # connect
+    ("dns_failure", "network", "yes", "the host name has no address"),
+    ("connection_refused", "network", "yes", "nothing listens at that address and port"),
+    ("connect_timeout", "network", "yes", "no connection within the limit"),
+    ("tls_error", "network", "no", "the TLS handshake failed or the certificate is not trusted"),
+    ("proxy_error", "network", "yes", "the proxy refused or failed"),
+    ("connect_error", "network", "yes", "no connection, for another reason"),
+    # exchange
+    ("write_error", "network", "ambiguous", "the request could not be written out"),
+    ("first_byte_timeout", "server", "ambiguous", "no answer began within the limit"),
+    ("connection_reset", "network", "ambiguous", "the connection was reset"),
+    ("server_disconnected", "network", "ambiguous", "the server hung up without an answer"),
+    ("protocol_error", "server", "no", "the answer is not HTTP, or breaks its rules"),
+    ("deadline_exceeded", "server", "ambiguous", "not finished within the total limit"),
+    # status
+    ("bad_request", "caller", "no", "400: the request was refused as malformed"),
+    ("authentication", "caller", "no", "401: the key was refused"),
+    ("quota_exhausted", "caller", "no", "402, or 429 with a quota code: no credit left"),
+    ("permission", "caller", "no", "403: the key may not do this"),
+    ("not_found", "caller", "no", "404: no such model or path"),
+    ("request_timeout", "server", "yes", "408: the server gave up waiting"),
+    ("conflict", "server", "yes", "409: a conflict with another request"),
+    ("request_too_large", "caller", "no", "413: the request is too large"),
+    ("unprocessable", "caller", "no", "422: a field was refused"),
+    ("rate_limited", "server", "yes", "429: too many requests or tokens"),
+    ("server_error", "server", "ambiguous", "500: the server failed"),
+    ("bad_gateway", "server", "ambiguous", "502: a gateway got a bad answer"),
+    ("unavailable", "server", "yes", "503: not available now"),
+    ("gateway_timeout", "server", "ambiguous", "504: a gateway waited too long"),
+    ("overloaded", "server", "yes", "529: overloaded"),
+    ("http_4xx", "caller", "no", "another 4xx status"),
+    ("http_5xx", "server", "ambiguous", "another 5xx status"),
+    ("unexpected_status", "server", "no", "a status that is no answer: 1xx, 3xx, 204"),
+    # body
+    ("unexpected_content_type", "server", "no", "200 with something else than was asked for"),
+    ("empty_response", "server", "ambiguous", "200 with nothing in it"),
+    ("invalid_json", "server", "ambiguous", "not JSON"),
+    ("invalid_utf8", "server", "ambiguous", "not UTF-8"),
+    ("invalid_schema", "server", "ambiguous", "JSON, but not an answer of this API"),
+    ("decoding_error", "network", "ambiguous", "the compressed body is corrupt"),
+    ("response_too_large", "server", "no", "the body is over the size limit"),
+    # stream
+    ("stream_error_event", "server", "ambiguous", "an error inside a stream that began with 200"),
+    ("stream_truncated", "server", "ambiguous", "ended with neither finish reason nor [DONE]"),
+    ("stream_stalled", "server", "ambiguous", "no further token within the limit"),
+    ("event_too_large", "server", "no", "one event is over the size limit"),
+    # rest
+    ("_OTHER", "client", "no", "none of the above: a hole in this list, please report it"),
+)
+
+OK: Final = ""
+ERRORS: Final[dict[str, ErrorType]] = {row[0]: ErrorType(*row) for row in _TABLE}
+"""Every failure by name, in a fixed order; the position is the code kept in a record."""
+
+CODES: Final[dict[str, int]] = {OK: 0} | {name: i for i, name in enumerate(ERRORS, start=1)}
+NAMES: Final[tuple[str, ...]] = tuple(CODES)
+
+NOT_THE_SERVER: Final = frozenset({"client_dropped", "cancelled"})
+"""Failures that say nothing of the API: counted and shown, left out of its error rate."""
+
+UNREACHABLE: Final = frozenset(
+    {"dns_failure", "connection_refused", "connect_timeout", "tls_error", "connect_error"}
+)
+"""Failures of calls that never had a connection."""
+
+_STATUS: Final = {
+    400: "bad_request", 401: "authentication", 402: "quota_exhausted", 403: "permission",
+    404: "not_found", 408: "request_timeout", 409: "conflict", 413: "request_too_large",
+    422: "unprocessable", 429: "rate_limited", 500: "server_error", 502: "bad_gateway",
+    503: "unavailable", 504: "gateway_timeout", 529: "overloaded",
+}  # fmt: skip
+
+_QUOTA: Final = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active",
+     "enforced_spend_limit_reached", "insufficient_balance", "insufficient_credits"}
+)  # fmt: skip
+
+
+def from_status(status: int, code: str = "") -> str:
+    """The error type of an HTTP status and the provider's own error code, `""` for 200.
+
+    A 429 whose code speaks of quota or billing is `quota_exhausted`: waiting does not mend it.
+    """
+    if status == 200:
+        return OK
+    if status == 429 and code in _QUOTA:
+        return "quota_exhausted"
+    if status in _STATUS:
+        return _STATUS[status]
+    if 400 <= status < 500:
+        return "http_4xx"
+    return "http_5xx" if 500 <= status < 600 else "unexpected_status"

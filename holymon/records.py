@@ -1,0 +1,371 @@
+"""One attempt, one record: the row layout, how marks become a row, and rows in memory.
+
+    bytes on the wire --> Marks (points in time, counts) --> measure() --> one frame
+    frame = length | row (fixed size, `DTYPE`) | gaps (pairs of `GAP`)
+    journal file = header line, frame, frame, ...   --> Frames.feed --> Records
+
+The same dtype is the schema everywhere: in the worker, in the journal, in the kernel's memory,
+as columns of a DataFrame and of a Parquet file. Times are seconds from the start of the run on a
+monotonic clock; NaN, -1 and 0 codes stand for "not measured", which is never a zero.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from enum import IntFlag
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon.errors import CODES, NAMES, NOT_THE_SERVER, RunError
+from holymon.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT: Final = 1
+
+FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
+    ("due_s", "f8", "when the schedule wanted it"),
+    ("start_s", "f8", "when it was sent"),
+    ("headers_s", "f8", "when the answer's headers came"),
+    ("first_s", "f8", "first token: content, reasoning or tool call"),
+    ("content_s", "f8", "first token of content"),
+    ("last_s", "f8", "last token"),
+    ("end_s", "f8", "when it was over"),
+    ("gap_max_s", "f4", "longest gap between chunks with tokens"),
+    ("connect_s", "f4", "time spent opening a connection; NaN on a reused one"),
+    ("retry_after_s", "f4", "what Retry-After asked for"),
+    ("request", "u4", "number of the call in the plan"),
+    ("prompt_tokens", "i4", "as the server counted; -1 unknown"),
+    ("output_tokens", "i4", "as `flags` says: server's count or counted chunks; -1 unknown"),
+    ("cached_tokens", "i4", "part of prompt_tokens read from a cache; -1 unknown"),
+    ("reasoning_tokens", "i4", "part of output_tokens; -1 unknown"),
+    ("chunks", "u4", "received pieces that carried tokens"),
+    ("events", "u4", "deltas that carried tokens"),
+    ("bytes", "u4", "body bytes received"),
+    ("status", "u2", "HTTP status; 0 none"),
+    ("flags", "u2", "bits of Flag"),
+    ("target", "u1", "position in the plan's targets"),
+    ("attempt", "u1", "0 for the first"),
+    ("error", "u1", "position in errors.NAMES; 0 no error"),
+    ("finish", "u1", "position in FINISH"),
+    ("code", "S24", "the provider's own error code"),
+)
+DTYPE: Final = np.dtype([(name, kind) for name, kind, _ in FIELDS])
+GAP: Final = np.dtype([("bin", "u2"), ("n", "u2")])
+
+FINISH: Final = ("", "stop", "length", "tool_calls", "content_filter", "error", "other")
+
+
+class Flag(IntFlag):
+    """What else is to be known of an attempt."""
+
+    WARMUP = 1  # before the measured window: recorded, left out of figures
+    STREAM = 2
+    NEW_CONNECTION = 4
+    SERVER_TOKENS = 8  # output_tokens is the server's count; else chunks were counted
+    NO_DONE = 16  # finish reason, but no [DONE]
+    NO_FINISH = 32  # [DONE], but no finish reason
+    AFTER_DONE = 64  # data after [DONE], ignored
+    AFTER_FIRST_TOKEN = 128  # failed when tokens had already come
+    COALESCED = 256  # several tokens shared one received piece, and so one time
+    SIMULATED = 512  # the answer says that it comes from the simulator
+
+
+# Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.
+_GAP_BASE: Final = 1e-6
+_GAP_LOG: Final = math.log(1.01)
+GAP_BINS: Final = 2800
+"""Bins from 1 microsecond to more than a week."""
+
+
+def gap_bin(seconds: float) -> int:
+    """The bin of a gap."""
+    if seconds <= _GAP_BASE:
+        return 0
+    return min(int(math.log(seconds / _GAP_BASE) / _GAP_LOG) + 1, GAP_BINS - 1)
+
+
+def gap_value(bins: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The middle of gap bins in seconds, shape as given."""
+    middle: npt.NDArray[np.float64] = _GAP_BASE * np.exp(
+        (np.asarray(bins, dtype=np.float64) - 0.5) * _GAP_LOG
+    )
+    return middle
+
+
+_NAN: Final = math.nan
+
+
+class Marks:
+    """What one attempt leaves behind: points in time on one monotonic clock (s), and counts."""
+
+    __slots__ = (
+        "attempt", "bytes", "cached_tokens", "chunks", "code", "connect_end", "connect_start",
+        "content", "due", "end", "error", "events", "finish", "first", "flags", "gap_max",
+        "gaps", "headers", "last", "message", "output_tokens", "prompt_tokens", "reasoning_tokens",
+        "request", "retry_after", "start", "status", "target",
+    )  # fmt: skip
+
+    def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
+        """An attempt of which nothing is known yet but that it is due."""
+        self.request, self.target, self.attempt, self.due = request, target, attempt, due
+        self.start = self.headers = self.first = self.content = self.last = self.end = _NAN
+        self.connect_start = self.connect_end = self.retry_after = self.gap_max = _NAN
+        self.prompt_tokens = self.output_tokens = -1
+        self.cached_tokens = self.reasoning_tokens = -1
+        self.chunks = self.events = self.bytes = self.status = self.flags = 0
+        self.error = self.finish = self.code = ""
+        self.message = ""  # a server's or a library's words: for the side file, never for a row
+        self.gaps: dict[int, int] = {}
+
+    def token(self, now: float, tokens: int) -> None:
+        """`tokens` deltas came in one received piece at `now`."""
+        if self.chunks:
+            gap = now - self.last
+            if not gap <= self.gap_max:
+                self.gap_max = gap
+            number = gap_bin(gap)
+            self.gaps[number] = self.gaps.get(number, 0) + 1
+        else:
+            self.first = now
+        self.last = now
+        self.chunks += 1
+        self.events += tokens
+        if tokens > 1:
+            self.flags |= Flag.COALESCED
+
+
+_ROW: Final = struct.Struct("=7d3fI4i3I2H4B24s")
+_LENGTH: Final = struct.Struct("<H")
+assert _ROW.size == DTYPE.itemsize, "the struct format and FIELDS must describe the same row"
+
+_MAX_GAPS: Final = 4000
+_FINISH_CODE: Final = {name: i for i, name in enumerate(FINISH)}
+_U4: Final = 2**32 - 1
+
+
+def measure(marks: Marks, zero: float = 0.0) -> bytes:
+    """The frame of one attempt; `zero` is the start of the run on the clock of the marks."""
+    m = marks
+    row = _ROW.pack(
+        m.due - zero, m.start - zero, m.headers - zero, m.first - zero, m.content - zero,
+        m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start, m.retry_after,
+        m.request, m.prompt_tokens, m.output_tokens, m.cached_tokens, m.reasoning_tokens,
+        m.chunks, m.events, min(m.bytes, _U4), m.status, m.flags, m.target, min(m.attempt, 255),
+        CODES[m.error], _FINISH_CODE.get(m.finish, len(FINISH) - 1), m.code.encode()[:24],
+    )  # fmt: skip
+    gaps = _pack_gaps(m.gaps) if m.gaps else b""
+    return _LENGTH.pack(len(row) + len(gaps)) + row + gaps
+
+
+def _pack_gaps(gaps: dict[int, int]) -> bytes:
+    pairs: list[int] = []
+    for number, count in gaps.items():
+        while count > 0:
+            pairs += (number, min(count, 65535))
+            count -= 65535
+    return struct.pack(f"<{min(len(pairs), 2 * _MAX_GAPS)}H", *pairs[: 2 * _MAX_GAPS])
+
+
+def header(worker: int) -> bytes:
+    """The first line of a journal: what its rows look like, readable by any JSON parser."""
+    about = {"holymon": FORMAT, "worker": worker, "dtype": [[n, k] for n, k, _ in FIELDS]}
+    return json.dumps(about).encode() + b"\n"
+
+
+class Frames:
+    """Reads a journal piece by piece; a torn last frame waits for its rest."""
+
+    def __init__(self) -> None:
+        """Expect the beginning of a journal."""
+        self._rest = b""
+        self._started = False
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes, list[int]]:
+        """Complete rows, their gaps, and the number of gap pairs of each row.
+
+        Raises RunError for a journal of another format.
+        """
+        data = self._rest + data
+        at = 0
+        if not self._started:
+            end = data.find(b"\n")
+            if end < 0:
+                self._rest = data
+                return b"", b"", []
+            _check_header(data[:end])
+            self._started, at = True, end + 1
+        rows, gaps, counts = [], [], []
+        size, width = len(data), DTYPE.itemsize
+        while at + 2 <= size:
+            stop = at + 2 + (data[at] | data[at + 1] << 8)
+            if stop > size:
+                break
+            rows.append(data[at + 2 : at + 2 + width])
+            gaps.append(data[at + 2 + width : stop])
+            counts.append((stop - at - 2 - width) // GAP.itemsize)
+            at = stop
+        self._rest = data[at:]
+        return b"".join(rows), b"".join(gaps), counts
+
+    @property
+    def torn(self) -> int:
+        """Bytes of an unfinished frame at the end."""
+        return len(self._rest)
+
+
+def _check_header(line: bytes) -> None:
+    try:
+        about = json.loads(line)
+        same = about["holymon"] == FORMAT and about["dtype"] == [[n, k] for n, k, _ in FIELDS]
+    except (ValueError, KeyError, TypeError):
+        same = False
+    if not same:
+        raise RunError("this journal was written by another version of holymon: use that one.")
+
+
+class Records:
+    """The rows of a run in memory: append-only columns, the gaps beside them, and the plan.
+
+    `rows` is a structured array of `DTYPE`, shape (n,). `gaps` is an array of `GAP`, shape (g,);
+    row i owns `gaps[gap_ends[i - 1]:gap_ends[i]]`.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """No rows yet."""
+        self.plan = plan
+        self._n = self._g = 0
+        self._rows = np.zeros(0, DTYPE)
+        self._gaps = np.zeros(0, GAP)
+        self._ends = np.zeros(0, np.int64)
+
+    def append(self, rows: bytes, gaps: bytes, counts: Sequence[int]) -> None:
+        """Add rows and gaps as `Frames.feed` gives them."""
+        self.extend(
+            np.frombuffer(rows, DTYPE), np.frombuffer(gaps, GAP), np.asarray(counts, np.int64)
+        )
+
+    def extend(
+        self,
+        rows: npt.NDArray[np.void],
+        gaps: npt.NDArray[np.void],
+        counts: npt.NDArray[np.int64],
+    ) -> None:
+        """Add rows, shape (n,), their gaps, and the number of gap pairs of each row, shape (n,)."""
+        n, g = self._n + len(rows), self._g + len(gaps)
+        self._rows = _room(self._rows, self._n, n)
+        self._ends = _room(self._ends, self._n, n)
+        self._gaps = _room(self._gaps, self._g, g)
+        self._rows[self._n : n] = rows
+        self._ends[self._n : n] = self._g + np.cumsum(counts)
+        self._gaps[self._g : g] = gaps
+        self._n, self._g = n, g
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __repr__(self) -> str:
+        return f"<Records: {len(self)} attempts of {', '.join(t.name for t in self.plan.targets)}>"
+
+    @property
+    def rows(self) -> npt.NDArray[np.void]:
+        """A view of all rows, shape (n,)."""
+        return self._rows[: self._n]
+
+    def __getitem__(self, field: str) -> npt.NDArray[Any]:
+        """A view of one column, shape (n,)."""
+        return self.rows[field]
+
+    @property
+    def gap_counts(self) -> npt.NDArray[np.int64]:
+        """Number of gap pairs of each row, shape (n,)."""
+        return np.diff(self._ends[: self._n], prepend=0)
+
+    @property
+    def gap_pairs(self) -> npt.NDArray[np.void]:
+        """A view of all gap pairs, shape (g,)."""
+        return self._gaps[: self._g]
+
+    def gap_histogram(self, where: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """How often each gap bin was met in the rows where `where` is true; shape (GAP_BINS,)."""
+        pairs = self.gap_pairs[np.repeat(where, self.gap_counts)]
+        counted = np.bincount(pairs["bin"], weights=pairs["n"], minlength=GAP_BINS)
+        return counted.astype(np.int64)
+
+    def mask(
+        self, target: int | None = None, *, warmup: bool = False
+    ) -> npt.NDArray[np.bool_]:
+        """Rows of one target (or all), without the warm-up unless asked; shape (n,)."""
+        keep = np.ones(len(self), bool) if target is None else self["target"] == target
+        if not warmup:
+            keep &= (self["flags"] & Flag.WARMUP) == 0
+        return keep
+
+    @property
+    def ok(self) -> npt.NDArray[np.bool_]:
+        """Which attempts succeeded; shape (n,)."""
+        return self["error"] == 0
+
+    @property
+    def sent(self) -> npt.NDArray[np.bool_]:
+        """Which attempts were sent at all; shape (n,)."""
+        return ~np.isnan(self["start_s"])
+
+    @property
+    def judged(self) -> npt.NDArray[np.bool_]:
+        """Which attempts say something of the API: sent, and not stopped by us; shape (n,)."""
+        ours = [CODES[name] for name in NOT_THE_SERVER]
+        return ~np.isin(self["error"], ours)
+
+    def errors(self, where: npt.NDArray[np.bool_]) -> dict[str, int]:
+        """How many rows ended in each error type, most frequent first, in the rows `where`."""
+        counted = np.bincount(self["error"][where], minlength=len(NAMES))
+        found = [(NAMES[i], int(counted[i])) for i in np.argsort(-counted, kind="stable")]
+        return {name: n for name, n in found if n and name}
+
+    def select(self, where: npt.NDArray[np.bool_]) -> "Records":
+        """A copy that holds only the rows where `where` is true."""
+        chosen = Records(self.plan)
+        counts = self.gap_counts
+        chosen.extend(
+            self.rows[where], self.gap_pairs[np.repeat(where, counts)], counts[where]
+        )
+        return chosen
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A DataFrame: one row per attempt, in order of due time, codes spelled out."""
+        import pandas as pd
+
+        rows = self.rows[np.argsort(self["due_s"], kind="stable")]
+        frame = pd.DataFrame({name: rows[name] for name in DTYPE.names or ()})
+        names = np.array([t.name for t in self.plan.targets], dtype=object)
+        frame["target"] = names[rows["target"]]
+        frame["error"] = np.array(NAMES, dtype=object)[rows["error"]]
+        frame["finish"] = np.array(FINISH, dtype=object)[rows["finish"]]
+        frame["code"] = [code.decode("ascii", "replace") for code in rows["code"]]
+        for flag in Flag:
+            frame[(flag.name or "").lower()] = (rows["flags"] & flag) != 0
+        frame["latency_s"] = frame["end_s"] - frame["start_s"]
+        frame["ttft_s"] = frame["first_s"] - frame["start_s"]
+        return frame.drop(columns=["flags"]).rename(columns={"error": "error_type"})
+
+
+def from_frames(plan: Plan, frames: Iterable[bytes]) -> Records:
+    """Records of frames as `measure` made them: for tests and for callers without a journal."""
+    records, reader = Records(plan), Frames()
+    reader.feed(header(0))
+    records.append(*reader.feed(b"".join(frames)))
+    return records
+
+
+def _room(array: npt.NDArray[Any], used: int, need: int) -> npt.NDArray[Any]:
+    """`array` itself, or a copy a quarter larger, so that appending is cheap on the whole."""
+    if need <= len(array):
+        return array
+    grown = np.zeros(max(need, 1024, len(array) + len(array) // 4), array.dtype)
+    grown[:used] = array[:used]
+    return grown

@@ -1,0 +1,202 @@
+"""A plan being measured or measured: start it in a worker process, follow, stop, attach."""
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from holymon import journal, store, verdict
+from holymon.client import key_of
+from holymon.errors import RunError
+from holymon.plan import Plan, to_builtins
+from holymon.records import Records
+from holymon.safety import file_name
+from holymon.summary import Summary, summarize
+from holymon.vitals import Vitals
+
+POLL_S = 0.1
+
+
+class Run:
+    """One run: its plan, its folder, its records so far."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the run in `folder`. Raises RunError if there is none."""
+        self.folder = folder
+        self.plan = store.read_plan(folder)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._follower: journal.Follower | None = None
+        if (folder / "calls.parquet").is_file():
+            self._records = store.load(folder)
+        else:
+            self._records = Records(self.plan)
+            self._follower = journal.Follower(folder, self._records)
+
+    @property
+    def id(self) -> str:
+        """`name/UTC`."""
+        return store.run_id(self.folder)
+
+    @property
+    def state(self) -> str:
+        """`starting`, `running`, `finished`, `stopped`, `failed` or `interrupted`."""
+        return str(self.status["state"])
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What the worker says of the run: state, why it ended, when it started."""
+        found = store.read_state(self.folder)
+        if found["state"] == "starting" and self._ended_early():
+            return {**found, "state": "failed"}
+        return found
+
+    @property
+    def live(self) -> bool:
+        """Whether it is still going on."""
+        return self.state in store.LIVE
+
+    @property
+    def records(self) -> Records:
+        """The records up to now."""
+        if self._follower is not None:
+            self._follower.poll()
+        return self._records
+
+    @property
+    def vitals(self) -> Vitals:
+        """How the client was doing."""
+        return journal.vitals(self.folder)
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """Texts of failures, redacted: data, to be escaped wherever they are shown."""
+        return journal.notes(self.folder)
+
+    def summary(self) -> Summary:
+        """The figures up to now."""
+        return summarize(self.records)
+
+    def verdict(self) -> verdict.Verdict:
+        """Whether they can be trusted, and whether the objectives are met."""
+        status = self.status
+        return verdict.judge(
+            self.summary(), self.plan, self.vitals, status["state"], status.get("trouble", "")
+        )
+
+    def stop(self) -> None:
+        """Ask the worker to end: calls in flight become `cancelled`, everything is kept."""
+        with contextlib.suppress(OSError):
+            (self.folder / "stop").touch()
+
+    def kill(self) -> None:
+        """End the worker that this object started, at once; what has ended is in the journal."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
+    def wait(
+        self, seen: Callable[["Run"], None] | None = None, timeout: float | None = None
+    ) -> "Run":
+        """Wait for the end, calling `seen` about ten times a second; then compact the journal.
+
+        Raises RunError if the worker could not do its work.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        while self.live:
+            if seen is not None:
+                seen(self)
+            if until is not None and time.monotonic() > until:
+                raise RunError(f"{self.id} has not ended within {timeout:g} s.")
+            time.sleep(POLL_S)
+        if self._process is not None:
+            self._process.wait()
+            if self._process.stdin:
+                self._process.stdin.close()
+        if self.state == "failed" and not len(self.records):
+            raise RunError(f"{self.id} could not be measured: {self._why_failed()}")
+        self.close()
+        return self
+
+    def close(self) -> None:
+        """Compact the journals of a run that has ended; does nothing to one that goes on."""
+        if self._follower is not None and not self.live:
+            self._follower.poll()
+            store.compact(self.folder, self._records)
+            self._follower = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run, its figures and its verdict: the object that `--json` prints."""
+        summary, status = self.summary(), self.status
+        judged = verdict.judge(
+            summary, self.plan, self.vitals, status["state"], status.get("trouble", "")
+        )
+        return {
+            "run_id": self.id,
+            "state": status["state"],
+            "ended": status.get("ended"),
+            "plan": to_builtins(self.plan),
+            "started_at": status.get("started_at"),
+            "duration_s": summary.duration_s,
+            "simulated": summary.simulated,
+            "verdict": judged.to_dict(),
+            "targets": [target.to_dict() for target in summary.targets],
+            "cost_usd": summary.cost_usd,
+            "client": self.vitals.to_dict(),
+        }
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}: {self.state}, {len(self.records)} calls>"
+
+    def _ended_early(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def _why_failed(self) -> str:
+        said = str(self.status.get("detail", ""))
+        if said:
+            return said
+        with contextlib.suppress(OSError):
+            lines = (self.folder / "worker.log").read_text("utf-8", "replace").splitlines()
+            said = lines[-1] if lines else ""
+        return said or "the worker ended without a word."
+
+
+def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> Run:
+    """Measure `plan` in a worker process of its own, and return at once.
+
+    A detached run outlives this process: `attach` finds it again. Otherwise it ends with this
+    process. Raises ConfigError for a missing key, RunError if the folder can't be written.
+    """
+    for target in plan.targets:
+        key_of(target)
+    name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
+    folder = store.new_folder(Path(out), name)
+    store.write_aside(folder / "plan.json", plan.to_json())
+    store.write_state(folder, state="starting", started_at=store.now().isoformat())
+    command = [sys.executable, "-m", "holymon.worker", str(folder.resolve())]
+    with (folder / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            command if detached else [*command, "--attached"],
+            stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    run = Run(folder)
+    run._process = process
+    return run
+
+
+def attach(wanted: str, *, out: Path | str = "reports") -> Run:
+    """The run with that id, name (the latest) or path; one that goes on is followed.
+
+    Raises RunError if there is none.
+    """
+    return Run(store.find(Path(out), wanted))
+
+
+def measure(plan: Plan, *, out: Path | str = "reports") -> Run:
+    """Measure `plan`, wait for its end, and return the run. It ends early with this process."""
+    return start(plan, out=out, detached=False).wait()
+

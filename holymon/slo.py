@@ -1,0 +1,73 @@
+"""Service level objectives as text, such as `ttft_p95<0.5`, `error_rate<1%` or `latency_p99<=2s`."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from holymon.errors import PlanError
+from holymon.safety import plain
+
+DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "itl", "tpot")
+STATS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
+PLAIN: Final = (
+    "error_rate", "error_rate_without_429", "requests_per_s", "output_tokens_per_s", "cost_usd",
+)  # fmt: skip
+_EXPR: Final = re.compile(r"\s*([a-z_0-9]+?)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*(ms|s|%)?\s*")
+_UNITS: Final = {"ms": 1e-3, "%": 1e-2, "s": 1.0, None: 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """One objective: `metric`, its `stat` (`""` where there is only one), and the limit.
+
+    Limits are in seconds, shares (0 to 1), 1/s or USD, as the metric has it.
+    """
+
+    text: str
+    metric: str
+    stat: str
+    op: str
+    limit: float
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` meets the objective."""
+        below = value < self.limit or (self.op == "<=" and value == self.limit)
+        above = value > self.limit or (self.op == ">=" and value == self.limit)
+        return below if self.op[0] == "<" else above
+
+    @property
+    def per_request(self) -> bool:
+        """Whether a single request can meet it: an upper limit on a duration."""
+        return self.metric in {"latency", "response", "ttft", "tpot"} and self.op[0] == "<"
+
+
+def parse(text: str) -> Slo:
+    """The objective that `text` states. Raises PlanError with the accepted names."""
+    found = _EXPR.fullmatch(text)
+    if not found:
+        raise PlanError(
+            f"slo {plain(text)!r} is not an objective: write a figure, < or >, and a limit, such as "
+            "'ttft_p95<0.5' or 'error_rate<1%'."
+        )
+    name, op, number, unit = found.groups()
+    try:
+        limit = float(number)
+    except ValueError:
+        raise PlanError(f"slo {plain(text)!r}: {plain(number)!r} is not a number.") from None
+    metric, stat = _split(name, text)
+    if unit and (unit == "%") != metric.startswith("error_rate"):
+        raise PlanError(f"slo {plain(text)!r}: {unit} is no unit of {metric}.")
+    return Slo(text.strip(), metric, stat, op, limit * _UNITS[unit])
+
+
+def _split(name: str, text: str) -> tuple[str, str]:
+    if name in PLAIN:
+        return name, ""
+    metric, _, stat = name.rpartition("_")
+    metric = metric.removesuffix("_s")
+    if metric in DURATIONS and stat in STATS:
+        return metric, stat
+    raise PlanError(
+        f"slo {plain(text)!r}: {name} is not a figure; use one of {', '.join(PLAIN)}, or one of "
+        f"{', '.join(DURATIONS)} followed by one of _{', _'.join(STATS)}."
+    )

@@ -1,0 +1,108 @@
+"""Server-sent events from bytes, however the bytes were cut: no I/O, no clock, no JSON.
+
+Follows the WHATWG HTML standard, section "Interpreting an event stream": lines end with LF, CR
+or CRLF and with nothing else (U+2028 is text), one leading byte order mark is dropped, `data`
+lines of an event are joined by LF, an empty line ends the event, a line that begins with a
+colon is a comment. Two things differ on purpose: events stay bytes (whoever reads them decodes
+them, and sees what is not UTF-8), and `close()` hands out an event that lacks its empty line,
+because servers do end with a bare `data: [DONE]`.
+"""
+
+from typing import Final, NamedTuple
+
+from holymon.errors import HolymonError
+
+MAX_EVENT: Final = 16 * 1024 * 1024
+
+
+class EventTooLarge(HolymonError):
+    """One event, or one line without an end, is over the limit."""
+
+
+class Event(NamedTuple):
+    """One event: its `data` and its name (`b""` stands for the default, "message")."""
+
+    data: bytes
+    name: bytes = b""
+
+
+class Decoder:
+    """Turns received chunks into events; holds at most `max_event` bytes of an unfinished one."""
+
+    __slots__ = ("_after_cr", "_data", "_held", "_max", "_name", "_open", "_rest", "_start")
+
+    def __init__(self, max_event: int = MAX_EVENT) -> None:
+        """Expect the beginning of a stream."""
+        self._max = max_event
+        self._rest: list[bytes] = []  # pieces of a line whose end has not come yet
+        self._open = 0  # bytes in it
+        self._data: list[bytes] = []
+        self._held = 0  # bytes in it
+        self._name = b""
+        self._start = True
+        self._after_cr = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that `chunk` completes. Raises EventTooLarge."""
+        if self._start and not (chunk := self._without_mark(chunk)):
+            return []
+        if self._after_cr and chunk:
+            # The CR at the end of the last chunk already ended its line: LF belongs to it.
+            self._after_cr = False
+            chunk = chunk[1:] if chunk[:1] == b"\n" else chunk
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = chunk.split(b"\n")
+        if self._rest and len(lines) > 1:
+            self._rest.append(lines[0])
+            lines[0] = b"".join(self._rest)
+            self._rest = []
+            self._open = 0
+        tail = lines.pop()
+        events = self._lines(lines) if lines else []
+        if tail:
+            self._rest.append(tail)
+            self._open += len(tail)
+        if self._open + self._held > self._max:
+            raise EventTooLarge(f"an event is over {self._max} bytes")
+        return events
+
+    def close(self) -> list[Event]:
+        """The event that was still open when the stream ended, if it had any data."""
+        self._start = False
+        lines = [b"".join(self._rest), b""] if self._rest else [b""]
+        self._rest = []
+        return self._lines(lines)
+
+    def _without_mark(self, chunk: bytes) -> bytes:
+        head = b"".join(self._rest) + chunk
+        if len(head) < 3 and b"\xef\xbb\xbf".startswith(head):
+            self._rest = [head] if head else []
+            return b""
+        self._rest = []
+        self._start = False
+        return head[3:] if head.startswith(b"\xef\xbb\xbf") else head
+
+    def _lines(self, lines: list[bytes]) -> list[Event]:
+        events: list[Event] = []
+        data = self._data
+        for line in lines:
+            if not line:
+                if data:
+                    joined = data[0] if len(data) == 1 else b"\n".join(data)
+                    events.append(Event(joined, self._name))
+                    data.clear()
+                self._name = b""
+                self._held = 0
+            elif line.startswith(b"data:"):
+                data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._held += len(line)
+            elif line.startswith(b"event:"):
+                self._name = line[6:].removeprefix(b" ")
+            elif line == b"data":
+                data.append(b"")
+            elif line == b"event":
+                self._name = b""
+            # Comments, `id`, `retry` and unknown fields mean nothing here.
+        return events

@@ -1,0 +1,256 @@
+"""The folder of runs: `<out>/<name>/<UTC>/`, what lies in it, and which state a run is in.
+
+    plan.json     what was to be measured            calls.*.journal   while it is measured
+    state.json    what the worker says of itself     calls.parquet     afterwards, with
+    run.lock      held by the worker while it lives  gaps.parquet      the single gaps
+    run.json      figures and verdict                report.*          made from them
+
+A state file can't say that its writer was killed; the lock can: a run that says `running` and
+whose lock is free is `interrupted`.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+
+from holymon.errors import RunError
+from holymon.journal import Follower
+from holymon.plan import Plan
+from holymon.records import DTYPE, GAP, Records
+from holymon.safety import file_name, plain
+
+LIVE: Final = frozenset({"starting", "running"})
+START_S: Final = 30.0
+
+
+def write_aside(path: Path, data: bytes | str) -> None:
+    """Write a file so that readers see the old one or the new one, whole."""
+    raw = data.encode() if isinstance(data, str) else data
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    with aside.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def now() -> datetime:
+    """This moment in UTC."""
+    return datetime.now(UTC)
+
+
+def new_folder(out: Path, name: str) -> Path:
+    """A folder of its own for a run that starts now, even if another one starts too."""
+    parent = out / file_name(name)
+    stamp = now().strftime("%Y%m%dT%H%M%SZ")
+    for k in range(1, 1000):
+        folder = parent / (stamp if k == 1 else f"{stamp}-{k}")
+        try:
+            folder.mkdir(parents=True, mode=0o755)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(
+                f"can't write to {out}: {error.strerror}. Name another folder with --out."
+            ) from None
+        return folder
+    raise RunError(f"a thousand runs named {name} in this second: give them different names.")
+
+
+def run_id(folder: Path) -> str:
+    """The id of a run: `name/UTC`."""
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def find(out: Path, wanted: str) -> Path:
+    """The folder of the run `name/UTC`, of the latest run `name`, or of a path to one.
+
+    Raises RunError with what there is.
+    """
+    for folder in (out / wanted, Path(wanted)):
+        if (folder / "plan.json").is_file():
+            return folder
+    named = [f for f in folders(out) if f.parent.name == wanted or wanted in {"last", ""}]
+    if named:
+        return named[-1]
+    raise RunError(f"there is no run {plain(wanted)!r} in {out}: `holymon runs` lists them.")
+
+
+def folders(out: Path) -> list[Path]:
+    """The folders of all runs, oldest first."""
+    found = [path.parent for path in out.glob("*/*/plan.json")]
+    return sorted(found, key=lambda folder: (folder.name, folder.parent.name))
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a run. Raises RunError, PlanError."""
+    try:
+        return Plan.from_json((folder / "plan.json").read_bytes())
+    except OSError as error:
+        raise RunError(f"{folder} is not a run: {error.strerror}.") from None
+
+
+def write_state(folder: Path, **state: Any) -> None:
+    """Say in `state.json` how the run is doing; for its worker."""
+    write_aside(folder / "state.json", json.dumps(state, indent=1))
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """How the run is doing: `state` is starting, running, finished, stopped, failed, interrupted."""
+    said: dict[str, Any] = {"state": "starting"}
+    for _ in range(2):
+        try:
+            said = json.loads((folder / "state.json").read_bytes())
+        except (OSError, ValueError):
+            said = {"state": "starting"}
+        if said["state"] not in LIVE or is_locked(folder) or _is_new(folder, said):
+            return said
+        # The worker may have said its last word between the two looks.
+    return {**said, "state": "interrupted"}
+
+
+def _is_new(folder: Path, said: dict[str, Any]) -> bool:
+    """Whether a worker may still be on its way."""
+    try:
+        age = time.time() - (folder / "state.json").stat().st_mtime
+    except OSError:
+        return False
+    return said["state"] == "starting" and age < START_S
+
+
+def take_lock(folder: Path) -> IO[bytes]:
+    """Hold the run's lock for as long as the file returned is open, or the process lives."""
+    file = (folder / "run.lock").open("wb")
+    if not _try_lock(file):
+        file.close()
+        raise RunError(f"{run_id(folder)} is already being measured.")
+    return file
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a living worker holds the run's lock."""
+    try:
+        file = (folder / "run.lock").open("r+b")
+    except OSError:
+        return False
+    with file:
+        return not _try_lock(file)
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def load(folder: Path) -> Records:
+    """The records of a run: from Parquet if it was compacted, else from its journals."""
+    records = Records(read_plan(folder))
+    if (folder / "calls.parquet").is_file():
+        _from_parquet(folder, records)
+    else:
+        Follower(folder, records).poll()
+    return records
+
+
+def compact(folder: Path, records: Records) -> None:
+    """Write `calls.parquet` and `gaps.parquet`, then drop the journals; nothing in between is lost."""
+    import duckdb
+
+    columns = {name: np.ascontiguousarray(records[name]) for name in DTYPE.names or ()}
+    codes, where = np.unique(columns.pop("code"), return_inverse=True)
+    columns["code"] = codes.astype("U24").astype(object)[where]
+    pairs = records.gap_pairs
+    gaps = {
+        "row": np.repeat(np.arange(len(records), dtype=np.uint32), records.gap_counts),
+        "bin": np.ascontiguousarray(pairs["bin"]),
+        "n": np.ascontiguousarray(pairs["n"]),
+    }
+    with duckdb.connect() as connection:
+        # The gaps first: where calls.parquet is, all is.
+        for name, table in (("gaps", gaps), ("calls", columns)):
+            aside = folder / f".{name}.parquet.{os.getpid()}"
+            connection.register("cols", table)
+            connection.execute(
+                f"COPY (SELECT * FROM cols) TO '{_quoted(aside)}' "
+                "(FORMAT parquet, COMPRESSION zstd)"
+            )
+            aside.replace(folder / f"{name}.parquet")
+    for path in folder.glob("calls.*.journal"):
+        path.unlink()
+
+
+def _from_parquet(folder: Path, records: Records) -> None:
+    import duckdb
+
+    with duckdb.connect() as connection:
+
+        def columns(name: str) -> dict[str, Any]:
+            query = f"SELECT * FROM '{_quoted(folder / f'{name}.parquet')}'"
+            return connection.execute(query).fetchnumpy()
+
+        calls, gaps = columns("calls"), columns("gaps")
+    rows = np.zeros(len(calls["request"]), DTYPE)
+    for name in DTYPE.names or ():
+        rows[name] = calls[name].astype(DTYPE[name])
+    pairs = np.zeros(len(gaps["row"]), GAP)
+    pairs["bin"], pairs["n"] = gaps["bin"], gaps["n"]
+    records.extend(rows, pairs, np.bincount(gaps["row"], minlength=len(rows)).astype(np.int64))
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def runs(out: Path | str = "reports") -> list[dict[str, Any]]:
+    """Every run in `out`, oldest first: `run_id, name, state, requests, started_at, targets`."""
+    return list(_listing(Path(out)))
+
+
+def _listing(out: Path) -> Iterator[dict[str, Any]]:
+    for folder in folders(out):
+        try:
+            plan, state = read_plan(folder), read_state(folder)
+            requests = _count(folder)
+        except (RunError, ValueError) as error:
+            yield {"run_id": run_id(folder), "name": folder.parent.name, "state": "unreadable",
+                   "requests": None, "started_at": None, "targets": [], "detail": str(error)}  # fmt: skip
+            continue
+        yield {
+            "run_id": run_id(folder),
+            "name": folder.parent.name,
+            "state": state["state"],
+            "requests": requests,
+            "started_at": state.get("started_at"),
+            "targets": [target.name for target in plan.targets],
+            "simulated": plan.simulated,
+            "report": str(folder / "report.html") if (folder / "report.html").exists() else None,
+        }
+
+
+def _count(folder: Path) -> int:
+    """How many calls a run has recorded; cheap for one that was compacted."""
+    if (folder / "calls.parquet").is_file():
+        import duckdb
+
+        with duckdb.connect() as connection:
+            query = f"SELECT count(*) FROM '{_quoted(folder / 'calls.parquet')}'"
+            found = connection.execute(query).fetchone()
+            return int(found[0]) if found else 0
+    return len(load(folder))

@@ -1,0 +1,394 @@
+"""The one place that computes: records in, figures with their intervals out.
+
+Percentiles are R-8 (median-unbiased; Hyndman and Fan 1996) of the raw values. Their 95 %
+intervals are order statistics: the ranks between which the true quantile lies by the binomial
+law, whatever the distribution. Rates carry Wilson's score interval (1927). A figure that the
+sample can't carry is None, and `notes` says why.
+
+    service latency = end - start          ttft = first token - start
+    response latency = end - due           tpot = (last - first token) / (output tokens - 1)
+    schedule delay = start - due           itl = gaps between received pieces with tokens
+
+All of them are of successful calls only (schedule delay: of all that were sent); failures are
+counted beside them. Calls of the warm-up are in none.
+"""
+
+import math
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon import prices, slo
+from holymon.errors import CODES
+from holymon.plan import Closed, Price
+from holymon.records import Flag, Records, gap_value
+
+Floats = npt.NDArray[np.float64]
+LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+Interval = tuple[float, float]
+Z95: Final = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The distribution of one duration in seconds; `ci` holds 95 % intervals of percentiles."""
+
+    n: int
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+    ci: dict[str, Interval | None] = field(default_factory=lambda: dict.fromkeys(LEVELS))
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share of `of` calls, with Wilson's 95 % interval; all None for no calls at all."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Sums over successful calls, and who counted: `server`, `chunks`, `mixed`, or None."""
+
+    prompt: int | None
+    output: int | None
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSummary:
+    """All figures of one target."""
+
+    target: str
+    requests: int
+    ok: int
+    errors: dict[str, int]
+    error_rate: Rate
+    error_rate_without_429: Rate
+    latency_s: Figure
+    response_s: Figure
+    schedule_delay_s: Figure
+    ttft_s: Figure
+    itl_s: Figure
+    tpot_s: Figure
+    requests_per_s: float | None
+    output_tokens_per_s: float | None
+    goodput_per_s: float | None
+    tokens: Tokens
+    cost_usd: float | None
+    wanted_per_s: float | None
+    sent_per_s: float | None
+    warmup: int
+    finish: dict[str, int]
+    new_connections: int
+    notes: tuple[str, ...]
+
+    def value(self, objective: slo.Slo) -> tuple[float | None, Interval | None]:
+        """The figure that an objective speaks of, and its interval."""
+        if objective.stat:
+            figure: Figure = getattr(self, f"{objective.metric}_s")
+            return getattr(figure, objective.stat), figure.ci.get(objective.stat)
+        found = getattr(self, objective.metric)
+        if not isinstance(found, Rate):
+            return found, None
+        if found.low is None or found.high is None:
+            return found.value, None
+        return found.value, (found.low, found.high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form that the contract names."""
+        flat = asdict(self)
+        for name in ("requests_per_s", "output_tokens_per_s", "goodput_per_s", "wanted_per_s",
+                     "sent_per_s"):  # fmt: skip
+            flat.setdefault("throughput", {})[name] = flat.pop(name)
+        flat["notes"] = list(self.notes)
+        return flat
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of a run, target by target."""
+
+    targets: tuple[TargetSummary, ...]
+    simulated: bool
+    duration_s: float
+    cost_usd: float | None
+
+
+def summarize(records: Records, objectives: tuple[str, ...] | None = None) -> Summary:
+    """The figures of `records`, warm-up left out.
+
+    `objectives` (by default the plan's) only matter for goodput, which counts the successful
+    calls that meet every upper limit on a duration.
+    """
+    texts = records.plan.slo if objectives is None else objectives
+    wanted = tuple(slo.parse(text) for text in texts)
+    ends = records["end_s"]
+    simulated = records.plan.simulated or bool((records["flags"] & Flag.SIMULATED).any())
+    found = tuple(_target(records, i, wanted) for i in range(len(records.plan.targets)))
+    money = [one.cost_usd for one in found]
+    return Summary(
+        targets=found,
+        simulated=simulated,
+        duration_s=float(np.nanmax(ends)) if np.isfinite(ends).any() else 0.0,
+        cost_usd=None if None in money else math.fsum(m for m in money if m is not None),
+    )
+
+
+def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> TargetSummary:
+    target = records.plan.targets[index]
+    every = records.mask(index, warmup=True)
+    mask = records.mask(index)
+    rows = records.rows[mask]
+    good = rows[rows["error"] == 0]
+    judged = rows[records.judged[mask]]
+    fails = int((judged["error"] != 0).sum())
+    limited = int((judged["error"] == CODES["rate_limited"]).sum())
+    closed = isinstance(records.plan.load, Closed)
+    sent = rows[~np.isnan(rows["start_s"])]
+    speed = _throughput(rows, good, target_objectives(objectives))
+    cost, why = _cost(rows, target.price)
+    durations = _durations(good)
+    figures = {
+        "latency_s": figure(durations["latency"]),
+        "response_s": Figure(0) if closed else figure(durations["response"]),
+        "schedule_delay_s": Figure(0) if closed else figure(sent["start_s"] - sent["due_s"]),
+        "ttft_s": figure(durations["ttft"]),
+        "itl_s": _gaps(records, mask & records.ok, good),
+        "tpot_s": figure(durations["tpot"]),
+    }
+    return TargetSummary(
+        target=target.name,
+        requests=len(rows),
+        ok=len(good),
+        errors=records.errors(mask),
+        error_rate=wilson(fails, len(judged)),
+        error_rate_without_429=wilson(fails - limited, len(judged) - limited),
+        tokens=_tokens(good),
+        cost_usd=cost,
+        wanted_per_s=None if closed else _per_second(rows["due_s"]),
+        sent_per_s=_per_second(np.sort(sent["start_s"])),
+        warmup=int(every.sum() - mask.sum()),
+        finish=_finishes(good),
+        new_connections=int(((sent["flags"] & Flag.NEW_CONNECTION) != 0).sum()),
+        notes=(*_notes(figures, len(good), bool((good["flags"] & Flag.STREAM).any())), *why),
+        **figures,
+        **speed,
+    )
+
+
+def _durations(good: npt.NDArray[np.void]) -> dict[str, Floats]:
+    """Per successful call, in seconds; NaN where it was not measured."""
+    more = good["output_tokens"] - 1
+    spent = good["last_s"] - good["first_s"]
+    # All tokens in one received piece: there was nothing between them to time.
+    timed = (more > 0) & (good["chunks"] > 1)
+    return {
+        "latency": good["end_s"] - good["start_s"],
+        "response": good["end_s"] - good["due_s"],
+        "ttft": good["first_s"] - good["start_s"],
+        "tpot": np.where(timed, spent / np.maximum(more, 1), np.nan),
+    }
+
+
+def figure(values: Floats) -> Figure:
+    """The figures of raw values in seconds, shape (n,); NaN are left out."""
+    values = np.sort(values[~np.isnan(values)])
+    n = len(values)
+    if n == 0:
+        return Figure(0)
+    points = np.quantile(values, list(LEVELS.values()), method="median_unbiased")
+    return Figure(
+        n=n,
+        mean=float(values.mean()),
+        max=float(values[-1]),
+        ci={name: _interval(values, q) for name, q in LEVELS.items()},
+        **{
+            name: float(point) if n >= fewest(q) else None
+            for (name, q), point in zip(LEVELS.items(), points, strict=True)
+        },
+    )
+
+
+def fewest(q: float) -> int:
+    """The fewest values for which a percentile is given at all: 1 / (1 - q)."""
+    return max(1, round(1 / (1 - q)))
+
+
+def fewest_for_interval(q: float) -> int:
+    """The fewest values for which the 95 % interval of a percentile has both its ends."""
+    return math.ceil(math.log(0.025) / math.log(max(q, 1 - q)))
+
+
+def _interval(values: Floats, q: float) -> Interval | None:
+    ranks = quantile_ranks(len(values), q)
+    return None if ranks is None else (float(values[ranks[0]]), float(values[ranks[1]]))
+
+
+@lru_cache(maxsize=1024)
+def quantile_ranks(n: int, q: float, alpha: float = 0.05) -> tuple[int, int] | None:
+    """Positions in n sorted values between which the true quantile lies with at least 1 - alpha.
+
+    Distribution-free (David and Nagaraja, Order Statistics, section 7.1): the number of values
+    below the quantile is binomial(n, q). None if n is too small for one of the ends.
+    """
+    spread = math.sqrt(n * q * (1 - q))
+    low, high = max(0, int(n * q - 12 * spread - 2)), min(n, int(n * q + 12 * spread + 2))
+    k = np.arange(low, high + 1)
+    fact = math.lgamma(n + 1)
+    mass = np.array(
+        [
+            math.exp(
+                fact - math.lgamma(i + 1) - math.lgamma(n - i + 1)
+                + i * math.log(q) + (n - i) * math.log1p(-q)
+            )
+            for i in k.tolist()
+        ]
+    )  # fmt: skip
+    below = np.cumsum(mass)  # P(B <= k)
+    lower = k[below <= alpha / 2]
+    upper = k[np.concatenate([[0.0], below[:-1]]) >= 1 - alpha / 2]
+    # The j-th smallest value (from 1) is over the quantile with P(B <= j - 1).
+    if len(lower) == 0 or len(upper) == 0 or upper[0] > n:
+        return None
+    first, last = int(lower[-1]), int(upper[0]) - 1
+    return (first, last) if first < last < n else None
+
+
+def wilson(hits: int, n: int, z: float = Z95) -> Rate:
+    """The share hits / n with Wilson's score interval."""
+    if n <= 0:
+        return Rate(None, None, None, 0)
+    share = hits / n
+    scale = 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / scale
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
+    low = 0.0 if hits == 0 else max(0.0, middle - half)
+    return Rate(share, low, 1.0 if hits == n else min(1.0, middle + half), n)
+
+
+def _gaps(records: Records, where: npt.NDArray[np.bool_], good: npt.NDArray[np.void]) -> Figure:
+    """Single gaps of successful streams, from their 1 % bins; the maximum is exact."""
+    counts = records.gap_histogram(where)
+    n = int(counts.sum())
+    if n == 0:
+        return Figure(0)
+    used = np.nonzero(counts)[0]
+    values, upto = gap_value(used), np.cumsum(counts[used])
+    # R-8 of a sample of n with ties: the value at position n q + (q + 1) / 3.
+    at = {name: min(max(n * q + (q + 1) / 3, 1), n) for name, q in LEVELS.items()}
+    found = {
+        name: float(values[np.searchsorted(upto, position)]) if n >= fewest(LEVELS[name]) else None
+        for name, position in at.items()
+    }
+    largest = float(np.nanmax(good["gap_max_s"]))
+    return Figure(n=n, mean=float(values @ counts[used] / n), max=largest, **found)
+
+
+def _throughput(
+    rows: npt.NDArray[np.void], good: npt.NDArray[np.void], limits: tuple[slo.Slo, ...]
+) -> dict[str, float | None]:
+    """Rates between the first and the last answer that came while the load still ran.
+
+    The tail, when nothing new is sent, would dilute them, and so would the ramp before the first
+    answer; of n answers between, n - 1 belong to the time that passed.
+    """
+    names = ("requests_per_s", "output_tokens_per_s", "goodput_per_s")
+    none: dict[str, float | None] = dict.fromkeys(names)
+    ended = rows[~np.isnan(rows["end_s"]) & ~np.isnan(rows["start_s"])]
+    if len(ended) < 2:
+        return none
+    last_sent = ended["start_s"].max()
+    ended = np.sort(ended[ended["end_s"] <= last_sent], order="end_s")
+    span = ended["end_s"][-1] - ended["end_s"][0] if len(ended) > 1 else 0.0
+    if span <= 0:
+        return none
+    counted = ended[1:][ended["error"][1:] == 0]
+    tokens = counted["output_tokens"]
+    met = _meets(counted, limits)
+    return {
+        "requests_per_s": len(counted) / span,
+        "output_tokens_per_s": float(tokens.sum() / span) if (tokens >= 0).all() else None,
+        "goodput_per_s": float(met.sum() / span) if limits else None,
+    }
+
+
+def target_objectives(objectives: tuple[slo.Slo, ...]) -> tuple[slo.Slo, ...]:
+    """Those objectives that a single request can meet or miss."""
+    return tuple(one for one in objectives if one.per_request)
+
+
+def _meets(good: npt.NDArray[np.void], limits: tuple[slo.Slo, ...]) -> npt.NDArray[np.bool_]:
+    durations = _durations(good)
+    met = np.ones(len(good), bool)
+    for limit in limits:
+        value = durations[limit.metric]
+        met &= (value < limit.limit) if limit.op == "<" else (value <= limit.limit)
+    return met
+
+
+def _per_second(times: Floats) -> float | None:
+    """Calls per second by their times: n - 1 gaps between the first and the last."""
+    times = times[~np.isnan(times)]
+    span = float(times.max() - times.min()) if len(times) > 1 else 0.0
+    return (len(times) - 1) / span if span > 0 else None
+
+
+def _tokens(good: npt.NDArray[np.void]) -> Tokens:
+    by_server = (good["flags"] & Flag.SERVER_TOKENS) != 0
+    output, prompt = good["output_tokens"], good["prompt_tokens"]
+    if len(good) == 0 or not (output >= 0).any():
+        return Tokens(None, None, None)
+    source = "server" if by_server.all() else "mixed" if by_server.any() else "chunks"
+    return Tokens(
+        prompt=int(prompt.sum()) if (prompt >= 0).all() else None,
+        output=int(output[output >= 0].sum()),
+        source=source,
+    )
+
+
+def _cost(rows: npt.NDArray[np.void], price: Price) -> tuple[float | None, tuple[str, ...]]:
+    if price.input is None or price.output is None:
+        return None, ("no cost: the price of this model is not known (targets.toml).",)
+    if price.currency != "USD":
+        return None, (f"no cost in USD: the price is in {price.currency}.",)
+    each = prices.costs(rows, price)
+    unknown = int(np.isnan(each).sum())
+    if unknown:
+        return None, (f"no cost: {unknown} calls came without the server's token counts.",)
+    return float(each.sum()), ()
+
+
+def _finishes(good: npt.NDArray[np.void]) -> dict[str, int]:
+    from holymon.records import FINISH
+
+    counted = np.bincount(good["finish"], minlength=len(FINISH))
+    return {name or "none": int(n) for name, n in zip(FINISH, counted, strict=True) if n}
+
+
+def _notes(figures: dict[str, Figure], ok: int, streamed: bool) -> list[str]:
+    """Why figures are missing, in sentences."""
+    notes: list[str] = []
+    if ok == 0:
+        return ["no latency: no call succeeded."]
+    if not streamed:
+        notes.append("no TTFT, ITL and TPOT: the answers were not streamed.")
+    lacking = [name for name, q in LEVELS.items() if ok < fewest(q)]
+    bare = [n for n, q in LEVELS.items() if fewest(q) <= ok < fewest_for_interval(q)]
+    if lacking:
+        need = fewest(LEVELS[lacking[0]])
+        notes.append(f"no {', '.join(lacking)}: n too small (have {ok}, need {need} for {lacking[0]}).")
+    if bare:
+        need = fewest_for_interval(LEVELS[bare[0]])
+        notes.append(f"{', '.join(bare)} without interval: have {ok}, need {need} for {bare[0]}.")
+    return notes

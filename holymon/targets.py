@@ -1,0 +1,92 @@
+"""Targets by name: `provider/model` looked up in the packaged targets.toml and the user's own."""
+
+import os
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from holymon.errors import ConfigError, PlanError
+from holymon.plan import Target, from_builtins
+from holymon.safety import looks_secret, plain
+
+USER_FILE: Final = "targets.toml"
+FILE_ENV: Final = "HOLYMON_TARGETS"
+_PROVIDER_KEYS: Final = frozenset({"base_url", "api_key_env", "stall_s", "models"})
+
+
+def target(name: str) -> Target:
+    """The target written `provider/model`.
+
+    Raises PlanError for a name that can't be, ConfigError for a file that can't be read.
+    """
+    provider, slash, model = name.partition("/")
+    known = providers()
+    if not slash or not model or provider not in known:
+        raise PlanError(
+            f"target {plain(name)!r} is not known: write provider/model with one of "
+            f"{', '.join(known)} as provider (such as sim/fast), add your own to {USER_FILE}, or "
+            "use --base-url and --model."
+        )
+    about = dict(known[provider])
+    models = about.pop("models", {})
+    if provider == "sim" and model not in models:
+        raise PlanError(f"the simulator has no model {plain(model)!r}, only {', '.join(models)}.")
+    fields = {"provider": provider, "model": model, "price": models.get(model, {}), **about}
+    found: Target = from_builtins(fields, Target, f"[{provider}] in {USER_FILE}")
+    return found
+
+
+def one_off(base_url: str, model: str, api_key_env: str = "") -> Target:
+    """A target that stands in no file. Raises PlanError."""
+    return Target(provider="url", model=model, base_url=base_url, api_key_env=api_key_env)
+
+
+def providers() -> dict[str, dict[str, Any]]:
+    """Every provider that is known, the user's own settings laid over the packaged ones."""
+    known = _read(files("holymon").joinpath("data/targets.toml").read_text("utf-8"), "packaged")
+    path = user_file()
+    if path is not None:
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"can't read {path}: {error}.") from None
+        for name, about in _read(text, str(path)).items():
+            base = known.get(name, {})
+            models = {**base.get("models", {}), **about.get("models", {})}
+            known[name] = {**base, **about, "models": models}
+    return known
+
+
+def user_file() -> Path | None:
+    """The user's targets file: where HOLYMON_TARGETS points, or in the current folder."""
+    named = os.environ.get(FILE_ENV)
+    if named:
+        return Path(named)
+    here = Path(USER_FILE)
+    return here if here.is_file() else None
+
+
+def _read(text: str, where: str) -> dict[str, dict[str, Any]]:
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} is not TOML: {plain(str(error))}.") from None
+    for name, about in found.items():
+        if not isinstance(about, dict):
+            raise ConfigError(f"{where}: {plain(name)!r} must be a table, [{plain(name)}].")
+        for key, value in about.items():
+            if key in _PROVIDER_KEYS:
+                continue
+            if looks_secret(key, value):
+                raise ConfigError(
+                    f"{where}: [{plain(name)}] holds a key in {plain(key)!r}: take it out, put it "
+                    "into an environment variable and name that in api_key_env."
+                )
+            raise ConfigError(
+                f"{where}: [{plain(name)}] has no setting {plain(key)!r}; use "
+                f"{', '.join(sorted(_PROVIDER_KEYS))}."
+            )
+        if not isinstance(about.get("models", {}), dict):
+            raise ConfigError(f'{where}: [{plain(name)}] models must be tables of their own.')
+    return found

@@ -1,0 +1,234 @@
+"""The verdict on a run: was the client fit to measure, are the objectives met.
+
+`invalid` means: do not quote these figures, the client (not the API) may have made them.
+`suspect` means: quote them with the reason beside them. Failures of the API do not make a
+measurement invalid; calls that were never sent, or sent late, do.
+
+The limits are those of docs and practice gathered before: event loop lag (warn at 10 ms or 5 %
+of the median TTFT), schedule delay (10 % of the p99 it would falsify), 98 % of the wanted rate,
+90 % of a core. Delays below `UNSEEN_S` are no more than the resolution of the loop's timer.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from holymon import slo
+from holymon.errors import ERRORS, NOT_THE_SERVER, UNREACHABLE
+from holymon.plan import Open, Plan
+from holymon.summary import Interval, Summary, TargetSummary
+from holymon.vitals import Vitals
+
+Level = Literal["valid", "suspect", "invalid"]
+LEVELS: Final[tuple[Level, ...]] = ("valid", "suspect", "invalid")
+
+LAG_S: Final = 0.010
+LAG_OF_TTFT: Final = 0.05
+DELAY_OF_P99: Final = 0.10
+ACHIEVED: Final = 0.98
+BUSY: Final = 0.90
+UNSEEN_S: Final = 0.003
+FEWEST_FOR_RATE: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One finding on the measurement: how bad, and a sentence."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One objective on one target; `met` is None where there is no figure to judge by."""
+
+    slo: str
+    target: str
+    value: float | None
+    interval: Interval | None
+    met: bool | None
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "slo": self.slo, "target": self.target, "value": self.value,
+            "ci": list(self.interval) if self.interval else None, "met": self.met,
+            "text": self.text,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the figures can be trusted, why not, and what became of the objectives."""
+
+    measurement: Level
+    reasons: tuple[Reason, ...]
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...]
+    blocked: int | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether every objective is shown to be met; one without a figure is not."""
+        return all(check.met for check in self.checks)
+
+    @property
+    def exit_code(self) -> int:
+        """3 for an invalid measurement, 1 for a missed objective, else 0.
+
+        2 if a target refused every call for the caller's reasons (key, model, request), 4 if none
+        of them ever had a connection.
+        """
+        if self.blocked is not None:
+            return self.blocked
+        if self.measurement == "invalid":
+            return 3
+        return 0 if self.met else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form that the contract names; `reasons` are sentences."""
+        return {
+            "measurement": self.measurement,
+            "reasons": [reason.text for reason in self.reasons] + list(self.notes),
+            "slo": [check.to_dict() for check in self.checks],
+        }
+
+
+def judge(
+    summary: Summary, plan: Plan, vitals: Vitals, state: str = "finished", trouble: str = ""
+) -> Verdict:
+    """The verdict on a run from its figures and from how its client was doing."""
+    reasons = [*_of_client(vitals, summary), *_of_run(plan, state, trouble)]
+    for target in summary.targets:
+        reasons += _of_target(target, plan)
+    worst = max((LEVELS.index(reason.level) for reason in reasons), default=0)
+    return Verdict(
+        measurement=LEVELS[worst],
+        reasons=tuple(reasons),
+        checks=tuple(check(slo.parse(t), one) for t in plan.slo for one in summary.targets),
+        notes=tuple(f"{one.target}: {note}" for one in summary.targets for note in one.notes),
+        blocked=min(filter(None, map(_blocked, summary.targets)), default=None),
+    )
+
+
+def check(objective: slo.Slo, target: TargetSummary) -> Check:
+    """One objective held against one target's figures."""
+    value, interval = target.value(objective)
+    if value is None:
+        text = f"{objective.text}: can't be judged, there is no such figure"
+        return Check(objective.text, target.target, None, None, None, text)
+    met = objective.holds(value)
+    sure = interval is not None and all(objective.holds(end) == met for end in interval)
+    text = f"{objective.text}: {'met' if met else 'MISSED'}"
+    if not sure:
+        text += ", but the sample can't rule out the opposite"
+    return Check(objective.text, target.target, value, interval, met, text)
+
+
+def _blocked(target: TargetSummary) -> int | None:
+    """The exit code for a target of which no call could succeed."""
+    failed = [name for name in target.errors if name not in NOT_THE_SERVER]
+    if target.ok or len(failed) != 1:
+        return None
+    if failed[0] in UNREACHABLE:
+        return 4
+    return 2 if ERRORS[failed[0]].blame == "caller" else None
+
+
+_MENDS: Final = {
+    "authentication": "check the key in {key}",
+    "permission": "this key may not use that model: ask for access, or take another key ({key})",
+    "quota_exhausted": "no credit is left for the key in {key}",
+    "not_found": "check the model's name and the base_url ({url}): does it need /v1 at its end",
+    "dns_failure": "check the host name in {url}",
+    "connection_refused": "does the server run at {url}",
+    "connect_timeout": "is {url} reachable from here (firewall, proxy, VPN)",
+    "tls_error": "check https and the certificate of {url}",
+}
+
+
+def _mend(error: str, plan: Plan, name: str) -> str:
+    target = next(one for one in plan.targets if one.name == name)
+    mend = _MENDS.get(error, "see the message of the failures")
+    return mend.format(
+        key=target.api_key_env or "no variable: none was named", url=target.base_url or "the simulator"
+    )
+
+
+def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
+    lag = vitals.lag(0.99)
+    ttfts = [t.ttft_s.p50 for t in summary.targets if t.ttft_s.p50 is not None]
+    limit = max(min([LAG_S, *(LAG_OF_TTFT * ttft for ttft in ttfts)]), UNSEEN_S)
+    if lag is not None and lag > limit:
+        yield Reason(
+            "suspect",
+            f"the client's event loop woke up to {_ms(lag)} late (p99; limit {_ms(limit)}): "
+            "times may be too long by that much.",
+        )
+    if len(vitals.cpu) and float(vitals.cpu.max()) > BUSY:
+        yield Reason(
+            "invalid",
+            f"the client used {vitals.cpu.max():.0%} of a core: it, not the API, may be the limit; "
+            "lower the rate or use --workers.",
+        )
+    if len(vitals.pause_s) and float(vitals.pause_s.max()) > max(LAG_S, UNSEEN_S):
+        yield Reason(
+            "suspect", f"garbage collection stopped the client for {_ms(vitals.pause_s.max())}."
+        )
+
+
+def _of_run(plan: Plan, state: str, trouble: str) -> Iterator[Reason]:
+    if state == "interrupted":
+        yield Reason("suspect", "the run was interrupted: calls in flight at that moment are lost.")
+    elif state == "stopped":
+        yield Reason("suspect", "the run was stopped before its end.")
+    elif state == "failed":
+        yield Reason("invalid", "the run failed before its end.")
+    if trouble:
+        yield Reason("suspect", f"writing records failed for a while ({trouble}).")
+
+
+def _of_target(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
+    name = target.target
+    dropped = target.errors.get("client_dropped", 0)
+    if target.requests == 0:
+        yield Reason("invalid", f"{name}: no call was made.")
+        return
+    if target.ok == 0:
+        why = "so there is no latency to report."
+        if _blocked(target):
+            error = next(e for e in target.errors if e not in NOT_THE_SERVER)
+            why = f"all failed with {error} ({ERRORS[error].meaning}): {_mend(error, plan, name)}."
+        yield Reason("invalid", f"{name}: no call succeeded, {why}")
+    if dropped:
+        yield Reason(
+            "invalid",
+            f"{name}: {dropped} calls were due but not sent, too many were unanswered: what they "
+            "would have met is unknown.",
+        )
+    delay, latency = target.schedule_delay_s.p99, target.latency_s.p99
+    if delay is not None and latency is not None:
+        limit = max(DELAY_OF_P99 * latency, UNSEEN_S)
+        if delay > limit:
+            yield Reason(
+                "invalid",
+                f"{name}: calls were sent up to {_ms(delay)} late (p99; limit {_ms(limit)}).",
+            )
+    yield from _of_rate(target, plan)
+
+
+def _of_rate(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
+    sent, wanted = target.sent_per_s, target.wanted_per_s
+    if not isinstance(plan.load, Open) or sent is None or wanted is None:
+        return
+    if target.requests >= FEWEST_FOR_RATE and sent < ACHIEVED * wanted:
+        yield Reason(
+            "invalid",
+            f"{target.target}: {sent:.4g} calls/s were sent, {wanted:.4g} were wanted.",
+        )
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms"

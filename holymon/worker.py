@@ -1,0 +1,327 @@
+"""`python -m holymon.worker FOLDER`: plan in, rows to the journal; nothing is drawn here.
+
+Worker 0 starts what the run needs (the simulator, further workers), says in `state.json` how it
+goes, and holds the run's lock while it lives. Worker k sends every n-th call of the same plan.
+A run ends early by a file named `stop` in its folder, by SIGINT or SIGTERM, and, if it belongs
+to another process (`--attached`), by the end of standard input.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from holymon import prices, store, vitals
+from holymon.client import Caller
+from holymon.engine import Ending, Load
+from holymon.errors import HolymonError, RunError
+from holymon.journal import Journal
+from holymon.plan import Plan
+from holymon.records import DTYPE, Marks, measure
+
+SAMPLE_S: Final = 0.05
+START_NS: Final = 20_000_000
+"""Between the word "go" and the first call: time enough for every worker to hear it."""
+
+STATES: Final = {"stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure the plan in a folder; 0 if every record was written."""
+    parser = argparse.ArgumentParser(prog="python -m holymon.worker")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--attached", action="store_true")
+    parser.add_argument("--part", type=int, default=0)
+    parser.add_argument("--sim-url", default="")
+    options = parser.parse_args(argv)
+    try:
+        if options.part:
+            return _further(options.folder, options.part, options.sim_url)
+        return _first(options.folder, attached=options.attached)
+    except HolymonError as error:
+        print(error, file=sys.stderr)
+        return 4
+
+
+def _first(folder: Path, *, attached: bool) -> int:
+    lock = store.take_lock(folder)
+    state: dict[str, Any] = {"pid": os.getpid(), "workers": 1}
+    with lock, contextlib.ExitStack() as stack:
+        try:
+            plan = store.read_plan(folder)
+            sim_url = stack.enter_context(_simulator(plan))
+            plan = _placed(plan, sim_url)
+            others = stack.enter_context(_others(folder, plan, sim_url))
+            state |= {"started_at": store.now().isoformat(), "workers": plan.workers}
+            if sim_url:
+                state["sim_url"] = sim_url
+
+            def begin() -> int:
+                zero_wall = time.time_ns() + START_NS
+                for other in others:
+                    _tell(other, f"{zero_wall}\n")
+                state["started_at"] = store.now().isoformat()
+                store.write_state(folder, state="running", **state)
+                return zero_wall
+
+            ending, trouble = asyncio_run(_measure(folder, plan, 0, begin, watch_stdin=attached))
+            for other in others:
+                other.wait()
+            if any(other.returncode for other in others):
+                ending = Ending("failed", "one of the workers died")
+        except BaseException as error:
+            said = str(error) if isinstance(error, HolymonError) else repr(error)
+            store.write_state(folder, state="failed", detail=said, **state)
+            raise
+        store.write_state(
+            folder,
+            state=STATES.get(ending.why, "finished"),
+            ended=ending.why,
+            detail=ending.detail,
+            trouble=trouble,
+            ended_at=store.now().isoformat(),
+            **state,
+        )
+    return 0
+
+
+def _further(folder: Path, part: int, sim_url: str) -> int:
+    plan = _placed(store.read_plan(folder), sim_url)
+
+    def begin() -> int:
+        print("ready", flush=True)
+        said = sys.stdin.readline()
+        if not said.strip().isdigit():
+            raise RunError("the first worker ended before the start.")
+        return int(said)
+
+    ending, _ = asyncio_run(_measure(folder, plan, part, begin, watch_stdin=True))
+    return 1 if ending.why in {"failed", "interrupted"} else 0
+
+
+def asyncio_run(work: Any) -> Any:
+    """Run a coroutine on uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def _placed(plan: Plan, sim_url: str) -> Plan:
+    """The plan with an address for every target."""
+    homeless = [t.name for t in plan.targets if not t.base_url and not t.simulated]
+    if homeless:
+        raise RunError(f"{', '.join(homeless)} has no base_url: put one into targets.toml.")
+    return msgspec.structs.replace(
+        plan,
+        targets=tuple(
+            t if t.base_url else msgspec.structs.replace(t, base_url=sim_url) for t in plan.targets
+        ),
+    )
+
+
+@contextlib.contextmanager
+def _simulator(plan: Plan) -> Iterator[str]:
+    """The address of a simulator that lives as long as this run, if the plan needs one."""
+    if all(target.base_url for target in plan.targets) or not plan.simulated:
+        yield ""
+        return
+    command = [sys.executable, "-m", "holymon.sim", "--port", "0", "--seed", str(plan.seed)]
+    with _child([*command, "--until-eof"]) as process:
+        said = process.stdout.readline() if process.stdout else ""
+        try:
+            yield str(json.loads(said)["base_url"])
+        except (ValueError, KeyError):
+            raise RunError("the simulator did not start: try `holymon sim`.") from None
+
+
+@contextlib.contextmanager
+def _others(folder: Path, plan: Plan, sim_url: str) -> Iterator[list["subprocess.Popen[str]"]]:
+    """The workers beside this one, ready to go."""
+    with contextlib.ExitStack() as stack:
+        command = [sys.executable, "-m", "holymon.worker", str(folder), "--sim-url", sim_url]
+        others = [
+            stack.enter_context(_child([*command, "--part", str(k)]))
+            for k in range(1, plan.workers)
+        ]
+        for other in others:
+            if other.stdout is None or other.stdout.readline() != "ready\n":
+                raise RunError("a worker did not start; see worker.log in the run's folder.")
+        yield others
+
+
+@contextlib.contextmanager
+def _child(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    """A process that ends when its standard input does, and so with this one."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(OSError):
+            if process.stdin:
+                process.stdin.close()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _tell(process: "subprocess.Popen[str]", text: str) -> None:
+    if process.stdin:
+        process.stdin.write(text)
+        process.stdin.flush()
+
+
+async def _measure(
+    folder: Path, plan: Plan, part: int, begin: Callable[[], int], *, watch_stdin: bool
+) -> tuple[Ending, str]:
+    """Drive this worker's part; how it ended, and trouble with writing.
+
+    `begin` is called when all is prepared, and says at which time (ns, wall clock) to start.
+    """
+    caller = Caller(plan)
+    journal = Journal(folder, part)
+    load = Load(
+        plan=plan, send=caller.send, sink=journal.record, part=(part, plan.workers),
+        cost=_cost_of(plan),
+    )  # fmt: skip
+    _stop_by_signal(load)
+    gc.collect()
+    gc.freeze()
+    wall = begin()
+    if watch_stdin:
+        _stop_by_stdin(load)
+    # One look at both clocks; from here on only the monotonic one counts.
+    load.zero = journal.zero = perf_counter() + (wall - time.time_ns()) / 1e9
+    watching = asyncio.ensure_future(_watch(load, journal, folder))
+    try:
+        ending = await load.run()
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await caller.aclose()
+        journal.close()
+    return ending, journal.trouble
+
+
+def _cost_of(plan: Plan) -> Any:
+    if plan.max_cost is None:
+        return None
+
+    def cost(marks: Marks) -> float:
+        row = np.frombuffer(measure(marks)[2 : 2 + DTYPE.itemsize], DTYPE)
+        money = float(prices.costs(row, plan.targets[marks.target].price)[0])
+        return 0.0 if math.isnan(money) else money
+
+    return cost
+
+
+def _stop_by_signal(load: Load) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, load.stop)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(load.stop))
+
+
+def _stop_by_stdin(load: Load) -> None:
+    """Whoever started this run has died when standard input ends."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        while sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
+            pass
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
+            loop.call_soon_threadsafe(load.stop, "interrupted", "the process that owned it ended")
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+async def _watch(load: Load, journal: Journal, folder: Path) -> None:
+    """Sample the loop's lag, write one line a second, and look for the stop file."""
+    stop = folder / "stop"
+    pause = _Pause()
+    cpu_at = perf_counter()
+    cpu, lags = time.process_time(), list[float]()
+    try:
+        while True:
+            before = perf_counter()
+            await asyncio.sleep(SAMPLE_S)
+            after = perf_counter()
+            if after < load.zero:
+                cpu, cpu_at = time.process_time(), after
+                continue
+            lags.append(max(0.0, after - before - SAMPLE_S))
+            if load.over and load.ending.why != "failed":
+                stop.touch()  # the other workers end with this one
+            elif len(lags) % 2 == 0 and stop.exists():
+                load.stop()
+            if after - cpu_at >= 1.0:
+                _note(load, journal, lags, (time.process_time() - cpu) / (after - cpu_at), pause)
+                cpu, cpu_at, lags = time.process_time(), after, []
+    finally:
+        spent = perf_counter() - cpu_at
+        if lags:
+            _note(load, journal, lags, (time.process_time() - cpu) / max(spent, 1e-3), pause)
+        pause.close()
+
+
+def _note(load: Load, journal: Journal, lags: list[float], cpu: float, pause: "_Pause") -> None:
+    moment = perf_counter() - load.zero
+    journal.vital(vitals.line(moment, lags, cpu, pause.take(), load.in_flight, _rss_mb()))
+
+
+class _Pause:
+    """The longest stop for garbage collection since it was last asked for."""
+
+    def __init__(self) -> None:
+        self._begun = self._longest = 0.0
+        gc.callbacks.append(self._noted)
+
+    def _noted(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._begun = perf_counter()
+        else:
+            self._longest = max(self._longest, perf_counter() - self._begun)
+
+    def take(self) -> float:
+        longest, self._longest = self._longest, 0.0
+        return longest
+
+    def close(self) -> None:
+        gc.callbacks.remove(self._noted)
+
+
+def _rss_mb() -> float:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except (OSError, ValueError, IndexError):
+        return float("nan")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""environment.yml, constraints.txt and pyproject.toml say the same, and name no host."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONSTRAINTS = (ROOT / "constraints.txt").read_text()
+
+
+# environment.yml asks for this Python on any system.
+PYTHON = {"python_version": "3.11", "python_full_version": "3.11.9"}
+
+
+def pins() -> dict[str, str]:
+    lines = [Requirement(line) for line in CONSTRAINTS.splitlines()]
+    mine = [one for one in lines if not one.marker or one.marker.evaluate(PYTHON)]
+    return {one.name: str(one.specifier).removeprefix("==") for one in mine}
+
+
+def name_of(requirement: str) -> str:
+    return Requirement(requirement).name
+
+
+def test_conda_gets_only_python_and_pip():
+    found = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert found["channels"] == ["conda-forge"]
+    assert [one for one in found["dependencies"] if isinstance(one, str)] == ["python=3.11", "pip"]
+
+
+def test_the_pip_part_is_what_is_tested():
+    found = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (pip,) = [one["pip"] for one in found["dependencies"] if isinstance(one, dict)]
+    expected = []
+    for requirement in PROJECT["dependencies"]:
+        _, _, marker = requirement.partition(";")
+        name = name_of(requirement)
+        expected.append(f"{name}=={pins()[name]}" + (f";{marker}" if marker else ""))
+    assert [*expected, "--editable ."] == pip
+
+
+@pytest.mark.parametrize("group", ["", *PROJECT["optional-dependencies"]])
+def test_every_dependency_is_pinned(group):
+    wanted = PROJECT["optional-dependencies"][group] if group else PROJECT["dependencies"]
+    assert [one for one in map(name_of, wanted) if one not in pins()] == []
+
+
+def test_constraints_name_no_host():
+    assert "://" not in CONSTRAINTS
+    assert "@" not in CONSTRAINTS
