@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         plot_ttft,
     )
     from holymon.records import Records
-    from holymon.report import write_report
+    from holymon.report import subject, write_report
     from holymon.run import Run, attach, measure, start
     from holymon.store import runs
     from holymon.summary import Summary, summarize
@@ -32,7 +32,7 @@ _HOME = {
     "Records": "records", "Run": "run", "RunError": "errors", "Summary": "summary",
     "Target": "plan", "attach": "run", "measure": "run", "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
-    "plot_ttft": "plots", "runs": "store", "start": "run", "summarize": "summary",
+    "plot_ttft": "plots", "runs": "store", "start": "run", "subject": "report", "summarize": "summary",
     "target": "targets", "write_report": "report",
 }  # fmt: skip
 

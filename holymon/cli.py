@@ -98,12 +98,12 @@ def _load_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> None:
     """Measure TARGETs (written provider/model) and print their figures."""
-    from holymon import tables
+    from holymon import store, tables
 
     plan = _plan(targets, **options)
     run, interrupted = _measured(plan, out)
     if as_json:
-        click.echo(json.dumps(_finite(run.to_dict()), indent=1))
+        click.echo(json.dumps(store.finite(run.to_dict()), indent=1))
     else:
         click.echo(tables.text(run))
     sys.exit(INTERRUPTED if interrupted else _exit_code(run))
@@ -370,13 +370,3 @@ def _value(text: str) -> Any:
     except ValueError:
         return text
 
-
-def _finite(value: Any) -> Any:
-    """`value` with null for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value

@@ -1,7 +1,6 @@
 """One monitored call: sends a prepared request, stamps what arrives, names what went wrong.
 
     Caller.send(number, target, due) -> Marks      never raises for what a server or network does
-    classify(exception, marks) -> error type       by the chain of causes, not by one class
 
 Every received piece is stamped before it is parsed. Limits of a call: connect, first byte, token
 stall (comments keep a socket alive, not a stream), total. The key is added when a request is
@@ -9,26 +8,30 @@ sent; it is in no request, client, marks or message.
 """
 
 import asyncio
-import errno
+import contextlib
 import os
-import socket
-import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from math import isnan, nan
 from time import perf_counter
 from typing import Final
 
-import aiohttp
 import httpx
 
 from holymon import chat
-from holymon.errors import OK, ConfigError
+from holymon.errors import ConfigError, HolymonError
+from holymon.failures import classify, words
+from holymon.limits import Limits
 from holymon.plan import Plan, Target
+from holymon.prepared import Prepared, prepare
 from holymon.records import Flag, Marks
-from holymon.safety import Secret, redact, short
+from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge
-from holymon.transport import AiohttpTransport
+from holymon.transport import AiohttpTransport, Answer, Progress
 
 Clock = Callable[[], float]
+
+LINGER_S: Final = 0.025
+"""How long a finished stream waits for the end of its body, so that its connection can stay."""
 
 
 def key_of(target: Target) -> Secret | None:
@@ -46,15 +49,19 @@ def key_of(target: Target) -> Secret | None:
 class Caller:
     """Calls the targets of a plan; one for each worker.
 
-    `texts` are what is asked, in turn. With `keep`, the answer's text is kept in `texts_seen`
-    by the number of the call (for tests and for applications, never for a load).
+    With `keep`, the content of an answer's first choice is kept in `kept` by the number of the
+    call (for tests and for applications, never for a load).
     """
 
     def __init__(
-        self, plan: Plan, *, clock: Clock = perf_counter, transport: AiohttpTransport | None = None,
+        self,
+        plan: Plan,
+        *,
+        clock: Clock = perf_counter,
+        transport: AiohttpTransport | None = None,
         keep: bool = False,
-    ) -> None:  # fmt: skip
-        """Read the keys and prepare the requests. Raises ConfigError, PlanError."""
+    ) -> None:
+        """Read the keys and prepare the requests. Raises ConfigError."""
         self.plan = plan
         self.kept: dict[int, str] = {}
         self._clock = clock
@@ -69,31 +76,35 @@ class Caller:
         await self._transport.aclose()
 
     async def send(self, number: int, target: int, due: float) -> Marks:
-        """Make call `number` to the `target`-th target; what happened is in the marks."""
+        """Make call `number` to the `target`-th target; what happened is in the marks.
+
+        A task that is cancelled meanwhile gets its marks all the same, as `cancelled`.
+        """
         marks = Marks(number, target, due)
-        task = asyncio.current_task()
-        assert task is not None
         marks.start = self._clock()
-        limits = _Limits(self, marks, task)
+        limits = Limits(self.plan, marks, Progress(self._clock))
         try:
             await self._exchange(marks, limits)
         except asyncio.CancelledError:
-            marks.error = limits.exceeded or "cancelled"
-            if limits.exceeded:
-                task.uncancel()
+            exceeded = limits.settle()
+            if isnan(marks.end):  # else only the end of the body was still waited for
+                marks.error = marks.error or exceeded or "cancelled"
         except EventTooLarge:
             marks.error = "event_too_large"
         except Exception as error:  # noqa: BLE001 - whatever happens to a call is a record
             if not marks.error:
-                marks.error = classify(error, marks)
-                marks.message = _words(error)
+                marks.error, marks.message = classify(error), words(error)
         finally:
             limits.disarm()
-        marks.end = self._clock()
-        self._complete(marks)
+        if isnan(marks.end):
+            marks.end = self._clock()
+        self._complete(marks, limits.progress)
         return marks
 
-    def _complete(self, marks: Marks) -> None:
+    def _complete(self, marks: Marks, progress: Progress) -> None:
+        marks.connect_start, marks.connect_end = progress.connect_start, progress.connect_end
+        if not isnan(marks.connect_end):
+            marks.flags |= Flag.NEW_CONNECTION
         if self.plan.prompts.stream:
             marks.flags |= Flag.STREAM
         if marks.error and marks.events:
@@ -101,70 +112,77 @@ class Caller:
         if marks.output_tokens < 0 and marks.events:
             marks.output_tokens = marks.events
         if marks.message:
-            marks.message = redact(short(marks.message), self._secrets)
+            marks.message = _masked(short(marks.message), self._secrets)
+        if marks.code and redact(marks.code, self._secrets) != marks.code:
+            marks.code = "other"
 
-    async def _exchange(self, marks: Marks, limits: "_Limits") -> None:
+    async def _exchange(self, marks: Marks, limits: Limits) -> None:
         prepared = self._requests[marks.target]
         request = prepared[(marks.request // len(self.plan.targets)) % len(prepared)]
         if isinstance(request, Exception):
             raise request
         key = self._keys[marks.target]
-        extra = {"authorization": f"Bearer {key.reveal()}"} if key else None
-        response = await self._transport.send(request, marks, extra)
-        marks.headers = self._clock()
-        marks.status = response.status_code
-        if "x-holymon-sim" in response.headers:
+        answer = await self._transport.send(request, limits.progress, key)
+        marks.headers = answer.at
+        marks.status = answer.status
+        if answer.header("x-holymon-sim"):
             marks.flags |= Flag.SIMULATED
         try:
-            await self._read(response, marks, limits)
+            await self._read(answer, marks, limits)
         finally:
-            await response.aclose()
+            answer.close()
 
-    async def _read(self, response: httpx.Response, marks: Marks, limits: "_Limits") -> None:
-        if response.status_code != 200:
-            await self._read_error(response, marks)
+    async def _read(self, answer: Answer, marks: Marks, limits: Limits) -> None:
+        if marks.status != 200:
+            await self._read_error(answer, marks)
         elif not self.plan.prompts.stream:
-            await self._read_body(response, marks)
-        elif not _is_stream(response):
-            await self._read_no_stream(response, marks)
+            await self._read_body(answer, marks)
+        elif not answer.header("content-type").startswith("text/event-stream"):
+            await self._read_no_stream(answer, marks)
         else:
             limits.streaming()
-            await self._read_stream(response, marks)
+            await self._read_stream(answer, marks, limits)
 
-    async def _read_stream(self, response: httpx.Response, marks: Marks) -> None:
+    async def _read_stream(self, answer: Answer, marks: Marks, limits: Limits) -> None:
         reader = chat.StreamReader(marks, keep=self._keep)
-        clock = self._clock
         try:
-            async for chunk in _pieces(response):
-                reader.feed(clock(), chunk)
-                if reader.done or reader.error:
-                    break
-            marks.error = reader.close(clock())
+            while not (reader.done or reader.error) and (piece := await answer.read()):
+                reader.feed(answer.at, piece)
+            marks.error = reader.close(answer.at)
         except (httpx.TransportError, httpx.DecodingError) as error:
+            marks.error = reader.close(self._clock())
             # What had come before the connection broke may still be a whole answer.
-            verdict = reader.close(clock())
-            cut = classify(error, marks)
-            if verdict:
-                marks.error = verdict if cut == "server_disconnected" else cut
-        marks.message = reader.message
-        if self._keep:
-            self.kept[marks.request] = reader.text
+            if marks.error in {"stream_truncated", "empty_response"}:
+                cut = classify(error)
+                if cut != "server_disconnected" or not marks.events:
+                    marks.error = cut
+        finally:
+            marks.message = reader.message
+            if self._keep:
+                self.kept[marks.request] = reader.text
+        if reader.done:
+            marks.end = answer.at
+            if not answer.ended:
+                limits.disarm()
+                await _linger(answer, reader)
 
-    async def _read_body(self, response: httpx.Response, marks: Marks) -> None:
-        kind = response.headers.get("content-type", "")
-        body = await self._all(response, marks, chat.MAX_BODY)
+    async def _read_body(self, answer: Answer, marks: Marks) -> None:
+        kind = answer.header("content-type")
+        body = await _all(answer, marks, chat.MAX_BODY)
         if body is None:
             marks.error = "response_too_large"
         elif "html" in kind or (kind.startswith("text/") and "json" not in kind):
             marks.error, marks.message = "unexpected_content_type", kind
         else:
             marks.error, marks.message, text = chat.read_answer(body, marks)
+            if not (marks.error or answer.whole):
+                marks.error = "decoding_error"
             if self._keep:
                 self.kept[marks.request] = text
 
-    async def _read_no_stream(self, response: httpx.Response, marks: Marks) -> None:
+    async def _read_no_stream(self, answer: Answer, marks: Marks) -> None:
         """A stream was asked for and something else came: an error in JSON, or no answer at all."""
-        body = await self._all(response, marks, chat.MAX_ERROR_BODY, cut=True) or b""
+        body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
         if not body.strip():
             marks.error = "empty_response"
         elif chat.is_error(body):
@@ -172,177 +190,76 @@ class Caller:
             marks.error = "stream_error_event"
         else:
             marks.error = "unexpected_content_type"
-            marks.message = response.headers.get("content-type", "")
+            marks.message = answer.header("content-type")
 
-    async def _read_error(self, response: httpx.Response, marks: Marks) -> None:
-        marks.retry_after = _retry_after(response.headers)
-        marks.error, _ = chat.read_error(response.status_code, b"", marks)
-        body = await self._all(response, marks, chat.MAX_ERROR_BODY, cut=True) or b""
-        marks.error, marks.message = chat.read_error(response.status_code, body, marks)
-
-    async def _all(
-        self, response: httpx.Response, marks: Marks, limit: int, *, cut: bool = False
-    ) -> bytes | None:
-        """The whole body; over the limit None, or with `cut` what fits."""
-        parts: list[bytes] = []
-        async for chunk in _pieces(response):
-            marks.bytes += len(chunk)
-            parts.append(chunk)
-            if marks.bytes > limit:
-                return b"".join(parts)[:limit] if cut else None
-        return b"".join(parts)
+    async def _read_error(self, answer: Answer, marks: Marks) -> None:
+        marks.retry_after = _retry_after(answer)
+        # The status counts even if the body never ends.
+        marks.error, _ = chat.read_error(marks.status, b"", marks)
+        body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
+        marks.error, marks.message = chat.read_error(marks.status, body, marks)
 
 
-def _pieces(response: httpx.Response):  # type: ignore[no-untyped-def]
-    """The body piece by piece as it was received, decompressed where it was compressed."""
-    if response.headers.get("content-encoding", "identity") == "identity":
-        return response.stream
-    return response.aiter_bytes()
+async def _all(answer: Answer, marks: Marks, limit: int, *, cut: bool = False) -> bytes | None:
+    """The whole body; over the limit None, or with `cut` what fits."""
+    parts: list[bytes] = []
+    while piece := await answer.read():
+        marks.bytes += len(piece)
+        parts.append(piece)
+        if marks.bytes > limit:
+            return b"".join(parts)[:limit] if cut else None
+    return b"".join(parts)
 
 
-def _is_stream(response: httpx.Response) -> bool:
-    return response.headers.get("content-type", "").startswith("text/event-stream")
+async def _linger(answer: Answer, reader: chat.StreamReader) -> None:
+    """Wait for the end of the body, which most servers send right behind `[DONE]`."""
+    with (
+        answer.closing_in(LINGER_S),
+        contextlib.suppress(httpx.TransportError, httpx.DecodingError, HolymonError),
+    ):
+        while piece := await answer.read():
+            reader.feed(answer.at, piece)
 
 
-def _requests(plan: Plan, target: Target) -> list[httpx.Request | Exception]:
+def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:
     """One prepared request for each prompt; what can't be written as JSON fails when called."""
-    made: list[httpx.Request | Exception] = []
+    headers = {
+        "accept": "text/event-stream" if plan.prompts.stream else "application/json",
+        "accept-encoding": "gzip, deflate",
+        "content-type": "application/json",
+        "user-agent": "holymon",
+    }
+    url = target.base_url.rstrip("/") + "/chat/completions"
+    common = prepare(httpx.Request("POST", url, headers=headers))
+    made: list[Prepared | Exception] = []
     for text in plan.prompts.texts:
         try:
             body = chat.request_body(
                 target.model, text, max_tokens=plan.prompts.max_tokens, stream=plan.prompts.stream
             )
+            made.append(common._replace(content=body))
         except (ValueError, TypeError, UnicodeError) as error:
             made.append(error)
-            continue
-        kind = "text/event-stream" if plan.prompts.stream else "application/json"
-        headers = {
-            "accept": kind, "accept-encoding": "gzip, deflate",
-            "content-type": "application/json", "user-agent": "holymon",
-        }  # fmt: skip
-        url = target.base_url.rstrip("/") + "/chat/completions"
-        made.append(httpx.Request("POST", url, headers=headers, content=body))
     return made
 
 
-def _retry_after(headers: httpx.Headers) -> float:
+def _retry_after(answer: Answer) -> float:
     """What the server asks to wait in seconds; NaN if it says nothing that makes sense."""
     for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:
-            wait = float(headers.get(name, "nan")) * scale
+            wait = float(answer.header(name) or "nan") * scale
         except ValueError:
             continue
         if 0 <= wait < 1e9:
             return wait
-    return float("nan")
+    return nan
 
 
-class _Limits:
-    """Cancels a call's task when a limit has passed, and says which; one timer for each call.
-
-    The timer is not moved for every token: when it rings early it is set anew.
-    """
-
-    __slots__ = ("_caller", "_handle", "_loop", "_marks", "_stream", "_task", "exceeded")
-
-    def __init__(self, caller: Caller, marks: Marks, task: "asyncio.Task[object]") -> None:
-        self._caller, self._marks, self._task = caller, marks, task
-        self._loop = asyncio.get_running_loop()
-        self._stream = False
-        self.exceeded = OK
-        self._handle: asyncio.TimerHandle | None = None
-        self._arm(self._next()[0])
-
-    def streaming(self) -> None:
-        """From now on tokens are expected."""
-        self._stream = True
-        self.disarm()
-        self._arm(self._next()[0])
-
-    def disarm(self) -> None:
-        """The call is over."""
-        if self._handle is not None:
-            self._handle.cancel()
-
-    def _next(self) -> tuple[float, str]:
-        """When the nearest limit passes, and its error type."""
-        marks, plan = self._marks, self._caller.plan
-        total = (marks.start + plan.timeout_s, "deadline_exceeded")
-        if marks.headers != marks.headers:
-            begun = marks.start if marks.connect_end != marks.connect_end else marks.connect_end
-            return min(total, (begun + plan.first_byte_s, "first_byte_timeout"))
-        if not self._stream:
-            return total
-        last = marks.headers if marks.last != marks.last else marks.last
-        stall = plan.targets[marks.target].stall_s
-        return min(total, (last + stall, "stream_stalled"))
-
-    def _arm(self, at: float) -> None:
-        self._handle = self._loop.call_later(max(0.0, at - self._caller._clock()), self._ring)
-
-    def _ring(self) -> None:
-        at, error = self._next()
-        if self._caller._clock() < at:
-            self._arm(at)
-            return
-        self.exceeded = error
-        self._task.cancel()
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what it came from, including the OS error that aiohttp keeps aside."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        waiting += [getattr(one, "os_error", None), one.__cause__, one.__context__]
-        waiting += list(getattr(one, "exceptions", ()))
-
-
-_BY_CLASS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
-    ((httpx.PoolTimeout,), "pool_timeout"),
-    ((httpx.ProxyError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError),
-     "proxy_error"),
-    ((ssl.SSLError, ssl.CertificateError, aiohttp.ClientSSLError), "tls_error"),
-    ((socket.gaierror, aiohttp.ClientConnectorDNSError), "dns_failure"),
-    ((ConnectionRefusedError,), "connection_refused"),
-    ((httpx.ConnectTimeout, aiohttp.ConnectionTimeoutError), "connect_timeout"),
-    ((httpx.ConnectError, aiohttp.ClientConnectorError), "connect_error"),
-    ((httpx.WriteTimeout, httpx.WriteError, BrokenPipeError), "write_error"),
-    ((ConnectionResetError,), "connection_reset"),
-    ((httpx.DecodingError,), "decoding_error"),
-    ((aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError), "server_disconnected"),
-    ((httpx.ReadTimeout, TimeoutError), "first_byte_timeout"),
-    ((aiohttp.ClientResponseError,), "protocol_error"),
-    ((httpx.ReadError,), "connection_reset"),
-    ((httpx.LocalProtocolError, httpx.UnsupportedProtocol, aiohttp.InvalidURL), "request_invalid"),
-)  # fmt: skip
-
-
-def classify(error: BaseException, marks: Marks | None = None) -> str:
-    """The error type of an exception of httpx (over any transport), aiohttp or the system."""
-    chain = list(_chain(error))
-    if any(getattr(one, "errno", None) == errno.EPIPE for one in chain):
-        return "write_error"
-    for classes, name in _BY_CLASS:
-        if any(isinstance(one, classes) for one in chain):
-            return name
-    if any(isinstance(one, httpx.RemoteProtocolError) for one in chain):
-        gone = "disconnected" in str(error) or "peer closed" in str(error)
-        return "server_disconnected" if gone else "protocol_error"
-    if any(isinstance(one, OSError | httpx.NetworkError) for one in chain):
-        return "connect_error" if marks is None or marks.status == 0 else "connection_reset"
-    never_sent = marks is None or marks.status == 0
-    return "request_invalid" if never_sent and isinstance(error, ValueError | TypeError) else "_OTHER"
-
-
-def _words(error: BaseException) -> str:
-    """What an exception says; an invalid request may quote a header, so only its class is told."""
-    deepest = list(_chain(error))[-1]
-    if isinstance(error, ValueError | TypeError):
-        return type(error).__name__
-    return f"{type(deepest).__name__}: {deepest}" if str(deepest) else type(deepest).__name__
+def _masked(text: str, secrets: tuple[Secret, ...]) -> str:
+    """`text` without the secrets, not even the beginning of one where the text was cut off."""
+    text = redact(text, secrets)
+    if text.endswith("…"):
+        for form in (form for secret in secrets for form in secret.forms()):
+            cut = max((n for n in range(4, len(form)) if text.endswith(form[:n] + "…")), default=0)
+            text = text[: -cut - 1] + MASK + "…" if cut else text
+    return text

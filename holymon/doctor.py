@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from holymon.client import classify, key_of
+from holymon.client import key_of
 from holymon.errors import ConfigError, HolymonError
+from holymon.failures import classify
 from holymon.plan import Target
 from holymon.safety import Secret, redact, short
 from holymon.targets import one_off, providers, target, user_file

@@ -172,6 +172,7 @@ class Load:
         self._record(marks)
 
     async def _closed(self, load: Closed) -> None:
+        await self._until(self.zero)
         k, parts = self.part
         width = load.users * len(self.plan.targets)
         for user in range(k, width, parts):

@@ -128,9 +128,8 @@ class Follower:
 
 def vitals(folder: Path) -> Vitals:
     """How the workers of a run were doing."""
-    return read(
-        line for path in sorted(folder.glob("vitals.*.jsonl")) for line in path.open("rb")
-    )
+    paths = sorted(folder.glob("vitals.*.jsonl"))
+    return read(line for path in paths for line in path.read_bytes().splitlines())
 
 
 def notes(folder: Path) -> list[dict[str, Any]]:

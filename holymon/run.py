@@ -20,6 +20,13 @@ from holymon.vitals import Vitals
 POLL_S = 0.1
 
 
+class _Worker(subprocess.Popen[bytes]):
+    """A worker's process; it may outlive the object that started it."""
+
+    def __del__(self, *_: object) -> None:
+        self.poll()
+
+
 class Run:
     """One run: its plan, its folder, its records so far."""
 
@@ -27,7 +34,7 @@ class Run:
         """Open the run in `folder`. Raises RunError if there is none."""
         self.folder = folder
         self.plan = store.read_plan(folder)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: _Worker | None = None
         self._follower: journal.Follower | None = None
         if (folder / "calls.parquet").is_file():
             self._records = store.load(folder)
@@ -48,8 +55,9 @@ class Run:
     @property
     def status(self) -> dict[str, Any]:
         """What the worker says of the run: state, why it ended, when it started."""
+        gone = self._process is not None and self._process.poll() is not None
         found = store.read_state(self.folder)
-        if found["state"] == "starting" and self._ended_early():
+        if found["state"] == "starting" and gone:
             return {**found, "state": "failed"}
         return found
 
@@ -149,9 +157,6 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.state}, {len(self.records)} calls>"
 
-    def _ended_early(self) -> bool:
-        return self._process is not None and self._process.poll() is not None
-
     def _why_failed(self) -> str:
         said = str(self.status.get("detail", ""))
         if said:
@@ -176,7 +181,7 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     store.write_state(folder, state="starting", started_at=store.now().isoformat())
     command = [sys.executable, "-m", "holymon.worker", str(folder.resolve())]
     with (folder / "worker.log").open("wb") as log:
-        process = subprocess.Popen(
+        process = _Worker(
             command if detached else [*command, "--attached"],
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=log,

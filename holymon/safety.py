@@ -2,6 +2,7 @@
 
 import base64
 import html
+import json
 import re
 import unicodedata
 from hashlib import sha256
@@ -12,23 +13,30 @@ from holymon.errors import ConfigError
 
 MASK: Final = "***"
 
+# Every real key has a digit, or a long run without separators: words with hyphens have neither.
 _KEY_LIKE: Final = re.compile(
     r"""(?x)
-    (?i:bearer)\s+[A-Za-z0-9._~+/=-]{8,}                        # a header's value
-    | (?<![A-Za-z0-9]) (?:sk|rk|pk|cr|xai|gsk|hf|r8|nvapi|pplx)[-_][A-Za-z0-9_-]{8,}[^\s"'<>,;)]*
+    (?i:bearer)\s+ (?=[A-Za-z0-9._~+/=-]{0,200}\d | [A-Za-z0-9._~+/=-]{24})
+        [A-Za-z0-9._~+/=-]{8,}
+    | (?<![A-Za-z0-9])
+      (?: (?:sk|rk|pk|nvapi)[-_] (?=[A-Za-z0-9_-]{0,200}\d) [A-Za-z0-9_-]{8,}
+        | (?:sk|rk|pk|cr|gsk|hf|pplx|r8|xai)[-_] (?=[A-Za-z0-9_-]{0,40}[A-Za-z0-9]{20})
+          [A-Za-z0-9_-]+
+      ) [^\s"'<>,;)]*
     | AIza[A-Za-z0-9_-]{20,}
-    | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?  # a JSON web token
+    | (?<![A-Za-z0-9_-]) eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?  # a JWT
     """
 )
 _SECRET_NAME: Final = re.compile(
-    r"(?i)(?:^|[^a-z])(?:api_?key|apikey|key|token|secret|passw(?:or)?d|credentials?|auth"
-    r"|bearer)(?:$|[^a-z])"
+    r"(?i)(?:^|[^a-z])(?:api_?keys?|key|token|secrets?|passw(?:or)?ds?|passphrase|pwd|credentials?"
+    r"|auth|authorization|bearer|jwt)(?:$|[^a-z])"
 )
+_VARIABLE_NAME: Final = re.compile(r"(?i)(?:key|token|secret)_(?:env|name)$")
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class Secret:
-    """A key that can be sent but not shown: every text, copy or pickle of it is `***`.
+    """A key that can be sent but not shown: every text of it is `***`, no copy can be made.
 
     Raises ConfigError, without the value, when it can't stand in an HTTP header.
     """
@@ -37,18 +45,9 @@ class Secret:
 
     def __init__(self, value: str, name: str) -> None:
         """Keep `value`; `name` says where it came from, for messages."""
-        if not value.strip():
-            raise ConfigError(f"{name} is set but empty: put the key into it.")
-        if value != value.strip():
-            raise ConfigError(
-                f"the key in {name} begins or ends with white space or a newline: set it again "
-                "without (often it was read from a file with its last line break)."
-            )
-        if not _PRINTABLE.fullmatch(value):
-            raise ConfigError(
-                f"the key in {name} has a character that no HTTP header can carry (a space, a "
-                "control character, an ellipsis from a shortened copy): copy the key again."
-            )
+        if fault := _fault(value):
+            del value  # tracebacks may show local variables
+            raise ConfigError(f"the key in {name} {fault}")
         self.name = name
         self._reveal = lambda: value
 
@@ -70,32 +69,64 @@ class Secret:
         return spellings(self.reveal())
 
 
+def _fault(value: str) -> str:
+    """What is wrong with a key, and the mend; `""` if nothing is."""
+    if not value.strip():
+        return "is empty: set the variable to the key."
+    if value != value.strip():
+        return (
+            "begins or ends with white space or a newline: set it again without (often it was read "
+            "from a file with its last line break)."
+        )
+    if not _PRINTABLE.fullmatch(value):
+        return (
+            "has a character that no HTTP header can carry (a space, a control character, an "
+            "ellipsis from a shortened copy): copy the key again."
+        )
+    return ""
+
+
 def spellings(value: str) -> tuple[str, ...]:
-    """`value` as it may be met in a text: plain, URL-, JSON-, HTML-, base64- and hex-encoded."""
+    """`value` as it may be met in a text: plain, URL-, JSON-, HTML-, base64- and hex-encoded.
+
+    Longest first, so that masking one does not leave the end of another.
+    """
     raw = value.encode()
-    inner = base64.b64encode(raw).decode().rstrip("=")
+    coded = [base64.b64encode(raw).decode().rstrip("="), _whole_groups(raw)]
     # At offsets 1 and 2 of a longer text base64 looks different; the ends of it are left out.
-    shifted = [base64.b64encode(b"\0" * k + raw).decode()[k + 1 : -4] for k in (1, 2)]
+    coded += [_whole_groups(b"\0" * k + raw)[k + 1 :] for k in (1, 2)]
     forms = [
-        value, quote(value, safe=""), quote_plus(value), html.escape(value), inner,
-        inner.translate(str.maketrans("+/", "-_")), raw.hex(), value[::-1], *shifted,
+        value, value[::-1], quote(value), quote(value, safe=""), quote_plus(value),
+        html.escape(value), json.dumps(value)[1:-1], raw.hex(), raw.hex().upper(),
+        *coded, *(form.translate(_URL_SAFE) for form in coded),
     ]  # fmt: skip
-    return tuple(dict.fromkeys(f for f in forms if len(f) >= 4))
+    return tuple(sorted({form for form in forms if len(form) >= 4}, key=_longest_first))
+
+
+_URL_SAFE: Final = str.maketrans("+/", "-_")
+
+
+def _whole_groups(raw: bytes) -> str:
+    return base64.b64encode(raw[: len(raw) // 3 * 3]).decode()
+
+
+def _longest_first(form: str) -> tuple[int, str]:
+    return -len(form), form
 
 
 def redact(text: str, secrets: tuple[Secret, ...] = ()) -> str:
     """`text` with the given secrets, in any spelling, and all that looks like a key masked."""
-    for secret in secrets:
-        for form in secret.forms():
-            text = text.replace(form, MASK)
+    forms = {form for secret in secrets for form in secret.forms()}
+    for form in sorted(forms, key=_longest_first):
+        text = text.replace(form, MASK)
     return _KEY_LIKE.sub(MASK, text)
 
 
 def looks_secret(name: str, value: object = "") -> bool:
     """Whether a parameter of that name, or with that value, would carry a key."""
-    if re.search(r"(?i)(?:key_env|key_name|max_tokens|prompt_tokens|output_tokens)$", name):
-        return bool(_KEY_LIKE.search(str(value)))
-    return bool(_SECRET_NAME.search(name)) or bool(_KEY_LIKE.search(str(value)))
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)  # apiKey is api_Key
+    named = _SECRET_NAME.search(words) and not _VARIABLE_NAME.search(words)
+    return bool(named or _KEY_LIKE.search(str(value)))
 
 
 def escape(value: object) -> str:
@@ -107,13 +138,11 @@ def plain(text: str) -> str:
     """`text` without what a terminal or a reader could be fooled by.
 
     C0 and C1 controls are dropped (newline and tab stay), format controls such as the
-    bidirectional ones are spelled out.
+    bidirectional ones, and halves of surrogate pairs, are spelled out.
     """
-    return "".join(_visible(c) for c in text) if not _is_plain(text) else text
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isprintable()
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_visible, text))
 
 
 def _visible(char: str) -> str:
@@ -125,9 +154,10 @@ def _visible(char: str) -> str:
     return char
 
 
-def short(text: str, limit: int = 512) -> str:
-    """`text` on one line, at most `limit` characters long."""
-    line = " ".join(plain(text).split())
+def short(text: str, limit: int = 512, secrets: tuple[Secret, ...] = ()) -> str:
+    """`text` on one line, with keys masked, at most `limit` characters long."""
+    # Cut roughly first: a server may send megabytes. Cut exactly last: half a key is no match.
+    line = redact(" ".join(plain(text[: 8 * limit]).split()), secrets)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -138,9 +168,9 @@ def file_name(text: str, limit: int = 80) -> str:
     """
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "run"
     reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name)
-    if len(name) <= limit and not reserved and name in {text, text.replace("/", "-")}:
+    if name == text and len(name) <= limit and not reserved:
         return name
-    return f"{name[:limit]}-{sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return f"{name[:limit]}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def refuse_secret(name: str, value: Any) -> None:

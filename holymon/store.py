@@ -10,6 +10,7 @@ whose lock is free is `interrupted`.
 """
 
 import json
+import math
 import os
 import sys
 import time
@@ -39,6 +40,22 @@ def write_aside(path: Path, data: bytes | str) -> None:
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, with null for what JSON has no number for."""
+    write_aside(path, json.dumps(finite(value), indent=1))
+
+
+def finite(value: Any) -> Any:
+    """`value` with None for NaN and the infinities."""
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def now() -> datetime:
@@ -208,7 +225,9 @@ def _from_parquet(folder: Path, records: Records) -> None:
         calls, gaps = columns("calls"), columns("gaps")
     rows = np.zeros(len(calls["request"]), DTYPE)
     for name in DTYPE.names or ():
-        rows[name] = calls[name].astype(DTYPE[name])
+        # What was not measured is NULL in Parquet and NaN in memory.
+        missing = np.nan if DTYPE[name].kind == "f" else 0
+        rows[name] = np.ma.filled(calls[name], missing).astype(DTYPE[name])
     pairs = np.zeros(len(gaps["row"]), GAP)
     pairs["bin"], pairs["n"] = gaps["bin"], gaps["n"]
     records.extend(rows, pairs, np.bincount(gaps["row"], minlength=len(rows)).astype(np.int64))

@@ -1,32 +1,61 @@
-"""An httpx transport over aiohttp's connections: httpx's requests and answers, aiohttp's speed.
+"""An httpx transport over aiohttp's connections: httpx's requests and errors, aiohttp's speed.
 
-httpx 0.28 as shipped scans its pool for every call (2 ms of CPU at 32 connections) and the
-ready-made bridge turns a refused connection into a ConnectTimeout, so this thin one is our own:
-it maps failures to the httpx exception that httpx itself would raise, keeps the cause, and notes
-in the marks of a call how long its connection took to open.
+    AiohttpTransport.send(prepared, progress, key) -> Answer                 as `client` calls it
+    AiohttpTransport.handle_async_request(httpx.Request) -> httpx.Response   as httpx calls it
+
+httpx 0.28 as shipped scans its pool for every call (2 ms of CPU at 32 connections), and the
+ready-made bridge calls a refused connection a ConnectTimeout. This thin one raises what httpx
+itself would raise, keeps the cause, and notes how far each request has come.
 """
 
+import asyncio
+import contextlib
 import ssl
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
+from math import isnan, nan
 from time import perf_counter
-from types import SimpleNamespace, TracebackType
-from typing import Any, Final
+from types import TracebackType
+from typing import Final
 
 import aiohttp
 import httpx
-from multidict import CIMultiDict
-from yarl import URL
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
 
-from holymon.records import Flag, Marks
+from holymon.failures import as_httpx
+from holymon.inflate import inflater
+from holymon.prepared import Masked, Prepared, prepare
+from holymon.safety import Secret
 
 _READ_BUFFER: Final = 2**18
+_MAX_FIELD: Final = 2**16
+
+
+class Progress:
+    """How far a request has come, in seconds on `clock`; NaN is "not (yet)"."""
+
+    __slots__ = ("clock", "connect_end", "connect_start", "write_start", "written")
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        """Nothing has happened."""
+        self.clock = clock
+        self.connect_start = self.connect_end = self.write_start = nan
+        self.written = False
+
+    def failed(self, error: Exception, request: httpx.Request) -> Exception:
+        """What to raise for `error` at this point."""
+        connecting = not isnan(self.connect_start)
+        return as_httpx(error, request, connecting=connecting, written=self.written)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Sends httpx requests through one aiohttp session, with as many connections as needed.
+    """Sends requests through one aiohttp session, on as many connections as needed.
 
-    `connect_s` limits DNS, TCP and TLS together; all other limits are the caller's. Redirects
-    are not followed and bodies are not decompressed (httpx does that where it is asked to).
+    `connect_s` limits the wait for a free connection, DNS, TCP and TLS together. Redirects are
+    not followed, cookies are not kept, and nothing is sent twice.
     """
 
     def __init__(
@@ -37,55 +66,63 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         max_connections: int = 0,
     ) -> None:
         """Open nothing yet: the session needs a running loop."""
-        self._connect_s = connect_s
         self._verify = verify
         self._max = max_connections
+        self._limits = _limits(connect=connect_s)
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` as httpx asks its transports to. Raises httpx.TransportError."""
-        return await self.send(request)
+        await request.aread()
+        wanted = request.extensions.get("timeout", {})
+        limits = _limits(connect=wanted.get("connect"), sock_read=wanted.get("read"))
+        answer = await self.send(
+            prepare(request), Progress(), limits=limits, write_s=wanted.get("write")
+        )
+        return httpx.Response(
+            answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request
+        )
 
     async def send(
-        self, request: httpx.Request, marks: Marks | None = None, extra: dict[str, str] | None = None
-    ) -> httpx.Response:
-        """Send `request`, with `extra` headers that are not to be kept in it."""
+        self,
+        prepared: Prepared,
+        progress: Progress,
+        key: Secret | None = None,
+        *,
+        limits: aiohttp.ClientTimeout | None = None,
+        write_s: float | None = None,
+    ) -> "Answer":
+        """Send a prepared request, with a key that is kept nowhere. Raises httpx.TransportError."""
         session = self._session or self._open()
-        headers = CIMultiDict(request.headers.multi_items())
-        headers.popall("host", None)
-        headers.popall("transfer-encoding", None)
-        if extra:
-            headers.update(extra)
+        request, url, headers, content, proxy, proxy_headers = prepared
+        if key is not None:
+            headers = headers.copy()
+            headers["authorization"] = Masked(f"Bearer {key.reveal()}")
+        progress.written = not content
+        _current.set(progress)
         try:
             response = await session.request(
                 request.method,
-                URL(str(request.url), encoded=True),
-                data=request.content,
+                url,
+                data=_Payload(content, progress, write_s) if content else None,
                 headers=headers,
                 allow_redirects=False,
-                trace_request_ctx=marks,
+                proxy=proxy,
+                proxy_headers=proxy_headers,
+                timeout=limits or self._limits,
             )
         except Exception as error:
-            raise _as_httpx(error, request) from error
-        return httpx.Response(
-            response.status,
-            headers=list(response.raw_headers),
-            stream=_Body(response, request),
-            request=request,
-        )
+            raise progress.failed(error, request) from error
+        return Answer(response, request, progress)
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=self._max, ssl=self._verify, ttl_dns_cache=60)
+        connector = _Connector(limit=self._max, ssl=self._verify, ttl_dns_cache=60)
         self._session = aiohttp.ClientSession(
             connector=connector,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=self._connect_s, ceil_threshold=float("inf")
-            ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
             read_bufsize=_READ_BUFFER,
-            trace_configs=[_tracing()],
+            max_field_size=_MAX_FIELD,
         )
         return self._session
 
@@ -104,69 +141,156 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             self._session = None
 
 
-class _Body(httpx.AsyncByteStream):
-    """The body as it arrives, one piece for each time that something was received."""
+def _limits(**limits: float | None) -> aiohttp.ClientTimeout:
+    # aiohttp rounds long limits up to whole seconds unless told not to.
+    return aiohttp.ClientTimeout(total=None, ceil_threshold=float("inf"), **limits)
 
-    def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
-        self._response = response
-        self._request = request
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._response.content
+_current: Final[ContextVar[Progress]] = ContextVar("progress")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes when a connection had to be opened; aiohttp's tracing would cost each call 10 us."""
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
+    ) -> ResponseHandler:
+        progress = _current.get()
+        progress.connect_start = progress.clock()
+        protocol = await super()._create_connection(req, traces, timeout)
+        progress.connect_end = progress.clock()
+        return protocol
+
+
+class _Payload(aiohttp.Payload):
+    """A body that notes when it was written; one that could not be takes its connection along."""
+
+    def __init__(self, content: bytes, progress: Progress, limit: float | None) -> None:
+        super().__init__(content)
+        self._size = len(content)
+        self._progress, self._limit = progress, limit
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self._progress.write_start = self._progress.clock()
+        transport = writer.transport
         try:
-            while chunk := await content.readany():
-                yield chunk
-        except Exception as error:
-            raise _as_httpx(error, self._request, reading=True) from error
+            async with asyncio.timeout(self._limit):
+                await writer.write(self._value)
+        except BaseException:
+            # Closing would wait for the peer to read the rest, which it may never do.
+            if transport is not None:
+                transport.abort()
+            raise
+        self._progress.written = True
 
-    async def aclose(self) -> None:
-        # An answer read to its end has given its connection back already.
+
+class Answer:
+    """An answer whose headers have come; the body is read piece by piece, as it was received."""
+
+    __slots__ = ("_inflater", "_progress", "_protocol", "_request", "_response", "at")
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, request: httpx.Request, progress: Progress
+    ) -> None:
+        """Take over the response of a request that is being received."""
+        self._response, self._request = response, request
+        self._progress = progress
+        self._inflater = inflater(response.headers.get("content-encoding", ""))
+        connection = response.connection
+        self._protocol = connection.protocol if connection is not None else None
+        self.at = progress.clock()
+        """When the last piece was received; before the first, when the headers were."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self._response.status
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """All headers as they came."""
+        return list(self._response.raw_headers)
+
+    def header(self, name: str) -> str:
+        """The value of a header, `""` if it is missing."""
+        return self._response.headers.get(name, "")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has been read, and the connection is free for others."""
+        return self._response.content.at_eof()
+
+    @property
+    def whole(self) -> bool:
+        """False if what was compressed ended before its end, which not every reader would see."""
+        return self._inflater is None or self._inflater.whole
+
+    async def receive(self) -> bytes:
+        """The next piece as it was received, `b""` at the end. Raises httpx.TransportError."""
+        try:
+            piece = await self._response.content.readany()
+        except Exception as error:  # noqa: BLE001 - what is no network failure stays what it is
+            cause = self._lost() or error
+            raise self._progress.failed(cause, self._request) from cause
+        self.at = self._progress.clock()
+        if not piece and self._lasts_until_close() and (lost := self._lost()):
+            raise self._progress.failed(lost, self._request) from lost
+        return piece
+
+    def _lost(self) -> Exception | None:
+        """The system's error that broke the connection: the body's own error leaves it out."""
+        lost = self._protocol.exception() if self._protocol is not None else None
+        return lost if isinstance(lost, OSError) and lost.errno else None
+
+    def _lasts_until_close(self) -> bool:
+        headers = self._response.headers
+        return "content-length" not in headers and "transfer-encoding" not in headers
+
+    async def read(self) -> bytes:
+        """The next piece, unpacked. Raises httpx.TransportError, httpx.DecodingError."""
+        unpack = self._inflater
+        if unpack is None:
+            return await self.receive()
+        while True:
+            packed = b"" if unpack.more else await self.receive()
+            if not packed and not unpack.more:
+                return b""
+            try:
+                if piece := unpack.step(packed):
+                    return piece
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error), request=self._request) from error
+
+    @contextlib.contextmanager
+    def closing_in(self, seconds: float) -> Iterator[None]:
+        """Inside, reading fails once `seconds` have passed; after it, the answer is closed."""
+        timer = asyncio.get_running_loop().call_later(seconds, self._response.close)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self.close()
+
+    def close(self) -> None:
+        """Be done with it; unless it was read to its end, its connection is closed too."""
         self._response.close()
 
 
-def _tracing() -> aiohttp.TraceConfig:
-    config = aiohttp.TraceConfig(trace_config_ctx_factory=_context)
+class _Body(httpx.AsyncByteStream):
+    """An answer's body as httpx reads it."""
 
-    async def begin(session: aiohttp.ClientSession, context: Any, params: Any) -> None:
-        if context.marks is not None:
-            context.marks.connect_start = perf_counter()
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
 
-    async def end(session: aiohttp.ClientSession, context: Any, params: Any) -> None:
-        if context.marks is not None:
-            context.marks.connect_end = perf_counter()
-            context.marks.flags |= Flag.NEW_CONNECTION
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._answer.receive():
+            yield piece
 
-    config.on_connection_create_start.append(begin)
-    config.on_connection_create_end.append(end)
-    return config
-
-
-def _context(trace_request_ctx: Marks | None) -> SimpleNamespace:
-    return SimpleNamespace(marks=trace_request_ctx)
-
-
-def _as_httpx(error: Exception, request: httpx.Request, *, reading: bool = False) -> Exception:
-    """The exception that httpx would raise for the same failure."""
-    kind = _kind(error, reading)
-    # The text of the cause may hold what was sent; it stays in the cause.
-    return kind(type(error).__name__, request=request) if kind else error
-
-
-def _kind(error: Exception, reading: bool) -> type[httpx.RequestError] | None:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return httpx.ConnectTimeout
-    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-        return httpx.ProxyError
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientSSLError):
-        return httpx.ConnectError
-    if isinstance(error, aiohttp.ServerTimeoutError | TimeoutError):
-        return httpx.ReadTimeout
-    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientResponseError):
-        return httpx.RemoteProtocolError
-    if isinstance(error, aiohttp.InvalidURL):
-        return httpx.UnsupportedProtocol
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return httpx.RemoteProtocolError
-    if isinstance(error, aiohttp.ClientError | OSError):
-        return httpx.ReadError if reading else httpx.NetworkError
-    return None
+    async def aclose(self) -> None:
+        self._answer.close()

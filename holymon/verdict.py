@@ -41,20 +41,24 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One objective on one target; `met` is None where there is no figure to judge by."""
+    """One objective on one target; `met` is None where there is no figure to judge by.
+
+    `sure` says whether the whole 95 % interval is on the same side of the limit.
+    """
 
     slo: str
     target: str
     value: float | None
     interval: Interval | None
     met: bool | None
+    sure: bool
     text: str
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {
             "slo": self.slo, "target": self.target, "value": self.value,
-            "ci": list(self.interval) if self.interval else None, "met": self.met,
+            "ci": list(self.interval) if self.interval else None, "met": self.met, "sure": self.sure,
             "text": self.text,
         }  # fmt: skip
 
@@ -118,13 +122,13 @@ def check(objective: slo.Slo, target: TargetSummary) -> Check:
     value, interval = target.value(objective)
     if value is None:
         text = f"{objective.text}: can't be judged, there is no such figure"
-        return Check(objective.text, target.target, None, None, None, text)
+        return Check(objective.text, target.target, None, None, None, sure=False, text=text)
     met = objective.holds(value)
     sure = interval is not None and all(objective.holds(end) == met for end in interval)
     text = f"{objective.text}: {'met' if met else 'MISSED'}"
     if not sure:
         text += ", but the sample can't rule out the opposite"
-    return Check(objective.text, target.target, value, interval, met, text)
+    return Check(objective.text, target.target, value, interval, met, sure, text)
 
 
 def _blocked(target: TargetSummary) -> int | None:

@@ -1,0 +1,75 @@
+"""When a call has taken too long: one timer for each call, and the error type it stands for."""
+
+import asyncio
+from math import isnan
+
+from holymon.errors import OK
+from holymon.plan import Plan
+from holymon.records import Marks
+from holymon.transport import Progress
+
+
+class Limits:
+    """Cancels the task it was made in when a limit of the call has passed.
+
+    Until the headers come it is the first byte's (from when the request began to be written;
+    opening a connection has a limit of its own, which the transport keeps), for a stream then
+    the stall between tokens, and the total always. The timer is not moved for every token: when
+    it rings early it is set anew.
+    """
+
+    __slots__ = ("_exceeded", "_handle", "_loop", "_marks", "_plan", "_stream", "_task", "progress")
+
+    def __init__(self, plan: Plan, marks: Marks, progress: Progress) -> None:
+        """Start the timer of a call that has just begun."""
+        self._plan, self._marks, self.progress = plan, marks, progress
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        self._stream = False
+        self._exceeded = OK
+        self._handle = self._timer(min(plan.first_byte_s, plan.timeout_s))
+
+    def streaming(self) -> None:
+        """From now on tokens are expected."""
+        self._stream = True
+        self._handle.cancel()
+        now = self.progress.clock()
+        self._handle = self._timer(self._next(now)[0] - now)
+
+    def disarm(self) -> None:
+        """The call is over."""
+        self._handle.cancel()
+
+    def settle(self) -> str:
+        """The error type of the limit that cancelled the task, `""` if it was none of them.
+
+        The task then counts as not cancelled.
+        """
+        if self._exceeded and self._task is not None:
+            self._task.uncancel()
+        return self._exceeded
+
+    def _next(self, now: float) -> tuple[float, str]:
+        """When the nearest limit passes, and its error type."""
+        marks, plan, progress = self._marks, self._plan, self.progress
+        total = (marks.start + plan.timeout_s, "deadline_exceeded")
+        if isnan(marks.headers):
+            begun = now if isnan(progress.write_start) else progress.write_start
+            waiting = "first_byte_timeout" if progress.written else "write_error"
+            return min(total, (begun + plan.first_byte_s, waiting))
+        if not self._stream:
+            return total
+        last = marks.headers if isnan(marks.last) else marks.last
+        return min(total, (last + plan.targets[marks.target].stall_s, "stream_stalled"))
+
+    def _timer(self, seconds: float) -> asyncio.TimerHandle:
+        return self._loop.call_later(max(0.0, seconds), self._ring)
+
+    def _ring(self) -> None:
+        now = self.progress.clock()
+        at, error = self._next(now)
+        if now < at:
+            self._handle = self._timer(at - now)
+        elif self._task is not None:
+            self._exceeded = error
+            self._task.cancel()

@@ -1,0 +1,327 @@
+"""Pictures of records: each function draws one, on axes given or on a new figure of report size.
+
+Nothing here computes a figure that a table shows; what is drawn are the raw calls, and the rolling
+percentiles of them. Seconds come in, milliseconds are shown. Failures are never among the points
+of a latency; they stand above them as marks of their own.
+"""
+
+import io
+from collections.abc import Callable
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from holymon.errors import NAMES
+from holymon.plan import Closed
+from holymon.records import Flag, Records
+from holymon.safety import plain
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+# Okabe and Ito's palette, without the yellow that white paper swallows.
+COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+HATCHES: Final = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
+GREY: Final = "#777777"
+RED: Final = "#B00020"
+MOST_POINTS: Final = 4000
+FEWEST_IN_BIN: Final = 20
+CALLS_IN_BIN: Final = 10
+BINS: Final = 40
+MOST_TYPES: Final = 7
+WIDTHS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
+STYLE: Final[dict[str, Any]] = {
+    "axes.edgecolor": "#444444",
+    "axes.grid": True,
+    "axes.labelsize": 9.5,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "font.family": "DejaVu Sans",
+    "grid.alpha": 0.25,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "text.parse_math": False,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+}
+
+
+def frame(figure: Figure, dpi: float = 100) -> bytes:
+    """The figure as a PNG."""
+    with mpl.rc_context(STYLE):
+        out = io.BytesIO()
+        FigureCanvasAgg(figure).print_png(out, metadata={"Software": "holymon"}) if dpi == figure.dpi else (
+            figure.savefig(out, format="png", dpi=dpi, metadata={"Software": "holymon"})
+        )
+        return out.getvalue()
+
+
+def plot_latency(records: Records, *, ax: Axes | None = None) -> Axes:
+    """Latency of successful calls (end - start) by the time of their start; failures on top."""
+    values = records["end_s"] - records["start_s"]
+    return _styled(lambda a: _over_time(records, values, "Latency", a), ax)
+
+
+def plot_ttft(records: Records, *, ax: Axes | None = None) -> Axes:
+    """Time to first token of successful streams by the time of their start; failures on top."""
+    values = records["first_s"] - records["start_s"]
+    return _styled(lambda a: _over_time(records, values, "TTFT", a), ax)
+
+
+def plot_ecdf(records: Records, *, ax: Axes | None = None) -> Axes:
+    """Share of successful calls that took no longer: latency drawn through, TTFT dashed."""
+    return _styled(lambda a: _ecdf(records, a), ax)
+
+
+def plot_errors(records: Records, *, ax: Axes | None = None) -> Axes:
+    """Failures over time, stacked by error type, before all calls of the same moments."""
+    return _styled(lambda a: _errors(records, a), ax)
+
+
+def plot_schedule_delay(records: Records, *, ax: Axes | None = None) -> Axes:
+    """How much later than scheduled each call was sent: the client's own lateness."""
+    return _styled(lambda a: _delay(records, a), ax)
+
+
+def _styled(draw: Callable[[Axes], None], ax: Axes | None) -> Axes:
+    with mpl.rc_context(STYLE):
+        if ax is None:
+            ax = Figure(figsize=(8.6, 3.2), layout="constrained", dpi=100).add_subplot()
+        draw(ax)
+    return ax
+
+
+def _title(ax: Axes, text: str, records: Records) -> None:
+    simulated = records.plan.simulated or bool((records["flags"] & Flag.SIMULATED).any())
+    ax.set_title(text + (" (simulated)" if simulated else ""))
+
+
+def _note(ax: Axes, text: str) -> None:
+    """A frame that has nothing to show says why."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, size=11)
+
+
+def _names(records: Records) -> list[str]:
+    return [plain(target.name)[:60] for target in records.plan.targets]
+
+
+def _in_ms(axis: Any, longest: float) -> str:
+    """Milliseconds up to ten seconds, then seconds; the unit for the label."""
+    if longest >= 10:
+        return "s"
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
+    return "ms"
+
+
+def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
+    good = records.ok & ~np.isnan(values)
+    shown = good & records.mask()
+    n = int(shown.sum())
+    if not good.any():
+        streamed = bool((records["flags"] & Flag.STREAM).any())
+        why = "no successful call" if streamed or what != "TTFT" else "not streamed: no TTFT"
+        _note(ax, why if len(records) else "no calls")
+        _title(ax, f"{what}: nothing to show", records)
+        return
+    for i, name in enumerate(_names(records)):
+        _points(ax, records, values, good & (records["target"] == i), i, name)
+    longest = float(values[good].max())
+    ax.set_ylim(0, longest * 1.18)
+    _rug(ax, records)
+    _warm_up(ax, records)
+    unit = _in_ms(ax.yaxis, longest)
+    ax.set(xlabel="start of the call, s from the start of the run", ylabel=f"{what}, {unit}")
+    _title(ax, f"{what} of {n:,} successful call{'s' * (n != 1)}", records)
+    _legend(ax)
+
+
+def _points(
+    ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name: str
+) -> None:
+    t, y = records["start_s"][mask], values[mask]
+    warm = (records["flags"][mask] & Flag.WARMUP) != 0
+    color, n = COLORS[i % len(COLORS)], int((~warm).sum())
+    chosen = _thinned(t[~warm], y[~warm])
+    many = n > MOST_POINTS
+    # Thousands of single points make a large PNG and a slow one: small, plain pixels then.
+    style = {"marker": ",", "alpha": 0.5} if many else {
+        "marker": MARKERS[i % len(MARKERS)], "alpha": 0.45, "markersize": 3.4, "mew": 0,
+    }  # fmt: skip
+    ax.plot(t[~warm][chosen], y[~warm][chosen], ls="", color=color, label=f"{name}, n = {n:,}",
+            **style)  # fmt: skip
+    if warm.any():
+        few = _thinned(t[warm], y[warm])
+        ax.plot(t[warm][few], y[warm][few], ls="", marker="o", ms=2.5, mew=0, color=GREY, alpha=0.4)
+    for q, line in ((0.5, "-"), (0.95, "--")):
+        middles, level = _rolling(t[~warm], y[~warm], q)
+        if len(middles):
+            ax.plot(middles, level, line, color=color, lw=1.6, label=f"p{q * 100:.0f}")
+
+
+def _thinned(t: Floats, y: Floats) -> npt.NDArray[np.int64]:
+    """Positions of points to draw: all, or the extremes and a part of the rest of each moment."""
+    if len(t) <= MOST_POINTS:
+        return np.arange(len(t))
+    order = np.lexsort((y, np.digitize(t, np.linspace(t.min(), t.max(), 400))))
+    step = len(t) // MOST_POINTS
+    kept = order[::step]
+    extremes = np.argpartition(y, -200)[-200:]
+    return np.union1d(kept, extremes)
+
+
+def _rolling(t: Floats, y: Floats, q: float) -> tuple[Floats, Floats]:
+    """A percentile in bins of time; only bins with enough calls to have one."""
+    if len(t) < 2 * FEWEST_IN_BIN:
+        return np.empty(0), np.empty(0)
+    edges = _edges(float(t.min()), float(t.max()), len(t) / FEWEST_IN_BIN)
+    where = np.digitize(t, edges)
+    order = np.argsort(where, kind="stable")
+    groups = np.split(y[order], np.nonzero(np.diff(where[order]))[0] + 1)
+    numbers = np.unique(where)
+    enough = [len(group) >= FEWEST_IN_BIN for group in groups]
+    level = [np.quantile(g, q, method="median_unbiased") for g, e in zip(groups, enough, strict=True) if e]
+    half = (edges[1] - edges[0]) / 2
+    return edges[numbers[enough] - 1] + half, np.array(level)
+
+
+def _edges(first: float, last: float, bins: float = BINS) -> Floats:
+    """Edges of time bins of a round width, at most about `bins` of them."""
+    bins = max(1.0, min(bins, BINS))
+    width = next((w for w in WIDTHS if w >= (last - first) / bins), WIDTHS[-1])
+    return np.arange(np.floor(first / width), np.floor(last / width) + 2) * width
+
+
+def _rug(ax: Axes, records: Records) -> None:
+    failed = records.judged & ~records.ok & records.mask()
+    if not failed.any():
+        return
+    t = records["start_s"][failed]
+    top = ax.get_ylim()[1] * 0.96
+    label = f"failed, n = {int(failed.sum()):,}"
+    ax.plot(t, np.full(len(t), top), "x", color=RED, ms=5, mew=1.3, label=label, rasterized=True)
+
+
+def _warm_up(ax: Axes, records: Records) -> None:
+    if records.plan.warmup_s > 0:
+        ax.axvspan(0, records.plan.warmup_s, color=GREY, alpha=0.12, lw=0, label="warm-up")
+
+
+def _legend(ax: Axes) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    if labels:
+        ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.6)
+
+
+def _ecdf(records: Records, ax: Axes) -> None:
+    good = records.ok & records.mask()
+    if not good.any():
+        _note(ax, "no successful call" if len(records) else "no calls")
+        _title(ax, "Distribution: nothing to show", records)
+        return
+    columns = {"latency": records["end_s"] - records["start_s"],
+               "TTFT": records["first_s"] - records["start_s"]}  # fmt: skip
+    everything: list[Floats] = []
+    for i, name in enumerate(_names(records)):
+        for (what, values), line in zip(columns.items(), ("-", "--"), strict=True):
+            x = values[good & (records["target"] == i) & ~np.isnan(values)]
+            if len(x):
+                everything.append(x)
+                label = f"{name}\n  {what}, n = {len(x):,}"
+                ax.plot(*_steps(x), line, color=COLORS[i % len(COLORS)], label=label, lw=1.6)
+    x = np.concatenate(everything)
+    if x.min() > 0 and x.max() > 10 * x.min():
+        ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    for share, need in ((0.5, 1), (0.95, 20), (0.99, 100)):
+        if max(len(one) for one in everything) >= need:
+            ax.axhline(share, color=GREY, lw=0.8, ls=":")
+            ax.annotate(f"p{share * 100:.0f}", (1, share), xycoords=("axes fraction", "data"),
+                        xytext=(2, 0), textcoords="offset points", color=GREY, size=8, va="center")  # fmt: skip
+    unit = _in_ms(ax.xaxis, float(x.max()))
+    ax.set(ylim=(0, 1.02), xlabel=f"time, {unit}", ylabel="share of calls that took no longer")
+    _title(ax, f"Distribution of {int(good.sum()):,} successful calls", records)
+    handles, labels = ax.get_legend_handles_labels()
+    ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.05, 0.5), handlelength=2)
+
+
+def _steps(x: Floats) -> tuple[Floats, Floats]:
+    """The ECDF's corners, no more of them than can be seen."""
+    x = np.sort(x)
+    share = np.arange(1, len(x) + 1) / len(x)
+    if len(x) > MOST_POINTS:
+        middle = np.linspace(0, len(x) - 1, MOST_POINTS).astype(int)
+        kept = np.union1d(middle, np.arange(len(x) - 200, len(x)))
+        x, share = x[kept], share[kept]
+    return np.repeat(x, 2), np.concatenate([[0], np.repeat(share, 2)[:-1]])
+
+
+def _errors(records: Records, ax: Axes) -> None:
+    mask = records.mask()
+    failed = mask & ~records.ok
+    n, bad = int(mask.sum()), int(failed.sum())
+    if not n:
+        _note(ax, "no calls")
+        _title(ax, "Failures: nothing to show", records)
+        return
+    t = records["due_s"]
+    edges = _edges(float(t[mask].min()), float(t[mask].max()), n / CALLS_IN_BIN)
+    width = edges[1] - edges[0]
+    every = np.histogram(t[mask], edges)[0]
+    ax.stairs(every, edges, color=GREY, lw=1, label=f"all calls, n = {n:,}")
+    bottom = np.zeros(len(edges) - 1)
+    for k, (label, chosen) in enumerate(_kinds(records, failed)):
+        height = np.histogram(t[chosen], edges)[0]
+        ax.bar(edges[:-1], height, width, bottom, align="edge", color=COLORS[k % len(COLORS)],
+               hatch=HATCHES[k], edgecolor="white", lw=0.3, label=f"{label}, n = {int(chosen.sum()):,}")  # fmt: skip
+        bottom += height
+    ax.set_ylim(0, max(every.max(), 1) * 1.12)
+    ax.set(xlabel="due time of the call, s from the start of the run", ylabel=f"calls in {width:g} s")
+    said = f"{bad:,} of {n:,} calls failed" if bad else f"No failures in {n:,} calls"
+    _title(ax, said, records)
+    _legend(ax)
+
+
+def _kinds(records: Records, failed: Mask) -> list[tuple[str, Mask]]:
+    """The most frequent error types, each with its rows, and the rest together."""
+    names = list(records.errors(failed))
+    codes = records["error"]
+    kinds = [(name, failed & (codes == NAMES.index(name))) for name in names[:MOST_TYPES]]
+    rest = [NAMES.index(name) for name in names[MOST_TYPES:]]
+    return [*kinds, ("other types", failed & np.isin(codes, rest))] if rest else kinds
+
+
+def _delay(records: Records, ax: Axes) -> None:
+    if isinstance(records.plan.load, Closed):
+        _note(ax, "closed loop: calls are due when they start, there is no schedule")
+        _title(ax, "Schedule delay", records)
+        return
+    sent = records.sent & records.mask()
+    delay = (records["start_s"] - records["due_s"])[sent]
+    if not len(delay):
+        _note(ax, "no calls")
+        _title(ax, "Schedule delay: nothing to show", records)
+        return
+    t = records["due_s"][sent]
+    chosen = _thinned(t, delay)
+    ax.plot(t[chosen], delay[chosen], "o", ms=3, mew=0, alpha=0.45, color=COLORS[0],
+            label=f"calls, n = {len(delay):,}")  # fmt: skip
+    if len(delay) >= 100:
+        p99 = float(np.quantile(delay, 0.99, method="median_unbiased"))
+        ax.axhline(p99, color=COLORS[1], ls="--", lw=1.3, label=f"p99 = {p99 * 1e3:.3g} ms")
+    ax.set_ylim(min(0.0, float(delay.min())), max(float(delay.max()) * 1.15, 1e-3))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:.4g}"))
+    ax.set(xlabel="due time of the call, s from the start of the run", ylabel="sent late by, ms")
+    _title(ax, f"Schedule delay of {len(delay):,} calls", records)
+    _legend(ax)

@@ -1,0 +1,455 @@
+"""A local API server with known latency, faults and finite capacity, so that all runs with no key.
+
+It speaks the OpenAI-compatible chat dialect, plain and streamed. What it does to a request is
+drawn from (seed, model, number of the request), so two servers with one seed do the same, and it
+is told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and counted (`GET /_sim/log`), so that a
+measurement can be held against the truth.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import math
+import os
+import random
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from aiohttp import web
+
+MOST_BODY: Final = 16 * 2**20
+MOST_TOKENS: Final = 10_000
+STALL_S: Final = 30.0
+WORDS: Final = (
+    "the river runs past an old mill where people meet to talk and trade small things while "
+    "light moves over the water and birds call from the reeds until the day is done"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The truth of one model: times in seconds, rates as shares of all requests.
+
+    TTFT is lognormal around `ttft_s` with `sigma`; tokens follow every `itl_s`. With `slots`, so
+    many requests are served at a time, up to `queue` wait, and the next is refused (503).
+    """
+
+    ttft_s: float
+    sigma: float
+    itl_s: float
+    faults: dict[str, float] = field(default_factory=dict)
+    slots: int | None = None
+    queue: int = 0
+
+
+FAULTS: Final = {
+    "rate_limited": 0.05,
+    "server_error": 0.04,
+    "stream_truncated": 0.03,
+    "stream_error_event": 0.03,
+    "connection_reset": 0.03,
+    "stream_stalled": 0.02,
+}
+"""What `flaky` does to a fifth of its requests, by holymon's error types."""
+
+# A plain answer can't be cut like a stream: what is drawn instead.
+PLAIN_FAULTS: Final = {
+    "stream_truncated": "invalid_json",
+    "stream_error_event": "unavailable",
+    "stream_stalled": "server_error",
+}
+STATUS: Final = {"rate_limited": 429, "server_error": 500, "unavailable": 503}
+
+MODELS: Final = {
+    "fast": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005),
+    "slow": Model(ttft_s=0.400, sigma=0.40, itl_s=0.025),
+    "flaky": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, faults=FAULTS),
+    "busy": Model(ttft_s=0.100, sigma=0.10, itl_s=0.002, slots=8, queue=200),
+}
+
+
+@dataclass(slots=True)
+class Fate:
+    """What is to happen to one request, and what then happened (seconds from its arrival)."""
+
+    number: int
+    name: str
+    model: Model
+    stream: bool
+    fault: str
+    ttft_s: float
+    tokens: int
+    finish: str
+    words: list[str]
+    usage: dict[str, int]
+    want_usage: bool
+    arrived: float
+    sent: int = 0
+    queued_s: float | None = None
+    first_token_s: float | None = None
+    last_token_s: float | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer tells of itself."""
+        return {
+            "x-holymon-sim": "1",
+            "x-sim-request": str(self.number),
+            "x-sim-fault": self.fault,
+            "x-sim-ttft-ms": f"{self.ttft_s * 1e3:.3f}",
+            "x-request-id": f"sim-{self.name}-{self.number}",
+        }
+
+
+class Simulator:
+    """The state of one server: what it has counted, and its slots."""
+
+    def __init__(self, seed: int = 0, log: IO[str] | None = None) -> None:
+        """No request has come yet."""
+        self._seed = seed
+        self._log = log
+        self._numbers: Counter[str] = Counter()
+        self._faults: dict[str, Counter[str]] = {name: Counter() for name in MODELS}
+        self._slots = {n: asyncio.Semaphore(m.slots) for n, m in MODELS.items() if m.slots}
+        self._waiting: Counter[str] = Counter()
+
+    def app(self) -> web.Application:
+        """The routes."""
+        app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors_as_json])
+        app.router.add_post("/v1/chat/completions", self.chat)
+        app.router.add_get("/v1/models", self.models)
+        app.router.add_get("/_sim/log", self.log)
+        app.router.add_get("/healthz", self.health)
+        return app
+
+    async def health(self, request: web.Request) -> web.Response:
+        """Whether it is there."""
+        return web.json_response({"ok": True})
+
+    async def models(self, request: web.Request) -> web.Response:
+        """The models there are."""
+        data = [{"id": n, "object": "model", "owned_by": "holymon", "created": 0} for n in MODELS]
+        return web.json_response({"object": "list", "data": data}, headers={"x-holymon-sim": "1"})
+
+    async def log(self, request: web.Request) -> web.Response:
+        """How many requests came, by model and by what was done to them."""
+        models = {
+            name: {"requests": faults.total(), "faults": dict(faults)}
+            for name, faults in self._faults.items()
+            if faults
+        }
+        total = sum(faults.total() for faults in self._faults.values())
+        return web.json_response({"requests": total, "models": models})
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """One chat completion."""
+        arrived = time.perf_counter()
+        refused = _refuse_key(request.headers.get("authorization", ""))
+        if refused is not None:
+            return refused
+        try:
+            body = json.loads(await request.read())
+            fate = self._fate(body, arrived)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            return _error(400, f"the request is not valid: {error}", "invalid_request")
+        if fate is None:
+            return _error(404, "The model does not exist.", "model_not_found")
+        gone = True
+        try:
+            answer = await self._serve(request, fate)
+            gone = False
+            return answer
+        except (ConnectionResetError, asyncio.CancelledError):
+            gone = fate.fault != "connection_reset"
+            # Nobody is there any more: the server has nothing to report.
+            raise asyncio.CancelledError from None
+        finally:
+            self._write(fate, gone=gone)
+
+    def _fate(self, body: dict[str, Any], arrived: float) -> Fate | None:
+        name = body["model"]
+        messages = body["messages"]
+        most = body.get("max_tokens", body.get("max_completion_tokens"))
+        if not isinstance(messages, list) or not messages:
+            raise ValueError("messages must be a list that is not empty")
+        if most is not None and not 1 <= int(most) <= MOST_TOKENS:
+            raise ValueError(f"max_tokens must lie between 1 and {MOST_TOKENS}")
+        if name not in MODELS:
+            return None
+        model, stream = MODELS[name], bool(body.get("stream"))
+        number = self._numbers[name]
+        self._numbers[name] += 1
+        draw = random.Random(f"{self._seed} {name} {number}")
+        fault = _fault(model, draw.random(), stream)
+        ttft = model.ttft_s * math.exp(model.sigma * draw.gauss())
+        wanted = max(1, round(draw.gauss(32, 8)))
+        tokens = wanted if most is None else min(wanted, int(most))
+        if most is not None and int(most) <= 16:
+            tokens = int(most)
+        self._faults[name][fault] += 1
+        text = " ".join(str(m.get("content", "")) for m in messages)
+        prompt = max(1, len(text.split()))
+        return Fate(
+            number=number, name=name, model=model, stream=stream, fault=fault, ttft_s=ttft,
+            tokens=tokens, finish="length" if tokens == most else "stop",
+            words=[f"{draw.choice(WORDS)} " for _ in range(tokens)],
+            usage={"prompt_tokens": prompt, "completion_tokens": tokens,
+                   "total_tokens": prompt + tokens},
+            want_usage=bool((body.get("stream_options") or {}).get("include_usage")),
+            arrived=arrived,
+        )  # fmt: skip
+
+    async def _serve(self, request: web.Request, fate: Fate) -> web.StreamResponse:
+        slots = self._slots.get(fate.name)
+        if slots is None:
+            return await self._answer(request, fate)
+        if self._waiting[fate.name] >= fate.model.queue:
+            self._faults[fate.name][fate.fault] -= 1
+            self._faults[fate.name]["unavailable"] += 1
+            fate.fault = "unavailable"
+            return _fault_answer(fate)
+        self._waiting[fate.name] += 1
+        try:
+            await slots.acquire()
+        finally:
+            self._waiting[fate.name] -= 1
+        try:
+            fate.queued_s = time.perf_counter() - fate.arrived
+            return await self._answer(request, fate)
+        finally:
+            slots.release()
+
+    async def _answer(self, request: web.Request, fate: Fate) -> web.StreamResponse:
+        if fate.fault in STATUS:
+            return _fault_answer(fate)
+        begun = time.perf_counter()
+        if fate.stream:
+            return await _stream(request, fate, begun)
+        await _until(begun + fate.ttft_s + (fate.tokens - 1) * fate.model.itl_s)
+        if fate.fault == "connection_reset":
+            _reset(request)
+        return _plain(fate)
+
+    def _write(self, fate: Fate, *, gone: bool) -> None:
+        if self._log is None:
+            return
+        noted = {
+            "n": fate.number, "model": fate.name, "stream": fate.stream, "fault": fate.fault,
+            "tokens_sent": fate.sent, "arrived_at": fate.arrived, "queued_s": fate.queued_s,
+            "first_token_s": fate.first_token_s, "last_token_s": fate.last_token_s,
+            "end_s": time.perf_counter() - fate.arrived, "client_gone": gone,
+        }  # fmt: skip
+        self._log.write(json.dumps(noted) + "\n")
+        self._log.flush()
+
+
+async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamResponse:
+    """Token k is due at begun + ttft + k * itl, so delays of single writes do not add up."""
+    answer = web.StreamResponse(
+        headers={
+            **fate.headers,
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-cache",
+        }
+    )
+    await answer.prepare(request)
+    await answer.write(_chunk(fate, {"role": "assistant", "content": ""}))
+    cut = None if fate.fault == "ok" else max(1, fate.tokens // 2)
+    for k, word in enumerate(fate.words[:cut]):
+        await _until(begun + fate.ttft_s + k * fate.model.itl_s)
+        await answer.write(_chunk(fate, {"content": word}))
+        fate.last_token_s = time.perf_counter() - fate.arrived
+        if k == 0:
+            fate.first_token_s = fate.last_token_s
+        fate.sent += 1
+    if fate.fault == "connection_reset":
+        _reset(request)
+    elif fate.fault == "stream_stalled":
+        await asyncio.sleep(STALL_S)
+    elif fate.fault == "stream_error_event":
+        await answer.write(b"data: " + json.dumps(_body("the model failed", "server_error")).encode() + b"\n\n")
+    elif fate.fault == "ok":
+        await answer.write(_ending(fate))
+    await answer.write_eof()
+    return answer
+
+
+def _ending(fate: Fate) -> bytes:
+    end = _chunk(fate, {}, fate.finish)
+    if fate.want_usage:
+        last = {"id": f"sim-{fate.number}", "object": "chat.completion.chunk", "created": 0,
+                "model": fate.name, "choices": [], "usage": fate.usage}  # fmt: skip
+        end += b"data: " + json.dumps(last).encode() + b"\n\n"
+    return end + b"data: [DONE]\n\n"
+
+
+def _chunk(fate: Fate, delta: dict[str, str], finish: str | None = None) -> bytes:
+    # All the words and names are plain ASCII of our own, so no encoder is needed.
+    inner = ",".join(f'"{name}":"{value}"' for name, value in delta.items())
+    said = "null" if finish is None else f'"{finish}"'
+    return (
+        f'data: {{"id":"sim-{fate.number}","object":"chat.completion.chunk","created":0,'
+        f'"model":"{fate.name}","choices":[{{"index":0,"delta":{{{inner}}},'
+        f'"finish_reason":{said}}}]}}\n\n'
+    ).encode()
+
+
+def _plain(fate: Fate) -> web.Response:
+    body = json.dumps(
+        {
+            "id": f"sim-{fate.number}", "object": "chat.completion", "created": 0,
+            "model": fate.name, "usage": fate.usage,
+            "choices": [{"index": 0, "finish_reason": fate.finish,
+                         "message": {"role": "assistant", "content": "".join(fate.words)}}],
+        }
+    ).encode()  # fmt: skip
+    fate.sent = fate.tokens
+    if fate.fault == "invalid_json":
+        body = body[: len(body) // 2]
+    return web.Response(body=body, content_type="application/json", headers=fate.headers)
+
+
+def _fault(model: Model, drawn: float, stream: bool) -> str:  # noqa: FBT001 - one of two dialects
+    for name, share in model.faults.items():
+        if drawn < share:
+            return name if stream else PLAIN_FAULTS.get(name, name)
+        drawn -= share
+    return "ok"
+
+
+def _fault_answer(fate: Fate) -> web.Response:
+    more = {"retry-after": "1"} if fate.fault == "rate_limited" else {}
+    code = "rate_limit_exceeded" if fate.fault == "rate_limited" else "server_error"
+    return _error(STATUS[fate.fault], f"simulated {fate.fault}", code, {**fate.headers, **more})
+
+
+def _refuse_key(said: str) -> web.Response | None:
+    key = said.removeprefix("Bearer ")
+    if not key.startswith("sk-wrong"):
+        return None
+    # Real providers echo keys like this; a client must not pass it on.
+    return _error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
+
+
+def _body(message: str, code: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "simulated", "param": None, "code": code}}
+
+
+def _error(
+    status: int, message: str, code: str, headers: dict[str, str] | None = None
+) -> web.Response:
+    told = headers or {"x-holymon-sim": "1"}
+    return web.json_response(_body(message, code), status=status, headers=told)
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request,
+    handler: Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]],
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _error(error.status, f"{error.reason}: {request.path}", "invalid_url")
+
+
+def _reset(request: web.Request) -> None:
+    transport = request.transport
+    if transport is None:
+        return
+    raw = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    raise ConnectionResetError
+
+
+async def _until(moment: float) -> None:
+    wait = moment - time.perf_counter()
+    if wait > 0:
+        await asyncio.sleep(wait)
+
+
+def serve(
+    *, host: str = "127.0.0.1", port: int = 8800, seed: int = 0, log: Path | None = None,
+    until_eof: bool = False,
+) -> int:  # fmt: skip
+    """Serve until SIGINT or SIGTERM (or the end of standard input); 0, or 2 if it can't listen.
+
+    Prints one JSON line with `base_url` and `pid` as soon as it listens.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(log.open("a")) if log else None
+            return _run(_serve(host, port, seed, file, until_eof=until_eof))
+    except OSError as error:
+        print(f"holymon sim: can't serve at {host}:{port}: {error.strerror}.", file=sys.stderr)
+        return 2
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return int(uvloop.run(work))
+
+
+async def _serve(
+    host: str, port: int, seed: int, log: IO[str] | None, *, until_eof: bool
+) -> int:
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, over.set)
+    if until_eof:
+        _at_eof(lambda: loop.call_soon_threadsafe(over.set))
+    runner = web.AppRunner(
+        Simulator(seed, log).app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+    )
+    await runner.setup()
+    try:
+        # Room for a load that begins with hundreds of new connections at once.
+        site = web.TCPSite(runner, host, port, backlog=1024)
+        await site.start()
+        bound = runner.addresses[0][1]
+        print(json.dumps({"base_url": f"http://{host}:{bound}/v1", "pid": os.getpid()}), flush=True)
+        await over.wait()
+    finally:
+        await runner.cleanup()
+    return 0
+
+
+def _at_eof(then: Callable[[], Any]) -> None:
+    def wait() -> None:
+        # The raw descriptor: a buffered reader would hold a lock that the interpreter wants at exit.
+        while os.read(0, 4096):
+            pass
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            then()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m holymon.sim`."""
+    parser = argparse.ArgumentParser(prog="python -m holymon.sim", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8800)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--until-eof", action="store_true", help="end with standard input")
+    return serve(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

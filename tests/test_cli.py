@@ -1,0 +1,204 @@
+"""The command: contracts on JSON and exit codes, and one clear sentence for what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import every_file
+
+KEY = "sk-wrong-canary-0123456789"
+QUICK = ("--max-tokens", "4")
+
+
+def test_load_prints_the_contracts_json_and_agrees_with_the_servers_log(holymon, simulator):
+    done = holymon(
+        "load", "--base-url", simulator.base_url, "--model", "fast", "--shape", "poisson",
+        "--rate", "40", "--duration", "2", "--json", *QUICK,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    (target,) = found["targets"]
+    assert target["requests"] == target["ok"] == simulator.counted()["fast"]["requests"]
+    assert found["simulated"] is True
+    assert found["verdict"]["measurement"] in {"valid", "suspect", "invalid"}
+    assert done.returncode == {"valid": 0, "suspect": 0, "invalid": 3}[
+        found["verdict"]["measurement"]
+    ]
+    assert target["cost_usd"] is None, "this address has no price"
+
+
+def test_the_built_in_simulator_needs_nothing(holymon):
+    done = holymon("load", "sim/fast", "--requests", "20", "--rate", "20", *QUICK)
+    assert done.returncode in {0, 3}, done.stderr
+    assert "imulated" in done.stdout
+    assert "sim/fast" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("slo", "code"),
+    [("latency_p50<60", 0), ("latency_p50<1ms", 1), ("error_rate<1%", 0), ("ttft_p99<60", 1)],
+)
+def test_objectives_decide_the_exit_code(holymon, slo, code):
+    done = holymon("load", "sim/fast", "--concurrency", "1", "--requests", "12", "--slo", slo,
+                   "--json", *QUICK)  # fmt: skip
+    found = json.loads(done.stdout)["verdict"]
+    expected = 3 if found["measurement"] == "invalid" else code
+    assert done.returncode == expected, found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["load"], "no target"),
+        (["load", "nobody/x"], "nobody/x"),
+        (["load", "sim/none"], "no model 'none'"),
+        (["load", "sim/fast", "--rate", "-1"], "rate is -1"),
+        (["load", "sim/fast", "--rate", "nan"], "rate is nan"),
+        (["load", "sim/fast", "--duration", "0"], "duration is 0"),
+        (["load", "sim/fast", "--slo", "speed<3"], "speed"),
+        (["load", "sim/fast", "--rate", "1", "--concurrency", "2"], "closed loop"),
+        (["load", "sim/fast", "--prompts", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["load", "sim/fast", "--prompt", "a", "--prompt-tokens", "3"], "exclude each other"),
+        (["load", "sim/fast", "sim/fast"], "twice"),
+        (["load", "--model", "m"], "--base-url"),
+        (["load", "--base-url", "http://127.0.0.1:1/v1"], "--model"),
+        (["load", "--base-url", "127.0.0.1:1", "--model", "m"], "is not an address"),
+        (["load", "--base-url", f"http://u:{KEY}@h/v1", "--model", "m"], "password"),
+        (["load", "--base-url", f"http://h/v1?key={KEY}", "--model", "m"], "api_key_env"),
+        (["load", "--base-url", "http://h/v1", "--model", "m", "--api-key-env", KEY], "not a key"),
+        (["load", "openai/gpt-4.1", "--requests", "1"], "OPENAI_API_KEY"),
+        (["load", "local/m", "--max-cost", "1", "--requests", "1"], "price is not known"),
+        (["report", "nowhere.ipynb", "sim/fast"], "nowhere.ipynb"),
+        (["report", "sim/fast", "-p", "nosuch", "1"], "nosuch"),
+        (["report", "sim/fast", "-p", "api_key", KEY], "api-key-env"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence_and_makes_nothing(holymon, tmp_path, arguments, said):
+    done = holymon(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert KEY not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_not_there_is_one_sentence(holymon):
+    done = holymon("report", "--run", "nothing")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == (
+        "holymon: there is no run 'nothing' in reports: `holymon runs` lists them.\n"
+    )
+
+
+@pytest.mark.parametrize("key", [KEY + "\n", " " + KEY, KEY + "…", "", "two words"])
+def test_a_key_that_can_not_be_sent_is_said_without_it(holymon, tmp_path, simulator, key):
+    done = holymon("load", "--base-url", simulator.base_url, "--model", "fast", "--requests", "3",
+                   "--api-key-env", "MY_KEY", env={"MY_KEY": key})  # fmt: skip
+    assert done.returncode == 2
+    assert "MY_KEY" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert KEY not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert simulator.counted().get("fast", {"requests": 0})["requests"] == 0
+
+
+@pytest.mark.parametrize("command", ["load", "report"])
+def test_a_refused_key_is_exit_2_and_nowhere_on_disk_or_screen(
+    holymon, tmp_path, simulator, command
+):
+    done = holymon(command, "--base-url", simulator.base_url, "--model", "fast", "--rate", "50",
+                   "--requests", "40", "--api-key-env", "MY_KEY", env={"MY_KEY": KEY})  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "check the key in MY_KEY" in done.stdout + done.stderr
+    assert KEY not in done.stdout + done.stderr
+    files = list(every_file(tmp_path))
+    assert files
+    assert [path for path, data in files if KEY.encode() in data] == []
+
+
+def test_an_unreachable_host_is_exit_4(holymon):
+    done = holymon("load", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--rate", "50",
+                   "--requests", "20")  # fmt: skip
+    assert done.returncode == 4
+    assert "connection_refused" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_model_that_does_not_exist_is_exit_2(holymon, simulator):
+    done = holymon("load", "--base-url", simulator.base_url, "--model", "nosuch", "--rate", "50",
+                   "--requests", "20")  # fmt: skip
+    assert done.returncode == 2
+    assert "not_found" in done.stdout
+    assert "check the model's name" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_load_keeps_and_shows_what_it_has(tmp_path, simulator, number):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "holymon", "load", "--base-url", simulator.base_url, "--model",
+         "slow", "--rate", "40", "--duration", "600", "--json"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while simulator.counted().get("slow", {"requests": 0})["requests"] < 40:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    found = json.loads(out)
+    (target,) = found["targets"]
+    assert found["state"] == "stopped"
+    assert set(target["errors"]) == {"cancelled"}
+    assert target["requests"] == target["ok"] + target["errors"]["cancelled"]
+    assert simulator.counted()["slow"]["requests"] == target["requests"]
+
+
+def test_runs_are_listed_as_json(holymon):
+    assert json.loads(holymon("runs", "--json").stdout) == []
+    holymon("load", "sim/fast", "--requests", "5", "--rate", "50", "--name", "first", *QUICK)
+    (found,) = json.loads(holymon("runs", "--json").stdout)
+    assert (found["name"], found["state"], found["requests"]) == ("first", "finished", 5)
+    assert "first/" in holymon("runs").stdout
+
+
+def test_nothing_is_drawn_when_nobody_looks(holymon):
+    done = holymon("load", "sim/fast", "--duration", "3", "--rate", "5", "--json", *QUICK)
+    assert done.stderr == ""
+
+
+def test_a_progress_bar_is_drawn_on_a_terminal(tmp_path):
+    import pty
+
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "holymon", "load", "sim/fast", "--duration", "3", *QUICK],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=slave, text=True,
+    )  # fmt: skip
+    os.close(slave)
+    drawn = b""
+    with pytest.raises(OSError, match="Input/output"):  # the terminal's end, when all is closed
+        while piece := os.read(master, 4096):
+            drawn += piece
+    process.communicate(timeout=60)
+    os.close(master)
+    assert b"measuring" in drawn
+    assert b"calls" in drawn
+
+
+def test_the_spending_limit_ends_a_load(holymon, tmp_path):
+    done = holymon("load", "sim/fast", "--rate", "50", "--duration", "60", "--max-cost", "0.0001",
+                   "--json")  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["ended"] == "max_cost"
+    assert 0.0001 <= found["cost_usd"] < 0.0005
+
+
+@pytest.mark.parametrize("command", ["load", "report", "runs", "sim", "doctor", ""])
+def test_help_is_there(holymon, command):
+    done = holymon(*filter(None, [command]), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage:")

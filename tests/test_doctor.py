@@ -1,0 +1,57 @@
+"""The doctor finds what is missing and says how to mend it, and shows no key."""
+
+import json
+
+import pytest
+
+KEY = "sk-wrong-canary-0123456789"
+
+
+def found(done) -> dict[str, dict]:
+    return {check["what"]: check for check in json.loads(done.stdout)}
+
+
+def test_a_fresh_machine_is_fine(holymon):
+    done = holymon("doctor", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    checks = found(done)
+    assert {"Python", "packages", "folder", "targets", "chromium"} <= set(checks)
+    assert checks["key of holysheep"]["state"] == "note"
+    assert "HOLYSHEEP_API_KEY" in checks["key of holysheep"]["mend"]
+
+
+def test_a_server_that_answers_is_good_and_tells_its_models(holymon, simulator):
+    done = holymon("doctor", "--base-url", simulator.base_url, "--json")
+    check = found(done)[f"url at {simulator.base_url}"]
+    assert (done.returncode, check["state"]) == (0, "good")
+    assert "busy, fast, flaky, slow" in check["found"]
+
+
+def test_a_server_that_is_not_there_is_bad(holymon):
+    done = holymon("doctor", "--base-url", "http://127.0.0.1:9/v1", "--json")
+    check = found(done)["url at http://127.0.0.1:9/v1"]
+    assert (done.returncode, check["state"]) == (2, "bad")
+    assert "connection_refused" in check["found"]
+
+
+def test_a_refused_key_is_bad_and_is_not_shown(holymon, simulator):
+    done = holymon("doctor", "--base-url", simulator.base_url, "--api-key-env", "MY_KEY",
+                   env={"MY_KEY": KEY})  # fmt: skip
+    assert done.returncode == 2
+    assert "check the key in MY_KEY" in done.stdout
+    assert KEY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("key", [KEY + "\n", "", "sk-shor…tened", "two words"])
+def test_a_key_that_can_not_be_sent_is_found(holymon, key):
+    done = holymon("doctor", env={"OPENAI_API_KEY": key})
+    assert done.returncode == 2
+    assert "BAD key of openai" in done.stdout
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_a_broken_targets_file_is_found(holymon, tmp_path):
+    (tmp_path / "targets.toml").write_text("[mine")
+    done = holymon("doctor")
+    assert done.returncode == 2
+    assert "targets.toml is not TOML" in done.stdout

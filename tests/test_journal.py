@@ -1,0 +1,110 @@
+"""What has ended is in the journal, whoever is killed and however full the disk is."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from holymon import journal, store
+from holymon.journal import NOTES_OF_A_KIND, Appender, Follower, Journal
+from holymon.plan import Open, Plan, Target
+from holymon.records import Marks, Records
+
+PLAN = Plan(
+    targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
+    load=Open(rate=1), requests=1,
+)  # fmt: skip
+
+
+def marks(number: int, error: str = "", message: str = "") -> Marks:
+    made = Marks(number, 0, float(number))
+    made.start, made.end, made.error, made.message = number + 0.1, number + 0.5, error, message
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path):
+    store.write_aside(tmp_path / "plan.json", PLAN.to_json())
+    return tmp_path
+
+
+def test_a_follower_sees_each_record_once(folder):
+    written, records = Journal(folder, 0), Records(PLAN)
+    follower = Follower(folder, records)
+    news = []
+    for number in range(5):
+        written.record(marks(number))
+        news.append(follower.poll())
+    assert news == [1] * 5
+    assert follower.poll() == 0
+    assert list(records["request"]) == list(range(5))
+    written.close()
+
+
+def test_journals_of_several_workers_are_one_run(folder):
+    for worker in range(3):
+        written = Journal(folder, worker)
+        for number in range(worker, 30, 3):
+            written.record(marks(number))
+        written.close()
+    assert sorted(store.load(folder)["request"]) == list(range(30))
+
+
+def test_times_are_counted_from_the_start_of_the_run(folder):
+    written = Journal(folder, 0, zero=100.0)
+    written.record(marks(101))
+    written.close()
+    (row,) = store.load(folder).rows
+    assert (row["due_s"], row["end_s"]) == (1.0, 1.5)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 60, 134])
+def test_a_torn_last_record_costs_only_itself(folder, cut):
+    written = Journal(folder, 0)
+    for number in range(3):
+        written.record(marks(number))
+    written.close()
+    path = folder / "calls.0.journal"
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert list(store.load(folder)["request"]) == [0, 1]
+
+
+def test_a_full_disk_keeps_records_in_memory_and_says_so(tmp_path):
+    # A limit on the size of files is what a process can be given of a full disk.
+    script = textwrap.dedent("""
+        import resource, sys
+        from pathlib import Path
+        from holymon.journal import Appender
+        path = Path(sys.argv[1])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        file = Appender(path)
+        for _ in range(15):
+            file.write(b"x" * 99 + b"\\n")
+        assert path.stat().st_size == 1000, path.stat().st_size
+        assert "memory" in file.trouble, file.trouble
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        file.close()
+    """)
+    path = tmp_path / "file"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert path.read_bytes() == (b"x" * 99 + b"\n") * 15
+
+
+def test_no_file_is_written_over(tmp_path):
+    Appender(tmp_path / "file").close()
+    with pytest.raises(FileExistsError):
+        Appender(tmp_path / "file")
+
+
+def test_notes_are_bounded_by_kind(folder):
+    written = Journal(folder, 0)
+    for number in range(50):
+        written.record(marks(number, "server_error", f"it broke {number}"))
+    written.record(marks(50, "rate_limited", "slow down"))
+    written.close()
+    kinds = [note["error_type"] for note in journal.notes(folder)]
+    assert kinds == ["server_error"] * NOTES_OF_A_KIND + ["rate_limited"]

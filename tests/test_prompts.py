@@ -1,0 +1,42 @@
+"""Prompts come from a file line by line, or are made to a length, the same ones for a seed."""
+
+import pytest
+
+from holymon import prompts
+from holymon.errors import ConfigError, PlanError
+
+
+def test_a_line_is_a_string_or_an_object_with_a_prompt(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('"one"\n{"prompt": "two", "id": 3}\n\n{"text": "three"}\n')
+    assert prompts.from_file(path) == ("one", "two", "three")
+
+
+def test_line_separators_inside_a_prompt_are_text(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('"one\u2028two\x85three"\n', encoding="utf-8")
+    assert prompts.from_file(path) == ("one\u2028two\x85three",)
+
+
+@pytest.mark.parametrize("line", ["not json", "3", "[]", '{"prompt": 3}', '""', "{}"])
+def test_a_line_that_is_no_prompt_is_named(tmp_path, line):
+    path = tmp_path / "p.jsonl"
+    path.write_text(f'"fine"\n{line}\n')
+    with pytest.raises(PlanError, match="line 2"):
+        prompts.from_file(path)
+
+
+def test_a_file_without_prompts_or_without_access_is_one_sentence(tmp_path):
+    (tmp_path / "empty").write_text("\n")
+    with pytest.raises(PlanError, match="holds no prompt"):
+        prompts.from_file(tmp_path / "empty")
+    with pytest.raises(ConfigError, match="can't read prompts"):
+        prompts.from_file(tmp_path / "missing")
+
+
+def test_synthetic_prompts_have_the_length_and_differ():
+    made = prompts.synthetic(50, seed=1)
+    assert {len(text.split()) for text in made} == {50}
+    assert len(set(made)) == prompts.VARIETY
+    assert made == prompts.synthetic(50, seed=1)
+    assert made != prompts.synthetic(50, seed=2)

@@ -1,0 +1,168 @@
+"""The folder of runs tells which run is in which state, and Parquet holds what the journal held."""
+
+import json
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from holymon import store
+from holymon.errors import RunError
+from holymon.journal import Journal
+from holymon.plan import Open, Plan, Target
+from holymon.records import Flag, Marks
+
+PLAN = Plan(
+    targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
+    load=Open(rate=1), requests=1,
+)  # fmt: skip
+
+
+def a_run(out, name="run", calls=3, state="finished"):
+    folder = store.new_folder(out, name)
+    store.write_aside(folder / "plan.json", PLAN.to_json())
+    store.write_state(folder, state=state, started_at="2026-01-01T00:00:00+00:00")
+    written = Journal(folder, 0)
+    for number in range(calls):
+        marks = Marks(number, 0, 0.1 * number)
+        marks.start = marks.due + 0.001
+        marks.code = "some_code" if number % 2 else ""
+        marks.flags = int(Flag.STREAM)
+        for k in range(number + 1):
+            marks.token(marks.start + 0.05 * (k + 1), 1)
+        marks.end = marks.last
+        written.record(marks)
+    written.close()
+    return folder
+
+
+def test_parquet_holds_what_the_journal_held(tmp_path):
+    folder = a_run(tmp_path, calls=40)
+    before = store.load(folder)
+    store.compact(folder, before)
+    after = store.load(folder)
+    assert list(folder.glob("calls.*.journal")) == []
+    for name in before.rows.dtype.names:
+        np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+    np.testing.assert_array_equal(before.gap_counts, after.gap_counts)
+    np.testing.assert_array_equal(before.gap_pairs, after.gap_pairs)
+
+
+def test_what_was_not_measured_is_null_in_parquet(tmp_path):
+    import duckdb
+
+    folder = a_run(tmp_path, calls=2)
+    store.compact(folder, store.load(folder))
+    with duckdb.connect() as connection:
+        query = f"SELECT count(headers_s), count(first_s) FROM '{folder / 'calls.parquet'}'"
+        assert connection.execute(query).fetchone() == (0, 2)
+
+
+def test_a_run_without_calls_can_be_compacted(tmp_path):
+    folder = a_run(tmp_path, calls=0)
+    store.compact(folder, store.load(folder))
+    assert len(store.load(folder)) == 0
+
+
+def test_parquet_can_be_read_by_anyone(tmp_path):
+    import duckdb
+
+    folder = a_run(tmp_path, calls=4)
+    store.compact(folder, store.load(folder))
+    with duckdb.connect() as connection:
+        query = f"SELECT request, code FROM '{folder / 'calls.parquet'}' ORDER BY request"
+        assert connection.execute(query).fetchall() == [
+            (0, ""), (1, "some_code"), (2, ""), (3, "some_code"),
+        ]  # fmt: skip
+
+
+def test_runs_that_start_in_the_same_second_do_not_meet(tmp_path):
+    made = []
+    threads = [
+        threading.Thread(target=lambda: made.append(store.new_folder(tmp_path, "same")))
+        for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 20
+
+
+def test_a_run_whose_worker_is_gone_is_interrupted(tmp_path):
+    folder = a_run(tmp_path, state="running")
+    assert store.read_state(folder)["state"] == "interrupted"
+    with store.take_lock(folder):
+        assert store.read_state(folder)["state"] == "running"
+    assert store.read_state(folder)["state"] == "interrupted"
+
+
+def test_one_run_has_one_worker(tmp_path):
+    folder = a_run(tmp_path, state="running")
+    with store.take_lock(folder), pytest.raises(RunError, match="already being measured"):
+        store.take_lock(folder)
+
+
+def test_a_run_that_never_began_is_interrupted_after_a_while(tmp_path):
+    folder = a_run(tmp_path, state="starting")
+    assert store.read_state(folder)["state"] == "starting"
+    long_ago = (folder / "state.json").stat().st_mtime - store.START_S - 1
+    os.utime(folder / "state.json", (long_ago, long_ago))
+    assert store.read_state(folder)["state"] == "interrupted"
+
+
+def test_runs_are_listed_oldest_first_with_what_scripts_need(tmp_path):
+    folders = [a_run(tmp_path, name) for name in ("b", "a", "c")]
+    listed = store.runs(tmp_path)
+    assert sorted(store.run_id(folder) for folder in folders) == sorted(r["run_id"] for r in listed)
+    assert {"run_id", "name", "state", "requests", "started_at", "targets"} <= listed[0].keys()
+    assert [run["requests"] for run in listed] == [3, 3, 3]
+
+
+def test_a_broken_plan_does_not_hide_the_other_runs(tmp_path):
+    a_run(tmp_path, "good")
+    broken = a_run(tmp_path, "broken")
+    (broken / "plan.json").write_text("{")
+    states = {run["name"]: run["state"] for run in store.runs(tmp_path)}
+    assert states == {"good": "finished", "broken": "unreadable"}
+
+
+@pytest.mark.parametrize("wanted", ["name/UTC", "name", "last", "folder"])
+def test_a_run_is_found_by_id_name_folder_or_as_the_last(tmp_path, wanted):
+    folder = a_run(tmp_path, "name")
+    asked = {"name/UTC": store.run_id(folder), "folder": str(folder)}.get(wanted, wanted)
+    assert store.find(tmp_path, asked) == folder
+
+
+def test_a_run_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(RunError, match="there is no run 'nothing'"):
+        store.find(tmp_path, "nothing")
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a/b:free", "CON", "x" * 300, "<script>"])
+def test_no_name_leaves_the_folder_of_runs(tmp_path, name):
+    folder = store.new_folder(tmp_path / "out", name)
+    assert folder.parent.parent == tmp_path / "out"
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path):
+    path = tmp_path / "file.json"
+    store.write_aside(path, json.dumps([0] * 100_000))
+    stop, broken = threading.Event(), []
+
+    def read():
+        while not stop.is_set():
+            try:
+                json.loads(path.read_bytes())
+            except ValueError as error:
+                broken.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for k in range(50):
+        store.write_aside(path, json.dumps([k] * 100_000))
+    stop.set()
+    reader.join()
+    assert broken == []
+    assert list(tmp_path.iterdir()) == [path]
