@@ -138,7 +138,9 @@ def report(
         if run.live:
             raise RunError(f"{run.id} is still going on: report it when it has ended.")
     elif targets or options["base_url"] or notebook == reports.DEFAULT:
-        run, interrupted = _measured(_plan(targets or ("sim/fast",), **options), out)
+        if not targets and not options["base_url"]:
+            targets = ("sim/fast",)
+        run, interrupted = _measured(_plan(targets, **options), out)
     made = reports.write_report(
         notebook, run=run, parameters=given, out=out, name=options["name"] or None
     )

@@ -52,6 +52,8 @@ def examine(
 ) -> list[Check]:
     """Look at this machine, and at the targets or providers named (by default those with a key)."""
     checks = [*_machine(), *_keys()]
+    if any(check.what == "targets" and check.state == "bad" for check in checks):
+        return checks
     asked = [_target(name) for name in names]
     if base_url is not None:
         asked.append(one_off(base_url, "any", api_key_env))

@@ -212,14 +212,16 @@ class Load:
         if self.cost is not None and self.plan.max_cost is not None:
             self._money += self.cost(marks)
             if self._money >= self.plan.max_cost / self.part[1]:
-                self.stop("max_cost", f"the spending limit of {self.plan.max_cost:g} is reached")
+                # What is in flight is billed in any case: let it end, and be counted.
+                said = f"the spending limit of {self.plan.max_cost:g} is reached"
+                self.stop("max_cost", said, cancel=False)
 
     def _failed(self, error: str) -> None:
         self._errors += 1
         self._alike[error] = self._alike.get(error, 0) + 1
         limit = self.plan.max_errors
         if limit is not None and self._errors >= limit / self.part[1]:
-            self.stop("max_errors", f"the limit of {limit} errors is reached")
+            self.stop("max_errors", f"the limit of {limit} errors is reached", cancel=False)
         # Nothing has ever worked, and asking again can't mend it: spare the server and the purse.
         settled = ERRORS[error].blame == "caller" or error in UNREACHABLE
         if settled and not self._ok and self._alike[error] == self._errors >= HOPELESS:

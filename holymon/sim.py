@@ -138,6 +138,9 @@ class Simulator:
 
     async def models(self, request: web.Request) -> web.Response:
         """The models there are."""
+        refused = _refuse_key(request.headers.get("authorization", ""))
+        if refused is not None:
+            return refused
         data = [{"id": n, "object": "model", "owned_by": "holymon", "created": 0} for n in MODELS]
         return web.json_response({"object": "list", "data": data}, headers={"x-holymon-sim": "1"})
 

@@ -300,15 +300,18 @@ def _measured(run: Run) -> list[tuple[str, str]]:
 
 
 def _load(plan: Plan) -> str:
-    end = [f"{plan.duration_s:g} s" * (plan.duration_s is not None),
-           f"{plan.requests or 0:,} calls a target" * (plan.requests is not None)]  # fmt: skip
+    end = []
+    if plan.duration_s is not None:
+        end.append(f"{plan.duration_s:g} s")
+    if plan.requests is not None:
+        end.append(f"{plan.requests:,} calls a target")
     warm = f", after {plan.warmup_s:g} s to warm up" * (plan.warmup_s > 0)
     if isinstance(plan.load, Closed):
         kind = f"closed loop, {plan.load.users} users a target (queueing is hidden by such a load)"
     else:
         how = "evenly spaced" if plan.load.arrivals == "constant" else "at random (Poisson)"
         kind = f"open loop, {plan.load.rate:g} calls/s a target, {how}"
-    return f"{kind}; {' or '.join(filter(None, end))}{warm}; seed {plan.seed}"
+    return f"{kind}; {' or '.join(end)}{warm}; seed {plan.seed}"
 
 
 def _asked(plan: Plan) -> str:

@@ -58,8 +58,11 @@ def holymon(tmp_path):
     return run
 
 
-def every_file(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """All files below a folder with what is in them."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield path, path.read_bytes()
+@pytest.fixture
+def files_below():
+    """All files below a folder, each with what is in it."""
+
+    def read(folder: Path) -> list[tuple[Path, bytes]]:
+        return [(path, path.read_bytes()) for path in folder.rglob("*") if path.is_file()]
+
+    return read

@@ -260,7 +260,7 @@ CASES = [
     body("F39", "whole gzip", [packed(WHOLE)], "", "Hello"),
     body("F39", "deflate without a header",
          [packed(zlib.compress(WHOLE, wbits=-15), encoding="deflate")], "", "Hello"),
-    good("F41", "chunks of one byte", SPLIT, wanted={"events": 2}),
+    good("F41", "chunks of one byte", tuple(SPLIT), wanted={"events": 2}),
     good("F42", "all in one segment", [CHUNKED + chunk(raw(*HELLO)) + LAST], flags=Flag.COALESCED),
     good("F43", "CRLF", [*stream(raw(*HELLO).replace(b"\n", b"\r\n"))]),
     good("F44", "bare CR", [*stream(raw(*HELLO).replace(b"\n", b"\r"))]),
@@ -273,8 +273,8 @@ CASES = [
     good("F50", "id, retry and event fields",
          (b"id: 1\nretry: 9\nevent: message\n" + HELLO[0], b"retry: 1000\n\n", *HELLO[1:])),
     good("F51", "UTF-8 split everywhere",
-         [bytes([b]) for b in b"data: " + json.dumps(said(EVIL), ensure_ascii=False).encode()]
-         + [b"\n\n", *HELLO[2:]], EVIL),
+         (*(bytes([b]) for b in b"data: " + json.dumps(said(EVIL), ensure_ascii=False).encode()),
+          b"\n\n", *HELLO[2:]), EVIL),
     good("F52", "odd ends of line in JSON",
          (b"data: " + json.dumps(said(LINES), ensure_ascii=False).encode() + b"\n\n", *HELLO[2:]),
          LINES),
@@ -651,7 +651,7 @@ def test_F84_a_key_that_no_header_can_carry(monkeypatch, junk):
 # The table in README.md.
 
 
-def tested() -> dict[str, str]:
+def with_tests() -> dict[str, str]:
     """The name of the test of each case that has one."""
     found = {case.number: "test_a_script" for case in CASES}
     for name in globals():
@@ -664,4 +664,4 @@ def test_the_readme_lists_every_case_and_its_test():
     rows = re.findall(r"^\| (F\d+) \| .+ \| (.+?) \|$", README.read_text(), re.M)
     assert [number for number, _ in rows] == [f"F{n:02}" for n in range(1, 101)]
     listed = {number: where for number, where in rows if where.startswith("`")}
-    assert {number: f"`{name}`" for number, name in tested().items()} == listed
+    assert {number: f"`{name}`" for number, name in with_tests().items()} == listed
