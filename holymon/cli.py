@@ -72,7 +72,7 @@ def _load_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="Seconds before that, recorded but in no figure. [0]"),
         click.option("--prompt", help="What to ask."),
         click.option("--prompts", "prompts_file", type=click.Path(path_type=Path),
-                     help="A JSONL file of what to ask in turn: strings, or objects with 'prompt'."),
+                     help="JSONL file of what to ask in turn: strings, or objects with 'prompt'."),
         click.option("--prompt-tokens", type=int, help="Ask synthetic prompts of about so many "
                      "tokens, each one different."),
         click.option("--max-tokens", type=int, default=64, help="Longest answer. [64]"),
@@ -112,10 +112,21 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
 @main.command()
 @click.argument("arguments", nargs=-1, metavar="[NOTEBOOK] [TARGET]...")
 @_load_options
-@click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
-              help="A parameter of the notebook; VALUE is read as JSON if it is that.")
-@click.option("--run", "wanted", metavar="RUN",
-              help="Report this finished run (an id, a name for its latest, or last).")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the notebook; VALUE is read as JSON if it is that.",
+)
+@click.option(
+    "--run",
+    "wanted",
+    metavar="RUN",
+    help="Report this finished run (an id, a name for its latest, or last).",
+)
 def report(
     arguments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], wanted: str | None,
     out: Path, **options: Any,
@@ -251,8 +262,8 @@ def _shape(shape: str | None, rate: float | None, users: int | None) -> "Open | 
         return Closed(users=1 if users is None else users)
     if users is not None:
         raise PlanError(f"--concurrency does not go with --shape {shape}: use --rate.")
-    kind = "poisson" if shape == "poisson" else "constant"
-    return Open(rate=5.0 if rate is None else rate, arrivals=kind)
+    rate = 5.0 if rate is None else rate
+    return Open(rate=rate, arrivals="poisson" if shape == "poisson" else "constant")
 
 
 def _prompts(
@@ -306,7 +317,7 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
@@ -371,4 +382,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-

@@ -72,11 +72,8 @@ def _target(name: str) -> Target:
 
 
 def _machine() -> Iterator[Check]:
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info >= (3, 11):
-        yield Check("Python", "good", version)
-    else:
-        yield Check("Python", "bad", version, "install Python 3.11 or later")
+    # Older ones can't have installed this package.
+    yield Check("Python", "good", ".".join(map(str, sys.version_info[:3])))
     yield _packages()
     cores = os.cpu_count() or 1
     mend = "the worker, the API (if it runs here) and the notebook will share it" * (cores < 2)
@@ -162,7 +159,8 @@ async def _ask(one: Target, key: Secret | None, what: str) -> Check:
         async with httpx.AsyncClient(timeout=10, headers=headers) as client:
             answer = await client.get(one.base_url.rstrip("/") + "/models")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out
-        return Check(what, "bad", f"not reachable: {classify(error)}", "check the address and network")
+        said = f"not reachable: {classify(error)}"
+        return Check(what, "bad", said, "check the address and the network")
     if answer.status_code in {401, 403}:
         mend = f"check the key in {one.api_key_env}" if key else "name its key with --api-key-env"
         return Check(what, "bad", f"answers {answer.status_code}: the key was refused", mend)

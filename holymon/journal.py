@@ -1,8 +1,8 @@
 """The files a run writes while it goes on, so that whoever is killed, what has ended is kept.
 
-    calls.K.journal    rows of worker K: one write for each finished call
-    vitals.K.jsonl     how worker K was doing, once a second
-    notes.K.jsonl      texts of failures, redacted and bounded: never part of a row
+calls.K.journal    rows of worker K: one write for each finished call
+vitals.K.jsonl     how worker K was doing, once a second
+notes.K.jsonl      texts of failures, redacted and bounded: never part of a row
 """
 
 import json

@@ -19,7 +19,7 @@ def write_index(out: Path) -> None:
     store.write_aside(
         out / "index.html",
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src '
         "'unsafe-inline'\"><title>holymon: reports</title>"
         f"<style>\n{style}</style></head><body><main><h1>Reports</h1>"
         '<table class="runs"><thead><tr><th>when (UTC)</th><th>run</th><th>targets</th>'
@@ -45,7 +45,8 @@ def _row(folder: Path, out: Path) -> str:
     checks = [check.get("met") for check in verdict.get("slo", ())]
     missed = sum(met is not True for met in checks)
     said = f"{missed} missed" if missed else "met" if checks else NONE
-    state = verdict.get("measurement", NONE) if report.get("status") == "ok" else report.get("status")
+    whole = report.get("status") == "ok"
+    state = verdict.get("measurement", NONE) if whole else report.get("status")
     link = (folder / "report.html").relative_to(out).as_posix()
     cells = [
         escape(str(report.get("started_at", ""))[:16].replace("T", " ")),

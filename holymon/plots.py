@@ -13,7 +13,6 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -37,7 +36,7 @@ CALLS_IN_BIN: Final = 10
 BINS: Final = 40
 MOST_TYPES: Final = 7
 WIDTHS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
-STYLE: Final[dict[str, Any]] = {
+STYLE: Final[Any] = {
     "axes.edgecolor": "#444444",
     "axes.grid": True,
     "axes.labelsize": 9.5,
@@ -60,9 +59,7 @@ def frame(figure: Figure, dpi: float = 100) -> bytes:
     """The figure as a PNG."""
     with mpl.rc_context(STYLE):
         out = io.BytesIO()
-        FigureCanvasAgg(figure).print_png(out, metadata={"Software": "holymon"}) if dpi == figure.dpi else (
-            figure.savefig(out, format="png", dpi=dpi, metadata={"Software": "holymon"})
-        )
+        figure.savefig(out, format="png", dpi=dpi, metadata={"Software": "holymon"})
         return out.getvalue()
 
 
@@ -147,9 +144,7 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
     _legend(ax)
 
 
-def _points(
-    ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name: str
-) -> None:
+def _points(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name: str) -> None:
     t, y = records["start_s"][mask], values[mask]
     warm = (records["flags"][mask] & Flag.WARMUP) != 0
     color, n = COLORS[i % len(COLORS)], int((~warm).sum())
@@ -191,7 +186,8 @@ def _rolling(t: Floats, y: Floats, q: float) -> tuple[Floats, Floats]:
     groups = np.split(y[order], np.nonzero(np.diff(where[order]))[0] + 1)
     numbers = np.unique(where)
     enough = [len(group) >= FEWEST_IN_BIN for group in groups]
-    level = [np.quantile(g, q, method="median_unbiased") for g, e in zip(groups, enough, strict=True) if e]
+    chosen = [group for group in groups if len(group) >= FEWEST_IN_BIN]
+    level = [np.quantile(group, q, method="median_unbiased") for group in chosen]
     half = (edges[1] - edges[0]) / 2
     return edges[numbers[enough] - 1] + half, np.array(level)
 
@@ -247,8 +243,10 @@ def _ecdf(records: Records, ax: Axes) -> None:
     for share, need in ((0.5, 1), (0.95, 20), (0.99, 100)):
         if max(len(one) for one in everything) >= need:
             ax.axhline(share, color=GREY, lw=0.8, ls=":")
-            ax.annotate(f"p{share * 100:.0f}", (1, share), xycoords=("axes fraction", "data"),
-                        xytext=(2, 0), textcoords="offset points", color=GREY, size=8, va="center")  # fmt: skip
+            ax.annotate(
+                f"p{share * 100:.0f}", (1, share), xycoords=("axes fraction", "data"),
+                xytext=(2, 0), textcoords="offset points", color=GREY, size=8, va="center",
+            )  # fmt: skip
     unit = _in_ms(ax.xaxis, float(x.max()))
     ax.set(ylim=(0, 1.02), xlabel=f"time, {unit}", ylabel="share of calls that took no longer")
     _title(ax, f"Distribution of {int(good.sum()):,} successful calls", records)
@@ -283,11 +281,13 @@ def _errors(records: Records, ax: Axes) -> None:
     bottom = np.zeros(len(edges) - 1)
     for k, (label, chosen) in enumerate(_kinds(records, failed)):
         height = np.histogram(t[chosen], edges)[0]
+        said = f"{label}, n = {int(chosen.sum()):,}"
         ax.bar(edges[:-1], height, width, bottom, align="edge", color=COLORS[k % len(COLORS)],
-               hatch=HATCHES[k], edgecolor="white", lw=0.3, label=f"{label}, n = {int(chosen.sum()):,}")  # fmt: skip
+               hatch=HATCHES[k], edgecolor="white", lw=0.3, label=said)  # fmt: skip
         bottom += height
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
-    ax.set(xlabel="due time of the call, s from the start of the run", ylabel=f"calls in {width:g} s")
+    when = "due time of the call, s from the start of the run"
+    ax.set(xlabel=when, ylabel=f"calls in {width:g} s")
     said = f"{bad:,} of {n:,} calls failed" if bad else f"No failures in {n:,} calls"
     _title(ax, said, records)
     _legend(ax)

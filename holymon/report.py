@@ -36,8 +36,8 @@ TEMPLATES: Final = Path(str(files("holymon").joinpath("templates")))
 PLACES: Final = (Path(__file__).parent / "notebooks", Path(__file__).parent.parent / "notebooks")
 HIDDEN: Final = {"parameters", "injected-parameters", "remove-cell", "papermill-error-cell-tag"}
 TAGS: Final = frozenset(
-    "a abbr b blockquote br code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p pre s small "
-    "span strong sub sup table tbody td tfoot th thead tr ul".split()
+    "a abbr b blockquote br code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p pre s "
+    "small span strong sub sup table tbody td tfoot th thead tr ul".split()
 )
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 Status = Literal["ok", "failed", "timeout", "killed"]
@@ -104,7 +104,8 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> dict[s
     unknown = [plain(name) for name in parameters if name not in known]
     if unknown:
         raise ConfigError(
-            f"{path.name} has no parameter {', '.join(unknown)}; it has {', '.join(known) or 'none'}."
+            f"{path.name} has no parameter {', '.join(unknown)}; it has "
+            f"{', '.join(known) or 'none'}."
         )
     return known
 
@@ -152,7 +153,7 @@ def write_report(
 def _execute(
     path: Path, parameters: dict[str, Any], folder: Path, timeout_s: float
 ) -> tuple[Any, Status, str, BaseException | None]:
-    """Run the notebook in a kernel of its own: what came of it, and the truth about how it ended."""
+    """Run the notebook in a kernel of its own: what came of it, and how it really ended."""
     with _quiet():
         import nbformat
         import papermill
@@ -224,7 +225,7 @@ def _sigterm() -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
     before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGINT)}

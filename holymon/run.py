@@ -204,4 +204,3 @@ def attach(wanted: str, *, out: Path | str = "reports") -> Run:
 def measure(plan: Plan, *, out: Path | str = "reports") -> Run:
     """Measure `plan`, wait for its end, and return the run. It ends early with this process."""
     return start(plan, out=out, detached=False).wait()
-

@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -132,7 +132,7 @@ class Simulator:
         app.router.add_get("/healthz", self.health)
         return app
 
-    async def health(self, request: web.Request) -> web.Response:
+    async def health(self, _request: web.Request) -> web.Response:
         """Whether it is there."""
         return web.json_response({"ok": True})
 
@@ -144,7 +144,7 @@ class Simulator:
         data = [{"id": n, "object": "model", "owned_by": "holymon", "created": 0} for n in MODELS]
         return web.json_response({"object": "list", "data": data}, headers={"x-holymon-sim": "1"})
 
-    async def log(self, request: web.Request) -> web.Response:
+    async def log(self, _request: web.Request) -> web.Response:
         """How many requests came, by model and by what was done to them."""
         models = {
             name: {"requests": faults.total(), "faults": dict(faults)}
@@ -170,12 +170,13 @@ class Simulator:
         gone = True
         try:
             answer = await self._serve(request, fate)
-            gone = False
-            return answer
         except (ConnectionResetError, asyncio.CancelledError):
             gone = fate.fault != "connection_reset"
             # Nobody is there any more: the server has nothing to report.
             raise asyncio.CancelledError from None
+        else:
+            gone = False
+            return answer
         finally:
             self._write(fate, gone=gone)
 
@@ -280,7 +281,8 @@ async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamR
     elif fate.fault == "stream_stalled":
         await asyncio.sleep(STALL_S)
     elif fate.fault == "stream_error_event":
-        await answer.write(b"data: " + json.dumps(_body("the model failed", "server_error")).encode() + b"\n\n")
+        said = json.dumps(_body("the model failed", "server_error"))
+        await answer.write(f"data: {said}\n\n".encode())
     elif fate.fault == "ok":
         await answer.write(_ending(fate))
     await answer.write_eof()
@@ -322,7 +324,7 @@ def _plain(fate: Fate) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers=fate.headers)
 
 
-def _fault(model: Model, drawn: float, stream: bool) -> str:  # noqa: FBT001 - one of two dialects
+def _fault(model: Model, drawn: float, stream: bool) -> str:
     for name, share in model.faults.items():
         if drawn < share:
             return name if stream else PLAIN_FAULTS.get(name, name)
@@ -358,7 +360,7 @@ def _error(
 @web.middleware
 async def _errors_as_json(
     request: web.Request,
-    handler: Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]],
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
 ) -> web.StreamResponse:
     try:
         return await handler(request)
@@ -407,9 +409,7 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     return int(uvloop.run(work))
 
 
-async def _serve(
-    host: str, port: int, seed: int, log: IO[str] | None, *, until_eof: bool
-) -> int:
+async def _serve(host: str, port: int, seed: int, log: IO[str] | None, *, until_eof: bool) -> int:
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows
@@ -434,7 +434,7 @@ async def _serve(
 
 def _at_eof(then: Callable[[], Any]) -> None:
     def wait() -> None:
-        # The raw descriptor: a buffered reader would hold a lock that the interpreter wants at exit.
+        # The raw descriptor: a buffered reader holds a lock that the interpreter wants at exit.
         while os.read(0, 4096):
             pass
         with contextlib.suppress(RuntimeError):  # the loop has ended already

@@ -120,7 +120,10 @@ def write_state(folder: Path, **state: Any) -> None:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """How the run is doing: `state` is starting, running, finished, stopped, failed, interrupted."""
+    """How the run is doing.
+
+    `state` is starting, running, finished, stopped, failed or interrupted.
+    """
     said: dict[str, Any] = {"state": "starting"}
     for _ in range(2):
         try:
@@ -187,7 +190,7 @@ def load(folder: Path) -> Records:
 
 
 def compact(folder: Path, records: Records) -> None:
-    """Write `calls.parquet` and `gaps.parquet`, then drop the journals; nothing in between is lost."""
+    """Write `calls.parquet` and `gaps.parquet`, then drop the journals: nothing is ever lost."""
     import duckdb
 
     columns = {name: np.ascontiguousarray(records[name]) for name in DTYPE.names or ()}
@@ -248,8 +251,10 @@ def _listing(out: Path) -> Iterator[dict[str, Any]]:
             plan, state = read_plan(folder), read_state(folder)
             requests = _count(folder)
         except (RunError, ValueError) as error:
-            yield {"run_id": run_id(folder), "name": folder.parent.name, "state": "unreadable",
-                   "requests": None, "started_at": None, "targets": [], "detail": str(error)}  # fmt: skip
+            yield {
+                "run_id": run_id(folder), "name": folder.parent.name, "state": "unreadable",
+                "requests": None, "started_at": None, "targets": [], "detail": str(error),
+            }  # fmt: skip
             continue
         yield {
             "run_id": run_id(folder),

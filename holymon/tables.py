@@ -114,7 +114,7 @@ def _rates(target: TargetSummary) -> str:
 
 def _tokens(target: TargetSummary) -> str:
     counted = {"server": "counted by the server", "chunks": "estimated: pieces counted",
-               "mixed": "partly estimated"}.get(target.tokens.source or "", "not known")  # fmt: skip
+               "mixed": "partly estimated"}.get(str(target.tokens.source), "not known")  # fmt: skip
     money = NONE if target.cost_usd is None else f"{target.cost_usd:.6g} USD"
     prompt, output = whole(target.tokens.prompt), whole(target.tokens.output)
     return f"tokens {prompt} in, {output} out ({counted}); cost {money}"
@@ -159,7 +159,8 @@ def _checked(found: Check) -> str:
 
 def _outcome(found: Check) -> str:
     word = {True: "met", False: "MISSED", None: "no figure to judge by"}[found.met]
-    return f"{word} (not certain: the sample is small)" if found.met is not None and not found.sure else word
+    unsure = found.met is not None and not found.sure
+    return f"{word} (not certain: the sample is small)" if unsure else word
 
 
 # ---------------------------------------------------------------------------------------- HTML
@@ -176,8 +177,9 @@ def verdict_card(run: Run) -> Html:
     body += _list(items) or "<p>The client was fit to measure: what is shown is the API.</p>"
     if judged.checks:
         missed = sum(not check.met for check in judged.checks)
-        word = f"{missed} of {len(judged.checks)} objectives missed" if missed else "All objectives met"
-        body += f'<p class="verdict">{word}</p>' + _checks(judged)
+        number_of = len(judged.checks)
+        said = f"{missed} of {number_of} objectives missed" if missed else "All objectives met"
+        body += f'<p class="verdict">{said}</p>' + _checks(judged)
     body += "".join(_tiles(target) for target in summary.targets)
     title = f"<h1>{escape(_title(run))}</h1><p class='when'>{escape(_when(run))}</p>"
     return Html(
@@ -235,7 +237,9 @@ def figures_table(run: Run) -> Html:
         rows = []
         for title, name in DURATIONS:
             figure: Figure = getattr(target, name)
-            cells = [escape(ms(getattr(figure, stat))) + _small(figure.ci.get(stat)) for stat in STATS]
+            cells = [
+                escape(ms(getattr(figure, stat))) + _small(figure.ci.get(stat)) for stat in STATS
+            ]
             rows.append((title, f"{figure.n:,}", *cells))
         said = _list(map(escape, (_calls(target), _rates(target), _tokens(target))))
         pieces.append(f"<h3>{escape(target.target)}</h3>{said}")
@@ -262,7 +266,8 @@ def errors_table(run: Run) -> Html:
             rows.append(
                 (
                     escape(target.target), escape(name), f"{n:,}", percent(n / target.requests),
-                    ERRORS[name].blame, escape(ERRORS[name].meaning), _list(map(escape, list(said)[:3])),
+                    ERRORS[name].blame, escape(ERRORS[name].meaning),
+                    _list(map(escape, list(said)[:3])),
                 )
             )  # fmt: skip
     if not rows:
@@ -282,9 +287,7 @@ def how_measured(run: Run) -> Html:
 
 def _measured(run: Run) -> list[tuple[str, str]]:
     plan, client = run.plan, run.vitals.to_dict()
-    where = "; ".join(
-        f"{t.name} at {t.base_url or 'the built-in simulator'}" for t in plan.targets
-    )
+    where = "; ".join(f"{t.name} at {t.base_url or 'the built-in simulator'}" for t in plan.targets)
     return [
         ("targets", where),
         ("load", _load(plan)),
@@ -317,7 +320,7 @@ def _load(plan: Plan) -> str:
 def _asked(plan: Plan) -> str:
     prompts = plan.prompts
     what = f"synthetic prompts of about {prompts.tokens} tokens" if prompts.tokens else (
-        f"{len(prompts.texts)} different prompts in turn" if len(prompts.texts) > 1 else "one prompt"
+        "one prompt" if len(prompts.texts) == 1 else f"{len(prompts.texts)} prompts in turn"
     )  # fmt: skip
     most = f", at most {prompts.max_tokens} tokens" if prompts.max_tokens else ""
     return f"{what}; answers {'streamed' if prompts.stream else 'not streamed'}{most}"
@@ -332,7 +335,5 @@ def _table(names: Iterable[str], rows: Iterable[Iterable[str]], kind: str) -> st
     """A table of cells that are HTML already."""
     names = tuple(names)
     head = "".join(f"<th>{escape(name)}</th>" for name in names) if any(names) else ""
-    body = "".join(
-        "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows
-    )
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

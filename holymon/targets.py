@@ -88,5 +88,5 @@ def _read(text: str, where: str) -> dict[str, dict[str, Any]]:
                 f"{', '.join(sorted(_PROVIDER_KEYS))}."
             )
         if not isinstance(about.get("models", {}), dict):
-            raise ConfigError(f'{where}: [{plain(name)}] models must be tables of their own.')
+            raise ConfigError(f"{where}: [{plain(name)}] models must be tables of their own.")
     return found

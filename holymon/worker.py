@@ -169,9 +169,7 @@ def _others(folder: Path, plan: Plan, sim_url: str) -> Iterator[list["subprocess
 @contextlib.contextmanager
 def _child(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
     """A process that ends when its standard input does, and so with this one."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
@@ -252,7 +250,7 @@ def _stop_by_stdin(load: Load) -> None:
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
-        while sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
+        while os.read(0, 4096):
             pass
         with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
             loop.call_soon_threadsafe(load.stop, "interrupted", "the process that owned it ended")
@@ -301,7 +299,7 @@ class _Pause:
         self._begun = self._longest = 0.0
         gc.callbacks.append(self._noted)
 
-    def _noted(self, phase: str, info: dict[str, int]) -> None:
+    def _noted(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
             self._begun = perf_counter()
         else:

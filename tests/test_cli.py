@@ -1,5 +1,6 @@
 """The command: contracts on JSON and exit codes, and one clear sentence for what is wrong."""
 
+import contextlib
 import json
 import os
 import signal
@@ -23,9 +24,9 @@ def test_load_prints_the_contracts_json_and_agrees_with_the_servers_log(holymon,
     assert target["requests"] == target["ok"] == simulator.counted()["fast"]["requests"]
     assert found["simulated"] is True
     assert found["verdict"]["measurement"] in {"valid", "suspect", "invalid"}
-    assert done.returncode == {"valid": 0, "suspect": 0, "invalid": 3}[
-        found["verdict"]["measurement"]
-    ]
+    assert (
+        done.returncode == {"valid": 0, "suspect": 0, "invalid": 3}[found["verdict"]["measurement"]]
+    )
     assert target["cost_usd"] is None, "this address has no price"
 
 
@@ -181,7 +182,7 @@ def test_a_progress_bar_is_drawn_on_a_terminal(tmp_path):
     )  # fmt: skip
     os.close(slave)
     drawn = b""
-    with pytest.raises(OSError, match="Input/output"):  # the terminal's end, when all is closed
+    with contextlib.suppress(OSError):  # the terminal's end, when all is closed
         while piece := os.read(master, 4096):
             drawn += piece
     process.communicate(timeout=60)

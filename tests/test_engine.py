@@ -171,7 +171,7 @@ def test_a_bug_in_send_is_not_hidden():
             raise ZeroDivisionError
 
         plan = Plan(targets=(A,), load=Open(rate=100), duration_s=5)
-        await Load(plan, send, list().append, zero=perf_counter()).run()
+        await Load(plan, send, [].append, zero=perf_counter()).run()
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(main())
