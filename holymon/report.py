@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import signal
+import tempfile
 import threading
 import time
 import warnings
@@ -97,10 +98,10 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> dict[s
             json.dumps(value)
         except (TypeError, ValueError):
             raise ConfigError(f"parameter {plain(name)!r} is not a JSON value.") from None
-    with _quiet():
+    with _quiet(), _for_python3(path) as ready:
         import papermill
 
-        known: dict[str, Any] = papermill.inspect_notebook(str(path))
+        known: dict[str, Any] = papermill.inspect_notebook(str(ready))
     unknown = [plain(name) for name in parameters if name not in known]
     if unknown:
         raise ConfigError(
@@ -108,6 +109,23 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> dict[s
             f"{', '.join(known) or 'none'}."
         )
     return known
+
+
+@contextlib.contextmanager
+def _for_python3(path: Path) -> Iterator[Path]:
+    """A copy of a notebook that asks for the kernel we run it with, whatever it was saved under."""
+    import nbformat
+
+    try:
+        made = nbformat.read(path, as_version=4)
+    except Exception as error:  # noqa: BLE001 - nbformat raises many kinds for a file that is none
+        raise ConfigError(f"{path} is not a notebook: {short(str(error), 100)}") from None
+    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made.metadata["kernelspec"] = spec
+    with tempfile.TemporaryDirectory() as folder:
+        ready = Path(folder) / path.name
+        nbformat.write(made, ready)
+        yield ready
 
 
 def write_report(
@@ -154,7 +172,7 @@ def _execute(
     path: Path, parameters: dict[str, Any], folder: Path, timeout_s: float
 ) -> tuple[Any, Status, str, BaseException | None]:
     """Run the notebook in a kernel of its own: what came of it, and how it really ended."""
-    with _quiet():
+    with _quiet(), _for_python3(path) as ready:
         import nbformat
         import papermill
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -165,7 +183,7 @@ def _execute(
         try:
             with _headless(), _sigterm():
                 papermill.execute_notebook(
-                    str(path), str(aside), parameters=parameters, kernel_name="python3",
+                    str(ready), str(aside), parameters=parameters, kernel_name="python3",
                     progress_bar=False, execution_timeout=timeout_s, cwd=str(Path.cwd()),
                     config=_transport(),
                 )  # fmt: skip
@@ -179,7 +197,7 @@ def _execute(
             status, error, interrupt = "killed", "interrupted", stop
         except Exception as failure:  # noqa: BLE001 - a page is made of whatever there is
             status, error = "failed", f"{type(failure).__name__}: {failure}"
-        source = aside if aside.is_file() else path
+        source = aside if aside.is_file() else ready
         made = nbformat.read(source, as_version=4)
         aside.unlink(missing_ok=True)
     return made, status, error, interrupt

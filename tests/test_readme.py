@@ -1,0 +1,70 @@
+"""What a newcomer copies from the README exists and is what is tested."""
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from holymon.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```(?:sh|crontab)\n(.*?)```", README, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+def test_the_test_command_stands_once_between_its_marks():
+    found = re.findall(r"<!-- test -->\n```sh\n(.*)\n```\n<!-- end -->", README)
+    assert len(found) == 1
+    assert found[0].endswith("-m pytest")
+
+
+def test_the_first_command_makes_a_report_on_the_simulator():
+    first = commands()[0]
+    assert first.startswith("python3 -m venv .venv && .venv/bin/pip install")
+    assert "holymon report sim/fast" in first
+
+
+def test_every_holymon_command_in_the_readme_is_understood():
+    """Each is parsed with all its options, up to the point where it would begin."""
+    seen = 0
+    for line in commands():
+        for part in re.split(r"&&|>>", line.replace("\\%", "%")):
+            words = shlex.split(part, comments=True)
+            at = next((i for i, word in enumerate(words) if word.endswith("holymon")), None)
+            if at is None or at + 1 == len(words) or "=" in words[0]:
+                continue
+            name, *arguments = words[at + 1 :]
+            command = main.commands[name]
+            command.make_context(name, arguments)  # raises for an option that isn't there
+            seen += 1
+    assert seen >= 8
+
+
+def test_the_main_text_is_short():
+    main_part = README.split("## Words")[0]
+    prose = re.sub(r"```.*?```", "", main_part, flags=re.DOTALL)
+    assert len(prose.split()) <= 600
+
+
+def test_relative_links_lead_somewhere():
+    targets = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_ci_runs_the_readmes_own_command():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "README.md" in script
+    assert "pytest" not in script.replace("# ", "")
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
+
+
+def test_the_version_is_told():
+    assert CliRunner().invoke(main, ["--version"]).output.strip().endswith("0.1.0")

@@ -1,0 +1,281 @@
+"""A report is one page that runs nothing, loads nothing, hides nothing and keeps no secret."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from playwright.sync_api import sync_playwright
+
+from holymon import report, run, store
+from holymon.errors import ConfigError
+from holymon.journal import Journal
+from holymon.plan import Open, Plan, Prompts, Target
+from holymon.records import Marks
+
+KEY = "sk-canary-0123456789abcdef"
+HOSTILE = (
+    "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
+    "</td></table><a href='javascript:alert(1)'>x</a> \u202edetrever\u202c \x1b[31mred"
+)
+
+
+@pytest.fixture
+def browse():
+    """Opens a page in Chromium without a network: what it asked for, said, and shows."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        )
+
+        def look(path, shot=None):
+            page = browser.new_context(offline=True).new_page()
+            asked, said = [], []
+            page.on("request", lambda request: asked.append(request.url))
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.goto(path.resolve().as_uri())
+            if shot:
+                page.screenshot(path=shot, full_page=True)
+            outside = [url for url in asked if not url.startswith(("file:", "data:"))]
+            return page, outside, said
+
+        yield look
+        browser.close()
+
+
+def measured(out, model="fast", **more):
+    plan = Plan(
+        targets=(Target(provider="sim", model=model, stall_s=1),),
+        load=Open(rate=40), duration_s=1.5, prompts=Prompts(max_tokens=4), **more,
+    )  # fmt: skip
+    return run.measure(plan, out=out)
+
+
+def recorded(out, target, marks):
+    """A run that was recorded elsewhere: its folder with a journal."""
+    folder = store.new_folder(out, "recorded")
+    plan = Plan(targets=(target,), load=Open(rate=1), requests=len(marks))
+    store.write_aside(folder / "plan.json", plan.to_json())
+    store.write_state(folder, state="finished", started_at=store.now().isoformat())
+    written = Journal(folder, 0)
+    for one in marks:
+        written.record(one)
+    written.close()
+    return run.attach(str(folder))
+
+
+def notebook(path, *cells, parameters="run: str = ''\nother: int = 1"):
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+        + [nbformat.v4.new_code_cell(cell) for cell in cells],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(made, path)
+    return path
+
+
+def test_the_page_shows_everything_and_asks_for_nothing(tmp_path, browse):
+    made = report.write_report(run=measured(tmp_path, "flaky", slo=("error_rate<1%",)))
+    assert (made.status, made.error) == ("ok", "")
+    page, outside, said = browse(made.html, tmp_path / "report.png")
+    assert (outside, said) == ([], [])
+    widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+    assert len(widths) == 5
+    assert min(widths) > 500
+    assert all(page.evaluate("[...document.images].map(image => image.alt)"))
+    assert page.evaluate("document.scripts.length") == 0
+    text = page.inner_text("main")
+    for piece in ("Health of sim/flaky", "SIMULATED", "MISSED", "rate_limited", "How this was"):
+        assert piece in text
+    assert page.title() == f"holymon: {made.run_id}"
+
+
+def test_the_page_agrees_with_run_json_and_the_command(tmp_path, browse):
+    measured_run = measured(tmp_path)
+    made = report.write_report(run=measured_run)
+    about = json.loads((made.folder / "run.json").read_text())
+    assert about["report"]["status"] == "ok"
+    assert {k: v for k, v in about.items() if k != "report"} == store.finite(measured_run.to_dict())
+    p50 = about["targets"][0]["latency_s"]["p50"]
+    page, _, _ = browse(made.html)
+    assert f"{p50 * 1e3:.3g}" in page.inner_text("table.figures")
+
+
+def test_latest_and_index_lead_to_the_report(tmp_path, browse):
+    made = report.write_report(run=measured(tmp_path, name="<b>night & day</b>"))
+    assert (made.folder.parent / "latest.html").read_bytes() == made.html.read_bytes()
+    page, outside, said = browse(tmp_path / "index.html")
+    assert (outside, said) == ([], [])
+    assert page.evaluate("document.scripts.length") == 0
+    (link,) = page.query_selector_all("tbody a")
+    assert (tmp_path / link.get_attribute("href")).resolve() == made.html.resolve()
+    assert "sim/fast" in page.inner_text("tbody")
+
+
+def test_hostile_text_is_inert(tmp_path, browse):
+    marks = []
+    for number in range(8):
+        one = Marks(number, 0, float(number))
+        one.start, one.end, one.status = number + 0.01, number + 0.2, 500
+        one.error, one.message = "server_error", HOSTILE
+        marks.append(one)
+    target = Target(provider="url", model=HOSTILE, base_url="http://127.0.0.1:1/v1")
+    made = report.write_report(run=recorded(tmp_path, target, marks))
+    assert made.status == "ok"
+    page, outside, said = browse(made.html, tmp_path / "hostile.png")
+    assert (outside, said) == ([], [])
+    assert page.title().startswith("holymon:")
+    assert page.evaluate("document.scripts.length") == 0
+    assert page.evaluate("document.querySelectorAll('[onerror], a[href^=javascript]').length") == 0
+    assert "<script>document.title" in page.inner_text("main"), "it is shown as text"
+    html = made.html.read_text()
+    assert "\u202e" not in html
+    assert "\x1b" not in html
+
+
+def test_a_cell_that_raises_gives_a_page_with_a_banner(tmp_path, browse):
+    path = notebook(tmp_path / "mine.ipynb", "print('before')", f"raise ValueError('no {KEY} <b>')")
+    made = report.write_report(path, out=tmp_path)
+    assert made.status == "failed"
+    assert made.error.startswith("ValueError: no ***")
+    page, outside, said = browse(made.html)
+    assert (outside, said) == ([], [])
+    assert "This report is not complete" in page.inner_text(".banner")
+    assert "before" in page.inner_text("main")
+    assert json.loads((made.folder / "run.json").read_text())["report"]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("cell", "status"),
+    [
+        ("import time; time.sleep(60)", "timeout"),
+        ("import os; os.kill(os.getpid(), 9)", "killed"),
+        ("import sys; sys.exit(3)", "failed"),
+    ],
+)
+def test_how_a_notebook_really_ended_is_told(tmp_path, cell, status):
+    path = notebook(tmp_path / "mine.ipynb", "print('before')", cell)
+    made = report.write_report(path, out=tmp_path, timeout_s=3)
+    assert made.status == status
+    assert made.error
+    assert "before" in made.html.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_still_leaves_a_page(tmp_path, number):
+    started = tmp_path / "started"
+    path = notebook(
+        tmp_path / "mine.ipynb",
+        f"print('before'); open({str(started)!r}, 'w').close()",
+        "import time; time.sleep(120)",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "holymon", "report", path.name],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not started.exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    (html,) = (tmp_path / "reports").glob("mine/2*/report.html")
+    assert "This report is not complete" in html.read_text()
+    assert json.loads(html.with_name("run.json").read_text())["report"]["status"] == "killed"
+
+
+def test_a_notebook_that_raises_is_exit_4_and_one_sentence(tmp_path, holymon):
+    notebook(tmp_path / "mine.ipynb", "1 / 0")
+    done = holymon("report", "mine.ipynb")
+    assert done.returncode == 4
+    assert done.stderr == (
+        "holymon: the report is not complete, failed: ZeroDivisionError: division by zero\n"
+    )
+
+
+def test_an_interrupted_run_can_be_reported(tmp_path):
+    going = run.start(
+        Plan(targets=(Target(provider="sim", model="fast"),), load=Open(rate=50), duration_s=600),
+        out=tmp_path,
+    )
+    until = time.monotonic() + 60
+    while len(going.records) < 40:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.kill(going.status["pid"], signal.SIGKILL)
+    while going.live:
+        time.sleep(0.05)
+    made = report.write_report(run=run.attach("last", out=tmp_path))
+    assert made.status == "ok"
+    assert "the run was interrupted" in made.html.read_text()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"nosuch": 1}, "has no parameter nosuch; it has run"),
+        ({"api_key": "x"}, "looks like a key"),
+        ({"run": KEY}, "looks like a key"),
+        ({"run": {1, 2}}, "not a JSON value"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_anything_is_made(tmp_path, parameters, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        report.write_report(parameters=parameters, out=tmp_path)
+    assert KEY not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_notebook_that_is_not_there_is_named_with_those_that_are(tmp_path):
+    with pytest.raises(ConfigError, match=r"no notebook 'nothing'.*report_health"):
+        report.write_report("nothing", out=tmp_path)
+
+
+def test_a_key_is_in_no_file_whatever_the_notebook_prints(tmp_path, monkeypatch, files_below):
+    monkeypatch.setenv("CANARY", KEY)
+    one = Marks(0, 0, 0.0)
+    one.start, one.end = 0.1, 0.2
+    target = Target(
+        provider="url", model="m", base_url="http://127.0.0.1:1/v1", api_key_env="CANARY"
+    )
+    subject = recorded(tmp_path / "out", target, [one] * 3)
+    path = notebook(
+        tmp_path / "mine.ipynb",
+        "import os, base64\nkey = os.environ['CANARY']\nprint(key, key[::-1])\nkey",
+        "from IPython.display import HTML\nHTML(f'<b>{key}</b>')",
+        "print(base64.b64encode(key.encode()).decode(), key.encode().hex())",
+        "raise RuntimeError(key)",
+    )
+    made = report.write_report(path, run=subject)
+    assert (made.status, made.error) == ("failed", "RuntimeError: ***")
+    found = [name for name, data in files_below(tmp_path / "out") if KEY.encode() in data]
+    assert found == []
+
+
+def test_no_path_of_this_machine_is_in_a_report(tmp_path):
+    made = report.write_report(run=measured(tmp_path))
+    for name in ("report.html", "report.ipynb", "run.json"):
+        assert str(tmp_path) not in (made.folder / name).read_text()
+
+
+def test_the_saved_notebook_is_one_that_jupyter_opens(tmp_path):
+    made = report.write_report(run=measured(tmp_path))
+    saved = nbformat.read(made.folder / "report.ipynb", as_version=4)
+    nbformat.validate(saved)
+    assert saved.metadata.kernelspec.name == "python3"
+    assert any(cell.get("outputs") for cell in saved.cells)
+
+
+def test_the_notebook_measures_by_itself_when_no_run_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = report.write_report(parameters={"rate": 20, "duration_s": 1}, out="reports")
+    assert made.status == "ok", made.error
+    assert "Health of sim/fast" in made.html.read_text()
+    assert [found["state"] for found in store.runs("reports")] == ["finished"]

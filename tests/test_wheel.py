@@ -1,0 +1,54 @@
+"""The wheel alone, in an empty environment and another folder, does the main job."""
+
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (made,) = out.glob("*.whl")
+    return made
+
+
+def test_the_wheel_carries_notebooks_templates_and_data(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {
+        "holymon/data/targets.toml",
+        "holymon/notebooks/report_health.ipynb",
+        "holymon/templates/holymon/index.html.j2",
+        "holymon/templates/holymon/style.css",
+        "holymon/templates/holymon/conf.json",
+    } <= names
+    assert not [name for name in names if name.startswith(("tests", "reports"))]
+
+
+def test_an_installed_wheel_makes_a_report_anywhere(wheel, tmp_path):
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=True)
+    bin_ = home / ("Scripts" if sys.platform == "win32" else "bin")
+    subprocess.run(
+        [bin_ / "python", "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    done = subprocess.run(
+        [bin_ / "holymon", "report", "sim/fast", "--requests", "20", "--rate", "20"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in {0, 3}, done.stderr  # 3: a busy machine, which is no fault here
+    html = (folder / done.stdout.strip()).read_text()
+    assert html.count("data:image/png") == 5
+    assert str(ROOT) not in html
