@@ -167,7 +167,7 @@ class StreamReader:
         except msgspec.ValidationError as error:
             self._bad_shape(data, str(error))
             return 0
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             self._fail("invalid_json", str(error))
             return 0
         return self._answer(now, answer, data)
@@ -225,7 +225,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         answer = _decode(body)
     except msgspec.ValidationError as error:
         return "invalid_schema", str(error), ""
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         return "invalid_json", str(error), ""
     if answer.error is not None:
         message = _message_of({"error": answer.error}, marks)

@@ -1,0 +1,54 @@
+"""What `import holymon` offers, and how little it loads."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import holymon
+
+MODULES = {path.stem for path in Path(holymon.__file__).parent.glob("*.py")}
+
+
+def test_the_names_are_sorted_and_told():
+    names = [name for name in holymon.__all__ if not name.startswith("__")]
+    assert names == sorted(names)
+    assert dir(holymon) == holymon.__all__
+
+
+@pytest.mark.parametrize("name", holymon.__all__)
+def test_every_name_is_there(name):
+    assert getattr(holymon, name) is not None
+
+
+def test_no_name_is_a_modules():
+    assert set(holymon.__all__) & MODULES == set()
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = holymon.nothing
+
+
+def test_a_name_is_the_same_object_wherever_it_is_imported():
+    assert holymon.Plan is import_module("holymon.plan").Plan
+
+
+def test_importing_holymon_loads_nothing_heavy():
+    heavy = {"aiohttp", "duckdb", "httpx", "matplotlib", "nbconvert", "numpy", "pandas", "papermill"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, holymon; print(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert heavy & set(done.stdout.split()) == set()
+
+
+def test_the_worker_loads_no_notebook_library():
+    heavy = {"matplotlib", "nbconvert", "pandas", "papermill", "IPython", "duckdb"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, holymon.worker; print(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert heavy & set(done.stdout.split()) == set()
