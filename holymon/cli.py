@@ -222,10 +222,7 @@ def _plan(
 ) -> "Plan":  # fmt: skip
     """The plan that the options describe. Raises PlanError, ConfigError."""
     from holymon.plan import Plan
-    from holymon.slo import parse
 
-    for text in slo:
-        parse(text)
     return Plan(
         targets=_targets(targets, base_url, model, api_key_env),
         load=_shape(shape, rate, concurrency),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from holymon import shapes
 from holymon.errors import PlanError
 from holymon.safety import looks_secret, plain
+from holymon.slo import parse
 
 MAX_SECONDS: Final = 7 * 24 * 3600.0
 MAX_CALLS: Final = 100_000_000
@@ -176,6 +177,8 @@ class Plan(_Struct, frozen=True):
         names = [t.name for t in self.targets]
         twice = next((n for n in names if names.count(n) > 1), "")
         _require(not twice, "targets", f"hold {twice!r} twice", "name each target once")
+        for text in self.slo:
+            parse(text)
         if self.duration_s is None and self.requests is None:
             raise PlanError("duration and requests are both missing: say when the load is to end.")
         if self.duration_s is not None:

@@ -310,7 +310,7 @@ def _throughput(
         return none
     last_sent = ended["start_s"].max()
     ended = np.sort(ended[ended["end_s"] <= last_sent], order="end_s")
-    span = ended["end_s"][-1] - ended["end_s"][0] if len(ended) > 1 else 0.0
+    span = float(ended["end_s"][-1] - ended["end_s"][0]) if len(ended) > 1 else 0.0
     if span <= 0:
         return none
     counted = ended[1:][ended["error"][1:] == 0]

@@ -1,0 +1,125 @@
+"""A plan is the same after a journey through JSON, and what can't be is one sentence."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holymon.errors import PlanError
+from holymon.plan import Closed, Open, Plan, Price, Prompts, Target, from_builtins
+
+A = Target(provider="url", model="a", base_url="http://127.0.0.1:1/v1")
+B = Target(provider="url", model="b/c:free", base_url="https://host/v1", api_key_env="KEY")
+KEY = "sk-canary-0123456789abcdef"
+
+plans = st.builds(
+    Plan,
+    targets=st.sampled_from([(A,), (B,), (A, B)]),
+    load=st.one_of(
+        st.builds(Open, rate=st.floats(0.1, 100), arrivals=st.sampled_from(["constant", "poisson"])),
+        st.builds(Closed, users=st.integers(1, 50)),
+    ),
+    prompts=st.builds(Prompts, texts=st.tuples(st.text(st.characters(exclude_categories=["Cs"]))),
+                      max_tokens=st.none() | st.integers(1, 100), stream=st.booleans()),
+    duration_s=st.floats(0.1, 1000), requests=st.none() | st.integers(1, 1000),
+    warmup_s=st.floats(0, 10), seed=st.integers(0, 2**31), name=st.text(st.characters(exclude_categories=["Cs"])),
+)  # fmt: skip
+
+
+@given(plans)
+def test_json_both_ways(plan):
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@given(plans)
+def test_a_schedule_interleaves_all_targets(plan):
+    due = plan.due()
+    order = plan.order(len(due))
+    k = len(plan.targets)
+    whole = order[: len(order) // k * k].reshape(-1, k)
+    assert (np.sort(whole, axis=1) == np.arange(k)).all()
+    if plan.requests is not None and isinstance(plan.load, Open):
+        assert (due >= plan.warmup_s).sum() <= plan.requests * k
+
+
+def test_requests_are_counted_after_the_warm_up_and_for_each_target():
+    plan = Plan(targets=(A, B), load=Open(rate=10), requests=30, warmup_s=1)
+    due = plan.due()
+    assert ((due < 1).sum(), (due >= 1).sum()) == (20, 60)
+
+
+def test_n_poisson_requests_are_n_whatever_the_seed():
+    for seed in range(200):
+        plan = Plan(targets=(A,), load=Open(rate=10, arrivals="poisson"), requests=5, seed=seed)
+        assert len(plan.due()) == 5
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Open(rate=0), "rate is 0"),
+        (lambda: Open(rate=float("nan")), "rate is nan"),
+        (lambda: Closed(users=0), "concurrency is 0"),
+        (lambda: Prompts(texts=()), "prompts are empty"),
+        (lambda: Prompts(max_tokens=0), "max_tokens is 0"),
+        (lambda: Target(provider="p", model=" "), "model is empty"),
+        (lambda: Plan(targets=(), load=Open(rate=1), duration_s=1), "targets are missing"),
+        (lambda: Plan(targets=(A, A), load=Open(rate=1), duration_s=1), "twice"),
+        (lambda: Plan(targets=(A,), load=Open(rate=1)), "say when the load is to end"),
+        (lambda: Plan(targets=(A,), load=Open(rate=1), duration_s=-1), "duration is -1"),
+        (lambda: Plan(targets=(A,), load=Open(rate=1), requests=0), "requests is 0"),
+        (lambda: Plan(targets=(A,), load=Open(rate=1e6), duration_s=1e5), "rate x duration"),
+        (lambda: Plan(targets=(A,), load=Open(rate=1), requests=1, max_cost=1), "price"),
+        (lambda: Plan(targets=(A,), load=Open(rate=1), requests=1, slo=("x<1",)), "x<1"),
+    ],
+)
+def test_what_can_not_be_is_one_sentence_that_names_the_field(make, said):
+    with pytest.raises(PlanError, match=said) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "host/v1", "ftp://host/v1", "http://", "http://h:99999/v1", "http://h:x/v1", "",
+        f"http://user:{KEY}@host/v1", f"http://host/v1?api_key={KEY}", f"http://host/v1?x={KEY}",
+        "http://host/v1/chat/completions",
+    ],
+)  # fmt: skip
+def test_an_address_that_can_not_be_is_refused_without_its_secret(url):
+    if not url:
+        return
+    with pytest.raises(PlanError, match="base_url") as caught:
+        Target(provider="p", model="m", base_url=url)
+    assert KEY not in str(caught.value)
+
+
+def test_a_key_in_place_of_a_name_is_refused_and_not_repeated():
+    with pytest.raises(PlanError, match="api_key_env") as caught:
+        Target(provider="p", model="m", base_url="http://h/v1", api_key_env=KEY)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"targets":3}', '{"nonsense":1}'])
+def test_json_that_is_no_plan_is_a_plan_error(text):
+    with pytest.raises(PlanError, match="not a plan"):
+        Plan.from_json(text)
+
+
+def test_an_unknown_field_is_named():
+    said = json.loads(Plan(targets=(A,), load=Open(rate=1), duration_s=1).to_json())
+    with pytest.raises(PlanError, match="speed"):
+        Plan.from_json(json.dumps({**said, "speed": 1}))
+
+
+def test_a_part_that_can_not_be_names_its_place():
+    with pytest.raises(PlanError, match=r"\[mine\].*input"):
+        from_builtins({"input": "cheap"}, Price, "[mine]")
+
+
+def test_a_plan_can_not_be_changed():
+    with pytest.raises(AttributeError):
+        A.model = "other"

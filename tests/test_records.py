@@ -1,0 +1,154 @@
+"""Marks become rows and come back the same, however the journal is cut."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holymon import records
+from holymon.errors import NAMES, RunError
+from holymon.plan import Open, Plan, Target
+from holymon.records import (
+    DTYPE,
+    FINISH,
+    GAP_BINS,
+    Flag,
+    Frames,
+    Marks,
+    Records,
+    from_frames,
+    gap_bin,
+    gap_value,
+    header,
+    measure,
+)
+
+PLAN = Plan(targets=(Target(provider="sim", model="a"), Target(provider="sim", model="b")),
+            load=Open(rate=1), requests=1)  # fmt: skip
+seconds = st.floats(0, 1e6) | st.just(math.nan)
+counts = st.integers(-1, 2**31 - 1)
+
+
+@st.composite
+def marks(draw):
+    made = Marks(draw(st.integers(0, 2**32 - 1)), draw(st.integers(0, 1)), draw(st.floats(0, 1e6)))
+    for name in ("start", "headers", "first", "content", "last", "end", "retry_after"):
+        setattr(made, name, draw(seconds))
+    for name in ("prompt_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
+        setattr(made, name, draw(counts))
+    made.status, made.flags = draw(st.integers(0, 999)), draw(st.integers(0, 2**16 - 1))
+    made.error, made.finish = draw(st.sampled_from(NAMES)), draw(st.sampled_from(FINISH))
+    made.code = draw(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=24))
+    made.gaps = draw(st.dictionaries(st.integers(0, GAP_BINS - 1), st.integers(1, 10**5)))
+    return made
+
+
+@given(st.lists(marks(), max_size=5), st.lists(st.integers(0, 10**6)), st.integers(0, 400))
+def test_rows_survive_any_cutting_and_a_torn_end(made, places, torn):
+    whole = header(0) + b"".join(measure(one) for one in made)
+    data = whole + measure(Marks(0, 0, 0.0))[:-1][:torn]
+    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    found, frames = Records(PLAN), Frames()
+    for a, b in zip(edges, edges[1:], strict=False):
+        found.append(*frames.feed(data[a:b]))
+    assert len(found) == len(made)
+    assert frames.torn == len(data) - len(whole)
+    for row, one in zip(found.rows, made, strict=True):
+        np.testing.assert_equal(row["end_s"], one.end)
+        np.testing.assert_equal(row["first_s"], one.first)
+        assert (row["request"], row["output_tokens"]) == (one.request, one.output_tokens)
+        assert (NAMES[row["error"]], FINISH[row["finish"]]) == (one.error, one.finish)
+        assert row["code"].decode() == one.code
+    total = {}
+    for one in made:
+        for number, n in one.gaps.items():
+            total[number] = total.get(number, 0) + n
+    histogram = found.gap_histogram(np.ones(len(found), bool))
+    assert {int(i): int(histogram[i]) for i in np.nonzero(histogram)[0]} == total
+
+
+@given(st.floats(2e-6, 1e5))
+def test_a_gap_read_back_is_off_by_half_a_percent_at_most(gap):
+    assert float(gap_value(gap_bin(gap))) == pytest.approx(gap, rel=0.00501)
+
+
+@pytest.mark.parametrize("gap", [0.0, -1.0, 1e-9, 1e300, math.inf])
+def test_every_gap_has_a_bin(gap):
+    assert 0 <= gap_bin(min(gap, 1e300)) < GAP_BINS
+
+
+def test_the_row_is_what_the_fields_say():
+    assert [name for name, _, _ in records.FIELDS] == list(DTYPE.names)
+    assert DTYPE.itemsize <= 136
+
+
+@pytest.mark.parametrize(
+    "line", [b"{}", b"nonsense", b'{"holymon": 999, "dtype": []}', b"[]", b"\xff"]
+)
+def test_a_journal_of_another_version_is_refused(line):
+    with pytest.raises(RunError, match="another version"):
+        Frames().feed(line + b"\n")
+
+
+def make(n=10):
+    made = []
+    for number in range(n):
+        one = Marks(number, number % 2, float(number))
+        one.start = number + 0.001
+        one.flags = int(Flag.WARMUP) if number < 2 else 0
+        if number % 3 == 2:
+            one.error = "server_error"
+        one.token(number + 0.1, 1)
+        one.token(number + 0.2, 2)
+        one.end = number + 0.3
+        made.append(one)
+    return from_frames(PLAN, [measure(one) for one in made])
+
+
+def test_masks_leave_the_warm_up_out_and_keep_targets_apart():
+    found = make()
+    assert found["request"][found.mask()].tolist() == list(range(2, 10))
+    assert found["request"][found.mask(1)].tolist() == [3, 5, 7, 9]
+    assert found["request"][found.mask(0, warmup=True)].tolist() == [0, 2, 4, 6, 8]
+
+
+def test_errors_are_counted_by_name_most_frequent_first():
+    found = make()
+    assert found.errors(found.mask()) == {"server_error": 3}
+
+
+def test_a_selection_keeps_rows_and_gaps_together():
+    found = make()
+    chosen = found.select(found["request"] % 2 == 0)
+    assert chosen["request"].tolist() == [0, 2, 4, 6, 8]
+    assert chosen.gap_histogram(np.ones(5, bool)).sum() == 5
+
+
+def test_a_frame_has_names_units_and_every_row():
+    frame = make().to_frame()
+    assert len(frame) == 10
+    assert frame["target"].tolist()[:2] == ["sim/a", "sim/b"]
+    assert set(frame["error_type"]) == {"", "server_error"}
+    assert frame["ttft_s"].round(3).tolist() == [0.099] * 10
+    assert frame["warmup"].sum() == 2
+
+
+def test_tokens_are_timed_by_received_piece():
+    one = Marks(0, 0, 0.0)
+    for moment, n in ((1.0, 1), (1.5, 3), (1.6, 1)):
+        one.token(moment, n)
+    assert (one.first, one.last, one.chunks, one.events) == (1.0, 1.6, 3, 5)
+    assert one.gap_max == 0.5
+    assert one.gaps == {gap_bin(0.5): 1, gap_bin(1.6 - 1.5): 1}
+    assert one.flags & Flag.COALESCED
+
+
+def test_appending_grows_without_losing():
+    found = Records(PLAN)
+    for _ in range(200):
+        more = make(30)
+        found.extend(more.rows, more.gap_pairs, more.gap_counts)
+    assert len(found) == 6000
+    assert found["request"].reshape(200, 30).tolist() == [list(range(30))] * 200

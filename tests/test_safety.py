@@ -1,0 +1,150 @@
+"""A key is shown by nothing, and text from outside can fool neither a reader nor a page."""
+
+import copy
+import json
+import pickle
+import traceback
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holymon.errors import ConfigError
+from holymon.safety import (
+    Secret,
+    escape,
+    file_name,
+    looks_secret,
+    plain,
+    redact,
+    refuse_secret,
+    short,
+    spellings,
+)
+
+KEY = "canary+/=0123456789&<key>"
+
+
+def test_no_form_of_a_secret_shows_it():
+    secret = Secret(KEY, "MY_KEY")
+    shown = [repr(secret), str(secret), f"{secret}", f"{secret:>40}", format(secret), repr([secret])]
+    assert [text for text in shown if KEY in text] == []
+    assert secret.reveal() == KEY
+
+
+@pytest.mark.parametrize("way", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps])
+def test_a_secret_can_not_be_copied_or_written(way):
+    with pytest.raises(TypeError) as caught:
+        way(Secret(KEY, "MY_KEY"))
+    assert KEY not in str(caught.value)
+
+
+def test_a_traceback_with_all_its_variables_does_not_show_it():
+    def inner(secret):
+        raise ZeroDivisionError
+
+    try:
+        inner(Secret(KEY, "MY_KEY"))
+    except ZeroDivisionError as error:
+        told = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert KEY not in told.replace(f"KEY = {KEY!r}", "")
+
+
+@pytest.mark.parametrize("value", ["", " ", "a b", "x\n", "\nx", "x…", "schlüssel", "x\x00"])
+def test_a_key_that_no_header_can_carry_is_refused_without_it(value):
+    with pytest.raises(ConfigError, match="MY_KEY") as caught:
+        Secret(value, "MY_KEY")
+    assert value.strip() == "" or value.strip() not in str(caught.value)
+
+
+def test_a_secret_is_masked_in_every_spelling():
+    secret = Secret(KEY, "MY_KEY")
+    for form in spellings(KEY):
+        assert form not in redact(f"before {form} after", (secret,))
+    assert unquote(redact(f"x {KEY}", (secret,))) == "x ***"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Incorrect API key provided: sk-proj-abcDEF123456_-xyz.",
+        "Authorization: Bearer abcdef0123456789",
+        "AIzaSyA1234567890abcdefghijklmnopqrstuv", "hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567",
+        "gsk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijk",
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_key_is_masked(text):
+    assert "***" in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["max_tokens must be less than 4096", "model gpt-4.1-mini does not exist", "rate limit reached",
+     "the task-manager is busy", "context_length_exceeded: 8192 tokens"],
+)  # fmt: skip
+def test_ordinary_words_stay(text):
+    assert redact(text) == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_masking_twice_is_masking_once(text):
+    secret = (Secret(KEY, "K"),)
+    assert redact(redact(text, secret), secret) == redact(text, secret)
+
+
+@pytest.mark.parametrize("name", ["api_key", "KEY", "x_secret", "password", "auth_token", "apikey"])
+def test_parameters_that_would_carry_a_key_are_known(name):
+    assert looks_secret(name, "x")
+    with pytest.raises(ConfigError, match="api-key-env"):
+        refuse_secret(name, KEY)
+
+
+@pytest.mark.parametrize(
+    "name", ["max_tokens", "prompt_tokens", "output_tokens", "keyboard", "monkey", "tokens",
+             "api_key_env", "author", "rate"]
+)  # fmt: skip
+def test_other_parameters_are_not(name):
+    assert not looks_secret(name, "x")
+
+
+@given(st.text())
+def test_escaped_text_holds_no_markup_and_no_control(text):
+    said = escape(text)
+    assert not set(said) & set("<>\"'\x1b\u202e\u2066\x00")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[31mred\x1b[0m", "[31mred[0m"),
+        ("a\u202eb", "a<U+202E>b"),
+        ("a\u2028b\x85c", "a<U+2028>bc"),
+        ("ok\tä\n", "ok\tä\n"),
+        ("\ud800", "<U+D800>"),
+    ],
+)
+def test_plain_text_fools_nobody(text, expected):
+    assert plain(text) == expected
+
+
+def test_short_is_one_line_of_a_bounded_length():
+    assert short("a\n b" * 1000, 20) == "a ba ba ba ba ba ba" + "…"
+
+
+@given(st.text(), st.text())
+def test_names_of_files_are_safe_and_stay_apart(one, other):
+    name = file_name(one)
+    assert len(name) <= 100
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+    assert not name.startswith(".")
+    if one != other and one.replace("/", "-") != other.replace("/", "-"):
+        assert name != file_name(other) or one == other
+
+
+@pytest.mark.parametrize("text", ["../../etc/passwd", "CON", "nul.txt", "x" * 300, "", "..", "a\0b"])
+def test_no_name_escapes_or_is_reserved(text):
+    name = file_name(text)
+    assert "/" not in name
+    assert name not in {"", ".", "..", "CON", "nul.txt"}

@@ -1,0 +1,44 @@
+"""An objective is a figure, a comparison and a limit; anything else is one sentence."""
+
+import pytest
+
+from holymon.errors import PlanError
+from holymon.slo import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ttft_p95<0.5", ("ttft", "p95", "<", 0.5)),
+        ("ttft_p95 < 500ms", ("ttft", "p95", "<", 0.5)),
+        ("latency_p99<=2s", ("latency", "p99", "<=", 2.0)),
+        ("latency_s_mean<3", ("latency", "mean", "<", 3.0)),
+        ("schedule_delay_max<1e-2", ("schedule_delay", "max", "<", 0.01)),
+        ("error_rate<1%", ("error_rate", "", "<", 0.01)),
+        ("error_rate_without_429<0.01", ("error_rate_without_429", "", "<", 0.01)),
+        ("output_tokens_per_s>=100", ("output_tokens_per_s", "", ">=", 100.0)),
+    ],
+)
+def test_forms_that_are_understood(text, expected):
+    found = parse(text)
+    assert (found.metric, found.stat, found.op, pytest.approx(found.limit)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ttft", "ttft_p95", "ttft_p95=1", "ttft_p42<1", "speed_p95<1", "ttft_p95<x", "error_rate<5ms",
+     "ttft_p95<5%", "ttft_p95<1 day", "p95<1", "__class__<1", "ttft_p95<1;error_rate<1", "error_rate<--1"],
+)  # fmt: skip
+def test_forms_that_are_not(text):
+    with pytest.raises(PlanError, match="slo") as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "holds"),
+    [("ttft_p95<1", 0.9, True), ("ttft_p95<1", 1.0, False), ("ttft_p95<=1", 1.0, True),
+     ("requests_per_s>5", 5.0, False), ("requests_per_s>=5", 5.0, True)],
+)  # fmt: skip
+def test_a_limit_holds_or_does_not(text, value, holds):
+    assert parse(text).holds(value) is holds
