@@ -227,9 +227,7 @@ class Plan(_Struct, frozen=True):
         if isinstance(self.load, Closed):
             return np.empty(0)
         rate = self.load.rate * len(self.targets)
-        times = shapes.due(
-            [(0.0, rate), (self.seconds, rate)], self.load.arrivals, seed=self.seed
-        )
+        times = shapes.due([(0.0, rate), (self.seconds, rate)], self.load.arrivals, seed=self.seed)
         if self.requests is None:
             return times
         warm = int((times < self.warmup_s).sum())

@@ -165,9 +165,8 @@ def measure(marks: Marks, zero: float = 0.0) -> bytes:
 def _pack_gaps(gaps: dict[int, int]) -> bytes:
     pairs: list[int] = []
     for number, count in gaps.items():
-        while count > 0:
-            pairs += (number, min(count, 65535))
-            count -= 65535
+        for rest in range(count, 0, -65535):
+            pairs += (number, min(rest, 65535))
     return struct.pack(f"<{min(len(pairs), 2 * _MAX_GAPS)}H", *pairs[: 2 * _MAX_GAPS])
 
 
@@ -296,9 +295,7 @@ class Records:
         counted = np.bincount(pairs["bin"], weights=pairs["n"], minlength=GAP_BINS)
         return counted.astype(np.int64)
 
-    def mask(
-        self, target: int | None = None, *, warmup: bool = False
-    ) -> npt.NDArray[np.bool_]:
+    def mask(self, target: int | None = None, *, warmup: bool = False) -> npt.NDArray[np.bool_]:
         """Rows of one target (or all), without the warm-up unless asked; shape (n,)."""
         keep = np.ones(len(self), bool) if target is None else self["target"] == target
         if not warmup:
@@ -308,12 +305,14 @@ class Records:
     @property
     def ok(self) -> npt.NDArray[np.bool_]:
         """Which attempts succeeded; shape (n,)."""
-        return self["error"] == 0
+        good: npt.NDArray[np.bool_] = self["error"] == 0
+        return good
 
     @property
     def sent(self) -> npt.NDArray[np.bool_]:
         """Which attempts were sent at all; shape (n,)."""
-        return ~np.isnan(self["start_s"])
+        sent: npt.NDArray[np.bool_] = ~np.isnan(self["start_s"])
+        return sent
 
     @property
     def judged(self) -> npt.NDArray[np.bool_]:
@@ -331,9 +330,7 @@ class Records:
         """A copy that holds only the rows where `where` is true."""
         chosen = Records(self.plan)
         counts = self.gap_counts
-        chosen.extend(
-            self.rows[where], self.gap_pairs[np.repeat(where, counts)], counts[where]
-        )
+        chosen.extend(self.rows[where], self.gap_pairs[np.repeat(where, counts)], counts[where])
         return chosen
 
     def to_frame(self) -> "pd.DataFrame":

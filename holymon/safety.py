@@ -5,6 +5,7 @@ import html
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 from urllib.parse import quote, quote_plus
@@ -49,7 +50,7 @@ class Secret:
             del value  # tracebacks may show local variables
             raise ConfigError(f"the key in {name} {fault}")
         self.name = name
-        self._reveal = lambda: value
+        self._reveal: Callable[[], str] = lambda: value
 
     def reveal(self) -> str:
         """The key itself, for the one place that sends it."""

@@ -1,4 +1,4 @@
-"""Service level objectives as text, such as `ttft_p95<0.5`, `error_rate<1%` or `latency_p99<=2s`."""
+"""Service level objectives as text: `ttft_p95<0.5`, `error_rate<1%`, `latency_p99<=2s`."""
 
 import re
 from dataclasses import dataclass
@@ -46,8 +46,8 @@ def parse(text: str) -> Slo:
     found = _EXPR.fullmatch(text)
     if not found:
         raise PlanError(
-            f"slo {plain(text)!r} is not an objective: write a figure, < or >, and a limit, such as "
-            "'ttft_p95<0.5' or 'error_rate<1%'."
+            f"slo {plain(text)!r} is not an objective: write a figure, < or >, and a limit, such "
+            "as 'ttft_p95<0.5' or 'error_rate<1%'."
         )
     name, op, number, unit = found.groups()
     try:

@@ -15,7 +15,7 @@ from holymon.errors import HolymonError
 MAX_EVENT: Final = 16 * 1024 * 1024
 
 
-class EventTooLarge(HolymonError):
+class EventTooLarge(HolymonError):  # noqa: N818 - named like the error type it becomes
     """One event, or one line without an end, is over the limit."""
 
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from holymon import prices, slo
 from holymon.errors import CODES
 from holymon.plan import Closed, Price
-from holymon.records import Flag, Records, gap_value
+from holymon.records import FINISH, Flag, Records, gap_value
 
 Floats = npt.NDArray[np.float64]
 LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -156,17 +156,9 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
     limited = int((judged["error"] == CODES["rate_limited"]).sum())
     closed = isinstance(records.plan.load, Closed)
     sent = rows[~np.isnan(rows["start_s"])]
-    speed = _throughput(rows, good, target_objectives(objectives))
+    speed = _throughput(rows, tuple(one for one in objectives if one.per_request))
     cost, why = _cost(rows, target.price)
     durations = _durations(good)
-    figures = {
-        "latency_s": figure(durations["latency"]),
-        "response_s": Figure(0) if closed else figure(durations["response"]),
-        "schedule_delay_s": Figure(0) if closed else figure(sent["start_s"] - sent["due_s"]),
-        "ttft_s": figure(durations["ttft"]),
-        "itl_s": _gaps(records, mask & records.ok, good),
-        "tpot_s": figure(durations["tpot"]),
-    }
     return TargetSummary(
         target=target.name,
         requests=len(rows),
@@ -174,6 +166,15 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
         errors=records.errors(mask),
         error_rate=wilson(fails, len(judged)),
         error_rate_without_429=wilson(fails - limited, len(judged) - limited),
+        latency_s=figure(durations["latency"]),
+        response_s=Figure(0) if closed else figure(durations["response"]),
+        schedule_delay_s=Figure(0) if closed else figure(sent["start_s"] - sent["due_s"]),
+        ttft_s=figure(durations["ttft"]),
+        itl_s=_gaps(records, mask & records.ok, good),
+        tpot_s=figure(durations["tpot"]),
+        requests_per_s=speed["requests_per_s"],
+        output_tokens_per_s=speed["output_tokens_per_s"],
+        goodput_per_s=speed["goodput_per_s"],
         tokens=_tokens(good),
         cost_usd=cost,
         wanted_per_s=None if closed else _per_second(rows["due_s"]),
@@ -181,9 +182,7 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
         warmup=int(every.sum() - mask.sum()),
         finish=_finishes(good),
         new_connections=int(((sent["flags"] & Flag.NEW_CONNECTION) != 0).sum()),
-        notes=(*_notes(figures, len(good), bool((good["flags"] & Flag.STREAM).any())), *why),
-        **figures,
-        **speed,
+        notes=(*_notes(len(good), streamed=bool((good["flags"] & Flag.STREAM).any())), *why),
     )
 
 
@@ -291,13 +290,18 @@ def _gaps(records: Records, where: npt.NDArray[np.bool_], good: npt.NDArray[np.v
         name: float(values[np.searchsorted(upto, position)]) if n >= fewest(LEVELS[name]) else None
         for name, position in at.items()
     }
-    largest = float(np.nanmax(good["gap_max_s"]))
-    return Figure(n=n, mean=float(values @ counts[used] / n), max=largest, **found)
+    return Figure(
+        n=n,
+        mean=float(values @ counts[used] / n),
+        max=float(np.nanmax(good["gap_max_s"])),
+        p50=found["p50"],
+        p90=found["p90"],
+        p95=found["p95"],
+        p99=found["p99"],
+    )
 
 
-def _throughput(
-    rows: npt.NDArray[np.void], good: npt.NDArray[np.void], limits: tuple[slo.Slo, ...]
-) -> dict[str, float | None]:
+def _throughput(rows: npt.NDArray[np.void], limits: tuple[slo.Slo, ...]) -> dict[str, float | None]:
     """Rates between the first and the last answer that came while the load still ran.
 
     The tail, when nothing new is sent, would dilute them, and so would the ramp before the first
@@ -321,11 +325,6 @@ def _throughput(
         "output_tokens_per_s": float(tokens.sum() / span) if (tokens >= 0).all() else None,
         "goodput_per_s": float(met.sum() / span) if limits else None,
     }
-
-
-def target_objectives(objectives: tuple[slo.Slo, ...]) -> tuple[slo.Slo, ...]:
-    """Those objectives that a single request can meet or miss."""
-    return tuple(one for one in objectives if one.per_request)
 
 
 def _meets(good: npt.NDArray[np.void], limits: tuple[slo.Slo, ...]) -> npt.NDArray[np.bool_]:
@@ -370,13 +369,11 @@ def _cost(rows: npt.NDArray[np.void], price: Price) -> tuple[float | None, tuple
 
 
 def _finishes(good: npt.NDArray[np.void]) -> dict[str, int]:
-    from holymon.records import FINISH
-
     counted = np.bincount(good["finish"], minlength=len(FINISH))
     return {name or "none": int(n) for name, n in zip(FINISH, counted, strict=True) if n}
 
 
-def _notes(figures: dict[str, Figure], ok: int, streamed: bool) -> list[str]:
+def _notes(ok: int, *, streamed: bool) -> list[str]:
     """Why figures are missing, in sentences."""
     notes: list[str] = []
     if ok == 0:
@@ -387,7 +384,8 @@ def _notes(figures: dict[str, Figure], ok: int, streamed: bool) -> list[str]:
     bare = [n for n, q in LEVELS.items() if fewest(q) <= ok < fewest_for_interval(q)]
     if lacking:
         need = fewest(LEVELS[lacking[0]])
-        notes.append(f"no {', '.join(lacking)}: n too small (have {ok}, need {need} for {lacking[0]}).")
+        said = f"n too small (have {ok}, need {need} for {lacking[0]})"
+        notes.append(f"no {', '.join(lacking)}: {said}.")
     if bare:
         need = fewest_for_interval(LEVELS[bare[0]])
         notes.append(f"{', '.join(bare)} without interval: have {ok}, need {need} for {bare[0]}.")

@@ -58,8 +58,8 @@ class Check:
         """The JSON form."""
         return {
             "slo": self.slo, "target": self.target, "value": self.value,
-            "ci": list(self.interval) if self.interval else None, "met": self.met, "sure": self.sure,
-            "text": self.text,
+            "ci": list(self.interval) if self.interval else None,
+            "met": self.met, "sure": self.sure, "text": self.text,
         }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def judge(
     summary: Summary, plan: Plan, vitals: Vitals, state: str = "finished", trouble: str = ""
 ) -> Verdict:
     """The verdict on a run from its figures and from how its client was doing."""
-    reasons = [*_of_client(vitals, summary), *_of_run(plan, state, trouble)]
+    reasons = [*_of_client(vitals, summary), *_of_run(state, trouble)]
     for target in summary.targets:
         reasons += _of_target(target, plan)
     worst = max((LEVELS.index(reason.level) for reason in reasons), default=0)
@@ -157,7 +157,8 @@ def _mend(error: str, plan: Plan, name: str) -> str:
     target = next(one for one in plan.targets if one.name == name)
     mend = _MENDS.get(error, "see the message of the failures")
     return mend.format(
-        key=target.api_key_env or "no variable: none was named", url=target.base_url or "the simulator"
+        key=target.api_key_env or "no variable: none was named",
+        url=target.base_url or "the simulator",
     )
 
 
@@ -183,7 +184,7 @@ def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
         )
 
 
-def _of_run(plan: Plan, state: str, trouble: str) -> Iterator[Reason]:
+def _of_run(state: str, trouble: str) -> Iterator[Reason]:
     if state == "interrupted":
         yield Reason("suspect", "the run was interrupted: calls in flight at that moment are lost.")
     elif state == "stopped":

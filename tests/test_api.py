@@ -37,7 +37,16 @@ def test_a_name_is_the_same_object_wherever_it_is_imported():
 
 
 def test_importing_holymon_loads_nothing_heavy():
-    heavy = {"aiohttp", "duckdb", "httpx", "matplotlib", "nbconvert", "numpy", "pandas", "papermill"}
+    heavy = {
+        "aiohttp",
+        "duckdb",
+        "httpx",
+        "matplotlib",
+        "nbconvert",
+        "numpy",
+        "pandas",
+        "papermill",
+    }
     done = subprocess.run(
         [sys.executable, "-c", "import sys, holymon; print(*sys.modules)"],
         capture_output=True, text=True, check=True,

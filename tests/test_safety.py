@@ -28,7 +28,14 @@ KEY = "canary+/=0123456789&<key>"
 
 def test_no_form_of_a_secret_shows_it():
     secret = Secret(KEY, "MY_KEY")
-    shown = [repr(secret), str(secret), f"{secret}", f"{secret:>40}", format(secret), repr([secret])]
+    shown = [
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret:>40}",
+        format(secret),
+        repr([secret]),
+    ]
     assert [text for text in shown if KEY in text] == []
     assert secret.reveal() == KEY
 
@@ -47,7 +54,9 @@ def test_a_traceback_with_all_its_variables_does_not_show_it():
     try:
         inner(Secret(KEY, "MY_KEY"))
     except ZeroDivisionError as error:
-        told = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+        told = "".join(
+            traceback.TracebackException.from_exception(error, capture_locals=True).format()
+        )
     assert KEY not in told.replace(f"KEY = {KEY!r}", "")
 
 
@@ -143,7 +152,9 @@ def test_names_of_files_are_safe_and_stay_apart(one, other):
         assert name != file_name(other) or one == other
 
 
-@pytest.mark.parametrize("text", ["../../etc/passwd", "CON", "nul.txt", "x" * 300, "", "..", "a\0b"])
+@pytest.mark.parametrize(
+    "text", ["../../etc/passwd", "CON", "nul.txt", "x" * 300, "", "..", "a\0b"]
+)
 def test_no_name_escapes_or_is_reserved(text):
     name = file_name(text)
     assert "/" not in name

@@ -44,7 +44,9 @@ def test_any_cut_of_any_mixture_of_line_ends_gives_the_same(places, endings):
     kinds = (endings + [b"\n"] * len(lines))[: len(lines) - 1]
     data = b"".join(line + end for line, end in zip(lines, kinds, strict=False))
     # A CR before an empty line that ends in LF would read as CRLF: then there are fewer lines.
-    if b"\r\n" in data and any(a == b"\r" and b == b"\n" for a, b in zip(kinds, kinds[1:], strict=False)):
+    if b"\r\n" in data and any(
+        a == b"\r" and b == b"\n" for a, b in zip(kinds, kinds[1:], strict=False)
+    ):
         return
     assert decode(*cut(data, places)) == EVENTS
 

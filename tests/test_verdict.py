@@ -107,7 +107,12 @@ def test_a_target_that_refuses_everything_says_what_to_do(error, code, said):
 
 @pytest.mark.parametrize(
     ("state", "level"),
-    [("finished", "valid"), ("stopped", "suspect"), ("interrupted", "suspect"), ("failed", "invalid")],
+    [
+        ("finished", "valid"),
+        ("stopped", "suspect"),
+        ("interrupted", "suspect"),
+        ("failed", "invalid"),
+    ],
 )
 def test_how_the_run_ended_is_part_of_it(state, level):
     assert verdict(state=state).measurement == level

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-KEY = "sk-wrong-canary-7fQ2/x+9Zb\"k\\3"
+KEY = 'sk-wrong-canary-7fQ2/x+9Zb"k\\3'
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

@@ -159,7 +159,9 @@ def event(data: Any) -> bytes:
     return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
 
 
-def said(text: str | None = None, *, index: int = 0, finish: str | None = None, **delta: Any) -> Any:
+def said(
+    text: str | None = None, *, index: int = 0, finish: str | None = None, **delta: Any
+) -> Any:
     """One chunk of a streamed completion."""
     if text is not None:
         delta["content"] = text

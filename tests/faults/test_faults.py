@@ -373,9 +373,11 @@ def test_a_script(run, case):
     if case.text is not None:
         assert case.text == kept[0]
     for name, value in case.wanted.items():
-        assert getattr(marks, name) == pytest.approx(value, nan_ok=True) if isinstance(
-            value, float
-        ) else getattr(marks, name) == value
+        assert (
+            getattr(marks, name) == pytest.approx(value, nan_ok=True)
+            if isinstance(value, float)
+            else getattr(marks, name) == value
+        )
     assert case.message in marks.message
     assert (marks.flags & FLAGS) == (case.flags & FLAGS)
     assert marks.flags & case.flags == case.flags
@@ -516,7 +518,10 @@ def test_F16_a_key_that_is_echoed(run, where, form):
             return await call(server.url), server.seen[0]
 
     (marks, _), seen = run(go())
-    assert f"Authorization: Bearer {KEY}".lower().encode() in seen.replace(KEY.encode(), KEY.lower().encode()).lower()
+    assert (
+        f"Authorization: Bearer {KEY}".lower().encode()
+        in seen.replace(KEY.encode(), KEY.lower().encode()).lower()
+    )
     assert marks.error == "authentication"
     # No piece of it either, where a long text was cut.
     assert KEY[:12] not in marks.message
@@ -583,7 +588,7 @@ def test_F40_a_bomb_in_a_stream(run):
 def test_F56_a_role_is_no_token(run):
     async def go():
         role, empty = event(said("", role="assistant")), event(said(""))
-        async with Server(stream(role, empty, pause=0.1) [:-1] + stream(*HELLO)[1:]) as server:
+        async with Server(stream(role, empty, pause=0.1)[:-1] + stream(*HELLO)[1:]) as server:
             return await call(server.url)
 
     marks, kept = run(go())
@@ -661,7 +666,7 @@ def with_tests() -> dict[str, str]:
 
 
 def test_the_readme_lists_every_case_and_its_test():
-    rows = re.findall(r"^\| (F\d+) \| .+ \| (.+?) \|$", README.read_text(), re.M)
+    rows = re.findall(r"^\| (F\d+) \| .+ \| (.+?) \|$", README.read_text(), re.MULTILINE)
     assert [number for number, _ in rows] == [f"F{n:02}" for n in range(1, 101)]
     listed = {number: where for number, where in rows if where.startswith("`")}
     assert {number: f"`{name}`" for number, name in with_tests().items()} == listed

@@ -1,0 +1,147 @@
+"""What is drawn are the calls: every success a point, every failure a mark, nothing hidden."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from holymon import plots
+from holymon.errors import CODES
+from holymon.plan import Closed, Open, Plan, Target
+from holymon.records import DTYPE, GAP, Flag, Records
+
+PLOTS = [
+    plots.plot_latency, plots.plot_ttft, plots.plot_ecdf, plots.plot_errors,
+    plots.plot_schedule_delay,
+]  # fmt: skip
+
+
+def calls(n=600, *, models=("a",), failed=0.05, streamed=True, warmup=0.0, load=None):
+    """`n` calls at 20/s with times drawn once and for all."""
+    rng = np.random.default_rng(1)
+    targets = tuple(Target(provider="url", model=m, base_url="http://127.0.0.1:1") for m in models)
+    plan = Plan(targets=targets, load=load or Open(rate=20), requests=max(n, 1), warmup_s=warmup)
+    rows = np.zeros(n, DTYPE)
+    rows["due_s"] = np.arange(n) / 20
+    rows["start_s"] = rows["due_s"] + rng.gamma(1, 1e-4, n)
+    rows["first_s"] = rows["start_s"] + rng.lognormal(-3.5, 0.4, n) if streamed else np.nan
+    rows["end_s"] = rows["start_s"] + rng.lognormal(-1.5, 0.3, n)
+    rows["target"] = np.arange(n) % len(models)
+    rows["flags"] = (Flag.STREAM if streamed else 0) | np.where(rows["due_s"] < warmup, 1, 0)
+    bad = rng.random(n) < failed
+    rows["error"][bad] = rng.choice([CODES["rate_limited"], CODES["server_error"]], bad.sum())
+    found = Records(plan)
+    found.extend(rows, np.zeros(0, GAP), np.zeros(n, np.int64))
+    return found
+
+
+def points(ax, label):
+    (line,) = [line for line in ax.lines if str(line.get_label()).startswith(label)]
+    return np.array(line.get_data()).T
+
+
+def texts(ax):
+    legend = ax.get_legend()
+    labels = [text.get_text() for text in legend.get_texts()] if legend else []
+    return [ax.get_title(loc="left"), *(text.get_text() for text in ax.texts), *labels]
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("n", [0, 1, 2, 50])
+@pytest.mark.parametrize("failed", [0.0, 2.0], ids=["all ok", "all failed"])
+@pytest.mark.parametrize("models", [("a",), ("a", "b")], ids=["one", "two"])
+def test_every_plot_draws_whatever_there_is(plot, n, failed, models):
+    png = plots.frame(plot(calls(n, failed=failed, models=models)).figure)
+    assert Image.open(io.BytesIO(png)).size == (860, 320)
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_a_plot_is_drawn_on_the_axes_it_is_given(plot):
+    from matplotlib.figure import Figure
+
+    ax = Figure().add_subplot()
+    assert plot(calls(), ax=ax) is ax
+
+
+def test_the_points_are_the_latencies_of_the_successful_calls_and_no_others():
+    found = calls()
+    ok = found.ok
+    drawn = points(plots.plot_latency(found), "url/a")
+    np.testing.assert_array_equal(drawn[:, 0], found["start_s"][ok])
+    np.testing.assert_array_equal(drawn[:, 1], (found["end_s"] - found["start_s"])[ok])
+
+
+def test_failures_are_marked_at_their_time_above_the_points():
+    found = calls()
+    ax = plots.plot_latency(found)
+    crosses = points(ax, "failed")
+    np.testing.assert_array_equal(crosses[:, 0], found["start_s"][~found.ok])
+    assert crosses[:, 1].min() > points(ax, "url/a")[:, 1].max()
+
+
+def test_a_rolling_line_is_the_percentile_of_its_calls():
+    found = calls(failed=0.0)
+    ax = plots.plot_latency(found)
+    middles = points(ax, "p50")
+    width = middles[1, 0] - middles[0, 0]
+    latency = found["end_s"] - found["start_s"]
+    for middle, level in middles:
+        inside = np.abs(found["start_s"] - middle) < width / 2
+        expected = np.quantile(latency[inside], 0.5, method="median_unbiased")
+        assert level == pytest.approx(expected)
+
+
+def test_the_ecdf_ends_at_one_and_rises_at_each_call():
+    found = calls(failed=0.0)
+    drawn = points(plots.plot_ecdf(found), "url/a\n  latency")
+    latency = np.sort(found["end_s"] - found["start_s"])
+    np.testing.assert_array_equal(np.unique(drawn[:, 0]), np.unique(latency))
+    assert drawn[-1, 1] == 1.0
+
+
+def test_errors_over_time_add_up_to_all_errors():
+    found = calls()
+    ax = plots.plot_errors(found)
+    assert sum(bar.get_height() for bar in ax.patches if hasattr(bar, "get_height")) == sum(
+        ~found.ok
+    )
+    assert any("rate_limited" in text for text in texts(ax))
+    assert "No failures in 600 calls" in texts(plots.plot_errors(calls(failed=0.0)))
+
+
+def test_what_was_not_measured_is_said():
+    assert "not streamed: no TTFT" in texts(plots.plot_ttft(calls(streamed=False)))
+    closed = calls(load=Closed(users=1))
+    assert any("closed loop" in text for text in texts(plots.plot_schedule_delay(closed)))
+
+
+def test_the_warm_up_is_shaded_and_not_counted():
+    ax = plots.plot_latency(calls(warmup=5.0, failed=0.0))
+    assert "Latency of 500 successful calls" in texts(ax)
+    assert "warm-up" in texts(ax)
+
+
+def test_a_simulated_run_says_so():
+    found = calls()
+    found.rows["flags"] |= int(Flag.SIMULATED)
+    for plot in PLOTS:
+        assert "(simulated)" in texts(plot(found))[0]
+
+
+def test_names_from_outside_are_text():
+    found = calls(models=("$x^2$ \u202eevil", "b"))
+    labels = texts(plots.plot_latency(found))
+    assert any("$x^2$ <U+202E>evil" in label for label in labels)
+    assert plots.frame(plots.plot_latency(found).figure)
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_many_calls_are_a_small_picture_with_the_extremes_in_it(plot):
+    found = calls(300_000)
+    slowest = int(np.argmax(np.where(found.ok, found["end_s"] - found["start_s"], 0)))
+    ax = plot(found)
+    assert sum(len(line.get_xdata()) for line in ax.lines) < 60_000
+    assert len(plots.frame(ax.figure)) < 300_000
+    if plot is plots.plot_latency:
+        assert found["start_s"][slowest] in points(ax, "url/a")[:, 0]

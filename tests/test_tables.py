@@ -1,0 +1,124 @@
+"""Tables show what the summary says, in milliseconds, and text from outside as text."""
+
+import re
+
+import pytest
+
+from holymon import pages, run, store, tables
+from holymon.journal import Journal
+from holymon.plan import Closed, Open, Plan, Target
+from holymon.records import Flag, Marks
+
+HOSTILE = "<b>m</b>\x1b[31m\u202e"
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Makes a run out of calls, without measuring."""
+
+    def make(n=400, *, model="m", failed=(), load=None, slo=(), message=""):
+        plan = Plan(
+            targets=(Target(provider="url", model=model, base_url="http://127.0.0.1:1/v1"),),
+            load=load or Open(rate=20), requests=max(n, 1), slo=slo,
+        )  # fmt: skip
+        folder = store.new_folder(tmp_path, "recorded")
+        store.write_aside(folder / "plan.json", plan.to_json())
+        store.write_state(folder, state="finished", started_at="2026-11-23T20:00:00+00:00")
+        written = Journal(folder, 0)
+        for number in range(n):
+            one = Marks(number, 0, number / 20)
+            one.start, one.flags = one.due + 0.0001, int(Flag.STREAM | Flag.SERVER_TOKENS)
+            if number in failed:
+                one.error, one.message = "rate_limited", message
+            else:
+                for k in range(5):
+                    one.token(one.start + 0.1 + 0.01 * k, 1)
+                one.output_tokens, one.prompt_tokens = 5, 3
+            one.end = one.start + 0.1234
+            written.record(one)
+        written.close()
+        return run.attach(str(folder))
+
+    return make
+
+
+def test_the_terminal_shows_the_figures_in_milliseconds(recorded):
+    said = tables.text(recorded())
+    assert re.search(r"latency +400 +123 +123 +123 +123 +123", said)
+    assert re.search(r"TTFT +400 +100", said)
+    assert "0 of 400 failed, at most 0.95 %" in said
+    assert "counted by the server" in said
+    assert "measurement: VALID" in said
+
+
+def test_no_line_is_wider_than_a_terminal(recorded):
+    said = tables.text(recorded(failed=range(100)))
+    assert [line for line in said.splitlines() if len(line) > 100 and "note" not in line] == []
+
+
+def test_a_missing_figure_is_a_dash_and_never_a_zero(recorded):
+    said = tables.text(recorded(15))
+    assert re.search(r"latency +15 +123 +123 +– +– +123", said)
+    assert "n too small (have 15, need 20 for p95)" in said
+
+
+@pytest.mark.parametrize(
+    "table", [tables.verdict_card, tables.figures_table, tables.errors_table, tables.how_measured]
+)
+def test_text_from_outside_is_escaped_everywhere(recorded, table):
+    found = recorded(30, model=HOSTILE, failed=range(5), message=HOSTILE)
+    shown = table(found)
+    html = shown._repr_html_()
+    assert "<b>m</b>" not in html
+    assert not set(html) & set("\x1b\u202e")
+    assert not set(tables.text(found)) & set("\x1b\u202e")
+    assert repr(shown)
+
+
+def test_errors_are_shown_with_their_share_blame_and_words(recorded):
+    html = tables.errors_table(recorded(100, failed=range(25), message="slow down"))._repr_html_()
+    for piece in ("rate_limited", "<td>25</td>", "25 %", "server", "slow down"):
+        assert piece in html
+    assert "No call failed" in tables.errors_table(recorded(100))._repr_html_()
+
+
+def test_objectives_say_met_missed_or_not_certain(recorded):
+    found = recorded(slo=("latency_p95<0.2", "latency_p95<100ms", "error_rate<0.1%", "tpot_p50>9"))
+    html = tables.verdict_card(found)._repr_html_()
+    assert "2 of 4 objectives missed" in html
+    assert html.count("MISSED") == 2
+    assert "met (not certain: the sample is small)" in html
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        (Open(rate=5), "open loop, 5 calls/s a target, evenly spaced"),
+        (Open(rate=5, arrivals="poisson"), "at random (Poisson)"),
+        (Closed(users=3), "closed loop, 3 users a target"),
+    ],
+)
+def test_how_it_was_measured_is_told_in_words(recorded, load, said):
+    assert said in repr(tables.how_measured(recorded(10, load=load)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, "–"), (0.0, "0"), (0.0000505, "0.0505"), (0.0123456, "12.3"), (0.5, "500"), (12.3456, "12,346")],
+)  # fmt: skip
+def test_milliseconds(seconds, said):
+    assert tables.ms(seconds) == said
+
+
+def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
+    good = recorded(20)
+    store.write_json(good.folder / "run.json", {**good.to_dict(), "report": {"status": "ok"}})
+    broken = recorded(20)
+    (broken.folder / "run.json").write_text("{")
+    odd = recorded(20, model=HOSTILE)
+    store.write_json(odd.folder / "run.json", {"targets": [{"target": HOSTILE}], "verdict": None})
+    pages.write_index(tmp_path)
+    html = (tmp_path / "index.html").read_text()
+    assert html.count("<tr>") == 3
+    assert "<b>m</b>" not in html
+    assert good.id in html
