@@ -33,6 +33,8 @@ def _kind(error: Exception, *, connecting: bool, written: bool) -> Kind | None:
         return httpx.ConnectTimeout if connecting else httpx.PoolTimeout
     if isinstance(error, TimeoutError) and not getattr(error, "errno", None):
         return httpx.ReadTimeout if written else httpx.WriteTimeout
+    if isinstance(error, aiohttp.ClientPayloadError) and _RESET in str(error):
+        return httpx.ReadError
     for classes, kind in _BY_AIOHTTP:
         if isinstance(error, classes):
             return kind
@@ -84,6 +86,8 @@ _BY_CLASS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
 _PROTOCOL: Final = (
     httpx.RemoteProtocolError, aiohttp.ClientResponseError, aiohttp.ClientPayloadError,
 )  # fmt: skip
+# aiohttp only quotes the reset that cut a body; the exception itself is not in the chain.
+_RESET: Final = "ConnectionResetError("
 # What h11 and aiohttp say when the connection was closed before the answer's end.
 _HUNG_UP: Final = ("disconnected", "peer closed", "not completed")
 
@@ -100,6 +104,8 @@ def classify(error: BaseException) -> str:
             return "connect_timeout" if timed_out else name
     if any(isinstance(one, _PROTOCOL) for one in chain):
         text = " ".join(map(str, chain))
+        if _RESET in text:
+            return "connection_reset"
         return "server_disconnected" if any(w in text for w in _HUNG_UP) else "protocol_error"
     if any(isinstance(one, OSError | httpx.NetworkError | aiohttp.ClientError) for one in chain):
         return "connection_reset"

@@ -64,7 +64,7 @@ def _first(folder: Path, *, attached: bool) -> int:
     with lock, contextlib.ExitStack() as stack:
         try:
             plan = store.read_plan(folder)
-            sim_url = stack.enter_context(_simulator(plan))
+            sim_url = stack.enter_context(_simulator(folder, plan))
             plan = _placed(plan, sim_url)
             others = stack.enter_context(_others(folder, plan, sim_url))
             state |= {"started_at": store.now().isoformat(), "workers": plan.workers}
@@ -137,13 +137,14 @@ def _placed(plan: Plan, sim_url: str) -> Plan:
 
 
 @contextlib.contextmanager
-def _simulator(plan: Plan) -> Iterator[str]:
+def _simulator(folder: Path, plan: Plan) -> Iterator[str]:
     """The address of a simulator that lives as long as this run, if the plan needs one."""
     if all(target.base_url for target in plan.targets) or not plan.simulated:
         yield ""
         return
     command = [sys.executable, "-m", "holymon.sim", "--port", "0", "--seed", str(plan.seed)]
-    with _child([*command, "--until-eof"]) as process:
+    log = ["--log", str(folder / "sim.jsonl")]  # its truth, to hold the records against
+    with _child([*command, *log, "--until-eof"]) as process:
         said = process.stdout.readline() if process.stdout else ""
         try:
             yield str(json.loads(said)["base_url"])

@@ -1,5 +1,7 @@
 """Runs on the simulator: started, followed, stopped, killed, attached to, and never lost."""
 
+import collections
+import json
 import os
 import signal
 import subprocess
@@ -45,6 +47,18 @@ def test_counts_agree_with_the_server_to_the_call(tmp_path, simulator):
     assert expected == done.records.errors(done.records.mask())
     assert len(expected) >= 4, "the simulator is to inject several kinds of faults"
     assert done.records.errors(done.records.mask()).get("_OTHER") is None
+
+
+def test_a_simulated_run_has_the_servers_own_log_beside_it(tmp_path):
+    target = Target(provider="sim", model="flaky", stall_s=1)
+    plan = Plan(targets=(target,), load=Open(rate=60), duration_s=2, prompts=SHORT)
+    done = run.measure(plan, out=tmp_path)
+    noted = [json.loads(line) for line in (done.folder / "sim.jsonl").read_text().splitlines()]
+    (found,) = done.summary().targets
+    faults = collections.Counter(one["fault"] for one in noted)
+    assert faults.pop("ok") == found.ok
+    assert dict(faults) == found.errors
+    assert len(noted) == found.requests == 120
 
 
 def test_answers_of_the_simulator_are_known_as_such_at_any_address(tmp_path, simulator):

@@ -280,8 +280,8 @@ CASES = [
          LINES),
     good("F53", "gzip", zipped_events(*HELLO)),
     bad("F53", "gzip that is cut", zipped_events(*HELLO[:2])[:-2] + [LAST], "stream_truncated"),
-    bad("F53", "gzip that is corrupt", [*zipped_events(*HELLO)[:2], chunk(b"\x55" * 99), LAST],
-        "decoding_error", wanted={"events": 1}),
+    bad("F53", "gzip that is corrupt", [*zipped_events(*HELLO)[:3], chunk(b"\x55" * 99), LAST],
+        "decoding_error"),
     good("F54", "an event of 1 MB", (event(said("x" * 2**20)), *HELLO[2:]), "x" * 2**20),
     good("F55", "usage alone at the end",
          (*HELLO[:3], event({"choices": [], "usage": usage(7, 9)}), DONE),
@@ -377,7 +377,7 @@ def test_a_script(run, case):
             getattr(marks, name) == pytest.approx(value, nan_ok=True)
             if isinstance(value, float)
             else getattr(marks, name) == value
-        )
+        ), (name, getattr(marks, name))
     assert case.message in marks.message
     assert (marks.flags & FLAGS) == (case.flags & FLAGS)
     assert marks.flags & case.flags == case.flags
@@ -486,7 +486,7 @@ def test_F11_a_request_that_nobody_reads(run):
 def test_F11_a_reset_while_the_request_is_written(run):
     async def go():
         async with Server([HANG], hello=[0.2, RST]) as server:
-            return await call(server.url, texts=("x" * 5_000_000,))
+            return await call(server.url, texts=("x" * 40_000_000,))
 
     marks, _ = run(go())
     assert marks.error == "write_error"
