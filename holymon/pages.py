@@ -21,7 +21,7 @@ def write_index(out: Path) -> None:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src '
         "'unsafe-inline'\"><title>holymon: reports</title>"
-        f"<style>\n{style}</style></head><body><main><h1>Reports</h1>"
+        f"<style>\n{style}</style></head><body><main class='wide'><h1>Reports</h1>"
         '<table class="runs"><thead><tr><th>when (UTC)</th><th>run</th><th>targets</th>'
         "<th>measurement</th><th>objectives</th><th>calls</th><th>failed</th>"
         "<th>latency p50, ms</th><th>latency p95, ms</th><th>TTFT p50, ms</th></tr></thead>"

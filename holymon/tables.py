@@ -29,7 +29,7 @@ DEFINITIONS: Final = (
     ("schedule delay", "start minus that moment: lateness of the client, not of the API"),
     ("error rate", "failed calls / calls that were sent and not stopped by us; Wilson's 95 % "
                    "interval"),
-    ("percentiles", "from raw records, R-8 (median-unbiased); in brackets 95 % intervals by order "
+    ("percentiles", "from raw records, R-8 (median-unbiased); with 95 % intervals by order "
                     "statistics; none below the number of calls they need"),
     ("throughput", "successful answers per second between the first and the last answer that came "
                    "while calls were still being sent"),
@@ -73,15 +73,15 @@ def _verdict_lines(judged: Verdict) -> list[str]:
 def _target_lines(target: TargetSummary) -> list[str]:
     lines = [target.target, f"  {_calls(target)}"]
     lines += [f"    {n:>7} {name}" for name, n in target.errors.items()]
-    lines.append(f"  {'ms':<15}{'n':>8}" + "".join(f"{stat:>10}" for stat in STATS))
+    lines.append(f"  {'ms':<15}{'n':>8}" + "".join(f"{stat:>13}" for stat in STATS))
     for title, name in DURATIONS:
         figure: Figure = getattr(target, name)
         if figure.n:
-            cells = "".join(f"{ms(getattr(figure, stat)):>10}" for stat in STATS)
+            cells = "".join(f"{ms(getattr(figure, stat)):>13}" for stat in STATS)
             lines.append(f"  {title:<15}{figure.n:>8}{cells}")
             if title in {"latency", "TTFT"}:
                 lines.append(f"  {'  95 % interval':<23}" + "".join(
-                    f"{_interval(figure.ci.get(stat)):>10}" if stat != "max" else ""
+                    f"{_interval(figure.ci.get(stat)):>13}" if stat != "max" else ""
                     for stat in STATS).rstrip())  # fmt: skip
     return [*lines, f"  {_rates(target)}", f"  {_tokens(target)}"]
 
@@ -125,7 +125,9 @@ def ms(seconds: float | None) -> str:
     if seconds is None:
         return NONE
     value = seconds * 1e3
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if value == 0:
+        return "0"
+    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
 
 
 def percent(share: float) -> str:
