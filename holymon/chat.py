@@ -4,25 +4,22 @@ Pure: bytes and points in time come in, nothing is read or awaited here.
 
     StreamReader.feed(now, bytes) ... .close() -> error type    for `stream: true`
     read_answer(bytes, marks) -> error type                     for one JSON body
-    read_error(status, bytes, marks) -> (error type, message)   for every other status
 
 A stream is complete when a finish reason or `[DONE]` was seen (some servers send only one of
 them: flagged, not failed); with neither it is `stream_truncated`, however cleanly it closed.
 """
 
-import re
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from holymon.errors import OK, from_status
+from holymon.errorbody import in_band, lenient, message_of
+from holymon.errors import OK
 from holymon.records import FINISH, Flag, Marks
-from holymon.safety import short
 from holymon.sse import MAX_EVENT, Decoder, Event
 
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY: Final = 64 * 1024
-_CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 
 # A count that no row could hold is no count: such a usage object is refused as a bad schema.
@@ -157,7 +154,7 @@ class StreamReader:
         """Whether one event brought tokens of output (0 or 1)."""
         data = event.data
         if event.name == b"error":
-            self._fail("stream_error_event", _message_of(_lenient(data), self.marks))
+            self._fail("stream_error_event", message_of(lenient(data), self.marks))
             return 0
         if not data.isascii() and not _is_utf8(data):
             self._fail("invalid_utf8", "")
@@ -174,7 +171,7 @@ class StreamReader:
 
     def _answer(self, now: float, answer: _Answer, data: bytes) -> int:
         if answer.error is not None:
-            self._fail("stream_error_event", _message_of({"error": answer.error}, self.marks))
+            self._fail("stream_error_event", message_of({"error": answer.error}, self.marks))
             return 0
         if answer.usage is not None:
             _read_usage(answer.usage, self.marks)
@@ -189,7 +186,7 @@ class StreamReader:
     def _choice(self, now: float, choice: _Choice) -> int:
         if choice.error is not None or choice.finish_reason == "error":
             self.marks.finish = "error"
-            self._fail("stream_error_event", _message_of({"error": choice.error}, self.marks))
+            self._fail("stream_error_event", message_of({"error": choice.error}, self.marks))
             return 0
         if choice.finish_reason:
             self._finished = True
@@ -205,9 +202,9 @@ class StreamReader:
         return 1 if delta is not None and _says(delta) else 0
 
     def _bad_shape(self, data: bytes, why: str) -> None:
-        found = _lenient(data)
+        found = lenient(data)
         if isinstance(found, dict) and found.get("error"):
-            self._fail("stream_error_event", _message_of(found, self.marks))
+            self._fail("stream_error_event", message_of(found, self.marks))
         else:
             self._fail("invalid_schema", why)
 
@@ -228,8 +225,8 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     except (msgspec.DecodeError, RecursionError) as error:
         return "invalid_json", str(error), ""
     if answer.error is not None:
-        message = _message_of({"error": answer.error}, marks)
-        return _in_band(answer.error, marks), message, ""
+        message = message_of({"error": answer.error}, marks)
+        return in_band(answer.error, marks), message, ""
     if answer.usage is not None:
         _read_usage(answer.usage, marks)
     if not answer.choices:
@@ -237,7 +234,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     choice = answer.choices[0]
     if choice.finish_reason == "error" or choice.error is not None:
         marks.finish = "error"
-        return "server_error", _message_of({"error": choice.error}, marks), ""
+        return "server_error", message_of({"error": choice.error}, marks), ""
     if choice.message is None and choice.text is None:
         return "invalid_schema", "a choice without a message", ""
     _finish(choice.finish_reason or "", marks)
@@ -245,57 +242,6 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if not content and not (choice.message and _says(choice.message)) and not marks.finish:
         return "empty_response", "", ""
     return OK, "", content if isinstance(content, str) else ""
-
-
-def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
-    """Error type and message of an answer that is not a 200; fills in the provider's code."""
-    found = _lenient(body)
-    if found is None and body:
-        text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", body.decode("utf-8", "replace"))
-        return from_status(status), short(text)
-    message = _message_of(found, marks)
-    return from_status(status, marks.code), message
-
-
-def is_error(body: bytes) -> bool:
-    """Whether a body is a JSON object that reports an error."""
-    found = _lenient(body)
-    return isinstance(found, dict) and bool(found.get("error"))
-
-
-def _in_band(error: Any, marks: Marks) -> str:
-    """The error type of a 200 that carries an error: by its code, if that is a status."""
-    number = error.get("code") if isinstance(error, dict) else None
-    for word in (number, marks.code):
-        if str(word).isdigit() and 400 <= int(str(word)) < 600:
-            return from_status(int(str(word)))
-    by_name = {
-        "rate_limit_exceeded": "rate_limited", "insufficient_quota": "quota_exhausted",
-        "invalid_api_key": "authentication", "model_not_found": "not_found",
-        "overloaded_error": "overloaded", "server_overloaded": "overloaded",
-    }  # fmt: skip
-    return by_name.get(marks.code, "server_error")
-
-
-def _message_of(found: Any, marks: Marks) -> str:
-    """The text of an error in any of the forms met in the wild; notes its code in the marks."""
-    if not isinstance(found, dict):
-        return short(str(found)) if found is not None else ""
-    error = found.get("error") or found.get("detail") or found.get("message") or found
-    if isinstance(error, list):
-        return short("; ".join(_detail(item) for item in error[:5]))
-    if not isinstance(error, dict):
-        return short(str(error))
-    code = error.get("code") or error.get("type") or found.get("code") or ""
-    marks.code = str(code) if _CODE.fullmatch(str(code)) else ("other" if code else "")
-    return short(str(error.get("message") or error.get("detail") or error))
-
-
-def _detail(item: Any) -> str:
-    """One entry of FastAPI's list of validation errors."""
-    if isinstance(item, dict) and "msg" in item:
-        return f"{'.'.join(str(part) for part in item.get('loc', ()))}: {item['msg']}"
-    return str(item)
 
 
 def _read_usage(usage: _Usage, marks: Marks) -> None:
@@ -326,19 +272,12 @@ def _says(message: _Message) -> bool:
 
 def _may_be_empty(data: bytes) -> bool:
     """Azure and others open with a chunk of bookkeeping: an object that names what it is."""
-    found = _lenient(data)
+    found = lenient(data)
     return isinstance(found, dict) and ("object" in found or "id" in found)
 
 
-def _lenient(data: bytes) -> Any:
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 def _is_whole(event: Event) -> bool:
-    return event.data.strip() == b"[DONE]" or _lenient(event.data) is not None
+    return event.data.strip() == b"[DONE]" or lenient(event.data) is not None
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -17,7 +17,7 @@ from typing import Final
 
 import httpx
 
-from holymon import chat
+from holymon import chat, errorbody
 from holymon.errors import ConfigError, HolymonError
 from holymon.failures import classify, words
 from holymon.limits import Limits
@@ -185,8 +185,8 @@ class Caller:
         body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
         if not body.strip():
             marks.error = "empty_response"
-        elif chat.is_error(body):
-            _, marks.message = chat.read_error(200, body, marks)
+        elif errorbody.is_error(body):
+            _, marks.message = errorbody.read_error(200, body, marks)
             marks.error = "stream_error_event"
         else:
             marks.error = "unexpected_content_type"
@@ -195,9 +195,9 @@ class Caller:
     async def _read_error(self, answer: Answer, marks: Marks) -> None:
         marks.retry_after = _retry_after(answer)
         # The status counts even if the body never ends.
-        marks.error, _ = chat.read_error(marks.status, b"", marks)
+        marks.error, _ = errorbody.read_error(marks.status, b"", marks)
         body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
-        marks.error, marks.message = chat.read_error(marks.status, body, marks)
+        marks.error, marks.message = errorbody.read_error(marks.status, body, marks)
 
 
 async def _all(answer: Answer, marks: Marks, limit: int, *, cut: bool = False) -> bytes | None:

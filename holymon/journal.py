@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from holymon.records import Frames, Marks, Records, header, measure
+from holymon.frames import Frames, header
+from holymon.records import Marks, Records, measure
 from holymon.vitals import Vitals, read
 
 NOTES_OF_A_KIND: Final = 5

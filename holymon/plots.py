@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from holymon.bins import MOST_POINTS, edges_of, rolling, steps_of, thinned
 from holymon.errors import NAMES
 from holymon.plan import Closed
 from holymon.records import Flag, Records
@@ -30,12 +31,8 @@ MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 HATCHES: Final = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
 GREY: Final = "#777777"
 RED: Final = "#B00020"
-MOST_POINTS: Final = 4000
-FEWEST_IN_BIN: Final = 20
 CALLS_IN_BIN: Final = 10
-BINS: Final = 40
 MOST_TYPES: Final = 7
-WIDTHS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 STYLE: Final[Any] = {
     "axes.edgecolor": "#444444",
     "axes.grid": True,
@@ -148,7 +145,7 @@ def _points(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name
     t, y = records["start_s"][mask], values[mask]
     warm = (records["flags"][mask] & Flag.WARMUP) != 0
     color, n = COLORS[i % len(COLORS)], int((~warm).sum())
-    chosen = _thinned(t[~warm], y[~warm])
+    chosen = thinned(t[~warm], y[~warm])
     many = n > MOST_POINTS
     # Thousands of single points make a large PNG and a slow one: small, plain pixels then.
     style = {"marker": ",", "alpha": 0.5} if many else {
@@ -157,46 +154,12 @@ def _points(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name
     ax.plot(t[~warm][chosen], y[~warm][chosen], ls="", color=color, label=f"{name}, n = {n:,}",
             **style)  # fmt: skip
     if warm.any():
-        few = _thinned(t[warm], y[warm])
+        few = thinned(t[warm], y[warm])
         ax.plot(t[warm][few], y[warm][few], ls="", marker="o", ms=2.5, mew=0, color=GREY, alpha=0.4)
     for q, line in ((0.5, "-"), (0.95, "--")):
-        middles, level = _rolling(t[~warm], y[~warm], q)
+        middles, level = rolling(t[~warm], y[~warm], q)
         if len(middles):
             ax.plot(middles, level, line, color=color, lw=1.6, label=f"p{q * 100:.0f}")
-
-
-def _thinned(t: Floats, y: Floats) -> npt.NDArray[np.int64]:
-    """Positions of points to draw: all, or the extremes and a part of the rest of each moment."""
-    if len(t) <= MOST_POINTS:
-        return np.arange(len(t))
-    order = np.lexsort((y, np.digitize(t, np.linspace(t.min(), t.max(), 400))))
-    step = len(t) // MOST_POINTS
-    kept = order[::step]
-    extremes = np.argpartition(y, -200)[-200:]
-    return np.union1d(kept, extremes)
-
-
-def _rolling(t: Floats, y: Floats, q: float) -> tuple[Floats, Floats]:
-    """A percentile in bins of time; only bins with enough calls to have one."""
-    if len(t) < 2 * FEWEST_IN_BIN:
-        return np.empty(0), np.empty(0)
-    edges = _edges(float(t.min()), float(t.max()), len(t) / FEWEST_IN_BIN)
-    where = np.digitize(t, edges)
-    order = np.argsort(where, kind="stable")
-    groups = np.split(y[order], np.nonzero(np.diff(where[order]))[0] + 1)
-    numbers = np.unique(where)
-    enough = [len(group) >= FEWEST_IN_BIN for group in groups]
-    chosen = [group for group in groups if len(group) >= FEWEST_IN_BIN]
-    level = [np.quantile(group, q, method="median_unbiased") for group in chosen]
-    half = (edges[1] - edges[0]) / 2
-    return edges[numbers[enough] - 1] + half, np.array(level)
-
-
-def _edges(first: float, last: float, bins: float = BINS) -> Floats:
-    """Edges of time bins of a round width, at most about `bins` of them."""
-    bins = max(1.0, min(bins, BINS))
-    width = next((w for w in WIDTHS if w >= (last - first) / bins), WIDTHS[-1])
-    return np.arange(np.floor(first / width), np.floor(last / width) + 2) * width
 
 
 def _rug(ax: Axes, records: Records) -> None:
@@ -235,7 +198,7 @@ def _ecdf(records: Records, ax: Axes) -> None:
             if len(x):
                 everything.append(x)
                 label = f"{name}\n  {what}, n = {len(x):,}"
-                ax.plot(*_steps(x), line, color=COLORS[i % len(COLORS)], label=label, lw=1.6)
+                ax.plot(*steps_of(x), line, color=COLORS[i % len(COLORS)], label=label, lw=1.6)
     x = np.concatenate(everything)
     if x.min() > 0 and x.max() > 10 * x.min():
         ax.set_xscale("log")
@@ -254,17 +217,6 @@ def _ecdf(records: Records, ax: Axes) -> None:
     ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.05, 0.5), handlelength=2)
 
 
-def _steps(x: Floats) -> tuple[Floats, Floats]:
-    """The ECDF's corners, no more of them than can be seen."""
-    x = np.sort(x)
-    share = np.arange(1, len(x) + 1) / len(x)
-    if len(x) > MOST_POINTS:
-        middle = np.linspace(0, len(x) - 1, MOST_POINTS).astype(int)
-        kept = np.union1d(middle, np.arange(len(x) - 200, len(x)))
-        x, share = x[kept], share[kept]
-    return np.repeat(x, 2), np.concatenate([[0], np.repeat(share, 2)[:-1]])
-
-
 def _errors(records: Records, ax: Axes) -> None:
     mask = records.mask()
     failed = mask & ~records.ok
@@ -274,7 +226,7 @@ def _errors(records: Records, ax: Axes) -> None:
         _title(ax, "Failures: nothing to show", records)
         return
     t = records["due_s"]
-    edges = _edges(float(t[mask].min()), float(t[mask].max()), n / CALLS_IN_BIN)
+    edges = edges_of(float(t[mask].min()), float(t[mask].max()), n / CALLS_IN_BIN)
     width = edges[1] - edges[0]
     every = np.histogram(t[mask], edges)[0]
     ax.stairs(every, edges, color=GREY, lw=1, label=f"all calls, n = {n:,}")
@@ -314,7 +266,7 @@ def _delay(records: Records, ax: Axes) -> None:
         _title(ax, "Schedule delay: nothing to show", records)
         return
     t = records["due_s"][sent]
-    chosen = _thinned(t, delay)
+    chosen = thinned(t, delay)
     ax.plot(t[chosen], delay[chosen], "o", ms=3, mew=0, alpha=0.45, color=COLORS[0],
             label=f"calls, n = {len(delay):,}")  # fmt: skip
     if len(delay) >= 100:

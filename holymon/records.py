@@ -9,17 +9,16 @@ as columns of a DataFrame and of a Parquet file. Times are seconds from the star
 monotonic clock; NaN, -1 and 0 codes stand for "not measured", which is never a zero.
 """
 
-import json
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from holymon.errors import CODES, NAMES, NOT_THE_SERVER, RunError
+from holymon.errors import CODES, NAMES, NOT_THE_SERVER
 from holymon.plan import Plan
 
 if TYPE_CHECKING:
@@ -170,63 +169,6 @@ def _pack_gaps(gaps: dict[int, int]) -> bytes:
     return struct.pack(f"<{min(len(pairs), 2 * _MAX_GAPS)}H", *pairs[: 2 * _MAX_GAPS])
 
 
-def header(worker: int) -> bytes:
-    """The first line of a journal: what its rows look like, readable by any JSON parser."""
-    about = {"holymon": FORMAT, "worker": worker, "dtype": [[n, k] for n, k, _ in FIELDS]}
-    return json.dumps(about).encode() + b"\n"
-
-
-class Frames:
-    """Reads a journal piece by piece; a torn last frame waits for its rest."""
-
-    def __init__(self) -> None:
-        """Expect the beginning of a journal."""
-        self._rest = b""
-        self._started = False
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes, list[int]]:
-        """Complete rows, their gaps, and the number of gap pairs of each row.
-
-        Raises RunError for a journal of another format.
-        """
-        data = self._rest + data
-        at = 0
-        if not self._started:
-            end = data.find(b"\n")
-            if end < 0:
-                self._rest = data
-                return b"", b"", []
-            _check_header(data[:end])
-            self._started, at = True, end + 1
-        rows, gaps, counts = [], [], []
-        size, width = len(data), DTYPE.itemsize
-        while at + 2 <= size:
-            stop = at + 2 + (data[at] | data[at + 1] << 8)
-            if stop > size:
-                break
-            rows.append(data[at + 2 : at + 2 + width])
-            gaps.append(data[at + 2 + width : stop])
-            counts.append((stop - at - 2 - width) // GAP.itemsize)
-            at = stop
-        self._rest = data[at:]
-        return b"".join(rows), b"".join(gaps), counts
-
-    @property
-    def torn(self) -> int:
-        """Bytes of an unfinished frame at the end."""
-        return len(self._rest)
-
-
-def _check_header(line: bytes) -> None:
-    try:
-        about = json.loads(line)
-        same = about["holymon"] == FORMAT and about["dtype"] == [[n, k] for n, k, _ in FIELDS]
-    except (ValueError, KeyError, TypeError):
-        same = False
-    if not same:
-        raise RunError("this journal was written by another version of holymon: use that one.")
-
-
 class Records:
     """The rows of a run in memory: append-only columns, the gaps beside them, and the plan.
 
@@ -349,14 +291,6 @@ class Records:
         frame["latency_s"] = frame["end_s"] - frame["start_s"]
         frame["ttft_s"] = frame["first_s"] - frame["start_s"]
         return frame.drop(columns=["flags"]).rename(columns={"error": "error_type"})
-
-
-def from_frames(plan: Plan, frames: Iterable[bytes]) -> Records:
-    """Records of frames as `measure` made them: for tests and for callers without a journal."""
-    records, reader = Records(plan), Frames()
-    reader.feed(header(0))
-    records.append(*reader.feed(b"".join(frames)))
-    return records
 
 
 def _room(array: npt.NDArray[Any], used: int, need: int) -> npt.NDArray[Any]:

@@ -16,7 +16,8 @@ from typing import Any, Final, Literal
 from holymon import slo
 from holymon.errors import ERRORS, NOT_THE_SERVER, UNREACHABLE
 from holymon.plan import Open, Plan
-from holymon.summary import Interval, Summary, TargetSummary
+from holymon.quantiles import Interval
+from holymon.summary import Summary, TargetSummary
 from holymon.vitals import Vitals
 
 Level = Literal["valid", "suspect", "invalid"]

@@ -26,15 +26,15 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from holymon import prices, store, vitals
+from holymon import prices, store
 from holymon.client import Caller
 from holymon.engine import Ending, Load
 from holymon.errors import HolymonError, RunError
 from holymon.journal import Journal
 from holymon.plan import Plan
 from holymon.records import DTYPE, Marks, measure
+from holymon.selfcheck import watch_self
 
-SAMPLE_S: Final = 0.05
 START_NS: Final = 20_000_000
 """Between the word "go" and the first call: time enough for every worker to hear it."""
 
@@ -213,7 +213,7 @@ async def _measure(
         _stop_by_stdin(load)
     # One look at both clocks; from here on only the monotonic one counts.
     load.zero = journal.zero = perf_counter() + (wall - time.time_ns()) / 1e9
-    watching = asyncio.ensure_future(_watch(load, journal, folder))
+    watching = asyncio.ensure_future(watch_self(load, journal, folder))
     try:
         ending = await load.run()
     finally:
@@ -257,69 +257,6 @@ def _stop_by_stdin(load: Load) -> None:
             loop.call_soon_threadsafe(load.stop, "interrupted", "the process that owned it ended")
 
     threading.Thread(target=wait, daemon=True).start()
-
-
-async def _watch(load: Load, journal: Journal, folder: Path) -> None:
-    """Sample the loop's lag, write one line a second, and look for the stop file."""
-    stop = folder / "stop"
-    pause = _Pause()
-    cpu_at = perf_counter()
-    cpu, lags = time.process_time(), list[float]()
-    try:
-        while True:
-            before = perf_counter()
-            await asyncio.sleep(SAMPLE_S)
-            after = perf_counter()
-            if after < load.zero:
-                cpu, cpu_at = time.process_time(), after
-                continue
-            lags.append(max(0.0, after - before - SAMPLE_S))
-            if load.over and load.ending.why != "failed":
-                stop.touch()  # the other workers end with this one
-            elif len(lags) % 2 == 0 and stop.exists():
-                load.stop()
-            if after - cpu_at >= 1.0:
-                _note(load, journal, lags, (time.process_time() - cpu) / (after - cpu_at), pause)
-                cpu, cpu_at, lags = time.process_time(), after, []
-    finally:
-        spent = perf_counter() - cpu_at
-        if lags:
-            _note(load, journal, lags, (time.process_time() - cpu) / max(spent, 1e-3), pause)
-        pause.close()
-
-
-def _note(load: Load, journal: Journal, lags: list[float], cpu: float, pause: "_Pause") -> None:
-    moment = perf_counter() - load.zero
-    journal.vital(vitals.line(moment, lags, cpu, pause.take(), load.in_flight, _rss_mb()))
-
-
-class _Pause:
-    """The longest stop for garbage collection since it was last asked for."""
-
-    def __init__(self) -> None:
-        self._begun = self._longest = 0.0
-        gc.callbacks.append(self._noted)
-
-    def _noted(self, phase: str, _info: dict[str, int]) -> None:
-        if phase == "start":
-            self._begun = perf_counter()
-        else:
-            self._longest = max(self._longest, perf_counter() - self._begun)
-
-    def take(self) -> float:
-        longest, self._longest = self._longest, 0.0
-        return longest
-
-    def close(self) -> None:
-        gc.callbacks.remove(self._noted)
-
-
-def _rss_mb() -> float:
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except (OSError, ValueError, IndexError):
-        return float("nan")
 
 
 if __name__ == "__main__":

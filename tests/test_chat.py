@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon.chat import StreamReader, is_error, read_answer, read_error, request_body
+from holymon.chat import StreamReader, read_answer, request_body
+from holymon.errorbody import is_error, read_error
 from holymon.records import Flag, Marks, measure
 
 

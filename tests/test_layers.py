@@ -9,28 +9,29 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 
 # A module may import only modules that stand before it.
 ORDER = (
-    "errors", "safety", "sse", "shapes", "slo", "plan", "records", "chat", "prices", "vitals",
-    "summary", "verdict",
+    "errors", "safety", "sse", "shapes", "quantiles", "slo", "plan", "records", "frames",
+    "errorbody", "chat", "prices", "vitals", "summary", "verdict", "bins",
     "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
-    "store", "worker", "run", "plots", "tables", "pages", "prompts", "targets", "report", "sim",
-    "doctor", "cli", "__init__", "__main__",
+    "store", "selfcheck", "worker", "run", "signals", "plots", "tables", "cards", "pages",
+    "prompts", "targets", "headless", "report", "sim", "doctor", "options", "cli", "__init__",
+    "__main__",
 )  # fmt: skip
-PURE = ORDER[: ORDER.index("verdict") + 1]
+PURE = ORDER[: ORDER.index("bins") + 1]
 
 HOMES = {
     "aiohttp": {"transport", "failures", "limits", "client", "prepared", "inflate", "sim"},
     "bleach": {"report"},
-    "click": {"cli"},
+    "click": {"cli", "options"},
     "duckdb": {"store"},
     "httpx": {"transport", "failures", "limits", "client", "prepared", "inflate", "doctor"},
     "ipywidgets": set(),
     "matplotlib": {"plots"},
-    "msgspec": {"plan", "chat", "worker"},
-    "nbclient": {"report"},
+    "msgspec": {"plan", "chat", "errorbody", "worker"},
+    "nbclient": {"headless"},
     "nbconvert": {"report"},
-    "nbformat": {"report"},
+    "nbformat": {"headless", "report"},
     "pandas": {"records"},
-    "papermill": {"report"},
+    "papermill": {"headless"},
     "tqdm": {"cli"},
     "uvloop": {"worker", "sim"},
 }

@@ -9,19 +9,17 @@ from hypothesis import strategies as st
 
 from holymon import records
 from holymon.errors import NAMES, RunError
+from holymon.frames import Frames, from_frames, header
 from holymon.plan import Open, Plan, Target
 from holymon.records import (
     DTYPE,
     FINISH,
     GAP_BINS,
     Flag,
-    Frames,
     Marks,
     Records,
-    from_frames,
     gap_bin,
     gap_value,
-    header,
     measure,
 )
 

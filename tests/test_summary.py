@@ -7,17 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holymon.frames import from_frames
 from holymon.plan import Closed, Open, Plan, Price, Target
-from holymon.records import Flag, Marks, from_frames, measure
-from holymon.summary import (
+from holymon.quantiles import (
     LEVELS,
     fewest,
     fewest_for_interval,
     figure,
     quantile_ranks,
-    summarize,
     wilson,
 )
+from holymon.records import Flag, Marks, measure
+from holymon.summary import summarize
 
 TARGET = Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1",
                 price=Price(input=1.0, output=10.0, cached_input=0.5))  # fmt: skip

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from holymon import pages, run, store, tables
+from holymon import cards, pages, run, store, tables
 from holymon.journal import Journal
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Flag, Marks
@@ -63,7 +63,7 @@ def test_a_missing_figure_is_a_dash_and_never_a_zero(recorded):
 
 
 @pytest.mark.parametrize(
-    "table", [tables.verdict_card, tables.figures_table, tables.errors_table, tables.how_measured]
+    "table", [cards.verdict_card, cards.figures_table, cards.errors_table, cards.how_measured]
 )
 def test_text_from_outside_is_escaped_everywhere(recorded, table):
     found = recorded(30, model=HOSTILE, failed=range(5), message=HOSTILE)
@@ -76,15 +76,15 @@ def test_text_from_outside_is_escaped_everywhere(recorded, table):
 
 
 def test_errors_are_shown_with_their_share_blame_and_words(recorded):
-    html = tables.errors_table(recorded(100, failed=range(25), message="slow down"))._repr_html_()
+    html = cards.errors_table(recorded(100, failed=range(25), message="slow down"))._repr_html_()
     for piece in ("rate_limited", "<td>25</td>", "25 %", "server", "slow down"):
         assert piece in html
-    assert "No call failed" in tables.errors_table(recorded(100))._repr_html_()
+    assert "No call failed" in cards.errors_table(recorded(100))._repr_html_()
 
 
 def test_objectives_say_met_missed_or_not_certain(recorded):
     found = recorded(slo=("latency_p95<0.2", "latency_p95<100ms", "error_rate<0.1%", "tpot_p50>9"))
-    html = tables.verdict_card(found)._repr_html_()
+    html = cards.verdict_card(found)._repr_html_()
     assert "2 of 4 objectives missed" in html
     assert html.count("MISSED") == 2
     assert "met (not certain: the sample is small)" in html
@@ -99,7 +99,7 @@ def test_objectives_say_met_missed_or_not_certain(recorded):
     ],
 )
 def test_how_it_was_measured_is_told_in_words(recorded, load, said):
-    assert said in repr(tables.how_measured(recorded(10, load=load)))
+    assert said in repr(cards.how_measured(recorded(10, load=load)))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from holymon.frames import from_frames
 from holymon.plan import Open, Plan, Target
-from holymon.records import Marks, from_frames, measure
+from holymon.records import Marks, measure
 from holymon.summary import summarize
 from holymon.verdict import judge
 from holymon.vitals import Vitals

@@ -1,0 +1,76 @@
+"""Rows as bytes: the header of a journal, and its frames read back piece by piece.
+
+journal = header line, frame, frame, ...     frame = length | row | gaps
+"""
+
+import json
+from collections.abc import Iterable
+
+from holymon.errors import RunError
+from holymon.plan import Plan
+from holymon.records import DTYPE, FIELDS, FORMAT, GAP, Records
+
+
+def header(worker: int) -> bytes:
+    """The first line of a journal: what its rows look like, readable by any JSON parser."""
+    about = {"holymon": FORMAT, "worker": worker, "dtype": [[n, k] for n, k, _ in FIELDS]}
+    return json.dumps(about).encode() + b"\n"
+
+
+class Frames:
+    """Reads a journal piece by piece; a torn last frame waits for its rest."""
+
+    def __init__(self) -> None:
+        """Expect the beginning of a journal."""
+        self._rest = b""
+        self._started = False
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes, list[int]]:
+        """Complete rows, their gaps, and the number of gap pairs of each row.
+
+        Raises RunError for a journal of another format.
+        """
+        data = self._rest + data
+        at = 0
+        if not self._started:
+            end = data.find(b"\n")
+            if end < 0:
+                self._rest = data
+                return b"", b"", []
+            _check_header(data[:end])
+            self._started, at = True, end + 1
+        rows, gaps, counts = [], [], []
+        size, width = len(data), DTYPE.itemsize
+        while at + 2 <= size:
+            stop = at + 2 + (data[at] | data[at + 1] << 8)
+            if stop > size:
+                break
+            rows.append(data[at + 2 : at + 2 + width])
+            gaps.append(data[at + 2 + width : stop])
+            counts.append((stop - at - 2 - width) // GAP.itemsize)
+            at = stop
+        self._rest = data[at:]
+        return b"".join(rows), b"".join(gaps), counts
+
+    @property
+    def torn(self) -> int:
+        """Bytes of an unfinished frame at the end."""
+        return len(self._rest)
+
+
+def _check_header(line: bytes) -> None:
+    try:
+        about = json.loads(line)
+        same = about["holymon"] == FORMAT and about["dtype"] == [[n, k] for n, k, _ in FIELDS]
+    except (ValueError, KeyError, TypeError):
+        same = False
+    if not same:
+        raise RunError("this journal was written by another version of holymon: use that one.")
+
+
+def from_frames(plan: Plan, frames: Iterable[bytes]) -> Records:
+    """Records of frames as `measure` made them: for tests and for callers without a journal."""
+    records, reader = Records(plan), Frames()
+    reader.feed(header(0))
+    records.append(*reader.feed(b"".join(frames)))
+    return records
