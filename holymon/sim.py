@@ -10,9 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import json
-import math
 import os
-import random
 import signal
 import socket
 import struct
@@ -21,94 +19,25 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
 from aiohttp import web
 
+from holymon.simmodels import (
+    MODELS,
+    STATUS,
+    Fate,
+    check,
+    chunk_of,
+    ending_of,
+    error_body,
+    fate_of,
+    plain_of,
+)
+
 MOST_BODY: Final = 16 * 2**20
-MOST_TOKENS: Final = 10_000
 STALL_S: Final = 30.0
-WORDS: Final = (
-    "the river runs past an old mill where people meet to talk and trade small things while "
-    "light moves over the water and birds call from the reeds until the day is done"
-).split()
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """The truth of one model: times in seconds, rates as shares of all requests.
-
-    TTFT is lognormal around `ttft_s` with `sigma`; tokens follow every `itl_s`. With `slots`, so
-    many requests are served at a time, up to `queue` wait, and the next is refused (503).
-    """
-
-    ttft_s: float
-    sigma: float
-    itl_s: float
-    faults: dict[str, float] = field(default_factory=dict)
-    slots: int | None = None
-    queue: int = 0
-
-
-FAULTS: Final = {
-    "rate_limited": 0.05,
-    "server_error": 0.04,
-    "stream_truncated": 0.03,
-    "stream_error_event": 0.03,
-    "connection_reset": 0.03,
-    "stream_stalled": 0.02,
-}
-"""What `flaky` does to a fifth of its requests, by holymon's error types."""
-
-# A plain answer can't be cut like a stream: what is drawn instead.
-PLAIN_FAULTS: Final = {
-    "stream_truncated": "invalid_json",
-    "stream_error_event": "unavailable",
-    "stream_stalled": "server_error",
-}
-STATUS: Final = {"rate_limited": 429, "server_error": 500, "unavailable": 503}
-
-MODELS: Final = {
-    "fast": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005),
-    "slow": Model(ttft_s=0.400, sigma=0.40, itl_s=0.025),
-    "flaky": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, faults=FAULTS),
-    "busy": Model(ttft_s=0.100, sigma=0.10, itl_s=0.002, slots=8, queue=200),
-}
-
-
-@dataclass(slots=True)
-class Fate:
-    """What is to happen to one request, and what then happened (seconds from its arrival)."""
-
-    number: int
-    name: str
-    model: Model
-    stream: bool
-    fault: str
-    ttft_s: float
-    tokens: int
-    finish: str
-    words: list[str]
-    usage: dict[str, int]
-    want_usage: bool
-    arrived: float
-    sent: int = 0
-    queued_s: float | None = None
-    first_token_s: float | None = None
-    last_token_s: float | None = None
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What every answer tells of itself."""
-        return {
-            "x-holymon-sim": "1",
-            "x-sim-request": str(self.number),
-            "x-sim-fault": self.fault,
-            "x-sim-ttft-ms": f"{self.ttft_s * 1e3:.3f}",
-            "x-request-id": f"sim-{self.name}-{self.number}",
-        }
 
 
 class Simulator:
@@ -181,37 +110,15 @@ class Simulator:
             self._write(fate, gone=gone)
 
     def _fate(self, body: dict[str, Any], arrived: float) -> Fate | None:
+        most = check(body)
         name = body["model"]
-        messages = body["messages"]
-        most = body.get("max_tokens", body.get("max_completion_tokens"))
-        if not isinstance(messages, list) or not messages:
-            raise ValueError("messages must be a list that is not empty")
-        if most is not None and not 1 <= int(most) <= MOST_TOKENS:
-            raise ValueError(f"max_tokens must lie between 1 and {MOST_TOKENS}")
         if name not in MODELS:
             return None
-        model, stream = MODELS[name], bool(body.get("stream"))
         number = self._numbers[name]
         self._numbers[name] += 1
-        draw = random.Random(f"{self._seed} {name} {number}")
-        fault = _fault(model, draw.random(), stream)
-        ttft = model.ttft_s * math.exp(model.sigma * draw.gauss())
-        wanted = max(1, round(draw.gauss(32, 8)))
-        tokens = wanted if most is None else min(wanted, int(most))
-        if most is not None and int(most) <= 16:
-            tokens = int(most)
-        self._faults[name][fault] += 1
-        text = " ".join(str(m.get("content", "")) for m in messages)
-        prompt = max(1, len(text.split()))
-        return Fate(
-            number=number, name=name, model=model, stream=stream, fault=fault, ttft_s=ttft,
-            tokens=tokens, finish="length" if tokens == most else "stop",
-            words=[f"{draw.choice(WORDS)} " for _ in range(tokens)],
-            usage={"prompt_tokens": prompt, "completion_tokens": tokens,
-                   "total_tokens": prompt + tokens},
-            want_usage=bool((body.get("stream_options") or {}).get("include_usage")),
-            arrived=arrived,
-        )  # fmt: skip
+        fate = fate_of(self._seed, number, body, most, arrived)
+        self._faults[name][fate.fault] += 1
+        return fate
 
     async def _serve(self, request: web.Request, fate: Fate) -> web.StreamResponse:
         slots = self._slots.get(fate.name)
@@ -267,11 +174,11 @@ async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamR
         }
     )
     await answer.prepare(request)
-    await answer.write(_chunk(fate, {"role": "assistant", "content": ""}))
+    await answer.write(chunk_of(fate, {"role": "assistant", "content": ""}))
     cut = None if fate.fault == "ok" else max(1, fate.tokens // 2)
     for k, word in enumerate(fate.words[:cut]):
         await _until(begun + fate.ttft_s + k * fate.model.itl_s)
-        await answer.write(_chunk(fate, {"content": word}))
+        await answer.write(chunk_of(fate, {"content": word}))
         fate.last_token_s = time.perf_counter() - fate.arrived
         if k == 0:
             fate.first_token_s = fate.last_token_s
@@ -281,55 +188,17 @@ async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamR
     elif fate.fault == "stream_stalled":
         await asyncio.sleep(STALL_S)
     elif fate.fault == "stream_error_event":
-        said = json.dumps(_body("the model failed", "server_error"))
+        said = json.dumps(error_body("the model failed", "server_error"))
         await answer.write(f"data: {said}\n\n".encode())
     elif fate.fault == "ok":
-        await answer.write(_ending(fate))
+        await answer.write(ending_of(fate))
     await answer.write_eof()
     return answer
 
 
-def _ending(fate: Fate) -> bytes:
-    end = _chunk(fate, {}, fate.finish)
-    if fate.want_usage:
-        last = {"id": f"sim-{fate.number}", "object": "chat.completion.chunk", "created": 0,
-                "model": fate.name, "choices": [], "usage": fate.usage}  # fmt: skip
-        end += b"data: " + json.dumps(last).encode() + b"\n\n"
-    return end + b"data: [DONE]\n\n"
-
-
-def _chunk(fate: Fate, delta: dict[str, str], finish: str | None = None) -> bytes:
-    # All the words and names are plain ASCII of our own, so no encoder is needed.
-    inner = ",".join(f'"{name}":"{value}"' for name, value in delta.items())
-    said = "null" if finish is None else f'"{finish}"'
-    return (
-        f'data: {{"id":"sim-{fate.number}","object":"chat.completion.chunk","created":0,'
-        f'"model":"{fate.name}","choices":[{{"index":0,"delta":{{{inner}}},'
-        f'"finish_reason":{said}}}]}}\n\n'
-    ).encode()
-
-
 def _plain(fate: Fate) -> web.Response:
-    body = json.dumps(
-        {
-            "id": f"sim-{fate.number}", "object": "chat.completion", "created": 0,
-            "model": fate.name, "usage": fate.usage,
-            "choices": [{"index": 0, "finish_reason": fate.finish,
-                         "message": {"role": "assistant", "content": "".join(fate.words)}}],
-        }
-    ).encode()  # fmt: skip
     fate.sent = fate.tokens
-    if fate.fault == "invalid_json":
-        body = body[: len(body) // 2]
-    return web.Response(body=body, content_type="application/json", headers=fate.headers)
-
-
-def _fault(model: Model, drawn: float, stream: bool) -> str:
-    for name, share in model.faults.items():
-        if drawn < share:
-            return name if stream else PLAIN_FAULTS.get(name, name)
-        drawn -= share
-    return "ok"
+    return web.Response(body=plain_of(fate), content_type="application/json", headers=fate.headers)
 
 
 def _fault_answer(fate: Fate) -> web.Response:
@@ -346,15 +215,11 @@ def _refuse_key(said: str) -> web.Response | None:
     return _error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
 
 
-def _body(message: str, code: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": "simulated", "param": None, "code": code}}
-
-
 def _error(
     status: int, message: str, code: str, headers: dict[str, str] | None = None
 ) -> web.Response:
     told = headers or {"x-holymon-sim": "1"}
-    return web.json_response(_body(message, code), status=status, headers=told)
+    return web.json_response(error_body(message, code), status=status, headers=told)
 
 
 @web.middleware
