@@ -98,6 +98,8 @@ def execute(
                     str(ready), str(aside), parameters=parameters, kernel_name="python3",
                     progress_bar=False, execution_timeout=timeout_s, cwd=str(Path.cwd()),
                     config=_transport(),
+                    # Its remarks on starting and stopping are not the user's business.
+                    extra_arguments=["--IPKernelApp.log_level=50"],
                 )  # fmt: skip
         except papermill.PapermillExecutionError as failure:
             status, error = "failed", f"{failure.ename}: {failure.evalue}"
