@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -96,7 +97,8 @@ def execute(
             with _headless(), interruptible():
                 papermill.execute_notebook(
                     str(ready), str(aside), parameters=parameters, kernel_name="python3",
-                    progress_bar=False, execution_timeout=timeout_s, cwd=str(Path.cwd()),
+                    progress_bar=sys.stderr.isatty(), execution_timeout=timeout_s,
+                    cwd=str(Path.cwd()),
                     config=_transport(),
                     # Its remarks on starting and stopping are not the user's business.
                     extra_arguments=["--IPKernelApp.log_level=50"],
