@@ -20,20 +20,24 @@ if TYPE_CHECKING:
     from holymon.records import Records
     from holymon.report import subject, write_report
     from holymon.run import Run, attach, measure, start
+    from holymon.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
     from holymon.store import runs
     from holymon.summary import Summary, summarize
     from holymon.targets import target
+    from holymon.traces import replay
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Closed": "plan", "ConfigError": "errors", "HolymonError": "errors", "Open": "plan",
     "Plan": "plan", "PlanError": "errors", "Price": "plan", "Prompts": "plan",
-    "Records": "records", "Run": "run", "RunError": "errors", "Summary": "summary",
-    "Target": "plan", "attach": "run", "measure": "run", "plot_ecdf": "plots",
-    "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
-    "plot_ttft": "plots", "runs": "store", "start": "run", "subject": "report", "summarize": "summary",
-    "target": "targets", "write_report": "report",
+    "Records": "records", "Replay": "shapes", "Run": "run", "RunError": "errors",
+    "Shape": "shapes", "Summary": "summary", "Target": "plan", "attach": "run",
+    "constant": "shapes", "measure": "run", "plot_ecdf": "plots", "plot_errors": "plots",
+    "plot_latency": "plots", "plot_schedule_delay": "plots", "plot_ttft": "plots",
+    "poisson": "shapes", "ramp": "shapes", "replay": "traces", "runs": "store", "sine": "shapes",
+    "spike": "shapes", "start": "run", "steps": "shapes", "subject": "report",
+    "summarize": "summary", "target": "targets", "write_report": "report",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604 - the same names, sorted

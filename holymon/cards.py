@@ -207,12 +207,12 @@ def _load(plan: Plan) -> str:
         end.append(f"{plan.duration_s:g} s")
     if plan.requests is not None:
         end.append(f"{plan.requests:,} calls a target")
+    end = end or [f"{plan.seconds - plan.warmup_s:.4g} s"]
     warm = f", after {plan.warmup_s:g} s to warm up" * (plan.warmup_s > 0)
     if isinstance(plan.load, Closed):
         kind = f"closed loop, {plan.load.users} users a target (queueing is hidden by such a load)"
     else:
-        how = "evenly spaced" if plan.load.arrivals == "constant" else "at random (Poisson)"
-        kind = f"open loop, {plan.load.rate:g} calls/s a target, {how}"
+        kind = f"open loop, for each target {plan.load.shape.words}"
     return f"{kind}; {' or '.join(end)}{warm}; seed {plan.seed}"
 
 

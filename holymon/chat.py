@@ -9,46 +9,31 @@ A stream is complete when a finish reason or `[DONE]` was seen (some servers sen
 them: flagged, not failed); with neither it is `stream_truncated`, however cleanly it closed.
 """
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
-from holymon.errorbody import in_band, lenient, message_of
+from holymon.errorbody import decoded, error_of, in_band, is_error, lenient, message_of, said
 from holymon.errors import OK
 from holymon.records import FINISH, Flag, Marks
 from holymon.sse import MAX_EVENT, Decoder, Event
 
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY: Final = 64 * 1024
-
-
-# A count that no row could hold is no count: such a usage object is refused as a bad schema.
-_Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: _Count | None = None
-    reasoning_tokens: _Count | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
+MAX_COUNT: Final = 2**31 - 1
 
 
 class _Message(msgspec.Struct):
     content: str | list[Any] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[Any] | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: Any = None
     function_call: Any = None
-    refusal: str | None = None
+    refusal: Any = None
 
 
 class _Choice(msgspec.Struct):
-    index: int | None = 0
+    index: Any = 0
     delta: _Message | None = None
     message: _Message | None = None
     text: str | None = None
@@ -58,10 +43,8 @@ class _Choice(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
-    object: str | None = None
-    model: str | None = None
 
 
 _decode: Final = msgspec.json.Decoder(_Answer).decode
@@ -85,7 +68,10 @@ class StreamReader:
     With `keep`, the text of choice 0 is kept in `text`.
     """
 
-    __slots__ = ("_decoder", "_finished", "_keep", "_texts", "done", "error", "marks", "message")
+    __slots__ = (
+        "_begun", "_decoder", "_finished", "_keep", "_seen", "_texts", "done", "error", "marks",
+        "message",
+    )  # fmt: skip
 
     def __init__(self, marks: Marks, *, keep: bool = False, max_event: int = MAX_EVENT) -> None:
         """Expect the beginning of a stream."""
@@ -94,7 +80,7 @@ class StreamReader:
         self.message = ""
         self.done = False
         self._decoder = Decoder(max_event)
-        self._finished = False
+        self._begun = self._seen = self._finished = False
         self._keep = keep
         self._texts: dict[int, list[str]] = {}
 
@@ -110,8 +96,10 @@ class StreamReader:
 
     def feed(self, now: float, chunk: bytes) -> None:
         """Take in what was received at `now`. Raises EventTooLarge."""
-        if not self.marks.bytes and chunk.lstrip()[:1] == b"<":
-            self._fail("unexpected_content_type", "a page of HTML instead of events")
+        if not self._begun and (head := chunk.lstrip(b"\xef\xbb\xbf \t\r\n")):
+            self._begun = True
+            if head[:1] == b"<":
+                self._fail("unexpected_content_type", "a page of HTML instead of events")
         self.marks.bytes += len(chunk)
         self._take(now, self._decoder.feed(chunk))
 
@@ -119,6 +107,7 @@ class StreamReader:
         """The stream has ended; returns the error type, `""` if the answer is complete."""
         if not self.error and not self.done:
             rest = self._decoder.close()
+            self._seen = self._seen or bool(rest)
             if rest and not _is_whole(rest[0]):
                 rest = []  # cut in the middle of an event: that is a truncation, not bad JSON
             self._take(now, rest)
@@ -127,7 +116,7 @@ class StreamReader:
     def _verdict(self) -> str:
         marks = self.marks
         if not self._finished and not self.done:
-            return "stream_truncated" if marks.events else "empty_response"
+            return "stream_truncated" if self._seen else "empty_response"
         if not marks.events and not marks.finish:
             return "empty_response"
         if not self._finished:
@@ -138,6 +127,7 @@ class StreamReader:
 
     def _take(self, now: float, events: list[Event]) -> None:
         tokens = 0
+        self._seen = self._seen or bool(events)
         for event in events:
             if self.done or self.error:
                 if self.done:
@@ -154,28 +144,25 @@ class StreamReader:
         """Whether one event brought tokens of output (0 or 1)."""
         data = event.data
         if event.name == b"error":
-            self._fail("stream_error_event", message_of(lenient(data), self.marks))
-            return 0
-        if not data.isascii() and not _is_utf8(data):
+            self._fail("stream_error_event", said(data, self.marks))
+        elif not data.isascii() and not _is_utf8(data):
             self._fail("invalid_utf8", "")
-            return 0
-        try:
-            answer = _decode(data)
-        except msgspec.ValidationError as error:
-            self._bad_shape(data, str(error))
-            return 0
-        except (msgspec.DecodeError, RecursionError) as error:
-            self._fail("invalid_json", str(error))
-            return 0
-        return self._answer(now, answer, data)
+        else:
+            try:
+                return self._answer(now, decoded(data, _decode), event)
+            except msgspec.ValidationError as error:
+                self._bad_shape(data, str(error))
+            except (msgspec.DecodeError, RecursionError) as error:
+                self._fail("invalid_json", str(error))
+        return 0
 
-    def _answer(self, now: float, answer: _Answer, data: bytes) -> int:
-        if answer.error is not None:
+    def _answer(self, now: float, answer: _Answer, event: Event) -> int:
+        if answer.error:
             self._fail("stream_error_event", message_of({"error": answer.error}, self.marks))
             return 0
         if answer.usage is not None:
             _read_usage(answer.usage, self.marks)
-        if answer.choices is None and answer.usage is None and not _may_be_empty(data):
+        elif answer.choices is None and not _may_be_empty(event):
             self._fail("invalid_schema", "an event with neither choices, usage nor error")
             return 0
         got = 0
@@ -184,11 +171,10 @@ class StreamReader:
         return got
 
     def _choice(self, now: float, choice: _Choice) -> int:
-        if choice.error is not None or choice.finish_reason == "error":
-            self.marks.finish = "error"
-            self._fail("stream_error_event", message_of({"error": choice.error}, self.marks))
+        if _failed(choice, self.marks):
+            self._fail("stream_error_event", message_of(choice.error, self.marks))
             return 0
-        if choice.finish_reason:
+        if choice.finish_reason and choice.finish_reason != "null":
             self._finished = True
             _finish(choice.finish_reason, self.marks)
         delta = choice.delta or choice.message
@@ -197,14 +183,14 @@ class StreamReader:
             if self.marks.content != self.marks.content:
                 self.marks.content = now
             if self._keep and isinstance(content, str):
-                self._texts.setdefault(choice.index or 0, []).append(content)
+                index = choice.index if isinstance(choice.index, int) else 0
+                self._texts.setdefault(index, []).append(content)
             return 1
         return 1 if delta is not None and _says(delta) else 0
 
     def _bad_shape(self, data: bytes, why: str) -> None:
-        found = lenient(data)
-        if isinstance(found, dict) and found.get("error"):
-            self._fail("stream_error_event", message_of(found, self.marks))
+        if is_error(data):
+            self._fail("stream_error_event", said(data, self.marks))
         else:
             self._fail("invalid_schema", why)
 
@@ -219,22 +205,25 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if not _is_utf8(body):
         return "invalid_utf8", "", ""
     try:
-        answer = _decode(body)
+        answer = decoded(body.removeprefix(b"\xef\xbb\xbf"), _decode)
     except msgspec.ValidationError as error:
-        return "invalid_schema", str(error), ""
+        reported, message = error_of(body), said(body, marks)
+        return (
+            (in_band(reported, marks), message, "")
+            if reported
+            else ("invalid_schema", str(error), "")
+        )
     except (msgspec.DecodeError, RecursionError) as error:
         return "invalid_json", str(error), ""
-    if answer.error is not None:
+    if answer.error:
         message = message_of({"error": answer.error}, marks)
         return in_band(answer.error, marks), message, ""
-    if answer.usage is not None:
-        _read_usage(answer.usage, marks)
+    _read_usage(answer.usage, marks)
     if not answer.choices:
         return "invalid_schema", "no choices", ""
     choice = answer.choices[0]
-    if choice.finish_reason == "error" or choice.error is not None:
-        marks.finish = "error"
-        return "server_error", message_of({"error": choice.error}, marks), ""
+    if _failed(choice, marks):
+        return "server_error", message_of(choice.error, marks), ""
     if choice.message is None and choice.text is None:
         return "invalid_schema", "a choice without a message", ""
     _finish(choice.finish_reason or "", marks)
@@ -244,18 +233,34 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     return OK, "", content if isinstance(content, str) else ""
 
 
-def _read_usage(usage: _Usage, marks: Marks) -> None:
+def _read_usage(usage: Any, marks: Marks) -> None:
+    """Note the counts that make sense: a wrong one is unknown, and no reason to fail a call."""
     # The last one seen counts: some servers repeat a running total in every chunk.
-    if usage.prompt_tokens is not None:
-        marks.prompt_tokens = usage.prompt_tokens
-    if usage.completion_tokens is not None:
-        marks.output_tokens = usage.completion_tokens
+    marks.prompt_tokens = _count(usage, "prompt_tokens", marks.prompt_tokens)
+    output = _count(usage, "completion_tokens", -1)
+    if output >= 0:
+        marks.output_tokens = output
         marks.flags |= Flag.SERVER_TOKENS
-    prompt, output = usage.prompt_tokens_details, usage.completion_tokens_details
-    if prompt is not None and prompt.cached_tokens is not None:
-        marks.cached_tokens = prompt.cached_tokens
-    if output is not None and output.reasoning_tokens is not None:
-        marks.reasoning_tokens = output.reasoning_tokens
+    if isinstance(usage, dict):
+        prompt, details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+        marks.cached_tokens = _count(prompt, "cached_tokens", marks.cached_tokens)
+        marks.reasoning_tokens = _count(details, "reasoning_tokens", marks.reasoning_tokens)
+
+
+def _count(found: Any, name: str, before: int) -> int:
+    """A count that a row can hold, else the one before it."""
+    number = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(number, int | float) or isinstance(number, bool):
+        return before
+    return int(number) if 0 <= number <= MAX_COUNT and number % 1 == 0 else before
+
+
+def _failed(choice: _Choice, marks: Marks) -> bool:
+    """Whether a choice reports an error of its own."""
+    if choice.error or choice.finish_reason == "error":
+        marks.finish = "error"
+        return True
+    return False
 
 
 def _finish(reason: str, marks: Marks) -> None:
@@ -270,10 +275,11 @@ def _says(message: _Message) -> bool:
     )  # fmt: skip
 
 
-def _may_be_empty(data: bytes) -> bool:
-    """Azure and others open with a chunk of bookkeeping: an object that names what it is."""
-    found = lenient(data)
-    return isinstance(found, dict) and ("object" in found or "id" in found)
+def _may_be_empty(event: Event) -> bool:
+    """Bookkeeping: an object that names what it is (Azure opens with one), or a named event."""
+    found = lenient(event.data)
+    named = event.name not in {b"", b"message"}
+    return isinstance(found, dict) and (named or "object" in found or "id" in found)
 
 
 def _is_whole(event: Event) -> bool:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from holymon.errors import HolymonError, RunError
-from holymon.options import load_options, plan_of
+from holymon.errors import HolymonError, PlanError, RunError
+from holymon.options import load_options, plans_of
 from holymon.safety import plain, redact
 from holymon.signals import interruptible
 
@@ -60,13 +60,20 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
     """Measure TARGETs (written provider/model) and print their figures."""
     from holymon import store, tables
 
-    plan = plan_of(targets, **options)
-    run, interrupted = _measured(plan, out)
+    measured, interrupted = [], False
+    for plan in plans_of(targets, **options):
+        if not interrupted:
+            run, interrupted = _measured(plan, out)
+            measured.append(run)
+    found = [run.to_dict() for run in measured] if as_json else []
     if as_json:
-        click.echo(json.dumps(store.finite(run.to_dict()), indent=1))
+        printed = found[0] if len(found) == 1 else {"sweep": found}
+        click.echo(json.dumps(store.finite(printed), indent=1))
+    elif len(measured) == 1:
+        click.echo(tables.text(measured[0]))
     else:
-        click.echo(tables.text(run))
-    sys.exit(INTERRUPTED if interrupted else _exit_code(run))
+        click.echo(tables.sweep(measured))
+    sys.exit(INTERRUPTED if interrupted else max(map(_exit_code, measured)))
 
 
 @main.command()
@@ -112,7 +119,10 @@ def report(
     elif targets or options["base_url"] or notebook == reports.DEFAULT:
         if not targets and not options["base_url"]:
             targets = ("sim/fast",)
-        run, interrupted = _measured(plan_of(targets, **options), out)
+        plans = plans_of(targets, **options)
+        if len(plans) > 1:
+            raise PlanError("a report is on one load: give one --rate or --concurrency.")
+        run, interrupted = _measured(plans[0], out)
     made = reports.write_report(
         notebook, run=run, parameters=given, out=out, name=options["name"] or None
     )

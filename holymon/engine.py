@@ -111,7 +111,7 @@ class Load:
         k, parts = self.part
         due, order = self._due, self._order
         room = max(1, load.max_in_flight // parts)
-        self._spin = load.rate * len(self.plan.targets) / parts <= SPIN_BELOW
+        self._spin = load.shape.peak * len(self.plan.targets) / parts <= SPIN_BELOW
         for number in range(k, len(due), parts):
             at = self.zero + float(due[number])
             if not await self._until(at):

@@ -1,7 +1,8 @@
 """What a server says when it refuses: the error type, the code and the words of an answer."""
 
 import re
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -9,31 +10,40 @@ from holymon.errors import from_status
 from holymon.records import Marks
 from holymon.safety import short
 
+T = TypeVar("T")
+
 _CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+# Neither pattern can be made to look at the same text again and again.
+_HIDDEN: Final = re.compile(r"(?is)<(script|style)\b.*?(?:</\1[^<>]*>?|\Z)")
+_TAG: Final = re.compile(r"<[^<>]*>")
+_ESCAPE: Final = re.compile(
+    rb"(?s)\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)"
+)
 
 
 def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
     """Error type and message of an answer that is not a 200; fills in the provider's code."""
-    found = lenient(body)
-    if found is None and body:
-        text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", body.decode("utf-8", "replace"))
-        return from_status(status), short(text)
-    message = message_of(found, marks)
+    message = said(body, marks)
     return from_status(status, marks.code), message
 
 
 def is_error(body: bytes) -> bool:
     """Whether a body is a JSON object that reports an error."""
-    found = lenient(body)
-    return isinstance(found, dict) and bool(found.get("error"))
+    return bool(error_of(body))
+
+
+def error_of(body: bytes) -> Any:
+    """The error that a JSON object reports; None if it reports none."""
+    return (_object(lenient(body)) or {}).get("error") or None
 
 
 def in_band(error: Any, marks: Marks) -> str:
     """The error type of a 200 that carries an error: by its code, if that is a status."""
     number = error.get("code") if isinstance(error, dict) else None
-    for word in (number, marks.code):
-        if str(word).isdigit() and 400 <= int(str(word)) < 600:
-            return from_status(int(str(word)))
+    for word in (_text(number), marks.code):
+        if re.fullmatch(r"[45][0-9][0-9]", word):
+            return from_status(int(word))
     by_name = {
         "rate_limit_exceeded": "rate_limited", "insufficient_quota": "quota_exhausted",
         "invalid_api_key": "authentication", "model_not_found": "not_found",
@@ -42,30 +52,77 @@ def in_band(error: Any, marks: Marks) -> str:
     return by_name.get(marks.code, "server_error")
 
 
+def said(data: bytes, marks: Marks) -> str:
+    """The words of a body or an event that reports an error, JSON, HTML or plain text."""
+    found = lenient(data)
+    if found is not None:
+        return message_of(found, marks)
+    return short(_TAG.sub(" ", _HIDDEN.sub(" ", data.decode("utf-8", "replace"))))
+
+
 def message_of(found: Any, marks: Marks) -> str:
     """The text of an error in any of the forms met in the wild; notes its code in the marks."""
-    if not isinstance(found, dict):
-        return short(str(found)) if found is not None else ""
-    error = found.get("error") or found.get("detail") or found.get("message") or found
+    about = _object(found)
+    if about is None:
+        return short(_text(found))
+    error = about.get("error") or about.get("detail") or about.get("message") or about
     if isinstance(error, list):
-        return short("; ".join(_detail(item) for item in error[:5]))
+        return short("; ".join(map(_detail, error[:5])))
     if not isinstance(error, dict):
-        return short(str(error))
-    code = error.get("code") or error.get("type") or found.get("code") or ""
-    marks.code = str(code) if _CODE.fullmatch(str(code)) else ("other" if code else "")
-    return short(str(error.get("message") or error.get("detail") or error))
+        return short(_text(error))
+    marks.code = _code(error.get("code"), error.get("type"), about.get("code"))
+    return short(_text(error.get("message") or error.get("detail") or error))
+
+
+def _object(found: Any) -> dict[str, Any] | None:
+    """An object, or the only one in a list, as one large provider wraps its errors."""
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    return found if isinstance(found, dict) else None
+
+
+def _code(*found: Any) -> str:
+    """The first word among the codes, else the first number: words tell more than a status."""
+    good = [str(one) for one in found if type(one) in {str, int} and _CODE.fullmatch(_text(one))]
+    words = [text for text in good if not text.isdecimal()]
+    return [*words, *good, "other" if any(found) else ""][0]
 
 
 def _detail(item: Any) -> str:
     """One entry of FastAPI's list of validation errors."""
-    if isinstance(item, dict) and "msg" in item:
-        return f"{'.'.join(str(part) for part in item.get('loc', ()))}: {item['msg']}"
-    return str(item)
+    if not (isinstance(item, dict) and "msg" in item):
+        return _text(item)
+    place = item.get("loc")
+    return f"{'.'.join(map(_text, place if isinstance(place, list) else []))}: {_text(item['msg'])}"
+
+
+def _text(value: Any) -> str:
+    """`value` in words; what nests too deep, or is too long a number, has none."""
+    try:
+        return "" if value is None else str(value)
+    except (RecursionError, ValueError):
+        return ""
 
 
 def lenient(data: bytes) -> Any:
     """Whatever JSON `data` holds; None for what is no JSON."""
     try:
-        return msgspec.json.decode(data)
+        return decoded(data, msgspec.json.decode)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def decoded(data: bytes, decode: Callable[[bytes], T]) -> T:
+    """JSON decoded, with halves of surrogate pairs replaced, which some servers do send.
+
+    Raises what `decode` raises.
+    """
+    try:
+        return decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        whole = _ESCAPE.sub(lambda found: b"\\ufffd" if len(found[0]) == 6 else found[0], data)
+        if whole == data:
+            raise
+        return decode(whole)

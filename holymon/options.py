@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from holymon.errors import PlanError
+from holymon.safety import plain
 
 if TYPE_CHECKING:
     from holymon.plan import Closed, Open, Plan, Prompts, Target
+
+_Number = TypeVar("_Number", int, float)
 
 
 def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,11 +23,16 @@ def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--model", help="Its model."),
         click.option("--api-key-env", default="", metavar="NAME",
                      help="Name of the environment variable that holds its key."),
-        click.option("--shape", type=click.Choice(["constant", "poisson", "closed"]),
-                     help="When calls are sent: evenly, at random, or each user after the last "
-                     "answer. [constant; closed with --concurrency]"),
-        click.option("--rate", type=float, help="Calls per second for each target. [5]"),
-        click.option("--concurrency", type=int, help="Users of a closed loop for each target."),
+        click.option("--shape", help="When calls are sent: constant, poisson, gamma:CV, "
+                     "ramp:FROM,TO, steps:R1,R2,..., spike:BASE,PEAK, sine:MEAN,AMPLITUDE[,PERIOD]"
+                     ", replay:FILE[,SPEED], or closed: each user after the last answer. "
+                     "[constant; closed with --concurrency]"),
+        click.option("--arrivals", default="", help="How calls spread around a shape: constant, "
+                     "poisson, gamma:CV. [constant]"),
+        click.option("--rate", help="Calls per second for each target; several, as 5,10,20, are a "
+                     "sweep: one run after another. [5]"),
+        click.option("--concurrency", help="Users of a closed loop for each target; several, as "
+                     "1,4,16, are a sweep."),
         click.option("--duration", type=float, help="Seconds. [30, unless --requests]"),
         click.option("--requests", type=int, help="Calls for each target."),
         click.option("--warmup", type=float, default=0.0,
@@ -51,24 +59,28 @@ def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def plan_of(
+def plans_of(
     targets: tuple[str, ...], *, base_url: str | None, model: str | None, api_key_env: str,
-    shape: str | None, rate: float | None, concurrency: int | None, duration: float | None,
-    requests: int | None, prompt: str | None, prompts_file: Path | None,
+    shape: str | None, arrivals: str, rate: str | None, concurrency: str | None,
+    duration: float | None, requests: int | None, prompt: str | None, prompts_file: Path | None,
     prompt_tokens: int | None, max_tokens: int, no_stream: bool, warmup: float, workers: int,
     seed: int, timeout: float, name: str, max_cost: float | None, slo: tuple[str, ...],
-) -> "Plan":  # fmt: skip
-    """The plan that the options describe. Raises PlanError, ConfigError."""
+) -> "tuple[Plan, ...]":  # fmt: skip
+    """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
     from holymon.plan import Plan
 
-    return Plan(
-        targets=_targets(targets, base_url, model, api_key_env),
-        load=_shape(shape, rate, concurrency),
+    recorded = shape is not None and shape.startswith("replay:")
+    if duration is None and requests is None and not recorded:
+        duration = 30.0
+    loads = _loads(shape, arrivals, rate, concurrency, duration)
+    plan = Plan(
+        targets=_targets(targets, base_url, model, api_key_env), load=loads[0],
         prompts=_prompts(prompt, prompts_file, prompt_tokens, max_tokens, not no_stream, seed),
-        duration_s=30.0 if duration is None and requests is None else duration,
-        requests=requests, warmup_s=warmup, max_cost=max_cost, timeout_s=timeout,
-        first_byte_s=min(timeout, 60.0), workers=workers, seed=seed, name=name, slo=slo,
+        duration_s=duration, requests=requests, warmup_s=warmup, max_cost=max_cost,
+        timeout_s=timeout, first_byte_s=min(timeout, 60.0), workers=workers, seed=seed, name=name,
+        slo=slo,
     )  # fmt: skip
+    return plan.sweep(*loads)
 
 
 def _targets(
@@ -88,17 +100,41 @@ def _targets(
     return tuple(found)
 
 
-def _shape(shape: str | None, rate: float | None, users: int | None) -> "Open | Closed":
+def _loads(
+    shape: str | None, arrivals: str, rate: str | None, users: str | None, seconds: float | None
+) -> "list[Open | Closed]":
+    from holymon import shapes
     from holymon.plan import Closed, Open
+    from holymon.traces import replay
 
     if shape == "closed" or (shape is None and users is not None):
-        if rate is not None:
-            raise PlanError("--rate does not go with a closed loop: its users set the pace.")
-        return Closed(users=1 if users is None else users)
+        if rate is not None or arrivals:
+            option = "--rate" if rate is not None else "--arrivals"
+            raise PlanError(f"{option} does not go with a closed loop: its users set the pace.")
+        return [Closed(users=n) for n in _several(users or "1", "concurrency", int)]
     if users is not None:
-        raise PlanError(f"--concurrency does not go with --shape {shape}: use --rate.")
-    rate = 5.0 if rate is None else rate
-    return Open(rate=rate, arrivals="poisson" if shape == "poisson" else "constant")
+        raise PlanError(f"--concurrency does not go with --shape {plain(str(shape))}: use --rate.")
+    kind, _, given = (shape or "constant").partition(":")
+    paced = kind in {"constant", "poisson", "gamma"}
+    if rate is not None and not paced:
+        raise PlanError(f"--rate does not go with --shape {plain(kind)}, which has its own rates.")
+    if arrivals and kind in {"poisson", "gamma", "replay"}:
+        raise PlanError(f"--arrivals does not go with --shape {kind}, which has its own.")
+    if kind == "replay":
+        file, _, speed = given.rpartition(",") if "," in given else (given, "", "1")
+        return [Open(replay(Path(file), speed=_several(speed, "speed", float)[0]))]
+    rates = _several(rate or "5", "rate", float)
+    said = shape or "constant"
+    return [Open(shapes.parse(said, rate=r, seconds=seconds, arrivals=arrivals)) for r in rates]
+
+
+def _several(text: str, field: str, kind: type[_Number]) -> list[_Number]:
+    try:
+        return [kind(one) for one in text.split(",")]
+    except ValueError:
+        raise PlanError(
+            f"{field} {plain(text)!r} is not a number, nor several with commas between."
+        ) from None
 
 
 def _prompts(

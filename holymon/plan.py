@@ -6,59 +6,25 @@ A plan is the one thing passed to a worker, to a notebook's parameters or to a c
 names the environment variable of its key; the key itself is read where it is sent.
 """
 
-import re
+import math
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from holymon import shapes
+from holymon.bounds import Struct, address, number, require, variable_name
 from holymon.errors import PlanError
-from holymon.safety import looks_secret, plain
+from holymon.safety import plain
 from holymon.slo import parse
 
-MAX_SECONDS: Final = 7 * 24 * 3600.0
+MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
-_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MAX_TARGETS: Final = 255
 
 
-def _require(good: bool, field: str, what: str, mend: str) -> None:
-    if not good:
-        raise PlanError(f"{field} {what}: {mend}.")
-
-
-def _check_number(field: str, value: float, low: float, high: float, unit: str = "") -> None:
-    # Written so that NaN fails it too.
-    if not low <= value <= high:
-        said = f"{value:g}" + (f" {unit}" if unit else "")
-        raise PlanError(f"{field} is {said}: it must lie between {low:g} and {high:g}.")
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        port_ok = parts.port is None or 0 < parts.port < 65536
-    except ValueError:
-        port_ok, parts = False, urlsplit("")
-    if parts.username or parts.password:
-        raise PlanError("base_url holds a user name or password: take it out, use api_key_env.")
-    if any(looks_secret(k, v) for k, v in parse_qsl(parts.query)):
-        raise PlanError("base_url holds a key in its query: take it out and use api_key_env.")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_ok:
-        raise PlanError(
-            f"base_url {plain(url)!r} is not an address: write it like http://127.0.0.1:8000/v1."
-        )
-    if parts.path.rstrip("/").endswith("/chat/completions"):
-        raise PlanError("base_url ends in /chat/completions: leave that off, it is added.")
-
-
-class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class Price(_Struct, frozen=True):
+class Price(Struct, frozen=True):
     """What a model costs, in `currency` per million tokens; None is "not known", never free."""
 
     input: float | None = None
@@ -68,8 +34,20 @@ class Price(_Struct, frozen=True):
     source: str = ""
     date: str = ""
 
+    @property
+    def known(self) -> bool:
+        """Whether calls can be counted in USD."""
+        return self.input is not None and self.output is not None and self.currency == "USD"
 
-class Target(_Struct, frozen=True):
+    def __post_init__(self) -> None:
+        """Raise PlanError for what can't be a price."""
+        super().__post_init__()
+        for name in ("input", "output", "cached_input"):
+            if (value := getattr(self, name)) is not None:
+                number(f"price of {name}", value, 0, 1e6)
+
+
+class Target(Struct, frozen=True):
     """One thing that can be called. Written `provider/model`."""
 
     provider: str
@@ -81,16 +59,14 @@ class Target(_Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise PlanError for what can't be called."""
-        _require(bool(self.model.strip()), "model", "is empty", "name a model")
-        _require(bool(self.provider.strip()), "provider", "is empty", "name a provider")
-        _check_number("stall_s", self.stall_s, 0.01, MAX_SECONDS)
-        if self.api_key_env and not _ENV_NAME.fullmatch(self.api_key_env):
-            raise PlanError(
-                "api_key_env must be the name of an environment variable (letters, digits, _), "
-                "not a key: put the key into a variable and give the variable's name."
-            )
+        super().__post_init__()
+        require(bool(self.model.strip()), "model", "is empty", "name a model")
+        require(bool(self.provider.strip()), "provider", "is empty", "name a provider")
+        number("stall_s", self.stall_s, 0.01, MAX_SECONDS)
+        if self.api_key_env:
+            variable_name(self.api_key_env)
         if self.base_url:
-            _check_url(self.base_url)
+            address(self.base_url)
 
     @property
     def name(self) -> str:
@@ -103,7 +79,7 @@ class Target(_Struct, frozen=True):
         return self.provider == "sim"
 
 
-class Prompts(_Struct, frozen=True):
+class Prompts(Struct, frozen=True):
     """What is asked: one text, several in turn, or synthetic ones of about `tokens` tokens."""
 
     texts: tuple[str, ...] = ("Say hello in one short sentence.",)
@@ -113,37 +89,38 @@ class Prompts(_Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise PlanError for what can't be asked."""
-        _require(bool(self.texts), "prompts", "are empty", "give at least one text")
+        super().__post_init__()
+        require(bool(self.texts), "prompts", "are empty", "give at least one text")
         if self.tokens is not None:
-            _check_number("prompt_tokens", self.tokens, 1, 1_000_000)
+            number("prompt_tokens", self.tokens, 1, 1_000_000)
         if self.max_tokens is not None:
-            _check_number("max_tokens", self.max_tokens, 1, 10_000_000)
+            number("max_tokens", self.max_tokens, 1, 10_000_000)
 
 
-class Open(_Struct, frozen=True, tag="open"):
+class Open(Struct, frozen=True, kw_only=False, tag="open"):
     """Open loop: calls are due by a schedule, however slow the answers are."""
 
-    rate: float
-    arrivals: shapes.Arrivals = "constant"
+    shape: shapes.Shape | shapes.Replay
     max_in_flight: int = 2000
 
     def __post_init__(self) -> None:
         """Raise PlanError for a schedule that can't be."""
-        _check_number("rate", self.rate, 1e-4, 1e6, "calls per second")
-        _check_number("max_in_flight", self.max_in_flight, 1, 100_000)
+        super().__post_init__()
+        number("max_in_flight", self.max_in_flight, 1, 100_000)
 
 
-class Closed(_Struct, frozen=True, tag="closed"):
+class Closed(Struct, frozen=True, tag="closed"):
     """Closed loop: so many users, each of whom calls again when the last answer has come."""
 
     users: int
 
     def __post_init__(self) -> None:
         """Raise PlanError for a number of users that can't be."""
-        _check_number("concurrency", self.users, 1, 10_000, "users")
+        super().__post_init__()
+        number("concurrency", self.users, 1, 10_000, "users")
 
 
-class Plan(_Struct, frozen=True):
+class Plan(Struct, frozen=True):
     """A load on some targets, seeded, bounded in time and number.
 
     Each target gets the whole load: rate, users and requests are per target, and the calls of
@@ -173,35 +150,49 @@ class Plan(_Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise PlanError, naming the field and the mend."""
-        _require(bool(self.targets), "targets", "are missing", "name one, such as sim/fast")
+        super().__post_init__()
+        require(bool(self.targets), "targets", "are missing", "name one, such as sim/fast")
+        require(
+            len(self.targets) <= MAX_TARGETS, "targets", "are too many", f"at most {MAX_TARGETS}"
+        )
         names = [t.name for t in self.targets]
         twice = next((n for n in names if names.count(n) > 1), "")
-        _require(not twice, "targets", f"hold {twice!r} twice", "name each target once")
+        require(not twice, "targets", f"hold {plain(twice)!r} twice", "name each target once")
         for text in self.slo:
             parse(text)
-        if self.duration_s is None and self.requests is None:
+        endless = isinstance(self.load, Closed) or self.load.shape.ends is None
+        if self.duration_s is None and self.requests is None and endless:
             raise PlanError("duration and requests are both missing: say when the load is to end.")
-        if self.duration_s is not None:
-            _check_number("duration", self.duration_s, 0.01, MAX_SECONDS, "seconds")
-        if self.requests is not None:
-            _check_number("requests", self.requests, 1, MAX_CALLS)
-        _check_number("warmup", self.warmup_s, 0, MAX_SECONDS, "seconds")
-        _check_number("timeout", self.timeout_s, 0.01, MAX_SECONDS, "seconds")
-        _check_number("connect_s", self.connect_s, 0.01, MAX_SECONDS, "seconds")
-        _check_number("first_byte_s", self.first_byte_s, 0.01, MAX_SECONDS, "seconds")
-        _check_number("workers", self.workers, 1, 64)
-        if self.max_errors is not None:
-            _check_number("max_errors", self.max_errors, 1, MAX_CALLS)
-        if self.max_cost is not None:
-            _check_number("max_cost", self.max_cost, 0, 1e9)
-            unpriced = [t.name for t in self.targets if t.price.output is None]
-            if unpriced:
-                raise PlanError(
-                    f"max_cost can't be kept for {', '.join(unpriced)}, whose price is not known: "
-                    "put input and output prices into targets.toml."
-                )
-        if isinstance(self.load, Open) and self.load.rate * self.seconds > MAX_CALLS:
-            raise PlanError(f"rate x duration is over {MAX_CALLS} calls: lower one of them.")
+        number("duration", self.duration_s, 0.01, MAX_SECONDS, "seconds")
+        number("requests", self.requests, 1, MAX_CALLS)
+        number("warmup", self.warmup_s, 0, MAX_SECONDS, "seconds")
+        for name in ("timeout_s", "connect_s", "first_byte_s"):
+            number(name.removesuffix("_s"), getattr(self, name), 0.01, MAX_SECONDS, "seconds")
+        number("max_errors", self.max_errors, 1, MAX_CALLS)
+        number("max_cost", self.max_cost, 0, 1e9)
+        number("workers", self.workers, 1, 64)
+        number("seed", self.seed, 0, 2**63 - 1)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        unpriced = [t.name for t in self.targets if not t.price.known]
+        if self.max_cost is not None and unpriced:
+            raise PlanError(
+                f"max_cost can't be kept for {plain(', '.join(unpriced))}, whose price is not "
+                "known in USD: put input and output prices into targets.toml."
+            )
+        if isinstance(self.load, Open):
+            number("requests / rate", self.seconds, 0, 2 * MAX_SECONDS, "seconds")
+            if isinstance(self.load.shape, shapes.Replay):
+                number("warmup of a replay", self.warmup_s, 0, 0, "seconds")
+            else:
+                line = shapes.polyline(
+                    self.load.shape, end=self.seconds, warm_up=self.warmup_s,
+                    times=len(self.targets),
+                )  # fmt: skip
+                calls = shapes.cumulative(line)[1][-1]
+                less = f"is over {MAX_CALLS} calls"
+                require(bool(calls <= MAX_CALLS), "rate x duration", less, "lower one")
 
     @property
     def seconds(self) -> float:
@@ -210,9 +201,14 @@ class Plan(_Struct, frozen=True):
             return self.warmup_s + self.duration_s
         if isinstance(self.load, Closed):
             return MAX_SECONDS
-        # A Poisson process may need longer for its N-th call than N / rate.
-        spare = 1.0 if self.load.arrivals == "constant" else 1.5
-        return self.warmup_s + ((self.requests or 0) * spare + 20 * (spare - 1)) / self.load.rate
+        shape = self.load.shape
+        if shape.ends is not None or isinstance(shape, shapes.Replay):
+            return self.warmup_s + (shape.ends or 0.0)
+        calls = float(self.requests or 0)
+        if shape.arrivals != "constant":
+            # It may need longer for its N-th call than N / rate, but never as long as this.
+            calls += 10 * shape.cv * math.sqrt(calls) + 30 * max(1.0, shape.cv**2)
+        return self.warmup_s + calls / shape.peak
 
     @property
     def simulated(self) -> bool:
@@ -226,32 +222,49 @@ class Plan(_Struct, frozen=True):
         """
         if isinstance(self.load, Closed):
             return np.empty(0)
-        rate = self.load.rate * len(self.targets)
-        times = shapes.due([(0.0, rate), (self.seconds, rate)], self.load.arrivals, seed=self.seed)
+        times = shapes.due(
+            self.load.shape, end=self.seconds, warm_up=self.warmup_s, times=len(self.targets),
+            seed=self.seed,
+        )  # fmt: skip
         if self.requests is None:
             return times
-        warm = int((times < self.warmup_s).sum())
-        return times[: warm + self.requests * len(self.targets)]
+        return times[: self._warm(times) + self.requests * len(self.targets)]
+
+    def _warm(self, times: shapes.Floats) -> int:
+        return int(np.searchsorted(times, self.warmup_s))
 
     def order(self, n: int) -> npt.NDArray[np.int64]:
         """The target of each of the first `n` calls, as positions in `targets`; shape (n,).
 
-        Every block of as many calls as there are targets holds each of them once.
+        Every block of as many calls as there are targets holds each of them once; blocks begin
+        with the first call after the warm-up, so that `requests` is exact for each target.
         """
         k = len(self.targets)
-        blocks = np.tile(np.arange(k), (-(-n // k), 1))
-        return np.random.default_rng(self.seed).permuted(blocks, axis=1).ravel()[:n]
+        skip = -self._warm(self.due()) % k if self.warmup_s else 0
+        blocks = np.tile(np.arange(k), (-(-(n + skip) // k), 1))
+        return np.random.default_rng(self.seed).permuted(blocks, axis=1).ravel()[skip : skip + n]
+
+    def sweep(self, *loads: Open | Closed) -> tuple["Plan", ...]:
+        """This plan under one load after another: each level is a run with figures of its own."""
+        return tuple(msgspec.structs.replace(self, load=load) for load in loads)
 
     def to_json(self) -> bytes:
-        """The plan as JSON, for a file or another process."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=1)
+        """The plan as JSON, for a file or another process. Raises PlanError for what is no text."""
+        try:
+            return msgspec.json.format(msgspec.json.encode(self), indent=1)
+        except UnicodeEncodeError:
+            raise PlanError(
+                "a prompt or a name holds half a surrogate pair, which is no text: take it out."
+            ) from None
 
     @classmethod
     def from_json(cls, data: bytes | str) -> "Plan":
         """The plan that `to_json` wrote. Raises PlanError, naming the field."""
         try:
             return msgspec.json.decode(data, type=cls)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            if isinstance(error.__cause__, PlanError):
+                raise error.__cause__ from None
             raise PlanError(f"not a plan: {plain(str(error))}.") from None
 
 
@@ -265,4 +278,4 @@ def from_builtins(value: Any, kind: type[msgspec.Struct], where: str) -> Any:
     try:
         return msgspec.convert(value, type=kind)
     except msgspec.ValidationError as error:
-        raise PlanError(f"{where}: {plain(str(error))}.") from None
+        raise PlanError(f"{where}: {plain(str(error.__cause__ or error)).rstrip('.')}.") from None

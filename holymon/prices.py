@@ -19,7 +19,7 @@ def costs(rows: npt.NDArray[np.void], price: Price) -> npt.NDArray[np.float64]:
         return np.full(len(rows), np.nan)
     prompt = rows["prompt_tokens"].astype(np.float64)
     output = rows["output_tokens"].astype(np.float64)
-    cached = np.clip(rows["cached_tokens"], 0, None)
+    cached = np.clip(rows["cached_tokens"], 0, prompt)  # a server may claim more than there were
     cheaper = price.input if price.cached_input is None else price.cached_input
     money = (prompt - cached) * price.input + cached * cheaper + output * price.output
     counted = (rows["flags"] & Flag.SERVER_TOKENS) != 0

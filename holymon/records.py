@@ -97,6 +97,7 @@ def gap_value(bins: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 _NAN: Final = math.nan
+_COALESCED: Final = int(Flag.COALESCED)
 
 
 class Marks:
@@ -135,7 +136,7 @@ class Marks:
         self.chunks += 1
         self.events += tokens
         if tokens > 1:
-            self.flags |= Flag.COALESCED
+            self.flags |= _COALESCED
 
 
 _ROW: Final = struct.Struct("=7d3fI4i3I2H4B24s")
@@ -144,18 +145,27 @@ assert _ROW.size == DTYPE.itemsize, "the struct format and FIELDS must describe 
 
 _MAX_GAPS: Final = 4000
 _FINISH_CODE: Final = {name: i for i, name in enumerate(FINISH)}
+_OTHER: Final = CODES["_OTHER"]
 _U4: Final = 2**32 - 1
+_I4: Final = 2**31 - 1
+_LONGEST: Final = 1e9
 
 
 def measure(marks: Marks, zero: float = 0.0) -> bytes:
-    """The frame of one attempt; `zero` is the start of the run on the clock of the marks."""
+    """The frame of one attempt; `zero` is the start of the run on the clock of the marks.
+
+    Never raises: counts that a row has no room for stay at its largest, whatever a server sent.
+    """
     m = marks
     row = _ROW.pack(
         m.due - zero, m.start - zero, m.headers - zero, m.first - zero, m.content - zero,
-        m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start, m.retry_after,
-        m.request, m.prompt_tokens, m.output_tokens, m.cached_tokens, m.reasoning_tokens,
-        m.chunks, m.events, min(m.bytes, _U4), m.status, m.flags, m.target, min(m.attempt, 255),
-        CODES[m.error], _FINISH_CODE.get(m.finish, len(FINISH) - 1), m.code.encode()[:24],
+        m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start,
+        min(m.retry_after, _LONGEST),
+        m.request & _U4, min(m.prompt_tokens, _I4), min(m.output_tokens, _I4),
+        min(m.cached_tokens, _I4), min(m.reasoning_tokens, _I4),
+        min(m.chunks, _U4), min(m.events, _U4), min(m.bytes, _U4), min(m.status, 65535),
+        m.flags, m.target, min(m.attempt, 255), CODES.get(m.error, _OTHER),
+        _FINISH_CODE.get(m.finish, len(FINISH) - 1), m.code.encode("ascii", "replace")[:24],
     )  # fmt: skip
     gaps = _pack_gaps(m.gaps) if m.gaps else b""
     return _LENGTH.pack(len(row) + len(gaps)) + row + gaps
@@ -276,11 +286,18 @@ class Records:
         return chosen
 
     def to_frame(self) -> "pd.DataFrame":
-        """A DataFrame: one row per attempt, in order of due time, codes spelled out."""
+        """A DataFrame: one row per attempt, in order of due time, codes spelled out.
+
+        What was not measured is NaN or NA, never -1 or 0.
+        """
         import pandas as pd
 
         rows = self.rows[np.argsort(self["due_s"], kind="stable")]
-        frame = pd.DataFrame({name: rows[name] for name in DTYPE.names or ()})
+        columns: dict[str, Any] = {name: rows[name] for name in DTYPE.names or ()}
+        for name in (name for name in columns if name.endswith("_tokens")):
+            columns[name] = pd.array(rows[name], dtype="Int32")
+            columns[name][rows[name] < 0] = pd.NA
+        frame = pd.DataFrame(columns)
         names = np.array([t.name for t in self.plan.targets], dtype=object)
         frame["target"] = names[rows["target"]]
         frame["error"] = np.array(NAMES, dtype=object)[rows["error"]]

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from holymon import store
+from holymon import shapes, store
 from holymon.client import key_of
 from holymon.errors import ConfigError, HolymonError, PlanError
 from holymon.headless import Status, check_parameters, execute, find_notebook, quiet
@@ -54,7 +54,7 @@ def subject(
         return attach(run, out=out)
     plan = Plan(
         targets=tuple(target(name) for name in targets or ["sim/fast"]),
-        load=Open(rate=rate), duration_s=duration_s, slo=tuple(slo or ()),
+        load=Open(shapes.constant(rate)), duration_s=duration_s, slo=tuple(slo or ()),
     )  # fmt: skip
     return measure(plan, out=out)
 

@@ -178,6 +178,6 @@ def refuse_secret(name: str, value: Any) -> None:
     """Raise ConfigError if a parameter would put a key into a notebook or a report."""
     if looks_secret(name, value):
         raise ConfigError(
-            f"parameter {plain(name)!r} looks like a key, and parameters are stored in the "
+            f"parameter {short(name, 60)!r} looks like a key, and parameters are stored in the "
             "report: set an environment variable and pass its name as --api-key-env."
         )

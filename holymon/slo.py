@@ -1,5 +1,6 @@
 """Service level objectives as text: `ttft_p95<0.5`, `error_rate<1%`, `latency_p99<=2s`."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,7 @@ PLAIN: Final = (
 )  # fmt: skip
 _EXPR: Final = re.compile(r"\s*([a-z_0-9]+?)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*(ms|s|%)?\s*")
 _UNITS: Final = {"ms": 1e-3, "%": 1e-2, "s": 1.0, None: 1.0}
+_UNITS_OF: Final = {"duration": {"ms", "s"}, "share": {"%"}, "number": set[str]()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,19 @@ def parse(text: str) -> Slo:
             "as 'ttft_p95<0.5' or 'error_rate<1%'."
         )
     name, op, number, unit = found.groups()
-    try:
-        limit = float(number)
-    except ValueError:
-        raise PlanError(f"slo {plain(text)!r}: {plain(number)!r} is not a number.") from None
     metric, stat = _split(name, text)
-    if unit and (unit == "%") != metric.startswith("error_rate"):
-        raise PlanError(f"slo {plain(text)!r}: {unit} is no unit of {metric}.")
-    return Slo(text.strip(), metric, stat, op, limit * _UNITS[unit])
+    kind = "share" if metric.startswith("error_rate") else "duration" if stat else "number"
+    if unit and unit not in _UNITS_OF[kind]:
+        raise PlanError(f"slo {plain(text)!r}: {unit} is no unit of {name}.")
+    try:
+        limit = float(number) * _UNITS[unit]
+    except ValueError:
+        limit = math.nan
+    if not 0 <= limit < math.inf:
+        raise PlanError(f"slo {plain(text)!r}: the limit must be a number, not below 0.")
+    if kind == "share" and limit > 1:
+        raise PlanError(f"slo {plain(text)!r}: a rate is at most 1; write 5% or 0.05.")
+    return Slo(text.strip(), metric, stat, op, limit)
 
 
 def _split(name: str, text: str) -> tuple[str, str]:

@@ -35,9 +35,9 @@ class Decoder:
         """Expect the beginning of a stream."""
         self._max = max_event
         self._rest: list[bytes] = []  # pieces of a line whose end has not come yet
-        self._open = 0  # bytes in it
+        self._open = 0  # bytes in them
         self._data: list[bytes] = []
-        self._held = 0  # bytes in it
+        self._held = 0  # bytes of the event's lines so far
         self._name = b""
         self._start = True
         self._after_cr = False
@@ -53,6 +53,8 @@ class Decoder:
         if b"\r" in chunk:
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        # Only a long chunk, or one that goes on with a long event, can hold too long a line.
+        most = self._max if self._open + self._held + len(chunk) > self._max else 0
         lines = chunk.split(b"\n")
         if self._rest and len(lines) > 1:
             self._rest.append(lines[0])
@@ -60,12 +62,12 @@ class Decoder:
             self._rest = []
             self._open = 0
         tail = lines.pop()
-        events = self._lines(lines) if lines else []
+        events = self._lines(lines, most) if lines else []
         if tail:
             self._rest.append(tail)
             self._open += len(tail)
-        if self._open + self._held > self._max:
-            raise EventTooLarge(f"an event is over {self._max} bytes")
+        if most and self._open + self._held > most:
+            raise EventTooLarge(f"an event is over {most} bytes")
         return events
 
     def close(self) -> list[Event]:
@@ -73,7 +75,8 @@ class Decoder:
         self._start = False
         lines = [b"".join(self._rest), b""] if self._rest else [b""]
         self._rest = []
-        return self._lines(lines)
+        self._open = 0
+        return self._lines(lines, 0)
 
     def _without_mark(self, chunk: bytes) -> bytes:
         head = b"".join(self._rest) + chunk
@@ -84,10 +87,12 @@ class Decoder:
         self._start = False
         return head[3:] if head.startswith(b"\xef\xbb\xbf") else head
 
-    def _lines(self, lines: list[bytes]) -> list[Event]:
+    def _lines(self, lines: list[bytes], most: int) -> list[Event]:
         events: list[Event] = []
         data = self._data
         for line in lines:
+            if most and self._held + len(line) > most:
+                raise EventTooLarge(f"an event is over {most} bytes")
             if not line:
                 if data:
                     joined = data[0] if len(data) == 1 else b"\n".join(data)
@@ -102,6 +107,7 @@ class Decoder:
                 self._name = line[6:].removeprefix(b" ")
             elif line == b"data":
                 data.append(b"")
+                self._held += len(line)
             elif line == b"event":
                 self._name = b""
             # Comments, `id`, `retry` and unknown fields mean nothing here.

@@ -32,6 +32,7 @@ from holymon.quantiles import (
     wilson,
 )
 from holymon.records import FINISH, Flag, Records, gap_value
+from holymon.throughput import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,13 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
     mask = records.mask(index)
     rows = records.rows[mask]
     good = rows[rows["error"] == 0]
-    judged = rows[records.judged[mask]]
-    fails = int((judged["error"] != 0).sum())
-    limited = int((judged["error"] == CODES["rate_limited"]).sum())
+    judged = rows["error"][records.judged[mask]]
+    fails = int((judged != 0).sum())
+    limited = int((judged == CODES["rate_limited"]).sum())
     closed = isinstance(records.plan.load, Closed)
-    sent = rows[~np.isnan(rows["start_s"])]
-    speed = _throughput(rows, tuple(one for one in objectives if one.per_request))
+    during, seconds = counted(rows, records.plan)
+    limits = tuple(one for one in objectives if one.per_request)
+    speed = _throughput(good[during[rows["error"] == 0]], seconds, limits)
     cost, why = _cost(rows, target.price)
     durations = _durations(good)
     return TargetSummary(
@@ -146,7 +148,7 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
         error_rate_without_429=wilson(fails - limited, len(judged) - limited),
         latency_s=figure(durations["latency"]),
         response_s=Figure(0) if closed else figure(durations["response"]),
-        schedule_delay_s=Figure(0) if closed else figure(sent["start_s"] - sent["due_s"]),
+        schedule_delay_s=Figure(0) if closed else figure(rows["start_s"] - rows["due_s"]),
         ttft_s=figure(durations["ttft"]),
         itl_s=_gaps(records, mask & records.ok, good),
         tpot_s=figure(durations["tpot"]),
@@ -156,11 +158,11 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
         tokens=_tokens(good),
         cost_usd=cost,
         wanted_per_s=None if closed else _per_second(rows["due_s"]),
-        sent_per_s=_per_second(np.sort(sent["start_s"])),
+        sent_per_s=_per_second(rows["start_s"]),
         warmup=int(every.sum() - mask.sum()),
         finish=_finishes(good),
-        new_connections=int(((sent["flags"] & Flag.NEW_CONNECTION) != 0).sum()),
-        notes=(*_notes(len(good), streamed=bool((good["flags"] & Flag.STREAM).any())), *why),
+        new_connections=int(((rows["flags"] & Flag.NEW_CONNECTION) != 0).sum()),
+        notes=(*_notes(good), *why),
     )
 
 
@@ -186,16 +188,18 @@ def _gaps(records: Records, where: npt.NDArray[np.bool_], good: npt.NDArray[np.v
         return Figure(0)
     used = np.nonzero(counts)[0]
     values, upto = gap_value(used), np.cumsum(counts[used])
-    # R-8 of a sample of n with ties: the value at position n q + (q + 1) / 3.
-    at = {name: min(max(n * q + (q + 1) / 3, 1), n) for name, q in LEVELS.items()}
-    found = {
-        name: float(values[np.searchsorted(upto, position)]) if n >= fewest(LEVELS[name]) else None
-        for name, position in at.items()
-    }
+    largest = float(np.fmax.reduce(good["gap_max_s"]))
+    found: dict[str, float | None] = dict.fromkeys(LEVELS)
+    for name, q in LEVELS.items():
+        if n >= fewest(q):
+            # R-8: between the two values around position n q + (q + 1) / 3, counted from 1.
+            below, part = divmod(min(max(n * q + (q + 1) / 3, 1), n), 1)
+            first, second = values[np.searchsorted(upto, [below, min(below + 1, n)])]
+            found[name] = min(float(first + part * (second - first)), largest)
     return Figure(
         n=n,
         mean=float(values @ counts[used] / n),
-        max=float(np.nanmax(good["gap_max_s"])),
+        max=largest,
         p50=found["p50"],
         p90=found["p90"],
         p95=found["p95"],
@@ -203,29 +207,17 @@ def _gaps(records: Records, where: npt.NDArray[np.bool_], good: npt.NDArray[np.v
     )
 
 
-def _throughput(rows: npt.NDArray[np.void], limits: tuple[slo.Slo, ...]) -> dict[str, float | None]:
-    """Rates between the first and the last answer that came while the load still ran.
-
-    The tail, when nothing new is sent, would dilute them, and so would the ramp before the first
-    answer; of n answers between, n - 1 belong to the time that passed.
-    """
-    names = ("requests_per_s", "output_tokens_per_s", "goodput_per_s")
-    none: dict[str, float | None] = dict.fromkeys(names)
-    ended = rows[~np.isnan(rows["end_s"]) & ~np.isnan(rows["start_s"])]
-    if len(ended) < 2:
-        return none
-    last_sent = ended["start_s"].max()
-    ended = np.sort(ended[ended["end_s"] <= last_sent], order="end_s")
-    span = float(ended["end_s"][-1] - ended["end_s"][0]) if len(ended) > 1 else 0.0
-    if span <= 0:
-        return none
-    counted = ended[1:][ended["error"][1:] == 0]
-    tokens = counted["output_tokens"]
-    met = _meets(counted, limits)
+def _throughput(
+    good: npt.NDArray[np.void], seconds: float, limits: tuple[slo.Slo, ...]
+) -> dict[str, float | None]:
+    """Successful calls, tokens and calls within the limits, each per second."""
+    if seconds <= 0:
+        return dict.fromkeys(("requests_per_s", "output_tokens_per_s", "goodput_per_s"))
+    tokens = good["output_tokens"]
     return {
-        "requests_per_s": len(counted) / span,
-        "output_tokens_per_s": float(tokens.sum() / span) if (tokens >= 0).all() else None,
-        "goodput_per_s": float(met.sum() / span) if limits else None,
+        "requests_per_s": len(good) / seconds,
+        "output_tokens_per_s": float(tokens.sum() / seconds) if (tokens >= 0).all() else None,
+        "goodput_per_s": float(_meets(good, limits).sum() / seconds) if limits else None,
     }
 
 
@@ -250,11 +242,10 @@ def _tokens(good: npt.NDArray[np.void]) -> Tokens:
     output, prompt = good["output_tokens"], good["prompt_tokens"]
     if len(good) == 0 or not (output >= 0).any():
         return Tokens(None, None, None)
-    source = "server" if by_server.all() else "mixed" if by_server.any() else "chunks"
     return Tokens(
         prompt=int(prompt.sum()) if (prompt >= 0).all() else None,
-        output=int(output[output >= 0].sum()),
-        source=source,
+        output=int(output.sum()) if (output >= 0).all() else None,
+        source="server" if by_server.all() else "mixed" if by_server.any() else "chunks",
     )
 
 
@@ -275,15 +266,18 @@ def _finishes(good: npt.NDArray[np.void]) -> dict[str, int]:
     return {name or "none": int(n) for name, n in zip(FINISH, counted, strict=True) if n}
 
 
-def _notes(ok: int, *, streamed: bool) -> list[str]:
+def _notes(good: npt.NDArray[np.void]) -> list[str]:
     """Why figures are missing, in sentences."""
     notes: list[str] = []
+    ok = len(good)
     if ok == 0:
         return ["no latency: no call succeeded."]
-    if not streamed:
+    if not (good["flags"] & Flag.STREAM).any():
         notes.append("no TTFT, ITL and TPOT: the answers were not streamed.")
+    if unknown := int((good["output_tokens"] < 0).sum()):
+        notes.append(f"no sum of output tokens: {unknown} answers came without a count.")
     lacking = [name for name, q in LEVELS.items() if ok < fewest(q)]
-    bare = [n for n, q in LEVELS.items() if fewest(q) <= ok < fewest_for_interval(q)]
+    bare = [name for name, q in LEVELS.items() if fewest(q) <= ok < fewest_for_interval(q)]
     if lacking:
         need = fewest(LEVELS[lacking[0]])
         said = f"n too small (have {ok}, need {need} for {lacking[0]})"

@@ -3,6 +3,7 @@
 from typing import Final
 
 from holymon import slo
+from holymon.plan import Closed
 from holymon.quantiles import Figure, Interval, Rate
 from holymon.run import Run
 from holymon.safety import plain
@@ -27,6 +28,27 @@ def text(run: Run) -> str:
     if judged.notes:
         lines += ["", *(f"note: {note}" for note in judged.notes)]
     return "\n".join(plain(line) for line in lines)
+
+
+def sweep(runs: list[Run]) -> str:
+    """Runs of one sweep as a table for a terminal: one line for each level and target."""
+    heads = ("answers/s", "latency p50", "p95", "TTFT p50", "p95", "failed", "measurement")
+    lines = [f"{'load':<28} {'target':<20} " + " ".join(f"{head:>11}" for head in heads)]
+    for run in runs:
+        load, judged = run.plan.load, run.verdict()
+        said = f"{load.users} users" if isinstance(load, Closed) else load.shape.words
+        for target in run.summary().targets:
+            rate = target.error_rate.value
+            cells = (
+                number(target.requests_per_s), ms(target.latency_s.p50), ms(target.latency_s.p95),
+                ms(target.ttft_s.p50), ms(target.ttft_s.p95),
+                NONE if rate is None else percent(rate), judged.measurement,
+            )  # fmt: skip
+            row = " ".join(f"{cell:>11}" for cell in cells)
+            lines.append(f"{said[:28]:<28} {target.target[:20]:<20} {row}")
+        lines += [f"    {reason.level}: {reason.text}" for reason in judged.reasons]
+    label = "times in ms" + ("   SIMULATED" if any(run.plan.simulated for run in runs) else "")
+    return "\n".join(plain(line) for line in [*lines, label, *(f"  {run.id}" for run in runs)])
 
 
 def verdict_lines(judged: Verdict) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from holymon import slo
 from holymon.errors import ERRORS, NOT_THE_SERVER, UNREACHABLE
 from holymon.plan import Open, Plan
+from holymon.quantiles import LEVELS as PERCENTILES
 from holymon.quantiles import Interval
 from holymon.summary import Summary, TargetSummary
 from holymon.vitals import Vitals
@@ -44,7 +45,8 @@ class Reason:
 class Check:
     """One objective on one target; `met` is None where there is no figure to judge by.
 
-    `sure` says whether the whole 95 % interval is on the same side of the limit.
+    `sure` says whether the whole 95 % interval is on the same side of the limit; a percentile
+    without an interval is never sure.
     """
 
     slo: str
@@ -125,21 +127,24 @@ def check(objective: slo.Slo, target: TargetSummary) -> Check:
         text = f"{objective.text}: can't be judged, there is no such figure"
         return Check(objective.text, target.target, None, None, None, sure=False, text=text)
     met = objective.holds(value)
-    sure = interval is not None and all(objective.holds(end) == met for end in interval)
-    text = f"{objective.text}: {'met' if met else 'MISSED'}"
-    if not sure:
-        text += ", but the sample can't rule out the opposite"
+    if interval is None:
+        # Sums and means are what was measured; only a percentile should have had an interval.
+        sure, doubt = objective.stat not in PERCENTILES, ", but there is no interval to go by"
+    else:
+        sure = all(objective.holds(end) == met for end in interval)
+        doubt = ", but the sample can't rule out the opposite"
+    text = f"{objective.text}: {'met' if met else 'MISSED'}{'' if sure else doubt}"
     return Check(objective.text, target.target, value, interval, met, sure, text)
 
 
 def _blocked(target: TargetSummary) -> int | None:
     """The exit code for a target of which no call could succeed."""
-    failed = [name for name in target.errors if name not in NOT_THE_SERVER]
-    if target.ok or len(failed) != 1:
+    failed = {name for name in target.errors if name not in NOT_THE_SERVER}
+    if target.ok or not failed:
         return None
-    if failed[0] in UNREACHABLE:
+    if failed <= UNREACHABLE:
         return 4
-    return 2 if ERRORS[failed[0]].blame == "caller" else None
+    return 2 if all(ERRORS[name].blame == "caller" for name in failed) else None
 
 
 _MENDS: Final = {
@@ -214,15 +219,20 @@ def _of_target(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
             f"{name}: {dropped} calls were due but not sent, too many were unanswered: what they "
             "would have met is unknown.",
         )
-    delay, latency = target.schedule_delay_s.p99, target.latency_s.p99
-    if delay is not None and latency is not None:
-        limit = max(DELAY_OF_P99 * latency, UNSEEN_S)
-        if delay > limit:
-            yield Reason(
-                "invalid",
-                f"{name}: calls were sent up to {_ms(delay)} late (p99; limit {_ms(limit)}).",
-            )
+    yield from _of_delay(target)
     yield from _of_rate(target, plan)
+
+
+def _of_delay(target: TargetSummary) -> Iterator[Reason]:
+    """Calls that left late, by the highest percentile that the sample can carry."""
+    for level in reversed(PERCENTILES):
+        delay, latency = getattr(target.schedule_delay_s, level), getattr(target.latency_s, level)
+        if delay is not None and latency is not None:
+            limit = max(DELAY_OF_P99 * latency, UNSEEN_S)
+            if delay > limit:
+                said = f"calls were sent up to {_ms(delay)} late ({level}; limit {_ms(limit)})"
+                yield Reason("invalid", f"{target.target}: {said}.")
+            return
 
 
 def _of_rate(target: TargetSummary, plan: Plan) -> Iterator[Reason]:

@@ -1,12 +1,15 @@
 """How the client itself was doing while it measured: one line a second, raw samples in it."""
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +22,12 @@ class Vitals:
     `in_flight`, `rss_mb`: at the end of each second, shape (m,); `t_s`: that moment.
     """
 
-    t_s: npt.NDArray[np.float64]
-    lag_s: npt.NDArray[np.float64]
-    cpu: npt.NDArray[np.float64]
-    pause_s: npt.NDArray[np.float64]
+    t_s: Floats
+    lag_s: Floats
+    cpu: Floats
+    pause_s: Floats
     in_flight: npt.NDArray[np.int64]
-    rss_mb: npt.NDArray[np.float64]
+    rss_mb: Floats
 
     def lag(self, q: float) -> float | None:
         """A percentile of the loop's lag in seconds; None if it was never sampled."""
@@ -33,16 +36,20 @@ class Vitals:
         return float(np.quantile(self.lag_s, q, method="median_unbiased"))
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures that a report shows of the client."""
-        some = len(self.cpu) > 0
+        """The figures that a report shows of the client; None for what was not noted."""
         return {
             "loop_lag_p99_s": self.lag(0.99),
-            "loop_lag_max_s": float(self.lag_s.max()) if len(self.lag_s) else None,
-            "cpu_mean": float(self.cpu.mean()) if some else None,
-            "cpu_max": float(self.cpu.max()) if some else None,
-            "gc_pause_max_s": float(self.pause_s.max()) if some else None,
-            "rss_max_mb": float(self.rss_mb.max()) if some else None,
+            "loop_lag_max_s": _known(np.fmax.reduce, self.lag_s),
+            "cpu_mean": _known(np.mean, self.cpu),
+            "cpu_max": _known(np.fmax.reduce, self.cpu),
+            "gc_pause_max_s": _known(np.fmax.reduce, self.pause_s),
+            "rss_max_mb": _known(np.fmax.reduce, self.rss_mb),
         }
+
+
+def _known(of: Callable[[Floats], Any], values: Floats) -> float | None:
+    found = float(of(values)) if len(values) else math.nan
+    return found if math.isfinite(found) else None
 
 
 def line(
@@ -51,7 +58,8 @@ def line(
     """One second of a worker's life as a JSON line."""
     noted = {
         "t": round(t, 3), "lags": [round(lag, 6) for lag in lags], "cpu": round(cpu, 4),
-        "pause": round(pause, 6), "in_flight": in_flight, "rss_mb": round(rss_mb, 1),
+        "pause": round(pause, 6), "in_flight": in_flight,
+        "rss_mb": None if math.isnan(rss_mb) else round(rss_mb, 1),
     }  # fmt: skip
     return json.dumps(noted).encode() + b"\n"
 
@@ -76,7 +84,8 @@ def read(lines: Iterable[bytes]) -> Vitals:
 def _parse(text: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(text)
-    except ValueError:
+        numbers = [found[name] for name in ("t", "cpu", "pause", "in_flight")]
+        numbers += [found["rss_mb"] or 0.0, *found["lags"]]
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    keys = {"t", "lags", "cpu", "pause", "in_flight", "rss_mb"}
-    return found if isinstance(found, dict) and keys <= found.keys() else None
+    return found if all(isinstance(number, int | float) for number in numbers) else None

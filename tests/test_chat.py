@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.chat import StreamReader, read_answer, request_body
-from holymon.errorbody import is_error, read_error
+from holymon.errorbody import read_error
+from holymon.errors import ERRORS
 from holymon.records import Flag, Marks, measure
 
 
@@ -152,22 +153,119 @@ def test_half_an_ending_is_whole_and_flagged(pieces, flag):
 @pytest.mark.parametrize(
     "usage",
     [
-        '{"prompt_tokens":-1}', '{"completion_tokens":99999999999999999999}',
-        '{"prompt_tokens":1e400}', '{"prompt_tokens":"3"}', "[]", '{"prompt_tokens":2.5}',
+        '{"completion_tokens":-1}', '{"completion_tokens":99999999999999999999}', "7",
+        '{"completion_tokens":"3"}', "[]", '{"completion_tokens":2.5}', '{"completion_tokens":true}',
+        '{"completion_tokens":null,"completion_tokens_details":[]}', '{"completion_tokens":2147483648}',
     ],
 )  # fmt: skip
-def test_a_usage_that_can_not_be_is_refused_and_harms_nobody(usage):
+def test_a_count_that_can_not_be_is_unknown_and_no_failure(usage):
     data = f'data: {{"choices":[],"usage":{usage}}}\n\n'.encode()
-    error, _, marks = read([HEL, data, STOP, DONE])
-    assert error in {"invalid_schema", "invalid_json"}
-    marks.error = error
+    error, text, marks = read([HEL, LO, data, STOP, DONE])
+    assert (error, text, marks.output_tokens, marks.prompt_tokens) == ("", "Hello", -1, -1)
+    assert not marks.flags & Flag.SERVER_TOKENS
     assert measure(marks)
+
+
+def test_the_largest_count_and_a_whole_float_are_counts():
+    usage = b'{"prompt_tokens":12.0,"completion_tokens":2147483647}'
+    _, _, marks = read([HEL, b'data: {"choices":[],"usage":' + usage + b"}\n\n", STOP, DONE])
+    assert (marks.prompt_tokens, marks.output_tokens) == (12, 2**31 - 1)
+
+
+def test_a_number_that_no_json_reader_holds_is_a_bad_shape():
+    data = b'data: {"choices":[],"usage":{"completion_tokens":1e400}}\n\n'
+    assert read([HEL, data, STOP, DONE])[0] == "invalid_schema"
+
+
+def test_the_later_of_two_equal_names_counts():
+    twice = b'data: {"choices":[],"usage":{"completion_tokens":1,"completion_tokens":2}}\n\n'
+    assert read([HEL, twice, STOP, DONE])[2].output_tokens == 2
+
+
+@pytest.mark.parametrize("before", [b"", b"\n", b"\xef\xbb\xbf", b" \r\n\t"])
+@pytest.mark.parametrize("cut", [each_byte, lambda data: [data]])
+def test_a_page_is_a_page_however_it_begins_and_is_cut(before, cut):
+    pieces = cut(before + b"<html><body>502</body></html>")
+    assert read(pieces)[0] == "unexpected_content_type"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([], "empty_response"),
+        ([b": keep-alive\n\n" * 3], "empty_response"),
+        ([b"retry: 3\n\n"], "empty_response"),
+        ([chunk("", role="assistant")], "stream_truncated"),
+        ([HEL[:20]], "stream_truncated"),
+        ([HEL[:-2]], "stream_truncated"),
+        ([USAGE], "stream_truncated"),
+        ([chunk("", role="assistant"), DONE], "empty_response"),
+        ([chunk("", finish="stop"), DONE], ""),
+        ([chunk("Hel", finish="null"), LO], "stream_truncated"),
+        ([b"event: ping\ndata: {}\n\n", PLAIN], ""),
+        ([b"data: {}\n\n", PLAIN], "invalid_schema"),
+        ([b'data: {"object":"x"}\n\n', PLAIN], ""),
+        ([b'data: {"error":null,"id":"1"}\n\n', PLAIN], ""),
+        ([b'data: {"error":{},"choices":[]}\n\n', PLAIN], ""),
+        ([b"event: error\ndata: no JSON\n\n", PLAIN], "stream_error_event"),
+        ([b'data: {"choices":[{"delta":5}],"error":"x"}\n\n'], "stream_error_event"),
+        ([b'data: [{"error":{"message":"x"}}]\n\n'], "stream_error_event"),
+        ([b"data: [DONE] \n\n"], "empty_response"),
+    ],
+)
+def test_every_way_to_end_has_its_name(pieces, expected):
+    assert read(pieces)[0] == expected
+
+
+@pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter"])
+def test_a_finish_reason_of_the_list_is_kept_and_another_is_other(reason):
+    assert read([HEL, chunk(finish=reason), DONE])[2].finish == reason
+    assert read([HEL, chunk(finish=reason + "!"), DONE])[2].finish == "other"
+
+
+def test_choices_do_not_mix():
+    event = b'data: {"choices":[{"index":%d,"delta":{"content":"%s"}}]}\n\n'
+    marks = Marks(0, 0, 0.0)
+    reader = StreamReader(marks, keep=True)
+    for index, text in ((0, b"a"), (1, b"x"), (0, b"b"), (1, b"y")):
+        reader.feed(1.0, event % (index, text))
+    assert reader.texts == {0: "ab", 1: "xy"}
+
+
+def test_nothing_is_kept_unless_it_is_asked_for():
+    reader = StreamReader(Marks(0, 0, 0.0))
+    reader.feed(1.0, PLAIN)
+    assert (reader.close(1.0), reader.text) == ("", "")
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ude00", "\\ude00\\ud83d"])
+def test_half_a_surrogate_pair_is_a_token_like_any_other(half):
+    data = f'{{"choices":[{{"delta":{{"content":"a{half}b\\\\ud83d"}},"finish_reason":"stop"}}]}}'
+    error, text, marks = read([f"data: {data}\n\n".encode(), DONE])
+    assert (error, text.strip("\ufffd"), marks.events) == (
+        "", "a" + "\ufffd" * (len(half) // 6) + "b\\ud83d", 1,
+    )  # fmt: skip
+
+
+def test_a_message_says_what_the_server_said_in_one_line_without_keys():
+    bad = b'data: {"error":{"message":"no\\n key sk-abcdef0123456789","code":"c"}}\n\n'
+    marks = Marks(0, 0, 0.0)
+    reader = StreamReader(marks)
+    reader.feed(1.0, bad)
+    assert (reader.close(1.0), reader.message, marks.code) == (
+        "stream_error_event", "no key ***", "c",
+    )  # fmt: skip
 
 
 HOSTILE = [
     b'{"choices":[{"delta":{"content":5}}]}', b'{"choices":[{"index":"a"}]}', b"null", b"3", b'""',
     b'{"choices":[null]}', b'{"choices":{}}', b'{"a":NaN}', b'{"error":' + b"[" * 5000,
-    b"[" * 100_000, b'{"choices":[{"delta":{"content":"\\ud800"}}]}', b'{"error":{"code":"\\ud800"}}',
+    b"[" * 100_000, b"{" * 100_000, b'{"a":' * 5000, b'{"choices":[{"delta":{"tool_calls":' + b"[" * 5000,
+    b'{"error":{"message":' + b"[" * 800 + b"]" * 800 + b"}}", b'{"error":{"code":"\xc2\xb2"}}',
+    b'{"error":{"code":1e10,"message":{"a":9}}}', b'{"detail":[{"loc":5,"msg":7}],"error":1}',
+    b'{"error":[{"loc":null,"msg":null}]}', b'{"error":' + b"9" * 4000 + b"}", b'{"error":true}',
+    b'{"choices":[{"index":1e5,"delta":{"content":[1]}}]}', b'{"choices":[{"index":[],"text":"x"}]}',
+    b'{"choices":[{"delta":{"content":"\\ud800"}}]}', b'{"error":{"code":"\\ud800"}}',
     b'{"error":{"message":' + b'"x' * 10 + b"}}", b'{"error":{"code":{"a":[1]}}}', b'{"error":[]}',
     b'{"error":"\\u202e\\u0000"}', b'{"choices":[{"delta":null,"finish_reason":null}]}', b"\xff",
     b'{"choices":[{"finish_reason":"' + b"x" * 10_000 + b'"}]}',
@@ -181,21 +279,38 @@ def test_no_event_can_harm_the_reader_or_the_row(data):
     assert measure(marks)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-                    lambda inner: st.lists(inner) | st.dictionaries(
-                        st.sampled_from(["choices", "delta", "content", "usage", "error", "code",
-                                         "message", "finish_reason", "prompt_tokens"]), inner)))  # fmt: skip
-def test_any_json_is_read_or_named(value):
-    data = json.dumps(value).encode("utf-8", "surrogatepass")
-    for marks, result in ((m := Marks(0, 0, 0.0), read_answer(data, m)[0]),):
-        marks.error = result
-        assert measure(marks)
+WORDS = st.sampled_from(
+    ["choices", "index", "delta", "message", "content", "text", "reasoning", "tool_calls", "usage",
+     "error", "code", "type", "detail", "loc", "msg", "finish_reason", "prompt_tokens",
+     "completion_tokens", "prompt_tokens_details", "cached_tokens", "object"]
+)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=6),
+)
+
+
+@given(JSON, st.sampled_from([200, 400, 429, 500]))
+def test_any_json_is_read_or_named(value, status):
+    data = json.dumps(value).encode()
+    marks = Marks(0, 0, 0.0)
+    marks.error = read_answer(data, marks)[0]
+    assert measure(marks)
     error, _, marks = read([b"data: " + data + b"\n\n", DONE])
     marks.error = error
     assert measure(marks)
     marks = Marks(0, 0, 0.0)
-    marks.error, _ = read_error(500, data, marks)
+    marks.error, message = read_error(status, data, marks)
     assert measure(marks)
+    assert len(message) <= 512
+
+
+@given(st.lists(st.binary(max_size=50), max_size=10))
+def test_any_bytes_are_read_or_named(pieces):
+    error, _, marks = read(pieces)
+    marks.error = error
+    assert measure(marks)
+    assert error in ERRORS
 
 
 def answer(**more):
@@ -218,6 +333,15 @@ def answer(**more):
         (b'{"error":{"message":"x","code":"rate_limit_exceeded"}}', "rate_limited"),
         (b'{"error":{"message":"x","code":503}}', "unavailable"),
         (b'{"error":"x"}', "server_error"),
+        (b'{"error":{"code":"429"},"choices":5}', "rate_limited"),
+        (b'{"error":{"code":429.0}}', "server_error"),
+        (b'{"error":{"code":"model_not_found"}}', "not_found"),
+        (b'{"error":"","choices":[{"text":"x"}]}', ""),
+        (b'\xef\xbb\xbf{"choices":[{"text":"x"}]}', ""),
+        (b'{"choices":[{"message":{"content":null,"tool_calls":[{}]}}]}', ""),
+        (b'{"choices":[{"message":{},"finish_reason":"error"}]}', "server_error"),
+        (b"[" * 100_000, "invalid_schema"),
+        (b'{"usage":' + b"[" * 100_000, "invalid_json"),
         (b'{"choices":[{"message":{"content":null},"finish_reason":null}]}', "empty_response"),
     ],
 )
@@ -235,28 +359,11 @@ def test_a_whole_answer_brings_its_text_and_counts():
             marks.reasoning_tokens, marks.finish) == (7, 2, 4, 1, "stop")  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "expected"),
-    [
-        (400, b'{"error":{"message":"bad","code":"x"}}', ("bad_request", "bad", "x")),
-        (429, b'{"error":{"code":"insufficient_quota","message":"m"}}',
-         ("quota_exhausted", "m", "insufficient_quota")),
-        (422, b'{"detail":[{"loc":["body","model"],"msg":"missing"}]}',
-         ("unprocessable", "body.model: missing", "")),
-        (502, b"<html><style>a{}</style><h1>Bad &amp; sad</h1></html>",
-         ("bad_gateway", "Bad &amp; sad", "")),
-        (500, b"", ("server_error", "", "")),
-        (418, b'{"message":"tea"}', ("http_4xx", "tea", "")),
-        (307, b"", ("unexpected_status", "", "")),
-        (529, b'{"error":{"type":"overloaded_error","message":"busy"}}',
-         ("overloaded", "busy", "overloaded_error")),
-        (500, b'{"error":{"code":"not a code!","message":"m"}}', ("server_error", "m", "other")),
-    ],
-)  # fmt: skip
-def test_an_error_answer_gives_type_message_and_code(status, body, expected):
+@pytest.mark.parametrize("usage", [None, [], 5, {"completion_tokens": -3}, {"prompt_tokens": "x"}])
+def test_a_whole_answer_with_a_usage_that_can_not_be_is_an_answer(usage):
     marks = Marks(0, 0, 0.0)
-    error, message = read_error(status, body, marks)
-    assert expected == (error, message, marks.code)
+    assert read_answer(answer(usage=usage), marks) == ("", "", "Hi")
+    assert (marks.output_tokens, marks.prompt_tokens) == (-1, -1)
 
 
 def test_a_request_asks_for_usage_only_when_streamed():
@@ -264,9 +371,3 @@ def test_a_request_asks_for_usage_only_when_streamed():
     assert plain == {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     streamed = json.loads(request_body("m", "hi", max_tokens=5, stream=True))
     assert (streamed["max_tokens"], streamed["stream_options"]) == (5, {"include_usage": True})
-
-
-def test_only_an_object_with_an_error_is_one():
-    assert [is_error(b) for b in (b'{"error":"x"}', b'{"error":null}', b"[]", b"x")] == [
-        True, False, False, False,
-    ]  # fmt: skip

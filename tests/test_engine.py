@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from holymon.engine import HOPELESS, Load
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Flag, Marks
+from holymon.shapes import constant, poisson
 
 A = Target(provider="url", model="a", base_url="http://127.0.0.1:1/v1")
 B = Target(provider="url", model="b", base_url="http://127.0.0.1:1/v1")
@@ -42,7 +43,7 @@ def drive(plan, *, takes=0.0, error="", stop_after=None, fails_from=0, cost=None
 
 
 def test_every_due_call_is_sent_once_and_never_early():
-    plan = Plan(targets=(A,), load=Open(rate=200), duration_s=0.5)
+    plan = Plan(targets=(A,), load=Open(constant(200)), duration_s=0.5)
     load, records = drive(plan, takes=0.01)
     assert list(range(100)) == sorted(marks.request for marks in records)
     assert [m.request for m in records if m.start < m.due] == []
@@ -50,7 +51,7 @@ def test_every_due_call_is_sent_once_and_never_early():
 
 
 def test_the_schedule_does_not_wait_for_answers():
-    plan = Plan(targets=(A,), load=Open(rate=100), duration_s=0.2)
+    plan = Plan(targets=(A,), load=Open(constant(100)), duration_s=0.2)
     _, records = drive(plan, takes=0.5)
     last_sent = max(marks.start for marks in records)
     first_ended = min(marks.end for marks in records)
@@ -58,7 +59,7 @@ def test_the_schedule_does_not_wait_for_answers():
 
 
 def test_what_can_not_be_sent_is_a_record():
-    plan = Plan(targets=(A,), load=Open(rate=100, max_in_flight=5), duration_s=0.2)
+    plan = Plan(targets=(A,), load=Open(constant(100), max_in_flight=5), duration_s=0.2)
     _, records = drive(plan, takes=0.6)
     assert len(records) == 20
     assert [marks.error for marks in records].count("client_dropped") == 15
@@ -67,7 +68,7 @@ def test_what_can_not_be_sent_is_a_record():
 
 
 def test_targets_are_interleaved_in_blocks():
-    plan = Plan(targets=(A, B), load=Open(rate=50), duration_s=0.4)
+    plan = Plan(targets=(A, B), load=Open(constant(50)), duration_s=0.4)
     _, records = drive(plan)
     by_number = [m.target for m in sorted(records, key=lambda marks: marks.request)]
     blocks = [set(by_number[i : i + 2]) for i in range(0, len(by_number), 2)]
@@ -76,7 +77,7 @@ def test_targets_are_interleaved_in_blocks():
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_parts_together_are_the_plan(parts):
-    plan = Plan(targets=(A, B), load=Open(rate=100, arrivals="poisson"), duration_s=0.2, seed=3)
+    plan = Plan(targets=(A, B), load=Open(poisson(100)), duration_s=0.2, seed=3)
     found = []
     for k in range(parts):
         _, records = drive(plan, part=(k, parts))
@@ -85,7 +86,7 @@ def test_parts_together_are_the_plan(parts):
 
 
 def test_warm_up_is_marked_and_comes_before():
-    plan = Plan(targets=(A,), load=Open(rate=100), duration_s=0.2, warmup_s=0.1)
+    plan = Plan(targets=(A,), load=Open(constant(100)), duration_s=0.2, warmup_s=0.1)
     _, records = drive(plan)
     warm = sorted(marks.request for marks in records if marks.flags & Flag.WARMUP)
     assert warm == list(range(10))
@@ -114,7 +115,7 @@ def test_closed_loop_has_as_many_in_flight_as_users():
 @settings(max_examples=15, deadline=None)
 @given(stop_after=st.floats(0, 0.15), takes=st.floats(0, 0.1))
 def test_stopping_loses_no_call(stop_after, takes):
-    plan = Plan(targets=(A,), load=Open(rate=300), duration_s=0.15)
+    plan = Plan(targets=(A,), load=Open(constant(300)), duration_s=0.15)
     load, records = drive(plan, takes=takes, stop_after=stop_after)
     numbers = sorted(marks.request for marks in records)
     assert numbers == list(range(len(numbers)))
@@ -123,21 +124,21 @@ def test_stopping_loses_no_call(stop_after, takes):
 
 
 def test_a_stop_cancels_what_is_in_flight():
-    plan = Plan(targets=(A,), load=Open(rate=100), duration_s=30)
+    plan = Plan(targets=(A,), load=Open(constant(100)), duration_s=30)
     load, records = drive(plan, takes=30, stop_after=0.2)
     assert {marks.error for marks in records} == {"cancelled"}
     assert load.ending.why == "stopped"
 
 
 def test_a_stop_ends_the_wait_for_the_next_call():
-    plan = Plan(targets=(A,), load=Open(rate=0.01), requests=2)
+    plan = Plan(targets=(A,), load=Open(constant(0.01)), requests=2)
     load, records = drive(plan, stop_after=0.05)
     assert [marks.request for marks in records] == [0]
     assert load.ending.why == "stopped"
 
 
 def test_a_load_without_hope_ends_early():
-    plan = Plan(targets=(A,), load=Open(rate=500), duration_s=20)
+    plan = Plan(targets=(A,), load=Open(constant(500)), duration_s=20)
     load, records = drive(plan, error="authentication")
     assert (load.ending.why, load.ending.detail) == ("hopeless", "authentication")
     assert len(records) == HOPELESS
@@ -145,21 +146,21 @@ def test_a_load_without_hope_ends_early():
 
 @pytest.mark.parametrize("error", ["server_error", "rate_limited", "stream_truncated"])
 def test_failures_of_the_server_are_measured_to_the_end(error):
-    plan = Plan(targets=(A,), load=Open(rate=500), duration_s=0.2)
+    plan = Plan(targets=(A,), load=Open(constant(500)), duration_s=0.2)
     load, records = drive(plan, error=error)
     assert load.ending.why == "finished"
     assert len(records) == 100
 
 
 def test_one_success_is_hope():
-    plan = Plan(targets=(A,), load=Open(rate=500), duration_s=0.2)
+    plan = Plan(targets=(A,), load=Open(constant(500)), duration_s=0.2)
     load, records = drive(plan, error="authentication", fails_from=1)
     assert load.ending.why == "finished"
     assert len(records) == 100
 
 
 def test_the_limit_of_errors_ends_the_load():
-    plan = Plan(targets=(A,), load=Open(rate=500), duration_s=20, max_errors=5)
+    plan = Plan(targets=(A,), load=Open(constant(500)), duration_s=20, max_errors=5)
     load, records = drive(plan, error="server_error")
     assert load.ending.why == "max_errors"
     assert sum(marks.error == "server_error" for marks in records) == 5
@@ -170,7 +171,7 @@ def test_a_bug_in_send_is_not_hidden():
         async def send(number, target, due):
             raise ZeroDivisionError
 
-        plan = Plan(targets=(A,), load=Open(rate=100), duration_s=5)
+        plan = Plan(targets=(A,), load=Open(constant(100)), duration_s=5)
         await Load(plan, send, [].append, zero=perf_counter()).run()
 
     with pytest.raises(ZeroDivisionError):

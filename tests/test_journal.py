@@ -10,10 +10,11 @@ from holymon import journal, store
 from holymon.journal import NOTES_OF_A_KIND, Appender, Follower, Journal
 from holymon.plan import Open, Plan, Target
 from holymon.records import Marks, Records
+from holymon.shapes import constant
 
 PLAN = Plan(
     targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
-    load=Open(rate=1), requests=1,
+    load=Open(constant(1)), requests=1,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from holymon.errors import PlanError
 from holymon.plan import Closed, Open, Plan, Price, Prompts, Target, from_builtins
+from holymon.shapes import Replay, constant, poisson, ramp
 
 A = Target(provider="url", model="a", base_url="http://127.0.0.1:1/v1")
 B = Target(provider="url", model="b/c:free", base_url="https://host/v1", api_key_env="KEY")
@@ -18,7 +19,9 @@ plans = st.builds(
     Plan,
     targets=st.sampled_from([(A,), (B,), (A, B)]),
     load=st.one_of(
-        st.builds(Open, rate=st.floats(0.1, 100), arrivals=st.sampled_from(["constant", "poisson"])),
+        st.builds(Open, st.builds(constant, st.floats(0.1, 100))),
+        st.builds(Open, st.builds(poisson, st.floats(0.1, 100))),
+        st.builds(Open, st.builds(ramp, st.floats(0, 50), st.floats(1, 50), st.floats(1, 100))),
         st.builds(Closed, users=st.integers(1, 50)),
     ),
     prompts=st.builds(Prompts, texts=st.tuples(st.text(st.characters(exclude_categories=["Cs"]))),
@@ -38,41 +41,43 @@ def test_a_schedule_interleaves_all_targets(plan):
     due = plan.due()
     order = plan.order(len(due))
     k = len(plan.targets)
-    whole = order[: len(order) // k * k].reshape(-1, k)
+    # Blocks begin with the first call that is measured.
+    first = int((due < plan.warmup_s).sum()) % k
+    whole = order[first : first + (len(order) - first) // k * k].reshape(-1, k)
     assert (np.sort(whole, axis=1) == np.arange(k)).all()
     if plan.requests is not None and isinstance(plan.load, Open):
         assert (due >= plan.warmup_s).sum() <= plan.requests * k
 
 
 def test_requests_are_counted_after_the_warm_up_and_for_each_target():
-    plan = Plan(targets=(A, B), load=Open(rate=10), requests=30, warmup_s=1)
+    plan = Plan(targets=(A, B), load=Open(constant(10)), requests=30, warmup_s=1)
     due = plan.due()
     assert ((due < 1).sum(), (due >= 1).sum()) == (20, 60)
 
 
 def test_n_poisson_requests_are_n_whatever_the_seed():
     for seed in range(200):
-        plan = Plan(targets=(A,), load=Open(rate=10, arrivals="poisson"), requests=5, seed=seed)
+        plan = Plan(targets=(A,), load=Open(poisson(10)), requests=5, seed=seed)
         assert len(plan.due()) == 5
 
 
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Open(rate=0), "rate is 0"),
-        (lambda: Open(rate=float("nan")), "rate is nan"),
+        (lambda: Open(constant(0)), "rate is 0"),
+        (lambda: Open(constant(float("nan"))), "rate is nan"),
         (lambda: Closed(users=0), "concurrency is 0"),
         (lambda: Prompts(texts=()), "prompts are empty"),
         (lambda: Prompts(max_tokens=0), "max_tokens is 0"),
         (lambda: Target(provider="p", model=" "), "model is empty"),
-        (lambda: Plan(targets=(), load=Open(rate=1), duration_s=1), "targets are missing"),
-        (lambda: Plan(targets=(A, A), load=Open(rate=1), duration_s=1), "twice"),
-        (lambda: Plan(targets=(A,), load=Open(rate=1)), "say when the load is to end"),
-        (lambda: Plan(targets=(A,), load=Open(rate=1), duration_s=-1), "duration is -1"),
-        (lambda: Plan(targets=(A,), load=Open(rate=1), requests=0), "requests is 0"),
-        (lambda: Plan(targets=(A,), load=Open(rate=1e6), duration_s=1e5), "rate x duration"),
-        (lambda: Plan(targets=(A,), load=Open(rate=1), requests=1, max_cost=1), "price"),
-        (lambda: Plan(targets=(A,), load=Open(rate=1), requests=1, slo=("x<1",)), "x<1"),
+        (lambda: Plan(targets=(), load=Open(constant(1)), duration_s=1), "targets are missing"),
+        (lambda: Plan(targets=(A, A), load=Open(constant(1)), duration_s=1), "twice"),
+        (lambda: Plan(targets=(A,), load=Open(constant(1))), "say when the load is to end"),
+        (lambda: Plan(targets=(A,), load=Open(constant(1)), duration_s=-1), "duration is -1"),
+        (lambda: Plan(targets=(A,), load=Open(constant(1)), requests=0), "requests is 0"),
+        (lambda: Plan(targets=(A,), load=Open(constant(1e6)), duration_s=1e5), "rate x duration"),
+        (lambda: Plan(targets=(A,), load=Open(constant(1)), requests=1, max_cost=1), "price"),
+        (lambda: Plan(targets=(A,), load=Open(constant(1)), requests=1, slo=("x<1",)), "x<1"),
     ],
 )
 def test_what_can_not_be_is_one_sentence_that_names_the_field(make, said):
@@ -110,7 +115,7 @@ def test_json_that_is_no_plan_is_a_plan_error(text):
 
 
 def test_an_unknown_field_is_named():
-    said = json.loads(Plan(targets=(A,), load=Open(rate=1), duration_s=1).to_json())
+    said = json.loads(Plan(targets=(A,), load=Open(constant(1)), duration_s=1).to_json())
     with pytest.raises(PlanError, match="speed"):
         Plan.from_json(json.dumps({**said, "speed": 1}))
 
@@ -123,3 +128,18 @@ def test_a_part_that_can_not_be_names_its_place():
 def test_a_plan_can_not_be_changed():
     with pytest.raises(AttributeError):
         A.model = "other"
+
+
+def test_a_load_with_an_end_of_its_own_needs_no_other():
+    plan = Plan(targets=(A, B), load=Open(ramp(0, 20, 10)), warmup_s=0)
+    assert (plan.seconds, len(plan.due())) == (10, 200)
+    recorded = Plan(targets=(A, B), load=Open(Replay(times=(0, 0.5, 7))))
+    assert recorded.due().tolist() == [0, 0, 0.5, 0.5, 7, 7]
+    assert Plan.from_json(recorded.to_json()) == recorded
+
+
+def test_a_sweep_is_a_plan_for_each_level():
+    plan = Plan(targets=(A,), load=Open(constant(1)), duration_s=5, seed=4)
+    levels = plan.sweep(Open(constant(5)), Closed(users=3))
+    assert [level.load for level in levels] == [Open(constant(5)), Closed(users=3)]
+    assert all(level.seed == 4 and level.duration_s == 5 for level in levels)

@@ -10,6 +10,7 @@ from holymon import plots
 from holymon.errors import CODES
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import DTYPE, GAP, Flag, Records
+from holymon.shapes import constant
 
 PLOTS = [
     plots.plot_latency, plots.plot_ttft, plots.plot_ecdf, plots.plot_errors,
@@ -21,7 +22,9 @@ def calls(n=600, *, models=("a",), failed=0.05, streamed=True, warmup=0.0, load=
     """`n` calls at 20/s with times drawn once and for all."""
     rng = np.random.default_rng(1)
     targets = tuple(Target(provider="url", model=m, base_url="http://127.0.0.1:1") for m in models)
-    plan = Plan(targets=targets, load=load or Open(rate=20), requests=max(n, 1), warmup_s=warmup)
+    plan = Plan(
+        targets=targets, load=load or Open(constant(20)), requests=max(n, 1), warmup_s=warmup
+    )
     rows = np.zeros(n, DTYPE)
     rows["due_s"] = np.arange(n) / 20
     rows["start_s"] = rows["due_s"] + rng.gamma(1, 1e-4, n)

@@ -22,9 +22,10 @@ from holymon.records import (
     gap_value,
     measure,
 )
+from holymon.shapes import constant
 
 PLAN = Plan(targets=(Target(provider="sim", model="a"), Target(provider="sim", model="b")),
-            load=Open(rate=1), requests=1)  # fmt: skip
+            load=Open(constant(1)), requests=1)  # fmt: skip
 seconds = st.floats(0, 1e6) | st.just(math.nan)
 counts = st.integers(-1, 2**31 - 1)
 

@@ -16,6 +16,7 @@ from holymon.errors import ConfigError
 from holymon.journal import Journal
 from holymon.plan import Open, Plan, Prompts, Target
 from holymon.records import Marks
+from holymon.shapes import constant
 
 KEY = "sk-canary-0123456789abcdef"
 HOSTILE = (
@@ -52,7 +53,7 @@ def browse():
 def measured(out, model="fast", **more):
     plan = Plan(
         targets=(Target(provider="sim", model=model, stall_s=1),),
-        load=Open(rate=40), duration_s=1.5, prompts=Prompts(max_tokens=4), **more,
+        load=Open(constant(40)), duration_s=1.5, prompts=Prompts(max_tokens=4), **more,
     )  # fmt: skip
     return run.measure(plan, out=out)
 
@@ -60,7 +61,7 @@ def measured(out, model="fast", **more):
 def recorded(out, target, marks):
     """A run that was recorded elsewhere: its folder with a journal."""
     folder = store.new_folder(out, "recorded")
-    plan = Plan(targets=(target,), load=Open(rate=1), requests=len(marks))
+    plan = Plan(targets=(target,), load=Open(constant(1)), requests=len(marks))
     store.write_aside(folder / "plan.json", plan.to_json())
     store.write_state(folder, state="finished", started_at=store.now().isoformat())
     written = Journal(folder, 0)
@@ -202,7 +203,9 @@ def test_a_notebook_that_raises_is_exit_4_and_one_sentence(tmp_path, holymon):
 
 def test_an_interrupted_run_can_be_reported(tmp_path):
     going = run.start(
-        Plan(targets=(Target(provider="sim", model="fast"),), load=Open(rate=50), duration_s=600),
+        Plan(
+            targets=(Target(provider="sim", model="fast"),), load=Open(constant(50)), duration_s=600
+        ),
         out=tmp_path,
     )
     until = time.monotonic() + 60

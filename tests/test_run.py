@@ -15,6 +15,7 @@ import pytest
 from holymon import run, store
 from holymon.errors import ConfigError, RunError
 from holymon.plan import Closed, Open, Plan, Prompts, Target
+from holymon.shapes import constant, poisson
 
 SIM = Target(provider="sim", model="fast", stall_s=2)
 SHORT = Prompts(max_tokens=4)
@@ -30,7 +31,7 @@ def soon(condition, seconds=30.0):
 
 def test_a_plan_becomes_a_run_with_every_call(tmp_path):
     done = run.measure(
-        Plan(targets=(SIM,), load=Open(rate=40), duration_s=1, prompts=SHORT), out=tmp_path
+        Plan(targets=(SIM,), load=Open(constant(40)), duration_s=1, prompts=SHORT), out=tmp_path
     )
     assert done.state == "finished"
     assert sorted(done.records["request"]) == list(range(40))
@@ -39,7 +40,7 @@ def test_a_plan_becomes_a_run_with_every_call(tmp_path):
 
 
 def test_counts_agree_with_the_server_to_the_call(tmp_path, simulator):
-    plan = Plan(targets=(simulator.target("flaky", stall_s=1),), load=Open(rate=100),
+    plan = Plan(targets=(simulator.target("flaky", stall_s=1),), load=Open(constant(100)),
                 duration_s=2, prompts=SHORT)  # fmt: skip
     done = run.measure(plan, out=tmp_path)
     expected = {k: n for k, n in simulator.counted()["flaky"]["faults"].items() if n}
@@ -51,7 +52,7 @@ def test_counts_agree_with_the_server_to_the_call(tmp_path, simulator):
 
 def test_a_simulated_run_has_the_servers_own_log_beside_it(tmp_path):
     target = Target(provider="sim", model="flaky", stall_s=1)
-    plan = Plan(targets=(target,), load=Open(rate=60), duration_s=2, prompts=SHORT)
+    plan = Plan(targets=(target,), load=Open(constant(60)), duration_s=2, prompts=SHORT)
     done = run.measure(plan, out=tmp_path)
     noted = [json.loads(line) for line in (done.folder / "sim.jsonl").read_text().splitlines()]
     (found,) = done.summary().targets
@@ -69,7 +70,7 @@ def test_answers_of_the_simulator_are_known_as_such_at_any_address(tmp_path, sim
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_together_make_the_plan(tmp_path, simulator, workers):
     targets = (simulator.target("fast"), simulator.target("slow"))
-    plan = Plan(targets=targets, load=Open(rate=20, arrivals="poisson"), duration_s=1,
+    plan = Plan(targets=targets, load=Open(poisson(20)), duration_s=1,
                 workers=workers, prompts=SHORT)  # fmt: skip
     done = run.measure(plan, out=tmp_path)
     assert sorted(done.records["request"]) == list(range(len(plan.due())))
@@ -93,7 +94,7 @@ def test_answers_that_are_not_streamed_have_no_ttft(tmp_path):
 
 
 def test_stopping_keeps_what_was_measured(tmp_path, simulator):
-    plan = Plan(targets=(simulator.target("slow"),), load=Open(rate=50), duration_s=600)
+    plan = Plan(targets=(simulator.target("slow"),), load=Open(constant(50)), duration_s=600)
     going = run.start(plan, out=tmp_path)
     soon(lambda: len(going.records) > 20)
     going.stop()
@@ -107,7 +108,7 @@ def test_stopping_keeps_what_was_measured(tmp_path, simulator):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_worker_stops_it_in_order(tmp_path, simulator, number):
-    plan = Plan(targets=(simulator.target("slow"),), load=Open(rate=50), duration_s=600)
+    plan = Plan(targets=(simulator.target("slow"),), load=Open(constant(50)), duration_s=600)
     going = run.start(plan, out=tmp_path)
     soon(lambda: len(going.records) > 5)
     os.kill(going.status["pid"], number)
@@ -117,7 +118,7 @@ def test_a_signal_to_the_worker_stops_it_in_order(tmp_path, simulator, number):
 
 
 def test_a_killed_worker_loses_no_finished_call(tmp_path, simulator):
-    plan = Plan(targets=(simulator.target("fast"),), load=Open(rate=100), duration_s=600,
+    plan = Plan(targets=(simulator.target("fast"),), load=Open(constant(100)), duration_s=600,
                 prompts=SHORT)  # fmt: skip
     going = run.start(plan, out=tmp_path)
     soon(lambda: len(going.records) > 50)
@@ -139,7 +140,7 @@ OWNER = textwrap.dedent("""
     from holymon import run
     from holymon.plan import *
     target = Target(provider="url", model="fast", base_url=sys.argv[1])
-    plan = Plan(targets=(target,), load=Open(rate=100), duration_s=600)
+    plan = Plan(targets=(target,), load=Open(constant(100)), duration_s=600)
     going = run.start(plan, out=sys.argv[2], detached=sys.argv[3] == "detached")
     print(going.id, flush=True)
     going.wait()
@@ -173,7 +174,9 @@ def test_a_killed_owner_ends_its_run_unless_it_was_detached(tmp_path, simulator,
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_process_is_left_when_a_worker_is_killed(tmp_path, workers):
-    plan = Plan(targets=(SIM,), load=Open(rate=30), duration_s=600, workers=workers, prompts=SHORT)
+    plan = Plan(
+        targets=(SIM,), load=Open(constant(30)), duration_s=600, workers=workers, prompts=SHORT
+    )
     going = run.start(plan, out=tmp_path)
     soon(lambda: len(going.records) > 10)
     worker = psutil.Process(going.status["pid"])
@@ -185,7 +188,7 @@ def test_no_process_is_left_when_a_worker_is_killed(tmp_path, workers):
 
 
 def test_the_simulator_ends_with_the_run(tmp_path):
-    plan = Plan(targets=(SIM,), load=Open(rate=30), duration_s=2, prompts=SHORT)
+    plan = Plan(targets=(SIM,), load=Open(constant(30)), duration_s=2, prompts=SHORT)
     going = run.start(plan, out=tmp_path)
     soon(lambda: len(going.records) > 5)
     children = psutil.Process(going.status["pid"]).children()
@@ -198,7 +201,9 @@ def test_the_simulator_ends_with_the_run(tmp_path):
 def test_a_refused_key_ends_the_run_early_and_says_what_to_do(tmp_path, simulator, monkeypatch):
     monkeypatch.setenv("THIS_KEY", "sk-wrong-0123456789")
     target = simulator.target("fast", api_key_env="THIS_KEY")
-    done = run.measure(Plan(targets=(target,), load=Open(rate=50), duration_s=60), out=tmp_path)
+    done = run.measure(
+        Plan(targets=(target,), load=Open(constant(50)), duration_s=60), out=tmp_path
+    )
     assert done.status["ended"] == "hopeless"
     assert len(done.records) < 100
     assert done.verdict().exit_code == 2
@@ -210,14 +215,14 @@ def test_a_missing_key_is_said_before_anything_is_made(tmp_path, monkeypatch):
     target = Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1",
                     api_key_env="THIS_KEY")  # fmt: skip
     with pytest.raises(ConfigError, match="THIS_KEY"):
-        run.start(Plan(targets=(target,), load=Open(rate=1), requests=1), out=tmp_path / "out")
+        run.start(Plan(targets=(target,), load=Open(constant(1)), requests=1), out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_run_that_can_not_be_measured_says_why(tmp_path):
     homeless = Target(provider="mine", model="m")
     with pytest.raises(RunError, match="mine/m has no base_url"):
-        run.measure(Plan(targets=(homeless,), load=Open(rate=1), requests=1), out=tmp_path)
+        run.measure(Plan(targets=(homeless,), load=Open(constant(1)), requests=1), out=tmp_path)
 
 
 def test_a_finished_run_is_compact_and_can_be_opened_again(tmp_path):
@@ -231,7 +236,7 @@ def test_a_finished_run_is_compact_and_can_be_opened_again(tmp_path):
 
 
 def test_the_json_form_has_what_the_contract_names(tmp_path):
-    plan = Plan(targets=(SIM,), load=Open(rate=50), duration_s=1, prompts=SHORT)
+    plan = Plan(targets=(SIM,), load=Open(constant(50)), duration_s=1, prompts=SHORT)
     found = run.measure(plan, out=tmp_path).to_dict()
     assert {"run_id", "plan", "started_at", "duration_s", "simulated", "verdict", "targets"} <= set(
         found

@@ -38,17 +38,44 @@ def test_line_ends_and_pieces_do_not_matter(ending, size):
     assert decode(*(data[i : i + size] for i in range(0, len(data), size))) == EVENTS
 
 
-@given(st.lists(st.integers(0, 10**6)), st.lists(st.sampled_from([b"\n", b"\r", b"\r\n"])))
+PLACES = st.lists(st.integers(0, 10**6))
+ENDINGS = st.sampled_from([b"\n", b"\r", b"\r\n"])
+
+
+@given(PLACES, st.lists(ENDINGS))
 def test_any_cut_of_any_mixture_of_line_ends_gives_the_same(places, endings):
-    lines = STREAM.split(b"\n")
-    kinds = (endings + [b"\n"] * len(lines))[: len(lines) - 1]
-    data = b"".join(line + end for line, end in zip(lines, kinds, strict=False))
-    # A CR before an empty line that ends in LF would read as CRLF: then there are fewer lines.
-    if b"\r\n" in data and any(
-        a == b"\r" and b == b"\n" for a, b in zip(kinds, kinds[1:], strict=False)
-    ):
-        return
+    *lines, last = STREAM.split(b"\n")
+    kinds = (endings + [b"\n"] * len(lines))[: len(lines)]
+    for i in range(1, len(lines)):
+        if (kinds[i - 1], lines[i], kinds[i]) == (b"\r", b"", b"\n"):
+            kinds[i] = b"\r"  # CR, an empty line and LF would read as one CRLF
+    data = b"".join(line + end for line, end in zip(lines, kinds, strict=True)) + last
     assert decode(*cut(data, places)) == EVENTS
+
+
+WORDS = st.sampled_from(
+    [b"data:", b"data", b"event:", b"event", b"id:", b":", b" ", b"x", b"\r", b"\n", b"\r\n",
+     b"\xef\xbb\xbf", b"\xef", b"\xe2\x80\xa8", b"\0"]
+)  # fmt: skip
+
+
+@given(st.lists(WORDS, max_size=60).map(b"".join), PLACES)
+def test_any_cut_of_any_bytes_gives_the_same(data, places):
+    assert decode(*cut(data, places)) == decode(data)
+
+
+@given(st.lists(WORDS, max_size=60).map(b"".join), PLACES)
+def test_too_large_is_too_large_however_it_is_cut(data, places):
+    def refused(*chunks):
+        decoder = Decoder(max_event=12)
+        try:
+            for chunk in chunks:
+                decoder.feed(chunk)
+        except EventTooLarge:
+            return True
+        return False
+
+    assert refused(*cut(data, places)) == refused(data)
 
 
 TEXT = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]))
@@ -76,12 +103,33 @@ def test_an_event_without_its_empty_line_is_handed_out_at_the_end():
     assert decode(b"data: a\n\n: only a comment") == [Event(b"a")]
 
 
-@pytest.mark.parametrize("piece", [b"x" * 1000, b"data: y\n" * 100], ids=["a line", "an event"])
-def test_an_endless_line_or_event_is_stopped(piece):
+@pytest.mark.parametrize("piece", [b"x" * 1000, b"data: y\n" * 100, b"data\n" * 100, b": c" * 300])
+@pytest.mark.parametrize("at_once", [1, 10_000])
+def test_an_endless_line_or_event_is_stopped(piece, at_once):
     decoder = Decoder(max_event=100_000)
     with pytest.raises(EventTooLarge):
-        for _ in range(10_000):
-            decoder.feed(piece)
+        for _ in range(10_000 // at_once):
+            decoder.feed(piece * at_once)
+
+
+def test_an_event_of_the_largest_size_is_still_read():
+    line = b"data: " + b"x" * 94
+    for chunks in ([line + b"\n\n"], [line, b"\n", b"\n"], each_byte(line + b"\n\n")):
+        decoder = Decoder(max_event=100)
+        assert [one for chunk in chunks for one in decoder.feed(chunk)] == [Event(b"x" * 94)]
+
+
+def test_what_passed_is_not_kept():
+    """A stream of any length leaves nothing behind but its unfinished event."""
+    decoder = Decoder()
+    for _ in range(10_000):
+        decoder.feed(b": keep-alive\n\ndata: x\n\nid: 7\nretry: 1\n")
+    kept = [getattr(decoder, name) for name in Decoder.__slots__]
+    assert sum(len(one) for one in kept if isinstance(one, bytes | list)) == 0
+
+
+def each_byte(data: bytes) -> list[bytes]:
+    return [data[i : i + 1] for i in range(len(data))]
 
 
 def test_many_events_are_not_one_large_one():

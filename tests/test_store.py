@@ -12,10 +12,11 @@ from holymon.errors import RunError
 from holymon.journal import Journal
 from holymon.plan import Open, Plan, Target
 from holymon.records import Flag, Marks
+from holymon.shapes import constant
 
 PLAN = Plan(
     targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
-    load=Open(rate=1), requests=1,
+    load=Open(constant(1)), requests=1,
 )  # fmt: skip
 
 

@@ -18,11 +18,12 @@ from holymon.quantiles import (
     wilson,
 )
 from holymon.records import Flag, Marks, measure
+from holymon.shapes import constant
 from holymon.summary import summarize
 
 TARGET = Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1",
                 price=Price(input=1.0, output=10.0, cached_input=0.5))  # fmt: skip
-PLAN = Plan(targets=(TARGET,), load=Open(rate=20), duration_s=10)
+PLAN = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=10)
 
 
 def call(number, *, rate=20.0, latency=0.5, error="", late=0.0, warm=False, tokens=5, **more):
@@ -147,7 +148,7 @@ def test_a_cost_that_is_not_known_is_none_and_says_why():
     found = of([call(0), call(1, flags=int(Flag.STREAM))])
     assert found.cost_usd is None
     assert any("without the server's token counts" in note for note in found.notes)
-    unpriced = Plan(targets=(Target(provider="p", model="m"),), load=Open(rate=1), requests=1)
+    unpriced = Plan(targets=(Target(provider="p", model="m"),), load=Open(constant(1)), requests=1)
     assert of([call(0)], unpriced).cost_usd is None
 
 
@@ -171,7 +172,7 @@ def test_tokens_that_came_in_one_piece_have_no_time_between_them():
 
 
 def test_goodput_counts_calls_that_meet_every_limit():
-    plan = Plan(targets=(TARGET,), load=Open(rate=20), duration_s=10,
+    plan = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=10,
                 slo=("latency_p95<0.6", "ttft_p95<1s", "error_rate<1%"))  # fmt: skip
     calls = [call(i, latency=0.5 if i % 2 else 0.7) for i in range(400)]
     assert of(calls, plan).goodput_per_s == pytest.approx(10, rel=0.02)

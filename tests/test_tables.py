@@ -8,6 +8,7 @@ from holymon import cards, pages, run, store, tables
 from holymon.journal import Journal
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Flag, Marks
+from holymon.shapes import constant, poisson
 
 HOSTILE = "<b>m</b>\x1b[31m\u202e"
 
@@ -19,7 +20,7 @@ def recorded(tmp_path):
     def make(n=400, *, model="m", failed=(), load=None, slo=(), message=""):
         plan = Plan(
             targets=(Target(provider="url", model=model, base_url="http://127.0.0.1:1/v1"),),
-            load=load or Open(rate=20), requests=max(n, 1), slo=slo,
+            load=load or Open(constant(20)), requests=max(n, 1), slo=slo,
         )  # fmt: skip
         folder = store.new_folder(tmp_path, "recorded")
         store.write_aside(folder / "plan.json", plan.to_json())
@@ -93,8 +94,8 @@ def test_objectives_say_met_missed_or_not_certain(recorded):
 @pytest.mark.parametrize(
     ("load", "said"),
     [
-        (Open(rate=5), "open loop, 5 calls/s a target, evenly spaced"),
-        (Open(rate=5, arrivals="poisson"), "at random (Poisson)"),
+        (Open(constant(5)), "open loop, for each target 5 calls/s, evenly spaced"),
+        (Open(poisson(5)), "at random (Poisson)"),
         (Closed(users=3), "closed loop, 3 users a target"),
     ],
 )

@@ -8,12 +8,13 @@ import pytest
 from holymon.frames import from_frames
 from holymon.plan import Open, Plan, Target
 from holymon.records import Marks, measure
+from holymon.shapes import constant
 from holymon.summary import summarize
 from holymon.verdict import judge
 from holymon.vitals import Vitals
 
 TARGET = Target(provider="url", model="m", base_url="http://host:1/v1", api_key_env="MY_KEY")
-PLAN = Plan(targets=(TARGET,), load=Open(rate=20), duration_s=20)
+PLAN = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=20)
 CALM = Vitals(
     t_s=np.arange(20.0), lag_s=np.full(400, 0.0003), cpu=np.full(20, 0.1), pause_s=np.zeros(20),
     in_flight=np.ones(20, int), rss_mb=np.full(20, 60.0),
@@ -134,12 +135,14 @@ def test_trouble_with_writing_is_told():
     ],
 )
 def test_objectives_are_judged_by_figure_and_interval(slo, met, sure, code):
-    plan = Plan(targets=(TARGET,), load=Open(rate=20), duration_s=20, slo=(slo,))
+    plan = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=20, slo=(slo,))
     found = verdict(plan=plan)
     (check,) = found.checks
     assert (check.met, check.sure, found.exit_code) == (met, sure, code)
 
 
 def test_an_invalid_measurement_outweighs_a_missed_objective():
-    plan = Plan(targets=(TARGET,), load=Open(rate=20), duration_s=20, slo=("latency_p50<0.05",))
+    plan = Plan(
+        targets=(TARGET,), load=Open(constant(20)), duration_s=20, slo=("latency_p50<0.05",)
+    )
     assert verdict(calls(late=0.05), plan=plan).exit_code == 3

@@ -1,0 +1,56 @@
+"""Which calls a throughput counts, and the seconds that belong to them.
+
+Both ends of a run would falsify it: at the beginning most answers can't be there yet, at the end
+nothing new is sent any more.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon.errors import CODES
+from holymon.plan import Closed, Plan
+
+Rows = npt.NDArray[np.void]
+Mask = npt.NDArray[np.bool_]
+_CANCELLED: Final = CODES["cancelled"]
+
+
+def counted(rows: Rows, plan: Plan) -> tuple[Mask, float]:
+    """Which rows throughput counts, shape (n,), and the seconds that belong to them."""
+    ended = ~np.isnan(rows["end_s"] - rows["start_s"]) & (rows["error"] != _CANCELLED)
+    if not ended.any():
+        return ended, 0.0
+    if isinstance(plan.load, Closed):
+        return ended, _cycle(rows[ended], plan.load.users * len(plan.targets))
+    return _while_sending(rows, ended)
+
+
+def _cycle(ended: Rows, width: int) -> float:
+    """Seconds of a closed loop: a user's mean time from its first call to the end of its last.
+
+    Answers of several users often come at once, so a window of time would begin in the middle
+    of such a burst or before it, and count too many or too few.
+    """
+    users, which = np.unique(ended["request"] % width, return_inverse=True)
+    first, last = np.full(len(users), np.inf), np.zeros(len(users))
+    np.minimum.at(first, which, ended["start_s"])
+    np.maximum.at(last, which, ended["end_s"])
+    return float((last - first).sum()) / len(users)
+
+
+def _while_sending(rows: Rows, ended: Mask) -> tuple[Mask, float]:
+    """Answers of an open loop that came while it still sent, and the time that they took.
+
+    The tail, when nothing new is sent, would dilute the rate; so would the beginning, when most
+    answers can't be there yet. The first answer of the window only says when it begins.
+    """
+    starts, ends = rows["start_s"], rows["end_s"]
+    first, last = starts[ended].min(), starts[ended].max()
+    usual = np.quantile((ends - starts)[ended], 0.9)
+    inside = ended & (ends >= first + min(usual, (last - first) / 2)) & (ends <= last)
+    if not inside.any():
+        return inside, 0.0
+    begin, end = ends[inside].min(), ends[inside].max()
+    return inside & (ends > begin), float(end - begin)

@@ -1,0 +1,88 @@
+"""Arrival times from a file of recorded traffic: CSV or JSONL, seconds or dates, one a line."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from holymon.errors import ConfigError, PlanError
+from holymon.safety import plain
+from holymon.shapes import Replay
+
+COLUMNS: Final = (
+    "timestamp", "time", "arrival_time", "arrived_at", "due_s", "start_s", "start_time", "t",
+)  # fmt: skip
+
+
+def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Replay:
+    """Calls as they came once: from a file, or from times in seconds.
+
+    A CSV file has a column named as one of `COLUMNS`, or numbers in its first column; a line of
+    JSONL is a time or an object with such a field. A time is in seconds or an ISO 8601 date. Times
+    are sorted, the first becomes 0, gaps are kept; `speed` divides them (1000 for a trace written
+    in milliseconds, 2 to play it twice as fast). Raises ConfigError, PlanError naming the line.
+    """
+    if not 0 < speed < float("inf"):
+        raise PlanError(f"speed is {speed:g}: it must be above 0.")
+    found = list(_read(Path(source)) if isinstance(source, str | Path) else source)
+    times = np.sort(np.asarray(found, dtype=np.float64))
+    if not len(times):
+        raise PlanError(f"{plain(str(source))} holds no times: write one a line.")
+    if not np.isfinite(times).all():
+        raise PlanError("a time is not a finite number: take it out.")
+    return Replay(times=tuple(((times - times[0]) / speed).tolist()))
+
+
+def _read(path: Path) -> Iterator[float]:
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"can't read times from {path}: {error}.") from None
+    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
+        for n, line in enumerate(lines, 1):
+            if line.strip():
+                yield _from_json(path, n, line)
+        return
+    rows = [(n, row) for n, row in enumerate(csv.reader(lines), 1) if row]
+    head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    column = next((head.index(name) for name in COLUMNS if name in head), None)
+    if column is None and rows and _time(head[0]) is None:
+        raise PlanError(f"{path} has no column of times: name one of them 'timestamp'.")
+    for n, row in rows if column is None else rows[1:]:
+        at = column or 0
+        yield _known(_time(row[at].strip()) if at < len(row) else None, path, n)
+
+
+def _from_json(path: Path, n: int, line: str) -> float:
+    try:
+        said: Any = json.loads(line)
+    except ValueError:
+        raise PlanError(f"{path}, line {n} is not JSON.") from None
+    if isinstance(said, dict):
+        said = next((said[name] for name in COLUMNS if name in said), None)
+    return _known(_time(said), path, n)
+
+
+def _known(found: float | None, path: Path, n: int) -> float:
+    if found is None:
+        raise PlanError(f"{path}, line {n} holds no time: seconds, or a date like "
+                        "2026-01-31T08:00:00Z.")  # fmt: skip
+    return found
+
+
+def _time(said: Any) -> float | None:
+    if isinstance(said, bool):
+        return None
+    try:
+        return float(said)
+    except (TypeError, ValueError):
+        pass
+    try:
+        moment = datetime.fromisoformat(said)
+    except (TypeError, ValueError):
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
