@@ -2,12 +2,15 @@
 
 Percentiles are R-8 (median-unbiased; Hyndman and Fan 1996) of the raw values. Their 95 %
 intervals are order statistics: the ranks between which the true quantile lies by the binomial
-law, whatever the distribution. Rates carry Wilson's score interval (1927).
+law, whatever the distribution. Values that come in clusters (the gaps of one answer) are alike,
+so they count as fewer: Korn and Graubard's effective sample size (1998) takes the place of n.
+Rates carry Wilson's score interval (1927), their differences Newcombe's (1998, method 10).
 """
 
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -102,6 +105,67 @@ def quantile_ranks(n: int, q: float, alpha: float = 0.05) -> tuple[int, int] | N
     return (first, last) if first < last < n else None
 
 
+def clustered(
+    bins: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64]
+) -> dict[str, tuple[int, int] | None]:
+    """For each percentile the two bins between which it lies with 95 %, for clustered values.
+
+    `bins`, `counts` and `clusters` have shape (g,): `counts[i]` values of cluster `clusters[i]`
+    (numbered from 0) fell into bin `bins[i]`. None where there are fewer clusters
+    than an interval needs single values: the values of one cluster may be all alike.
+    """
+    found: dict[str, tuple[int, int] | None] = dict.fromkeys(LEVELS)
+    upto = np.cumsum(np.bincount(bins, counts))
+    n = int(upto[-1]) if len(upto) else 0
+    sizes = np.bincount(clusters, counts)
+    many = int((sizes > 0).sum())
+    for name, q in LEVELS.items():
+        if many < fewest_for_interval(q):
+            continue
+        here = int(np.searchsorted(upto, q * n))
+        share = float(upto[here]) / n
+        below = np.bincount(clusters, counts * (bins <= here))
+        # The variance of a ratio of totals over clusters, linearised.
+        spread = float(((below - share * sizes) ** 2).sum()) * many / (many - 1) / n**2
+        alike = spread > 0 and 0 < share < 1
+        effective = min(share * (1 - share) / spread, n) if alike else many
+        effective *= (Z95 / student(many - 1)) ** 2
+        ranks = quantile_ranks(int(effective), q)
+        if ranks is not None:
+            low, high = (ranks[0] + 0.5) / int(effective), (ranks[1] + 0.5) / int(effective)
+            ends = np.searchsorted(upto, [low * n, min(high * n, n)])
+            found[name] = (int(ends[0]), int(ends[1]))
+    return found
+
+
+@lru_cache(maxsize=1024)
+def student(df: int, level: float = 0.95) -> float:
+    """Where Student's t with `df` degrees of freedom is within plus or minus with `level`.
+
+    By the finite series for whole degrees (Abramowitz and Stegun, 26.7.3 and 26.7.4).
+    """
+    if df > 2000:
+        return NormalDist().inv_cdf((1 + level) / 2)
+    low, high = 0.0, 1e6
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, df) < level else (low, middle)
+    return high
+
+
+def _within(t: float, df: int) -> float:
+    angle = math.atan(t / math.sqrt(df))
+    square = math.cos(angle) ** 2
+    odd = df % 2
+    term = total = (math.cos(angle) if df > 1 else 0.0) if odd else 1.0
+    for k in range(3 if odd else 2, df - 1, 2):
+        term *= square * (k - 1) / k
+        total += term
+    if odd:
+        return 2 / math.pi * (angle + math.sin(angle) * total)
+    return math.sin(angle) * total
+
+
 def wilson(hits: int, n: int, z: float = Z95) -> Rate:
     """The share hits / n with Wilson's score interval."""
     if n <= 0:
@@ -112,3 +176,15 @@ def wilson(hits: int, n: int, z: float = Z95) -> Rate:
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
     low = 0.0 if hits == 0 else max(0.0, middle - half)
     return Rate(share, low, 1.0 if hits == n else min(1.0, middle + half), n)
+
+
+def newcombe(a: Rate, b: Rate, z: float = Z95) -> Interval | None:
+    """The interval of the difference b - a of two rates, from Wilson's of each."""
+    if not a.of or not b.of or a.value is None or b.value is None:
+        return None
+    one, two = wilson(round(a.value * a.of), a.of, z), wilson(round(b.value * b.of), b.of, z)
+    if one.low is None or one.high is None or two.low is None or two.high is None:
+        return None
+    gap = b.value - a.value
+    down = math.hypot(b.value - two.low, one.high - a.value)
+    return gap - down, gap + math.hypot(two.high - b.value, a.value - one.low)

@@ -26,6 +26,7 @@ from holymon.quantiles import (
     Floats,
     Interval,
     Rate,
+    clustered,
     fewest,
     fewest_for_interval,
     figure,
@@ -182,12 +183,15 @@ def _durations(good: npt.NDArray[np.void]) -> dict[str, Floats]:
 
 def _gaps(records: Records, where: npt.NDArray[np.bool_], good: npt.NDArray[np.void]) -> Figure:
     """Single gaps of successful streams, from their 1 % bins; the maximum is exact."""
-    counts = records.gap_histogram(where)
+    pairs = records.gap_pairs[np.repeat(where, records.gap_counts)]
+    bins, counts = pairs["bin"].astype(np.int64), pairs["n"].astype(np.int64)
     n = int(counts.sum())
     if n == 0:
         return Figure(0)
-    used = np.nonzero(counts)[0]
-    values, upto = gap_value(used), np.cumsum(counts[used])
+    histogram = np.bincount(bins, counts)
+    used = np.nonzero(histogram)[0]
+    values, upto = gap_value(used), np.cumsum(histogram[used])
+    calls = np.repeat(np.arange(int(where.sum())), records.gap_counts[where])
     largest = float(np.fmax.reduce(good["gap_max_s"]))
     found: dict[str, float | None] = dict.fromkeys(LEVELS)
     for name, q in LEVELS.items():
@@ -198,13 +202,22 @@ def _gaps(records: Records, where: npt.NDArray[np.bool_], good: npt.NDArray[np.v
             found[name] = min(float(first + part * (second - first)), largest)
     return Figure(
         n=n,
-        mean=float(values @ counts[used] / n),
+        mean=float(values @ histogram[used] / n),
         max=largest,
+        ci={
+            name: ends and _between(ends, largest)
+            for name, ends in clustered(bins, counts, calls).items()
+        },
         p50=found["p50"],
         p90=found["p90"],
         p95=found["p95"],
         p99=found["p99"],
     )
+
+
+def _between(ends: tuple[int, int], largest: float) -> Interval:
+    low, high = gap_value(np.array(ends))
+    return float(min(low, largest)), float(min(high, largest))
 
 
 def _throughput(

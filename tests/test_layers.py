@@ -11,7 +11,7 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
-    "errorbody", "chat", "prices", "vitals", "throughput", "summary", "verdict", "bins",
+    "errorbody", "chat", "prices", "vitals", "throughput", "summary", "comparison", "verdict", "bins",
     "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
     "store", "selfcheck", "worker", "run", "signals", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",

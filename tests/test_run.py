@@ -139,6 +139,7 @@ OWNER = textwrap.dedent("""
     import sys
     from holymon import run
     from holymon.plan import *
+    from holymon.shapes import constant
     target = Target(provider="url", model="fast", base_url=sys.argv[1])
     plan = Plan(targets=(target,), load=Open(constant(100)), duration_s=600)
     going = run.start(plan, out=sys.argv[2], detached=sys.argv[3] == "detached")
