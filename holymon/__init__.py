@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holymon.comparison import Comparison
     from holymon.errors import ConfigError, HolymonError, PlanError, RunError
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plots import (
@@ -25,19 +26,21 @@ if TYPE_CHECKING:
     from holymon.summary import Summary, summarize
     from holymon.targets import target
     from holymon.traces import replay
+    from holymon.trials import alternate, compare
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Closed": "plan", "ConfigError": "errors", "HolymonError": "errors", "Open": "plan",
-    "Plan": "plan", "PlanError": "errors", "Price": "plan", "Prompts": "plan",
-    "Records": "records", "Replay": "shapes", "Run": "run", "RunError": "errors",
-    "Shape": "shapes", "Summary": "summary", "Target": "plan", "attach": "run",
-    "constant": "shapes", "measure": "run", "plot_ecdf": "plots", "plot_errors": "plots",
-    "plot_latency": "plots", "plot_schedule_delay": "plots", "plot_ttft": "plots",
-    "poisson": "shapes", "ramp": "shapes", "replay": "traces", "runs": "store", "sine": "shapes",
-    "spike": "shapes", "start": "run", "steps": "shapes", "subject": "report",
-    "summarize": "summary", "target": "targets", "write_report": "report",
+    "Closed": "plan", "Comparison": "comparison", "ConfigError": "errors",
+    "HolymonError": "errors", "Open": "plan", "Plan": "plan", "PlanError": "errors",
+    "Price": "plan", "Prompts": "plan", "Records": "records", "Replay": "shapes", "Run": "run",
+    "RunError": "errors", "Shape": "shapes", "Summary": "summary", "Target": "plan",
+    "alternate": "trials", "attach": "run", "compare": "trials", "constant": "shapes",
+    "measure": "run", "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
+    "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes",
+    "replay": "traces", "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run",
+    "steps": "shapes", "subject": "report", "summarize": "summary", "target": "targets",
+    "write_report": "report",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604 - the same names, sorted

@@ -136,6 +136,42 @@ def report(
 
 
 @main.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="PROVIDER/MODEL",
+    help="Of several targets, that of A and that of B (give it twice).",
+)
+@click.option(
+    "--effect", type=float, default=0.05, help="The smallest difference that counts. [0.05]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
+def compare(
+    runs: tuple[str, ...], targets: tuple[str, ...], effect: float, as_json: bool, out: Path
+) -> None:  # fmt: skip
+    """Compare two targets of one RUN, or two RUNs (ids, or names: all runs of that name).
+
+    Runs are compared in pairs that were measured alternately, at least five of them; the exit
+    code is 3 where nothing can be claimed.
+    """
+    from holymon import store, trials
+
+    if len(runs) > 2 or len(targets) not in {0, 2}:
+        raise PlanError("compare takes one or two RUNs, and --target not at all or twice.")
+    found = [trials.named(name, out=out) for name in runs]
+    chosen = (targets[0], targets[1]) if targets else None
+    compared = trials.compare(*found, targets=chosen, effect=effect)
+    if as_json:
+        click.echo(json.dumps(store.finite(compared.to_dict()), indent=1))
+    else:
+        click.echo("\n".join(plain(line) for line in compared.lines))
+    sys.exit(3 if compared.notes else 0)
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
 def runs(as_json: bool, out: Path) -> None:

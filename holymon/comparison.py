@@ -90,8 +90,8 @@ class Comparison:
     @property
     def lines(self) -> tuple[str, ...]:
         """The comparison in sentences, the conclusion first."""
-        if any(one.result == "not comparable" for one in self.ratios):
-            head = f"not comparable: {self.notes[0]}"
+        if self.notes:
+            head = "not comparable"
         elif self.shown:
             head = "a difference is shown"
         else:
@@ -111,12 +111,13 @@ class Comparison:
 
 def compare_pairs(
     pairs: Sequence[tuple[Records, Records]], *, names: tuple[str, str] | None = None,
-    effect: float = EFFECT,
+    effect: float = EFFECT, interleaved: bool = True,
 ) -> Comparison:  # fmt: skip
     """Compare B with A from pairs of records, each of one target, in the order of their time.
 
     `effect` is the smallest relative difference worth a word. With fewer than `FEWEST_PAIRS`
-    pairs nothing is claimed. Raises PlanError for records of several targets.
+    pairs, or pairs that were not measured alternately, nothing is claimed. Raises PlanError for
+    records of several targets.
     """
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
@@ -124,7 +125,8 @@ def compare_pairs(
     used = [ratio for ratio in RATIOS if any(_figure(one, ratio[0]).n for one, _ in found)]
     tests = len(used) + 1
     level = 1 - ALPHA / tests
-    ratios = tuple(_ratio(found, *one, effect=effect, level=level) for one in used)
+    claims = interleaved and len(found) >= FEWEST_PAIRS
+    ratios = tuple(_ratio(found, *one, effect=effect, level=level, claims=claims) for one in used)
     simulated = any(summarize(one).simulated for pair in pairs for one in pair)
     notes = []
     if len(found) < FEWEST_PAIRS:
@@ -133,11 +135,16 @@ def compare_pairs(
             f"{len(found)} {said} of measurements can't tell a difference from the hour of day: "
             f"measure at least {FEWEST_PAIRS} alternately, or both targets in one run."
         )
+    elif not interleaved:
+        notes.append(
+            "A and B were not measured alternately, so what the hour of day did can't be told "
+            "from what they did: measure A B A B, or both targets in one run."
+        )
     return Comparison(
         a=names[0] if names else found[0][0].target if found else "A",
         b=names[1] if names else found[0][1].target if found else "B",
         pairs=len(found), effect=effect, ratios=ratios,
-        errors=_errors(found, NormalDist().inv_cdf(1 - ALPHA / tests / 2)),
+        errors=_errors(found, NormalDist().inv_cdf(1 - ALPHA / tests / 2), claims=claims),
         cost_ratio=_cost(found), simulated=simulated, notes=tuple(notes),
     )  # fmt: skip
 
@@ -145,21 +152,24 @@ def compare_pairs(
 def blocks(records: Records, a: int, b: int) -> list[tuple[Records, Records]]:
     """Two targets of one interleaved run, cut into blocks of time: a pair for each.
 
-    As many blocks as leave `FEWEST_IN_BLOCK` calls of each target in each, at most `MOST_BLOCKS`.
+    As many blocks as leave `FEWEST_IN_BLOCK` calls of each target in each, at most `MOST_BLOCKS`,
+    from the time in which both were called (in a closed loop one may be done long before).
     """
-    measured = records.mask()
-    fewest = min(int((measured & (records["target"] == i)).sum()) for i in (a, b))
-    many = min(MOST_BLOCKS, fewest // FEWEST_IN_BLOCK)
+    due = records["due_s"]
+    of = [records.mask(i) for i in (a, b)]
+    if not all(one.any() for one in of):
+        return []
+    first, last = max(due[one].min() for one in of), min(due[one].max() for one in of)
+    of = [one & (due >= first) & (due <= last) for one in of]
+    many = min(MOST_BLOCKS, min(int(one.sum()) for one in of) // FEWEST_IN_BLOCK)
     if not many:
         return []
-    due = records["due_s"]
-    edges = np.quantile(due[measured], np.linspace(0, 1, many + 1))
+    edges = np.quantile(due[of[0] | of[1]], np.linspace(0, 1, many + 1))
     where = np.clip(np.searchsorted(edges, due, side="right") - 1, 0, many - 1)
-
-    def part(k: int, target: int) -> Records:
-        return records.select(measured & (where == k) & (records["target"] == target))
-
-    return [(part(k, a), part(k, b)) for k in range(many)]
+    both = [[one & (where == k) for one in of] for k in range(many)]
+    return [
+        (records.select(x), records.select(y)) for x, y in both if x.any() and y.any()
+    ]  # fmt: skip
 
 
 def _one(records: Records) -> TargetSummary:
@@ -179,7 +189,7 @@ def _figure(target: TargetSummary, metric: str) -> Figure:
 
 def _ratio(
     pairs: list[tuple[TargetSummary, TargetSummary]], metric: str, stat: str, *, effect: float,
-    level: float,
+    level: float, claims: bool,
 ) -> Ratio:  # fmt: skip
     values = [(getattr(_figure(a, metric), stat), getattr(_figure(b, metric), stat))
               for a, b in pairs]  # fmt: skip
@@ -196,10 +206,10 @@ def _ratio(
     if n >= FEWEST_PAIRS:
         half = student(n - 1, level) * float(logs.std(ddof=1)) / math.sqrt(n)
         interval = (math.exp(mean - half), math.exp(mean + half))
-        result = _result(ratio, interval, effect)
-    said = f"{what}: {ratio:.3g} times" + (
-        f" ({interval[0]:.3g} to {interval[1]:.3g}), {_words(result, effect)}" if interval else ""
-    )
+        result = _result(ratio, interval, effect) if claims else result
+    times = f"{middle[0] * 1e3:.4g} ms and {middle[1] * 1e3:.4g} ms, ratio {ratio:.3g}"
+    found = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
+    said = f"{what}: {times}{found}, {_words(result, effect)}"
     a, b = (float(one) for one in middle)
     return Ratio(metric, stat, a, b, ratio, interval, n, _autocorrelation(logs), result, said)
 
@@ -216,7 +226,7 @@ def _result(ratio: float, interval: Interval, effect: float) -> Result:
 
 def _words(result: Result, effect: float) -> str:
     if result == "same":
-        return f"the same within {effect:.3g}".replace("0.05", "5 %")
+        return f"the same within {effect * 100:.3g} %"
     return {"higher": "B is higher", "lower": "B is lower"}.get(result, result)
 
 
@@ -226,14 +236,16 @@ def _autocorrelation(values: "np.ndarray[Any, Any]") -> float | None:
     return float(rest[1:] @ rest[:-1]) / whole if len(values) > 2 and whole > 0 else None
 
 
-def _errors(pairs: list[tuple[TargetSummary, TargetSummary]], z: float) -> ErrorDifference:
+def _errors(
+    pairs: list[tuple[TargetSummary, TargetSummary]], z: float, *, claims: bool
+) -> ErrorDifference:
     a, b = (_rate([pair[i].error_rate for pair in pairs]) for i in (0, 1))
     interval = newcombe(a, b, z)
     if interval is None or a.value is None or b.value is None:
         return ErrorDifference(a, b, None, None, "not comparable", "error rate: no calls")
     gap = b.value - a.value
     result: Result = "no difference shown"
-    if len(pairs) < FEWEST_PAIRS:
+    if not claims:
         result = "not comparable"
     elif interval[0] > 0:
         result = "higher"

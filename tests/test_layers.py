@@ -13,7 +13,7 @@ ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
     "errorbody", "chat", "prices", "vitals", "throughput", "summary", "comparison", "verdict", "bins",
     "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
-    "store", "selfcheck", "worker", "run", "signals", "plots", "tables", "cards", "pages",
+    "store", "selfcheck", "worker", "run", "trials", "signals", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip

@@ -1,0 +1,119 @@
+"""Two things measured alternately, and compared: runs in, pairs of records to `comparison`."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from holymon import store
+from holymon.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
+from holymon.errors import RunError
+from holymon.plan import Plan
+from holymon.records import Records
+from holymon.run import Run, attach, measure
+from holymon.safety import plain
+
+
+def alternate(
+    a: Plan, b: Plan, *, pairs: int = FEWEST_PAIRS, out: Path | str = "reports"
+) -> tuple[list[Run], list[Run]]:
+    """Measure A B A B ..., `pairs` times each; the runs of A and those of B.
+
+    For two targets under the same load one plan with both is better still: its calls are
+    interleaved one by one. Raises what `measure` raises.
+    """
+    both: tuple[list[Run], list[Run]] = ([], [])
+    for _ in range(pairs):
+        for plan, runs in zip((a, b), both, strict=True):
+            runs.append(measure(plan, out=out))
+    return both
+
+
+def compare(
+    a: Run | Sequence[Run], b: Run | Sequence[Run] | None = None, *,
+    targets: tuple[str, str] | None = None, effect: float = EFFECT,
+) -> Comparison:  # fmt: skip
+    """B against A: two targets of one run, or runs of A and of B that were measured alternately.
+
+    `targets` names the target of A and that of B, where there are several. `effect` is the
+    smallest relative difference that counts as one. Raises RunError, PlanError.
+    """
+    one = [a] if isinstance(a, Run) else list(a)
+    if b is None:
+        if len(one) != 1:
+            raise RunError("name one run with two targets, or runs of A and runs of B.")
+        return _within(one[0], targets, effect)
+    two = [b] if isinstance(b, Run) else list(b)
+    if len(one) != len(two):
+        raise RunError(f"{len(one)} runs of A and {len(two)} of B are no pairs: measure A B A B.")
+    firsts, seconds = _in_time(one), _in_time(two)
+    names = targets or (None, None)
+    pairs = [
+        (_of(x, names[0]), _of(y, names[1])) for x, y in zip(firsts, seconds, strict=True)
+    ]  # fmt: skip
+    return compare_pairs(
+        pairs, names=_names(firsts[0], seconds[0], targets), effect=effect,
+        interleaved=_alternate(firsts, seconds),
+    )  # fmt: skip
+
+
+def named(wanted: str, *, out: Path | str = "reports") -> list[Run]:
+    """The run with that id, or all finished runs of that name, oldest first. Raises RunError."""
+    folders = [f for f in store.folders(Path(out)) if f.parent.name == wanted]
+    runs = [Run(folder) for folder in folders] or [attach(wanted, out=out)]
+    ended = [run for run in runs if not run.live]
+    if not ended:
+        raise RunError(f"{plain(wanted)} is still going on: compare it when it has ended.")
+    return ended
+
+
+def _within(run: Run, targets: tuple[str, str] | None, effect: float) -> Comparison:
+    present = [target.name for target in run.plan.targets]
+    if targets is None and len(present) != 2:
+        raise RunError(
+            f"{run.id} has {len(present)} targets: name the two to compare"
+            + (f" ({', '.join(map(plain, present))})." if len(present) > 2 else ", or another run.")
+        )
+    chosen = targets or (present[0], present[1])
+    a, b = (_position(run, name) for name in chosen)
+    return compare_pairs(blocks(run.records, a, b), names=chosen, effect=effect)
+
+
+def _of(run: Run, name: str | None) -> Records:
+    records = run.records
+    if name is None:
+        return records
+    return records.select(records["target"] == _position(run, name))
+
+
+def _position(run: Run, name: str) -> int:
+    present = [target.name for target in run.plan.targets]
+    if name not in present:
+        there = ", ".join(map(plain, present))
+        raise RunError(f"{run.id} has no target {plain(name)!r}: it has {there}.")
+    return present.index(name)
+
+
+def _names(a: Run, b: Run, targets: tuple[str, str] | None) -> tuple[str, str]:
+    found = targets or (a.plan.targets[0].name, b.plan.targets[0].name)
+    if found[0] != found[1]:
+        return found
+    # The same target twice: then the runs are what differs.
+    both = (a.folder.parent.name, b.folder.parent.name)
+    return both if both[0] != both[1] else (a.id, b.id)
+
+
+def _in_time(runs: list[Run]) -> list[Run]:
+    return sorted(runs, key=_begun)
+
+
+def _begun(run: Run) -> str:
+    return str(run.status.get("started_at") or "")
+
+
+def _alternate(a: list[Run], b: list[Run]) -> bool:
+    """Whether every pair was over before the next one began."""
+    latest = [max(_begun(x), _begun(y)) for x, y in zip(a, b, strict=True)]
+    earliest = [min(_begun(x), _begun(y)) for x, y in zip(a, b, strict=True)]
+    return all(
+        before <= after for (before, _), (_, after) in pairwise(zip(latest, earliest, strict=True))
+    )

@@ -1,0 +1,167 @@
+"""A comparison shows differences that are there, and hardly ever one that is not."""
+
+import numpy as np
+import pytest
+
+from holymon.comparison import blocks, compare_pairs
+from holymon.errors import PlanError
+from holymon.plan import Open, Plan, Price, Target
+from holymon.records import CODES, DTYPE, GAP, Flag, Records
+from holymon.shapes import constant
+
+PRICE = Price(input=1.0, output=1.0)
+A, B = (Target(provider="p", model=m, base_url="http://127.0.0.1:1/v1", price=PRICE) for m in "ab")
+PLAN = Plan(targets=(A, B), load=Open(constant(10)), duration_s=10)
+
+
+def latencies(rng, n, rho, sigma=0.3):
+    """Lognormal latencies around 0.5 s; the logs of successive ones are correlated by `rho`."""
+    fresh = rng.normal(size=n) * np.sqrt(1 - rho**2)
+    logs = np.empty(n)
+    logs[0] = rng.normal()
+    for i in range(1, n):
+        logs[i] = rho * logs[i - 1] + fresh[i]
+    return 0.5 * np.exp(sigma * logs)
+
+
+def rows(latency, target, due, failed=None):
+    made = np.zeros(len(latency), DTYPE)
+    made["due_s"] = made["start_s"] = due
+    made["end_s"] = made["last_s"] = due + latency
+    made["first_s"] = due + 0.4 * latency
+    made["target"], made["flags"] = target, Flag.STREAM | Flag.SERVER_TOKENS
+    made["prompt_tokens"], made["output_tokens"] = 10, 10
+    if failed is not None:
+        made["error"][failed] = CODES["server_error"]
+    return made
+
+
+def records(*parts):
+    found = Records(PLAN)
+    for part in parts:
+        found.extend(part, np.zeros(0, GAP), np.zeros(len(part), np.int64))
+    return found
+
+
+def alternated(rng, *, rho, shift=1.0, offset=0.05, pairs=5, n=200, fails=(0.0, 0.0)):
+    """A B A B ...: each run with a level of its own, as runs at different hours have."""
+    made = []
+    for _ in range(pairs):
+        pair = []
+        for target, scale in ((0, 1.0), (1, shift)):
+            level = scale * np.exp(offset * rng.normal())
+            failed = rng.random(n) < fails[target]
+            pair.append(
+                records(rows(level * latencies(rng, n, rho), target, np.arange(n) / 10, failed))
+            )
+        made.append(tuple(pair))
+    return compare_pairs(made)
+
+
+def interleaved(rng, *, rho, shift=1.0, n=600):
+    """Two targets in one run, each with a server whose latencies follow one another."""
+    due = np.arange(2 * n) / 20
+    run = records(*(
+        rows(scale * latencies(rng, n, rho), k, due[k::2]) for k, scale in enumerate((1.0, shift))
+    ))  # fmt: skip
+    return compare_pairs(blocks(run, 0, 1))
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("design", [alternated, interleaved])
+def test_at_most_5_percent_false_alarms_over_200_pairs_of_one_and_the_same(design, rho):
+    rng = np.random.default_rng(5)
+    assert sum(design(rng, rho=rho).shown for _ in range(200)) <= 10
+
+
+@pytest.mark.parametrize(
+    ("design", "more", "power"),
+    [(alternated, {"offset": 0.0, "n": 500}, 0.8), (alternated, {"offset": 0.03, "pairs": 12}, 0.9),
+     (interleaved, {}, 0.7), (interleaved, {"n": 2000}, 0.95)],
+)  # fmt: skip
+def test_a_shift_of_10_percent_is_found_with_the_stated_power(design, more, power):
+    rng = np.random.default_rng(8)
+    found = [design(rng, rho=0.3, shift=1.1, **more) for _ in range(60)]
+    shown = [any(one.metric == "latency_s" and one.result == "higher" for one in c.ratios) for c in found]  # fmt: skip
+    assert np.mean(shown) >= power
+    assert not any(one.result == "lower" for c in found for one in c.ratios)
+
+
+def test_a_doubling_is_shown_with_its_size_and_its_direction():
+    compared = alternated(np.random.default_rng(1), rho=0.6, shift=2.0)
+    assert compared.shown
+    first = compared.ratios[0]
+    assert (first.metric, first.stat, first.result) == ("latency_s", "p50", "higher")
+    assert first.interval[0] < 2 < first.interval[1]
+    assert "a difference is shown" in str(compared)
+    back = alternated(np.random.default_rng(1), rho=0.6, shift=0.5)
+    assert back.ratios[0].result == "lower"
+
+
+def test_sameness_is_a_result_of_its_own():
+    compared = interleaved(np.random.default_rng(1), rho=0.0, n=20_000)
+    assert {one.result for one in compared.ratios} == {"same"}
+    assert "the same within 5 %" in str(compared)
+    unsure = alternated(np.random.default_rng(3), rho=0.6, offset=0.15)
+    assert "no difference shown" in {one.result for one in unsure.ratios}
+    assert "no difference shown" in unsure.lines[0]
+
+
+def test_a_small_effect_is_no_alarm_however_sure_it_is():
+    compared = interleaved(np.random.default_rng(1), rho=0.0, shift=1.03, n=20_000)
+    assert compared.ratios[0].interval[0] > 1
+    assert not compared.shown
+
+
+@pytest.mark.parametrize("pairs", [1, 4])
+def test_few_pairs_claim_nothing(pairs):
+    compared = alternated(np.random.default_rng(1), rho=0.0, shift=3.0, pairs=pairs)
+    assert not compared.shown
+    assert {one.result for one in compared.ratios} == {"not comparable"}
+    assert "at least 5" in compared.notes[0]
+
+
+def test_runs_that_were_not_alternated_claim_nothing():
+    rng = np.random.default_rng(1)
+    pairs = [
+        tuple(records(rows(latencies(rng, 100, 0), k, np.arange(100.0))) for k in (0, 1))
+        for _ in range(6)
+    ]
+    compared = compare_pairs(pairs, interleaved=False)
+    assert {one.result for one in compared.findings} == {"not comparable"}
+    assert "alternately" in compared.notes[0]
+
+
+def test_errors_are_compared_with_an_interval():
+    rng = np.random.default_rng(4)
+    worse = alternated(rng, rho=0.0, fails=(0.01, 0.08))
+    assert worse.errors.result == "higher"
+    assert worse.errors.difference == pytest.approx(0.07, abs=0.02)
+    alike = alternated(rng, rho=0.0, fails=(0.05, 0.05))
+    assert alike.errors.result == "no difference shown"
+
+
+def test_costs_are_of_a_successful_call():
+    compared = alternated(np.random.default_rng(4), rho=0.0, fails=(0.0, 0.5))
+    assert compared.cost_ratio == pytest.approx(2.0, rel=0.1)
+
+
+def test_blocks_hold_every_measured_call_once():
+    due = np.arange(400) / 20
+    run = records(*(rows(np.full(200, 0.1), k, due[k::2]) for k in (0, 1)))
+    found = blocks(run, 0, 1)
+    assert len(found) == 6
+    assert sum(len(a) + len(b) for a, b in found) == 398, "the first of one and the last of the other lie outside"
+    ends = [max(a["due_s"].max(), b["due_s"].max()) for a, b in found]
+    starts = [min(a["due_s"].min(), b["due_s"].min()) for a, b in found]
+    assert all(end < start for end, start in zip(ends, starts[1:], strict=False))
+    assert blocks(run.select(run["due_s"] < 1), 0, 1) == []
+
+
+def test_several_targets_at_once_are_refused():
+    due = np.arange(10.0)
+    both = records(*(rows(np.full(10, 0.1), k, due) for k in (0, 1)))
+    with pytest.raises(PlanError, match="there are 2 here"):
+        compare_pairs([(both, both)] * 5)
+    with pytest.raises(PlanError, match="effect is 2"):
+        compare_pairs([], effect=2)

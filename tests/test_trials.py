@@ -1,0 +1,66 @@
+"""Runs measured alternately become pairs; runs measured otherwise claim nothing."""
+
+import json
+
+import pytest
+
+import holymon as hm
+from holymon.plan import Closed, Plan, Prompts
+from holymon.trials import alternate, compare, named
+
+
+def plan(simulator, model="fast", **more):
+    return Plan(
+        targets=(simulator.target(model),), load=Closed(users=8), requests=24,
+        prompts=Prompts(max_tokens=2), **more,
+    )  # fmt: skip
+
+
+def test_alternated_runs_show_that_slow_is_slower(tmp_path, simulator):
+    fast, slow = alternate(
+        plan(simulator, name="a"), plan(simulator, "slow", name="b"), out=tmp_path
+    )
+    compared = compare(fast, slow)
+    assert (compared.a, compared.b, compared.pairs) == ("url/fast", "url/slow", 5)
+    assert compared.ratios[0].result == "higher"
+    assert compared.ratios[0].ratio > 4
+    # All of one, then all of the other: the same runs in another order of time.
+    odd = compare([*fast[:3], *slow[:2]], [*fast[3:], *slow[2:]])
+    assert not odd.shown
+    assert named("a", out=tmp_path)[0].id == fast[0].id
+    assert len(named("b", out=tmp_path)) == 5
+    with pytest.raises(hm.RunError, match="no pairs"):
+        compare(fast, slow[:2])
+
+
+def test_the_command_compares_two_targets_of_one_run(holymon, tmp_path):
+    holymon("load", "sim/fast", "sim/slow", "--rate", "40", "--requests", "160", "--max-tokens", "2", "--name", "ab")  # fmt: skip
+    done = holymon("compare", "ab", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert (found["a"], found["b"], found["pairs"], found["shown"]) == ("sim/fast", "sim/slow", 5, True)  # fmt: skip
+    assert found["simulated"]
+    table = holymon("compare", "ab", "--target", "sim/slow", "--target", "sim/fast").stdout
+    assert "B = sim/fast against A = sim/slow (simulated), 5 pairs: a difference is shown" in table
+    assert "B is lower" in table
+
+
+def test_two_single_runs_are_shown_but_nothing_is_claimed(holymon, tmp_path):
+    for name in ("one", "two"):
+        holymon("load", "sim/fast", "--concurrency", "4", "--requests", "30", "--max-tokens", "2", "--name", name)  # fmt: skip
+    done = holymon("compare", "one", "two")
+    assert done.returncode == 3
+    assert "not comparable" in done.stdout
+    assert "ratio" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("x",), "there is no run 'x'"), (("x", "y", "z"), "one or two RUNs"),
+     (("x", "--target", "sim/fast"), "--target not at all or twice")],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_one_sentence(holymon, arguments, said):
+    done = holymon("compare", *arguments)
+    assert done.returncode in {2, 4}
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
