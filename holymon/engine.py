@@ -1,7 +1,7 @@
 """Drives a plan: when to send, what is in flight, when to stop; knows neither HTTP nor files.
 
     Load(plan, send, sink).run() --> Ending
-    due[i] -> send(i, target, due[i]) -> Marks -> sink(Marks)
+    due[i] -> begin(i, target, due[i]) -> send(i, target, due[i]) -> Marks -> sink(Marks)
 
 Open loop: the schedule is an array made before the first call, and it never slips silently. A
 call that is due while `max_in_flight` others are still unanswered is not queued, it is a record
@@ -56,6 +56,7 @@ class Load:
     sink: Sink
     zero: float = 0.0
     clock: Clock = perf_counter
+    begin: Callable[[int, int, float], None] = lambda *_: None
     cost: Callable[[Marks], float] | None = None
     part: tuple[int, int] = (0, 1)
     ending: Ending = field(default_factory=Ending)
@@ -168,6 +169,7 @@ class Load:
             self.stop("failed", type(error).__name__)
 
     async def _call(self, number: int, target: int, due: float) -> None:
+        self.begin(number, target, due)
         self._record(await self.send(number, target, due))
 
     def _unsent(self, number: int, target: int, due: float, error: str) -> None:

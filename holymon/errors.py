@@ -102,6 +102,7 @@ _TABLE: Final[tuple[tuple[str, Blame, Retryable, str], ...]] = (
     ("event_too_large", "server", "no", "one event is over the size limit"),
     # rest
     ("_OTHER", "client", "no", "none of the above: a hole in this list, please report it"),
+    ("unfinished", "client", "ambiguous", "the client was killed before the call ended"),
 )
 
 OK: Final = ""
@@ -111,7 +112,7 @@ ERRORS: Final[dict[str, ErrorType]] = {row[0]: ErrorType(*row) for row in _TABLE
 CODES: Final[dict[str, int]] = {OK: 0} | {name: i for i, name in enumerate(ERRORS, start=1)}
 NAMES: Final[tuple[str, ...]] = tuple(CODES)
 
-NOT_THE_SERVER: Final = frozenset({"client_dropped", "cancelled"})
+NOT_THE_SERVER: Final = frozenset({"client_dropped", "cancelled", "unfinished"})
 """Failures that say nothing of the API: counted and shown, left out of its error rate."""
 
 UNREACHABLE: Final = frozenset(

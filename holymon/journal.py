@@ -1,29 +1,39 @@
 """The files a run writes while it goes on, so that whoever is killed, what has ended is kept.
 
 calls.K.journal    rows of worker K: one write for each finished call
+calls.K.underway   calls that were sent and have not ended: a slot for each, freed at its end
 vitals.K.jsonl     how worker K was doing, once a second
 notes.K.jsonl      texts of failures, redacted and bounded: never part of a row
 """
 
+import contextlib
 import json
 import os
+import struct
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final
 
-from holymon.frames import Frames, header
-from holymon.records import Marks, Records, measure
+from holymon.frames import Frames, from_frames, header
+from holymon.plan import Plan
+from holymon.records import Flag, Marks, Records, measure
 from holymon.vitals import Vitals, read
 
 NOTES_OF_A_KIND: Final = 5
 NOTES: Final = 200
+RETRY_S: Final = 1.0
+_SLOT: Final = struct.Struct("<IB3xdd")
+_FREE: Final = bytes(4)
 
 
 class Appender:
     """A file that only grows: each piece is one write, straight to the operating system.
 
-    When the disk is full the pieces stay in memory (`kept`), are tried again with the next
-    one, and `trouble` says what happened.
+    When the disk is full the pieces stay in memory (`kept`), are tried again every second, and
+    `trouble` says what happened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,13 +41,17 @@ class Appender:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._fd = os.open(path, flags, 0o600)
         self._size = 0
+        self._tried = 0.0
         self.kept: list[bytes] = []
         self.trouble = ""
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes, *, now: bool = False) -> None:
         """Append one piece, whole or not at all."""
         if self.kept:
-            piece, self.kept = b"".join([*self.kept, piece]), []
+            self.kept.append(piece)
+            if not now and perf_counter() - self._tried < RETRY_S:
+                return
+            piece, self.kept = b"".join(self.kept), []
         try:
             written = os.write(self._fd, piece)
             while written < len(piece):
@@ -45,13 +59,54 @@ class Appender:
             self._size += len(piece)
         except OSError as error:
             os.ftruncate(self._fd, self._size)  # half a frame would make the next unreadable
-            self.kept = [piece]
-            self.trouble = f"{error.strerror}: records are kept in memory until it can be written"
+            self.kept, self._tried = [piece], perf_counter()
+            self.trouble = f"{error.strerror}: records had to wait in memory to be written"
 
     def close(self) -> None:
         """Close the file; what could not be written is tried once more."""
         if self.kept:
-            self.write(b"")
+            self.write(b"", now=True)
+        os.close(self._fd)
+
+
+class Underway:
+    """Which calls were sent and have not ended, in a file that outlives a killed worker.
+
+    It has as many slots as calls were ever under way at once. What can't be written is left out:
+    the calls themselves go on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Create `path`."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self._fd = os.open(path, flags, 0o600)
+        self._slots: dict[int, int] = {}
+        self._free: list[int] = []
+        self._used = 0
+
+    def begin(self, number: int, target: int, due: float, start: float) -> None:
+        """Call `number` is about to be sent."""
+        if self._free:
+            slot = self._free.pop()
+        else:
+            slot, self._used = self._used, self._used + 1
+        self._slots[number] = slot
+        self._put(_SLOT.pack(number + 1, target, due, start), slot)
+
+    def end(self, number: int) -> None:
+        """Call `number` has ended, and is a record."""
+        slot = self._slots.pop(number, None)
+        if slot is not None:
+            self._free.append(slot)
+            self._put(_FREE, slot)
+
+    def _put(self, data: bytes, slot: int) -> None:
+        with contextlib.suppress(OSError):
+            os.lseek(self._fd, slot * _SLOT.size, os.SEEK_SET)
+            os.write(self._fd, data)
+
+    def close(self) -> None:
+        """Close the file."""
         os.close(self._fd)
 
 
@@ -59,17 +114,26 @@ class Journal:
     """What one worker writes."""
 
     def __init__(self, folder: Path, worker: int, zero: float = 0.0) -> None:
-        """Create the worker's three files; `zero` is the run's start on the clock of the marks."""
+        """Create the worker's files; `zero` is the run's start on the clock of the marks."""
         self.zero = zero
+        self._rescue = f"holymon-{folder.parent.name}-{folder.name}-calls.{worker}-rest.journal"
+        self._header = header(worker)
+        self._underway = Underway(folder / f"calls.{worker}.underway")
         self._calls = Appender(folder / f"calls.{worker}.journal")
         self._vitals = Appender(folder / f"vitals.{worker}.jsonl")
         self._notes = Appender(folder / f"notes.{worker}.jsonl")
         self._seen: Counter[tuple[int, str]] = Counter()
-        self._calls.write(header(worker))
+        self._calls.write(self._header)
+
+    def begin(self, number: int, target: int, due: float) -> None:
+        """Write down that a call is about to be sent."""
+        zero = self.zero
+        self._underway.begin(number, target, due - zero, perf_counter() - zero)
 
     def record(self, marks: Marks) -> None:
         """Write down one finished attempt."""
         self._calls.write(measure(marks, self.zero))
+        self._underway.end(marks.request)
         if marks.message:
             self._note(marks)
 
@@ -94,9 +158,25 @@ class Journal:
         return self._calls.trouble
 
     def close(self) -> None:
-        """Close all files."""
-        for file in (self._calls, self._vitals, self._notes):
+        """Close all files; what still can't be written goes to the system's temporary folder."""
+        for file in (self._calls, self._vitals, self._notes, self._underway):
             file.close()
+        if self._calls.kept:
+            self._save(b"".join(self._calls.kept))
+
+    def _save(self, rest: bytes) -> None:
+        # The header is in the kept part if not even that could be written.
+        head = b"" if rest.startswith(self._header) else self._header
+        path = Path(tempfile.gettempdir()) / self._rescue
+        try:
+            path.write_bytes(head + rest)
+        except OSError as error:
+            self._calls.trouble = f"{error.strerror}: the last records could not be written"
+        else:
+            self._calls.trouble = (
+                f"the disk stayed full: the last records are in {path}, and count once that file "
+                "lies in the run's folder under its name from 'calls' on"
+            )
 
 
 class Follower:
@@ -107,6 +187,23 @@ class Follower:
         self._folder = folder
         self._records = records
         self._readers: dict[Path, tuple[Frames, int]] = {}
+
+    def unfinished(self) -> int:
+        """Take in, as records, the calls that a killed worker left under way; how many they are.
+
+        Only for a run that has ended, and once.
+        """
+        records = self._records
+        known = set(records["request"].tolist())
+        left = [
+            _left(number - 1, target, due, start, records.plan)
+            for path in sorted(self._folder.glob("calls.*.underway"))
+            for number, target, due, start in _slots(path.read_bytes())
+            if number and number - 1 not in known
+        ]
+        made = from_frames(records.plan, [measure(marks) for marks in left])
+        records.extend(made.rows, made.gap_pairs, made.gap_counts)
+        return len(left)
 
     def poll(self) -> int:
         """Take in what was written since the last time; how many records are new."""
@@ -125,6 +222,20 @@ class Follower:
     def torn(self) -> int:
         """Bytes of unfinished records at the ends of the journals."""
         return sum(frames.torn for frames, _ in self._readers.values())
+
+
+def _slots(data: bytes) -> Iterator[tuple[Any, ...]]:
+    return _SLOT.iter_unpack(data[: len(data) - len(data) % _SLOT.size])
+
+
+def _left(number: int, target: int, due: float, start: float, plan: Plan) -> Marks:
+    marks = Marks(number, target, due)
+    marks.start, marks.error = start, "unfinished"
+    if plan.prompts.stream:
+        marks.flags |= Flag.STREAM
+    if due < plan.warmup_s:
+        marks.flags |= Flag.WARMUP
+    return marks
 
 
 def vitals(folder: Path) -> Vitals:

@@ -41,6 +41,8 @@ class Run:
         else:
             self._records = Records(self.plan)
             self._follower = journal.Follower(folder, self._records)
+            if self.state == "interrupted":
+                self.close()
 
     @property
     def id(self) -> str:
@@ -128,11 +130,22 @@ class Run:
         return self
 
     def close(self) -> None:
-        """Compact the journals of a run that has ended; does nothing to one that goes on."""
-        if self._follower is not None and not self.live:
-            self._follower.poll()
-            store.compact(self.folder, self._records)
-            self._follower = None
+        """Compact the journals of a run that has ended; does nothing to one that goes on.
+
+        Calls that a killed worker left under way become records, as `unfinished`.
+        """
+        if self._follower is None or self.live:
+            return
+        with store.compacting(self.folder) as mine:
+            if (self.folder / "calls.parquet").is_file():
+                self._records = store.load(self.folder)
+            else:
+                self._follower.poll()
+                self._follower.unfinished()
+                if mine:
+                    with contextlib.suppress(RunError):  # a full disk: the journals are enough
+                        store.compact(self.folder, self._records)
+        self._follower = None
 
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import os
 import time
 from pathlib import Path
@@ -13,40 +14,71 @@ from holymon.engine import Load
 from holymon.journal import Journal
 
 SAMPLE_S: Final = 0.05
+SHORTEST_S: Final = 0.25
+"""A share of a core over less than this says nothing."""
 
 
 async def watch_self(load: Load, journal: Journal, folder: Path) -> None:
     """Sample the loop's lag, write one line a second, and look for the stop file."""
     stop = folder / "stop"
-    pause = _Pause()
-    cpu_at = perf_counter()
-    cpu, lags = time.process_time(), list[float]()
+    pause, share, lags = _Pause(), _Share(), list[float]()
     try:
         while True:
             before = perf_counter()
             await asyncio.sleep(SAMPLE_S)
             after = perf_counter()
             if after < load.zero:
-                cpu, cpu_at = time.process_time(), after
+                share = _Share()
                 continue
             lags.append(max(0.0, after - before - SAMPLE_S))
             if load.over and load.ending.why != "failed":
                 stop.touch()  # the other workers end with this one
             elif len(lags) % 2 == 0 and stop.exists():
                 load.stop()
-            if after - cpu_at >= 1.0:
-                _note(load, journal, lags, (time.process_time() - cpu) / (after - cpu_at), pause)
-                cpu, cpu_at, lags = time.process_time(), after, []
+            if share.seconds >= 1.0:
+                _note(load, journal, lags, share, pause)
+                share, lags = _Share(), []
     finally:
-        spent = perf_counter() - cpu_at
-        if lags:
-            _note(load, journal, lags, (time.process_time() - cpu) / max(spent, 1e-3), pause)
+        if lags and share.seconds >= SHORTEST_S:
+            _note(load, journal, lags, share, pause)
         pause.close()
 
 
-def _note(load: Load, journal: Journal, lags: list[float], cpu: float, pause: "_Pause") -> None:
+def _note(
+    load: Load, journal: Journal, lags: list[float], share: "_Share", pause: "_Pause"
+) -> None:
     moment = perf_counter() - load.zero
-    journal.vital(vitals.line(moment, lags, cpu, pause.take(), load.in_flight, _rss_mb()))
+    cpu, waited = share.take()
+    journal.vital(
+        vitals.line(moment, lags, cpu, waited, pause.take(), load.in_flight, _rss_mb())
+    )  # fmt: skip
+
+
+class _Share:
+    """The part of a core that the process had since this was made, and what it had to wait."""
+
+    def __init__(self) -> None:
+        self._begun, self._cpu, self._run = perf_counter(), time.process_time(), _scheduled()
+
+    @property
+    def seconds(self) -> float:
+        return perf_counter() - self._begun
+
+    def take(self) -> tuple[float, float]:
+        """CPU seconds per second; and waited / (ran + waited), NaN if it isn't known."""
+        ran, waited = (now - then for now, then in zip(_scheduled(), self._run, strict=True))
+        wanted = ran + waited
+        cpu = (time.process_time() - self._cpu) / max(self.seconds, 1e-3)
+        return cpu, waited / wanted if wanted > 0 else math.nan
+
+
+def _scheduled() -> tuple[float, float]:
+    """How long the loop's thread has run, and waited for a core while it could have run (ns)."""
+    try:
+        ran, waited, _ = Path("/proc/thread-self/schedstat").read_text().split()
+        return float(ran), float(waited)
+    except (OSError, ValueError):
+        return math.nan, math.nan
 
 
 class _Pause:

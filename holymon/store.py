@@ -9,6 +9,7 @@ A state file can't say that its writer was killed; the lock can: a run that says
 whose lock is free is `interrupted`.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -25,7 +26,7 @@ from holymon.errors import RunError
 from holymon.journal import Follower
 from holymon.plan import Plan
 from holymon.records import DTYPE, GAP, Records
-from holymon.safety import file_name, plain
+from holymon.safety import file_name, plain, short
 
 LIVE: Final = frozenset({"starting", "running"})
 START_S: Final = 30.0
@@ -184,13 +185,52 @@ def load(folder: Path) -> Records:
     records = Records(read_plan(folder))
     if (folder / "calls.parquet").is_file():
         _from_parquet(folder, records)
+        if any(folder.glob("calls.*.journal")):
+            # Saved elsewhere when the disk was full, and put back; or a compaction was cut short.
+            more = Records(records.plan)
+            Follower(folder, more).poll()
+            more = more.select(~np.isin(more["request"], records["request"]))
+            records.extend(more.rows, more.gap_pairs, more.gap_counts)
     else:
         Follower(folder, records).poll()
     return records
 
 
+@contextlib.contextmanager
+def compacting(folder: Path) -> Iterator[bool]:
+    """Whether this process may compact the run: no other one does or did, and it can be written."""
+    try:
+        file = (folder / "compact.lock").open("wb")
+    except OSError:
+        yield False
+        return
+    with file:
+        mine = _try_lock(file) and not (folder / "calls.parquet").is_file()
+        yield mine
+        if mine:
+            (folder / "compact.lock").unlink(missing_ok=True)
+
+
 def compact(folder: Path, records: Records) -> None:
-    """Write `calls.parquet` and `gaps.parquet`, then drop the journals: nothing is ever lost."""
+    """Write `calls.parquet` and `gaps.parquet`, then drop the journals: nothing is ever lost.
+
+    Raises RunError if it can't be written; the journals stay then.
+    """
+    import duckdb
+
+    try:
+        _to_parquet(folder, records)
+    except (OSError, duckdb.Error) as error:
+        for path in folder.glob(f".*.parquet.{os.getpid()}"):
+            path.unlink(missing_ok=True)
+        said = short(str(error))
+        raise RunError(f"{run_id(folder)} stays uncompacted, it can't be written: {said}") from None
+    for pattern in ("calls.*.journal", "calls.*.underway"):
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def _to_parquet(folder: Path, records: Records) -> None:
     import duckdb
 
     columns = {name: np.ascontiguousarray(records[name]) for name in DTYPE.names or ()}
@@ -212,8 +252,6 @@ def compact(folder: Path, records: Records) -> None:
                 "(FORMAT parquet, COMPRESSION zstd)"
             )
             aside.replace(folder / f"{name}.parquet")
-    for path in folder.glob("calls.*.journal"):
-        path.unlink()
 
 
 def _from_parquet(folder: Path, records: Records) -> None:

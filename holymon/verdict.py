@@ -6,18 +6,21 @@ measurement invalid; calls that were never sent, or sent late, do.
 
 The limits are those of docs and practice gathered before: event loop lag (warn at 10 ms or 5 %
 of the median TTFT), schedule delay (10 % of the p99 it would falsify), 98 % of the wanted rate,
-90 % of a core. Delays below `UNSEEN_S` are no more than the resolution of the loop's timer.
+90 % of a core, six calls for the interval of a median. Delays below `UNSEEN_S` are no more than
+the resolution of the loop's timer.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import numpy as np
+
 from holymon import slo
 from holymon.errors import ERRORS, NOT_THE_SERVER, UNREACHABLE
 from holymon.plan import Open, Plan
 from holymon.quantiles import LEVELS as PERCENTILES
-from holymon.quantiles import Interval
+from holymon.quantiles import Interval, fewest_for_interval
 from holymon.summary import Summary, TargetSummary
 from holymon.vitals import Vitals
 
@@ -29,8 +32,10 @@ LAG_OF_TTFT: Final = 0.05
 DELAY_OF_P99: Final = 0.10
 ACHIEVED: Final = 0.98
 BUSY: Final = 0.90
+WAITED: Final = 0.25
 UNSEEN_S: Final = 0.003
 FEWEST_FOR_RATE: Final = 20
+FEWEST: Final = fewest_for_interval(0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,8 @@ def judge(
     summary: Summary, plan: Plan, vitals: Vitals, state: str = "finished", trouble: str = ""
 ) -> Verdict:
     """The verdict on a run from its figures and from how its client was doing."""
-    reasons = [*_of_client(vitals, summary), *_of_run(state, trouble)]
+    left = sum(target.errors.get("unfinished", 0) for target in summary.targets)
+    reasons = [*_of_client(vitals, summary), *_of_run(state, trouble, left)]
     for target in summary.targets:
         reasons += _of_target(target, plan)
     worst = max((LEVELS.index(reason.level) for reason in reasons), default=0)
@@ -184,21 +190,29 @@ def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
             f"the client used {vitals.cpu.max():.0%} of a core: it, not the API, may be the limit; "
             "lower the rate or use --workers.",
         )
+    waited = vitals.waited[~np.isnan(vitals.waited)]
+    if len(waited) and float(waited.max()) > WAITED:
+        yield Reason(
+            "suspect",
+            f"other processes had the client's core for {waited.max():.0%} of the time it wanted "
+            "to run: end them, or measure from another machine.",
+        )
     if len(vitals.pause_s) and float(vitals.pause_s.max()) > max(LAG_S, UNSEEN_S):
         yield Reason(
             "suspect", f"garbage collection stopped the client for {_ms(vitals.pause_s.max())}."
         )
 
 
-def _of_run(state: str, trouble: str) -> Iterator[Reason]:
-    if state == "interrupted":
-        yield Reason("suspect", "the run was interrupted: calls in flight at that moment are lost.")
+def _of_run(state: str, trouble: str, left: int) -> Iterator[Reason]:
+    if left or state == "interrupted":
+        said = f": {left} calls under way at that moment are recorded as unfinished" * (left > 0)
+        yield Reason("suspect", f"the run was interrupted{said}.")
     elif state == "stopped":
         yield Reason("suspect", "the run was stopped before its end.")
     elif state == "failed":
         yield Reason("invalid", "the run failed before its end.")
     if trouble:
-        yield Reason("suspect", f"writing records failed for a while ({trouble}).")
+        yield Reason("suspect", f"writing records failed for a while: {trouble}.")
 
 
 def _of_target(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
@@ -213,6 +227,9 @@ def _of_target(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
             error = next(e for e in target.errors if e not in NOT_THE_SERVER)
             why = f"all failed with {error} ({ERRORS[error].meaning}): {_mend(error, plan, name)}."
         yield Reason("invalid", f"{name}: no call succeeded, {why}")
+    elif target.ok < FEWEST:
+        few = f"only {target.ok} calls succeeded: even a median needs {FEWEST} for its interval"
+        yield Reason("suspect", f"{name}: {few}.")
     if dropped:
         yield Reason(
             "invalid",

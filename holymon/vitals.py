@@ -18,6 +18,8 @@ class Vitals:
 
     `lag_s`: how late the event loop woke from short sleeps, every sample, shape (n,).
     `cpu`: the busiest worker thread's share of one core in each second, shape (m,).
+    `waited`: the share of the time it wanted to run in which another process had its core,
+    shape (m,), NaN where the system does not tell.
     `pause_s`: the longest stop for garbage collection in each second, shape (m,).
     `in_flight`, `rss_mb`: at the end of each second, shape (m,); `t_s`: that moment.
     """
@@ -25,6 +27,7 @@ class Vitals:
     t_s: Floats
     lag_s: Floats
     cpu: Floats
+    waited: Floats
     pause_s: Floats
     in_flight: npt.NDArray[np.int64]
     rss_mb: Floats
@@ -42,6 +45,7 @@ class Vitals:
             "loop_lag_max_s": _known(np.fmax.reduce, self.lag_s),
             "cpu_mean": _known(np.mean, self.cpu),
             "cpu_max": _known(np.fmax.reduce, self.cpu),
+            "waited_max": _known(np.fmax.reduce, self.waited),
             "gc_pause_max_s": _known(np.fmax.reduce, self.pause_s),
             "rss_max_mb": _known(np.fmax.reduce, self.rss_mb),
         }
@@ -53,11 +57,13 @@ def _known(of: Callable[[Floats], Any], values: Floats) -> float | None:
 
 
 def line(
-    t: float, lags: list[float], cpu: float, pause: float, in_flight: int, rss_mb: float
-) -> bytes:
+    t: float, lags: list[float], cpu: float, waited: float, pause: float, in_flight: int,
+    rss_mb: float,
+) -> bytes:  # fmt: skip
     """One second of a worker's life as a JSON line."""
     noted = {
         "t": round(t, 3), "lags": [round(lag, 6) for lag in lags], "cpu": round(cpu, 4),
+        "waited": None if math.isnan(waited) else round(waited, 4),
         "pause": round(pause, 6), "in_flight": in_flight,
         "rss_mb": None if math.isnan(rss_mb) else round(rss_mb, 1),
     }  # fmt: skip
@@ -75,6 +81,7 @@ def read(lines: Iterable[bytes]) -> Vitals:
         t_s=column("t", float),
         lag_s=np.array([lag for one in noted for lag in one["lags"]], dtype=float),
         cpu=column("cpu", float),
+        waited=column("waited", float),
         pause_s=column("pause", float),
         in_flight=column("in_flight", int),
         rss_mb=column("rss_mb", float),
@@ -85,7 +92,7 @@ def _parse(text: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(text)
         numbers = [found[name] for name in ("t", "cpu", "pause", "in_flight")]
-        numbers += [found["rss_mb"] or 0.0, *found["lags"]]
+        numbers += [found["rss_mb"] or 0.0, found["waited"] or 0.0, *found["lags"]]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return found if all(isinstance(number, int | float) for number in numbers) else None

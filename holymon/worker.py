@@ -86,18 +86,20 @@ def _first(folder: Path, *, attached: bool) -> int:
                 ending = Ending("failed", "one of the workers died")
         except BaseException as error:
             said = str(error) if isinstance(error, HolymonError) else repr(error)
-            store.write_state(folder, state="failed", detail=said, **state)
+            _last_word(folder, state="failed", detail=said, **state)
             raise
-        store.write_state(
-            folder,
-            state=STATES.get(ending.why, "finished"),
-            ended=ending.why,
-            detail=ending.detail,
-            trouble=trouble,
-            ended_at=store.now().isoformat(),
-            **state,
-        )
+        _last_word(
+            folder, state=STATES.get(ending.why, "finished"), ended=ending.why,
+            detail=ending.detail, trouble=trouble, ended_at=store.now().isoformat(), **state,
+        )  # fmt: skip
     return 0
+
+
+def _last_word(folder: Path, **state: Any) -> None:
+    try:
+        store.write_state(folder, **state)
+    except OSError as error:  # the disk is full: the run will be shown as interrupted
+        print(f"can't write state.json: {error.strerror}.", file=sys.stderr)
 
 
 def _further(folder: Path, part: int, sim_url: str) -> int:
@@ -146,10 +148,24 @@ def _simulator(folder: Path, plan: Plan) -> Iterator[str]:
     log = ["--log", str(folder / "sim.jsonl")]  # its truth, to hold the records against
     with _child([*command, *log, "--until-eof"]) as process:
         said = process.stdout.readline() if process.stdout else ""
+        _apart(process.pid, plan.workers)
         try:
             yield str(json.loads(said)["base_url"])
         except (ValueError, KeyError):
             raise RunError("the simulator did not start: try `holymon sim`.") from None
+
+
+def _apart(pid: int, workers: int) -> None:
+    """Give the simulator a core of its own, where there are enough and the system can.
+
+    It wakes the client and is woken by it, so a scheduler likes to put both on one core, where
+    one waits for the other.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) > workers:
+            os.sched_setaffinity(pid, cores[-1:])
+            os.sched_setaffinity(0, cores[:-1])
 
 
 @contextlib.contextmanager
@@ -202,8 +218,8 @@ async def _measure(
     caller = Caller(plan)
     journal = Journal(folder, part)
     load = Load(
-        plan=plan, send=caller.send, sink=journal.record, part=(part, plan.workers),
-        cost=_cost_of(plan),
+        plan=plan, send=caller.send, sink=journal.record, begin=journal.begin,
+        part=(part, plan.workers), cost=_cost_of(plan),
     )  # fmt: skip
     _stop_by_signal(load)
     gc.collect()

@@ -151,7 +151,9 @@ def test_blocks_hold_every_measured_call_once():
     run = records(*(rows(np.full(200, 0.1), k, due[k::2]) for k in (0, 1)))
     found = blocks(run, 0, 1)
     assert len(found) == 6
-    assert sum(len(a) + len(b) for a, b in found) == 398, "the first of one and the last of the other lie outside"
+    assert sum(len(a) + len(b) for a, b in found) == 398, (
+        "the first of one and the last of the other lie outside"
+    )
     ends = [max(a["due_s"].max(), b["due_s"].max()) for a, b in found]
     starts = [min(a["due_s"].min(), b["due_s"].min()) for a, b in found]
     assert all(end < start for end, start in zip(ends, starts[1:], strict=False))

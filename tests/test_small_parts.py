@@ -10,8 +10,8 @@ from holymon.records import DTYPE, Flag
 
 
 def test_every_error_has_blame_a_meaning_and_a_code():
-    assert len(ERRORS) == 46
-    assert len(NAMES) == len(set(NAMES)) == 47
+    assert len(ERRORS) == 47
+    assert len(NAMES) == len(set(NAMES)) == 48
     for name, error in ERRORS.items():
         assert error.blame in {"client", "caller", "network", "server"}
         assert error.retryable in {"yes", "no", "ambiguous"}
@@ -48,8 +48,8 @@ def test_a_row_with_unknown_tokens_has_no_known_cost():
 
 
 def test_vitals_come_back_from_their_lines_and_torn_ones_are_passed_over():
-    lines = [vitals.line(1.0, [0.001, 0.002], 0.5, 0.01, 3, 50.0),
-             vitals.line(2.0, [0.003], 0.7, 0.0, 4, 51.0), b'{"t": 3.0, "la', b"[]", b"{}"]  # fmt: skip
+    lines = [vitals.line(1.0, [0.001, 0.002], 0.5, float("nan"), 0.01, 3, 50.0),
+             vitals.line(2.0, [0.003], 0.7, 0.2, 0.0, 4, 51.0), b'{"t": 3.0, "la', b"[]", b"{}"]  # fmt: skip
     found = vitals.read(lines)
     assert found.lag_s.tolist() == [0.001, 0.002, 0.003]
     assert found.cpu.tolist() == [0.5, 0.7]

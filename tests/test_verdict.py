@@ -16,7 +16,7 @@ from holymon.vitals import Vitals
 TARGET = Target(provider="url", model="m", base_url="http://host:1/v1", api_key_env="MY_KEY")
 PLAN = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=20)
 CALM = Vitals(
-    t_s=np.arange(20.0), lag_s=np.full(400, 0.0003), cpu=np.full(20, 0.1), pause_s=np.zeros(20),
+    t_s=np.arange(20.0), lag_s=np.full(400, 0.0003), cpu=np.full(20, 0.1), waited=np.full(20, 0.02), pause_s=np.zeros(20),
     in_flight=np.ones(20, int), rss_mb=np.full(20, 60.0),
 )  # fmt: skip
 
@@ -58,6 +58,7 @@ def test_failures_of_the_api_do_not_make_the_measurement_invalid():
     [
         ({"lag_s": np.full(400, 0.02)}, "suspect", "event loop"),
         ({"cpu": np.array([0.1, 0.97])}, "invalid", "of a core"),
+        ({"waited": np.array([np.nan, 0.4])}, "suspect", "other processes had the client's core"),
         ({"pause_s": np.array([0.0, 0.2])}, "suspect", "garbage"),
     ],
 )
@@ -146,3 +147,20 @@ def test_an_invalid_measurement_outweighs_a_missed_objective():
         targets=(TARGET,), load=Open(constant(20)), duration_s=20, slo=("latency_p50<0.05",)
     )
     assert verdict(calls(late=0.05), plan=plan).exit_code == 3
+
+
+def test_a_system_that_tells_nothing_of_waiting_is_no_reason():
+    assert verdict(vitals=replace(CALM, waited=np.full(20, np.nan))).measurement == "valid"
+
+
+@pytest.mark.parametrize(("n", "level"), [(5, "suspect"), (6, "valid")])
+def test_too_few_calls_for_the_interval_of_a_median_are_suspect(n, level):
+    found = verdict(calls(n))
+    assert found.measurement == level
+    assert any("too small" in note for note in found.notes)
+
+
+def test_calls_left_by_a_killed_worker_are_named():
+    found = verdict(calls(50, errors=["unfinished"] * 3), state="interrupted")
+    assert found.measurement == "suspect"
+    assert "3 calls under way" in found.reasons[0].text

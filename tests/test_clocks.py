@@ -1,0 +1,87 @@
+"""The client's own trouble is seen: a starved core makes a run suspect, a wall clock nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from holymon import run
+from holymon.plan import Open, Plan, Prompts
+from holymon.shapes import constant
+
+cores = sorted(os.sched_getaffinity(0))
+
+
+@contextmanager
+def busy_loop(core):
+    """A process that wants one core for itself."""
+    code = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(len(cores) < 2, reason="the server needs a core of its own")
+def test_a_starved_client_is_never_valid_and_an_unloaded_one_is(holymon, simulator):
+    os.sched_setaffinity(simulator.process.pid, {cores[-1]})
+
+    def measured(seconds):
+        done = holymon(
+            "load", "--base-url", simulator.base_url, "--model", "fast", "--rate", "50",
+            "--duration", str(seconds), "--max-tokens", "8", "--json",
+            preexec_fn=lambda: os.sched_setaffinity(0, {cores[0]}),
+        )  # fmt: skip
+        return json.loads(done.stdout)["verdict"]
+
+    with busy_loop(cores[0]):
+        found = measured(3)
+    assert found["measurement"] in {"suspect", "invalid"}
+    assert any("core" in reason or "late" in reason for reason in found["reasons"])
+    # Others use this machine too: one quiet moment in ten is enough.
+    assert any(measured(2)["measurement"] == "valid" for _ in range(10))
+
+
+STEP = """
+import time
+real, begun = (time.time, time.time_ns), time.monotonic()
+
+def stepped():
+    return 3600 if time.monotonic() - begun > 1.0 else 0
+
+time.time = lambda: real[0]() - stepped()
+time.time_ns = lambda: real[1]() - stepped() * 10**9
+"""
+
+
+def test_a_wall_clock_that_steps_back_an_hour_changes_nothing(tmp_path, simulator, monkeypatch):
+    """The clock of this machine can't be set in a test, so that of the worker is."""
+    plan = Plan(
+        targets=(simulator.target("fast"),), load=Open(constant(50)), duration_s=2,
+        prompts=Prompts(max_tokens=4),
+    )  # fmt: skip
+    before = run.measure(plan, out=tmp_path / "a")
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    mark = hook / "seen"
+    (hook / "sitecustomize.py").write_text(STEP + f"open({str(mark)!r}, 'w').close()\n")
+    monkeypatch.setenv("PYTHONPATH", str(hook), prepend=os.pathsep)
+    after = run.measure(plan, out=tmp_path / "b")
+    assert mark.exists()
+    for one in (before, after):
+        records = one.records
+        assert sorted(records["request"].tolist()) == list(range(100))
+        assert records.ok.all()
+        assert (records["due_s"] <= records["start_s"]).all()
+        assert (records["start_s"] < records["first_s"]).all()
+        assert (records["first_s"] <= records["end_s"]).all()
+        assert records["end_s"].max() < 60
+    (x,), (y,) = before.summary().targets, after.summary().targets
+    # An hour would be seen; a few milliseconds of this machine's noise are not the clock's.
+    assert abs(x.latency_s.max - y.latency_s.max) < 1
+    assert abs(x.ttft_s.p50 - y.ttft_s.p50) < 0.5

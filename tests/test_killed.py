@@ -1,0 +1,181 @@
+"""Whoever is killed, whenever, and however full the disk is: no call is lost without a word."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from holymon import run
+from holymon.plan import Open, Plan, Prompts
+from holymon.shapes import constant, poisson
+
+POINTS = 50
+AT_ONCE = 10
+
+OWNER = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    from holymon import run
+    from holymon.plan import Plan
+    going = run.start(Plan.from_json(Path(sys.argv[1]).read_bytes()), out=sys.argv[2], detached=False)
+    print(going.id, flush=True)
+    going.wait()
+""")
+
+
+def until(is_so, seconds=60):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def owned(tmp_path):
+    """Starts runs that belong to a process each, as those of a notebook's kernel do."""
+    started = []
+
+    def start(plan):
+        path = tmp_path / f"{len(started)}.json"
+        path.write_bytes(plan.to_json())
+        owner = subprocess.Popen(
+            [sys.executable, "-c", OWNER, str(path), str(tmp_path / "out")],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        started.append(owner)
+        return owner
+
+    yield start
+    for owner in started:
+        owner.kill()
+        owner.wait()
+        owner.stdout.close()
+
+
+def test_of_50_runs_killed_at_random_points_no_call_is_lost(tmp_path, simulator, owned):
+    """In an open loop call k follows call k - 1: whatever is lost would leave a hole."""
+    dice = random.Random(50)
+    recorded = left = 0
+    for first in range(0, POINTS, AT_ONCE):
+        owners = [
+            owned(Plan(targets=(simulator.target("fast"),), load=Open(poisson(40)), duration_s=600,
+                       prompts=Prompts(max_tokens=4), seed=k, name=f"killed-{k}"))
+            for k in range(first, first + AT_ONCE)
+        ]  # fmt: skip
+        runs = [
+            run.attach(owner.stdout.readline().strip(), out=tmp_path / "out") for owner in owners
+        ]
+        for owner, going in zip(owners, runs, strict=True):
+            until(lambda: len(going.records) > 3)  # noqa: B023 - called at once
+            seen = set(going.records["request"].tolist())
+            time.sleep(dice.uniform(0, 0.1))
+            of_worker = dice.random() < 0.5
+            os.kill(going.status["pid"] if of_worker else owner.pid, signal.SIGKILL)
+            until(lambda: not going.live)  # noqa: B023
+            found = run.attach(going.id, out=tmp_path / "out")
+            numbers = sorted(found.records["request"].tolist())
+            assert found.state == "interrupted"
+            assert numbers == list(range(len(numbers)))
+            assert seen <= set(numbers)
+            errors = found.records.errors(found.records.mask())
+            left += errors.get("unfinished", 0)
+            recorded += len(numbers)
+            if not of_worker:
+                # The worker saw its owner die, and ended in order: its calls are `cancelled`.
+                assert "unfinished" not in errors
+    assert left, "some call was under way at some of the points"
+    assert simulator.counted()["fast"]["requests"] <= recorded
+
+
+def test_unfinished_calls_are_shown_and_are_no_failures_of_the_api(tmp_path, simulator):
+    plan = Plan(
+        targets=(simulator.target("slow"),), load=Open(constant(30)), duration_s=600, workers=2
+    )
+    going = run.start(plan, out=tmp_path)
+    until(lambda: simulator.counted().get("slow", {}).get("requests", 0) >= 40)
+    os.kill(going.status["pid"], signal.SIGKILL)
+    until(lambda: not going.live)
+    again = run.attach(going.id, out=tmp_path)
+    rows = again.records.rows[again.records["error"] != 0]
+    (target,) = again.summary().targets
+    assert target.errors["unfinished"] >= 5
+    assert (rows["start_s"] >= rows["due_s"]).all()
+    assert target.error_rate.value in {0.0, None}
+    assert any("under way" in reason.text for reason in again.verdict().reasons)
+    assert simulator.counted()["slow"]["requests"] <= len(again.records)
+    # What was compacted says the same as what was not.
+    assert run.attach(going.id, out=tmp_path).summary() == again.summary()
+
+
+FULL = textwrap.dedent("""
+    import resource, sys
+    from pathlib import Path
+    from holymon import run
+    from holymon.plan import Plan
+    free = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A limit on the size of files is what a process can be given of a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), free[1]))
+    going = run.start(Plan.from_json(Path(sys.argv[1]).read_bytes()), out=sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_FSIZE, free)
+    print(going.id, flush=True)
+    going.wait()
+""")
+
+
+def start_on_a_full_disk(tmp_path, plan, limit):
+    (tmp_path / "plan.json").write_bytes(plan.to_json())
+    (tmp_path / "spare").mkdir()
+    return subprocess.Popen(
+        [sys.executable, "-c", FULL, str(tmp_path / "plan.json"), str(tmp_path / "out"), str(limit)],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path / "spare")},
+    )  # fmt: skip
+
+
+def load_of(simulator, calls):
+    return Plan(targets=(simulator.target("fast"),), load=Open(constant(100)), requests=calls,
+                prompts=Prompts(max_tokens=2))  # fmt: skip
+
+
+def test_when_a_full_disk_has_room_again_nothing_is_missing(tmp_path, simulator):
+    owner = start_on_a_full_disk(tmp_path, load_of(simulator, 400), 20_000)
+    going = run.attach(owner.stdout.readline().strip(), out=tmp_path / "out")
+    until(lambda: simulator.counted().get("fast", {}).get("requests", 0) > 250)
+    assert len(going.records) < 200, "the disk is full, and the run goes on"
+    resource.prlimit(going.status["pid"], resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    assert owner.wait(60) == 0
+    owner.stdout.close()
+    found = run.attach(going.id, out=tmp_path / "out")
+    assert sorted(found.records["request"].tolist()) == list(range(400))
+    assert found.state == "finished"
+    judged = found.verdict()
+    assert judged.measurement == "suspect"
+    assert any("memory" in reason.text for reason in judged.reasons)
+
+
+def test_when_the_disk_stays_full_the_rest_is_saved_elsewhere_and_can_be_put_back(
+    tmp_path, simulator
+):
+    owner = start_on_a_full_disk(tmp_path, load_of(simulator, 250), 20_000)
+    going = run.attach(owner.stdout.readline().strip(), out=tmp_path / "out")
+    until(lambda: not going.live)
+    (rest,) = (tmp_path / "spare").glob("holymon-*-rest.journal")
+    (said,) = [r.text for r in going.verdict().reasons if "stayed full" in r.text]
+    assert str(rest) in said
+    owner.wait(60)
+    owner.stdout.close()
+    kept = run.attach(going.id, out=tmp_path / "out")
+    assert 0 < len(kept.records) < 250
+    put_back(rest, kept.folder)
+    whole = run.attach(going.id, out=tmp_path / "out")
+    assert sorted(whole.records["request"].tolist()) == list(range(250))
+
+
+def put_back(rest: Path, folder: Path) -> None:
+    rest.rename(folder / ("calls" + rest.name.partition("-calls")[2]))
