@@ -8,10 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holymon.calibration import Calibration
+    from holymon.calibrator import calibrate
     from holymon.comparison import Comparison
     from holymon.errors import ConfigError, HolymonError, PlanError, RunError
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plots import (
+        plot_arrivals,
+        plot_calibration,
         plot_ecdf,
         plot_errors,
         plot_latency,
@@ -31,16 +35,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Closed": "plan", "Comparison": "comparison", "ConfigError": "errors",
-    "HolymonError": "errors", "Open": "plan", "Plan": "plan", "PlanError": "errors",
-    "Price": "plan", "Prompts": "plan", "Records": "records", "Replay": "shapes", "Run": "run",
-    "RunError": "errors", "Shape": "shapes", "Summary": "summary", "Target": "plan",
-    "alternate": "trials", "attach": "run", "compare": "trials", "constant": "shapes",
-    "measure": "run", "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
-    "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes",
-    "replay": "traces", "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run",
-    "steps": "shapes", "subject": "report", "summarize": "summary", "target": "targets",
-    "write_report": "report",
+    "Calibration": "calibration", "Closed": "plan", "Comparison": "comparison",
+    "ConfigError": "errors", "HolymonError": "errors", "Open": "plan", "Plan": "plan",
+    "PlanError": "errors", "Price": "plan", "Prompts": "plan", "Records": "records",
+    "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
+    "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
+    "calibrate": "calibrator", "compare": "trials", "constant": "shapes", "measure": "run",
+    "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
+    "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
+    "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
+    "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",
+    "subject": "report", "summarize": "summary", "target": "targets", "write_report": "report",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604 - the same names, sorted

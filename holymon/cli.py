@@ -191,12 +191,43 @@ def runs(as_json: bool, out: Path) -> None:
 
 
 @main.command()
+@click.option("--seconds", type=float, default=8.0, help="For each rate. [8]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
+def calibrate(seconds: float, as_json: bool, out: Path) -> None:
+    """Say how far off this machine measures, against the built-in simulator, whose truth is known.
+
+    Draws a chart, too: calibration.png beside the runs.
+    """
+    from holymon import plots, store
+    from holymon.calibrator import calibrate as run_all
+
+    with interruptible():
+        found = run_all(seconds=seconds, out=out, seen=_said)
+    folder = out / "calibration"
+    store.write_json(folder / "calibration.json", found.to_dict())
+    picture = folder / "calibration.png"
+    figure = plots.plot_calibration(found).get_figure(root=True)
+    store.write_aside(picture, plots.frame(figure) if figure else b"")
+    if as_json:
+        click.echo(json.dumps(store.finite(found.to_dict()), indent=1))
+    else:
+        click.echo("\n".join([*found.lines, str(picture)]))
+    sys.exit(0 if found.highest_valid_rate is not None else 3)
+
+
+def _said(text: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"measuring {text} ...", err=True)
+
+
+@main.command()
 @click.option("--host", default="127.0.0.1", help="Address to listen at. [127.0.0.1]")
 @click.option("--port", type=int, default=8800, help="Port; 0 takes a free one. [8800]")
 @click.option("--seed", type=int, default=0, help="Makes times and faults repeatable. [0]")
 @click.option("--log", type=click.Path(path_type=Path), help="A file for one line per answer.")
 def sim(host: str, port: int, seed: int, log: Path | None) -> None:
-    """Run the simulated API until Ctrl-C: models fast, slow, flaky, busy."""
+    """Run the simulated API until Ctrl-C: models fast, slow, flaky, busy, pinned."""
     from holymon import sim as simulator
 
     sys.exit(simulator.serve(host=host, port=port, seed=seed, log=log))

@@ -17,10 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from holymon.bins import MOST_POINTS, edges_of, rolling, steps_of, thinned
+from holymon.calibration import Calibration
 from holymon.errors import NAMES
-from holymon.plan import Closed
+from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Flag, Records
 from holymon.safety import plain
+from holymon.shapes import Replay, Shape, polyline
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -85,6 +87,29 @@ def plot_errors(records: Records, *, ax: Axes | None = None) -> Axes:
 def plot_schedule_delay(records: Records, *, ax: Axes | None = None) -> Axes:
     """How much later than scheduled each call was sent: the client's own lateness."""
     return _styled(lambda a: _delay(records, a), ax)
+
+
+def plot_arrivals(
+    what: Plan | Shape | Replay | Records, *, seconds: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """The rate that a shape, plan or run wants over time, and the calls due in each moment.
+
+    For records also the calls that were sent. A shape without an end is drawn for `seconds` (60).
+    """
+    records = what if isinstance(what, Records) else None
+    plan = records.plan if records is not None else what
+    if isinstance(plan, Shape | Replay):
+        load = Open(plan)
+        end = seconds or plan.ends or 60.0
+        anything = Target(provider="any", model="any")
+        plan = Plan(targets=(anything,), load=load, duration_s=max(end, 0.01))
+    assert isinstance(plan, Plan)
+    return _styled(lambda a: _arrivals(plan, records, a), ax)
+
+
+def plot_calibration(found: Calibration, *, ax: Axes | None = None) -> Axes:
+    """Reported minus true at p50 and p99, for TTFT, latency and gaps, at each rate."""
+    return _styled(lambda a: _calibration(found, a), ax)
 
 
 def _styled(draw: Callable[[Axes], None], ax: Axes | None) -> Axes:
@@ -276,4 +301,49 @@ def _delay(records: Records, ax: Axes) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:.4g}"))
     ax.set(xlabel="due time of the call, s from the start of the run", ylabel="sent late by, ms")
     _title(ax, f"Schedule delay of {len(delay):,} calls", records)
+    _legend(ax)
+
+
+def _arrivals(plan: Plan, records: Records | None, ax: Axes) -> None:
+    if isinstance(plan.load, Closed):
+        _note(ax, "closed loop: users set the pace, there is no schedule")
+        ax.set_title("Arrivals")
+        return
+    due, times = plan.due(), len(plan.targets)
+    shape, end = plan.load.shape, plan.seconds
+    edges = edges_of(0.0, max(end, 1e-3), len(due) / CALLS_IN_BIN)
+    width = edges[1] - edges[0]
+    ax.stairs(np.histogram(due, edges)[0] / width, edges, color=COLORS[0], lw=1.2, fill=True,
+              alpha=0.3, label=f"due, n = {len(due):,}")  # fmt: skip
+    if isinstance(shape, Shape):
+        line = polyline(shape, end=end, warm_up=plan.warmup_s, times=times)
+        ax.plot(*zip(*line, strict=True), color=COLORS[0], lw=1.8, label="wanted rate")
+    if records is not None:
+        start = records["start_s"][records.sent]
+        ax.stairs(np.histogram(start, edges)[0] / width, edges, color=COLORS[1], lw=1.8,
+                  label=f"sent, n = {len(start):,}")  # fmt: skip
+        dropped = records["due_s"][~records.sent]
+        if len(dropped):
+            ax.plot(dropped, np.zeros(len(dropped)), "x", color=RED, ms=5, clip_on=False,
+                    label=f"not sent, n = {len(dropped):,}")  # fmt: skip
+        _warm_up(ax, records)
+    ax.set_ylim(bottom=0)
+    ax.set(xlabel="s from the start of the run", ylabel="calls per second")
+    ax.set_title(f"Arrivals: {plan.load.shape.words}" + f", {times} targets" * (times > 1))
+    _legend(ax)
+
+
+def _calibration(found: Calibration, ax: Axes) -> None:
+    rates = [level.rate for level in found.accuracy]
+    names = {"ttft_s": "TTFT", "latency_s": "latency", "itl_s": "gaps"}
+    for i, (metric, name) in enumerate(names.items()):
+        for q, line in (("p50", "-"), ("p99", "--")):
+            off = [level.errors[metric][q] for level in found.accuracy]
+            known = [np.nan if one is None else one * 1e3 for one in off]
+            ax.plot(rates, known, line, marker=MARKERS[i], color=COLORS[i], label=f"{name} {q}")
+    ax.axhline(0, color=GREY, lw=0.8)
+    ax.set(xlabel="calls per second", ylabel="reported minus true, ms")
+    best = found.highest_valid_rate
+    said = "no rate was valid" if best is None else f"valid up to {best:g} calls/s"
+    ax.set_title(f"Calibration on this machine: {said} (simulated)")
     _legend(ax)

@@ -160,6 +160,8 @@ class Simulator:
             "first_token_s": fate.first_token_s, "last_token_s": fate.last_token_s,
             "end_s": time.perf_counter() - fate.arrived, "client_gone": gone,
         }  # fmt: skip
+        if fate.token_s:
+            noted["token_s"] = [round(at, 6) for at in fate.token_s]
         self._log.write(json.dumps(noted) + "\n")
         self._log.flush()
 
@@ -178,10 +180,12 @@ async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamR
     cut = None if fate.fault == "ok" else max(1, fate.tokens // 2)
     for k, word in enumerate(fate.words[:cut]):
         await _until(begun + fate.ttft_s + k * fate.model.itl_s)
-        await answer.write(chunk_of(fate, {"content": word}))
         fate.last_token_s = time.perf_counter() - fate.arrived
+        await answer.write(chunk_of(fate, {"content": word}))
         if k == 0:
             fate.first_token_s = fate.last_token_s
+        if fate.model.tokens:
+            fate.token_s.append(fate.last_token_s)
         fate.sent += 1
     if fate.fault == "connection_reset":
         _reset(request)

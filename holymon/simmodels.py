@@ -19,7 +19,8 @@ class Model:
     """The truth of one model: times in seconds, rates as shares of all requests.
 
     TTFT is lognormal around `ttft_s` with `sigma`; tokens follow every `itl_s`. With `slots`, so
-    many requests are served at a time, up to `queue` wait, and the next is refused (503).
+    many requests are served at a time, up to `queue` wait, and the next is refused (503). With
+    `tokens`, every answer has exactly so many (if it may), and the log tells the time of each.
     """
 
     ttft_s: float
@@ -28,6 +29,7 @@ class Model:
     faults: dict[str, float] = field(default_factory=dict)
     slots: int | None = None
     queue: int = 0
+    tokens: int | None = None
 
 
 FAULTS: Final = {
@@ -51,6 +53,7 @@ MODELS: Final = {
     "slow": Model(ttft_s=0.400, sigma=0.40, itl_s=0.025),
     "flaky": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, faults=FAULTS),
     "busy": Model(ttft_s=0.100, sigma=0.10, itl_s=0.002, slots=8, queue=200),
+    "pinned": Model(ttft_s=0.100, sigma=0.0, itl_s=0.010, tokens=64),
 }
 
 
@@ -74,6 +77,7 @@ class Fate:
     queued_s: float | None = None
     first_token_s: float | None = None
     last_token_s: float | None = None
+    token_s: list[float] = field(default_factory=list)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -156,6 +160,8 @@ def fate_of(seed: int, number: int, body: dict[str, Any], most: int | None, arri
     wanted = max(1, round(draw.gauss(32, 8)))
     # A short limit is always reached, so that tests know the number of tokens.
     tokens = wanted if most is None else most if most <= SHORT else min(wanted, most)
+    if model.tokens is not None:
+        tokens = min(model.tokens, most or model.tokens)
     prompt = max(1, sum(len(str(m.get("content", "")).split()) for m in body["messages"]))
     return Fate(
         number=number, name=name, model=model, stream=stream, fault=fault, ttft_s=ttft,

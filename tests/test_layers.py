@@ -11,10 +11,10 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
-    "errorbody", "chat", "prices", "vitals", "throughput", "summary", "comparison", "verdict", "bins",
+    "errorbody", "chat", "prices", "vitals", "throughput", "summary", "comparison", "verdict", "calibration", "bins",
     "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
     "store", "selfcheck", "worker", "run", "trials", "signals", "plots", "tables", "cards", "pages",
-    "prompts", "traces", "targets", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
+    "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 PURE = ORDER[: ORDER.index("bins") + 1]
@@ -27,7 +27,7 @@ HOMES = {
     "httpx": {"client", "doctor", "failures", "prepared", "transport"},
     "ipywidgets": set(),
     "matplotlib": {"plots"},
-    "msgspec": {"bounds", "plan", "chat", "errorbody", "worker"},
+    "msgspec": {"bounds", "plan", "chat", "errorbody", "worker", "calibrator"},
     "nbclient": {"headless"},
     "nbconvert": {"report"},
     "nbformat": {"headless", "report"},

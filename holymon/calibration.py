@@ -1,0 +1,137 @@
+"""What the client measured held against what the server knows: pure arithmetic on both.
+
+The simulator's model `pinned` answers with a first token after 100 ms and one every 10 ms, and logs
+when it really wrote each of them. What a client reports beyond that is its own error, and that of
+the loopback between them. The simulator runs on the same machine: its own lateness is in its log,
+and so in no error.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from holymon.quantiles import Floats
+from holymon.records import Records, gap_value
+from holymon.summary import Summary
+from holymon.verdict import Verdict
+
+QUANTILES: Final = {"p50": 0.5, "p99": 0.99}
+METRICS: Final = ("ttft_s", "latency_s", "itl_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One rate: reported minus true percentiles in seconds (None where calls are too few)."""
+
+    rate: float
+    calls: int
+    errors: dict[str, dict[str, float | None]]
+    schedule_delay_p99_s: float | None
+    sent_per_s: float | None
+    measurement: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far off the client is on this machine, and up to which rate it can be trusted."""
+
+    accuracy: tuple[Level, ...]
+    rates: tuple[Level, ...]
+
+    @property
+    def highest_valid_rate(self) -> float | None:
+        """The highest rate tried whose verdict was `valid`, with all lower ones; None if none."""
+        good = None
+        for level in sorted(self.rates, key=lambda one: one.rate):
+            if level.measurement != "valid":
+                break
+            good = level.rate
+        return good
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The calibration as lines of a table."""
+        names = ("TTFT", "latency", "gaps")
+        heads = [f"{name} {q}" for name in names for q in QUANTILES]
+        lines = ["reported minus true, in ms, against the built-in simulator on this machine:",
+                 f"{'calls/s':>8}{'calls':>7}" + "".join(f"{head:>13}" for head in heads)
+                 + f"{'delay p99':>11}  verdict"]  # fmt: skip
+        for level in self.accuracy:
+            cells = [level.errors[metric][q] for metric in METRICS for q in QUANTILES]
+            lines.append(
+                f"{level.rate:>8g}{level.calls:>7}" + "".join(f"{_ms(one):>13}" for one in cells)
+                + f"{_ms(level.schedule_delay_p99_s):>11}  {level.measurement}"
+            )  # fmt: skip
+        for level in self.rates:
+            lines.append(
+                f"{level.rate:>8g} calls/s of 4 tokens: {level.measurement}, schedule delay p99 "
+                f"{_ms(level.schedule_delay_p99_s)} ms"
+            )
+            lines += [f"           {reason}" for reason in level.reasons]
+        best = self.highest_valid_rate
+        beside = "with one worker and the simulator beside it"
+        lines.append("no rate was valid" if best is None else f"valid to {best:g} calls/s {beside}")
+        return tuple(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {**asdict(self), "highest_valid_rate": self.highest_valid_rate}
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    __repr__ = __str__
+
+
+def level_of(
+    rate: float, records: Records, summary: Summary, judged: Verdict,
+    truth: Iterable[Mapping[str, Any]],
+) -> Level:  # fmt: skip
+    """One rate of a calibration, from a run on `pinned` and the log of its simulator."""
+    (target,) = summary.targets
+    return Level(
+        rate=rate, calls=target.requests, errors=errors_of(records, truth),
+        schedule_delay_p99_s=target.schedule_delay_s.p99, sent_per_s=target.sent_per_s,
+        measurement=judged.measurement,
+        reasons=tuple(reason.text for reason in judged.reasons),
+    )  # fmt: skip
+
+
+def errors_of(
+    records: Records, truth: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, float | None]]:
+    """Reported minus true percentiles of TTFT, latency and gaps, in seconds.
+
+    `truth` are the lines of the simulator's log: times in seconds since a request arrived.
+    """
+    real = [one for one in truth if one.get("fault") == "ok" and one.get("token_s")]
+    good = records.rows[records.ok & records.mask()]
+    pairs = records.gap_pairs
+    reported = {
+        "ttft_s": good["first_s"] - good["start_s"],
+        "latency_s": good["end_s"] - good["start_s"],
+        "itl_s": np.repeat(gap_value(pairs["bin"]), pairs["n"]),
+    }
+    actual = {
+        "ttft_s": np.array([one["token_s"][0] for one in real]),
+        "latency_s": np.array([one["token_s"][-1] for one in real]),
+        "itl_s": np.concatenate([np.diff(one["token_s"]) for one in real] or [np.empty(0)]),
+    }
+    return {
+        metric: {name: _off(reported[metric], actual[metric], q) for name, q in QUANTILES.items()}
+        for metric in METRICS
+    }
+
+
+def _off(reported: Floats, actual: Floats, q: float) -> float | None:
+    if min(len(reported), len(actual)) < 1 / (1 - q):
+        return None
+    one, two = (np.quantile(x, q, method="median_unbiased") for x in (reported, actual))
+    return float(one - two)
+
+
+def _ms(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds * 1e3:.2f}"

@@ -1,0 +1,147 @@
+"""Reported minus true, side by side: a bare loop, holymon, and holymon under a drawing kernel.
+
+    python -m tests.bench.fidelity [--rates 20,50,100,200] [--seconds 10]   (two cores, Linux)
+
+The server (`sim/pinned`: TTFT 100 ms, ITL 10 ms, 64 tokens) has one core and logs when it wrote
+each token; the client side has the other. Each cell is a fresh server and a fresh client.
+"""
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from holymon.calibration import QUANTILES, errors_of
+from holymon.plan import Open, Plan, Prompts, Target
+from holymon.run import start
+from holymon.shapes import constant, poisson
+
+HERE = Path(__file__).parent
+CORES = sorted(os.sched_getaffinity(0))
+METRICS = {"ttft_s": "TTFT", "latency_s": "latency", "itl_s": "gaps"}
+
+
+class Server:
+    """The reference server on a core of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "truth.jsonl"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "holymon.sim", "--port", "0", "--until-eof", "--log", str(self.log)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        os.sched_setaffinity(self.process.pid, CORES[-1:])
+        self.base_url = json.loads(self.process.stdout.readline())["base_url"]
+
+    def close(self) -> list[dict]:
+        """End it; its truth."""
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+def bare(folder: Path, rate: float, seconds: float) -> dict:
+    server = Server(folder)
+    done = subprocess.run(
+        [sys.executable, str(HERE / "bare.py"), server.base_url, str(rate), str(seconds)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found, truth = json.loads(done.stdout), server.close()
+    real = {
+        "ttft_s": [one["token_s"][0] for one in truth],
+        "latency_s": [one["token_s"][-1] for one in truth],
+        "itl_s": np.concatenate([np.diff(one["token_s"]) for one in truth]),
+    }
+    return {
+        metric: {name: float(np.quantile(found[metric], q) - np.quantile(real[metric], q))
+                 for name, q in QUANTILES.items()}
+        for metric in METRICS
+    }  # fmt: skip
+
+
+def measured(folder: Path, shape, seconds: float, *, draw: bool):
+    server = Server(folder)
+    target = Target(provider="url", model="pinned", base_url=server.base_url)
+    plan = Plan(
+        targets=(target,), load=Open(shape), duration_s=seconds, prompts=Prompts(max_tokens=64)
+    )
+    run = start(plan, out=folder, detached=False)
+    drawn = 0
+    while run.live:
+        before = time.monotonic()
+        if draw:
+            drawn += picture(run)
+        time.sleep(max(0.0, 0.25 - (time.monotonic() - before)))
+    run.wait()
+    return run, server.close(), drawn
+
+
+def picture(run) -> int:
+    """One frame of latency over time, drawn as a notebook's kernel would."""
+    from holymon.plots import plot_latency
+
+    figure = plot_latency(run.records).get_figure(root=True)
+    figure.savefig(io.BytesIO(), format="png", dpi=100)
+    return 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rates", default="20,50,100,200")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    options = parser.parse_args()
+    os.sched_setaffinity(0, CORES[:1])
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for i, rate in enumerate(float(one) for one in options.rates.split(",")):
+            seconds = max(options.seconds, 200 / rate)
+            cells = {}
+            folder = [Path(scratch) / f"{i}{kind}" for kind in "bhdp"]
+            for one in folder:
+                one.mkdir()
+            cells["bare"] = bare(folder[0], rate, seconds)
+            for name, place, draw in (("holymon", folder[1], False), ("drawing", folder[2], True)):
+                run, truth, drawn = measured(place, constant(rate), seconds, draw=draw)
+                cells[name] = errors_of(run.records, truth)
+                note = f", {drawn} frames" if draw else ""
+                print(f"# {rate:g}/s {name}: {run.verdict().measurement}{note}", flush=True)
+            rows.append((rate, cells))
+            table(rate, cells)
+        arrivals(Path(scratch))
+
+
+def table(rate: float, cells: dict) -> None:
+    for metric, title in METRICS.items():
+        line = f"| {rate:g} | {title} |"
+        for cell in cells.values():
+            line += "".join(f" {cell[metric][q] * 1e3:+.2f} |" for q in QUANTILES)
+        print(line, flush=True)
+
+
+def arrivals(scratch: Path) -> None:
+    """Quantiles of the gaps between sent calls beside those of theory, at 100/s."""
+    shares = np.array([0.01, 0.25, 0.5, 0.75, 0.99])
+    for name, shape, theory in (
+        ("constant", constant(100), np.full(5, 0.01)),
+        ("poisson", poisson(100), -np.log(1 - shares) / 100),
+    ):
+        place = scratch / name
+        place.mkdir()
+        run, _, _ = measured(place, shape, 15.0, draw=False)
+        gaps = np.quantile(np.diff(np.sort(run.records["start_s"])), shares)
+        cells = " | ".join(
+            f"{g * 1e3:.2f} ({t * 1e3:.2f})" for g, t in zip(gaps, theory, strict=True)
+        )
+        print(f"| {name} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
