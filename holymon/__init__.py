@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from holymon.calibrator import calibrate
     from holymon.comparison import Comparison
     from holymon.errors import ConfigError, HolymonError, PlanError, RunError
+    from holymon.peers import definitions
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plots import (
         plot_arrivals,
@@ -40,8 +41,8 @@ _HOME = {
     "PlanError": "errors", "Price": "plan", "Prompts": "plan", "Records": "records",
     "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
     "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
-    "calibrate": "calibrator", "compare": "trials", "constant": "shapes", "measure": "run",
-    "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
+    "calibrate": "calibrator", "compare": "trials", "constant": "shapes",
+    "definitions": "peers", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
     "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
     "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",

@@ -105,11 +105,16 @@ def errors_of(
 ) -> dict[str, dict[str, float | None]]:
     """Reported minus true percentiles of TTFT, latency and gaps, in seconds.
 
-    `truth` are the lines of the simulator's log: times in seconds since a request arrived.
+    `truth` are the lines of the simulator's log: times in seconds since a request arrived. The
+    first requests that arrived are the warm-up, here as there.
     """
-    real = [one for one in truth if one.get("fault") == "ok" and one.get("token_s")]
+    warm = int(records.mask(warmup=True).sum() - records.mask().sum())
+    real = [
+        one for one in truth
+        if one.get("fault") == "ok" and one.get("token_s") and one["n"] >= warm
+    ]  # fmt: skip
     good = records.rows[records.ok & records.mask()]
-    pairs = records.gap_pairs
+    pairs = records.select(records.ok & records.mask()).gap_pairs
     reported = {
         "ttft_s": good["first_s"] - good["start_s"],
         "latency_s": good["end_s"] - good["start_s"],

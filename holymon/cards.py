@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from itertools import groupby
 
 from holymon.errors import ERRORS
+from holymon.peers import OURS, PERCENTILES, Definitions, definitions
+from holymon.peers import said as values_of
 from holymon.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
 from holymon.run import Run
@@ -26,23 +28,6 @@ from holymon.tables import (
     verdict_lines,
 )
 from holymon.verdict import Check, Verdict
-
-DEFINITIONS: Final = (
-    ("latency", "end of the answer minus start of the call, successful calls only"),
-    ("TTFT", "first token (content, reasoning or tool call) minus start; a delta without text is "
-             "no token"),
-    ("TPOT", "(last token minus first token) / (output tokens - 1), one value for each call"),
-    ("ITL", "the gaps between received pieces that carried tokens, all calls together"),
-    ("response", "end of the answer minus the moment the schedule wanted the call: what a user "
-                 "who does not wait for others would feel"),
-    ("schedule delay", "start minus that moment: lateness of the client, not of the API"),
-    ("error rate", "failed calls / calls that were sent and not stopped by us; Wilson's 95 % "
-                   "interval"),
-    ("percentiles", "from raw records, R-8 (median-unbiased); with 95 % intervals by order "
-                    "statistics; none below the number of calls they need"),
-    ("throughput", "successful answers per second between the first and the last answer that came "
-                   "while calls were still being sent"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +162,31 @@ def errors_table(run: Run) -> Html:
 
 
 def how_measured(run: Run) -> Html:
-    """The plan in words, the state of the client, and the definitions of the figures."""
+    """The plan in words, the state of the client, and, folded, the definitions of the figures."""
     rows = [(escape(name), escape(value)) for name, value in _measured(run)]
-    said = [f"<b>{escape(name)}</b>: {escape(meaning)}." for name, meaning in DEFINITIONS]
-    html = _table(("", ""), rows, "plan") + "<h3>What the figures mean</h3>" + _list(said)
+    html = _table(("", ""), rows, "plan") + _defined(definitions(run.records))
     return Html(html, "\n".join(f"{name}: {value}" for name, value in _measured(run)))
+
+
+def _defined(found: Definitions) -> str:
+    """A foldout for each target: every figure's formula here and elsewhere, with its value."""
+    pieces = []
+    for target, ones in groupby(found, key=lambda one: one.target):
+        rows = [
+            (
+                f"<b>{escape(one.figure)}</b>" if one.tool == OURS else "",
+                escape(one.tool if one.name == one.figure else f"{one.tool}: {one.name}"),
+                escape(one.formula), escape(values_of(one)),
+            )
+            for one in ones
+        ]  # fmt: skip
+        title = f"What the figures mean, and what other tools would print for {target}"
+        table = _table(("figure", "tool", "formula", "is"), rows, "terms")
+        pieces.append(
+            f"<details><summary>{escape(title)}</summary>{table}"
+            f"<p>Here, {escape(PERCENTILES)}.</p></details>"
+        )
+    return "".join(pieces)
 
 
 def _measured(run: Run) -> list[tuple[str, str]]:
@@ -197,8 +202,12 @@ def _measured(run: Run) -> list[tuple[str, str]]:
         ("clock", "monotonic, in a process of its own; pieces are stamped before they are parsed"),
         ("client", f"event loop late by {ms(client['loop_lag_p99_s'])} ms at p99, "
                    f"{ms(client['loop_lag_max_s'])} ms at most; at most "
-                   f"{percent(client['cpu_max'] or 0)} of a core"),
+                   f"{percent(client['cpu_max'] or 0)} of a core{_waited(client['waited_max'])}"),
     ]  # fmt: skip
+
+
+def _waited(share: float | None) -> str:
+    return "" if share is None else f", which others held for {percent(share)} of that time"
 
 
 def _load(plan: Plan) -> str:

@@ -166,8 +166,11 @@ class StreamReader:
             self._fail("invalid_schema", "an event with neither choices, usage nor error")
             return 0
         got = 0
-        for choice in answer.choices or ():
-            got |= self._choice(now, choice)
+        if answer.choices:
+            if self.marks.chunk != self.marks.chunk:
+                self.marks.chunk = now
+            for choice in answer.choices:
+                got |= self._choice(now, choice)
         return got
 
     def _choice(self, now: float, choice: _Choice) -> int:

@@ -24,12 +24,13 @@ from holymon.plan import Plan
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("due_s", "f8", "when the schedule wanted it"),
     ("start_s", "f8", "when it was sent"),
     ("headers_s", "f8", "when the answer's headers came"),
+    ("chunk_s", "f8", "first event with choices, whether or not it brought a token"),
     ("first_s", "f8", "first token: content, reasoning or tool call"),
     ("content_s", "f8", "first token of content"),
     ("last_s", "f8", "last token"),
@@ -104,17 +105,17 @@ class Marks:
     """What one attempt leaves behind: points in time on one monotonic clock (s), and counts."""
 
     __slots__ = (
-        "attempt", "bytes", "cached_tokens", "chunks", "code", "connect_end", "connect_start",
-        "content", "due", "end", "error", "events", "finish", "first", "flags", "gap_max",
-        "gaps", "headers", "last", "message", "output_tokens", "prompt_tokens", "reasoning_tokens",
-        "request", "retry_after", "start", "status", "target",
+        "attempt", "bytes", "cached_tokens", "chunk", "chunks", "code", "connect_end",
+        "connect_start", "content", "due", "end", "error", "events", "finish", "first", "flags",
+        "gap_max", "gaps", "headers", "last", "message", "output_tokens", "prompt_tokens",
+        "reasoning_tokens", "request", "retry_after", "start", "status", "target",
     )  # fmt: skip
 
     def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
         """An attempt of which nothing is known yet but that it is due."""
         self.request, self.target, self.attempt, self.due = request, target, attempt, due
-        self.start = self.headers = self.first = self.content = self.last = self.end = _NAN
-        self.connect_start = self.connect_end = self.retry_after = self.gap_max = _NAN
+        self.start = self.headers = self.chunk = self.first = self.content = self.last = _NAN
+        self.end = self.connect_start = self.connect_end = self.retry_after = self.gap_max = _NAN
         self.prompt_tokens = self.output_tokens = -1
         self.cached_tokens = self.reasoning_tokens = -1
         self.chunks = self.events = self.bytes = self.status = self.flags = 0
@@ -139,7 +140,7 @@ class Marks:
             self.flags |= _COALESCED
 
 
-_ROW: Final = struct.Struct("=7d3fI4i3I2H4B24s")
+_ROW: Final = struct.Struct("=8d3fI4i3I2H4B24s")
 _LENGTH: Final = struct.Struct("<H")
 assert _ROW.size == DTYPE.itemsize, "the struct format and FIELDS must describe the same row"
 
@@ -158,8 +159,8 @@ def measure(marks: Marks, zero: float = 0.0) -> bytes:
     """
     m = marks
     row = _ROW.pack(
-        m.due - zero, m.start - zero, m.headers - zero, m.first - zero, m.content - zero,
-        m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start,
+        m.due - zero, m.start - zero, m.headers - zero, m.chunk - zero, m.first - zero,
+        m.content - zero, m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start,
         min(m.retry_after, _LONGEST),
         m.request & _U4, min(m.prompt_tokens, _I4), min(m.output_tokens, _I4),
         min(m.cached_tokens, _I4), min(m.reasoning_tokens, _I4),

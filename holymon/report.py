@@ -28,8 +28,8 @@ DEFAULT: Final = "report_health"
 TEMPLATES: Final = Path(str(files("holymon").joinpath("templates")))
 HIDDEN: Final = {"parameters", "injected-parameters", "remove-cell", "papermill-error-cell-tag"}
 TAGS: Final = frozenset(
-    "a abbr b blockquote br code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p pre s "
-    "small span strong sub sup table tbody td tfoot th thead tr ul".split()
+    "a abbr b blockquote br code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p "
+    "pre s small span strong sub summary sup table tbody td tfoot th thead tr ul".split()
 )
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 

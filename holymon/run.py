@@ -199,7 +199,9 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=log,
             stderr=log,
-            start_new_session=True,
+            # Out of reach of Ctrl-C and of a kernel's end; not a session of its own, because
+            # Linux shares a core evenly between sessions, whoever steps aside in one of them.
+            process_group=0,
         )
     run = Run(folder)
     run._process = process

@@ -266,6 +266,9 @@ def _from_parquet(folder: Path, records: Records) -> None:
         calls, gaps = columns("calls"), columns("gaps")
     rows = np.zeros(len(calls["request"]), DTYPE)
     for name in DTYPE.names or ():
+        if name not in calls and DTYPE[name].kind == "f":  # a run of an earlier version
+            rows[name] = np.nan
+            continue
         # What was not measured is NULL in Parquet and NaN in memory.
         missing = np.nan if DTYPE[name].kind == "f" else 0
         rows[name] = np.ma.filled(calls[name], missing).astype(DTYPE[name])

@@ -49,6 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--sim-url", default="")
     options = parser.parse_args(argv)
+    if hasattr(signal, "SIGHUP"):  # a closed terminal ends no run
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         if options.part:
             return _further(options.folder, options.part, options.sim_url)

@@ -11,9 +11,9 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
-    "errorbody", "chat", "prices", "vitals", "throughput", "summary", "comparison", "verdict", "calibration", "bins",
+    "errorbody", "chat", "prices", "vitals", "throughput", "summary", "peers", "comparison", "verdict", "calibration", "bins",
     "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
-    "store", "selfcheck", "worker", "run", "trials", "signals", "plots", "tables", "cards", "pages",
+    "store", "selfcheck", "worker", "run", "trials", "signals", "aside", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip

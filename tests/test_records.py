@@ -33,7 +33,7 @@ counts = st.integers(-1, 2**31 - 1)
 @st.composite
 def marks(draw):
     made = Marks(draw(st.integers(0, 2**32 - 1)), draw(st.integers(0, 1)), draw(st.floats(0, 1e6)))
-    for name in ("start", "headers", "first", "content", "last", "end", "retry_after"):
+    for name in ("start", "headers", "chunk", "first", "content", "last", "end", "retry_after"):
         setattr(made, name, draw(seconds))
     for name in ("prompt_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
         setattr(made, name, draw(counts))
@@ -56,6 +56,7 @@ def test_rows_survive_any_cutting_and_a_torn_end(made, places, torn):
     assert frames.torn == len(data) - len(whole)
     for row, one in zip(found.rows, made, strict=True):
         np.testing.assert_equal(row["end_s"], one.end)
+        np.testing.assert_equal(row["chunk_s"], one.chunk)
         np.testing.assert_equal(row["first_s"], one.first)
         assert (row["request"], row["output_tokens"]) == (one.request, one.output_tokens)
         assert (NAMES[row["error"]], FINISH[row["finish"]]) == (one.error, one.finish)
@@ -80,7 +81,7 @@ def test_every_gap_has_a_bin(gap):
 
 def test_the_row_is_what_the_fields_say():
     assert [name for name, _, _ in records.FIELDS] == list(DTYPE.names)
-    assert DTYPE.itemsize <= 136
+    assert DTYPE.itemsize <= 144
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,30 @@
 """Reported minus true, side by side: a bare loop, holymon, and holymon under a drawing kernel.
 
-    python -m tests.bench.fidelity [--rates 20,50,100,200] [--seconds 10]   (two cores, Linux)
+    python -m tests.bench.fidelity [--rates 20,50,100,200] [--seconds 10] [--rounds 3]
 
-The server (`sim/pinned`: TTFT 100 ms, ITL 10 ms, 64 tokens) has one core and logs when it wrote
-each token; the client side has the other. Each cell is a fresh server and a fresh client.
+Wants Linux and two cores. The server (`sim/pinned`: TTFT 100 ms, ITL 10 ms, 64 tokens) has one
+and logs when it wrote each token; the client side has the other. The three take turns, each time
+with a fresh server and a fresh client; a cell is the median over the rounds, in ms.
 """
 
 import argparse
 import io
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 
+from holymon.aside import step_aside
 from holymon.calibration import QUANTILES, errors_of
 from holymon.plan import Open, Plan, Prompts, Target
+from holymon.plots import plot_latency
 from holymon.run import start
 from holymon.shapes import constant, poisson
 
@@ -74,55 +79,66 @@ def measured(folder: Path, shape, seconds: float, *, draw: bool):
         targets=(target,), load=Open(shape), duration_s=seconds, prompts=Prompts(max_tokens=64)
     )
     run = start(plan, out=folder, detached=False)
-    drawn = 0
+    frames = []
+    if draw:
+        drawing = threading.Thread(target=pictures, args=(run, frames))
+        drawing.start()
+        drawing.join()
+    run.wait()
+    return run, server.close(), len(frames)
+
+
+def pictures(run, frames: list[int]) -> None:
+    """Frames of latency over time at 4 Hz, drawn as a notebook's kernel would."""
+    step_aside()
     while run.live:
         before = time.monotonic()
-        if draw:
-            drawn += picture(run)
+        figure = plot_latency(run.records).get_figure(root=True)
+        figure.savefig(picture := io.BytesIO(), format="png", dpi=100)
+        frames.append(len(picture.getvalue()))
         time.sleep(max(0.0, 0.25 - (time.monotonic() - before)))
-    run.wait()
-    return run, server.close(), drawn
-
-
-def picture(run) -> int:
-    """One frame of latency over time, drawn as a notebook's kernel would."""
-    from holymon.plots import plot_latency
-
-    figure = plot_latency(run.records).get_figure(root=True)
-    figure.savefig(io.BytesIO(), format="png", dpi=100)
-    return 1
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rates", default="20,50,100,200")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     os.sched_setaffinity(0, CORES[:1])
-    rows = []
+    heads = [f"{side} {q}" for side in ("bare", "holymon", "drawing") for q in QUANTILES]
+    print("| calls/s | figure | " + " | ".join(heads) + " |")
+    print("| --- " * (2 + len(heads)) + "|", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for i, rate in enumerate(float(one) for one in options.rates.split(",")):
+        for rate in map(float, options.rates.split(",")):
             seconds = max(options.seconds, 200 / rate)
-            cells = {}
-            folder = [Path(scratch) / f"{i}{kind}" for kind in "bhdp"]
-            for one in folder:
-                one.mkdir()
-            cells["bare"] = bare(folder[0], rate, seconds)
-            for name, place, draw in (("holymon", folder[1], False), ("drawing", folder[2], True)):
-                run, truth, drawn = measured(place, constant(rate), seconds, draw=draw)
-                cells[name] = errors_of(run.records, truth)
-                note = f", {drawn} frames" if draw else ""
-                print(f"# {rate:g}/s {name}: {run.verdict().measurement}{note}", flush=True)
-            rows.append((rate, cells))
-            table(rate, cells)
+            rounds = []
+            for i in range(options.rounds):
+                places = [Path(scratch) / f"{rate:g}-{i}-{side}" for side in "bhd"]
+                for place in places:
+                    place.mkdir()
+                rounds.append(one_round(places, rate, seconds))
+            table(rate, rounds)
         arrivals(Path(scratch))
 
 
-def table(rate: float, cells: dict) -> None:
+def one_round(places: list[Path], rate: float, seconds: float) -> list[dict]:
+    """The errors of the three sides, one after the other."""
+    cells = [bare(places[0], rate, seconds)]
+    for place, draw in zip(places[1:], (False, True), strict=True):
+        run, truth, frames = measured(place, constant(rate), seconds, draw=draw)
+        cells.append(errors_of(run.records, truth))
+        note = f"with {frames} frames: " if draw else ""
+        print(f"# {rate:g}/s {note}{run.verdict().measurement}", file=sys.stderr, flush=True)
+    return cells
+
+
+def table(rate: float, rounds: list[list[dict]]) -> None:
     for metric, title in METRICS.items():
         line = f"| {rate:g} | {title} |"
-        for cell in cells.values():
-            line += "".join(f" {cell[metric][q] * 1e3:+.2f} |" for q in QUANTILES)
+        for side in zip(*rounds, strict=True):
+            for q in QUANTILES:
+                line += f" {statistics.median(cell[metric][q] for cell in side) * 1e3:+.2f} |"
         print(line, flush=True)
 
 

@@ -1,0 +1,247 @@
+"""What each figure means, and what other tools would print under its name from the same records.
+
+Read in the sources of vLLM bench (02cfb53), GuideLLM (ee7a774) and AIPerf (2025-10, docs of 2026),
+and in OpenRouter's documentation. All three tools count a stream that was cut short as a success
+(vLLM bench and GuideLLM also one that ended in an error event); so do the figures made for them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon.errors import CODES
+from holymon.quantiles import Floats
+from holymon.records import Flag, Records, gap_value
+from holymon.summary import TargetSummary, summarize
+
+OURS: Final = "holymon"
+_VLLM, _GUIDE, _AIPERF, _ROUTER = "vLLM bench", "GuideLLM", "AIPerf", "OpenRouter"
+_TAKEN: Final = {
+    _VLLM: ("", "stream_truncated", "stream_error_event"),
+    _GUIDE: ("", "stream_truncated", "stream_error_event"),
+    _AIPERF: ("", "stream_truncated"),
+    _ROUTER: ("",),
+}
+"""How a call may have ended that a tool takes for a success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A figure by one tool's formula. Values are None where the records can't tell them.
+
+    `unit` is `s` (then `p50` and `p95` are given), `1/s` or `share` (then `value` is).
+    """
+
+    figure: str
+    tool: str
+    name: str
+    formula: str
+    unit: str
+    target: str = ""
+    p50: float | None = None
+    p95: float | None = None
+    value: float | None = None
+
+
+class Definitions(tuple[Definition, ...]):
+    """Definitions that print as a table."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        lines = []
+        for one in self:
+            if one.tool == OURS:
+                lines += ["", f"{one.figure}   {one.target}".rstrip()]
+            lines.append(f"  {one.tool:<11} {said(one):>24}  {one.name} = {one.formula}")
+        return "\n".join(lines[1:])
+
+
+def said(one: Definition) -> str:
+    """The values of a definition in words; empty if it has none."""
+    if one.unit == "s":
+        if one.p50 is None or one.p95 is None:
+            return ""
+        return f"p50 {one.p50 * 1e3:.4g}, p95 {one.p95 * 1e3:.4g} ms"
+    if one.value is None:
+        return ""
+    return f"{one.value:.4g}/s" if one.unit == "1/s" else f"{one.value * 100:.4g} %"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One target: its summary, its rows without the warm-up, and what one tool takes."""
+
+    summary: TargetSummary
+    records: Records
+    taken: npt.NDArray[np.bool_]
+
+    def of(self, name: str) -> npt.NDArray[Any]:
+        return self.records[name][self.taken]
+
+    @property
+    def tokens(self) -> Floats:
+        return np.where(self.of("output_tokens") > 0, self.of("output_tokens"), np.nan)
+
+
+_Quantiles = tuple[float | None, float | None]
+
+
+def _plain(values: Floats) -> _Quantiles:
+    """Percentiles by numpy's default (R-7), as vLLM bench and AIPerf take them."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None, None
+    return float(np.quantile(known, 0.5)), float(np.quantile(known, 0.95))
+
+
+def _weighted(values: Floats, weights: Floats) -> _Quantiles:
+    """Percentiles of the weighted distribution function, as GuideLLM takes them."""
+    known = ~np.isnan(values) & (weights > 0)
+    if not known.any():
+        return None, None
+    found = np.quantile(
+        values[known], [0.5, 0.95], weights=weights[known], method="inverted_cdf"
+    )  # fmt: skip
+    return float(found[0]), float(found[1])
+
+
+def _vllm_gaps(part: _Part) -> _Quantiles:
+    rows = part.records.select(part.taken)
+    pairs = rows.gap_pairs
+    together = rows["events"].astype(int) - rows["chunks"]
+    return _plain(np.concatenate([
+        np.repeat(gap_value(pairs["bin"]), pairs["n"]), np.zeros(int(together.sum())),
+        rows["first_s"] - rows["chunk_s"], rows["end_s"] - rows["last_s"],
+    ]))  # fmt: skip
+
+
+def _pooled(part: _Part) -> _Quantiles:
+    pairs = part.records.select(part.taken).gap_pairs
+    return _plain(np.repeat(gap_value(pairs["bin"]), pairs["n"]))
+
+
+def _more(part: _Part) -> Floats:
+    return np.where(part.tokens > 1, part.tokens - 1, np.nan)
+
+
+def _whole_rate(part: _Part) -> float | None:
+    ends, starts = part.of("end_s"), part.records["start_s"]
+    if not len(ends) or not np.nanmax(ends) > np.nanmin(starts):
+        return None
+    return float(len(ends) / (np.nanmax(ends) - np.nanmin(starts)))
+
+
+def _failed(part: _Part) -> float | None:
+    judged = part.records.judged
+    return float(1 - part.taken[judged].mean()) if judged.any() else None
+
+
+def _uptime(part: _Part) -> float | None:
+    counts = part.records.judged & (part.records["error"] != CODES["rate_limited"])
+    return float(part.taken[counts].mean()) if counts.any() else None
+
+
+def _ours(name: str) -> Callable[[_Part], _Quantiles]:
+    def of(part: _Part) -> _Quantiles:
+        found = getattr(part.summary, name)
+        return found.p50, found.p95
+
+    return of
+
+
+_Row = tuple[str, str, str, str, str, Callable[[_Part], Any]]
+_ROWS: Final[tuple[_Row, ...]] = (
+    ("TTFT", OURS, "TTFT", "first token (content, reasoning or tool call) - start", "s",
+     _ours("ttft_s")),
+    ("TTFT", _VLLM, "TTFT", "first event with choices, though it may bring no token, - start", "s",
+     lambda part: _plain(part.of("chunk_s") - part.of("start_s"))),
+    ("TTFT", _GUIDE, "TTFT", "first token - start, by the wall clock", "s",
+     lambda part: _weighted(part.of("first_s") - part.of("start_s"), np.ones(part.taken.sum()))),
+    ("TTFT", _AIPERF, "TTFT", "first event with a token - start", "s",
+     lambda part: _plain(part.of("first_s") - part.of("start_s"))),
+    ("TTFT", _ROUTER, "latency", "first token - start; seen from its gateway, not from here", "s",
+     lambda part: _plain(part.of("first_s") - part.of("start_s"))),
+    ("latency", OURS, "latency", "end of the answer - start", "s", _ours("latency_s")),
+    ("latency", _VLLM, "E2EL", "last event with choices - start (here: the end of the answer)", "s",
+     lambda part: _plain(part.of("end_s") - part.of("start_s"))),
+    ("latency", _GUIDE, "request latency", "end of the answer - start, by the wall clock", "s",
+     lambda part: _weighted(part.of("end_s") - part.of("start_s"), np.ones(part.taken.sum()))),
+    ("latency", _AIPERF, "request latency", "last token - start", "s",
+     lambda part: _plain(part.of("last_s") - part.of("start_s"))),
+    ("ITL", OURS, "ITL", "gaps between received pieces with tokens, all calls together", "s",
+     _ours("itl_s")),
+    ("ITL", _VLLM, "ITL", "gaps between events with choices, all calls together: also from a first "
+     "one without a token, to the one that says why it ended, and 0 within a piece", "s",
+     _vllm_gaps),
+    ("ITL", _GUIDE, "ITL", "(last token - first token) / (tokens - 1), one value for each call, "
+     "weighted by tokens - 1", "s",
+     lambda part: _weighted((part.of("last_s") - part.of("first_s")) / _more(part), _more(part))),
+    ("ITL", _AIPERF, "ITL", "(last token - first token) / (tokens - 1), one value for each call",
+     "s", lambda part: _plain((part.of("last_s") - part.of("first_s")) / _more(part))),
+    ("ITL", _AIPERF, "ICL", "gaps between events with tokens, all calls together", "s", _pooled),
+    ("TPOT", OURS, "TPOT", "(last token - first token) / (output tokens - 1), one value for each "
+     "call", "s", _ours("tpot_s")),
+    ("TPOT", _VLLM, "TPOT", "(its E2EL - its TTFT) / (tokens - 1)", "s",
+     lambda part: _plain((part.of("end_s") - part.of("chunk_s")) / _more(part))),
+    ("TPOT", _GUIDE, "TPOT", "(last token - start) / tokens, so with the first one in it, weighted "
+     "by tokens", "s",
+     lambda part: _weighted((part.of("last_s") - part.of("start_s")) / part.tokens, part.tokens)),
+    ("response", OURS, "response", "end of the answer - the moment the schedule wanted the call",
+     "s", _ours("response_s")),
+    ("schedule delay", OURS, "schedule delay", "start - that moment: lateness of the client", "s",
+     _ours("schedule_delay_s")),
+    ("throughput", OURS, "answers/s", "successful answers per second between the first and the "
+     "last answer that came while calls were still being sent", "1/s",
+     lambda part: part.summary.requests_per_s),
+    ("throughput", _VLLM, "request throughput", "successes / (last end - first start), with the "
+     "tail in which nothing is sent any more", "1/s", _whole_rate),
+    ("throughput", _AIPERF, "request throughput", "successes / (last end - first start)", "1/s",
+     _whole_rate),
+    ("error rate", OURS, "error rate", "failed calls / calls that were sent and not stopped by us; "
+     "with Wilson's interval", "share", lambda part: part.summary.error_rate.value),
+    ("error rate", _VLLM, "failed", "calls without an event with choices, or with an exception; "
+     "a stream that is cut short or ends in an error event is a success", "share", _failed),
+    ("error rate", _GUIDE, "errored", "calls with an exception; a stream that is cut short or ends "
+     "in an error event is a success", "share", _failed),
+    ("error rate", _AIPERF, "error requests", "calls with an exception or a named error event; a "
+     "stream that is cut short is a success", "share", _failed),
+    ("error rate", _ROUTER, "uptime", "successes / (successes + errors), without refusals for "
+     "exceeding a rate (429)", "share", _uptime),
+)  # fmt: skip
+PERCENTILES: Final = (
+    "percentiles are taken from raw records (R-8, median-unbiased) with 95 % intervals by order "
+    "statistics, and not below the number of calls they need; ITL has bins of 1 %, and intervals "
+    "that keep each call's gaps together"
+)
+
+
+def definitions(records: Records | None = None) -> Definitions:
+    """The formula of each figure by holymon and by other tools; with `records`, their values.
+
+    For each target, from its successful calls as the tool would see them, without the warm-up.
+    """
+    if records is None:
+        return Definitions(Definition(*row[:5]) for row in _ROWS)
+    found: list[Definition] = []
+    for index, summary in enumerate(summarize(records).targets):
+        rows = records.select(records.mask(index))
+        for figure, tool, name, formula, unit, of in _ROWS:
+            value = of(_Part(summary, rows, _taken(rows, tool)))
+            p50, p95, single = (*value, None) if unit == "s" else (None, None, value)
+            found.append(
+                Definition(figure, tool, name, formula, unit, summary.target, p50, p95, single)
+            )
+    return Definitions(found)
+
+
+def _taken(rows: Records, tool: str) -> npt.NDArray[np.bool_]:
+    """Which calls a tool takes for successes; shape (n,)."""
+    codes = [CODES[name] for name in _TAKEN.get(tool, ("",))]
+    found: npt.NDArray[np.bool_] = np.isin(rows["error"], codes)
+    if tool == _VLLM:  # streams only: its client asks for nothing else
+        found &= ~np.isnan(rows["chunk_s"]) | ((rows["flags"] & Flag.STREAM) == 0)
+    return found
