@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from holymon.calibrator import calibrate
     from holymon.comparison import Comparison
     from holymon.errors import ConfigError, HolymonError, PlanError, RunError
+    from holymon.export import write_csv
     from holymon.peers import definitions
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plots import (
@@ -46,7 +47,8 @@ _HOME = {
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
     "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
     "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",
-    "subject": "report", "summarize": "summary", "target": "targets", "write_report": "report",
+    "subject": "report", "summarize": "summary", "target": "targets", "write_csv": "export",
+    "write_report": "report",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604 - the same names, sorted

@@ -29,6 +29,7 @@ LEVELS: Final[tuple[Level, ...]] = ("valid", "suspect", "invalid")
 
 LAG_S: Final = 0.010
 LAG_OF_TTFT: Final = 0.05
+STOOD_S: Final = 0.25
 DELAY_OF_P99: Final = 0.10
 ACHIEVED: Final = 0.98
 BUSY: Final = 0.90
@@ -183,6 +184,12 @@ def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
             "suspect",
             f"the client's event loop woke up to {_ms(lag)} late (p99; limit {_ms(limit)}): "
             "times may be too long by that much.",
+        )
+    elif len(vitals.lag_s) and float(vitals.lag_s.max()) > STOOD_S:
+        yield Reason(
+            "suspect",
+            f"the client stood still for {_ms(vitals.lag_s.max())}: times of that moment are its "
+            "own, and so may the longest ones be.",
         )
     if len(vitals.cpu) and float(vitals.cpu.max()) > BUSY:
         yield Reason(

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -45,6 +47,37 @@ def test_a_starved_client_is_never_valid_and_an_unloaded_one_is(holymon, simulat
     assert any("core" in reason or "late" in reason for reason in found["reasons"])
     # Others use this machine too: one quiet moment in ten is enough.
     assert any(measured(2)["measurement"] == "valid" for _ in range(10))
+
+
+def test_a_client_that_stood_still_for_half_a_second_is_suspect(tmp_path, simulator):
+    plan = Plan(targets=(simulator.target("fast"),), load=Open(constant(2)), duration_s=4,
+                prompts=Prompts(max_tokens=4))  # fmt: skip
+    going = run.start(plan, out=tmp_path)
+    while not len(going.records):
+        time.sleep(0.05)
+    os.kill(going.status["pid"], signal.SIGSTOP)
+    time.sleep(0.6)
+    os.kill(going.status["pid"], signal.SIGCONT)
+    found = going.wait().verdict()
+    assert found.measurement in {"suspect", "invalid"}
+    assert going.vitals.to_dict()["loop_lag_max_s"] > 0.5
+    assert any("stood still" in one.text or "late" in one.text for one in found.reasons)
+
+
+def test_what_a_client_can_not_send_is_counted_and_makes_it_invalid(tmp_path, simulator):
+    load = Open(constant(500), max_in_flight=20)
+    plan = Plan(targets=(simulator.target("slow"),), load=load, duration_s=1.5,
+                prompts=Prompts(max_tokens=8))  # fmt: skip
+    measured = run.measure(plan, out=tmp_path)
+    (target,) = measured.summary().targets
+    dropped = target.errors["client_dropped"]
+    assert target.requests == 750
+    assert dropped > 400
+    assert simulator.counted()["slow"]["requests"] == 750 - dropped
+    assert target.response_s.p50 > 0.3, "it is the schedule's view that is shown beside"
+    found = measured.verdict()
+    assert (found.measurement, found.exit_code) == ("invalid", 3)
+    assert f"{dropped} calls were due but not sent" in " ".join(one.text for one in found.reasons)
 
 
 STEP = """

@@ -13,7 +13,7 @@ ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
     "errorbody", "chat", "prices", "vitals", "throughput", "summary", "peers", "comparison", "verdict", "calibration", "bins",
     "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
-    "store", "selfcheck", "worker", "run", "trials", "signals", "aside", "plots", "tables", "cards", "pages",
+    "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip

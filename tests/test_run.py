@@ -1,5 +1,6 @@
 """Runs on the simulator: started, followed, stopped, killed, attached to, and never lost."""
 
+import asyncio
 import collections
 import json
 import os
@@ -84,6 +85,19 @@ def test_a_closed_loop_makes_exactly_the_requests(tmp_path):
     plan = Plan(targets=(SIM,), load=Closed(users=3), requests=20, prompts=SHORT)
     (target,) = run.measure(plan, out=tmp_path).summary().targets
     assert (target.requests, target.ok, target.warmup) == (20, 20, 0)
+
+
+def test_a_running_event_loop_is_no_obstacle(tmp_path):
+    """As in a notebook, where one always runs."""
+    plan = Plan(targets=(SIM,), load=Closed(users=2), requests=6, prompts=SHORT)
+
+    async def cell():
+        done = run.measure(plan, out=tmp_path)
+        return done.verdict(), len(done.records)
+
+    found, n = asyncio.run(cell())
+    assert n == 6
+    assert found.measurement in {"valid", "suspect", "invalid"}
 
 
 def test_answers_that_are_not_streamed_have_no_ttft(tmp_path):

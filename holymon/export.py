@@ -1,0 +1,40 @@
+"""Records as files for other programs: CSV that no spreadsheet runs."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Final
+
+from holymon.errors import RunError
+from holymon.records import Records
+from holymon.safety import plain, short
+from holymon.store import write_aside
+
+# OWASP, "CSV Injection"; some spreadsheets also take the full-width signs.
+_FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+
+
+def write_csv(records: Records, path: Path | str) -> Path:
+    """Write one line per call, columns as in `Records.to_frame`; returns the path.
+
+    Text is quoted, on one line, without control characters, and never begins like a formula: then
+    an apostrophe stands before it. Raises RunError if the file can't be written.
+    """
+    frame = records.to_frame()
+    for name in frame.columns:
+        if frame[name].dtype == object or frame[name].dtype == "string":
+            frame[name] = frame[name].map(cell)
+    text = io.StringIO()
+    frame.to_csv(text, index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+    try:
+        write_aside(Path(path), text.getvalue().encode())
+    except OSError as error:
+        said = short(f"{path}: {error.strerror}")
+        raise RunError(f"the CSV can't be written: {said}.") from None
+    return Path(path)
+
+
+def cell(value: object) -> str:
+    """Text for one cell of a spreadsheet."""
+    text = " ".join(plain(str(value)).split())
+    return f"'{text}" if text.startswith(_FORMULA) else text

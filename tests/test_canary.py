@@ -1,0 +1,198 @@
+"""One key through every path: it is sent to the server, and found nowhere else."""
+
+import copy
+import http.server
+import json
+import pickle
+import subprocess
+import sys
+import threading
+import traceback
+from itertools import count
+
+import pytest
+
+import holymon as hm
+from holymon.client import Caller
+from holymon.errors import ConfigError
+from holymon.plan import Open, Plan, Prompts, Target
+from holymon.safety import MASK, spellings
+from holymon.shapes import constant
+
+# No prefix that a pattern would know: only knowing this very key can mask it.
+KEY = "Canary/7fQ2+x9Zb=0123&456%789abcdef"
+
+LOGGING = """
+import logging, os, sys
+logging.basicConfig(level=logging.DEBUG, filename=os.environ["CANARY_LOG"])
+logging.captureWarnings(True)
+"""
+LOOK = """
+import copy, pickle, traceback
+import holymon as hm
+from holymon.client import Caller
+subject = hm.attach(run)
+print(subject, subject.plan, repr(subject.plan), subject.notes, subject.status, vars(subject))
+print(subject.summary(), subject.verdict(), hm.definitions(subject.records))
+caller = Caller(subject.plan)
+print(caller, vars(caller), [vars(type(caller))], caller._keys, f"{caller._keys[0]:>40}")
+for way in (pickle.dumps, copy.deepcopy, copy.copy):
+    try:
+        print(way(caller._keys[0]))
+    except TypeError as error:
+        print(error)
+print(subject.records.to_frame().to_string())
+print(hm.write_csv(subject.records, subject.folder / "calls.csv").read_text())
+"""
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with the key that it was sent, in every spelling, in every place there is."""
+
+    protocol_version = "HTTP/1.1"
+    turn = count()
+    seen: list[str]
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        number = next(self.turn)
+        given = self.headers["authorization"].removeprefix("Bearer ")
+        self.seen.append(given)
+        forms = spellings(given)
+        said = f"wrong key {forms[number % len(forms)]} (Bearer {given})"
+        if number % 3 == 0:
+            self.answer(401, {"error": {"message": said, "code": given, "type": given}})
+        elif number % 3 == 1:
+            delta = {"choices": [{"delta": {"content": said}, "index": 0}]}
+            events = [json.dumps(delta), json.dumps({"error": {"message": said, "code": given}})]
+            self.stream("".join(f"data: {event}\n\n" for event in events))
+        else:
+            self.answer(400, {"detail": [{"msg": said, "input": given}]}, reason=given)
+
+    def answer(self, status, body, reason=None):
+        data = json.dumps(body).encode()
+        self.send_response(status, reason)
+        self.send_header("content-type", "application/json")
+        self.send_header("x-echo", self.headers["authorization"])
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def stream(self, text):
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def echo():
+    handler = type("Handler", (Echo,), {"turn": count(), "seen": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1", handler.seen
+        server.shutdown()
+
+
+def leaks(data: bytes) -> list[str]:
+    return [form for form in spellings(KEY) if form.encode() in data]
+
+
+def test_one_key_through_every_path(holymon, echo, tmp_path, files_below):
+    base_url, seen = echo
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(LOGGING)
+    env = {
+        "MY_KEY": KEY, "PYTHONPATH": str(tmp_path / "site"), "PYTHONASYNCIODEBUG": "1",
+        "CANARY_LOG": str(tmp_path / "debug.log"),
+    }  # fmt: skip
+    where = ["--base-url", base_url, "--model", "m", "--api-key-env", "MY_KEY"]
+    many = ["--rate", "40", "--requests", "60"]
+    screens = [
+        holymon("load", *where, *many, env=env),
+        holymon("load", *where, *many, "--json", env=env),
+        holymon("report", *where, *many, env=env),
+        holymon("doctor", env=env),
+        holymon("runs", env=env),
+    ]
+    look = tmp_path / "look.py"
+    look.write_text(f"run = 'last'\n{LOOK}")
+    screens.append(
+        subprocess.run(
+            [sys.executable, look], cwd=tmp_path, capture_output=True, text=True, check=True,
+            env={"PATH": "/usr/bin:/bin", **env},
+        )
+    )  # fmt: skip
+    assert len(seen) >= 180
+    assert set(seen) == {KEY}, "the server was given it, and nothing else"
+    said = "".join(screen.stdout + screen.stderr for screen in screens)
+    assert MASK in said
+    assert "authentication" in said
+    assert leaks(said.encode()) == []
+    files = files_below(tmp_path)
+    kinds = {path.name for path, _ in files}
+    assert {"report.html", "report.ipynb", "run.json", "plan.json", "state.json", "worker.log",
+            "calls.parquet", "calls.csv", "index.html", "debug.log"} <= kinds  # fmt: skip
+    assert any(MASK.encode() in data for path, data in files if path.name.startswith("notes"))
+    assert (tmp_path / "debug.log").stat().st_size > 10_000, "the log is really one of everything"
+    assert [(path.name, leaks(data)) for path, data in files if leaks(data)] == []
+
+
+def test_a_notebook_that_looks_at_everything_keeps_the_key_to_itself(
+    echo, tmp_path, monkeypatch, files_below
+):
+    import nbformat
+
+    base_url, _ = echo
+    monkeypatch.setenv("MY_KEY", KEY)
+    target = Target(provider="url", model="m", base_url=base_url, api_key_env="MY_KEY")
+    plan = Plan(targets=(target,), load=Open(constant(40)), requests=40)
+    run = hm.measure(plan, out=tmp_path / "out")
+    cells = [
+        nbformat.v4.new_code_cell("run: str = ''", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(LOOK),
+        nbformat.v4.new_code_cell("import os\nraise RuntimeError(os.environ['MY_KEY'])"),
+    ]
+    made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {
+        "name": "python3", "display_name": "Python 3"}})  # fmt: skip
+    nbformat.write(made, tmp_path / "look.ipynb")
+    report = hm.write_report(tmp_path / "look.ipynb", run=run)
+    assert (report.status, report.error) == ("failed", f"RuntimeError: {MASK}")
+    assert MASK in report.html.read_text()
+    found = [path.name for path, data in files_below(tmp_path / "out") if leaks(data)]
+    assert found == []
+
+
+def plan_for(base_url: str) -> Plan:
+    target = Target(provider="url", model="m", base_url=base_url, api_key_env="MY_KEY")
+    return Plan(targets=(target,), load=Open(constant(1)), requests=1, prompts=Prompts())
+
+
+def test_no_form_of_a_caller_shows_it(monkeypatch):
+    monkeypatch.setenv("MY_KEY", KEY)
+    caller = Caller(plan_for("http://127.0.0.1:1/v1"))
+    shown = [repr(caller), str(vars(caller)), str(caller.plan), caller.plan.to_json().decode(),
+             repr(pickle.dumps(caller.plan)), repr(copy.deepcopy(caller.plan))]  # fmt: skip
+    assert leaks("".join(shown).encode()) == []
+    for way in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps):
+        with pytest.raises(TypeError) as caught:
+            way(caller._keys[0])
+        assert leaks(str(caught.value).encode()) == []
+
+
+@pytest.mark.parametrize("junk", ["\n", "\r\nX-Evil: 1", " ", "\x00", "…", "\ud800"])
+def test_a_key_that_can_not_be_sent_is_in_no_traceback(monkeypatch, junk):
+    monkeypatch.setattr("os.environ", {"MY_KEY": KEY + junk})
+    with pytest.raises(ConfigError) as caught:
+        hm.start(plan_for("http://127.0.0.1:1/v1"))
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = "".join(line for line in told.format() if "pytest" not in line)
+    frames = [frame for frame in told.stack if "/holymon/" in frame.filename]
+    assert frames
+    text = str(caught.value) + "".join(str(frame.locals) for frame in frames)
+    assert leaks(text.encode("utf-8", "replace")) == []
+    assert "MY_KEY" in ours

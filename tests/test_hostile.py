@@ -1,0 +1,200 @@
+"""Whatever a server or a name says is data: inert in pages, tables, terminals, CSV and file names."""
+
+import csv
+import http.server
+import io
+import json
+import threading
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.sync_api import sync_playwright
+
+import holymon as hm
+from holymon import tables
+from holymon.export import cell
+from holymon.plan import Closed, Open, Plan, Prompts, Target
+from holymon.shapes import constant
+
+HOSTILE = (
+    "<script>document.title='pwned'</script></script><img src=x onerror=\"document.title='pwned'\">"
+    "<svg onload=document.title='pwned'></td></table><a href='javascript:alert(1)'>x</a>"
+    "<iframe srcdoc='<script>1</script>'></iframe>{{7*7}} $\\mathrm{x}$ `x` [x](javascript:alert(1))"
+    "\u202edetrever\u202c\u2066\u200b \x1b[31mred\x1b]0;pwned\x07\x9b31m\r=cmd|'/c calc'!A0"
+)
+NAMES = [
+    "../../etc/passwd", "..\\..\\windows\\system32", "/etc/shadow", "CON", "nul.txt", "com1", ".",
+    "..", ".hidden", "a" * 300, "a\nb", "a\0b", "é" * 200, "-rf", "~root", "a/b:c*d?e",
+    "<script>alert(1)</script>", "=1+1", "\u202egnp.exe", " ", "$(reboot)", "%00", "a;b&&c|d`e`",
+]  # fmt: skip
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Answers by turns: an error, a stream of hostile tokens, and an error in the stream."""
+
+    protocol_version = "HTTP/1.1"
+    turn = count()
+    distinct = False
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        number = next(self.turn)
+        said = f"{HOSTILE} number {number}" if self.distinct else HOSTILE
+        code = f"code_{number}" if self.distinct else "=evil<b>"
+        error = {"error": {"message": said, "code": code, "type": said, "param": said}}
+        delta = {"choices": [{"delta": {"content": said}, "finish_reason": None}], "model": said}
+        whole = {"choices": [{"delta": {}, "finish_reason": said}], "model": said}
+        if number % 3 == 0 or self.distinct:
+            return self.answer(500, "application/json", json.dumps(error))
+        events = [delta, whole] if number % 3 == 1 else [delta, error]
+        text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+        return self.answer(200, "text/event-stream", text)
+
+    def answer(self, status, kind, text):
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(**how):
+        handler = type("Handler", (Server,), {"turn": count(), **how})
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/v1"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def target(base_url, model=HOSTILE, provider="url"):
+    return Target(provider=provider, model=model, base_url=base_url)
+
+
+def visible(text: str) -> bool:
+    """Whether a text is free of what could fool a terminal or a reader."""
+    return not set(text) & set(map(chr, [*range(9), *range(11, 32), *range(127, 160)])) and not any(
+        char in text for char in "\u202e\u202c\u2066\u200b"
+    )
+
+
+def test_a_hostile_server_is_inert_in_every_view(serve, tmp_path, holymon):
+    plan = Plan(targets=(target(serve()),), load=Open(constant(60)), requests=90)
+    run = hm.measure(plan, out=tmp_path / "reports")
+    assert set(run.summary().targets[0].errors) == {"server_error", "stream_error_event"}
+    made = hm.write_report(run=run)
+    assert made.status == "ok"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        )
+        page = browser.new_context(offline=True).new_page()
+        asked, said = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        for path in (made.html, tmp_path / "reports" / "index.html"):
+            page.goto(path.resolve().as_uri())
+            assert "pwned" not in page.title()
+            assert page.evaluate("document.scripts.length") == 0
+            active = "iframe, object, embed, [srcdoc], [onload], [onerror], a[href^=javascript]"
+            assert page.evaluate(f"document.querySelectorAll('{active}').length") == 0
+            assert "pwned" in page.inner_text("body"), "it is shown, as text"
+            assert visible(page.inner_text("body"))
+        browser.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    shown = [tables.text(run), repr(run), str(run.verdict()), repr(hm.definitions(run.records))]
+    screens = [holymon("runs"), holymon("report", "--run", run.id)]
+    shown += [screen.stdout + screen.stderr for screen in screens]
+    for text in shown:
+        assert visible(text), text
+
+
+def test_ten_thousand_distinct_texts_leave_a_bounded_trace(serve, tmp_path):
+    plan = Plan(
+        targets=(target(serve(distinct=True), "m"),), load=Closed(users=16), requests=10_000,
+        prompts=Prompts(stream=False),
+    )  # fmt: skip
+    run = hm.measure(plan, out=tmp_path)
+    assert run.summary().targets[0].errors == {"server_error": 10_000}
+    assert sum(path.stat().st_size for path in run.folder.glob("notes.*")) < 100_000
+    made = hm.write_report(run=run)
+    assert made.status == "ok"
+    assert made.html.stat().st_size < 2_000_000
+    assert made.html.read_text().count("number ") < 20
+    assert len(tables.text(run).splitlines()) < 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_leaves_its_folder(serve, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    inside = tmp_path / "out"
+    plan = Plan(targets=(target("http://127.0.0.1:9/v1", name),), load=Open(constant(200)),
+                requests=8, name=name if name.strip() else "")  # fmt: skip
+    run = hm.measure(plan, out=inside)
+    assert run.folder.resolve().is_relative_to(inside.resolve())
+    assert run.folder.parent.parent == inside, "one folder for the name, one for the time"
+    for part in run.folder.relative_to(inside).parts:
+        assert set(part) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+        assert len(part) <= 100
+        assert not part.startswith((".", "-"))
+    assert hm.attach(run.id, out=inside).plan.targets[0].model == name
+    assert [path for path in tmp_path.iterdir() if path != inside] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=cmd|'/c calc'!A0", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", " =1", "\u00a0=1", "\n=1",
+     "\ufeff=1", "\uff1d1", "\0=1", "\x1b=1"],
+)  # fmt: skip
+def test_a_formula_is_text(text):
+    assert cell(text).startswith("'")
+    assert visible(cell(text))
+
+
+@given(st.text(max_size=40))
+def test_no_cell_begins_like_a_formula(text):
+    made = cell(text)
+    assert not made.lstrip().startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"))
+    assert "\n" not in made
+    assert "\r" not in made
+
+
+def test_csv_is_read_back_and_runs_nothing(serve, tmp_path):
+    plan = Plan(targets=(target(serve(), "=cmd|'/c calc'!A0\n\"x\";=1,2"),),
+                load=Open(constant(60)), requests=30)  # fmt: skip
+    run = hm.measure(plan, out=tmp_path)
+    path = hm.write_csv(run.records, tmp_path / "calls.csv")
+    rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode(), newline="")))
+    assert len(rows) == 30
+    frame = run.records.to_frame()
+    assert list(rows[0]) == list(frame.columns)
+    assert [float(row["end_s"]) for row in rows] == pytest.approx(list(frame["end_s"]))
+    for row in rows:
+        assert row["target"].startswith("url/=cmd"), "a slash before it: no formula"
+        for name in ("target", "error_type", "code", "finish"):
+            assert row[name] == cell(row[name])
+    assert {row["code"] for row in rows} <= {"'=evil<b>", "", "other"}
+
+
+def test_a_csv_that_can_not_be_written_is_one_sentence(serve, tmp_path):
+    run = hm.measure(Plan(targets=(target(serve(), "m"),), load=Open(constant(60)), requests=9),
+                     out=tmp_path)  # fmt: skip
+    with pytest.raises(hm.RunError, match=r"no\.csv|nowhere"):
+        hm.write_csv(run.records, tmp_path / "nowhere" / "deep" / "no.csv")
