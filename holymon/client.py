@@ -38,12 +38,12 @@ def key_of(target: Target) -> Secret | None:
     """The key of a target from its environment variable. Raises ConfigError, without the value."""
     if not target.api_key_env:
         return None
-    value = os.environ.get(target.api_key_env)
-    if value is None:
+    if target.api_key_env not in os.environ:
         raise ConfigError(
             f"{target.name} needs a key: set the environment variable {target.api_key_env}."
         )
-    return Secret(value, target.api_key_env)
+    # Never in a variable here: tracebacks may show local variables.
+    return Secret(os.environ[target.api_key_env], target.api_key_env)
 
 
 class Caller:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from holymon.errors import CODES
 from holymon.quantiles import Floats
 from holymon.records import Flag, Records, gap_value
+from holymon.safety import plain
 from holymon.summary import TargetSummary, summarize
 
 OURS: Final = "holymon"
@@ -57,7 +58,7 @@ class Definitions(tuple[Definition, ...]):
             if one.tool == OURS:
                 lines += ["", f"{one.figure}   {one.target}".rstrip()]
             lines.append(f"  {one.tool:<11} {said(one):>24}  {one.name} = {one.formula}")
-        return "\n".join(lines[1:])
+        return "\n".join(plain(line) for line in lines[1:])
 
 
 def said(one: Definition) -> str:

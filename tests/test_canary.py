@@ -153,7 +153,9 @@ def test_a_notebook_that_looks_at_everything_keeps_the_key_to_itself(
     plan = Plan(targets=(target,), load=Open(constant(40)), requests=40)
     run = hm.measure(plan, out=tmp_path / "out")
     cells = [
-        nbformat.v4.new_code_cell("run: str = ''", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(
+            "run: str = ''\nother: int = 1", metadata={"tags": ["parameters"]}
+        ),
         nbformat.v4.new_code_cell(LOOK),
         nbformat.v4.new_code_cell("import os\nraise RuntimeError(os.environ['MY_KEY'])"),
     ]
