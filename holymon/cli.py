@@ -199,7 +199,7 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
 
     Draws a chart, too: calibration.png beside the runs.
     """
-    from holymon import plots, store
+    from holymon import canvas, plots, store
     from holymon.calibrator import calibrate as run_all
 
     with interruptible():
@@ -208,7 +208,7 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
     store.write_json(folder / "calibration.json", found.to_dict())
     picture = folder / "calibration.png"
     figure = plots.plot_calibration(found).get_figure(root=True)
-    store.write_aside(picture, plots.frame(figure) if figure else b"")
+    store.write_aside(picture, canvas.frame(figure) if figure else b"")
     if as_json:
         click.echo(json.dumps(store.finite(found.to_dict()), indent=1))
     else:

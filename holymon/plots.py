@@ -5,19 +5,16 @@ percentiles of them. Seconds come in, milliseconds are shown. Failures are never
 of a latency; they stand above them as marks of their own.
 """
 
-import io
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from holymon.bins import MOST_POINTS, edges_of, rolling, steps_of, thinned
 from holymon.calibration import Calibration
+from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, note, styled
 from holymon.errors import NAMES
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Flag, Records
@@ -27,66 +24,35 @@ from holymon.shapes import Replay, Shape, polyline
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-# Okabe and Ito's palette, without the yellow that white paper swallows.
-COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
-HATCHES: Final = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
-GREY: Final = "#777777"
-RED: Final = "#B00020"
 CALLS_IN_BIN: Final = 10
 MOST_TYPES: Final = 7
-STYLE: Final[Any] = {
-    "axes.edgecolor": "#444444",
-    "axes.grid": True,
-    "axes.labelsize": 9.5,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "font.family": "DejaVu Sans",
-    "grid.alpha": 0.25,
-    "legend.fontsize": 9,
-    "legend.frameon": False,
-    "text.parse_math": False,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
-}
-
-
-def frame(figure: Figure, dpi: float = 100) -> bytes:
-    """The figure as a PNG."""
-    with mpl.rc_context(STYLE):
-        out = io.BytesIO()
-        figure.savefig(out, format="png", dpi=dpi, metadata={"Software": "holymon"})
-        return out.getvalue()
 
 
 def plot_latency(records: Records, *, ax: Axes | None = None) -> Axes:
     """Latency of successful calls (end - start) by the time of their start; failures on top."""
     values = records["end_s"] - records["start_s"]
-    return _styled(lambda a: _over_time(records, values, "Latency", a), ax)
+    return styled(lambda a: _over_time(records, values, "Latency", a), ax)
 
 
 def plot_ttft(records: Records, *, ax: Axes | None = None) -> Axes:
     """Time to first token of successful streams by the time of their start; failures on top."""
     values = records["first_s"] - records["start_s"]
-    return _styled(lambda a: _over_time(records, values, "TTFT", a), ax)
+    return styled(lambda a: _over_time(records, values, "TTFT", a), ax)
 
 
 def plot_ecdf(records: Records, *, ax: Axes | None = None) -> Axes:
     """Share of successful calls that took no longer: latency drawn through, TTFT dashed."""
-    return _styled(lambda a: _ecdf(records, a), ax)
+    return styled(lambda a: _ecdf(records, a), ax)
 
 
 def plot_errors(records: Records, *, ax: Axes | None = None) -> Axes:
     """Failures over time, stacked by error type, before all calls of the same moments."""
-    return _styled(lambda a: _errors(records, a), ax)
+    return styled(lambda a: _errors(records, a), ax)
 
 
 def plot_schedule_delay(records: Records, *, ax: Axes | None = None) -> Axes:
     """How much later than scheduled each call was sent: the client's own lateness."""
-    return _styled(lambda a: _delay(records, a), ax)
+    return styled(lambda a: _delay(records, a), ax)
 
 
 def plot_arrivals(
@@ -104,20 +70,12 @@ def plot_arrivals(
         anything = Target(provider="any", model="any")
         plan = Plan(targets=(anything,), load=load, duration_s=max(end, 0.01))
     assert isinstance(plan, Plan)
-    return _styled(lambda a: _arrivals(plan, records, a), ax)
+    return styled(lambda a: _arrivals(plan, records, a), ax)
 
 
 def plot_calibration(found: Calibration, *, ax: Axes | None = None) -> Axes:
     """Reported minus true at p50 and p99, for TTFT, latency and gaps, at each rate."""
-    return _styled(lambda a: _calibration(found, a), ax)
-
-
-def _styled(draw: Callable[[Axes], None], ax: Axes | None) -> Axes:
-    with mpl.rc_context(STYLE):
-        if ax is None:
-            ax = Figure(figsize=(8.6, 3.2), layout="constrained", dpi=100).add_subplot()
-        draw(ax)
-    return ax
+    return styled(lambda a: _calibration(found, a), ax)
 
 
 def _title(ax: Axes, text: str, records: Records) -> None:
@@ -125,23 +83,8 @@ def _title(ax: Axes, text: str, records: Records) -> None:
     ax.set_title(text + (" (simulated)" if simulated else ""))
 
 
-def _note(ax: Axes, text: str) -> None:
-    """A frame that has nothing to show says why."""
-    ax.set(xticks=[], yticks=[])
-    ax.grid(visible=False)
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, size=11)
-
-
 def _names(records: Records) -> list[str]:
     return [plain(target.name)[:60] for target in records.plan.targets]
-
-
-def _in_ms(axis: Any, longest: float) -> str:
-    """Milliseconds up to ten seconds, then seconds; the unit for the label."""
-    if longest >= 10:
-        return "s"
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
-    return "ms"
 
 
 def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
@@ -151,7 +94,7 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
     if not good.any():
         streamed = bool((records["flags"] & Flag.STREAM).any())
         why = "no successful call" if streamed or what != "TTFT" else "not streamed: no TTFT"
-        _note(ax, why if len(records) else "no calls")
+        note(ax, why if len(records) else "no calls")
         _title(ax, f"{what}: nothing to show", records)
         return
     for i, name in enumerate(_names(records)):
@@ -160,10 +103,10 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
     ax.set_ylim(0, longest * 1.18)
     _rug(ax, records)
     _warm_up(ax, records)
-    unit = _in_ms(ax.yaxis, longest)
+    unit = in_ms(ax.yaxis, longest)
     ax.set(xlabel="start of the call, s from the start of the run", ylabel=f"{what}, {unit}")
     _title(ax, f"{what} of {n:,} successful call{'s' * (n != 1)}", records)
-    _legend(ax)
+    legend(ax)
 
 
 def _points(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name: str) -> None:
@@ -202,16 +145,10 @@ def _warm_up(ax: Axes, records: Records) -> None:
         ax.axvspan(0, records.plan.warmup_s, color=GREY, alpha=0.12, lw=0, label="warm-up")
 
 
-def _legend(ax: Axes) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    if labels:
-        ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.6)
-
-
 def _ecdf(records: Records, ax: Axes) -> None:
     good = records.ok & records.mask()
     if not good.any():
-        _note(ax, "no successful call" if len(records) else "no calls")
+        note(ax, "no successful call" if len(records) else "no calls")
         _title(ax, "Distribution: nothing to show", records)
         return
     columns = {"latency": records["end_s"] - records["start_s"],
@@ -235,7 +172,7 @@ def _ecdf(records: Records, ax: Axes) -> None:
                 f"p{share * 100:.0f}", (1, share), xycoords=("axes fraction", "data"),
                 xytext=(2, 0), textcoords="offset points", color=GREY, size=8, va="center",
             )  # fmt: skip
-    unit = _in_ms(ax.xaxis, float(x.max()))
+    unit = in_ms(ax.xaxis, float(x.max()))
     ax.set(ylim=(0, 1.02), xlabel=f"time, {unit}", ylabel="share of calls that took no longer")
     _title(ax, f"Distribution of {int(good.sum()):,} successful calls", records)
     handles, labels = ax.get_legend_handles_labels()
@@ -247,7 +184,7 @@ def _errors(records: Records, ax: Axes) -> None:
     failed = mask & ~records.ok
     n, bad = int(mask.sum()), int(failed.sum())
     if not n:
-        _note(ax, "no calls")
+        note(ax, "no calls")
         _title(ax, "Failures: nothing to show", records)
         return
     t = records["due_s"]
@@ -267,7 +204,7 @@ def _errors(records: Records, ax: Axes) -> None:
     ax.set(xlabel=when, ylabel=f"calls in {width:g} s")
     said = f"{bad:,} of {n:,} calls failed" if bad else f"No failures in {n:,} calls"
     _title(ax, said, records)
-    _legend(ax)
+    legend(ax)
 
 
 def _kinds(records: Records, failed: Mask) -> list[tuple[str, Mask]]:
@@ -281,13 +218,13 @@ def _kinds(records: Records, failed: Mask) -> list[tuple[str, Mask]]:
 
 def _delay(records: Records, ax: Axes) -> None:
     if isinstance(records.plan.load, Closed):
-        _note(ax, "closed loop: calls are due when they start, there is no schedule")
+        note(ax, "closed loop: calls are due when they start, there is no schedule")
         _title(ax, "Schedule delay", records)
         return
     sent = records.sent & records.mask()
     delay = (records["start_s"] - records["due_s"])[sent]
     if not len(delay):
-        _note(ax, "no calls")
+        note(ax, "no calls")
         _title(ax, "Schedule delay: nothing to show", records)
         return
     t = records["due_s"][sent]
@@ -301,12 +238,12 @@ def _delay(records: Records, ax: Axes) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:.4g}"))
     ax.set(xlabel="due time of the call, s from the start of the run", ylabel="sent late by, ms")
     _title(ax, f"Schedule delay of {len(delay):,} calls", records)
-    _legend(ax)
+    legend(ax)
 
 
 def _arrivals(plan: Plan, records: Records | None, ax: Axes) -> None:
     if isinstance(plan.load, Closed):
-        _note(ax, "closed loop: users set the pace, there is no schedule")
+        note(ax, "closed loop: users set the pace, there is no schedule")
         ax.set_title("Arrivals")
         return
     due, times = plan.due(), len(plan.targets)
@@ -330,7 +267,7 @@ def _arrivals(plan: Plan, records: Records | None, ax: Axes) -> None:
     ax.set_ylim(bottom=0)
     ax.set(xlabel="s from the start of the run", ylabel="calls per second")
     ax.set_title(f"Arrivals: {plan.load.shape.words}" + f", {times} targets" * (times > 1))
-    _legend(ax)
+    legend(ax)
 
 
 def _calibration(found: Calibration, ax: Axes) -> None:
@@ -346,4 +283,4 @@ def _calibration(found: Calibration, ax: Axes) -> None:
     best = found.highest_valid_rate
     said = "no rate was valid" if best is None else f"valid up to {best:g} calls/s"
     ax.set_title(f"Calibration on this machine: {said} (simulated)")
-    _legend(ax)
+    legend(ax)

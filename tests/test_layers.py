@@ -13,7 +13,7 @@ ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
     "errorbody", "chat", "prices", "vitals", "throughput", "summary", "peers", "comparison", "verdict", "calibration", "bins",
     "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
-    "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "plots", "tables", "cards", "pages",
+    "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip
@@ -26,7 +26,7 @@ HOMES = {
     "duckdb": {"store"},
     "httpx": {"client", "doctor", "failures", "prepared", "transport"},
     "ipywidgets": set(),
-    "matplotlib": {"plots"},
+    "matplotlib": {"canvas", "plots"},
     "msgspec": {"bounds", "plan", "chat", "errorbody", "worker", "calibrator"},
     "nbclient": {"headless"},
     "nbconvert": {"report"},

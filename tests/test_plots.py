@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from holymon import plots
+from holymon import canvas, plots
 from holymon.errors import CODES
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import DTYPE, GAP, Flag, Records
@@ -55,7 +55,7 @@ def texts(ax):
 @pytest.mark.parametrize("failed", [0.0, 2.0], ids=["all ok", "all failed"])
 @pytest.mark.parametrize("models", [("a",), ("a", "b")], ids=["one", "two"])
 def test_every_plot_draws_whatever_there_is(plot, n, failed, models):
-    png = plots.frame(plot(calls(n, failed=failed, models=models)).figure)
+    png = canvas.frame(plot(calls(n, failed=failed, models=models)).figure)
     assert Image.open(io.BytesIO(png)).size == (860, 320)
 
 
@@ -136,7 +136,7 @@ def test_names_from_outside_are_text():
     found = calls(models=("$x^2$ \u202eevil", "b"))
     labels = texts(plots.plot_latency(found))
     assert any("$x^2$ <U+202E>evil" in label for label in labels)
-    assert plots.frame(plots.plot_latency(found).figure)
+    assert canvas.frame(plots.plot_latency(found).figure)
 
 
 @pytest.mark.parametrize("plot", PLOTS)
@@ -145,6 +145,6 @@ def test_many_calls_are_a_small_picture_with_the_extremes_in_it(plot):
     slowest = int(np.argmax(np.where(found.ok, found["end_s"] - found["start_s"], 0)))
     ax = plot(found)
     assert sum(len(line.get_xdata()) for line in ax.lines) < 60_000
-    assert len(plots.frame(ax.figure)) < 300_000
+    assert len(canvas.frame(ax.figure)) < 300_000
     if plot is plots.plot_latency:
         assert found["start_s"][slowest] in points(ax, "url/a")[:, 0]

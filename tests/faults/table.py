@@ -33,9 +33,7 @@ def main() -> int:
     elsewhere = [f"{above / file}::{name}" for file, _, name in
                  (test.partition("::") for test in RUNS.values())]  # fmt: skip
     arguments = ["-q", "-p", "no:cacheprovider", str(README.parent), *elsewhere]
-    # The test of the table itself can't hold yet.
-    arguments += ["--deselect", f"{README.parent / 'test_faults.py'}::"
-                  "test_the_readme_lists_every_case_its_test_and_that_it_passes"]  # fmt: skip
+    arguments += ["-k", "not readme"]  # the test of the table itself can't hold yet
     code = pytest.main(arguments, plugins=[results])
     where = where_tested()
     lines = []

@@ -1,0 +1,73 @@
+"""What all pictures have in common: colours, type, the empty frame, the legend, the PNG."""
+
+import io
+from collections.abc import Callable
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+# Okabe and Ito's palette, without the yellow that white paper swallows.
+COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+HATCHES: Final = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
+GREY: Final = "#777777"
+RED: Final = "#B00020"
+STYLE: Final[Any] = {
+    "axes.edgecolor": "#444444",
+    "axes.grid": True,
+    "axes.labelsize": 9.5,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "font.family": "DejaVu Sans",
+    "grid.alpha": 0.25,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "text.parse_math": False,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+}
+
+
+def frame(figure: Figure, dpi: float = 100) -> bytes:
+    """The figure as a PNG."""
+    with mpl.rc_context(STYLE):
+        out = io.BytesIO()
+        figure.savefig(out, format="png", dpi=dpi, metadata={"Software": "holymon"})
+        return out.getvalue()
+
+
+def styled(draw: Callable[[Axes], None], ax: Axes | None) -> Axes:
+    """What `draw` draws, on the axes given or on a new figure of the size of a report."""
+    with mpl.rc_context(STYLE):
+        if ax is None:
+            ax = Figure(figsize=(8.6, 3.2), layout="constrained", dpi=100).add_subplot()
+        draw(ax)
+    return ax
+
+
+def note(ax: Axes, text: str) -> None:
+    """A frame that has nothing to show says why."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, size=11)
+
+
+def in_ms(axis: Any, longest: float) -> str:
+    """Milliseconds up to ten seconds, then seconds; the unit for the label."""
+    if longest >= 10:
+        return "s"
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
+    return "ms"
+
+
+def legend(ax: Axes) -> None:
+    """A legend on the right of the axes, if there is anything to explain."""
+    handles, labels = ax.get_legend_handles_labels()
+    if labels:
+        ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.6)
