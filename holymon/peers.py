@@ -66,10 +66,15 @@ def said(one: Definition) -> str:
     if one.unit == "s":
         if one.p50 is None or one.p95 is None:
             return ""
-        return f"p50 {one.p50 * 1e3:.4g}, p95 {one.p95 * 1e3:.4g} ms"
+        return f"p50 {_ms(one.p50)}, p95 {_ms(one.p95)} ms"
     if one.value is None:
         return ""
     return f"{one.value:.4g}/s" if one.unit == "1/s" else f"{one.value * 100:.4g} %"
+
+
+def _ms(seconds: float) -> str:
+    value = seconds * 1e3
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)

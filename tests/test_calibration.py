@@ -105,3 +105,13 @@ def test_a_duration_that_can_not_be_is_one_sentence(holymon, seconds):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 4
+
+
+def test_the_notebook_measures_shows_and_draws(tmp_path):
+    made = hm.write_report(
+        "calibrate", out=tmp_path, parameters={"seconds": 1.0, "out": str(tmp_path)}
+    )
+    assert (made.status, made.error) == ("ok", "")
+    page = made.html.read_text()
+    assert "reported minus true" in page
+    assert page.count("data:image/png;base64,") == 1

@@ -10,7 +10,7 @@ from holymon import canvas, plots
 from holymon.errors import CODES
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import DTYPE, GAP, Flag, Records
-from holymon.shapes import constant
+from holymon.shapes import Replay, constant, poisson, ramp, sine, spike, steps
 
 PLOTS = [
     plots.plot_latency, plots.plot_ttft, plots.plot_ecdf, plots.plot_errors,
@@ -148,3 +148,38 @@ def test_many_calls_are_a_small_picture_with_the_extremes_in_it(plot):
     assert len(canvas.frame(ax.figure)) < 300_000
     if plot is plots.plot_latency:
         assert found["start_s"][slowest] in points(ax, "url/a")[:, 0]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        constant(20), poisson(5), ramp(1, 50, 10), steps((5, 20), 2), spike(5, 50, at=3, seconds=1),
+        sine(10, 5, 4), constant(20).arriving("gamma", cv=3), Replay((0.0, 0.5, 0.6, 2.0)),
+        Plan(targets=(Target(provider="url", model="a", base_url="http://127.0.0.1:1"),) * 1,
+             load=Open(ramp(1, 50, 10)), warmup_s=2),
+        Plan(targets=(Target(provider="url", model="a", base_url="http://127.0.0.1:1"),),
+             load=Closed(users=3), requests=10),
+    ],
+)  # fmt: skip
+def test_any_schedule_can_be_drawn_before_it_runs(what):
+    png = canvas.frame(plots.plot_arrivals(what).figure)
+    assert Image.open(io.BytesIO(png)).size == (860, 320)
+
+
+def test_the_planned_rate_is_drawn_as_it_was_asked_for():
+    ax = plots.plot_arrivals(ramp(0, 40, 10))
+    (wanted,) = [line for line in ax.lines if line.get_label() == "wanted rate"]
+    assert set(zip(*wanted.get_data(), strict=True)) == {(0, 0), (10, 40)}
+    (due,) = [patch for patch in ax.patches if patch.get_label().startswith("due")]
+    heights, edges, _ = due.get_data()
+    assert (heights * np.diff(edges)).sum() == pytest.approx(200, abs=1)
+
+
+def test_what_was_sent_is_drawn_over_what_was_planned():
+    found = calls(400)
+    found._rows["start_s"][:5] = np.nan
+    ax = plots.plot_arrivals(found)
+    assert {"sent, n = 395", "not sent, n = 5"} <= set(texts(ax))
+    (sent,) = [patch for patch in ax.patches if patch.get_label().startswith("sent")]
+    heights, edges, _ = sent.get_data()
+    assert (heights * np.diff(edges)).sum() == pytest.approx(395, abs=3)

@@ -87,7 +87,7 @@ def test_the_page_shows_everything_and_asks_for_nothing(tmp_path, browse):
     page, outside, said = browse(made.html, tmp_path / "report.png")
     assert (outside, said) == ([], [])
     widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
-    assert len(widths) == 5
+    assert len(widths) == 6
     assert min(widths) > 500
     assert all(page.evaluate("[...document.images].map(image => image.alt)"))
     assert page.evaluate("document.scripts.length") == 0

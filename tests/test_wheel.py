@@ -26,6 +26,7 @@ def test_the_wheel_carries_notebooks_templates_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "holymon/data/targets.toml",
+        "holymon/notebooks/calibrate.ipynb",
         "holymon/notebooks/report_health.ipynb",
         "holymon/templates/holymon/index.html.j2",
         "holymon/templates/holymon/style.css",
@@ -50,5 +51,5 @@ def test_an_installed_wheel_makes_a_report_anywhere(wheel, tmp_path):
     )  # fmt: skip
     assert done.returncode in {0, 3}, done.stderr  # 3: a busy machine, which is no fault here
     html = (folder / done.stdout.strip()).read_text()
-    assert html.count("data:image/png") == 5
+    assert html.count("data:image/png") == 6
     assert str(ROOT) not in html
