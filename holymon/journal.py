@@ -198,7 +198,7 @@ class Follower:
         left = [
             _left(number - 1, target, due, start, records.plan)
             for path in sorted(self._folder.glob("calls.*.underway"))
-            for number, target, due, start in _slots(path.read_bytes())
+            for number, target, due, start in _slots(path)
             if number and number - 1 not in known
         ]
         made = from_frames(records.plan, [measure(marks) for marks in left])
@@ -210,9 +210,12 @@ class Follower:
         before = len(self._records)
         for path in sorted(self._folder.glob("calls.*.journal")):
             frames, at = self._readers.get(path) or (Frames(), 0)
-            with path.open("rb") as file:
-                file.seek(at)
-                data = file.read()
+            try:
+                with path.open("rb") as file:
+                    file.seek(at)
+                    data = file.read()
+            except FileNotFoundError:  # compacted by another process: all is in Parquet
+                continue
             self._readers[path] = (frames, at + len(data))
             if data:
                 self._records.append(*frames.feed(data))
@@ -224,7 +227,11 @@ class Follower:
         return sum(frames.torn for frames, _ in self._readers.values())
 
 
-def _slots(data: bytes) -> Iterator[tuple[Any, ...]]:
+def _slots(path: Path) -> Iterator[tuple[Any, ...]]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:  # as before
+        data = b""
     return _SLOT.iter_unpack(data[: len(data) - len(data) % _SLOT.size])
 
 

@@ -36,7 +36,7 @@ class Run:
         self.plan = store.read_plan(folder)
         self._process: _Worker | None = None
         self._follower: journal.Follower | None = None
-        if (folder / "calls.parquet").is_file():
+        if store.is_compacted(folder):
             self._records = store.load(folder)
         else:
             self._records = Records(self.plan)
@@ -73,6 +73,8 @@ class Run:
         """The records up to now."""
         if self._follower is not None:
             self._follower.poll()
+            if store.is_compacted(self.folder):  # by another process
+                self.close()
         return self._records
 
     @property
@@ -137,14 +139,15 @@ class Run:
         if self._follower is None or self.live:
             return
         with store.compacting(self.folder) as mine:
-            if (self.folder / "calls.parquet").is_file():
-                self._records = store.load(self.folder)
-            else:
+            if not store.is_compacted(self.folder):
                 self._follower.poll()
                 self._follower.unfinished()
                 if mine:
                     with contextlib.suppress(RunError):  # a full disk: the journals are enough
                         store.compact(self.folder, self._records)
+            if not mine and store.is_compacted(self.folder):
+                # Journals vanish while another process compacts; what it wrote is whole.
+                self._records = store.load(self.folder)
         self._follower = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -180,10 +180,15 @@ def _try_lock(file: IO[bytes]) -> bool:
     return True
 
 
+def is_compacted(folder: Path) -> bool:
+    """Whether all records of a run are in Parquet."""
+    return (folder / "calls.parquet").is_file()
+
+
 def load(folder: Path) -> Records:
     """The records of a run: from Parquet if it was compacted, else from its journals."""
     records = Records(read_plan(folder))
-    if (folder / "calls.parquet").is_file():
+    if is_compacted(folder):
         _from_parquet(folder, records)
         if any(folder.glob("calls.*.journal")):
             # Saved elsewhere when the disk was full, and put back; or a compaction was cut short.
@@ -205,7 +210,7 @@ def compacting(folder: Path) -> Iterator[bool]:
         yield False
         return
     with file:
-        mine = _try_lock(file) and not (folder / "calls.parquet").is_file()
+        mine = _try_lock(file) and not is_compacted(folder)
         yield mine
         if mine:
             (folder / "compact.lock").unlink(missing_ok=True)
@@ -311,7 +316,7 @@ def _listing(out: Path) -> Iterator[dict[str, Any]]:
 
 def _count(folder: Path) -> int:
     """How many calls a run has recorded; cheap for one that was compacted."""
-    if (folder / "calls.parquet").is_file():
+    if is_compacted(folder):
         import duckdb
 
         with duckdb.connect() as connection:

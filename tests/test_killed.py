@@ -155,7 +155,7 @@ def test_when_a_full_disk_has_room_again_nothing_is_missing(tmp_path, simulator)
     assert sorted(found.records["request"].tolist()) == list(range(400))
     assert found.state == "finished"
     judged = found.verdict()
-    assert judged.measurement == "suspect"
+    assert judged.measurement != "valid"
     assert any("memory" in reason.text for reason in judged.reasons)
 
 

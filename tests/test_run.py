@@ -250,6 +250,18 @@ def test_a_finished_run_is_compact_and_can_be_opened_again(tmp_path):
     assert list(done.folder.glob("*.journal")) == []
 
 
+def test_whoever_followed_a_run_that_another_process_compacted_has_all_of_it(tmp_path):
+    plan = Plan(targets=(SIM,), load=Open(constant(40)), duration_s=1, prompts=SHORT)
+    going = run.start(plan, out=tmp_path)
+    seen, late = (run.attach(going.id, out=tmp_path) for _ in range(2))
+    soon(lambda: len(seen.records) > 3)
+    going.wait()
+    assert list(going.folder.glob("*.journal")) == []
+    for other in (seen, late):
+        assert sorted(other.records["request"].tolist()) == list(range(40))
+        assert other.summary() == going.summary()
+
+
 def test_the_json_form_has_what_the_contract_names(tmp_path):
     plan = Plan(targets=(SIM,), load=Open(constant(50)), duration_s=1, prompts=SHORT)
     found = run.measure(plan, out=tmp_path).to_dict()
