@@ -94,14 +94,15 @@ class StreamReader:
         """The content of each choice by its index, if it was to be kept."""
         return {index: "".join(parts) for index, parts in self._texts.items()}
 
-    def feed(self, now: float, chunk: bytes) -> None:
-        """Take in what was received at `now`. Raises EventTooLarge."""
+    def feed(self, now: float, chunk: bytes) -> bool:
+        """Take in what was received at `now`; whether that is enough. Raises EventTooLarge."""
         if not self._begun and (head := chunk.lstrip(b"\xef\xbb\xbf \t\r\n")):
             self._begun = True
             if head[:1] == b"<":
                 self._fail("unexpected_content_type", "a page of HTML instead of events")
         self.marks.bytes += len(chunk)
         self._take(now, self._decoder.feed(chunk))
+        return self.done or bool(self.error)
 
     def close(self, now: float) -> str:
         """The stream has ended; returns the error type, `""` if the answer is complete."""

@@ -26,7 +26,8 @@ from holymon.prepared import Prepared, prepare
 from holymon.records import Flag, Marks
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge
-from holymon.transport import AiohttpTransport, Answer, Progress
+from holymon.transport import Transport
+from holymon.wire import Answer, Progress
 
 Clock = Callable[[], float]
 
@@ -58,7 +59,7 @@ class Caller:
         plan: Plan,
         *,
         clock: Clock = perf_counter,
-        transport: AiohttpTransport | None = None,
+        transport: Transport | None = None,
         keep: bool = False,
     ) -> None:
         """Read the keys and prepare the requests. Raises ConfigError."""
@@ -68,7 +69,7 @@ class Caller:
         self._keep = keep
         self._keys = [key_of(target) for target in plan.targets]
         self._secrets = tuple(key for key in self._keys if key is not None)
-        self._transport = transport or AiohttpTransport(connect_s=plan.connect_s)
+        self._transport = transport or Transport(connect_s=plan.connect_s)
         self._requests = [_requests(plan, target) for target in plan.targets]
 
     async def aclose(self) -> None:
@@ -123,11 +124,11 @@ class Caller:
             raise request
         key = self._keys[marks.target]
         answer = await self._transport.send(request, limits.progress, key)
-        marks.headers = answer.at
-        marks.status = answer.status
-        if answer.header("x-holymon-sim"):
-            marks.flags |= Flag.SIMULATED
         try:
+            await answer.begin()
+            marks.headers, marks.status = answer.at, answer.status
+            if answer.header("x-holymon-sim"):
+                marks.flags |= Flag.SIMULATED
             await self._read(answer, marks, limits)
         finally:
             answer.close()
@@ -146,8 +147,7 @@ class Caller:
     async def _read_stream(self, answer: Answer, marks: Marks, limits: Limits) -> None:
         reader = chat.StreamReader(marks, keep=self._keep)
         try:
-            while not (reader.done or reader.error) and (piece := await answer.read()):
-                reader.feed(answer.at, piece)
+            await answer.pour(reader.feed)
             marks.error = reader.close(answer.at)
         except (httpx.TransportError, httpx.DecodingError) as error:
             marks.error = reader.close(self._clock())
@@ -177,6 +177,7 @@ class Caller:
             marks.error, marks.message, text = chat.read_answer(body, marks)
             if not (marks.error or answer.whole):
                 marks.error = "decoding_error"
+            marks.end = answer.at
             if self._keep:
                 self.kept[marks.request] = text
 
@@ -213,12 +214,14 @@ async def _all(answer: Answer, marks: Marks, limit: int, *, cut: bool = False) -
 
 async def _linger(answer: Answer, reader: chat.StreamReader) -> None:
     """Wait for the end of the body, which most servers send right behind `[DONE]`."""
-    with (
-        answer.closing_in(LINGER_S),
-        contextlib.suppress(httpx.TransportError, httpx.DecodingError, HolymonError),
-    ):
-        while piece := await answer.read():
-            reader.feed(answer.at, piece)
+
+    def feed(now: float, piece: bytes) -> bool:
+        reader.feed(now, piece)
+        return False
+
+    with contextlib.suppress(TimeoutError, httpx.TransportError, httpx.DecodingError, HolymonError):
+        async with asyncio.timeout(LINGER_S):
+            await answer.pour(feed)
 
 
 def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:

@@ -6,7 +6,7 @@ from math import isnan
 from holymon.errors import OK
 from holymon.plan import Plan
 from holymon.records import Marks
-from holymon.transport import Progress
+from holymon.wire import Progress
 
 
 class Limits:

@@ -1,79 +1,118 @@
-"""Requests made ready once and sent often: as aiohttp wants them, with the environment's proxy.
+"""Requests made ready once and sent often: the bytes of the head, and the environment's proxy.
 
     prepare(httpx.Request) -> Prepared        `_replace(content=...)` makes its like
-    Masked(text)                              a header's value that no repr shows
+    Prepared.bytes_with(key)                  what is sent; no key is ever part of a Prepared
 
-The proxies are asked for here, once for each request, and a netrc never is: aiohttp's own
-`trust_env` asks for both at every call, each time in a thread, and adds credentials.
+The proxies are asked for here, once for each request, and a netrc never is.
 """
 
 import urllib.request
 from base64 import b64encode
 from ipaddress import ip_address
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 import httpx
-from multidict import CIMultiDict
-from yarl import URL
 
 from holymon.errors import ConfigError
-from holymon.safety import MASK
+from holymon.safety import Secret
 
-_NOT_OURS: Final = ("host", "content-length", "transfer-encoding")  # aiohttp writes these
+_OURS: Final = (b"connection", b"content-length", b"transfer-encoding")
+_PORTS: Final = {"http": 80, "https": 443}
 
 
-class Masked(str):
-    """Text that is sent as it is and shows as `***` in the repr of a dict, frame or exception."""
+class Origin(NamedTuple):
+    """Where connections lead: a server, perhaps through a proxy."""
 
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return MASK
+    secure: bool
+    host: str
+    port: int
+    proxy: "Origin | None" = None
+    proxy_key: Secret | None = None
 
 
 class Prepared(NamedTuple):
-    """A request as it will be sent, but for the key."""
+    """A request as it will be sent, but for the keys."""
 
     request: httpx.Request
-    url: URL
-    headers: CIMultiDict[str]
+    origin: Origin
+    head: bytes
     content: bytes = b""
-    proxy: URL | None = None
-    proxy_headers: dict[str, str] | None = None
+
+    def bytes_with(self, key: Secret | None) -> bytes:
+        """What goes over the wire."""
+        origin = self.origin
+        asks = origin.proxy is not None and not origin.secure
+        length = b"content-length: %d\r\n" % len(self.content) if self._has_body else b""
+        # The keys are in no variable: tracebacks may show local variables.
+        return b"".join(
+            (
+                self.head,
+                length,
+                field(b"authorization: Bearer ", key),
+                field(b"proxy-authorization: Basic ", origin.proxy_key if asks else None),
+                b"\r\n",
+                self.content,
+            )
+        )
+
+    @property
+    def _has_body(self) -> bool:
+        return bool(self.content) or self.request.method in {"POST", "PUT", "PATCH"}
+
+
+def field(name: bytes, key: Secret | None) -> bytes:
+    """A header with a key in it; nothing without a key."""
+    return b"" if key is None else name + key.reveal().encode("latin-1") + b"\r\n"
 
 
 def prepare(request: httpx.Request) -> Prepared:
-    """Translate a request that has been read. Raises ConfigError for a proxy of another kind."""
-    url = URL(str(request.url), encoded=True)
-    headers = CIMultiDict(request.headers.multi_items())
-    for name in _NOT_OURS:
-        headers.popall(name, None)
-    proxy, credentials = _proxy_of(url)
-    through = {"proxy-authorization": credentials} if credentials else {}
-    if url.scheme == "http":
-        headers.update(through)
-        through = {}
-    return Prepared(request, url, headers, request.content, proxy, dict(through) or None)
+    """Translate a request that has been read.
+
+    Raises ConfigError for a proxy of another kind, httpx.UnsupportedProtocol for another scheme,
+    httpx.LocalProtocolError for a header that is none.
+    """
+    url = request.url
+    if url.scheme not in _PORTS or not url.host:
+        raise httpx.UnsupportedProtocol(f"not an address: {url.scheme}://", request=request)
+    proxy, key = _proxy_of(url)
+    secure = url.scheme == "https"
+    host = url.raw_host.decode("ascii").strip("[]")
+    origin = Origin(secure, host, url.port or _PORTS[url.scheme], proxy, key)
+    through = b"%s://%s" % (url.raw_scheme, url.netloc) if proxy and not secure else b""
+    lines = [b"%s %s%s HTTP/1.1" % (request.method.encode("ascii"), through, url.raw_path)]
+    for name, value in request.headers.raw:
+        if name.lower() not in _OURS:
+            lines.append(name + b": " + value)
+    if any(char in line for line in lines for char in b"\r\n\0"):
+        raise httpx.LocalProtocolError("a header with a line break in it", request=request)
+    return Prepared(request, origin, b"\r\n".join(lines) + b"\r\n", request.content)
 
 
-def _proxy_of(url: URL) -> tuple[URL | None, Masked | None]:
+def _proxy_of(url: httpx.URL) -> tuple[Origin | None, Secret | None]:
     """The proxy that the environment names for an address, and the credentials it wants."""
     found = urllib.request.getproxies()
     name = found.get(url.scheme) or found.get("all")
-    if not name or _is_local(url.host or ""):
+    if not name or _is_local(url.host):
         return None, None
-    if urllib.request.proxy_bypass(f"{url.host}:{url.port}"):
+    if urllib.request.proxy_bypass(f"{url.host}:{url.port or _PORTS[url.scheme]}"):
         return None, None
-    proxy = URL(name if "://" in name else f"http://{name}")
-    if proxy.scheme not in {"http", "https"}:
+    proxy = httpx.URL(name if "://" in name else f"http://{name}")
+    if proxy.scheme != "http":
         raise ConfigError(
             f"the environment asks for a {proxy.scheme} proxy, and only http proxies are known: "
             f"set NO_PROXY={url.host}, or another HTTP_PROXY and HTTPS_PROXY."
         )
-    if proxy.user is None:
-        return proxy, None
-    pair = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
-    return proxy.with_user(None), Masked(f"Basic {pair}")
+    through = Origin(secure=False, host=proxy.host, port=proxy.port or 80)
+    return through, _credentials(proxy.userinfo)
+
+
+def _credentials(pair: bytes) -> Secret | None:
+    if not pair:
+        return None
+    name, _, password = pair.decode("ascii").partition(":")
+    both = f"{unquote(name)}:{unquote(password)}".encode()
+    return Secret(b64encode(both).decode("ascii"), "the proxy's address")
 
 
 def _is_local(host: str) -> bool:

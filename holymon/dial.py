@@ -1,0 +1,101 @@
+"""Opens connections: names to addresses, TCP by happy eyeballs, a proxy's tunnel, TLS.
+
+Dialer.open(origin, wire) -> the wire is connected        raises OSError, ssl.SSLError,
+                                                          httpx.ProxyError
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from time import monotonic
+from typing import Any, Final
+
+import aiohappyeyeballs
+import httpx
+
+from holymon.prepared import Origin, field
+
+NAMES_KEPT_S: Final = 60.0
+SECOND_TRY_S: Final = 0.25
+"""When the first of several addresses has not answered by then, the next one is tried too
+(RFC 8305, section 5)."""
+
+_ANSWER_MAX: Final = 2**16
+Addresses = list[tuple[Any, ...]]
+
+
+class Dialer:
+    """Opens connections; remembers the addresses of names, and the TLS settings."""
+
+    def __init__(self, verify: ssl.SSLContext | bool = True) -> None:
+        """Nothing is looked up yet."""
+        self._verify = verify
+        self._context: ssl.SSLContext | None = None
+        self._names: dict[tuple[str, int], tuple[float, asyncio.Future[Addresses]]] = {}
+
+    async def open(self, origin: Origin, protocol: asyncio.Protocol) -> None:
+        """Connect `protocol` to the origin, through its proxy if it has one."""
+        loop = asyncio.get_running_loop()
+        sock = await self._connect(origin.proxy or origin)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not origin.secure:
+                await loop.create_connection(lambda: protocol, sock=sock)
+                return
+            if origin.proxy is not None:
+                await _tunnel(sock, origin)
+            await loop.create_connection(
+                lambda: protocol, sock=sock, ssl=self._tls(), server_hostname=origin.host
+            )
+        except BaseException:
+            with contextlib.suppress(OSError):  # the loop may have taken it, and closed it
+                sock.close()
+            raise
+
+    async def _connect(self, server: Origin) -> socket.socket:
+        found = await self._look_up(server.host, server.port)
+        return await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=SECOND_TRY_S)
+
+    async def _look_up(self, host: str, port: int) -> Addresses:
+        """The addresses of a name: many calls at once ask for them once."""
+        asked, task = self._names.get((host, port), (0.0, None))
+        failed = task is not None and task.done() and (task.cancelled() or task.exception())
+        if task is None or failed or monotonic() - asked > NAMES_KEPT_S:
+            loop = asyncio.get_running_loop()
+            looking = loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            task = asyncio.ensure_future(looking)
+            self._names[host, port] = (monotonic(), task)
+        return await asyncio.shield(task)
+
+    def _tls(self) -> ssl.SSLContext:
+        if isinstance(self._verify, ssl.SSLContext):
+            return self._verify
+        if self._context is None:  # reading the system's certificates takes a while
+            self._context = ssl.create_default_context()
+            self._context.set_alpn_protocols(["http/1.1"])
+            if not self._verify:
+                self._context.check_hostname = False
+                self._context.verify_mode = ssl.CERT_NONE
+        return self._context
+
+
+async def _tunnel(sock: socket.socket, origin: Origin) -> None:
+    """Ask the proxy for a way to the origin. Raises httpx.ProxyError."""
+    loop = asyncio.get_running_loop()
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    to = f"{host}:{origin.port}".encode("ascii")
+    ask = b"CONNECT %s HTTP/1.1\r\nhost: %s\r\n" % (to, to)
+    await loop.sock_sendall(
+        sock, ask + field(b"proxy-authorization: Basic ", origin.proxy_key) + b"\r\n"
+    )
+    said = b""
+    # Nothing but the proxy speaks before our first word, so nothing of the origin can be read here.
+    while b"\r\n\r\n" not in said and len(said) < _ANSWER_MAX:
+        piece = await loop.sock_recv(sock, 4096)
+        if not piece:
+            break
+        said += piece
+    words = said.split(b"\r\n", 1)[0].split(b" ")
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].startswith(b"2"):
+        raise httpx.ProxyError(f"the proxy said {b' '.join(words)[:80].decode('latin-1')!r}")

@@ -1,0 +1,99 @@
+"""The fastest server that Python makes: whole answers from memory, one write for each request.
+
+python server.py [PORT] --> its port on standard output; ends with its standard input
+
+The answer depends on `max_tokens` and `stream` of the request, and is prepared once for each.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+import threading
+
+import uvloop
+
+WORD = "word "
+
+
+def plain(tokens: int) -> bytes:
+    body = {
+        "id": "c-1", "object": "chat.completion", "created": 0, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop",
+                     "message": {"role": "assistant", "content": WORD * tokens}}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": tokens, "total_tokens": 9 + tokens},
+    }  # fmt: skip
+    text = json.dumps(body).encode()
+    head = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(text)}\r\n\r\n"
+    )
+    return head.encode() + text
+
+
+def stream(tokens: int) -> bytes:
+    def event(delta: dict, reason: str | None = None) -> bytes:
+        chunk = {"id": "c-1", "object": "chat.completion.chunk", "created": 0, "model": "m",
+                 "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}  # fmt: skip
+        return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+    usage = {"id": "c-1", "object": "chat.completion.chunk", "choices": [],
+             "usage": {"prompt_tokens": 9, "completion_tokens": tokens}}  # fmt: skip
+    events = [event({"role": "assistant", "content": ""})]
+    events += [event({"content": WORD}) for _ in range(tokens)]
+    events += [event({}, "stop"), b"data: " + json.dumps(usage).encode() + b"\n\n"]
+    events += [b"data: [DONE]\n\n"]
+    head = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(e), e) for e in events) + b"0\r\n\r\n"
+
+
+class Server(asyncio.Protocol):
+    made: dict[bytes, bytes] = {}  # noqa: RUF012 - shared on purpose
+
+    def __init__(self) -> None:
+        self.got = b""
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.got += data
+        while (end := self.got.find(b"\r\n\r\n")) >= 0:
+            head = self.got[:end].lower()
+            at = head.index(b"content-length:") + 15
+            stop = end + 4 + int(head[at:].split(b"\r\n", 1)[0])
+            if len(self.got) < stop:
+                return
+            body, self.got = self.got[end + 4 : stop], self.got[stop:]
+            self.transport.write(self.answer(body))
+
+    def answer(self, body: bytes) -> bytes:
+        if body not in self.made:
+            asked = json.loads(body)
+            make = stream if asked.get("stream") else plain
+            self.made[body] = make(asked["max_tokens"])
+        return self.made[body]
+
+
+async def main(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind(("127.0.0.1", port))
+    server = await loop.create_server(Server, sock=sock, backlog=1024)
+    print(sock.getsockname()[1], flush=True)
+    ended = asyncio.Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=wait, daemon=True).start()
+    await ended.wait()
+    server.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
