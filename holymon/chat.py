@@ -136,10 +136,38 @@ class StreamReader:
                 break
             if event.data == b"[DONE]" or event.data.strip() == b"[DONE]":
                 self.done = True
+            elif self._is_text(now, event):
+                tokens += 1
             else:
                 tokens += self._read(now, event)
         if tokens:
             self.marks.token(now, tokens)
+
+    def _is_text(self, now: float, event: Event) -> bool:
+        """Whether an event is what nearly all are, a piece of text and nothing else; noted then."""
+        data, name = event
+        if name or not data.isascii():
+            return False
+        try:
+            answer = _decode(data)
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+        if answer.error or answer.usage is not None or not answer.choices:
+            return False
+        choice = answer.choices[0]
+        delta = choice.delta
+        if delta is None or len(answer.choices) > 1 or choice.finish_reason or choice.error:
+            return False
+        if not isinstance(delta.content, str) or not delta.content or choice.text:
+            return False
+        marks = self.marks
+        if marks.content != marks.content:
+            marks.content = now
+            if marks.chunk != marks.chunk:
+                marks.chunk = now
+        if self._keep:
+            self._keep_text(choice.index, delta.content)
+        return True
 
     def _read(self, now: float, event: Event) -> int:
         """Whether one event brought tokens of output (0 or 1)."""
@@ -187,10 +215,13 @@ class StreamReader:
             if self.marks.content != self.marks.content:
                 self.marks.content = now
             if self._keep and isinstance(content, str):
-                index = choice.index if isinstance(choice.index, int) else 0
-                self._texts.setdefault(index, []).append(content)
+                self._keep_text(choice.index, content)
             return 1
         return 1 if delta is not None and _says(delta) else 0
+
+    def _keep_text(self, index: Any, content: str) -> None:
+        number = index if isinstance(index, int) else 0
+        self._texts.setdefault(number, []).append(content)
 
     def _bad_shape(self, data: bytes, why: str) -> None:
         if is_error(data):

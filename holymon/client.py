@@ -18,6 +18,7 @@ from typing import Final
 import httpx
 
 from holymon import chat, errorbody
+from holymon.answer import Answer, Progress
 from holymon.errors import ConfigError, HolymonError
 from holymon.failures import classify, words
 from holymon.limits import Limits
@@ -27,7 +28,6 @@ from holymon.records import Flag, Marks
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge
 from holymon.transport import Transport
-from holymon.wire import Answer, Progress
 
 Clock = Callable[[], float]
 

@@ -15,6 +15,7 @@ import aiohappyeyeballs
 import httpx
 
 from holymon.prepared import Origin, field
+from holymon.safety import Secret
 
 NAMES_KEPT_S: Final = 60.0
 SECOND_TRY_S: Final = 0.25
@@ -34,7 +35,9 @@ class Dialer:
         self._context: ssl.SSLContext | None = None
         self._names: dict[tuple[str, int], tuple[float, asyncio.Future[Addresses]]] = {}
 
-    async def open(self, origin: Origin, protocol: asyncio.Protocol) -> None:
+    async def open(
+        self, origin: Origin, protocol: asyncio.Protocol, proxy_key: Secret | None = None
+    ) -> None:
         """Connect `protocol` to the origin, through its proxy if it has one."""
         loop = asyncio.get_running_loop()
         sock = await self._connect(origin.proxy or origin)
@@ -44,7 +47,7 @@ class Dialer:
                 await loop.create_connection(lambda: protocol, sock=sock)
                 return
             if origin.proxy is not None:
-                await _tunnel(sock, origin)
+                await _tunnel(sock, origin, proxy_key)
             await loop.create_connection(
                 lambda: protocol, sock=sock, ssl=self._tls(), server_hostname=origin.host
             )
@@ -80,15 +83,13 @@ class Dialer:
         return self._context
 
 
-async def _tunnel(sock: socket.socket, origin: Origin) -> None:
+async def _tunnel(sock: socket.socket, origin: Origin, key: Secret | None) -> None:
     """Ask the proxy for a way to the origin. Raises httpx.ProxyError."""
     loop = asyncio.get_running_loop()
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     to = f"{host}:{origin.port}".encode("ascii")
     ask = b"CONNECT %s HTTP/1.1\r\nhost: %s\r\n" % (to, to)
-    await loop.sock_sendall(
-        sock, ask + field(b"proxy-authorization: Basic ", origin.proxy_key) + b"\r\n"
-    )
+    await loop.sock_sendall(sock, ask + field(b"proxy-authorization: Basic ", key) + b"\r\n")
     said = b""
     # Nothing but the proxy speaks before our first word, so nothing of the origin can be read here.
     while b"\r\n\r\n" not in said and len(said) < _ANSWER_MAX:

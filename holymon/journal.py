@@ -6,8 +6,8 @@ vitals.K.jsonl     how worker K was doing, once a second
 notes.K.jsonl      texts of failures, redacted and bounded: never part of a row
 """
 
-import contextlib
 import json
+import mmap
 import os
 import struct
 import tempfile
@@ -25,8 +25,10 @@ from holymon.vitals import Vitals, read
 NOTES_OF_A_KIND: Final = 5
 NOTES: Final = 200
 RETRY_S: Final = 1.0
+FEWEST_SLOTS: Final = 256
 _SLOT: Final = struct.Struct("<IB3xdd")
-_FREE: Final = bytes(4)
+_NUMBER: Final = struct.Struct("<I")
+_ABOUT: Final = struct.Struct("<B3xdd")
 
 
 class Appender:
@@ -72,14 +74,17 @@ class Appender:
 class Underway:
     """Which calls were sent and have not ended, in a file that outlives a killed worker.
 
-    It has as many slots as calls were ever under way at once. What can't be written is left out:
-    the calls themselves go on.
+    It has as many slots as calls were ever under way at once, and is written as memory: it changes
+    twice for each call, and only the death of the machine could lose that. What there is no room
+    for is left out: the calls themselves go on.
     """
 
     def __init__(self, path: Path) -> None:
         """Create `path`."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._fd = os.open(path, flags, 0o600)
+        self._map: mmap.mmap | bytearray = bytearray()
+        self._room = 0
         self._slots: dict[int, int] = {}
         self._free: list[int] = []
         self._used = 0
@@ -91,22 +96,45 @@ class Underway:
         else:
             slot, self._used = self._used, self._used + 1
         self._slots[number] = slot
-        self._put(_SLOT.pack(number + 1, target, due, start), slot)
+        while slot >= self._room:
+            if not self._grow():
+                return
+        # The number last: it makes the slot a taken one.
+        _ABOUT.pack_into(self._map, slot * _SLOT.size + _NUMBER.size, target, due, start)
+        _NUMBER.pack_into(self._map, slot * _SLOT.size, number + 1)
 
     def end(self, number: int) -> None:
         """Call `number` has ended, and is a record."""
         slot = self._slots.pop(number, None)
         if slot is not None:
             self._free.append(slot)
-            self._put(_FREE, slot)
+            if slot < self._room:
+                _NUMBER.pack_into(self._map, slot * _SLOT.size, 0)
 
-    def _put(self, data: bytes, slot: int) -> None:
-        with contextlib.suppress(OSError):
-            os.lseek(self._fd, slot * _SLOT.size, os.SEEK_SET)
-            os.write(self._fd, data)
+    def _grow(self) -> bool:
+        """Make room for twice as many; False if there is none."""
+        more = bytes(max(self._room, FEWEST_SLOTS) * _SLOT.size)
+        size = self._room * _SLOT.size
+        try:
+            os.lseek(self._fd, size, os.SEEK_SET)
+            # Written, not left as a hole: a hole that a full disk can't fill is a fatal signal.
+            if os.write(self._fd, more) < len(more):
+                return False
+            self._unmap()
+            self._map = mmap.mmap(self._fd, size + len(more))
+        except (OSError, ValueError):
+            return False
+        self._room = len(self._map) // _SLOT.size
+        return True
+
+    def _unmap(self) -> None:
+        if isinstance(self._map, mmap.mmap):
+            self._map.close()
+        self._map, self._room = bytearray(), 0
 
     def close(self) -> None:
         """Close the file."""
+        self._unmap()
         os.close(self._fd)
 
 

@@ -3,10 +3,10 @@
 import asyncio
 from math import isnan
 
+from holymon.answer import Progress
 from holymon.errors import OK
 from holymon.plan import Plan
 from holymon.records import Marks
-from holymon.wire import Progress
 
 
 class Limits:
@@ -14,8 +14,8 @@ class Limits:
 
     Until the headers come it is the first byte's (from when the request began to be written;
     opening a connection has a limit of its own, which the transport keeps), for a stream then
-    the stall between tokens, and the total always. The timer is not moved for every token: when
-    it rings early it is set anew.
+    the stall between tokens, and the total always. There is one timer, set for the shortest of
+    them and moved by nothing that comes: when it rings early it is set anew.
     """
 
     __slots__ = ("_exceeded", "_handle", "_loop", "_marks", "_plan", "_stream", "_task", "progress")
@@ -27,14 +27,12 @@ class Limits:
         self._loop = asyncio.get_running_loop()
         self._stream = False
         self._exceeded = OK
-        self._handle = self._timer(min(plan.first_byte_s, plan.timeout_s))
+        stall = plan.targets[marks.target].stall_s if plan.prompts.stream else plan.timeout_s
+        self._handle = self._timer(min(plan.first_byte_s, plan.timeout_s, stall))
 
     def streaming(self) -> None:
         """From now on tokens are expected."""
         self._stream = True
-        self._handle.cancel()
-        now = self.progress.clock()
-        self._handle = self._timer(self._next(now)[0] - now)
 
     def disarm(self) -> None:
         """The call is over."""

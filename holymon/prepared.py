@@ -28,7 +28,6 @@ class Origin(NamedTuple):
     host: str
     port: int
     proxy: "Origin | None" = None
-    proxy_key: Secret | None = None
 
 
 class Prepared(NamedTuple):
@@ -38,11 +37,11 @@ class Prepared(NamedTuple):
     origin: Origin
     head: bytes
     content: bytes = b""
+    proxy_key: Secret | None = None
 
     def bytes_with(self, key: Secret | None) -> bytes:
         """What goes over the wire."""
-        origin = self.origin
-        asks = origin.proxy is not None and not origin.secure
+        proxy_key = None if self.origin.secure else self.proxy_key
         length = b"content-length: %d\r\n" % len(self.content) if self._has_body else b""
         # The keys are in no variable: tracebacks may show local variables.
         return b"".join(
@@ -50,7 +49,7 @@ class Prepared(NamedTuple):
                 self.head,
                 length,
                 field(b"authorization: Bearer ", key),
-                field(b"proxy-authorization: Basic ", origin.proxy_key if asks else None),
+                field(b"proxy-authorization: Basic ", proxy_key),
                 b"\r\n",
                 self.content,
             )
@@ -78,7 +77,7 @@ def prepare(request: httpx.Request) -> Prepared:
     proxy, key = _proxy_of(url)
     secure = url.scheme == "https"
     host = url.raw_host.decode("ascii").strip("[]")
-    origin = Origin(secure, host, url.port or _PORTS[url.scheme], proxy, key)
+    origin = Origin(secure, host, url.port or _PORTS[url.scheme], proxy)
     through = b"%s://%s" % (url.raw_scheme, url.netloc) if proxy and not secure else b""
     lines = [b"%s %s%s HTTP/1.1" % (request.method.encode("ascii"), through, url.raw_path)]
     for name, value in request.headers.raw:
@@ -86,7 +85,7 @@ def prepare(request: httpx.Request) -> Prepared:
             lines.append(name + b": " + value)
     if any(char in line for line in lines for char in b"\r\n\0"):
         raise httpx.LocalProtocolError("a header with a line break in it", request=request)
-    return Prepared(request, origin, b"\r\n".join(lines) + b"\r\n", request.content)
+    return Prepared(request, origin, b"\r\n".join(lines) + b"\r\n", request.content, key)
 
 
 def _proxy_of(url: httpx.URL) -> tuple[Origin | None, Secret | None]:

@@ -12,7 +12,7 @@ monotonic clock; NaN, -1 and 0 codes stand for "not measured", which is never a 
 import math
 import struct
 from collections.abc import Sequence
-from enum import IntFlag
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -60,8 +60,8 @@ GAP: Final = np.dtype([("bin", "u2"), ("n", "u2")])
 FINISH: Final = ("", "stop", "length", "tool_calls", "content_filter", "error", "other")
 
 
-class Flag(IntFlag):
-    """What else is to be known of an attempt."""
+class Flag(IntEnum):
+    """What else is to be known of an attempt: bits; `|` of an IntFlag takes a microsecond."""
 
     WARMUP = 1  # before the measured window: recorded, left out of figures
     STREAM = 2

@@ -17,10 +17,11 @@ from typing import Any, Final
 
 import httpx
 
+from holymon.answer import Answer, Progress
 from holymon.dial import Dialer
 from holymon.prepared import Origin, Prepared, prepare
 from holymon.safety import Secret
-from holymon.wire import Answer, Progress, Wire
+from holymon.wire import Wire
 
 IDLE_S: Final = 15.0
 """A connection idle for longer is closed: many servers close theirs after 20 s or more, and a
@@ -74,7 +75,7 @@ class Transport(httpx.AsyncBaseTransport):
         progress.connect_start = progress.clock()
         try:
             async with asyncio.timeout(self._connect_s if limit is None else limit):
-                await self._dialer.open(origin, wire)
+                await self._dialer.open(origin, wire, prepared.proxy_key)
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time", request=request) from error
         except OSError as error:

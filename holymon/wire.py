@@ -1,213 +1,21 @@
-"""One HTTP/1.1 connection: a request goes out, its answer comes back in pieces, each stamped.
+"""One HTTP/1.1 connection: a request goes out, and what comes back is its answer's.
 
-    Wire.send(answer, bytes)    Answer.begin() ... .read() or .pour(into) ... .close()
-
-A piece's time is taken when the event loop hands over what it received, before anything is parsed
-and however long the task that wants it has to wait for its turn. llhttp (httptools) does the
-parsing; what breaks is raised as httpx would raise it, with its cause.
+llhttp (httptools) does the parsing; what breaks is raised as httpx would raise it, with its cause.
 """
 
 import asyncio
-import zlib
-from collections import deque
 from collections.abc import Callable
 from math import nan
-from time import perf_counter
 from typing import Final, cast
 
 import httptools
 import httpx
 
-from holymon.inflate import Inflater, inflater
+from holymon.answer import Answer
 from holymon.prepared import Origin
 
 HEAD_MAX: Final = 2**16
 """Bytes of an answer's head, at most."""
-
-HELD_MAX: Final = 2**18
-"""Bytes that wait to be read before the connection is not read any further."""
-
-Into = Callable[[float, bytes], bool]
-
-
-class Progress:
-    """How far a request has come, in seconds on `clock`; NaN is "not (yet)"."""
-
-    __slots__ = ("clock", "connect_end", "connect_start", "write_start", "written")
-
-    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
-        """Nothing has happened."""
-        self.clock = clock
-        self.connect_start = self.connect_end = self.write_start = nan
-        self.written = False
-
-
-class Answer:
-    """What comes back for one request.
-
-    `at` is when the last piece that was handed over was received; at first, when the headers were;
-    at last, when the body ended.
-    """
-
-    __slots__ = (
-        "_enough", "_error", "_fields", "_held", "_inflater", "_into", "_pieces", "_waiter",
-        "_wire", "at", "ended", "progress", "raw_headers", "request", "status",
-    )  # fmt: skip
-
-    def __init__(self, request: httpx.Request, progress: Progress, wire: "Wire") -> None:
-        """Nothing has come yet."""
-        self.request, self.progress = request, progress
-        self.status = 0
-        self.raw_headers: list[tuple[bytes, bytes]] = []
-        self.at = nan
-        self.ended = False
-        """Whether the whole body has come, and the connection is free for others."""
-        self._wire = wire
-        self._fields: dict[bytes, bytes] | None = None
-        self._inflater: Inflater | None = None
-        self._pieces: deque[tuple[float, bytes]] = deque()
-        self._held = 0
-        self._into: Into | None = None
-        self._enough = False
-        self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    def header(self, name: str) -> str:
-        """The value of a header, `""` if it is missing."""
-        if self._fields is None:
-            self._fields = {field.lower(): value for field, value in self.raw_headers}
-        return self._fields.get(name.encode(), b"").decode("latin-1")
-
-    @property
-    def whole(self) -> bool:
-        """False if what was compressed ended before its end, which not every reader would see."""
-        return self._inflater is None or self._inflater.whole
-
-    async def begin(self) -> None:
-        """Wait for the headers. Raises httpx.TransportError."""
-        while not self.status:
-            if self._error is not None:
-                raise self._error
-            await self._wait()
-        self._inflater = inflater(self.header("content-encoding"))
-
-    async def receive(self) -> bytes:
-        """The next piece as it was received, `b""` at the end. Raises httpx.TransportError."""
-        while not self._pieces:
-            if self._error is not None:
-                raise self._error
-            if self.ended:
-                return b""
-            await self._wait()
-        return self._next()
-
-    async def read(self) -> bytes:
-        """The next piece, unpacked. Raises httpx.TransportError, httpx.DecodingError."""
-        unpack = self._inflater
-        if unpack is None:
-            return await self.receive()
-        while True:
-            packed = b"" if unpack.more else await self.receive()
-            if not packed and not unpack.more:
-                return b""
-            if piece := self._step(unpack, packed):
-                return piece
-
-    async def pour(self, into: Into) -> None:
-        """Hand each piece, unpacked, to `into` when it arrives, until that is true or all has come.
-
-        Whatever arrives later, before `close`, goes there too. Raises what `into` raises,
-        httpx.TransportError, httpx.DecodingError.
-        """
-        self._into, self._enough = into, False
-        while self._pieces and not (self._enough or self._error):
-            self._hand_over(self._next())
-        while not (self._enough or self.ended or self._error):
-            await self._wait()
-        if self._error is not None and not self._enough:
-            raise self._error
-
-    def close(self) -> None:
-        """Be done with it; unless it has come to its end, its connection is closed too."""
-        self._into = None
-        if not self.ended:
-            self._wire.abort()
-
-    # What the connection calls.
-
-    def headers_came(self, at: float, status: int) -> None:
-        """The head is complete."""
-        self.at, self.status = at, status
-        self._wake()
-
-    def piece_came(self, at: float, piece: bytes) -> None:
-        """A part of the body was received."""
-        if self._into is not None and not self._pieces:
-            self.at = at
-            self._hand_over(piece)
-        else:
-            self._pieces.append((at, piece))
-            self._held += len(piece)
-            if self._held > HELD_MAX:
-                self._wire.pause()
-            self._wake()
-
-    def end_came(self, at: float) -> None:
-        """The body is complete."""
-        self.ended = True
-        if not self._pieces:
-            self.at = at
-        self._wake()
-
-    def failed(self, error: Exception) -> None:
-        """Nothing more will come."""
-        self._error = self._error or error
-        self._wake()
-
-    def _next(self) -> bytes:
-        self.at, piece = self._pieces.popleft()
-        self._held -= len(piece)
-        if self._held <= HELD_MAX:
-            self._wire.resume()
-        return piece
-
-    def _hand_over(self, piece: bytes) -> None:
-        into, unpack = self._into, self._inflater
-        assert into is not None
-        try:
-            if unpack is None:
-                self._enough = into(self.at, piece) or self._enough
-            else:
-                self._unpacked(into, unpack, piece)
-        except Exception as error:  # noqa: BLE001 - it belongs to the task, not to the event loop
-            self.failed(error)
-        if self._enough:
-            self._wake()
-
-    def _unpacked(self, into: Into, unpack: Inflater, packed: bytes) -> None:
-        while not self._enough:
-            if piece := self._step(unpack, packed):
-                self._enough = into(self.at, piece)
-            packed = b""
-            if not unpack.more:
-                return
-
-    def _step(self, unpack: Inflater, packed: bytes) -> bytes:
-        try:
-            return unpack.step(packed)
-        except zlib.error as error:
-            raise httpx.DecodingError(str(error), request=self.request) from error
-
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 class Wire(asyncio.Protocol):

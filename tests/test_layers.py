@@ -12,7 +12,7 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
     "errorbody", "chat", "prices", "vitals", "throughput", "summary", "peers", "comparison", "verdict", "calibration", "bins",
-    "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
+    "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
@@ -20,11 +20,13 @@ ORDER = (
 PURE = ORDER[: ORDER.index("bins") + 1]
 
 HOMES = {
-    "aiohttp": {"failures", "sim", "transport"},
+    "aiohappyeyeballs": {"dial"},
+    "aiohttp": {"sim"},
     "bleach": {"report"},
     "click": {"cli", "options"},
     "duckdb": {"store"},
-    "httpx": {"client", "doctor", "failures", "prepared", "transport"},
+    "httptools": {"wire"},
+    "httpx": {"answer", "client", "dial", "doctor", "failures", "prepared", "transport", "wire"},
     "ipywidgets": set(),
     "matplotlib": {"canvas", "plots"},
     "msgspec": {"bounds", "plan", "chat", "errorbody", "worker", "calibrator"},

@@ -110,7 +110,7 @@ class Case:
     error: str = ""
     text: str | None = None
     wanted: dict[str, Any] = field(default_factory=dict)
-    flags: Flag = Flag(0)
+    flags: int = 0
     message: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -461,7 +461,7 @@ def test_F06_no_free_connection(run):
         limits, wait = httpx.Limits(max_connections=1), httpx.Timeout(5, pool=0.2)
         async with Server([HANG]) as server, httpx.AsyncClient(limits=limits, timeout=wait) as app:
             holder = asyncio.ensure_future(app.post(server.url))
-            while not server.connections:
+            while not server.connections:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.01)
             with pytest.raises(httpx.PoolTimeout) as caught:
                 await app.post(server.url)

@@ -1,0 +1,343 @@
+"""Connections are shared, closed when they must be, and lead through proxies; httpx can use them."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from base64 import b64encode
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holymon.answer import Answer, Progress
+from holymon.errors import ConfigError
+from holymon.prepared import Origin, prepare
+from holymon.transport import Transport
+from holymon.wire import Wire
+from tests.faults.server import CHUNKED, FIN, HANG, LAST, Server, answer, chunk
+
+HELLO = answer(b"hello", "200 OK", "text/plain", "x-one: 1", "set-cookie: a=1", "set-cookie: b=2")
+
+
+def with_client(work, *scripts, **more):
+    """What `work(client, server)` returns, with an httpx client over our transport."""
+
+    async def go():
+        client = httpx.AsyncClient(transport=Transport())
+        async with asyncio.timeout(20), Server(*scripts, **more) as server, client:
+            return await work(client, server)
+
+    return asyncio.run(go())
+
+
+def test_httpx_reads_status_headers_and_body():
+    async def work(client, server):
+        return await client.post(server.url, json={"a": 1}), server.seen
+
+    response, seen = with_client(work, [HELLO])
+    assert (response.status_code, response.text, response.headers["x-one"]) == (200, "hello", "1")
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
+    assert seen[0].startswith(b"POST /v1 HTTP/1.1\r\n")
+    assert seen[0].endswith(b'content-length: 7\r\n\r\n{"a":1}')
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_request_without_a_body_announces_none(method):
+    async def work(client, server):
+        return await client.request(method, server.url), server.seen[0]
+
+    response, seen = with_client(work, [HELLO])
+    assert response.content == (b"" if method == "HEAD" else b"hello")
+    assert b"content-length" not in seen.lower()
+
+
+def test_httpx_reads_a_stream_piece_by_piece():
+    async def work(client, server):
+        async with client.stream("GET", server.url) as response:
+            return [piece async for piece in response.aiter_raw()]
+
+    script = [CHUNKED, chunk(b"one"), 0.05, chunk(b"two"), 0.05, chunk(b"three"), LAST]
+    assert with_client(work, script) == [b"one", b"two", b"three"]
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [([HANG], httpx.ReadTimeout), ([CHUNKED, chunk(b"x"), HANG], httpx.ReadTimeout),
+     ([FIN], httpx.RemoteProtocolError), ([CHUNKED, FIN], httpx.RemoteProtocolError)],
+)  # fmt: skip
+def test_httpx_gets_its_own_errors(script, error):
+    async def work(client, server):
+        with pytest.raises(error):
+            await client.get(server.url, timeout=0.2)
+
+    with_client(work, script)
+
+
+def test_calls_one_after_the_other_share_a_connection_and_at_once_they_have_their_own():
+    async def work(client, server):
+        for _ in range(3):
+            await client.get(server.url)
+        alone = server.connections
+        await asyncio.gather(*(client.get(server.url) for _ in range(3)))
+        return alone, server.connections
+
+    assert with_client(work, [0.05, HELLO]) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [[answer(b"x", "200 OK", "text/plain", "connection: close")],
+     [b"HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\nx"], [HELLO + b"more than was asked for"],
+     [HELLO + HELLO], [b"HTTP/1.1 200 OK\r\n\r\nx", FIN], [HELLO, FIN]],
+)  # fmt: skip
+def test_a_connection_of_which_more_or_no_more_is_to_be_expected_is_not_used_again(script):
+    async def work(client, server):
+        first = (await client.get(server.url)).text
+        await asyncio.sleep(0.05)
+        return first, (await client.get(server.url)).text, server.connections
+
+    first, second, connections = with_client(work, script)
+    assert (first, connections) == (second, 2)
+
+
+def test_a_server_that_speaks_unasked_is_not_believed():
+    """A 408 on an idle connection is nobody's answer."""
+
+    async def work(client, server):
+        one = await client.get(server.url)
+        await asyncio.sleep(0.2)
+        return one.status_code, (await client.get(server.url)).status_code, server.connections
+
+    late = answer(b"", "408 Request Timeout")
+    assert with_client(work, [HELLO, 0.05, late], [HELLO]) == (200, 200, 2)
+
+
+def test_an_answer_that_nobody_reads_does_not_fill_the_memory():
+    sent = 0
+
+    def flood():
+        nonlocal sent
+        yield CHUNKED
+        while True:
+            sent += 2**18
+            yield chunk(b"x" * 2**18)
+
+    async def work(client, server):
+        async with client.stream("GET", server.url) as response:
+            pieces = response.aiter_raw()
+            await anext(pieces)
+            await asyncio.sleep(0.3)
+            before = sent
+            await asyncio.sleep(0.3)
+            assert sent == before
+            for _ in range(200):
+                await anext(pieces)
+            assert sent > before
+
+    with_client(work, flood)
+    assert sent < 100 * 2**20
+
+
+def test_a_name_with_several_addresses_leads_to_the_one_that_answers():
+    """`localhost` may be ::1 first, where nobody listens."""
+
+    async def work(client, server):
+        found = await asyncio.gather(
+            *(client.get(f"http://localhost:{server.port}/") for _ in range(5))
+        )
+        return [one.text for one in found]
+
+    assert with_client(work, [HELLO]) == ["hello"] * 5
+
+
+# Proxies: a server of ours takes the part of one.
+
+
+class Proxy:
+    """Takes CONNECT, says `reply`, and then passes bytes both ways; keeps what it was asked."""
+
+    def __init__(self, reply=b"HTTP/1.1 200 Connection established\r\n\r\n"):
+        self.reply, self.asked = reply, []
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+
+    async def _accepted(self, reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.asked.append(head)
+        host, port = head.split(b" ")[1].decode().rsplit(":", 1)
+        writer.write(self.reply)
+        if b" 200 " in self.reply:
+            assert host == "far.example"
+            there = await asyncio.open_connection("127.0.0.1", int(port))
+            with contextlib.suppress(asyncio.CancelledError):  # the test is over
+                await asyncio.gather(passed(reader, there[1]), passed(there[0], writer))
+        writer.close()
+
+
+async def passed(reader, writer):
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+
+@pytest.fixture
+def far(tmp_path):
+    """A certificate of `far.example`, which only a proxy finds, and who trusts it."""
+    import subprocess
+
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=far.example",
+         "-addext", "subjectAltName=DNS:far.example"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context, ssl.create_default_context(cafile=cert)
+
+
+PAIR = b64encode(b"me:p@ss").decode()
+
+
+def test_https_goes_through_a_proxys_tunnel_with_its_credentials(monkeypatch, far):
+    tls, trusting = far
+
+    async def go():
+        async with Server([HELLO], tls=tls) as server, Proxy() as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss@127.0.0.1:{proxy.port}")
+            transport = Transport(verify=trusting)
+            async with httpx.AsyncClient(transport=transport) as client:
+                pair = [await client.get(f"https://far.example:{server.port}/") for _ in range(2)]
+            return [one.text for one in pair], proxy.asked, server.seen
+
+    texts, asked, seen = asyncio.run(go())
+    assert texts == ["hello", "hello"]
+    assert len(asked) == 1
+    assert asked[0].startswith(b"CONNECT far.example:")
+    assert f"proxy-authorization: Basic {PAIR}".encode() in asked[0]
+    assert b"proxy-authorization" not in b"".join(seen)
+
+
+def test_http_is_asked_of_the_proxy_by_its_whole_address(monkeypatch):
+    async def work(client, server):
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:p%40ss@127.0.0.1:{server.port}")
+        return (await client.get("http://far.example/x?y=1")).text, server.seen[0]
+
+    text, seen = with_client(work, [HELLO])
+    assert text == "hello"
+    assert seen.startswith(b"GET http://far.example/x?y=1 HTTP/1.1\r\n")
+    assert f"proxy-authorization: Basic {PAIR}".encode() in seen
+
+
+@pytest.mark.parametrize(
+    "reply", [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"no\r\n\r\n", b""]
+)
+def test_a_proxy_that_refuses_is_a_proxy_error(monkeypatch, reply):
+    async def go():
+        async with Proxy(reply) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            async with httpx.AsyncClient(transport=Transport()) as client:
+                with pytest.raises(httpx.ProxyError):
+                    await client.get("https://far.example/")
+
+    asyncio.run(go())
+
+
+def test_a_proxy_that_is_not_there_is_a_proxy_error(monkeypatch):
+    async def work(client, _):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free.getsockname()[1]}")
+            with pytest.raises(httpx.ProxyError):
+                await client.get("http://far.example/")
+
+    with_client(work)
+
+
+def test_no_proxy_is_asked_for_this_machine_nor_for_what_no_proxy_names(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "near.example")
+    for url in ("http://127.0.0.1:1/", "http://localhost/", "http://near.example/"):
+        assert prepare(httpx.Request("GET", url)).origin.proxy is None
+    assert prepare(httpx.Request("GET", "http://far.example/")).origin.proxy is not None
+
+
+def test_a_proxy_of_another_kind_is_refused_with_the_mend(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"NO_PROXY=far\.example"):
+        prepare(httpx.Request("GET", "http://far.example/"))
+
+
+def test_no_repr_of_a_request_holds_the_proxys_password(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://me:p%40ss@127.0.0.1:9")
+    said = repr(prepare(httpx.Request("GET", "http://far.example/")))
+    assert not [form for form in ("p@ss", "p%40ss", PAIR) if form in said]
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "http:///x"])
+def test_what_is_no_web_address_is_refused(url):
+    with pytest.raises(httpx.UnsupportedProtocol):
+        prepare(httpx.Request("GET", url))
+
+
+# However an answer is cut, it is the same.
+
+BODIES = st.lists(st.binary(max_size=60), max_size=6)
+KINDS = ("length", "chunked", "close")
+
+
+def written(pieces, kind, interim):
+    body = b"".join(pieces)
+    head = b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\n" * interim + b"HTTP/1.1 200 OK\r\n"
+    if kind == "length":
+        return head + b"content-length: %d\r\n\r\n" % len(body) + body
+    if kind == "close":
+        return head + b"\r\n" + body
+    return (
+        head + b"transfer-encoding: chunked\r\n\r\n" + b"".join(chunk(p) for p in pieces if p)
+    ) + LAST
+
+
+@given(BODIES, st.sampled_from(KINDS), st.booleans(), st.lists(st.integers(0, 10**6), max_size=8))
+def test_any_cut_of_an_answer_gives_the_same_body_and_times_in_order(pieces, kind, interim, cuts):
+    async def go():
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        freed = []
+        wire = Wire(Origin(secure=False, host="x", port=1), freed.append)
+        await loop.create_connection(lambda: wire, sock=ours)
+        got = Answer(httpx.Request("GET", "http://x/"), Progress(), wire)
+        wire.send(got, b"GET\r\n\r\n")
+        data = written(pieces, kind, interim)
+        edges = [0, *sorted(at % (len(data) + 1) for at in cuts), len(data)]
+        with theirs:
+            for a, b in zip(edges, edges[1:], strict=False):
+                theirs.sendall(data[a:b])
+                await asyncio.sleep(0)
+            if kind == "close":
+                theirs.shutdown(socket.SHUT_WR)
+            await got.begin()
+            times = [got.at]
+            found = []
+            while piece := await got.read():
+                found.append(piece)
+                times.append(got.at)
+        usable = wire.usable
+        wire.abort()
+        await asyncio.sleep(0)
+        return b"".join(found), times, got.ended, len(freed), usable
+
+    body, times, ended, freed, usable = asyncio.run(go())
+    assert body == b"".join(pieces)
+    assert times == sorted(times)
+    assert (ended, freed, usable) == (True, 1, kind != "close")
