@@ -33,7 +33,8 @@ TICK_S: Final = 0.001
 
 SPIN_BELOW: Final = 400.0
 """Up to so many calls a second and worker, the last tick before a call is spent turning the loop,
-so that calls leave within microseconds of their time; at higher rates that would eat the core."""
+so that calls leave within microseconds of their time. At higher rates that would eat the core:
+then calls leave with the first tick after it."""
 
 HOPELESS: Final = 10
 """After so many calls that all failed for the caller's or the network's reasons, it is enough."""
@@ -126,20 +127,24 @@ class Load:
     async def _until(self, at: float) -> bool:
         """Sleep until `at`, never less; False if the load was ended meanwhile."""
         wait = at - self.clock()
-        if wait > TICK_S:
-            early = TICK_S if self._spin else 0.0
-            loop = asyncio.get_running_loop()
-            self._sleep = loop.create_future()
-            timer = loop.call_later(math.ceil((wait - early) / TICK_S) * TICK_S, self._wake)
-            if not self.over:
-                await self._sleep
-            timer.cancel()
-        elif wait < 0 and self._sent % 64 == 0:
+        if wait < 0 and self._sent % 64 == 0:
             # Behind schedule: answers must still be read.
             await asyncio.sleep(0)
-        while not self.over and self.clock() < at:  # noqa: ASYNC110 - no event is this fine
-            await asyncio.sleep(0)
+        while wait > 0 and not self.over:
+            if self._spin and wait <= TICK_S:
+                await asyncio.sleep(0)
+            else:
+                await self._nap(math.ceil((wait - TICK_S * self._spin) / TICK_S) * TICK_S)
+            wait = at - self.clock()
         return not self.over
+
+    async def _nap(self, seconds: float) -> None:
+        """Sleep for about that long; the end of the load ends it."""
+        loop = asyncio.get_running_loop()
+        self._sleep = loop.create_future()
+        timer = loop.call_later(seconds, self._wake)
+        await self._sleep
+        timer.cancel()
 
     def _wake(self) -> None:
         if self._sleep is not None and not self._sleep.done():

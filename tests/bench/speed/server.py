@@ -1,8 +1,10 @@
-"""The fastest server that Python makes: whole answers from memory, one write for each request.
+"""The fastest server that Python makes: answers from memory, prepared once for each request body.
 
 python server.py [PORT] --> its port on standard output; ends with its standard input
 
-The answer depends on `max_tokens` and `stream` of the request, and is prepared once for each.
+The model says how a stream of `max_tokens` tokens is written: `whole` in one write, `single` with
+a write for each event, `paced` with a write for each event and 10 ms between them. Several servers
+can share a port.
 """
 
 import asyncio
@@ -30,7 +32,10 @@ def plain(tokens: int) -> bytes:
     return head.encode() + text
 
 
-def stream(tokens: int) -> bytes:
+PACE_S = 0.01
+
+
+def stream(tokens: int) -> list[bytes]:
     def event(delta: dict, reason: str | None = None) -> bytes:
         chunk = {"id": "c-1", "object": "chat.completion.chunk", "created": 0, "model": "m",
                  "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}  # fmt: skip
@@ -45,17 +50,19 @@ def stream(tokens: int) -> bytes:
     head = (
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     )
-    return head + b"".join(b"%x\r\n%s\r\n" % (len(e), e) for e in events) + b"0\r\n\r\n"
+    return [head, *(b"%x\r\n%s\r\n" % (len(e), e) for e in events), b"0\r\n\r\n"]
 
 
 class Server(asyncio.Protocol):
-    made: dict[bytes, bytes] = {}  # noqa: RUF012 - shared on purpose
+    made: dict[bytes, tuple[str, list[bytes]]] = {}  # noqa: RUF012 - shared on purpose
 
     def __init__(self) -> None:
         self.got = b""
 
     def connection_made(self, transport) -> None:
         self.transport = transport
+        self.loop = asyncio.get_running_loop()
+        transport.set_write_buffer_limits(high=0)  # each write leaves at once
 
     def data_received(self, data: bytes) -> None:
         self.got += data
@@ -66,13 +73,32 @@ class Server(asyncio.Protocol):
             if len(self.got) < stop:
                 return
             body, self.got = self.got[end + 4 : stop], self.got[stop:]
-            self.transport.write(self.answer(body))
+            self.respond(body)
 
-    def answer(self, body: bytes) -> bytes:
+    def respond(self, body: bytes) -> None:
+        model, pieces = self.answer(body)
+        if model == "single":
+            for piece in pieces:
+                self.transport.write(piece)
+        elif model == "paced":
+            self.transport.write(pieces[0])
+            self.next(pieces, 1, self.loop.time() + PACE_S)
+        else:
+            self.transport.write(pieces[0])
+
+    def next(self, pieces: list[bytes], number: int, due: float) -> None:
+        """Write a piece when it is due; the end comes with the last one."""
+        last = number == len(pieces) - 2
+        self.transport.write(pieces[number] + pieces[-1] if last else pieces[number])
+        if not last:
+            self.loop.call_at(due, self.next, pieces, number + 1, due + PACE_S)
+
+    def answer(self, body: bytes) -> tuple[str, list[bytes]]:
         if body not in self.made:
             asked = json.loads(body)
-            make = stream if asked.get("stream") else plain
-            self.made[body] = make(asked["max_tokens"])
+            model, tokens = asked["model"], asked["max_tokens"]
+            pieces = stream(tokens) if asked.get("stream") else [plain(tokens)]
+            self.made[body] = (model, [b"".join(pieces)] if model == "whole" else pieces)
         return self.made[body]
 
 

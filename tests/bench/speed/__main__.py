@@ -1,0 +1,247 @@
+"""How many calls and tokens a core can measure, at which rate the clock is still kept, and at
+which cost in memory and time: holymon beside bare loops over its own transport and over aiohttp.
+
+    python -m tests.bench.speed [calls tokens paced open workers memory starts] [--rounds 3]
+
+Wants Linux and two cores: the server has one, the client side the other. The sides take turns, a
+cell is the median over the rounds.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from holymon import store
+from holymon.plan import Closed, Open, Plan, Prompts, Target
+from holymon.run import Run
+from holymon.shapes import constant
+
+HERE = Path(__file__).parent
+CORES = sorted(os.sched_getaffinity(0))
+SERVER, CLIENT = CORES[-1:], CORES[:1]
+SECONDS = 4.0
+
+
+@contextlib.contextmanager
+def server(cores=SERVER, port=0):
+    """A server on `cores`; its port."""
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "server.py"), str(port)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )  # fmt: skip
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+
+
+def bare(kind, port, model, users, tokens, stream):
+    """Calls per second, and CPU seconds per call, of a bare loop."""
+    words = [kind, port, model, users, SECONDS, tokens, int(stream)]
+    done = subprocess.run(
+        [sys.executable, str(HERE / "bare.py"), *map(str, words)],
+        capture_output=True, text=True, check=True, cwd=HERE.parents[2],
+        preexec_fn=lambda: os.sched_setaffinity(0, CLIENT),
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    return found["calls"] / found["seconds"], found["cpu_s"] / found["calls"]
+
+
+def measured(folder, port, model="whole", tokens=16, *, stream=True, cores=CLIENT, **load):
+    """A run of a worker on `cores`, in a new folder below `folder`."""
+    target = Target(provider="url", model=model, base_url=f"http://127.0.0.1:{port}/v1")
+    prompts = Prompts(texts=("hello",), max_tokens=tokens, stream=stream)
+    plan = Plan(targets=(target,), prompts=prompts, **load)
+    place = store.new_folder(folder, "run")
+    store.write_aside(place / "plan.json", plan.to_json())
+    store.write_state(place, state="starting")
+    subprocess.run(
+        [sys.executable, "-m", "holymon.worker", str(place)], check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )  # fmt: skip
+    return Run(place)
+
+
+def speed(run):
+    """Successful calls per second, and CPU seconds per call, both of whole seconds in the run."""
+    records = run.records
+    ends = records["end_s"][records.ok]
+    assert len(ends) == len(records), records.errors(~records.ok)
+    rate = float((ends < run.plan.seconds).sum()) / run.plan.seconds
+    cpu = run.vitals.cpu[1:-1]
+    return rate, float(cpu.mean()) / rate if len(cpu) else float("nan")
+
+
+def row(*cells):
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def head(*cells):
+    print()
+    row(*cells)
+    row(*("---" for _ in cells))
+
+
+def median(rounds, k=0):
+    return statistics.median(one[k] for one in rounds)
+
+
+def calls(folder, rounds):
+    """Calls per second: holymon beside the two bare loops."""
+    head("calls/s on one core", "goal", "aiohttp, bare", "its transport, bare", "holymon", "ratio")
+    for said, goal, users, stream in (
+        ("streams of 16 tokens, 32 in flight", 4000, 32, True),
+        ("streams of 16 tokens, 256 in flight", 3000, 256, True),
+        ("not streamed, 32 in flight", 6000, 32, False),
+    ):
+        ways = turns(folder, rounds, "whole", users, 16, stream)
+        theirs, ours, found = (median(way) for way in ways)
+        row(said, f"{goal:,}", f"{theirs:,.0f}", f"{ours:,.0f}", f"{found:,.0f}",
+            f"{found / ours:.2f} ({found / theirs:.2f})")  # fmt: skip
+
+
+def turns(folder, rounds, model, users, tokens, stream):
+    """The three sides in turns: for each its rounds."""
+    found = []
+    for _ in range(rounds):
+        with server() as port:
+            sides = [bare(k, port, model, users, tokens, stream) for k in ("aiohttp", "holymon")]
+            load = {"load": Closed(users=users), "duration_s": SECONDS}
+            sides.append(speed(measured(folder, port, model, tokens, stream=stream, **load)))
+        found.append(sides)
+    return zip(*found, strict=True)
+
+
+def tokens(folder, rounds):
+    """Tokens per second of streams of 128, as they come in one segment, or in as many as there are."""
+    head("tokens/s on one core", "goal", "aiohttp, bare", "its transport, bare", "holymon", "ratio")
+    for said, model in (("a write for each answer", "whole"), ("a write for each event", "single")):
+        ways = turns(folder, rounds, model, 32, 128, stream=True)
+        theirs, ours, found = (median(way) * 128 for way in ways)
+        row(f"streams of 128 tokens, {said}", "150,000", f"{theirs:,.0f}", f"{ours:,.0f}",
+            f"{found:,.0f}", f"{found / ours:.2f} ({found / theirs:.2f})")  # fmt: skip
+
+
+def paced(folder, rounds):
+    """CPU per token when each comes alone: 100 streams, a token every 10 ms."""
+    head("CPU per token, a token every 10 ms", "aiohttp, bare", "its transport, bare", "holymon")
+    ways = turns(folder, rounds, "paced", 100, 128, stream=True)
+    cells = [f"{median(way, 1) / 128 * 1e6:.1f} us" for way in ways]
+    row("100 streams of 128 tokens", *cells)
+
+
+def open_loop(folder, rounds):
+    """The highest rate that stays valid, and how late calls leave."""
+    head("wanted calls/s, one worker", "sent/s", "schedule delay p50, p99, ms", "TTFT p50, p99, ms",
+         "core", "verdict")  # fmt: skip
+    for rate in (500, 1000, 2000, 3000, 4000, 6000, 8000, 10000, 12000, 14000):
+        levels = []
+        for _ in range(rounds):
+            with server() as port:
+                run = measured(folder, port, load=Open(constant(rate)), duration_s=5.0)
+            levels.append(run.verdict().measurement)
+            (one,) = run.summary().targets
+        delay, ttft = one.schedule_delay_s, one.ttft_s
+        row(f"{rate:,}", f"{one.sent_per_s:,.0f}", ms(delay.p50, delay.p99),
+            ms(ttft.p50, ttft.p99), f"{run.vitals.cpu.max():.0%}", ", ".join(levels))  # fmt: skip
+        if "valid" not in levels:
+            return
+
+
+def ms(*seconds):
+    return ", ".join("-" if one is None else f"{one * 1e3:.2f}" for one in seconds)
+
+
+def workers(folder, rounds):
+    """Two workers on two cores beside one on one, each core with a server of its own as well."""
+    head("workers", "streams of 128 tokens/s", "of one")
+    found = {1: [], 2: []}
+    for _ in range(rounds):
+        for n in found:
+            cores = CORES[:n]
+            with contextlib.ExitStack() as stack:
+                port = stack.enter_context(server(cores[:1]))
+                for core in cores[1:]:
+                    stack.enter_context(server([core], port))
+                load = {"load": Closed(users=64), "duration_s": SECONDS, "workers": n}
+                found[n].append(speed(measured(folder, port, tokens=128, cores=cores, **load)))
+    for n, rounds_of in found.items():
+        row(n, f"{median(rounds_of):,.0f}", f"{median(rounds_of) / median(found[1]):.2f}")
+
+
+def memory(folder, _rounds):
+    """A million calls through one worker: its memory, and bytes per record on disk."""
+    head("1,000,000 calls, not streamed", "goal", "found")
+    with server() as port:
+        begun = time.monotonic()
+        run = measured(folder, port, stream=False, load=Closed(users=64), requests=1_000_000)
+    rss = run.vitals.rss_mb
+    journal = sum(path.stat().st_size for path in run.folder.glob("calls.*.journal"))
+    row("seconds", "", f"{time.monotonic() - begun:.0f}")
+    row("worker's memory after 1 s, at the end", "150 MB", f"{rss[0]:.0f}, {rss[-1]:.0f} MB")
+    row("journal, bytes per call", 250, f"{journal / len(run.records):.0f}")
+    before = time.monotonic()
+    run.close()
+    files = sum(path.stat().st_size for path in run.folder.glob("*.parquet"))
+    row("Parquet, bytes per call", 60, f"{files / len(run.records):.0f}")
+    row("seconds to compact", "", f"{time.monotonic() - before:.1f}")
+
+
+def starts(folder, rounds):
+    """Seconds until something happens."""
+    head("start", "goal, s", "found, s")
+    python = sys.executable
+    for said, goal, command in (
+        ("`python -c pass`", "", [python, "-c", "pass"]),
+        ("`import holymon`", 0.15, [python, "-c", "import holymon"]),
+        ("`holymon --help`", 0.3, [python, "-m", "holymon", "--help"]),
+    ):
+        row(said, goal, f"{statistics.median(took(command) for _ in range(2 * rounds + 1)):.3f}")
+    firsts = []
+    with server() as port:
+        for _ in range(rounds):
+            begun = time.time()
+            run = measured(folder, port, load=Closed(users=1), requests=1, cores=CORES)
+            plan = (run.folder / "plan.json").stat().st_mtime
+            first = (run.folder / "calls.0.journal").stat().st_mtime
+            firsts.append(first - max(plan, begun))
+    row("a worker until its first call has ended", 0.6, f"{statistics.median(firsts):.2f}")
+    command = [python, "-m", "holymon", "report", "sim/fast", "--rate", "10", "--duration", "5",
+               "--out", str(folder)]  # fmt: skip
+    row("`holymon report`, beyond its 5 s", "", f"{took(command) - 5:.2f}")
+
+
+def took(command):
+    begun = time.monotonic()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.monotonic() - begun
+
+
+PARTS = {
+    "calls": calls, "tokens": tokens, "paced": paced, "open": open_loop, "workers": workers,
+    "memory": memory, "starts": starts,
+}  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in options.parts or PARTS:
+            PARTS[name](Path(scratch), options.rounds)
+
+
+if __name__ == "__main__":
+    main()
