@@ -21,8 +21,8 @@ from holymon.targets import one_off, providers, target, user_file
 State = Literal["good", "note", "bad"]
 _MARK: Final = {"good": "ok  ", "note": "--  ", "bad": "BAD "}
 _PACKAGES: Final = (
-    "aiohttp", "duckdb", "httpx", "ipykernel", "ipywidgets", "jupyterlab", "matplotlib", "msgspec",
-    "nbconvert", "numpy", "pandas", "papermill",
+    "aiohttp", "duckdb", "httptools", "httpx", "ipykernel", "ipywidgets", "jupyterlab",
+    "matplotlib", "msgspec", "nbconvert", "numpy", "pandas", "papermill",
 )  # fmt: skip
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 MODELS_SHOWN: Final = 20

@@ -15,7 +15,9 @@ from holymon.answer import Answer
 from holymon.prepared import Origin
 
 HEAD_MAX: Final = 2**16
-"""Bytes of an answer's head, at most."""
+"""Bytes of an answer's head, at most; and of whatever else comes without a byte of its body."""
+
+TOO_LONG: Final = "the head of the answer is too long"
 
 
 class Wire(asyncio.Protocol):
@@ -28,6 +30,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answer: Answer | None = None
+        self._broken: Exception | None = None
         self._paused = self._full = False
         self._reset()
 
@@ -41,6 +44,9 @@ class Wire(asyncio.Protocol):
         assert self._transport is not None
         self._reset()
         self._answer, self._bodiless = answer, bodiless
+        if not self.usable:  # the peer has closed it already
+            self.connection_lost(self._broken)
+            return
         self._transport.write(data)
         if not self._full:
             answer.progress.written = True
@@ -64,7 +70,7 @@ class Wire(asyncio.Protocol):
         self._paused = False
 
     def _reset(self) -> None:
-        self._head = 0
+        self._bare = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._at = nan
@@ -103,12 +109,12 @@ class Wire(asyncio.Protocol):
         except httptools.HttpParserError as wrong:
             error = wrong
         if self._body:
-            body, self._body = self._body, []
+            body, self._body, self._bare = self._body, [], 0
             answer.piece_came(self._at, body[0] if len(body) == 1 else b"".join(body))
-        if not self._begun:
-            self._head += len(data)
-            if self._head > HEAD_MAX:
-                error = error or ValueError("the head of the answer is too long")
+        else:
+            self._bare += len(data)
+            if self._bare > HEAD_MAX:
+                error = error or ValueError(TOO_LONG)
         if self._over:
             self._again = self._again or error is not None
             self._end(answer)
@@ -118,6 +124,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed, in order or not."""
+        self._broken = exc
         answer = self._answer
         if answer is None:
             return
@@ -141,10 +148,11 @@ class Wire(asyncio.Protocol):
         self._again = self._again or self._over
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header is complete."""
-        self._headers.append((name, value))
+        """A header is complete; those behind the body are nobody's."""
+        if not self._begun:
+            self._headers.append((name, value))
         if len(name) + len(value) > HEAD_MAX:
-            raise ValueError("the head of the answer is too long")
+            raise ValueError(TOO_LONG)
 
     def on_headers_complete(self) -> None:
         """The head is complete, if it is not that of an interim answer."""

@@ -16,7 +16,7 @@ from holymon.errors import ConfigError
 from holymon.prepared import Origin, prepare
 from holymon.transport import Transport
 from holymon.wire import Wire
-from tests.faults.server import CHUNKED, FIN, HANG, LAST, Server, answer, chunk
+from tests.faults.server import CHUNKED, FIN, HANG, LAST, RST, Server, answer, chunk
 
 HELLO = answer(b"hello", "200 OK", "text/plain", "x-one: 1", "set-cookie: a=1", "set-cookie: b=2")
 
@@ -73,6 +73,18 @@ def test_httpx_gets_its_own_errors(script, error):
             await client.get(server.url, timeout=0.2)
 
     with_client(work, script)
+
+
+@pytest.mark.parametrize("how", [FIN, RST])
+def test_a_server_that_hangs_up_at_once_is_no_endless_wait(how):
+    """Which error it is depends on who was first: the request or the end."""
+
+    async def work(client, server):
+        for _ in range(20):
+            with pytest.raises((httpx.NetworkError, httpx.RemoteProtocolError)):
+                await client.post(server.url, content=b"x", timeout=None)
+
+    with_client(work, hello=[how])
 
 
 def test_calls_one_after_the_other_share_a_connection_and_at_once_they_have_their_own():
