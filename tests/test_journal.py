@@ -2,12 +2,24 @@
 
 import subprocess
 import sys
+import tempfile
 import textwrap
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holymon import journal, store
-from holymon.journal import NOTES_OF_A_KIND, Appender, Follower, Journal
+from holymon.errors import CODES
+from holymon.journal import (
+    FEWEST_SLOTS,
+    NOTES_OF_A_KIND,
+    Appender,
+    Follower,
+    Journal,
+    Underway,
+)
 from holymon.plan import Open, Plan, Target
 from holymon.records import Marks, Records
 from holymon.shapes import constant
@@ -93,6 +105,60 @@ def test_a_full_disk_keeps_records_in_memory_and_says_so(tmp_path):
     )
     assert done.stderr == ""
     assert path.read_bytes() == (b"x" * 99 + b"\n") * 15
+
+
+def left_under_way(folder) -> list[int]:
+    """The numbers of the calls that a run that died now would leave unfinished."""
+    records = Records(PLAN)
+    Follower(folder, records).unfinished()
+    assert set(records["error"]) <= {CODES["unfinished"]}
+    return sorted(records["request"].tolist())
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 999))))
+def test_what_was_sent_and_has_not_ended_is_on_disk_at_every_moment(steps):
+    with tempfile.TemporaryDirectory() as name:
+        slots, going = Underway(Path(name) / "calls.0.underway"), set()
+        for begins, number in steps:
+            if begins and number not in going:
+                slots.begin(number, 0, 1.0, 1.5)
+                going.add(number)
+            elif not begins:
+                slots.end(number)
+                going.discard(number)
+            assert left_under_way(Path(name)) == sorted(going)
+        slots.close()
+
+
+def test_there_is_room_for_any_number_of_calls_under_way(folder):
+    slots = Underway(folder / "calls.0.underway")
+    for number in range(3 * FEWEST_SLOTS):
+        slots.begin(number, 0, 1.0, 1.5)
+    assert left_under_way(folder) == list(range(3 * FEWEST_SLOTS))
+    slots.close()
+
+
+def test_calls_under_way_for_which_the_disk_has_no_room_are_left_out(folder):
+    script = textwrap.dedent("""
+        import resource, sys
+        from pathlib import Path
+        from holymon.journal import FEWEST_SLOTS, Underway
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FEWEST_SLOTS * 24, resource.RLIM_INFINITY))
+        slots = Underway(Path(sys.argv[1]))
+        for number in range(4 * FEWEST_SLOTS):
+            slots.begin(number, 0, 1.0, 1.5)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        for number in range(4 * FEWEST_SLOTS - 1):
+            slots.end(number)
+        slots.begin(9999, 0, 1.0, 1.5)
+        slots.begin(9998, 0, 1.0, 1.5)
+    """)
+    path = folder / "calls.0.underway"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert left_under_way(folder) == [9998, 9999]
 
 
 def test_no_file_is_written_over(tmp_path):
