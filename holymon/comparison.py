@@ -98,7 +98,8 @@ class Comparison:
             head = "no difference shown"
         body = [one.text for one in self.findings]
         label = " (simulated)" if self.simulated else ""
-        return (f"B = {self.b} against A = {self.a}{label}, {self.pairs} pairs: {head}",
+        pairs = f"{self.pairs} pair{'s' * (self.pairs != 1)}"
+        return (f"B = {self.b} against A = {self.a}{label}, {pairs}: {head}",
                 *body, *self.notes)  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,13 +112,14 @@ class Comparison:
 
 def compare_pairs(
     pairs: Sequence[tuple[Records, Records]], *, names: tuple[str, str] | None = None,
-    effect: float = EFFECT, interleaved: bool = True,
+    effect: float = EFFECT, interleaved: bool = True, one_run: bool = False,
 ) -> Comparison:  # fmt: skip
     """Compare B with A from pairs of records, each of one target, in the order of their time.
 
     `effect` is the smallest relative difference worth a word. With fewer than `FEWEST_PAIRS`
-    pairs, or pairs that were not measured alternately, nothing is claimed. Raises PlanError for
-    records of several targets.
+    pairs, or pairs that were not measured alternately, nothing is claimed; `one_run` says that
+    they are blocks of one run, for the words of that. Raises PlanError for records of several
+    targets.
     """
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
@@ -129,7 +131,13 @@ def compare_pairs(
     ratios = tuple(_ratio(found, *one, effect=effect, level=level, claims=claims) for one in used)
     simulated = any(summarize(one).simulated for pair in pairs for one in pair)
     notes = []
-    if len(found) < FEWEST_PAIRS:
+    if len(found) < FEWEST_PAIRS and one_run:
+        notes.append(
+            f"the run is too short to compare its targets: it takes {FEWEST_PAIRS} blocks of time "
+            f"with {FEWEST_IN_BLOCK} calls of each, so at least {FEWEST_PAIRS * FEWEST_IN_BLOCK} "
+            "calls of each target."
+        )
+    elif len(found) < FEWEST_PAIRS:
         said = "pair" if len(found) == 1 else "pairs"
         notes.append(
             f"{len(found)} {said} of measurements can't tell a difference from the hour of day: "

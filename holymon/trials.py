@@ -75,7 +75,7 @@ def _within(run: Run, targets: tuple[str, str] | None, effect: float) -> Compari
         )
     chosen = targets or (present[0], present[1])
     a, b = (_position(run, name) for name in chosen)
-    return compare_pairs(blocks(run.records, a, b), names=chosen, effect=effect)
+    return compare_pairs(blocks(run.records, a, b), names=chosen, effect=effect, one_run=True)
 
 
 def _of(run: Run, name: str | None) -> Records:

@@ -64,7 +64,13 @@ def interleaved(rng, *, rho, shift=1.0, n=600):
     run = records(*(
         rows(scale * latencies(rng, n, rho), k, due[k::2]) for k, scale in enumerate((1.0, shift))
     ))  # fmt: skip
-    return compare_pairs(blocks(run, 0, 1))
+    return compare_pairs(blocks(run, 0, 1), one_run=True)
+
+
+def test_one_short_run_says_how_long_it_would_have_to_be():
+    (said,) = interleaved(np.random.default_rng(1), rho=0.0, shift=3.0, n=149).notes
+    assert "at least 150 calls of each target" in said
+    assert interleaved(np.random.default_rng(1), rho=0.0, shift=3.0, n=160).notes == ()
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 0.6])
