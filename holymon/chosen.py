@@ -1,4 +1,4 @@
-"""Columns of chosen rows, copied one at a time: rows are wide, and a figure needs two or three."""
+"""Columns of chosen rows: of wide rows none is copied but those asked for, and once each."""
 
 from typing import Any
 
@@ -9,21 +9,23 @@ import numpy.typing as npt
 class Chosen:
     """The rows of a structured array where `where` is true, shape (n,); `[name]` is a column."""
 
-    def __init__(self, rows: npt.NDArray[np.void], where: npt.NDArray[np.bool_]) -> None:
-        """Choose rows; none is copied."""
+    def __init__(self, rows: "npt.NDArray[np.void] | Chosen", where: npt.NDArray[np.bool_]) -> None:
+        """Choose rows; nothing is copied yet."""
         self._rows = rows
         self._at = np.flatnonzero(where)
+        self._columns: dict[str, npt.NDArray[Any]] = {}
 
     def __len__(self) -> int:
         return len(self._at)
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        """A copy of one column, shape (n,)."""
-        column: npt.NDArray[Any] = self._rows[name][self._at]
-        return column
+        """One column, shape (n,)."""
+        if isinstance(self._rows, Chosen):  # quick to copy again
+            return self._rows[name][self._at]
+        if name not in self._columns:
+            self._columns[name] = self._rows[name][self._at]
+        return self._columns[name]
 
     def only(self, where: npt.NDArray[np.bool_]) -> "Chosen":
         """Those of them where `where`, shape (n,), is true."""
-        fewer = Chosen(self._rows, where[:0])
-        fewer._at = self._at[where]
-        return fewer
+        return Chosen(self, where)

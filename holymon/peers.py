@@ -5,13 +5,14 @@ and in OpenRouter's documentation. All three tools count a stream that was cut s
 (vLLM bench and GuideLLM also one that ended in an error event); so do the figures made for them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from holymon.chosen import Chosen
 from holymon.errors import CODES
 from holymon.gaps import histogram
 from holymon.quantiles import Floats
@@ -88,13 +89,15 @@ class _Part:
     records: Records
     own: Mask
     taken: Mask
+    rows: Chosen
 
     def of(self, name: str) -> npt.NDArray[Any]:
-        return self.records[name][self.taken]
+        return self.rows[name]
 
     @property
     def tokens(self) -> Floats:
-        return np.where(self.of("output_tokens") > 0, self.of("output_tokens"), np.nan)
+        found = self.rows["output_tokens"]
+        return np.where(found > 0, found, np.nan)
 
 
 _Quantiles = tuple[float | None, float | None]
@@ -259,10 +262,7 @@ def definitions(records: Records | None = None, *, summary: Summary | None = Non
     found: list[Definition] = []
     for index, target in enumerate((summary or summarize(records)).targets):
         own = records.mask(index)
-        parts = {
-            tool: _Part(target, records, own, own & _taken(records, tool))
-            for tool in (OURS, *_TAKEN)
-        }
+        parts = dict(_parts(records, target, own))
         for figure, tool, name, formula, unit, of in _ROWS:
             value = of(parts[tool])
             p50, p95, single = (*value, None) if unit == "s" else (None, None, value)
@@ -270,6 +270,13 @@ def definitions(records: Records | None = None, *, summary: Summary | None = Non
                 Definition(figure, tool, name, formula, unit, target.target, p50, p95, single)
             )
     return Definitions(found)
+
+
+def _parts(records: Records, target: TargetSummary, own: Mask) -> Iterator[tuple[str, _Part]]:
+    rows = records.chosen(own)
+    for tool in (OURS, *_TAKEN):
+        taken = _taken(records, tool)
+        yield tool, _Part(target, records, own, own & taken, rows.only(taken[own]))
 
 
 def _taken(records: Records, tool: str) -> Mask:
