@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, StrMethodFormatter
 
 from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, steps_of, thinned
 from holymon.calibration import Calibration
@@ -206,6 +206,7 @@ def _errors(records: Records, ax: Axes) -> None:
                hatch=HATCHES[k], edgecolor="white", lw=0.3, label=said)  # fmt: skip
         bottom += height
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.7g}"))
     when = "due time of the call, s from the start of the run"
     ax.set(xlabel=when, ylabel=f"calls in {width:g} s")
     said = f"{bad:,} of {n:,} calls failed" if bad else f"No failures in {n:,} calls"

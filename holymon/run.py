@@ -176,7 +176,7 @@ class Run:
         }
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}: {self.state}, {len(self.records)} calls>"
+        return f"<Run {self.id}: {self.state}, {len(self.records):,} calls>"
 
     def _why_failed(self) -> str:
         said = str(self.status.get("detail", ""))

@@ -272,7 +272,7 @@ def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:
     each = prices.costs(rows, price)
     unknown = int(np.isnan(each).sum())
     if unknown:
-        return None, (f"no cost: {unknown} calls came without the server's token counts.",)
+        return None, (f"no cost: {unknown:,} calls came without the server's token counts.",)
     return float(each.sum()), ()
 
 
@@ -290,14 +290,14 @@ def _notes(good: Chosen) -> list[str]:
     if not (good["flags"] & Flag.STREAM).any():
         notes.append("no TTFT, ITL and TPOT: the answers were not streamed.")
     if unknown := int((good["output_tokens"] < 0).sum()):
-        notes.append(f"no sum of output tokens: {unknown} answers came without a count.")
+        notes.append(f"no sum of output tokens: {unknown:,} answers came without a count.")
     lacking = [name for name, q in LEVELS.items() if ok < fewest(q)]
     bare = [name for name, q in LEVELS.items() if fewest(q) <= ok < fewest_for_interval(q)]
     if lacking:
         need = fewest(LEVELS[lacking[0]])
-        said = f"n too small (have {ok}, need {need} for {lacking[0]})"
+        said = f"n too small (have {ok:,}, need {need} for {lacking[0]})"
         notes.append(f"no {', '.join(lacking)}: {said}.")
     if bare:
         need = fewest_for_interval(LEVELS[bare[0]])
-        notes.append(f"{', '.join(bare)} without interval: have {ok}, need {need} for {bare[0]}.")
+        notes.append(f"{', '.join(bare)} without interval: have {ok:,}, need {need} for {bare[0]}.")
     return notes
