@@ -7,20 +7,35 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 MOST_POINTS: Final = 4000
+MOMENTS: Final = 400
 FEWEST_IN_BIN: Final = 20
 BINS: Final = 40
 WIDTHS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 
 
 def thinned(t: Floats, y: Floats) -> npt.NDArray[np.int64]:
-    """Positions of points to draw: all, or the extremes and a part of the rest of each moment."""
+    """Positions of points to draw: all, or the extremes and a part of the rest of each moment.
+
+    The part thins out evenly towards the top of each moment (its 1st, 2nd, 4th, 8th, ... highest):
+    a step in it would look like a gap in the data.
+    """
     if len(t) <= MOST_POINTS:
         return np.arange(len(t))
-    order = np.lexsort((y, np.digitize(t, np.linspace(t.min(), t.max(), 400))))
-    step = len(t) // MOST_POINTS
-    kept = order[::step]
+    moment = np.digitize(t, np.linspace(t.min(), t.max(), MOMENTS))
+    order = np.lexsort((y, moment))
+    ends = np.bincount(moment).cumsum()[moment[order]]
+    from_top = ends - np.arange(len(t))
+    kept = (from_top & (from_top - 1)) == 0
+    kept[:: len(t) // MOST_POINTS] = True
     extremes = np.argpartition(y, -200)[-200:]
-    return np.union1d(kept, extremes)
+    return np.union1d(order[kept], extremes)
+
+
+def crowds(t: Floats) -> tuple[Floats, Floats]:
+    """The moments in which anything was, and how much, as a share of the fullest one."""
+    counts, edges = np.histogram(t, MOMENTS)
+    there = counts > 0
+    return ((edges[:-1] + edges[1:]) / 2)[there], counts[there] / counts.max()
 
 
 def rolling(t: Floats, y: Floats, q: float) -> tuple[Floats, Floats]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 # Okabe and Ito's palette, without the yellow that white paper swallows.
@@ -70,4 +71,9 @@ def legend(ax: Axes) -> None:
     """A legend on the right of the axes, if there is anything to explain."""
     handles, labels = ax.get_legend_handles_labels()
     if labels:
-        ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.6)
+        made = ax.legend(
+            handles, labels, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.6
+        )
+        for handle in made.legend_handles:
+            if isinstance(handle, Line2D):  # of thousands of calls the points are tiny
+                handle.set_markersize(max(handle.get_markersize(), 3.4))

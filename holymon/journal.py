@@ -26,6 +26,7 @@ NOTES_OF_A_KIND: Final = 5
 NOTES: Final = 200
 RETRY_S: Final = 1.0
 FEWEST_SLOTS: Final = 256
+AT_ONCE: Final = 1 << 20
 _SLOT: Final = struct.Struct("<IB3xdd")
 _NUMBER: Final = struct.Struct("<I")
 _ABOUT: Final = struct.Struct("<B3xdd")
@@ -238,15 +239,13 @@ class Follower:
         before = len(self._records)
         for path in sorted(self._folder.glob("calls.*.journal")):
             frames, at = self._readers.get(path) or (Frames(), 0)
-            try:
-                with path.open("rb") as file:
-                    file.seek(at)
-                    data = file.read()
-            except FileNotFoundError:  # compacted by another process: all is in Parquet
-                continue
-            self._readers[path] = (frames, at + len(data))
-            if data:
-                self._records.append(*frames.feed(data))
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                # Or else compacted by another process: all is in Parquet.
+                file.seek(at)
+                while data := file.read(AT_ONCE):
+                    at += len(data)
+                    self._records.append(*frames.feed(data))
+            self._readers[path] = (frames, at)
         return len(self._records) - before
 
     @property

@@ -5,18 +5,22 @@ and in OpenRouter's documentation. All three tools count a stream that was cut s
 (vLLM bench and GuideLLM also one that ended in an error event); so do the figures made for them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from holymon.chosen import Chosen
 from holymon.errors import CODES
+from holymon.gaps import histogram
 from holymon.quantiles import Floats
 from holymon.records import Flag, Records, gap_value
 from holymon.safety import plain
-from holymon.summary import TargetSummary, summarize
+from holymon.summary import Summary, TargetSummary, summarize
+
+Mask = npt.NDArray[np.bool_]
 
 OURS: Final = "holymon"
 _VLLM, _GUIDE, _AIPERF, _ROUTER = "vLLM bench", "GuideLLM", "AIPerf", "OpenRouter"
@@ -79,18 +83,21 @@ def _ms(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One target: its summary, its rows without the warm-up, and what one tool takes."""
+    """One target: its summary, which rows are its own, and which of them one tool takes."""
 
     summary: TargetSummary
     records: Records
-    taken: npt.NDArray[np.bool_]
+    own: Mask
+    taken: Mask
+    rows: Chosen
 
     def of(self, name: str) -> npt.NDArray[Any]:
-        return self.records[name][self.taken]
+        return self.rows[name]
 
     @property
     def tokens(self) -> Floats:
-        return np.where(self.of("output_tokens") > 0, self.of("output_tokens"), np.nan)
+        found = self.rows["output_tokens"]
+        return np.where(found > 0, found, np.nan)
 
 
 _Quantiles = tuple[float | None, float | None]
@@ -101,7 +108,8 @@ def _plain(values: Floats) -> _Quantiles:
     known = values[~np.isnan(values)]
     if not len(known):
         return None, None
-    return float(np.quantile(known, 0.5)), float(np.quantile(known, 0.95))
+    found = np.quantile(known, [0.5, 0.95])
+    return float(found[0]), float(found[1])
 
 
 def _weighted(values: Floats, weights: Floats) -> _Quantiles:
@@ -115,19 +123,36 @@ def _weighted(values: Floats, weights: Floats) -> _Quantiles:
     return float(found[0]), float(found[1])
 
 
+def _gaps(part: _Part, more: Floats, zeros: int) -> _Quantiles:
+    """Percentiles (R-7) of all gaps, of `more` values beside them, and of so many zeros."""
+    counted = histogram(part.records.gaps(part.taken))
+    used = np.nonzero(counted)[0]
+    more = np.sort(more[~np.isnan(more)])
+    values = np.concatenate([gap_value(used), more, [0.0]])
+    upto = np.concatenate([counted[used], np.ones(len(more), np.int64), [zeros]])
+    order = np.argsort(values, kind="stable")
+    values, upto = values[order], upto[order].cumsum()
+    if not upto[-1]:
+        return None, None
+
+    def at(q: float) -> float:
+        below, part = divmod(q * (upto[-1] - 1), 1)
+        ends = values[
+            np.searchsorted(upto, [below, below + 1], side="right").clip(max=len(upto) - 1)
+        ]
+        return float(np.quantile(ends, part))
+
+    return at(0.5), at(0.95)
+
+
 def _vllm_gaps(part: _Part) -> _Quantiles:
-    rows = part.records.select(part.taken)
-    pairs = rows.gap_pairs
-    together = rows["events"].astype(int) - rows["chunks"]
-    return _plain(np.concatenate([
-        np.repeat(gap_value(pairs["bin"]), pairs["n"]), np.zeros(int(together.sum())),
-        rows["first_s"] - rows["chunk_s"], rows["end_s"] - rows["last_s"],
-    ]))  # fmt: skip
+    together = part.of("events").astype(int) - part.of("chunks")
+    ends = (part.of("first_s") - part.of("chunk_s"), part.of("end_s") - part.of("last_s"))
+    return _gaps(part, np.concatenate(ends), int(together.sum()))
 
 
 def _pooled(part: _Part) -> _Quantiles:
-    pairs = part.records.select(part.taken).gap_pairs
-    return _plain(np.repeat(gap_value(pairs["bin"]), pairs["n"]))
+    return _gaps(part, np.empty(0), 0)
 
 
 def _more(part: _Part) -> Floats:
@@ -135,19 +160,20 @@ def _more(part: _Part) -> Floats:
 
 
 def _whole_rate(part: _Part) -> float | None:
-    ends, starts = part.of("end_s"), part.records["start_s"]
+    ends, starts = part.of("end_s"), part.records["start_s"][part.own]
     if not len(ends) or not np.nanmax(ends) > np.nanmin(starts):
         return None
     return float(len(ends) / (np.nanmax(ends) - np.nanmin(starts)))
 
 
 def _failed(part: _Part) -> float | None:
-    judged = part.records.judged
+    judged = part.own & part.records.judged
     return float(1 - part.taken[judged].mean()) if judged.any() else None
 
 
 def _uptime(part: _Part) -> float | None:
-    counts = part.records.judged & (part.records["error"] != CODES["rate_limited"])
+    refused = part.records["error"] == CODES["rate_limited"]
+    counts = part.own & part.records.judged & ~refused
     return float(part.taken[counts].mean()) if counts.any() else None
 
 
@@ -225,29 +251,38 @@ PERCENTILES: Final = (
 )
 
 
-def definitions(records: Records | None = None) -> Definitions:
+def definitions(records: Records | None = None, *, summary: Summary | None = None) -> Definitions:
     """The formula of each figure by holymon and by other tools; with `records`, their values.
 
     For each target, from its successful calls as the tool would see them, without the warm-up.
+    `summary` is that of the records, if it is there already.
     """
     if records is None:
         return Definitions(Definition(*row[:5]) for row in _ROWS)
     found: list[Definition] = []
-    for index, summary in enumerate(summarize(records).targets):
-        rows = records.select(records.mask(index))
+    for index, target in enumerate((summary or summarize(records)).targets):
+        own = records.mask(index)
+        parts = dict(_parts(records, target, own))
         for figure, tool, name, formula, unit, of in _ROWS:
-            value = of(_Part(summary, rows, _taken(rows, tool)))
+            value = of(parts[tool])
             p50, p95, single = (*value, None) if unit == "s" else (None, None, value)
             found.append(
-                Definition(figure, tool, name, formula, unit, summary.target, p50, p95, single)
+                Definition(figure, tool, name, formula, unit, target.target, p50, p95, single)
             )
     return Definitions(found)
 
 
-def _taken(rows: Records, tool: str) -> npt.NDArray[np.bool_]:
+def _parts(records: Records, target: TargetSummary, own: Mask) -> Iterator[tuple[str, _Part]]:
+    rows = records.chosen(own)
+    for tool in (OURS, *_TAKEN):
+        taken = _taken(records, tool)
+        yield tool, _Part(target, records, own, own & taken, rows.only(taken[own]))
+
+
+def _taken(records: Records, tool: str) -> Mask:
     """Which calls a tool takes for successes; shape (n,)."""
     codes = [CODES[name] for name in _TAKEN.get(tool, ("",))]
-    found: npt.NDArray[np.bool_] = np.isin(rows["error"], codes)
+    found: Mask = np.isin(records["error"], codes)
     if tool == _VLLM:  # streams only: its client asks for nothing else
-        found &= ~np.isnan(rows["chunk_s"]) | ((rows["flags"] & Flag.STREAM) == 0)
+        found &= ~np.isnan(records["chunk_s"]) | ((records["flags"] & Flag.STREAM) == 0)
     return found

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, StrMethodFormatter
 
-from holymon.bins import MOST_POINTS, edges_of, rolling, steps_of, thinned
+from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, steps_of, thinned
 from holymon.calibration import Calibration
 from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, note, styled
 from holymon.errors import NAMES
@@ -26,6 +26,7 @@ Mask = npt.NDArray[np.bool_]
 
 CALLS_IN_BIN: Final = 10
 MOST_TYPES: Final = 7
+MOST_MARKS: Final = 200
 
 
 def plot_latency(records: Records, *, ax: Axes | None = None) -> Axes:
@@ -114,30 +115,35 @@ def _points(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name
     warm = (records["flags"][mask] & Flag.WARMUP) != 0
     color, n = COLORS[i % len(COLORS)], int((~warm).sum())
     chosen = thinned(t[~warm], y[~warm])
-    many = n > MOST_POINTS
-    # Thousands of single points make a large PNG and a slow one: small, plain pixels then.
-    style = {"marker": ",", "alpha": 0.5} if many else {
-        "marker": MARKERS[i % len(MARKERS)], "alpha": 0.45, "markersize": 3.4, "mew": 0,
-    }  # fmt: skip
-    ax.plot(t[~warm][chosen], y[~warm][chosen], ls="", color=color, label=f"{name}, n = {n:,}",
-            **style)  # fmt: skip
+    size = 1.7 if n > MOST_POINTS else 3.4
+    ax.plot(t[~warm][chosen], y[~warm][chosen], ls="", ms=size, mew=0, alpha=0.45, color=color,
+            marker=MARKERS[i % len(MARKERS)], label=f"{name}, n = {n:,}")  # fmt: skip
     if warm.any():
         few = thinned(t[warm], y[warm])
         ax.plot(t[warm][few], y[warm][few], ls="", marker="o", ms=2.5, mew=0, color=GREY, alpha=0.4)
     for q, line in ((0.5, "-"), (0.95, "--")):
         middles, level = rolling(t[~warm], y[~warm], q)
         if len(middles):
-            ax.plot(middles, level, line, color=color, lw=1.6, label=f"p{q * 100:.0f}")
+            ax.plot(middles, level, line, color=color, lw=1.6, label=f"p{q * 100:.0f}", zorder=3)
 
 
 def _rug(ax: Axes, records: Records) -> None:
     failed = records.judged & ~records.ok & records.mask()
     if not failed.any():
         return
-    t = records["start_s"][failed]
     top = ax.get_ylim()[1] * 0.96
-    label = f"failed, n = {int(failed.sum()):,}"
-    ax.plot(t, np.full(len(t), top), "x", color=RED, ms=5, mew=1.3, label=label, rasterized=True)
+    _crosses(ax, records["start_s"][failed], top, f"failed, n = {int(failed.sum()):,}")
+
+
+def _crosses(ax: Axes, t: Floats, y: float, label: str) -> None:
+    """A red mark for each call at its time; where they would run together, the darker the more."""
+    if len(t) <= MOST_MARKS:
+        ax.plot(t, np.full(len(t), y), "x", color=RED, ms=5, mew=1.3, label=label, clip_on=False)
+        return
+    moments, shares = crowds(t)
+    colors = [(RED, 0.15 + 0.85 * share) for share in shares.tolist()]
+    ax.scatter(moments, np.full(len(moments), y), 50, marker="|", c=colors, lw=1.6, clip_on=False)
+    ax.plot([], [], "|", color=RED, ms=7, mew=1.6, label=f"{label}\n(dark: many)")
 
 
 def _warm_up(ax: Axes, records: Records) -> None:
@@ -200,6 +206,7 @@ def _errors(records: Records, ax: Axes) -> None:
                hatch=HATCHES[k], edgecolor="white", lw=0.3, label=said)  # fmt: skip
         bottom += height
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.7g}"))
     when = "due time of the call, s from the start of the run"
     ax.set(xlabel=when, ylabel=f"calls in {width:g} s")
     said = f"{bad:,} of {n:,} calls failed" if bad else f"No failures in {n:,} calls"
@@ -261,8 +268,7 @@ def _arrivals(plan: Plan, records: Records | None, ax: Axes) -> None:
                   label=f"sent, n = {len(start):,}")  # fmt: skip
         dropped = records["due_s"][~records.sent]
         if len(dropped):
-            ax.plot(dropped, np.zeros(len(dropped)), "x", color=RED, ms=5, clip_on=False,
-                    label=f"not sent, n = {len(dropped):,}")  # fmt: skip
+            _crosses(ax, dropped, 0.0, f"not sent, n = {len(dropped):,}")
         _warm_up(ax, records)
     ax.set_ylim(bottom=0)
     ax.set(xlabel="s from the start of the run", ylabel="calls per second")

@@ -3,13 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
+from holymon.chosen import Chosen
 from holymon.plan import Price
 from holymon.records import Flag
 
 PER: float = 1e6
 
 
-def costs(rows: npt.NDArray[np.void], price: Price) -> npt.NDArray[np.float64]:
+def costs(rows: npt.NDArray[np.void] | Chosen, price: Price) -> npt.NDArray[np.float64]:
     """What each row cost, in the price's currency, shape (n,); NaN where it is not known.
 
     Cached prompt tokens cost their own price if there is one. Reasoning tokens are part of the

@@ -8,6 +8,7 @@ Rates carry Wilson's score interval (1927), their differences Newcombe's (1998, 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from statistics import NormalDist
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 Interval = tuple[float, float]
 Z95: Final = 1.959963984540054
@@ -106,27 +108,27 @@ def quantile_ranks(n: int, q: float, alpha: float = 0.05) -> tuple[int, int] | N
 
 
 def clustered(
-    bins: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64]
+    histogram: Counts, sizes: Counts, below: Callable[[int], Counts]
 ) -> dict[str, tuple[int, int] | None]:
     """For each percentile the two bins between which it lies with 95 %, for clustered values.
 
-    `bins`, `counts` and `clusters` have shape (g,): `counts[i]` values of cluster `clusters[i]`
-    (numbered from 0) fell into bin `bins[i]`. None where there are fewer clusters
-    than an interval needs single values: the values of one cluster may be all alike.
+    `histogram` counts the values in each bin, shape (bins,), `sizes` those in each cluster, shape
+    (n,); `below(bin)` those of each cluster in bins up to that one, shape (n,). None where there
+    are fewer clusters than an interval needs single values: the values of one cluster may be all
+    alike.
     """
     found: dict[str, tuple[int, int] | None] = dict.fromkeys(LEVELS)
-    upto = np.cumsum(np.bincount(bins, counts))
+    upto = np.cumsum(histogram)
     n = int(upto[-1]) if len(upto) else 0
-    sizes = np.bincount(clusters, counts)
     many = int((sizes > 0).sum())
     for name, q in LEVELS.items():
         if many < fewest_for_interval(q):
             continue
         here = int(np.searchsorted(upto, q * n))
         share = float(upto[here]) / n
-        below = np.bincount(clusters, counts * (bins <= here))
         # The variance of a ratio of totals over clusters, linearised.
-        spread = float(((below - share * sizes) ** 2).sum()) * many / (many - 1) / n**2
+        off = below(here) - share * sizes
+        spread = float((off**2).sum()) * many / (many - 1) / n**2
         alike = spread > 0 and 0 < share < 1
         effective = min(share * (1 - share) / spread, n) if alike else many
         effective *= (Z95 / student(many - 1)) ** 2

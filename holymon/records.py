@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from holymon.chosen import Chosen
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER
+from holymon.gaps import Pieces, bins_of, counts_of, histogram, packed, sums
 from holymon.plan import Plan
 
 if TYPE_CHECKING:
@@ -183,8 +185,8 @@ def _pack_gaps(gaps: dict[int, int]) -> bytes:
 class Records:
     """The rows of a run in memory: append-only columns, the gaps beside them, and the plan.
 
-    `rows` is a structured array of `DTYPE`, shape (n,). `gaps` is an array of `GAP`, shape (g,);
-    row i owns `gaps[gap_ends[i - 1]:gap_ends[i]]`.
+    `rows` is a structured array of `DTYPE`, shape (n,). `gap_pairs` is an array of `GAP`, shape
+    (g,), of which the first `gap_counts[0]` belong to row 0, and so on.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -192,8 +194,8 @@ class Records:
         self.plan = plan
         self._n = self._g = 0
         self._rows = np.zeros(0, DTYPE)
-        self._gaps = np.zeros(0, GAP)
-        self._ends = np.zeros(0, np.int64)
+        self._counts = np.zeros(0, np.uint32)
+        self._gaps = np.zeros(0, np.uint16)
 
     def append(self, rows: bytes, gaps: bytes, counts: Sequence[int]) -> None:
         """Add rows and gaps as `Frames.feed` gives them."""
@@ -205,17 +207,24 @@ class Records:
         self,
         rows: npt.NDArray[np.void],
         gaps: npt.NDArray[np.void],
-        counts: npt.NDArray[np.int64],
+        counts: npt.NDArray[Any],
     ) -> None:
         """Add rows, shape (n,), their gaps, and the number of gap pairs of each row, shape (n,)."""
-        n, g = self._n + len(rows), self._g + len(gaps)
-        self._rows = _room(self._rows, self._n, n)
-        self._ends = _room(self._ends, self._n, n)
-        self._gaps = _room(self._gaps, self._g, g)
-        self._rows[self._n : n] = rows
-        self._ends[self._n : n] = self._g + np.cumsum(counts)
-        self._gaps[self._g : g] = gaps
+        pieces, each = packed(gaps)
+        self._extend(rows, pieces, counts if each is None else sums(each, counts))
+
+    def _extend(self, rows: npt.NDArray[np.void], pieces: Pieces, counts: npt.NDArray[Any]) -> None:
+        n, g = self._n + len(rows), self._g + len(pieces)
+        self._rows = _room(self._rows, self._n, rows)
+        self._counts = _room(self._counts, self._n, counts.astype(np.uint32))
+        self._gaps = _room(self._gaps, self._g, pieces)
         self._n, self._g = n, g
+
+    def reserve(self, rows: int, gaps: int) -> None:
+        """Have room for so many rows and gap pairs in all, for one who knows how many will come."""
+        self._rows = _room(self._rows, self._n, self._rows[:0], rows)
+        self._counts = _room(self._counts, self._n, self._counts[:0], rows)
+        self._gaps = _room(self._gaps, self._g, self._gaps[:0], gaps)
 
     def __len__(self) -> int:
         return self._n
@@ -232,21 +241,32 @@ class Records:
         """A view of one column, shape (n,)."""
         return self.rows[field]
 
+    def chosen(self, where: npt.NDArray[np.bool_]) -> Chosen:
+        """The columns of the rows where `where` is true."""
+        return Chosen(self.rows, where)
+
     @property
-    def gap_counts(self) -> npt.NDArray[np.int64]:
+    def gap_counts(self) -> npt.NDArray[np.uint32]:
         """Number of gap pairs of each row, shape (n,)."""
-        return np.diff(self._ends[: self._n], prepend=0)
+        return self._counts[: self._n]
 
     @property
     def gap_pairs(self) -> npt.NDArray[np.void]:
-        """A view of all gap pairs, shape (g,)."""
-        return self._gaps[: self._g]
+        """All gap pairs, shape (g,), at most 16 gaps in each."""
+        pieces = self._gaps[: self._g]
+        pairs = np.empty(len(pieces), GAP)
+        pairs["bin"], pairs["n"] = bins_of(pieces), counts_of(pieces)
+        return pairs
+
+    def gaps(self, where: npt.NDArray[np.bool_]) -> Pieces:
+        """The gaps of the rows where `where` is true, shape (p,), for `gaps.bins_of` and so on."""
+        pieces = self._gaps[: self._g]
+        return pieces if where.all() else pieces[np.repeat(where, self.gap_counts)]
 
     def gap_histogram(self, where: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """How often each gap bin was met in the rows where `where` is true; shape (GAP_BINS,)."""
-        pairs = self.gap_pairs[np.repeat(where, self.gap_counts)]
-        counted = np.bincount(pairs["bin"], weights=pairs["n"], minlength=GAP_BINS)
-        return counted.astype(np.int64)
+        found: npt.NDArray[np.int64] = histogram(self.gaps(where))[:GAP_BINS]
+        return found
 
     def mask(self, target: int | None = None, *, warmup: bool = False) -> npt.NDArray[np.bool_]:
         """Rows of one target (or all), without the warm-up unless asked; shape (n,)."""
@@ -282,8 +302,7 @@ class Records:
     def select(self, where: npt.NDArray[np.bool_]) -> "Records":
         """A copy that holds only the rows where `where` is true."""
         chosen = Records(self.plan)
-        counts = self.gap_counts
-        chosen.extend(self.rows[where], self.gap_pairs[np.repeat(where, counts)], counts[where])
+        chosen._extend(self.rows[where], self.gaps(where), self.gap_counts[where])
         return chosen
 
     def to_frame(self) -> "pd.DataFrame":
@@ -311,10 +330,15 @@ class Records:
         return frame.drop(columns=["flags"]).rename(columns={"error": "error_type"})
 
 
-def _room(array: npt.NDArray[Any], used: int, need: int) -> npt.NDArray[Any]:
-    """`array` itself, or a copy a quarter larger, so that appending is cheap on the whole."""
-    if need <= len(array):
-        return array
-    grown = np.zeros(max(need, 1024, len(array) + len(array) // 4), array.dtype)
-    grown[:used] = array[:used]
-    return grown
+def _room(
+    array: npt.NDArray[Any], used: int, more: npt.NDArray[Any], room: int = 0
+) -> npt.NDArray[Any]:
+    """`array` with `more` after its first `used`, in its own room or in one an eighth larger."""
+    need = used + len(more)
+    if max(need, room) > len(array):
+        # A first piece gets no room to grow: of a run that has ended it is the only one.
+        grown = np.zeros(max(need + used // 8, room), array.dtype)
+        grown[:used] = array[:used]
+        array = grown
+    array[used:need] = more
+    return array

@@ -36,6 +36,7 @@ class Run:
         self.plan = store.read_plan(folder)
         self._process: _Worker | None = None
         self._follower: journal.Follower | None = None
+        self._summary: tuple[int, Summary] | None = None
         if store.is_compacted(folder):
             self._records = store.load(folder)
         else:
@@ -89,7 +90,11 @@ class Run:
 
     def summary(self) -> Summary:
         """The figures up to now."""
-        return summarize(self.records)
+        records = self.records
+        # Records are only ever added: as many are the same ones.
+        if self._summary is None or self._summary[0] != len(records):
+            self._summary = len(records), summarize(records)
+        return self._summary[1]
 
     def verdict(self) -> verdict.Verdict:
         """Whether they can be trusted, and whether the objectives are met."""
@@ -148,7 +153,7 @@ class Run:
             if not mine and store.is_compacted(self.folder):
                 # Journals vanish while another process compacts; what it wrote is whole.
                 self._records = store.load(self.folder)
-        self._follower = None
+        self._follower = self._summary = None  # times were rounded
 
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""
@@ -171,7 +176,7 @@ class Run:
         }
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}: {self.state}, {len(self.records)} calls>"
+        return f"<Run {self.id}: {self.state}, {len(self.records):,} calls>"
 
     def _why_failed(self) -> str:
         said = str(self.status.get("detail", ""))

@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon import prices, slo
+from holymon.chosen import Chosen
 from holymon.errors import CODES
+from holymon.gaps import bins_of, counts_of, histogram, sums
 from holymon.plan import Closed, Price
 from holymon.quantiles import (
     LEVELS,
@@ -129,15 +131,16 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
     target = records.plan.targets[index]
     every = records.mask(index, warmup=True)
     mask = records.mask(index)
-    rows = records.rows[mask]
-    good = rows[rows["error"] == 0]
+    rows = records.chosen(mask)
+    ok = rows["error"] == 0
+    good = rows.only(ok)
     judged = rows["error"][records.judged[mask]]
     fails = int((judged != 0).sum())
     limited = int((judged == CODES["rate_limited"]).sum())
     closed = isinstance(records.plan.load, Closed)
     during, seconds = counted(rows, records.plan)
     limits = tuple(one for one in objectives if one.per_request)
-    speed = _throughput(good[during[rows["error"] == 0]], seconds, limits)
+    speed = _throughput(rows.only(ok & during), seconds, limits)
     cost, why = _cost(rows, target.price)
     durations = _durations(good)
     return TargetSummary(
@@ -167,7 +170,7 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
     )
 
 
-def _durations(good: npt.NDArray[np.void]) -> dict[str, Floats]:
+def _durations(good: Chosen) -> dict[str, Floats]:
     """Per successful call, in seconds; NaN where it was not measured."""
     more = good["output_tokens"] - 1
     spent = good["last_s"] - good["first_s"]
@@ -181,17 +184,16 @@ def _durations(good: npt.NDArray[np.void]) -> dict[str, Floats]:
     }
 
 
-def _gaps(records: Records, where: npt.NDArray[np.bool_], good: npt.NDArray[np.void]) -> Figure:
+def _gaps(records: Records, where: npt.NDArray[np.bool_], good: Chosen) -> Figure:
     """Single gaps of successful streams, from their 1 % bins; the maximum is exact."""
-    pairs = records.gap_pairs[np.repeat(where, records.gap_counts)]
-    bins, counts = pairs["bin"].astype(np.int64), pairs["n"].astype(np.int64)
-    n = int(counts.sum())
+    pieces, lengths = records.gaps(where), records.gap_counts[where]
+    counted_in = histogram(pieces)
+    n = int(counted_in.sum())
     if n == 0:
         return Figure(0)
-    histogram = np.bincount(bins, counts)
-    used = np.nonzero(histogram)[0]
-    values, upto = gap_value(used), np.cumsum(histogram[used])
-    calls = np.repeat(np.arange(int(where.sum())), records.gap_counts[where])
+    bins, counts = bins_of(pieces), counts_of(pieces)
+    used = np.nonzero(counted_in)[0]
+    values, upto = gap_value(used), np.cumsum(counted_in[used])
     largest = float(np.fmax.reduce(good["gap_max_s"]))
     found: dict[str, float | None] = dict.fromkeys(LEVELS)
     for name, q in LEVELS.items():
@@ -200,14 +202,14 @@ def _gaps(records: Records, where: npt.NDArray[np.bool_], good: npt.NDArray[np.v
             below, part = divmod(min(max(n * q + (q + 1) / 3, 1), n), 1)
             first, second = values[np.searchsorted(upto, [below, min(below + 1, n)])]
             found[name] = min(float(first + part * (second - first)), largest)
+    bounds = clustered(
+        counted_in, sums(counts, lengths), lambda here: sums(counts * (bins <= here), lengths)
+    )
     return Figure(
         n=n,
-        mean=float(values @ histogram[used] / n),
+        mean=float(values @ counted_in[used] / n),
         max=largest,
-        ci={
-            name: ends and _between(ends, largest)
-            for name, ends in clustered(bins, counts, calls).items()
-        },
+        ci={name: ends and _between(ends, largest) for name, ends in bounds.items()},
         p50=found["p50"],
         p90=found["p90"],
         p95=found["p95"],
@@ -221,7 +223,7 @@ def _between(ends: tuple[int, int], largest: float) -> Interval:
 
 
 def _throughput(
-    good: npt.NDArray[np.void], seconds: float, limits: tuple[slo.Slo, ...]
+    good: Chosen, seconds: float, limits: tuple[slo.Slo, ...]
 ) -> dict[str, float | None]:
     """Successful calls, tokens and calls within the limits, each per second."""
     if seconds <= 0:
@@ -234,7 +236,7 @@ def _throughput(
     }
 
 
-def _meets(good: npt.NDArray[np.void], limits: tuple[slo.Slo, ...]) -> npt.NDArray[np.bool_]:
+def _meets(good: Chosen, limits: tuple[slo.Slo, ...]) -> npt.NDArray[np.bool_]:
     durations = _durations(good)
     met = np.ones(len(good), bool)
     for limit in limits:
@@ -250,7 +252,7 @@ def _per_second(times: Floats) -> float | None:
     return (len(times) - 1) / span if span > 0 else None
 
 
-def _tokens(good: npt.NDArray[np.void]) -> Tokens:
+def _tokens(good: Chosen) -> Tokens:
     by_server = (good["flags"] & Flag.SERVER_TOKENS) != 0
     output, prompt = good["output_tokens"], good["prompt_tokens"]
     if len(good) == 0 or not (output >= 0).any():
@@ -262,7 +264,7 @@ def _tokens(good: npt.NDArray[np.void]) -> Tokens:
     )
 
 
-def _cost(rows: npt.NDArray[np.void], price: Price) -> tuple[float | None, tuple[str, ...]]:
+def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:
     if price.input is None or price.output is None:
         return None, ("no cost: the price of this model is not known (targets.toml).",)
     if price.currency != "USD":
@@ -270,16 +272,16 @@ def _cost(rows: npt.NDArray[np.void], price: Price) -> tuple[float | None, tuple
     each = prices.costs(rows, price)
     unknown = int(np.isnan(each).sum())
     if unknown:
-        return None, (f"no cost: {unknown} calls came without the server's token counts.",)
+        return None, (f"no cost: {unknown:,} calls came without the server's token counts.",)
     return float(each.sum()), ()
 
 
-def _finishes(good: npt.NDArray[np.void]) -> dict[str, int]:
+def _finishes(good: Chosen) -> dict[str, int]:
     counted = np.bincount(good["finish"], minlength=len(FINISH))
     return {name or "none": int(n) for name, n in zip(FINISH, counted, strict=True) if n}
 
 
-def _notes(good: npt.NDArray[np.void]) -> list[str]:
+def _notes(good: Chosen) -> list[str]:
     """Why figures are missing, in sentences."""
     notes: list[str] = []
     ok = len(good)
@@ -288,14 +290,14 @@ def _notes(good: npt.NDArray[np.void]) -> list[str]:
     if not (good["flags"] & Flag.STREAM).any():
         notes.append("no TTFT, ITL and TPOT: the answers were not streamed.")
     if unknown := int((good["output_tokens"] < 0).sum()):
-        notes.append(f"no sum of output tokens: {unknown} answers came without a count.")
+        notes.append(f"no sum of output tokens: {unknown:,} answers came without a count.")
     lacking = [name for name, q in LEVELS.items() if ok < fewest(q)]
     bare = [name for name, q in LEVELS.items() if fewest(q) <= ok < fewest_for_interval(q)]
     if lacking:
         need = fewest(LEVELS[lacking[0]])
-        said = f"n too small (have {ok}, need {need} for {lacking[0]})"
+        said = f"n too small (have {ok:,}, need {need} for {lacking[0]})"
         notes.append(f"no {', '.join(lacking)}: {said}.")
     if bare:
         need = fewest_for_interval(LEVELS[bare[0]])
-        notes.append(f"{', '.join(bare)} without interval: have {ok}, need {need} for {bare[0]}.")
+        notes.append(f"{', '.join(bare)} without interval: have {ok:,}, need {need} for {bare[0]}.")
     return notes

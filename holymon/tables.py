@@ -22,7 +22,7 @@ def text(run: Run) -> str:
     """A run as a table for a terminal, at most 100 columns wide."""
     summary, judged = run.summary(), run.verdict()
     label = "   SIMULATED" if summary.simulated else ""
-    lines = [f"{run.id}   {run.state}, {len(run.records)} calls{label}", *verdict_lines(judged)]
+    lines = [f"{run.id}   {run.state}, {len(run.records):,} calls{label}", *verdict_lines(judged)]
     for target in summary.targets:
         lines += ["", *_target_lines(target)]
     if judged.notes:
@@ -62,15 +62,15 @@ def verdict_lines(judged: Verdict) -> list[str]:
 
 def _target_lines(target: TargetSummary) -> list[str]:
     lines = [target.target, f"  {calls_of(target)}"]
-    lines += [f"    {n:>7} {name}" for name, n in target.errors.items()]
-    lines.append(f"  {'ms':<15}{'n':>8}" + "".join(f"{stat:>13}" for stat in STATS))
+    lines += [f"    {n:>9,} {name}" for name, n in target.errors.items()]
+    lines.append(f"  {'ms':<15}{'n':>10}" + "".join(f"{stat:>13}" for stat in STATS))
     for title, name in DURATIONS:
         figure: Figure = getattr(target, name)
         if figure.n:
             cells = "".join(f"{ms(getattr(figure, stat)):>13}" for stat in STATS)
-            lines.append(f"  {title:<15}{figure.n:>8}{cells}")
+            lines.append(f"  {title:<15}{figure.n:>10,}{cells}")
             if title in {"latency", "TTFT"}:
-                lines.append(f"  {'  95 % interval':<23}" + "".join(
+                lines.append(f"  {'  95 % interval':<25}" + "".join(
                     f"{interval(figure.ci.get(stat)):>13}" if stat != "max" else ""
                     for stat in STATS).rstrip())  # fmt: skip
     return [*lines, f"  {rates_of(target)}", f"  {tokens_of(target)}"]
@@ -78,8 +78,8 @@ def _target_lines(target: TargetSummary) -> list[str]:
 
 def calls_of(target: TargetSummary) -> str:
     """How many calls there were and what became of them."""
-    warm = f" (and {target.warmup} before, to warm up)" if target.warmup else ""
-    return f"{target.requests} calls{warm}, {target.ok} ok, {failures(target.error_rate)}"
+    warm = f" (and {target.warmup:,} before, to warm up)" if target.warmup else ""
+    return f"{target.requests:,} calls{warm}, {target.ok:,} ok, {failures(target.error_rate)}"
 
 
 def failures(rate: Rate) -> str:
@@ -88,9 +88,9 @@ def failures(rate: Rate) -> str:
         return "no error rate"
     failed = round(rate.value * rate.of)
     if failed == 0:
-        return f"0 of {rate.of} failed, at most {percent(rate.high)}"
+        return f"0 of {rate.of:,} failed, at most {percent(rate.high)}"
     low, high = percent(rate.low), percent(rate.high)
-    return f"{failed} of {rate.of} failed, {percent(rate.value)} ({low} to {high})"
+    return f"{failed:,} of {rate.of:,} failed, {percent(rate.value)} ({low} to {high})"
 
 
 def rates_of(target: TargetSummary) -> str:

@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from holymon.chosen import Chosen
 from holymon.errors import CODES
 from holymon.plan import Closed, Plan
 
-Rows = npt.NDArray[np.void]
+Rows = npt.NDArray[np.void] | Chosen
 Mask = npt.NDArray[np.bool_]
 _CANCELLED: Final = CODES["cancelled"]
 
@@ -23,20 +24,20 @@ def counted(rows: Rows, plan: Plan) -> tuple[Mask, float]:
     if not ended.any():
         return ended, 0.0
     if isinstance(plan.load, Closed):
-        return ended, _cycle(rows[ended], plan.load.users * len(plan.targets))
+        return ended, _cycle(rows, ended, plan.load.users * len(plan.targets))
     return _while_sending(rows, ended)
 
 
-def _cycle(ended: Rows, width: int) -> float:
+def _cycle(rows: Rows, ended: Mask, width: int) -> float:
     """Seconds of a closed loop: a user's mean time from its first call to the end of its last.
 
     Answers of several users often come at once, so a window of time would begin in the middle
     of such a burst or before it, and count too many or too few.
     """
-    users, which = np.unique(ended["request"] % width, return_inverse=True)
+    users, which = np.unique(rows["request"][ended] % width, return_inverse=True)
     first, last = np.full(len(users), np.inf), np.zeros(len(users))
-    np.minimum.at(first, which, ended["start_s"])
-    np.maximum.at(last, which, ended["end_s"])
+    np.minimum.at(first, which, rows["start_s"][ended])
+    np.maximum.at(last, which, rows["end_s"][ended])
     return float((last - first).sum()) / len(users)
 
 

@@ -212,7 +212,7 @@ def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
 
 def _of_run(state: str, trouble: str, left: int) -> Iterator[Reason]:
     if left or state == "interrupted":
-        said = f": {left} calls under way at that moment are recorded as unfinished" * (left > 0)
+        said = f": {left:,} calls under way at that moment are recorded as unfinished" * (left > 0)
         yield Reason("suspect", f"the run was interrupted{said}.")
     elif state == "stopped":
         yield Reason("suspect", "the run was stopped before its end.")
@@ -235,12 +235,12 @@ def _of_target(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
             why = f"all failed with {error} ({ERRORS[error].meaning}): {_mend(error, plan, name)}."
         yield Reason("invalid", f"{name}: no call succeeded, {why}")
     elif target.ok < FEWEST:
-        few = f"only {target.ok} calls succeeded: even a median needs {FEWEST} for its interval"
+        few = f"only {target.ok:,} calls succeeded: even a median needs {FEWEST} for its interval"
         yield Reason("suspect", f"{name}: {few}.")
     if dropped:
         yield Reason(
             "invalid",
-            f"{name}: {dropped} calls were due but not sent, too many were unanswered: what they "
+            f"{name}: {dropped:,} calls were due but not sent, too many were unanswered: what they "
             "would have met is unknown.",
         )
     yield from _of_delay(target)

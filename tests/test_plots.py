@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from holymon import canvas, plots
+from holymon.bins import thinned
 from holymon.errors import CODES
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import DTYPE, GAP, Flag, Records
@@ -148,6 +149,41 @@ def test_many_calls_are_a_small_picture_with_the_extremes_in_it(plot):
     assert len(canvas.frame(ax.figure)) < 300_000
     if plot is plots.plot_latency:
         assert found["start_s"][slowest] in points(ax, "url/a")[:, 0]
+
+
+@pytest.mark.parametrize("burst", [0, 150], ids=["even", "a burst"])
+def test_thinned_points_hold_the_slowest_of_every_moment_and_all_of_the_slowest_calls(burst):
+    rng = np.random.default_rng(2)
+    t, y = np.sort(rng.random(100_000)) * 100, rng.lognormal(size=100_000)
+    y[:burst] += 1e3
+    kept = set(thinned(t, y).tolist())
+    assert len(kept) < 20_000
+    assert set(np.argsort(y)[-200:].tolist()) <= kept
+    for moment in range(100):
+        inside = np.nonzero((t >= moment) & (t < moment + 1))[0]
+        assert inside[np.argmax(y[inside])] in kept
+
+
+def test_points_thin_out_without_a_gap_that_the_data_do_not_have():
+    """The highest of each moment far above a sample of the rest would look like two kinds of calls."""
+    y = np.random.default_rng(2).exponential(size=500_000)
+    levels = np.sort(y[thinned(np.arange(500_000.0), y)])
+    assert np.diff(levels[:-5]).max() < 0.3
+
+
+def test_a_strip_of_failures_is_dark_where_many_are_and_shows_each_one_that_stands_alone():
+    found = calls(100_000, failed=0.0)
+    found.rows["error"][50_000:60_000] = CODES["server_error"]
+    found.rows["error"][7] = CODES["server_error"]
+    ax = plots.plot_latency(found)
+    (strip,) = ax.collections
+    at, dark = strip.get_offsets()[:, 0], strip.get_facecolor()[:, 3]
+    assert at[0] == pytest.approx(found["start_s"][7], abs=20)
+    assert (at[1:] > 2480).all()
+    assert (at[1:] < 3020).all()
+    assert dark[0] < 0.2
+    assert dark[2:-2].min() > 0.9
+    assert any("failed, n = 10,001" in text for text in texts(ax))
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,18 @@ def test_a_plan_becomes_a_run_with_every_call(tmp_path):
     assert done.summary().simulated
 
 
+def test_figures_are_computed_again_only_when_calls_were_added(tmp_path):
+    plan = Plan(targets=(SIM,), load=Open(constant(40)), duration_s=1, prompts=SHORT)
+    started = run.start(plan, out=tmp_path)
+    soon(lambda: len(started.records) > 5)
+    early = started.summary()
+    assert early.targets[0].requests < 40
+    done = started.wait()
+    assert done.summary().targets[0].requests == 40
+    assert done.summary() is done.summary()
+    assert done.summary() == run.attach(str(done.folder)).summary(), "as the files say"
+
+
 def test_counts_agree_with_the_server_to_the_call(tmp_path, simulator):
     plan = Plan(targets=(simulator.target("flaky", stall_s=1),), load=Open(constant(100)),
                 duration_s=2, prompts=SHORT)  # fmt: skip

@@ -11,8 +11,9 @@ from holymon import store
 from holymon.errors import RunError
 from holymon.journal import Journal
 from holymon.plan import Open, Plan, Target
-from holymon.records import Flag, Marks
+from holymon.records import DTYPE, GAP, Flag, Marks, Records
 from holymon.shapes import constant
+from holymon.summary import summarize
 
 PLAN = Plan(
     targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
@@ -48,6 +49,61 @@ def test_parquet_holds_what_the_journal_held(tmp_path):
         np.testing.assert_array_equal(before[name], after[name], err_msg=name)
     np.testing.assert_array_equal(before.gap_counts, after.gap_counts)
     np.testing.assert_array_equal(before.gap_pairs, after.gap_pairs)
+
+
+def test_compaction_moves_times_by_30_ns_at_most_and_figures_stay_what_the_files_say(tmp_path):
+    folder = a_run(tmp_path, calls=200)
+    raw, kept = store.load(folder), store.load(folder)
+    before = summarize(raw).targets[0].latency_s
+    store.compact(folder, kept)
+    again = store.load(folder)
+    for name in (name for name in DTYPE.names if DTYPE[name].kind == "f"):
+        np.testing.assert_allclose(again[name], raw[name], rtol=0, atol=2**-25)
+    assert summarize(kept) == summarize(again)
+    after = summarize(again).targets[0].latency_s
+    assert after.n == before.n
+    for stat in ("mean", "p50", "p90", "p95", "max"):
+        assert getattr(after, stat) == pytest.approx(getattr(before, stat), abs=2**-24)
+
+
+def test_gaps_of_long_even_streams_survive_compaction(tmp_path):
+    records = Records(PLAN)
+    pairs = np.array([(700, 5000), (3, 1), (700, 16), (2799, 65535), (9, 17)], GAP)
+    records.extend(np.zeros(4, DTYPE), pairs, np.array([2, 0, 2, 1]))
+    folder = a_run(tmp_path, calls=0)
+    store.compact(folder, records)
+    again = store.load(folder)
+    for i, wanted in enumerate([{700: 5000, 3: 1}, {}, {700: 16, 2799: 65535}, {9: 17}]):
+        found = again.gap_histogram(np.arange(4) == i)
+        assert {int(k): int(found[k]) for k in np.nonzero(found)[0]} == wanted
+
+
+def test_a_run_of_an_earlier_version_is_read(tmp_path):
+    """Parquet as 0.1.0 first wrote it: times of all bits, up to 65,535 gaps in a pair, no chunk_s."""
+    import duckdb
+
+    folder = a_run(tmp_path, calls=3)
+    before = store.load(folder)
+    names = [name for name in DTYPE.names if name not in {"code", "chunk_s"}]
+    calls = {name: np.ascontiguousarray(before[name]) for name in names}
+    calls["code"] = before["code"].astype("U24").astype(object)
+    gaps = {"row": np.array([0, 2, 2], np.uint32), "bin": np.array([5, 6, 5], np.uint16),
+            "n": np.array([1, 300, 2], np.uint16)}  # fmt: skip
+    with duckdb.connect() as connection:
+        for name, table in (("gaps", gaps), ("calls", calls)):
+            connection.register("cols", table)
+            path = folder / f"{name}.parquet"
+            connection.execute(
+                f"COPY (SELECT * FROM cols) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+            )
+    for path in folder.glob("calls.0.*"):
+        path.unlink()
+    again = store.load(folder)
+    for name in (*names, "code"):
+        np.testing.assert_array_equal(again[name], before[name], err_msg=name)
+    assert np.isnan(again["chunk_s"]).all()
+    assert again.gap_histogram(np.array([True, False, False]))[5] == 1
+    assert again.gap_histogram(np.array([False, False, True]))[[5, 6]].tolist() == [2, 300]
 
 
 def test_what_was_not_measured_is_null_in_parquet(tmp_path):

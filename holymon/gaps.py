@@ -1,0 +1,60 @@
+"""Gaps in memory: 16 bits for up to 16 gaps of one bin, half of what a pair takes in a journal.
+
+piece = n - 1 (4 bits) | bin (12 bits)
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Pieces = npt.NDArray[np.uint16]
+_BITS: Final = np.uint16(12)
+_BINS: Final = np.uint16(1 << 12)
+_MOST: Final = np.uint16(16)
+_AT_ONCE: Final = 1 << 20
+
+
+def packed(pairs: npt.NDArray[np.void]) -> tuple[Pieces, npt.NDArray[np.int64] | None]:
+    """Pairs of (bin, n), shape (g,), as pieces, shape (p,), and how many each pair became.
+
+    None if each became one, as nearly always.
+    """
+    bins, n = np.minimum(pairs["bin"], _BINS - 1), pairs["n"]
+    more = n - np.uint16(1)
+    if (more < _MOST).all():
+        return bins | more << _BITS, None
+    each = -(-n.astype(np.int64) // int(_MOST))
+    found = np.repeat(bins | (_MOST - np.uint16(1)) << _BITS, each)
+    there = n > 0
+    found[each.cumsum()[there] - 1] = (bins | more % _MOST << _BITS)[there]
+    return found, each
+
+
+def bins_of(pieces: Pieces) -> Pieces:
+    """The bin of each piece, shape (p,)."""
+    return pieces & (_BINS - np.uint16(1))
+
+
+def counts_of(pieces: Pieces) -> npt.NDArray[np.uint8]:
+    """The number of gaps of each piece, shape (p,)."""
+    return (pieces >> _BITS).astype(np.uint8) + np.uint8(1)
+
+
+def histogram(pieces: Pieces) -> npt.NDArray[np.int64]:
+    """How many gaps each bin holds, shape (4096,)."""
+    found = np.zeros(1 << 16, np.int64)
+    for at in range(0, len(pieces), _AT_ONCE):  # bincount makes 8 bytes of each piece
+        found += np.bincount(pieces[at : at + _AT_ONCE], minlength=1 << 16)
+    counted: npt.NDArray[np.int64] = np.arange(1, int(_MOST) + 1) @ found.reshape(int(_MOST), -1)
+    return counted
+
+
+def sums(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Sums of successive stretches of whole numbers, shape (g,); `lengths` has shape (n,)."""
+    found = np.zeros(len(lengths), np.int64)
+    there = lengths > 0
+    if there.any():
+        starts = lengths.cumsum(dtype=np.intp) - lengths
+        found[there] = np.add.reduceat(values, starts[there], dtype=np.int64)
+    return found
