@@ -6,6 +6,7 @@ vitals.K.jsonl     how worker K was doing, once a second
 notes.K.jsonl      texts of failures, redacted and bounded: never part of a row
 """
 
+import contextlib
 import json
 import mmap
 import os
