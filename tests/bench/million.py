@@ -59,7 +59,7 @@ def plan_of(calls: int) -> Plan:
     )  # fmt: skip
 
 
-def records_of(calls: int, seed: int = 1) -> Records:
+def records_of(calls: int, seed: int = 1, tokens: int = TOKENS) -> Records:
     """Rows and gaps as `calls` real ones leave them, in the order of their ends."""
     rng = np.random.default_rng(seed)
     plan = plan_of(calls)
@@ -70,14 +70,14 @@ def records_of(calls: int, seed: int = 1) -> Records:
     start = due + 1e-4 + rng.exponential(1e-4, n)
     ttft = rng.lognormal(np.log(0.18 + 0.07 * target), 0.45)
     pace = rng.lognormal(np.log(0.012 + 0.006 * target), 0.25)  # of an answer: its gaps are alike
-    gaps = pace[:, None] * rng.lognormal(0, 0.35, (n, TOKENS - 1))
+    gaps = pace[:, None] * rng.lognormal(0, 0.35, (n, tokens - 1))
     first = start + ttft
-    tokens = first[:, None] + np.concatenate([np.zeros((n, 1)), gaps.cumsum(axis=1)], axis=1)
+    times = first[:, None] + np.concatenate([np.zeros((n, 1)), gaps.cumsum(axis=1)], axis=1)
     bad = rng.random(n) < np.where(np.abs(due / max(due[-1], 1e-9) - 0.5) < 0.05, 0.1, 0.011)
     refused = bad & (rng.random(n) < 0.6)
     cut = bad & ~refused
-    came = np.where(refused, 0, np.where(cut, rng.integers(0, TOKENS, n), TOKENS))
-    last = tokens[np.arange(n), np.maximum(came - 1, 0)]
+    came = np.where(refused, 0, np.where(cut, rng.integers(0, tokens, n), tokens))
+    last = times[np.arange(n), np.maximum(came - 1, 0)]
     headers = np.where(refused, start + rng.lognormal(-4, 0.4, n), first - rng.exponential(2e-3, n))
     rows["due_s"], rows["start_s"] = due, start
     rows["headers_s"] = np.maximum(headers, start + 1e-4)
@@ -86,7 +86,7 @@ def records_of(calls: int, seed: int = 1) -> Records:
     rows["chunk_s"] = rows["first_s"] - rng.exponential(1e-4, n)
     rows["last_s"] = np.where(came > 0, last, np.nan)
     rows["end_s"] = np.where(refused, rows["headers_s"], last) + rng.exponential(3e-4, n)
-    there = np.arange(TOKENS - 1) < came[:, None] - 1
+    there = np.arange(tokens - 1) < came[:, None] - 1
     longest = np.where(there, gaps, 0).max(axis=1)
     rows["gap_max_s"] = np.where(came > 1, longest, np.nan)
     fresh = rng.random(n) < 256 / n

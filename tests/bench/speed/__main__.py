@@ -18,15 +18,22 @@ import tempfile
 import time
 from pathlib import Path
 
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
 from holymon import store
+from holymon.canvas import COLORS, MARKERS, STYLE, frame
 from holymon.plan import Closed, Open, Plan, Prompts, Target
 from holymon.run import Run
 from holymon.shapes import constant
+from tests.bench.million import held, records_of, write_journal
 
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))
 SERVER, CLIENT = CORES[-1:], CORES[:1]
 SECONDS = 4.0
+TOKENS = (2, 16, 64, 256)
+KEPT = {"highest_valid": {}, "bytes": {}}
 RATES = (500, 1000, 2000, 4000, 6000, 8000, 10000, 12000, 14000, 16000, 18000, 20000, 24000, 28000)
 
 
@@ -62,11 +69,16 @@ def bare(kind, port, model, users, tokens, stream):
     return found["calls"] / found["seconds"], found["cpu_s"] / found["calls"]
 
 
-def measured(folder, port, model="whole", tokens=16, *, stream=True, cores=CLIENT, **load):
+def measured(
+    folder, port, model="whole", tokens=16, *, stream=True, cores=CLIENT, targets=1, **load
+):
     """A run of a worker on `cores`, in a new folder below `folder`."""
-    target = Target(provider="url", model=model, base_url=f"http://127.0.0.1:{port}/v1")
+    all_of = [
+        Target(provider=f"url{k}", model=model, base_url=f"http://127.0.0.1:{port}/v1")
+        for k in range(targets)
+    ]
     prompts = Prompts(texts=("hello",), max_tokens=tokens, stream=stream)
-    plan = Plan(targets=(target,), prompts=prompts, **load)
+    plan = Plan(targets=tuple(all_of), prompts=prompts, **load)
     place = store.new_folder(folder, "run")
     store.write_aside(place / "plan.json", plan.to_json())
     store.write_state(place, state="starting")
@@ -163,6 +175,7 @@ def open_loop(folder, rounds):
             if levels.count("valid") * 2 <= rounds:
                 break
             best = rate
+        KEPT["highest_valid"][str(n)] = best
         print(f"\nhighest valid rate, workers: {n}: {best:,} calls/s", flush=True)
 
 
@@ -219,6 +232,41 @@ def memory(folder, _rounds):
     row("seconds to compact", "", f"{time.monotonic() - before:.1f}")
 
 
+def growth(folder, rounds):
+    """What more tokens and more targets cost: CPU for each call, bytes of each record."""
+    head("tokens in a stream", "calls/s", "CPU per call, us", "journal, bytes per call",
+         "Parquet", "in memory")  # fmt: skip
+    for n in TOKENS:
+        found = []
+        for _ in range(rounds):
+            with server() as port:
+                load = {"load": Closed(users=32), "duration_s": SECONDS}
+                found.append(speed(measured(folder, port, tokens=n, **load)))
+        row(n, f"{median(found):,.0f}", f"{median(found, 1) * 1e6:.0f}", *sizes(folder, n))
+    head("targets", "calls/s")
+    for n in (1, 4, 16):
+        found = []
+        for _ in range(rounds):
+            with server() as port:
+                load = {"load": Closed(users=max(1, 32 // n)), "duration_s": SECONDS}
+                found.append(speed(measured(folder, port, targets=n, **load)))
+        row(n, f"{median(found):,.0f}")
+
+
+def sizes(folder, n):
+    """Bytes of a record of a stream of `n` tokens: in a journal, in Parquet, in memory."""
+    records = records_of(20_000, tokens=n)
+    place = store.new_folder(folder, "sizes")
+    store.write_aside(place / "plan.json", records.plan.to_json())
+    write_journal(place, records)
+    journal = (place / "calls.0.journal").stat().st_size
+    store.compact(place, records)
+    files = sum(path.stat().st_size for path in place.glob("*.parquet"))
+    found = [size / len(records) for size in (journal, files, held(store.load(place)))]
+    KEPT["bytes"][str(n)] = [round(one, 1) for one in found]
+    return [f"{one:.0f}" for one in found]
+
+
 def starts(folder, rounds):
     """Seconds until something happens."""
     head("start", "goal, s", "found, s")
@@ -251,7 +299,7 @@ def took(command):
 
 PARTS = {
     "calls": calls, "tokens": tokens, "paced": paced, "open": open_loop, "workers": workers,
-    "memory": memory, "starts": starts,
+    "memory": memory, "growth": growth, "starts": starts,
 }  # fmt: skip
 
 
@@ -259,10 +307,32 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--picture", help="draw what was found to this PNG (open and growth)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.parts or PARTS:
             PARTS[name](Path(scratch), options.rounds)
+    if options.picture:
+        Path(options.picture).write_bytes(picture())
+
+
+def picture():
+    """The highest valid rate by workers, and the bytes of a record by its tokens, as a PNG."""
+    figure = Figure(figsize=(8, 2.8), layout="constrained", dpi=100)
+    with mpl.rc_context(STYLE):
+        left, right = figure.subplots(1, 2)
+        rates = KEPT["highest_valid"]
+        bars = left.bar(list(rates), list(rates.values()), width=0.5, color=COLORS[0])
+        left.bar_label(bars, [f"{rate:,}" for rate in rates.values()], padding=2)
+        left.set(title="Highest valid rate, calls/s", xlabel="workers")
+        left.margins(y=0.15)
+        found = KEPT["bytes"]
+        for k, name in enumerate(("journal", "Parquet", "in memory")):
+            right.plot([int(n) for n in found], [one[k] for one in found.values()],
+                       marker=MARKERS[k], color=COLORS[k], label=name)  # fmt: skip
+        right.set(title="Bytes of a record", xlabel="tokens in its stream", ylim=(0, None))
+        right.legend()
+    return frame(figure)
 
 
 if __name__ == "__main__":
