@@ -14,7 +14,7 @@ from holymon.shapes import constant
 from holymon.targets import target
 
 RATES: Final = (20.0, 50.0, 100.0)
-LADDER: Final = (100.0, 200.0, 400.0, 800.0, 1600.0)
+LADDER: Final = (100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0)
 SECONDS: Final = 8.0
 
 
