@@ -101,7 +101,7 @@ class Run:
     def stop(self) -> None:
         """Ask the worker to end: calls in flight become `cancelled`, everything is kept."""
         with contextlib.suppress(OSError):
-            (self.folder / "stop").touch()
+            (self.folder / "stop").write_bytes(b"")  # it may hold a gentler word by now
 
     def kill(self) -> None:
         """End the worker that this object started, at once; what has ended is in the journal."""

@@ -11,9 +11,9 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
-    "errorbody", "chat", "prices", "vitals", "throughput", "summary", "peers", "comparison", "verdict", "calibration", "bins",
+    "errorbody", "chat", "prices", "estimate", "vitals", "throughput", "summary", "peers", "comparison", "verdict", "calibration", "bins",
     "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
-    "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
+    "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "live", "panels", "board", "tables", "cards", "pages",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip
@@ -24,9 +24,10 @@ HOMES = {
     "bleach": {"report"},
     "click": {"cli", "options"},
     "duckdb": {"store"},
+    "PIL": {"live"},
     "httpx": {"client", "doctor", "failures", "prepared", "transport"},
     "ipywidgets": set(),
-    "matplotlib": {"canvas", "plots"},
+    "matplotlib": {"board", "canvas", "live", "panels", "plots"},
     "msgspec": {"bounds", "plan", "chat", "errorbody", "worker", "calibrator"},
     "nbclient": {"headless"},
     "nbconvert": {"report"},
