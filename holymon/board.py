@@ -18,10 +18,11 @@ from matplotlib.lines import Line2D
 from holymon.bins import WIDTHS, rolling, steps_of, thinned
 from holymon.canvas import COLORS, MARKERS, RED, in_ms
 from holymon.errors import NAMES
-from holymon.live import Pace, Stage
+from holymon.live import Stage
 from holymon.panels import OVER_TIME, SLOTS, Slot, cover, panels, rounded, titled, wanted, window
 from holymon.plan import Plan
 from holymon.records import Records
+from holymon.threads import Pace
 from holymon.vitals import Vitals
 
 Floats = npt.NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""A figure that moves: what stands still is drawn once, what moves is drawn over it, in a thread.
+"""A figure that moves: what stands still is drawn once, and what moves is drawn over it.
 
     ground (axes, labels, points so far) --> restore, draw new points, keep --> draw lines --> PNG
 
@@ -7,9 +7,7 @@ beforehand: the PNG is a third of one in full colour, and no colour ever changes
 """
 
 import io
-import threading
-from collections.abc import Callable, Sequence
-from time import perf_counter
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import numpy as np
@@ -20,11 +18,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from holymon.aside import step_aside
 from holymon.canvas import COLORS, GREY, RED
 
-PERIOD_S: Final = 0.25
-SHARE: Final = 0.05
 PAPER: Final = "#F7F8FA"
 """Light in a dark notebook too: the colours are made for it."""
 
@@ -32,7 +27,6 @@ INK: Final = "#222831"
 _LEVELS: Final = 8
 Bytes = npt.NDArray[np.uint8]
 _Artist = TypeVar("_Artist", bound=Artist)
-_Found = TypeVar("_Found")
 
 
 class Stage:
@@ -90,53 +84,6 @@ class Stage:
         out = io.BytesIO()
         image.save(out, "PNG", compress_level=3)
         return out.getvalue()
-
-
-class Pace:
-    """Lets work that gets dearer with the number of calls happen less often."""
-
-    def __init__(self, least_s: float, share: float = SHARE) -> None:
-        """At most every `least_s` seconds, and at most `share` of one core."""
-        self._least, self._share, self._next = least_s, share, 0.0
-
-    def due(self, work: Callable[[], _Found], *, now: bool = False) -> _Found | None:
-        """What `work` returns, or None where it is not its turn yet, unless it must be `now`."""
-        began = perf_counter()
-        if began < self._next and not now:
-            return None
-        found = work()
-        self._next = began + max(self._least, (perf_counter() - began) / self._share)
-        return found
-
-
-class Ticker(threading.Thread):
-    """A thread that draws: calls `tick` four times a second until that is false, or until closed.
-
-    It steps aside for whatever measures, so nothing may be started from it that does not draw.
-    """
-
-    def __init__(self, tick: Callable[[], bool], owner: object = None) -> None:
-        """Not started yet; `owner` is found again by whoever replaces it."""
-        super().__init__(name="holymon-draws", daemon=True)
-        self.owner = owner
-        self._tick = tick
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        """Tick; a late tick does not make the next ones come in a burst."""
-        step_aside()
-        rest = 0.0
-        while not self._over.wait(rest):
-            began = perf_counter()
-            if not self._tick():
-                return
-            rest = max(PERIOD_S - (perf_counter() - began), 0.02)
-
-    def close(self) -> None:
-        """End it; returns when it draws no more."""
-        self._over.set()
-        if self.is_alive() and self is not threading.current_thread():
-            self.join(5)
 
 
 def _palette() -> Bytes:

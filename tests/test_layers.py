@@ -13,8 +13,8 @@ ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
     "errorbody", "chat", "prices", "estimate", "vitals", "throughput", "summary", "peers", "comparison", "verdict", "calibration", "bins",
     "failures", "inflate", "prepared", "transport", "limits", "client", "engine", "journal",
-    "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "live", "panels", "board", "tables", "cards", "pages",
-    "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
+    "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
+    "prompts", "traces", "targets", "calibrator", "headless", "report", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "simmodels", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 PURE = ORDER[: ORDER.index("bins") + 1]
@@ -26,8 +26,8 @@ HOMES = {
     "duckdb": {"store"},
     "PIL": {"live"},
     "httpx": {"client", "doctor", "failures", "prepared", "transport"},
-    "ipywidgets": set(),
-    "matplotlib": {"board", "canvas", "live", "panels", "plots"},
+    "ipywidgets": {"choices", "controls", "dashboard", "fields", "results", "screen"},
+    "matplotlib": {"board", "canvas", "dashboard", "live", "panels", "plots"},
     "msgspec": {"bounds", "plan", "chat", "errorbody", "worker", "calibrator"},
     "nbclient": {"headless"},
     "nbconvert": {"report"},
