@@ -161,7 +161,7 @@ class Board:
             if name == "latency":
                 self._axes["ecdf"].set_xlim(0, limit)
                 unit = in_ms(self._axes["ecdf"].xaxis, limit)
-                self._axes["ecdf"].set_xlabel(unit)
+                self._axes["ecdf"].set_xlabel(f"{unit} (solid: latency, dashed: TTFT)")
         else:
             self._axes[name].set_ylim(0, limit)
 

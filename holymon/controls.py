@@ -9,7 +9,7 @@ import ipywidgets as w
 from holymon import shapes
 from holymon.choices import Targets
 from holymon.errors import PlanError
-from holymon.fields import WIDE, choice, heading, line, number, whole
+from holymon.fields import LABEL, WIDE, choice, heading, line, number, whole
 from holymon.plan import Closed, Open, Plan, Prompts
 from holymon.prompts import from_file, synthetic
 from holymon.safety import plain
@@ -44,7 +44,7 @@ class Controls:
         self.preview.add_class("hm-preview")
         for field in self._fields():
             field.observe(lambda _: changed(), "value")
-        for field in (self._loop, self._shape, self._arrivals, self._kind):
+        for field in (self._loop, self._shape, self._arrivals, self._ends, self._kind):
             field.observe(lambda _: self._show(), "value")
         self._show()
         load = w.VBox([
@@ -111,18 +111,20 @@ class Controls:
         self._arrivals = choice("Arrivals", ARRIVALS)
         self._cv = number("cv of gaps", 2.0)
         self._ends = choice("Ends after", [SECONDS, CALLS])
-        self._length = number("", 30.0)
+        self._length = number("How long", 30.0)
         self._warmup = number("Warm-up, s", 0.0)
 
     def _ask_fields(self) -> None:
         self._kind = choice("Prompts", [TEXT, FILE, MADE])
-        self._text = w.Textarea("Say hello in one short sentence.", layout={
-            "width": "auto", "height": "64px"})  # fmt: skip
+        self._text = w.Textarea(
+            "Say hello in one short sentence.", description="Prompt", style=LABEL,
+            layout={"width": "auto", "height": "64px"},
+        )  # fmt: skip
         self._file = line("File", placeholder="prompts.jsonl")
         self._tokens = whole("Tokens", 200)
         self._max_tokens = whole("Max tokens", 64)
-        self._stream = w.Checkbox(value=True, description="stream the answers", layout=WIDE)
-        self._stream.style = {"description_width": "96px"}
+        self._stream = w.Checkbox(value=True, description="stream the answers", layout=WIDE,
+                                  style=LABEL)  # fmt: skip
 
     def _limit_fields(self) -> None:
         self._money = line("Spend, USD", placeholder="no limit")
@@ -151,6 +153,8 @@ class Controls:
             (self._tokens, self._kind.value == MADE),
         ):  # fmt: skip
             field.layout.display = None if shown else "none"
+        counts = self._ends.value == CALLS
+        self._length.description = "How many" if counts else "How long, s"
 
 
 def _field(label: str, value: float | str) -> Any:

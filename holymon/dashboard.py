@@ -104,8 +104,10 @@ class Dashboard:
                 words += f" It stops before {plan.max_cost:g} USD are spent."
         except HolymonError as error:
             plan, words, kind = None, str(error), "bad"
-        self._notice.value = f"<span class='{kind}'>{escape(short(words, 300))}</span>"
-        self._start.disabled = plan is None or (self.run is not None and self.run.live)
+        live = self.run is not None and self.run.live
+        if not live:
+            self._notice.value = f"<span class='{kind}'>{escape(short(words, 300))}</span>"
+        self._start.disabled = plan is None or live
         if plan is not None and (expected.calls or 0) <= PREVIEWED:
             self._controls.preview.value = _arrivals(plan)
 
@@ -118,12 +120,15 @@ class Dashboard:
         self.run = run
         self._results.offer(None)
         self._start.disabled, self._stop.disabled = run.live, not run.live
+        self._notice.value = escape(f"This run: {_lowered(estimate(run.plan).words)}")
         self._tabs.selected_index = LIVE
         self._screen.follow(run)
 
     def _halt(self) -> None:
         if self.run is not None:
             self.run.stop()
+            self._stop.disabled = True
+            self._screen.hurry()
 
     def _ended(self, run: Run) -> None:
         if run is not self.run:
@@ -174,6 +179,8 @@ def _arrivals(plan: Plan) -> bytes:
     for label in (ax.xaxis.label, ax.yaxis.label):
         label.set_fontsize(8)
     ax.tick_params(labelsize=8)
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
     figure = ax.figure
     assert isinstance(figure, Figure)
     return frame(figure)

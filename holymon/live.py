@@ -24,6 +24,7 @@ PAPER: Final = "#F7F8FA"
 """Light in a dark notebook too: the colours are made for it."""
 
 INK: Final = "#222831"
+BADGE: Final = "#3C3366"
 _LEVELS: Final = 8
 Bytes = npt.NDArray[np.uint8]
 _Artist = TypeVar("_Artist", bound=Artist)
@@ -89,7 +90,7 @@ class Stage:
 def _palette() -> Bytes:
     """The colours of a frame, shape (k, 3): every ink in steps towards the paper, and greys."""
     paper = np.array(to_rgb(PAPER))
-    inks = np.array([to_rgb(color) for color in (*COLORS, GREY, RED, INK)])
+    inks = np.array([to_rgb(color) for color in (*COLORS, GREY, RED, INK, BADGE)])
     steps = np.linspace(0, 1, _LEVELS)[1:, None, None]
     found = np.concatenate([paper[None], (paper + (inks - paper) * steps).reshape(-1, 3)])
     return np.unique((found * 255).round().astype(np.uint8), axis=0)

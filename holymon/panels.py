@@ -11,14 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from holymon.canvas import COLORS, GREY, MARKERS, RED
-from holymon.live import INK, PAPER
+from holymon.live import BADGE, INK, PAPER
 from holymon.plan import Closed, Plan
 from holymon.safety import short
 from holymon.shapes import Shape, polyline
 
-SIZE: Final = (12.0, 5.8)
+SIZE: Final = (12.0, 5.2)
 PANELS: Final = {
     "latency": "Latency, ms", "ttft": "TTFT, ms", "ecdf": "Share of calls that took no longer",
     "rate": "Answers per second", "flight": "Calls in flight", "errors": "Failures by type",
@@ -35,18 +36,19 @@ SHADE: Final = "#E6E9EE"
 def panels(plan: Plan) -> tuple[Figure, dict[str, Axes]]:
     """The figure and its axes by name, empty."""
     figure = Figure(figsize=SIZE, dpi=100, facecolor=PAPER)
-    figure.subplots_adjust(0.05, 0.09, 0.985, 0.865, wspace=0.19, hspace=0.5)
+    figure.subplots_adjust(0.045, 0.095, 0.978, 0.855, wspace=0.2, hspace=0.56)
     axes = dict(zip(PANELS, figure.subplots(2, 3).flat, strict=True))
     for name, ax in axes.items():
         _dress(name, ax)
     for name in OVER_TIME:
         axes[name].set_xlabel("s from the start", size=SMALL, color=INK, labelpad=2)
+        axes[name].xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         if plan.warmup_s:
             axes[name].axvspan(0, plan.warmup_s, color=SHADE, lw=0)
     if not plan.prompts.stream:
         axes["ttft"].text(0.5, 0.5, "not streamed: no TTFT", transform=axes["ttft"].transAxes,
                           ha="center", color=GREY, size=10)  # fmt: skip
-    axes["ecdf"].set_xlabel("ms", size=SMALL, color=INK, labelpad=2)
+    axes["ecdf"].set_xlabel("ms (solid: latency, dashed: TTFT)", size=SMALL, color=INK, labelpad=2)
     axes["ecdf"].set_ylim(0, 1.02)
     axes["ecdf"].set_yticks([0, 0.5, 0.95], ["0", "p50", "p95"])
     _legend(figure, plan)
@@ -81,7 +83,7 @@ def _legend(figure: Figure, plan: Plan) -> None:
     ]
     if len(plan.targets) > MOST_NAMES:
         entries.append((f"and {len(plan.targets) - MOST_NAMES} more", INK, "", ""))
-    entries += [("p50, latency", INK, "-", ""), ("p95, TTFT", INK, "--", "")]
+    entries += [("p50", INK, "-", ""), ("p95", INK, "--", "")]
     entries += [("failed", RED, "", "x")]
     if not isinstance(plan.load, Closed):
         entries.append(("wanted", INK, ":", ""))
@@ -89,15 +91,15 @@ def _legend(figure: Figure, plan: Plan) -> None:
                for _, color, ls, marker in entries]  # fmt: skip
     legend = figure.legend(
         handles, [name for name, *_ in entries], loc="upper left", ncols=len(entries),
-        bbox_to_anchor=(0.04, 1.0), frameon=False, fontsize=SMALL + 0.5, handlelength=1.8,
+        bbox_to_anchor=(0.035, 1.0), frameon=False, fontsize=SMALL + 0.5, handlelength=1.8,
         columnspacing=1.6, labelcolor=INK,
     )  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)
     if plan.simulated:
-        figure.text(0.985, 0.975, "simulated", ha="right", va="top", size=SMALL + 0.5,
+        figure.text(0.978, 0.97, "simulated", ha="right", va="top", size=SMALL + 0.5,
                     color="white", weight="bold",
-                    bbox={"boxstyle": "round,pad=0.35", "fc": "#3C3366", "lw": 0})  # fmt: skip
+                    bbox={"boxstyle": "round,pad=0.35", "fc": BADGE, "lw": 0})  # fmt: skip
 
 
 def wanted(ax: Axes, plan: Plan) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter
+from typing import Final
 
 import ipywidgets as w
 
@@ -14,6 +15,8 @@ from holymon.plan import MAX_SECONDS, Plan
 from holymon.run import Run
 from holymon.threads import Pace, Ticker
 from holymon.vitals import Vitals
+
+HURRY_S: Final = 0.05
 
 
 class Screen:
@@ -39,6 +42,11 @@ class Screen:
             self._ticker = Ticker(lambda: self._tick(following))
         else:
             self._ended(run)
+
+    def hurry(self) -> None:
+        """Look more often: the end is near."""
+        if self._ticker is not None:
+            self._ticker.period_s = HURRY_S
 
     def last(self, run: Run) -> None:
         """Show a run that has ended, with all its records; from the thread that ended it."""

@@ -43,6 +43,7 @@ class Ticker(threading.Thread):
     def __init__(self, tick: Callable[[], bool]) -> None:
         """Start it."""
         super().__init__(name="holymon-draws", daemon=True)
+        self.period_s = PERIOD_S
         self._tick = tick
         self._over = threading.Event()
         self.start()
@@ -55,7 +56,7 @@ class Ticker(threading.Thread):
             began = perf_counter()
             if not self._tick():
                 return
-            rest = max(PERIOD_S - (perf_counter() - began), 0.02)
+            rest = max(self.period_s - (perf_counter() - began), 0.02)
 
     def close(self) -> None:
         """End it; returns when it draws no more."""
