@@ -19,7 +19,7 @@ class Targets:
         """Everything in targets.toml, with those of `chosen` ticked. Raises PlanError."""
         self._changed = changed
         self._targets: dict[w.Checkbox, Target] = {}
-        self._list = w.VBox(layout=w.Layout(max_height="232px", overflow="auto"))
+        self._list = w.VBox(layout=w.Layout(max_height="318px", overflow="auto"))
         self._url = line("Base URL", placeholder="https://api.example.com/v1")
         self._model = line("Model")
         self._key = line("Key variable", placeholder="MY_API_KEY (its name)")
@@ -42,7 +42,7 @@ class Targets:
         """One more in the list. Its name is text from a file or a user: it goes in as text."""
         words = short(one.name, 60)
         if one.provider == "url":
-            words = short(f"{one.model} at {one.base_url}", 60)
+            words = f"{short(one.model, 36)} at {short(one.base_url, 44)}"
         if not _has_key(one):
             words += f"  ({one.api_key_env} is not set)"
         box = w.Checkbox(value=ticked, description=words, indent=False, layout=WIDE,

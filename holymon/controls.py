@@ -16,7 +16,7 @@ from holymon.safety import plain
 from holymon.traces import replay
 
 SHAPES: Final[dict[str, tuple[tuple[str, float | str], ...]]] = {
-    "constant": (("Calls per second", 5.0),),
+    "constant": (("Calls per s", 5.0),),
     "ramp": (("From, per s", 1.0), ("To, per s", 20.0)),
     "steps": (("Rates, per s", "2, 5, 10"),),
     "spike": (("Base, per s", 2.0), ("Peak, per s", 20.0)),
@@ -118,7 +118,7 @@ class Controls:
         self._kind = choice("Prompts", [TEXT, FILE, MADE])
         self._text = w.Textarea(
             "Say hello in one short sentence.", description="Prompt", style=LABEL,
-            layout={"width": "auto", "height": "64px"},
+            layout={"width": "auto", "height": "120px"},
         )  # fmt: skip
         self._file = line("File", placeholder="prompts.jsonl")
         self._tokens = whole("Tokens", 200)

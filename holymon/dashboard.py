@@ -98,8 +98,7 @@ class Dashboard:
         """Say what Start would do, or why it can't."""
         try:
             plan = self._controls.plan()
-            expected = estimate(plan)
-            words, kind = f"Start makes {_lowered(expected.words)}", ""
+            words, kind = f"Start makes {_told(plan)}", ""
             if plan.max_cost is not None:
                 words += f" It stops before {plan.max_cost:g} USD are spent."
         except HolymonError as error:
@@ -108,7 +107,7 @@ class Dashboard:
         if not live:
             self._notice.value = f"<span class='{kind}'>{escape(short(words, 300))}</span>"
         self._start.disabled = plan is None or live
-        if plan is not None and (expected.calls or 0) <= PREVIEWED:
+        if plan is not None and not live and (estimate(plan).calls or 0) <= PREVIEWED:
             self._controls.preview.value = _arrivals(plan)
 
     def _begin(self) -> None:
@@ -120,7 +119,7 @@ class Dashboard:
         self.run = run
         self._results.offer(None)
         self._start.disabled, self._stop.disabled = run.live, not run.live
-        self._notice.value = escape(f"This run: {_lowered(estimate(run.plan).words)}")
+        self._notice.value = escape(f"This run: {_told(run.plan)}")
         self._tabs.selected_index = LIVE
         self._screen.follow(run)
 
@@ -170,7 +169,7 @@ def _going(out: Path) -> Run | None:
 
 
 def _arrivals(plan: Plan) -> bytes:
-    ax = Figure(figsize=(4.6, 2.0), layout="constrained", facecolor=PAPER).add_subplot()
+    ax = Figure(figsize=(4.6, 2.6), layout="constrained", facecolor=PAPER).add_subplot()
     plot_arrivals(plan, ax=ax)
     if (legend := ax.get_legend()) is not None:
         legend.remove()
@@ -186,5 +185,7 @@ def _arrivals(plan: Plan) -> bytes:
     return frame(figure)
 
 
-def _lowered(words: str) -> str:
-    return words[:1].lower() + words[1:]
+def _told(plan: Plan) -> str:
+    words = estimate(plan).words
+    priced = plan.simulated and "USD" in words
+    return words[:1].lower() + words[1:] + " (the simulator's prices are invented)" * priced

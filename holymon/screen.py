@@ -37,7 +37,6 @@ class Screen:
         """Show `run` from now on, instead of any other."""
         self.close()
         following = _Following(run)
-        self._show(following, readings_too=True)
         if run.live:
             self._ticker = Ticker(lambda: self._tick(following))
         else:
@@ -96,7 +95,7 @@ class _Following:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.vitals: Vitals = journal.vitals(run.folder)
-        self.paces = (Pace(1.0), Pace(0.5))
+        self.paces = (Pace(1.0, share=0.02), Pace(0.5))
         self._board = Board(run.plan)
         self._expected = estimate(run.plan).calls
         self._zero: float | None = None
