@@ -38,10 +38,11 @@ class Dashboard:
         self.run: Run | None = None
         self._out = out
         self._asked = 0
+        # The only part that may refuse comes first, before there is a thread.
+        self._controls = Controls(targets, self._changed)
         self._jobs = Jobs(self._failed, self)
         self._screen = Screen(self._failed, lambda run: self._jobs.do(lambda: self._ended(run)))
         self._results = Results(self._do, out)
-        self._controls = Controls(targets, self._changed)
         self._controls.targets.add_button.on_click(
             lambda _: self._do(self._controls.targets.add_written)
         )
@@ -150,11 +151,11 @@ def explore(
     else the `run` that is given, by its id, name or path. `targets` are ticked to begin with.
     Raises PlanError, ConfigError, RunError.
     """
-    for before in owners():
-        if isinstance(before, Dashboard):
-            before.close()
-    shown = Dashboard(tuple(targets), Path(out))
     found = run if isinstance(run, Run) else attach(run, out=out) if run else _going(Path(out))
+    shown = Dashboard(tuple(targets), Path(out))
+    for before in owners():
+        if isinstance(before, Dashboard) and before is not shown:
+            before.close()
     if found is not None:
         shown.show(found)
     return shown

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ class Run:
         self.folder = folder
         self.plan = store.read_plan(folder)
         self._process: _Worker | None = None
+        self._taking = threading.RLock()
         self._follower: journal.Follower | None = None
         if store.is_compacted(folder):
             self._records = store.load(folder)
@@ -71,11 +73,12 @@ class Run:
     @property
     def records(self) -> Records:
         """The records up to now."""
-        if self._follower is not None:
-            self._follower.poll()
-            if store.is_compacted(self.folder):  # by another process
-                self.close()
-        return self._records
+        with self._taking:
+            if self._follower is not None:
+                self._follower.poll()
+                if store.is_compacted(self.folder):  # by another process
+                    self.close()
+            return self._records
 
     @property
     def vitals(self) -> Vitals:
@@ -136,12 +139,15 @@ class Run:
 
         Calls that a killed worker left under way become records, as `unfinished`.
         """
-        if self._follower is None or self.live:
-            return
+        with self._taking:
+            if self._follower is not None and not self.live:
+                self._take_the_rest(self._follower)
+
+    def _take_the_rest(self, follower: journal.Follower) -> None:
         with store.compacting(self.folder) as mine:
             if not store.is_compacted(self.folder):
-                self._follower.poll()
-                self._follower.unfinished()
+                follower.poll()
+                follower.unfinished()
                 if mine:
                     with contextlib.suppress(RunError):  # a full disk: the journals are enough
                         store.compact(self.folder, self._records)

@@ -36,7 +36,8 @@ class Screen:
     def follow(self, run: Run) -> None:
         """Show `run` from now on, instead of any other."""
         self.close()
-        following = _Following(run)
+        # The drawing thread has records of its own: a cell may ask for those of the run meanwhile.
+        following = _Following(run, Run(run.folder) if run.live else run)
         if run.live:
             self._ticker = Ticker(lambda: self._tick(following))
         else:
@@ -50,7 +51,7 @@ class Screen:
     def last(self, run: Run) -> None:
         """Show a run that has ended, with all its records; from the thread that ended it."""
         self.close()
-        self._show(_Following(run), final=True, readings_too=True)
+        self._show(_Following(run, run), final=True, readings_too=True)
 
     def close(self) -> None:
         """Draw no more."""
@@ -79,9 +80,7 @@ class Screen:
         self.progress.value = readings.progress(following.about())
 
     def _read(self, following: "_Following") -> None:
-        run = following.run
-        summary = run.summary()
-        status = run.status
+        run, summary, status = following.run, following.own.summary(), following.run.status
         judged = verdict.judge(
             summary, run.plan, following.vitals, status["state"], status.get("trouble", "")
         )
@@ -92,8 +91,8 @@ class Screen:
 class _Following:
     """A run with its board, and what was read of it at what pace."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, own: Run) -> None:
+        self.run, self.own = run, own
         self.vitals: Vitals = journal.vitals(run.folder)
         self.paces = (Pace(1.0, share=0.02), Pace(0.5))
         self._board = Board(run.plan)
@@ -109,8 +108,8 @@ class _Following:
 
     def frame(self, *, final: bool) -> bytes:
         """The figure of now."""
-        records = self.run.records
-        now = self.elapsed if self.run.live else max(self.run.summary().duration_s, 1e-3)
+        records = self.own.records
+        now = self.elapsed if self.run.live else max(self.own.summary().duration_s, 1e-3)
         return self._board.frame(records, self.vitals, now, final=final)
 
     @property
@@ -126,7 +125,7 @@ class _Following:
     def about(self) -> dict[str, object]:
         """What the line on top says."""
         run, state = self.run, str(self._status["state"])
-        n = len(run.records)
+        n = len(self.own.records)
         return {
             "run_id": run.id, "state": state, "simulated": run.plan.simulated,
             "words": f"{_when(self, run.plan, state)}, {n:,} calls"
@@ -143,7 +142,7 @@ def _when(following: _Following, plan: Plan, state: str) -> str:
     if state == "starting":
         return "starting"
     if state != "running":
-        return f"{readings.clock(following.run.summary().duration_s)} measured"
+        return f"{readings.clock(following.own.summary().duration_s)} measured"
     elapsed = following.elapsed
     said = f"{readings.clock(elapsed)} elapsed"
     if plan.seconds >= MAX_SECONDS:

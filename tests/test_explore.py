@@ -24,7 +24,7 @@ MORE = (
     "import time\ntime.sleep(8)",
     "import threading\nprint('threads', *sorted(t.name for t in threading.enumerate() "
     "if t.name.startswith('holymon')))",
-    "dashboard = hm.explore(run=RUN)\ndashboard",
+    "dashboard = hm.explore(run='goes-on')\ndashboard",
 )
 # What Lab itself says of a server that is as bare as this one.
 THEIRS = ("favicon", "Failed to load resource")
@@ -300,8 +300,13 @@ def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
     worker = psutil.Process(lab.said_on_disk()["pid"])
     lab.button("Stop").click()
     lab.state("stopped")
-    lab.page.close()
     assert worker.wait(15) in {0, None}
+    lab.run(ATTACH)
+    ended = lab.page.locator(".hm").nth(1)
+    expect(ended.locator(".hm-state")).to_have_text("stopped", timeout=15_000)
+    expect(ended.locator(".hm-figures tbody tr")).to_have_count(1, timeout=15_000)
+    replaced = lab.page.locator(".hm").first.locator(".hm-notice")
+    expect(replaced).to_contain_text("Another dashboard has taken the place")
     assert lab.errors == []
 
 
