@@ -1,7 +1,7 @@
 """The live figure of a run: six panels of fixed places, drawn from its records so far.
 
 Points of calls are added to the ground and stay there; lines move. Each frame brings one of the
-four groups of lines up to date, so all are once a second and no frame is dear.
+five groups of lines up to date, so that no frame is dear.
 """
 
 import math
@@ -19,7 +19,7 @@ from holymon.bins import WIDTHS, rolling, steps_of, thinned
 from holymon.canvas import COLORS, MARKERS, RED, in_ms
 from holymon.errors import NAMES
 from holymon.live import Stage
-from holymon.panels import OVER_TIME, SLOTS, Slot, cover, panels, rounded, titled, wanted, window
+from holymon.panels import OVER_TIME, SLOTS, Slot, panels, rounded, titled, wanted, window
 from holymon.plan import Plan
 from holymon.records import Records
 from holymon.threads import Pace
@@ -27,7 +27,11 @@ from holymon.vitals import Vitals
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.void]
+Mask = npt.NDArray[np.bool_]
 CORNERS: Final = 300
+ENDS: Final = {"latency": "end_s", "ttft": "first_s"}
+LEVELS: Final = {0.5: "-", 0.95: "--"}
+GROUPS: Final = (*ENDS, "ecdf", "rate", "errors")
 
 
 @dataclass(slots=True)
@@ -52,14 +56,12 @@ class Board:
         self._limits = {"time": 0.0, "latency": 0.0, "ttft": 0.0, "rate": 0.0, "flight": 0.0}
         self._seen = self._turn = 0
         self._kinds: list[int] = []
-        self._paces = [Pace(0.9) for _ in range(4)]
+        self._paces = {group: Pace(1.0) for group in GROUPS}
         self._series = [self._of(i) for i in range(len(plan.targets))]
         self._failed = [self._points(name, "x", RED, top=True) for name in ("latency", "ttft")]
         self._flight = self._line("flight", COLORS[0], drawstyle="steps-pre")
         self._slots = [Slot(self._axes["errors"], k, len(plan.targets)) for k in range(SLOTS)]
-        self._failures = [cover(self._axes["errors"])]
-        self._failures += [artist for slot in self._slots for artist in slot.artists]
-        self._news = True
+        self._news: list[Artist] = []
         self._grow("time", 1e-3)
         self._grow("rate", wanted(self._axes["rate"], plan))
         for name, least in (("latency", 0.05), ("ttft", 0.05), ("flight", 4.0)):
@@ -83,23 +85,22 @@ class Board:
         if final or len(records) < self._seen:
             self._stage.redraw()
         self._fit(records.rows[self._seen :], vitals, now)
-        self._turn = (self._turn + 1) % 4
-        for group in range(4) if final else (self._turn,):
+        self._turn = (self._turn + 1) % len(GROUPS)
+        for group in GROUPS if final else (GROUPS[self._turn],):
             self._paces[group].due(partial(self._bring, group, records, vitals, now), now=final)
         fresh = self._stage.fresh
         kept = self._add(records.rows if fresh else records.rows[self._seen :])
         self._seen = len(records)
-        if fresh or self._news:
-            kept += self._failures
-            self._news = False
+        kept += [one for slot in self._slots for one in slot.artists] if fresh else self._news
+        self._news = []
         return self._stage.frame(kept)
 
-    def _bring(self, group: int, records: Records, vitals: Vitals, now: float) -> None:
-        if group == 0:
-            self._levels(records)
-        elif group == 1:
+    def _bring(self, group: str, records: Records, vitals: Vitals, now: float) -> None:
+        if group in ENDS:
+            self._levels(group, records)
+        elif group == "ecdf":
             self._distributions(records)
-        elif group == 2:
+        elif group == "rate":
             self._rates(records, vitals, now)
         else:
             self._errors(records)
@@ -111,7 +112,7 @@ class Board:
             ttft=self._points("ttft", marker, color),
             levels={
                 (name, q): self._line(name, color, ls=ls)
-                for name in ("latency", "ttft") for q, ls in ((0.5, "-"), (0.95, "--"))
+                for name in ENDS for q, ls in LEVELS.items()
             },
             distribution={
                 "latency": self._line("ecdf", color), "ttft": self._line("ecdf", color, ls="--"),
@@ -134,7 +135,7 @@ class Board:
     def _fit(self, rows: Rows, vitals: Vitals, now: float) -> None:
         self._grow("time", now)
         good = rows[rows["error"] == 0]
-        for name, end in (("latency", "end_s"), ("ttft", "first_s")):
+        for name, end in ENDS.items():
             values = good[end] - good["start_s"]
             values = values[~np.isnan(values)]
             if len(values):
@@ -187,23 +188,19 @@ class Board:
             kept += self._failed
         return kept
 
-    def _levels(self, records: Records) -> None:
+    def _levels(self, name: str, records: Records) -> None:
         good = records.ok & records.mask()
         for i, one in enumerate(self._series):
-            mine = records.rows[good & (records["target"] == i)]
-            for (name, q), line in one.levels.items():
-                end = {"latency": "end_s", "ttft": "first_s"}[name]
-                y = mine[end] - mine["start_s"]
-                known = ~np.isnan(y)
-                line.set_data(*rolling(mine["start_s"][known], y[known], q))
+            t, y = _known(records, good & (records["target"] == i), ENDS[name])
+            for q in LEVELS:
+                one.levels[name, q].set_data(*rolling(t, y, q))
 
     def _distributions(self, records: Records) -> None:
         good = records.ok & records.mask()
         for i, one in enumerate(self._series):
-            mine = records.rows[good & (records["target"] == i)]
-            for name, end in (("latency", "end_s"), ("ttft", "first_s")):
-                x = mine[end] - mine["start_s"]
-                one.distribution[name].set_data(*_corners(x[~np.isnan(x)]))
+            mine = good & (records["target"] == i)
+            for name, end in ENDS.items():
+                one.distribution[name].set_data(*_corners(_known(records, mine, end)[1]))
 
     def _rates(self, records: Records, vitals: Vitals, now: float) -> None:
         width = next((w for w in WIDTHS if w >= max(1.0, self._limits["time"] / 60)), WIDTHS[-1])
@@ -227,11 +224,18 @@ class Board:
         if len(shown) < len(self._kinds):
             counts["other types"] = np.bincount(which[~np.isin(codes, shown)], minlength=n)
         most = max((int(c.sum()) for c in counts.values()), default=1)
-        every = int(records.mask().sum())
         if not counts:
-            self._news |= self._slots[0].say("none so far")
+            self._news += self._slots[0].say("none so far")
         for slot, (name, count) in zip(self._slots, counts.items(), strict=False):
-            self._news |= slot.show(name, count, most, every)
+            self._news += slot.show(name, count, most)
+
+
+def _known(records: Records, where: Mask, end: str) -> tuple[Floats, Floats]:
+    """Starts of calls, and how long after them `end` came, where that is known."""
+    t = records["start_s"][where]
+    y = records[end][where] - t
+    known = ~np.isnan(y)
+    return t[known], y[known]
 
 
 def _corners(x: Floats) -> tuple[Floats, Floats]:

@@ -113,42 +113,50 @@ def wanted(ax: Axes, plan: Plan) -> float:
 
 
 class Slot:
-    """The place of one error type: a line of text, and a bar with a part for each target."""
+    """The place of one error type: a line of text, and a bar with a part for each target.
+
+    Both are drawn over what stood there before. Text is dear to draw, so only one that has
+    changed is.
+    """
 
     def __init__(self, ax: Axes, k: int, targets: int) -> None:
-        y = 1 - (k + 1) / SLOTS
+        """The k-th place from the top."""
+        y, high = 1 - (k + 1) / SLOTS, 1 / SLOTS
         self._text = ax.text(0, y + 0.075, "", size=SMALL, color=INK, parse_math=False)
-        self._bars = [
-            ax.add_patch(Rectangle((0, y), 0, 0.05, lw=0, color=COLORS[i % len(COLORS)]))
-            for i in range(targets)
-        ]
+        self._bars = [_box(ax, (0, y), 0, 0.05, COLORS[i % len(COLORS)]) for i in range(targets)]
+        self._over_text = _box(ax, (-0.02, y + 0.055), 1.04, high - 0.055, PAPER)
+        self._over_bars = _box(ax, (-0.02, y - 0.003), 1.04, 0.056, PAPER)
         for artist in self.artists:
             artist.set_animated(True)
 
     @property
     def artists(self) -> list[Artist]:
-        """All that is to be drawn when anything has changed."""
-        return [self._text, *self._bars]
+        """All that there is to draw."""
+        return [self._over_text, self._text, self._over_bars, *self._bars]
 
-    def show(self, name: str, counts: npt.NDArray[np.int64], most: int, every: int) -> bool:
-        """Whether anything has changed."""
-        n, left = int(counts.sum()), 0.0
+    def show(self, name: str, counts: npt.NDArray[np.int64], most: int) -> list[Artist]:
+        """What is to be drawn after a change; nothing if there is none."""
+        left, before = 0.0, [bar.get_width() for bar in self._bars]
         for bar, count in zip(self._bars, counts, strict=True):
             bar.set(x=left, width=count / most)
             left += count / most
-        return self.say(f"{name}   {n:,}  ({n / every:.1%})")
+        same = before == [bar.get_width() for bar in self._bars]
+        return self.say(f"{name}   {int(counts.sum()):,}") + (
+            [] if same else [self._over_bars, *self._bars]
+        )
 
-    def say(self, text: str) -> bool:
-        """Show a text; whether it is another one than before."""
-        changed = self._text.get_text() != text
+    def say(self, text: str) -> list[Artist]:
+        """What is to be drawn to show another text; nothing if it is the same."""
+        if self._text.get_text() == text:
+            return []
         self._text.set_text(text)
-        return changed
+        return [self._over_text, self._text]
 
 
-def cover(ax: Axes) -> Artist:
-    """What hides the text that stood in a panel before."""
-    cover = Rectangle((-0.02, 0), 1.04, 1, color=PAPER, lw=0, clip_on=False, animated=True)
-    return ax.add_patch(cover)
+def _box(ax: Axes, corner: tuple[float, float], wide: float, high: float, color: str) -> Rectangle:
+    box = Rectangle(corner, wide, high, color=color, lw=0, clip_on=False)
+    ax.add_patch(box)
+    return box
 
 
 def window(now: float, plan: Plan) -> float:
