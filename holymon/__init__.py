@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from holymon.calibration import Calibration
     from holymon.calibrator import calibrate
     from holymon.comparison import Comparison
+    from holymon.dashboard import explore
     from holymon.errors import ConfigError, HolymonError, PlanError, RunError
     from holymon.export import write_csv
     from holymon.peers import definitions
@@ -43,7 +44,7 @@ _HOME = {
     "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
     "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
     "calibrate": "calibrator", "compare": "trials", "constant": "shapes",
-    "definitions": "peers", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
+    "definitions": "peers", "explore": "dashboard", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
     "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
     "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",

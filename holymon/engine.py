@@ -59,6 +59,7 @@ class Load:
     clock: Clock = perf_counter
     begin: Callable[[int, int, float], None] = lambda *_: None
     cost: Callable[[Marks], float] | None = None
+    reserve: float = 0.0
     part: tuple[int, int] = (0, 1)
     ending: Ending = field(default_factory=Ending)
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
@@ -72,6 +73,7 @@ class Load:
     _errors: int = 0
     _ok: int = 0
     _money: float = 0.0
+    _asking: int = 0
     _alike: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,7 +118,7 @@ class Load:
         self._spin = load.shape.peak * len(self.plan.targets) / parts <= SPIN_BELOW
         for number in range(k, len(due), parts):
             at = self.zero + float(due[number])
-            if not await self._until(at):
+            if not await self._until(at) or self._spent():
                 break
             if len(self.tasks) >= room:
                 self._unsent(number, int(order[number]), at, "client_dropped")
@@ -175,7 +177,12 @@ class Load:
 
     async def _call(self, number: int, target: int, due: float) -> None:
         self.begin(number, target, due)
-        self._record(await self.send(number, target, due))
+        self._asking += 1
+        try:
+            marks = await self.send(number, target, due)
+        finally:
+            self._asking -= 1
+        self._record(marks)
 
     def _unsent(self, number: int, target: int, due: float, error: str) -> None:
         marks = Marks(number, target, due)
@@ -201,7 +208,7 @@ class Load:
             share, more = divmod(self.plan.requests, users)
             share += user // targets < more
         turn = measured = 0
-        while not self.over and self.clock() < end and measured != share:
+        while not (self.over or self.clock() >= end or measured == share or self._spent()):
             due = self.clock()
             measured += due >= warm_end
             # Numbers are unique without talking to the other users or workers.
@@ -223,9 +230,23 @@ class Load:
         if self.cost is not None and self.plan.max_cost is not None:
             self._money += self.cost(marks)
             if self._money >= self.plan.max_cost / self.part[1]:
-                # What is in flight is billed in any case: let it end, and be counted.
-                said = f"the spending limit of {self.plan.max_cost:g} is reached"
-                self.stop("max_cost", said, cancel=False)
+                self._spent()
+
+    def _spent(self) -> bool:
+        """Whether one call more could cost more than is left; then nothing more is sent.
+
+        `reserve` is what a call may cost at most. What is in flight is billed in any case: it is
+        let end, and counted.
+        """
+        limit = self.plan.max_cost
+        if limit is None:
+            return False
+        still = self.reserve * (self._asking + 1)
+        spent = self._money + still > limit / self.part[1] or self._money >= limit / self.part[1]
+        if spent:
+            said = f"one call more could pass the spending limit of {limit:g} USD"
+            self.stop("max_cost", said, cancel=False)
+        return spent
 
     def _failed(self, error: str) -> None:
         self._errors += 1

@@ -48,7 +48,7 @@ def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--seed", type=int, default=0, help="Makes a random schedule repeatable. [0]"),
         click.option("--timeout", type=float, default=120.0, help="Seconds for one call. [120]"),
         click.option("--name", default="", help="Name of the run. [made from the models]"),
-        click.option("--max-cost", type=float, metavar="USD", help="Stop when it is spent."),
+        click.option("--max-cost", type=float, metavar="USD", help="Stop before more is spent."),
         click.option("--slo", multiple=True, metavar="EXPR", help="An objective such as "
                      "'ttft_p95<0.5' or 'error_rate<1%'; if one is missed, the exit code is 1."),
         click.option("--out", type=click.Path(path_type=Path), default=Path("reports"),

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ class Run:
         self.folder = folder
         self.plan = store.read_plan(folder)
         self._process: _Worker | None = None
+        self._taking = threading.RLock()
         self._follower: journal.Follower | None = None
         self._summary: tuple[int, Summary] | None = None
         if store.is_compacted(folder):
@@ -72,11 +74,12 @@ class Run:
     @property
     def records(self) -> Records:
         """The records up to now."""
-        if self._follower is not None:
-            self._follower.poll()
-            if store.is_compacted(self.folder):  # by another process
-                self.close()
-        return self._records
+        with self._taking:
+            if self._follower is not None:
+                self._follower.poll()
+                if store.is_compacted(self.folder):  # by another process
+                    self.close()
+            return self._records
 
     @property
     def vitals(self) -> Vitals:
@@ -106,7 +109,7 @@ class Run:
     def stop(self) -> None:
         """Ask the worker to end: calls in flight become `cancelled`, everything is kept."""
         with contextlib.suppress(OSError):
-            (self.folder / "stop").touch()
+            (self.folder / "stop").write_bytes(b"")  # it may hold a gentler word by now
 
     def kill(self) -> None:
         """End the worker that this object started, at once; what has ended is in the journal."""
@@ -141,12 +144,15 @@ class Run:
 
         Calls that a killed worker left under way become records, as `unfinished`.
         """
-        if self._follower is None or self.live:
-            return
+        with self._taking:
+            if self._follower is not None and not self.live:
+                self._take_the_rest(self._follower)
+
+    def _take_the_rest(self, follower: journal.Follower) -> None:
         with store.compacting(self.folder) as mine:
             if not store.is_compacted(self.folder):
-                self._follower.poll()
-                self._follower.unfinished()
+                follower.poll()
+                follower.unfinished()
                 if mine:
                     with contextlib.suppress(RunError):  # a full disk: the journals are enough
                         store.compact(self.folder, self._records)

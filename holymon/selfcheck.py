@@ -10,8 +10,9 @@ from time import perf_counter
 from typing import Final
 
 from holymon import vitals
-from holymon.engine import Load
+from holymon.engine import Ending, Load
 from holymon.journal import Journal
+from holymon.store import write_aside
 
 SAMPLE_S: Final = 0.05
 SHORTEST_S: Final = 0.25
@@ -31,10 +32,10 @@ async def watch_self(load: Load, journal: Journal, folder: Path) -> None:
                 share = _Share()
                 continue
             lags.append(max(0.0, after - before - SAMPLE_S))
-            if load.over and load.ending.why != "failed":
-                stop.touch()  # the other workers end with this one
+            if load.over and load.ending.why != "failed" and not stop.exists():
+                _tell(stop, load.ending)  # the other workers end with this one
             elif len(lags) % 2 == 0 and stop.exists():
-                load.stop()
+                _heed(stop, load)
             if share.seconds >= 1.0:
                 _note(load, journal, lags, share, pause)
                 share, lags = _Share(), []
@@ -42,6 +43,23 @@ async def watch_self(load: Load, journal: Journal, folder: Path) -> None:
         if lags and share.seconds >= SHORTEST_S:
             _note(load, journal, lags, share, pause)
         pause.close()
+
+
+def _tell(stop: Path, ending: Ending) -> None:
+    said = "" if ending.why == "stopped" else f"{ending.why}\n{ending.detail}"
+    write_aside(stop, said)
+
+
+def _heed(stop: Path, load: Load) -> None:
+    """Stop as the file says: if it is empty at once, else by a limit that another worker met.
+
+    A limit lets the calls in flight end; whoever stops the run does not want to wait for them.
+    """
+    why, _, detail = stop.read_text("utf-8", "replace").partition("\n")
+    if why:
+        load.stop(why, detail, cancel=False)
+    else:
+        load.stop()
 
 
 def _note(

@@ -30,6 +30,7 @@ from holymon import prices, store
 from holymon.client import Caller
 from holymon.engine import Ending, Load
 from holymon.errors import HolymonError, RunError
+from holymon.estimate import most_of_a_call
 from holymon.journal import Journal
 from holymon.plan import Plan
 from holymon.records import DTYPE, Marks, measure
@@ -221,7 +222,7 @@ async def _measure(
     journal = Journal(folder, part)
     load = Load(
         plan=plan, send=caller.send, sink=journal.record, begin=journal.begin,
-        part=(part, plan.workers), cost=_cost_of(plan),
+        part=(part, plan.workers), cost=_cost_of(plan), reserve=_reserve(plan),
     )  # fmt: skip
     _stop_by_signal(load)
     gc.collect()
@@ -244,15 +245,24 @@ async def _measure(
 
 
 def _cost_of(plan: Plan) -> Any:
+    """What a call has cost; where the server did not count, what it can have cost at most."""
     if plan.max_cost is None:
         return None
 
     def cost(marks: Marks) -> float:
         row = np.frombuffer(measure(marks)[2 : 2 + DTYPE.itemsize], DTYPE)
         money = float(prices.costs(row, plan.targets[marks.target].price)[0])
-        return 0.0 if math.isnan(money) else money
+        if not math.isnan(money):
+            return money
+        return most_of_a_call(plan, marks.target, max(marks.events, 0))
 
     return cost
+
+
+def _reserve(plan: Plan) -> float:
+    if plan.max_cost is None:
+        return 0.0
+    return max(most_of_a_call(plan, i, 0) for i in range(len(plan.targets)))
 
 
 def _stop_by_signal(load: Load) -> None:

@@ -1,0 +1,30 @@
+"""Which run the others are held against: a small file in the folder of runs."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from holymon import store
+from holymon.errors import RunError
+from holymon.run import Run, attach
+
+FILE: Final = "baseline.json"
+
+
+def set_baseline(run: Run, out: Path | str = "reports") -> Path:
+    """Hold other runs against this one from now on; the file that says so."""
+    path = Path(out) / FILE
+    store.write_json(path, {"run_id": run.id, "set_at": store.now().isoformat()})
+    return path
+
+
+def baseline(out: Path | str = "reports") -> Run | None:
+    """The run that was set, if any. Raises RunError if it is gone or the file can't be read."""
+    path = Path(out) / FILE
+    if not path.exists():
+        return None
+    try:
+        wanted = json.loads(path.read_bytes())["run_id"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunError(f"{path} can't be read: set the baseline again.") from None
+    return attach(str(wanted), out=out)

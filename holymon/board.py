@@ -1,0 +1,259 @@
+"""The live figure of a run: six panels of fixed places, drawn from its records so far.
+
+Points of calls are added to the ground and stay there; lines move. Each frame brings one of the
+five groups of lines up to date, so that no frame is dear.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from holymon.bins import WIDTHS, rolling, steps_of, thinned
+from holymon.canvas import COLORS, MARKERS, RED, in_ms
+from holymon.errors import NAMES
+from holymon.live import Stage
+from holymon.panels import OVER_TIME, SLOTS, Slot, panels, rounded, titled, wanted, window
+from holymon.plan import Plan
+from holymon.records import Records
+from holymon.threads import Pace
+from holymon.vitals import Vitals
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.void]
+Mask = npt.NDArray[np.bool_]
+CORNERS: Final = 300
+ENDS: Final = {"latency": "end_s", "ttft": "first_s"}
+LEVELS: Final = {0.5: "-", 0.95: "--"}
+GROUPS: Final = (*ENDS, "ecdf", "rate", "errors")
+
+
+@dataclass(slots=True)
+class _Series:
+    """The artists of one target."""
+
+    latency: Line2D
+    ttft: Line2D
+    levels: dict[tuple[str, float], Line2D]
+    distribution: dict[str, Line2D]
+    answered: Line2D
+
+
+class Board:
+    """Six panels: latency, TTFT, distribution; throughput, calls in flight, errors."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Empty panels, whose limits are those that the plan makes likely."""
+        self.plan = plan
+        figure, self._axes = panels(plan)
+        self._stage = Stage(figure)
+        self._limits = {"time": 0.0, "latency": 0.0, "ttft": 0.0, "rate": 0.0, "flight": 0.0}
+        self._seen = self._turn = 0
+        self._kinds: list[int] = []
+        self._paces = {group: Pace(1.0) for group in GROUPS}
+        self._series = [self._of(i) for i in range(len(plan.targets))]
+        self._failed = [self._points(name, "x", RED, top=True) for name in ("latency", "ttft")]
+        self._flight = self._line("flight", COLORS[0], drawstyle="steps-pre")
+        self._slots = [Slot(self._axes["errors"], k, len(plan.targets)) for k in range(SLOTS)]
+        self._news: list[Artist] = []
+        self._grow("time", 1e-3)
+        self._grow("rate", wanted(self._axes["rate"], plan))
+        for name, least in (("latency", 0.05), ("ttft", 0.05), ("flight", 4.0)):
+            self._grow(name, least)
+
+    @property
+    def figure(self) -> Figure:
+        """The figure itself; only its drawing thread may change it."""
+        return self._stage.figure
+
+    @property
+    def full_draws(self) -> int:
+        """How many frames were drawn from scratch."""
+        return self._stage.full_draws
+
+    def frame(self, records: Records, vitals: Vitals, now: float, *, final: bool = False) -> bytes:
+        """A PNG of the records up to `now`, in seconds from the start of the run.
+
+        The `final` one is drawn from scratch, with all lines up to date.
+        """
+        if final or len(records) < self._seen:
+            self._stage.redraw()
+        self._fit(records.rows[self._seen :], vitals, now)
+        self._turn = (self._turn + 1) % len(GROUPS)
+        for group in GROUPS if final else (GROUPS[self._turn],):
+            self._paces[group].due(partial(self._bring, group, records, vitals, now), now=final)
+        fresh = self._stage.fresh
+        kept = self._add(records.rows if fresh else records.rows[self._seen :])
+        self._seen = len(records)
+        kept += [one for slot in self._slots for one in slot.artists] if fresh else self._news
+        self._news = []
+        return self._stage.frame(kept)
+
+    def _bring(self, group: str, records: Records, vitals: Vitals, now: float) -> None:
+        if group in ENDS:
+            self._levels(group, records)
+        elif group == "ecdf":
+            self._distributions(records)
+        elif group == "rate":
+            self._rates(records, vitals, now)
+        else:
+            self._errors(records)
+
+    def _of(self, i: int) -> _Series:
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+        return _Series(
+            latency=self._points("latency", marker, color),
+            ttft=self._points("ttft", marker, color),
+            levels={
+                (name, q): self._line(name, color, ls=ls)
+                for name in ENDS for q, ls in LEVELS.items()
+            },
+            distribution={
+                "latency": self._line("ecdf", color), "ttft": self._line("ecdf", color, ls="--"),
+            },
+            answered=self._line("rate", color, drawstyle="steps-post"),
+        )  # fmt: skip
+
+    def _points(self, name: str, marker: str, color: str, *, top: bool = False) -> Line2D:
+        ax = self._axes[name]
+        more: dict[str, Any] = {"alpha": 0.5, "ms": 3.4, "mew": 0}
+        if top:
+            more = {"ms": 5, "mew": 1.2, "transform": ax.get_xaxis_transform()}
+        (line,) = ax.plot([], [], ls="", marker=marker, color=color, animated=True, **more)
+        return line
+
+    def _line(self, name: str, color: str, **style: Any) -> Line2D:
+        (line,) = self._axes[name].plot([], [], color=color, lw=1.7, **style)
+        return self._stage.moves(line)
+
+    def _fit(self, rows: Rows, vitals: Vitals, now: float) -> None:
+        self._grow("time", now)
+        good = rows[rows["error"] == 0]
+        for name, end in ENDS.items():
+            values = good[end] - good["start_s"]
+            values = values[~np.isnan(values)]
+            if len(values):
+                self._grow(name, float(values.max()))
+        if len(vitals.in_flight):
+            self._grow("flight", float(_in_flight(vitals)[1].max()))
+
+    def _grow(self, name: str, value: float) -> None:
+        """Make room for `value`, with some to spare, so that limits seldom change."""
+        room = 1.0 if name == "time" else 0.97
+        if value <= room * self._limits[name]:
+            return
+        self._stage.redraw()
+        if name == "time":
+            self._limits[name] = window(value, self.plan)
+            for panel in OVER_TIME:
+                self._axes[panel].set_xlim(0, self._limits[name])
+            return
+        self._limits[name] = limit = rounded(1.15 * value)
+        if name in {"latency", "ttft"}:
+            self._axes[name].set_ylim(0, limit)
+            unit = in_ms(self._axes[name].yaxis, limit)
+            title = {"latency": "Latency", "ttft": "TTFT"}[name]
+            titled(self._axes[name], f"{title}, {unit}")
+            if name == "latency":
+                self._axes["ecdf"].set_xlim(0, limit)
+                unit = in_ms(self._axes["ecdf"].xaxis, limit)
+                self._axes["ecdf"].set_xlabel(f"{unit} (solid: latency, dashed: TTFT)")
+        else:
+            self._axes[name].set_ylim(0, limit)
+
+    def _add(self, rows: Rows) -> list[Artist]:
+        """Give the new calls' points to their artists, which are then drawn once."""
+        kept: list[Artist] = []
+        good = rows["error"] == 0
+        for i, one in enumerate(self._series):
+            mine = rows[good & (rows["target"] == i)]
+            for line, end in ((one.latency, "end_s"), (one.ttft, "first_s")):
+                t, y = mine["start_s"], mine[end] - mine["start_s"]
+                known = ~np.isnan(y)
+                t, y = t[known], y[known]
+                if len(t):
+                    chosen = thinned(t, y)
+                    line.set_data(t[chosen], y[chosen])
+                    kept.append(line)
+        failed = rows[~good & ~np.isnan(rows["start_s"])]
+        if len(failed):
+            for line in self._failed:
+                line.set_data(failed["start_s"], np.full(len(failed), 0.97))
+            kept += self._failed
+        return kept
+
+    def _levels(self, name: str, records: Records) -> None:
+        good = records.ok & records.mask()
+        for i, one in enumerate(self._series):
+            t, y = _known(records, good & (records["target"] == i), ENDS[name])
+            for q in LEVELS:
+                one.levels[name, q].set_data(*rolling(t, y, q))
+
+    def _distributions(self, records: Records) -> None:
+        good = records.ok & records.mask()
+        for i, one in enumerate(self._series):
+            mine = good & (records["target"] == i)
+            for name, end in ENDS.items():
+                one.distribution[name].set_data(*_corners(_known(records, mine, end)[1]))
+
+    def _rates(self, records: Records, vitals: Vitals, now: float) -> None:
+        width = next((w for w in WIDTHS if w >= max(1.0, self._limits["time"] / 60)), WIDTHS[-1])
+        edges = np.arange(0, math.floor(now / width) + 1) * width
+        good = records.ok
+        for i, one in enumerate(self._series):
+            ends = records["end_s"][good & (records["target"] == i)]
+            per_s = np.histogram(ends, edges)[0] / width if len(edges) > 1 else np.empty(0)
+            if len(per_s):
+                self._grow("rate", float(per_s.max()))
+                one.answered.set_data(edges, np.append(per_s, per_s[-1]))
+        self._flight.set_data(*_in_flight(vitals))
+
+    def _errors(self, records: Records) -> None:
+        failed = records.mask() & ~records.ok
+        codes = records["error"][failed]
+        self._kinds += [c for c in np.unique(codes).tolist() if c not in self._kinds]
+        shown = self._kinds if len(self._kinds) <= SLOTS else self._kinds[: SLOTS - 1]
+        which, n = records["target"][failed], len(self._series)
+        counts = {NAMES[c]: np.bincount(which[codes == c], minlength=n) for c in shown}
+        if len(shown) < len(self._kinds):
+            counts["other types"] = np.bincount(which[~np.isin(codes, shown)], minlength=n)
+        most = max((int(c.sum()) for c in counts.values()), default=1)
+        if not counts:
+            self._news += self._slots[0].say("none so far")
+        for slot, (name, count) in zip(self._slots, counts.items(), strict=False):
+            self._news += slot.show(name, count, most)
+
+
+def _known(records: Records, where: Mask, end: str) -> tuple[Floats, Floats]:
+    """Starts of calls, and how long after them `end` came, where that is known."""
+    t = records["start_s"][where]
+    y = records[end][where] - t
+    known = ~np.isnan(y)
+    return t[known], y[known]
+
+
+def _corners(x: Floats) -> tuple[Floats, Floats]:
+    """An ECDF of no more corners than a small panel can show."""
+    if not len(x):
+        return np.empty(0), np.empty(0)
+    if len(x) <= CORNERS:
+        return steps_of(x)
+    x = np.sort(x)
+    at = np.linspace(0, len(x) - 1, CORNERS).astype(np.int64)
+    return x[at], (at + 1) / len(x)
+
+
+def _in_flight(vitals: Vitals) -> tuple[Floats, Floats]:
+    """Calls in flight over all workers, second by second."""
+    second = np.round(vitals.t_s).astype(np.int64)
+    if not len(second):
+        return np.empty(0), np.empty(0)
+    summed = np.bincount(second, weights=vitals.in_flight).astype(np.float64)
+    there = np.unique(second)
+    return there.astype(np.float64), summed[there]

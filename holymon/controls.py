@@ -1,0 +1,170 @@
+"""From widgets to a plan: what is called, when, what is asked, and where it ends."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import ipywidgets as w
+
+from holymon import shapes
+from holymon.choices import Targets
+from holymon.errors import PlanError
+from holymon.fields import LABEL, WIDE, choice, heading, line, number, whole
+from holymon.plan import Closed, Open, Plan, Prompts
+from holymon.prompts import from_file, synthetic
+from holymon.safety import plain
+from holymon.traces import replay
+
+SHAPES: Final[dict[str, tuple[tuple[str, float | str], ...]]] = {
+    "constant": (("Calls per s", 5.0),),
+    "ramp": (("From, per s", 1.0), ("To, per s", 20.0)),
+    "steps": (("Rates, per s", "2, 5, 10"),),
+    "spike": (("Base, per s", 2.0), ("Peak, per s", 20.0)),
+    "sine": (("Mean, per s", 10.0), ("Swing, per s", 5.0), ("Period, s", 10.0)),
+    "replay": (("Trace file", ""), ("Speed", 1.0)),
+}
+ARRIVALS: Final = (
+    ("evenly spaced", "constant"), ("at random (Poisson)", "poisson"),
+    ("in bursts (gamma)", "gamma"),
+)  # fmt: skip
+SECONDS, CALLS = "seconds", "calls for each target"
+TEXT, FILE, MADE = "one text", "a JSONL file", "made-up text"
+
+
+class Controls:
+    """All fields of a plan."""
+
+    def __init__(self, targets: tuple[str, ...], changed: Callable[[], None]) -> None:
+        """Fields with values that run as they are; `changed` is called after each change."""
+        self.targets = Targets(targets, changed)
+        self._load_fields()
+        self._ask_fields()
+        self._limit_fields()
+        self.preview = w.Image(format="png", layout=WIDE)
+        self.preview.add_class("hm-preview")
+        for field in self._fields():
+            field.observe(lambda _: changed(), "value")
+        for field in (self._loop, self._shape, self._arrivals, self._ends, self._kind):
+            field.observe(lambda _: self._show(), "value")
+        self._show()
+        load = w.VBox([
+            heading("Load"), self._loop, self._users, self._shape, *self._forms.values(),
+            self._arrivals, self._cv, self._ends, self._length, self._warmup, self.preview,
+        ])  # fmt: skip
+        ask = w.VBox([
+            heading("What is asked"), self._kind, self._text, self._file, self._tokens,
+            self._max_tokens, self._stream, heading("Limits and goals"), self._money, self._slo,
+            self._workers, self._name,
+        ])  # fmt: skip
+        self.box = w.GridBox([self.targets.box, load, ask])
+        self.box.add_class("hm-form")
+
+    def plan(self) -> Plan:
+        """The plan that the fields describe. Raises PlanError, ConfigError."""
+        if not self.targets.chosen:
+            raise PlanError("no target is chosen: tick one on the left.")
+        counts = self._ends.value == CALLS
+        seconds = None if counts else float(self._length.value)
+        if counts and self._length.value != int(self._length.value):
+            raise PlanError("a number of calls must be whole.")
+        return Plan(
+            targets=self.targets.chosen, load=self._load(seconds), prompts=self._prompts(),
+            duration_s=seconds, requests=int(self._length.value) if counts else None,
+            warmup_s=self._warmup.value, max_cost=_money(self._money.value),
+            workers=self._workers.value, name=self._name.value.strip(),
+            slo=tuple(part.strip() for part in self._slo.value.split(",") if part.strip()),
+        )  # fmt: skip
+
+    def _load(self, seconds: float | None) -> Open | Closed:
+        if self._loop.value == "closed":
+            return Closed(users=self._users.value)
+        kind = self._shape.value
+        values = [field.value for field in self._forms[kind].children]
+        if kind == "replay":
+            return Open(replay(Path(values[0].strip()), speed=values[1]))
+        how = self._arrivals.value
+        if how == "gamma":
+            how = f"gamma:{self._cv.value}"
+        if kind == "constant":
+            return Open(shapes.parse(kind, rate=values[0], seconds=seconds, arrivals=how))
+        said = ",".join(str(value).replace(" ", "") for value in values)
+        return Open(shapes.parse(f"{kind}:{said}", rate=0, seconds=seconds, arrivals=how))
+
+    def _prompts(self) -> Prompts:
+        more: dict[str, Any] = {"max_tokens": self._max_tokens.value, "stream": self._stream.value}
+        if self._kind.value == FILE:
+            return Prompts(texts=from_file(Path(self._file.value.strip())), **more)
+        if self._kind.value == MADE:
+            tokens = self._tokens.value
+            return Prompts(texts=synthetic(tokens), tokens=tokens, **more)
+        if not self._text.value.strip():
+            raise PlanError("there is nothing to ask: write a prompt.")
+        return Prompts(texts=(self._text.value,), **more)
+
+    def _load_fields(self) -> None:
+        self._loop = choice("Loop", [("open: calls leave by a schedule", "open"),
+                                     ("closed: users wait for answers", "closed")])  # fmt: skip
+        self._users = whole("Users", 4)
+        self._shape = choice("Shape", list(SHAPES))
+        self._forms = {kind: w.VBox([_field(*one) for one in fields], layout=WIDE)
+                       for kind, fields in SHAPES.items()}  # fmt: skip
+        self._arrivals = choice("Arrivals", ARRIVALS)
+        self._cv = number("cv of gaps", 2.0)
+        self._ends = choice("Ends after", [SECONDS, CALLS])
+        self._length = number("How long", 30.0)
+        self._warmup = number("Warm-up, s", 0.0)
+
+    def _ask_fields(self) -> None:
+        self._kind = choice("Prompts", [TEXT, FILE, MADE])
+        self._text = w.Textarea(
+            "Say hello in one short sentence.", description="Prompt", style=LABEL,
+            layout={"width": "auto", "height": "120px"},
+        )  # fmt: skip
+        self._file = line("File", placeholder="prompts.jsonl")
+        self._tokens = whole("Tokens", 200)
+        self._max_tokens = whole("Max tokens", 64)
+        self._stream = w.Checkbox(value=True, description="stream the answers", layout=WIDE,
+                                  style=LABEL)  # fmt: skip
+
+    def _limit_fields(self) -> None:
+        self._money = line("Spend, USD", placeholder="no limit")
+        self._slo = line("Goals", placeholder="ttft_p95<0.5, error_rate<1%")
+        self._workers = whole("Workers", 1)
+        self._name = line("Name", placeholder="made from the models")
+
+    def _fields(self) -> list[Any]:
+        forms = [field for form in self._forms.values() for field in form.children]
+        return [
+            self._loop, self._users, self._shape, self._arrivals, self._cv, self._ends,
+            self._length, self._warmup, self._kind, self._text, self._file, self._tokens,
+            self._max_tokens, self._stream, self._money, self._slo, self._workers, self._name,
+            *forms,
+        ]  # fmt: skip
+
+    def _show(self) -> None:
+        """Show the fields that matter for what is chosen."""
+        is_open, kind = self._loop.value == "open", self._shape.value
+        for field, shown in (
+            (self._users, not is_open), (self._shape, is_open),
+            *((form, is_open and name == kind) for name, form in self._forms.items()),
+            (self._arrivals, is_open and kind != "replay"),
+            (self._cv, is_open and kind != "replay" and self._arrivals.value == "gamma"),
+            (self._text, self._kind.value == TEXT), (self._file, self._kind.value == FILE),
+            (self._tokens, self._kind.value == MADE),
+        ):  # fmt: skip
+            field.layout.display = None if shown else "none"
+        counts = self._ends.value == CALLS
+        self._length.description = "How many" if counts else "How long, s"
+
+
+def _field(label: str, value: float | str) -> Any:
+    return line(label, value) if isinstance(value, str) else number(label, value)
+
+
+def _money(text: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise PlanError(f"the spending limit {plain(text)!r} is not a number of USD.") from None

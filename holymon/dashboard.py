@@ -1,0 +1,192 @@
+"""The live dashboard: controls, screen and results put together, and the run they are about.
+
+callback (any thread) --> Jobs (one thread: start, report, export) --> Run --> Screen's thread
+Stop alone does not wait in that queue: it is one write into the run's folder.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import ipywidgets as w
+from matplotlib.figure import Figure
+
+from holymon import store
+from holymon.canvas import frame
+from holymon.controls import Controls
+from holymon.errors import HolymonError, RunError
+from holymon.estimate import estimate
+from holymon.fields import html, style_sheet
+from holymon.live import PAPER
+from holymon.plan import Plan
+from holymon.plots import plot_arrivals
+from holymon.results import Results
+from holymon.run import Run, attach, start
+from holymon.safety import escape, redact, short
+from holymon.screen import Screen
+from holymon.threads import Jobs, owners
+
+SETUP, LIVE, RESULTS = range(3)
+PREVIEWED: Final = 200_000
+RECENT: Final = 50
+
+
+class Dashboard:
+    """What `explore` shows. `run` is the run that is shown, or None."""
+
+    def __init__(self, targets: tuple[str, ...], out: Path) -> None:
+        """Nothing runs yet. Raises PlanError for a target that can't be."""
+        self.run: Run | None = None
+        self._out = out
+        self._asked = 0
+        # The only part that may refuse comes first, before there is a thread.
+        self._controls = Controls(targets, self._changed)
+        self._jobs = Jobs(self._failed, self)
+        self._screen = Screen(self._failed, lambda run: self._jobs.do(lambda: self._ended(run)))
+        self._results = Results(self._do, out)
+        self._controls.targets.add_button.on_click(
+            lambda _: self._do(self._controls.targets.add_written)
+        )
+        self._start = w.Button(description="Start", icon="play", button_style="primary")
+        self._stop = w.Button(description="Stop", icon="stop", disabled=True)
+        self._start.on_click(lambda _: self._do(self._begin))
+        self._stop.on_click(lambda _: self._halt())
+        self._notice, self._errors = html(kind="hm-notice"), html(kind="hm-errors")
+        self._tabs = w.Tab([self._controls.box, self._screen.box, self._results.box],
+                           titles=("Set up", "Live", "Results"))  # fmt: skip
+        top = w.HBox([self._start, self._stop, self._screen.progress])
+        top.add_class("hm-top")
+        self._box = w.VBox([style_sheet(), top, self._notice, self._errors, self._tabs])
+        self._box.add_class("hm")
+        self._changed()
+
+    def show(self, run: Run) -> None:
+        """Show a run, going on or ended, instead of the present one."""
+        self._do(lambda: self._follow(run))
+
+    def close(self) -> None:
+        """Draw no more and do no more; a run that goes on is not disturbed."""
+        self._screen.close()
+        self._jobs.close()
+        for button in (self._start, self._stop, *self._results.buttons.values()):
+            button.disabled = True
+        self._notice.value = "Another dashboard has taken the place of this one."
+
+    def _repr_mimebundle_(self, **more: Any) -> Any:
+        return self._box._repr_mimebundle_(**more)
+
+    def __repr__(self) -> str:
+        return f"<Dashboard of {self.run!r}>"
+
+    def _do(self, work: Any) -> None:
+        def cleared() -> None:
+            self._errors.value = ""
+            work()
+
+        self._jobs.do(cleared)
+
+    def _failed(self, error: Exception) -> None:
+        """Say what went wrong, in a place of its own that no tick writes over."""
+        name = "" if isinstance(error, HolymonError) else f"{type(error).__name__}: "
+        said = escape(short(redact(f"{name}{error}"), 400))
+        self._errors.value = f"<div class='hm-error' role='alert'>{said}</div>"
+
+    def _changed(self) -> None:
+        self._asked += 1
+        asked = self._asked
+        self._jobs.do(lambda: self._preview() if asked == self._asked else None)
+
+    def _preview(self) -> None:
+        """Say what Start would do, or why it can't."""
+        try:
+            plan = self._controls.plan()
+            words, kind = f"Start makes {_told(plan)}", ""
+            if plan.max_cost is not None:
+                words += f" It stops before {plan.max_cost:g} USD are spent."
+        except HolymonError as error:
+            plan, words, kind = None, str(error), "bad"
+        live = self.run is not None and self.run.live
+        if not live:
+            self._notice.value = f"<span class='{kind}'>{escape(short(words, 300))}</span>"
+        self._start.disabled = plan is None or live
+        if plan is not None and not live and (estimate(plan).calls or 0) <= PREVIEWED:
+            self._controls.preview.value = _arrivals(plan)
+
+    def _begin(self) -> None:
+        if self.run is not None and self.run.live:
+            raise RunError("a run is going on: stop it first.")
+        self._follow(start(self._controls.plan(), out=self._out))
+
+    def _follow(self, run: Run) -> None:
+        self.run = run
+        self._results.offer(None)
+        self._start.disabled, self._stop.disabled = run.live, not run.live
+        self._notice.value = escape(f"This run: {_told(run.plan)}")
+        self._tabs.selected_index = LIVE
+        self._screen.follow(run)
+
+    def _halt(self) -> None:
+        if self.run is not None:
+            self.run.stop()
+            self._stop.disabled = True
+            self._screen.hurry()
+
+    def _ended(self, run: Run) -> None:
+        if run is not self.run:
+            return
+        self._stop.disabled, self._start.disabled = True, False
+        run.wait()
+        self._screen.last(run)
+        self._results.offer(run)
+        self._changed()
+
+
+def explore(
+    run: Run | str | None = None, *, targets: tuple[str, ...] | list[str] = ("sim/fast",),
+    out: Path | str = "reports",
+) -> Dashboard:  # fmt: skip
+    """A dashboard to set up a load, watch it live, and keep what came of it.
+
+    It takes the place of any other dashboard of this kernel. Where a run goes on in `out` (it was
+    started before the cell ran again, or before the kernel was restarted), that one is shown, or
+    else the `run` that is given, by its id, name or path. `targets` are ticked to begin with.
+    Raises PlanError, ConfigError, RunError.
+    """
+    found = run if isinstance(run, Run) else attach(run, out=out) if run else _going(Path(out))
+    shown = Dashboard(tuple(targets), Path(out))
+    for before in owners():
+        if isinstance(before, Dashboard) and before is not shown:
+            before.close()
+    if found is not None:
+        shown.show(found)
+    return shown
+
+
+def _going(out: Path) -> Run | None:
+    """The latest run that goes on, if any does."""
+    for folder in reversed(store.folders(out)[-RECENT:]):
+        if store.read_state(folder)["state"] in store.LIVE:
+            return Run(folder)
+    return None
+
+
+def _arrivals(plan: Plan) -> bytes:
+    ax = Figure(figsize=(4.6, 2.6), layout="constrained", facecolor=PAPER).add_subplot()
+    plot_arrivals(plan, ax=ax)
+    if (legend := ax.get_legend()) is not None:
+        legend.remove()
+    ax.set_facecolor(PAPER)
+    ax.set_title("When calls are due", loc="left", size=9)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set_fontsize(8)
+    ax.tick_params(labelsize=8)
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+    figure = ax.figure
+    assert isinstance(figure, Figure)
+    return frame(figure)
+
+
+def _told(plan: Plan) -> str:
+    words = estimate(plan).words
+    priced = plan.simulated and "USD" in words
+    return words[:1].lower() + words[1:] + " (the simulator's prices are invented)" * priced

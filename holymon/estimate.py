@@ -1,0 +1,118 @@
+"""What a plan will ask for before it runs: calls, tokens, and what they cost at most."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from holymon import prices
+from holymon.errors import PlanError
+from holymon.plan import Closed, Plan
+from holymon.shapes import Replay, cumulative, polyline
+
+COUNTED: Final = 1_000_000
+"""Up to so many calls a schedule is made to count them; above, the area under it will do."""
+
+BYTES_OF_TOKEN: Final = 4
+AROUND: Final = 16
+"""Tokens that a server's chat template may put around one prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Over all targets, warm-up included; None where nothing in the plan bounds it.
+
+    `prompt_tokens` is a guess (4 bytes a token); the cost is at most what `most_prompt_tokens` (a
+    token is at least a byte) and `output_tokens` (max_tokens of each call) cost. `why` says why
+    there is no cost.
+    """
+
+    calls: int | None
+    prompt_tokens: int | None
+    most_prompt_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    why: str = ""
+
+    @property
+    def words(self) -> str:
+        """The estimate in a sentence."""
+        if self.calls is None:
+            return f"As many calls as there is time for; {self.why}"
+        calls = f"{self.calls:,} call{'s' * (self.calls != 1)}"
+        asked = f"about {self.prompt_tokens:,} tokens asked"
+        told = "answers of any length"
+        if self.output_tokens is not None:
+            told = f"at most {self.output_tokens:,} answered"
+        money = self.why
+        if self.cost_usd is not None:
+            money = f"at most {self.cost_usd:.3g} USD"
+        return f"{calls}, {asked}, {told}; {money}"
+
+
+def estimate(plan: Plan) -> Estimate:
+    """The estimate of a plan."""
+    calls = _calls(plan)
+    if calls is None:
+        return Estimate(None, None, None, None, None, "the cost is not bounded.")
+    each = math.ceil(calls / len(plan.targets))
+    sizes = _sizes(plan)
+    mean = sum(sizes) / len(sizes) / BYTES_OF_TOKEN
+    longest = plan.prompts.max_tokens
+    cost, why = _cost(plan, each)
+    return Estimate(
+        calls=calls,
+        prompt_tokens=math.ceil(calls * (plan.prompts.tokens or mean)),
+        most_prompt_tokens=len(plan.targets) * _asked(sizes, each),
+        output_tokens=None if longest is None else calls * longest,
+        cost_usd=cost,
+        why=why,
+    )
+
+
+def most_of_a_call(plan: Plan, target: int, told: int) -> float:
+    """What one call of a target can cost at most, in USD.
+
+    Where no max_tokens bounds the answer, `told` tokens stand for it. Raises PlanError if there is
+    no price.
+    """
+    size = max(_sizes(plan)) + AROUND
+    longest = plan.prompts.max_tokens
+    found = prices.most(plan.targets[target].price, 1, size, told if longest is None else longest)
+    if found is None:
+        raise PlanError(f"no price is known for {plan.targets[target].name}.")
+    return found
+
+
+def _sizes(plan: Plan) -> list[int]:
+    return [len(text.encode("utf-8", "replace")) for text in plan.prompts.texts]
+
+
+def _calls(plan: Plan) -> int | None:
+    k, load = len(plan.targets), plan.load
+    if isinstance(load, Closed):
+        return plan.requests * k if plan.requests and not plan.warmup_s else None
+    if isinstance(load.shape, Replay):
+        return len(plan.due())
+    line = polyline(load.shape, end=plan.seconds, warm_up=plan.warmup_s, times=k)
+    area = float(cumulative(line)[1][-1])
+    return len(plan.due()) if area <= COUNTED else math.ceil(area)
+
+
+def _asked(sizes: list[int], calls: int) -> int:
+    """Bytes of the prompts of so many calls in turn, and what may be put around them."""
+    rounds = math.ceil(calls / len(sizes)) * sum(sizes)
+    return min(rounds, calls * max(sizes)) + AROUND * calls
+
+
+def _cost(plan: Plan, each: int) -> tuple[float | None, str]:
+    unpriced = [target.name for target in plan.targets if not target.price.known]
+    if unpriced:
+        return None, f"no price is known for {', '.join(unpriced)}."
+    if plan.prompts.max_tokens is None:
+        return None, "answers of any length may cost any sum."
+    asked = _asked(_sizes(plan), each)
+    found = [
+        prices.most(target.price, 1, asked, each * plan.prompts.max_tokens)
+        for target in plan.targets
+    ]
+    return math.fsum(one for one in found if one is not None), ""

@@ -1,0 +1,51 @@
+"""Widgets of the dashboard's forms, all dressed alike."""
+
+from importlib.resources import files
+from typing import Any, Final
+
+import ipywidgets as w
+
+from holymon.safety import escape
+
+WIDE: Final = {"width": "auto"}
+LABEL: Final = {"description_width": "96px"}
+SHORT: Final = {"description_width": "initial"}
+
+
+def heading(text: str) -> w.HTML:
+    """The title of a group of fields."""
+    return html(f"<div class='hm-head'>{escape(text)}</div>")
+
+
+def html(text: str = "", kind: str = "") -> w.HTML:
+    """A piece of HTML whose texts are escaped already."""
+    made = w.HTML(text, layout=WIDE)
+    if kind:
+        made.add_class(kind)
+    return made
+
+
+def line(label: str, value: str = "", **more: Any) -> w.Text:
+    """A line of text."""
+    return w.Text(value, description=label, layout=WIDE, style=LABEL, **more)
+
+
+def number(label: str, value: float, **more: Any) -> w.FloatText:
+    """A number."""
+    return w.FloatText(value, description=label, layout=WIDE, style=LABEL, **more)
+
+
+def whole(label: str, value: int, **more: Any) -> w.IntText:
+    """A whole number."""
+    return w.IntText(value, description=label, layout=WIDE, style=LABEL, **more)
+
+
+def choice(label: str, options: Any, **more: Any) -> w.Dropdown:
+    """One of several."""
+    return w.Dropdown(options=options, description=label, layout=WIDE, style=LABEL, **more)
+
+
+def style_sheet() -> w.HTML:
+    """The look of the dashboard, in the colours of the notebook's theme."""
+    css = files("holymon").joinpath("data/explore.css").read_text("utf-8")
+    return w.HTML(f"<style>{css}</style>", layout={"display": "block", "height": "0"})

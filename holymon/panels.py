@@ -1,0 +1,172 @@
+"""What stands still in the live figure: six panels, their legend, and the places of failures."""
+
+import math
+from itertools import islice
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from holymon.canvas import COLORS, GREY, MARKERS, RED
+from holymon.live import BADGE, INK, PAPER
+from holymon.plan import Closed, Plan
+from holymon.safety import short
+from holymon.shapes import Shape, polyline
+
+SIZE: Final = (12.0, 5.2)
+PANELS: Final = {
+    "latency": "Latency, ms", "ttft": "TTFT, ms", "ecdf": "Share of calls that took no longer",
+    "rate": "Answers per second", "flight": "Calls in flight", "errors": "Failures by type",
+}  # fmt: skip
+OVER_TIME: Final = ("latency", "ttft", "rate", "flight")
+WINDOWS: Final = (10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
+SLOTS: Final = 6
+MOST_NAMES: Final = 4
+SMALL: Final = 9.0
+GRID: Final = "#D5D9E0"
+SHADE: Final = "#E6E9EE"
+
+
+def panels(plan: Plan) -> tuple[Figure, dict[str, Axes]]:
+    """The figure and its axes by name, empty."""
+    figure = Figure(figsize=SIZE, dpi=100, facecolor=PAPER)
+    figure.subplots_adjust(0.045, 0.095, 0.978, 0.855, wspace=0.2, hspace=0.56)
+    axes = dict(zip(PANELS, figure.subplots(2, 3).flat, strict=True))
+    for name, ax in axes.items():
+        _dress(name, ax)
+    for name in OVER_TIME:
+        axes[name].set_xlabel("s from the start", size=SMALL, color=INK, labelpad=2)
+        axes[name].xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+        if plan.warmup_s:
+            axes[name].axvspan(0, plan.warmup_s, color=SHADE, lw=0)
+    if not plan.prompts.stream:
+        axes["ttft"].text(0.5, 0.5, "not streamed: no TTFT", transform=axes["ttft"].transAxes,
+                          ha="center", color=GREY, size=10)  # fmt: skip
+    axes["ecdf"].set_xlabel("ms (solid: latency, dashed: TTFT)", size=SMALL, color=INK, labelpad=2)
+    axes["ecdf"].set_ylim(0, 1.02)
+    axes["ecdf"].set_yticks([0, 0.5, 0.95], ["0", "p50", "p95"])
+    _legend(figure, plan)
+    return figure, axes
+
+
+def _dress(name: str, ax: Axes) -> None:
+    """Set by hand what a style would, since styles are global and this is not the only thread."""
+    over = name == "errors"
+    ax.set_facecolor(PAPER)
+    titled(ax, PANELS[name])
+    ax.tick_params(labelsize=SMALL, colors=INK, length=3)
+    ax.set_axisbelow(True)
+    for side, spine in ax.spines.items():
+        spine.set_visible(side in {"left", "bottom"} and not over)
+        spine.set_color("#8A919C")
+    if over:
+        ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
+    else:
+        ax.grid(color=GRID, lw=0.7)
+
+
+def titled(ax: Axes, text: str) -> None:
+    """Give a panel its title."""
+    ax.set_title(text, loc="left", size=10.5, weight="bold", color=INK)
+
+
+def _legend(figure: Figure, plan: Plan) -> None:
+    entries = [
+        (short(target.name, 32), COLORS[i % len(COLORS)], "-", MARKERS[i % len(MARKERS)])
+        for i, target in enumerate(islice(plan.targets, MOST_NAMES))
+    ]
+    if len(plan.targets) > MOST_NAMES:
+        entries.append((f"and {len(plan.targets) - MOST_NAMES} more", INK, "", ""))
+    entries += [("p50", INK, "-", ""), ("p95", INK, "--", "")]
+    entries += [("failed", RED, "", "x")]
+    if not isinstance(plan.load, Closed):
+        entries.append(("wanted", INK, ":", ""))
+    handles = [Line2D([], [], color=color, ls=ls, marker=marker, ms=5)
+               for _, color, ls, marker in entries]  # fmt: skip
+    legend = figure.legend(
+        handles, [name for name, *_ in entries], loc="upper left", ncols=len(entries),
+        bbox_to_anchor=(0.035, 1.0), frameon=False, fontsize=SMALL + 0.5, handlelength=1.8,
+        columnspacing=1.6, labelcolor=INK,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    if plan.simulated:
+        figure.text(0.978, 0.97, "simulated", ha="right", va="top", size=SMALL + 0.5,
+                    color="white", weight="bold",
+                    bbox={"boxstyle": "round,pad=0.35", "fc": BADGE, "lw": 0})  # fmt: skip
+
+
+def wanted(ax: Axes, plan: Plan) -> float:
+    """Draw the rate that the plan wants of each target; its peak, 1 where it wants none."""
+    if isinstance(plan.load, Closed):
+        return 1.0
+    if isinstance(plan.load.shape, Shape):
+        line = polyline(plan.load.shape, end=plan.seconds, warm_up=plan.warmup_s)
+        ax.plot(*zip(*line, strict=True), color=INK, lw=1.4, ls=":")
+    return plan.load.shape.peak
+
+
+class Slot:
+    """The place of one error type: a line of text, and a bar with a part for each target.
+
+    Both are drawn over what stood there before. Text is dear to draw, so only one that has
+    changed is.
+    """
+
+    def __init__(self, ax: Axes, k: int, targets: int) -> None:
+        """The k-th place from the top."""
+        y, high = 1 - (k + 1) / SLOTS, 1 / SLOTS
+        self._text = ax.text(0, y + 0.075, "", size=SMALL, color=INK, parse_math=False)
+        self._bars = [_box(ax, (0, y), 0, 0.05, COLORS[i % len(COLORS)]) for i in range(targets)]
+        self._over_text = _box(ax, (-0.02, y + 0.055), 1.04, high - 0.055, PAPER)
+        self._over_bars = _box(ax, (-0.02, y - 0.003), 1.04, 0.056, PAPER)
+        for artist in self.artists:
+            artist.set_animated(True)
+
+    @property
+    def artists(self) -> list[Artist]:
+        """All that there is to draw."""
+        return [self._over_text, self._text, self._over_bars, *self._bars]
+
+    def show(self, name: str, counts: npt.NDArray[np.int64], most: int) -> list[Artist]:
+        """What is to be drawn after a change; nothing if there is none."""
+        left, before = 0.0, [bar.get_width() for bar in self._bars]
+        for bar, count in zip(self._bars, counts, strict=True):
+            bar.set(x=left, width=count / most)
+            left += count / most
+        same = before == [bar.get_width() for bar in self._bars]
+        return self.say(f"{name}   {int(counts.sum()):,}") + (
+            [] if same else [self._over_bars, *self._bars]
+        )
+
+    def say(self, text: str) -> list[Artist]:
+        """What is to be drawn to show another text; nothing if it is the same."""
+        if self._text.get_text() == text:
+            return []
+        self._text.set_text(text)
+        return [self._over_text, self._text]
+
+
+def _box(ax: Axes, corner: tuple[float, float], wide: float, high: float, color: str) -> Rectangle:
+    box = Rectangle(corner, wide, high, color=color, lw=0, clip_on=False)
+    ax.add_patch(box)
+    return box
+
+
+def window(now: float, plan: Plan) -> float:
+    """How many seconds are shown: a round number that holds `now`, at most the whole load."""
+    wide = next((w for w in WINDOWS if w > now), 2 * now)
+    whole = plan.seconds * 1.02
+    return float(whole if now < whole <= 1.5 * wide else wide)
+
+
+def rounded(value: float) -> float:
+    """The next number of 1, 1.5, 2, 3, 4, 5, 6, 8, 10 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(m * power for m in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if m * power >= value * 0.999999)

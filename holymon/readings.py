@@ -1,0 +1,139 @@
+"""What the dashboard says in words and figures, as HTML of fixed height; nothing is computed here.
+
+Each place is always filled, with a dash where there is no figure yet, so that nothing jumps.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from holymon.plan import Closed, Plan
+from holymon.quantiles import Figure, Interval
+from holymon.safety import escape
+from holymon.summary import Summary, TargetSummary
+from holymon.tables import NONE, checked, interval, ms, number, percent, whole
+from holymon.verdict import LEVELS, Verdict
+from holymon.vitals import Vitals
+
+HEADS: Final = {
+    "valid": "✓ The client keeps up", "suspect": "! Read with care",
+    "invalid": "✗ Do not quote these figures", "early": "… Too early to judge",
+}  # fmt: skip
+COLUMNS: Final = (
+    ("latency p50", "latency_s", "p50"), ("p95", "latency_s", "p95"), ("p99", "latency_s", "p99"),
+    ("TTFT p50", "ttft_s", "p50"), ("p95", "ttft_s", "p95"), ("ITL p50", "itl_s", "p50"),
+)  # fmt: skip
+
+
+def progress(about: dict[str, Any]) -> str:
+    """A line on how far a run is, with a bar: `run_id, state, words, share, simulated`."""
+    share = min(max(about["share"], 0.0), 1.0)
+    badge = "<span class='hm-badge'>simulated</span>" if about["simulated"] else ""
+    return (
+        f"<div class='hm-line'><span class='hm-state {escape(about['state'])}'>"
+        f"{escape(about['state'])}</span>{badge}<span class='hm-words'>{escape(about['words'])}"
+        f"</span><span class='hm-id'>{escape(about['run_id'])}</span></div>"
+        f"<div class='hm-bar'><div style='width:{share * 100:.1f}%'></div></div>"
+    )
+
+
+def clock(seconds: float) -> str:
+    """A time on the clock: `7 s`, `3:05`, `2:03:05`."""
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def trust(summary: Summary, judged: Verdict, vitals: Vitals, plan: Plan) -> str:
+    """Whether the client is fit to measure, why not, and the figures that say so."""
+    early = not any(target.requests for target in summary.targets)
+    level = "early" if early else judged.measurement
+    order = sorted(judged.reasons, key=lambda reason: -LEVELS.index(reason.level))
+    why = "".join(f"<li>{escape(reason.text)}</li>" for reason in order) if not early else ""
+    tiles = "".join(
+        f"<div class='hm-tile'><span>{escape(what)}</span><b>{escape(value)}</b></div>"
+        for what, value in _tiles(summary, vitals, plan)
+    )
+    return (
+        f"<div class='hm-trust {level}'><div class='hm-verdict'>{HEADS[level]}</div>"
+        f"<div class='hm-tiles'>{tiles}</div><ul class='hm-why'>{why}</ul></div>"
+    )
+
+
+def _tiles(summary: Summary, vitals: Vitals, plan: Plan) -> list[tuple[str, str]]:
+    targets = summary.targets
+    delays = [delay for one in targets if (delay := _highest(one.schedule_delay_s)) is not None]
+    closed = isinstance(plan.load, Closed)
+    sources = {str(one.tokens.source) for one in targets if one.tokens.source}
+    counted = {"server": "by the server", "chunks": "estimated", "mixed": "partly estimated"}
+    said = counted[sources.pop()] if len(sources) == 1 else "differs" if sources else NONE
+    return [
+        ("calls", whole(sum(one.requests for one in targets))),
+        ("failed", whole(sum(sum(one.errors.values()) for one in targets))),
+        ("sent late, at most", "no schedule" if closed else _ms(max(delays, default=None))),
+        ("loop lag p99", _ms(vitals.lag(0.99))),
+        ("sent of wanted, per s", "no schedule" if closed else _pace(targets)),
+        ("tokens counted", said),
+    ]
+
+
+def _highest(figure: Figure) -> float | None:
+    return figure.max
+
+
+def _ms(seconds: float | None) -> str:
+    return NONE if seconds is None else f"{ms(seconds)} ms"
+
+
+def _pace(targets: tuple[TargetSummary, ...]) -> str:
+    """The target that is furthest behind."""
+    known = [(one.sent_per_s, one.wanted_per_s) for one in targets
+             if one.sent_per_s is not None and one.wanted_per_s]  # fmt: skip
+    if not known:
+        return NONE
+    sent, wanted = min(known, key=lambda pair: pair[0] / pair[1])
+    return f"{number(sent)} of {number(wanted)}"
+
+
+def figures(summary: Summary, judged: Verdict) -> str:
+    """A row for each target, with 95 % intervals, and the objectives."""
+    heads = ("target, times in ms", "calls", "failed", *(head for head, _, _ in COLUMNS),
+             "answers/s", "tokens/s")  # fmt: skip
+    rows = "".join(_row(target) for target in summary.targets)
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    table = f"<table class='hm-figures'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    goals = "".join(
+        f"<span class='hm-goal {_outcome(check.met)}'>{escape(check.target)}: {escape(check.text)} "
+        f"(is {escape(checked(check))})</span>"
+        for check in judged.checks
+    )
+    return table + (f"<div class='hm-goals'>{goals}</div>" if goals else "")
+
+
+def _outcome(met: bool | None) -> str:
+    return {True: "met", False: "missed", None: "open"}[met]
+
+
+def _row(target: TargetSummary) -> str:
+    rate = target.error_rate
+    failed = NONE if rate.value is None else percent(rate.value)
+    ends = "" if rate.low is None or rate.high is None else (
+        f"{percent(rate.low)}–{percent(rate.high)}"
+    )  # fmt: skip
+    cells = [(whole(target.requests), ""), (failed, ends)]
+    for _, name, stat in COLUMNS:
+        figure: Figure = getattr(target, name)
+        cells.append((ms(getattr(figure, stat)), _interval(figure.ci.get(stat))))
+    cells += [(number(target.requests_per_s), ""), (number(target.output_tokens_per_s), "")]
+    return f"<tr><td>{escape(target.target)}</td>{''.join(_cells(cells))}</tr>"
+
+
+def _interval(found: Interval | None) -> str:
+    return "" if found is None else interval(found)
+
+
+def _cells(cells: Iterable[tuple[str, str]]) -> Iterable[str]:
+    for value, small in cells:
+        # An empty interval holds its place: the row is as high as it will be.
+        yield f"<td>{escape(value)}<small>{escape(small) or '&nbsp;'}</small></td>"

@@ -1,0 +1,143 @@
+"""What can be done with a run that has ended: report, export, baseline, comparison."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import ipywidgets as w
+
+from holymon import store
+from holymon.baseline import baseline, set_baseline
+from holymon.errors import HolymonError, RunError
+from holymon.export import write_csv
+from holymon.fields import choice, html
+from holymon.report import write_report
+from holymon.run import Run, attach
+from holymon.safety import escape, short
+from holymon.trials import compare
+
+NOTHING: Final = (
+    "<p class='hm-quiet'>A run can be saved, exported and compared once it has ended.</p>"
+)
+MOST_RUNS: Final = 30
+
+
+class Results:
+    """Buttons for one run, and what came of them."""
+
+    def __init__(self, do: Callable[[Callable[[], object]], None], out: Path) -> None:
+        """`do` has work done in another thread; `out` is the folder of runs."""
+        self._out, self._run = out, None
+        self.buttons = {
+            name: w.Button(description=name, icon=icon, disabled=True, layout={"width": "150px"})
+            for name, icon in (
+                ("Save report", "file-text-o"), ("Export CSV", "table"),
+                ("Export Parquet", "database"), ("Set as baseline", "flag"),
+                ("Compare", "exchange"),
+            )
+        }  # fmt: skip
+        for button, work in zip(
+            self.buttons.values(),
+            (self._report, self._csv, self._parquet, self._baseline, self._compare), strict=True,
+        ):  # fmt: skip
+            button.on_click(lambda _, work=work: do(work))
+        self._other = choice("Compare with", [("", "")])
+        self._other.layout = {"width": "460px"}
+        self._said = html(NOTHING)
+        # Lab leads relative links of an output, not those of a widget, to the notebook's folder.
+        self._links = w.Output()
+        self._made: list[Path] = []
+        *first, last = self.buttons.values()
+        self.box = w.VBox([w.HBox(first), w.HBox([self._other, last]), self._said, self._links])
+        self.box.add_class("hm-results")
+
+    _run: Run | None
+
+    def offer(self, run: Run | None) -> None:
+        """Offer all that goes with `run`; with None, nothing."""
+        self._run = run
+        self._made, self._links.outputs = [], ()
+        self._said.value = NOTHING if run is None else f"<p>{escape(run.id)}</p>"
+        for button in self.buttons.values():
+            button.disabled = run is None
+        if run is not None:
+            self._other.options = self._others(run)
+
+    def _others(self, run: Run) -> list[tuple[str, str]]:
+        found = [("the targets of this run with one another", "")] * (len(run.plan.targets) == 2)
+        with contextlib.suppress(HolymonError):
+            if (base := baseline(self._out)) is not None and base.id != run.id:
+                found.append((f"the baseline, {base.id}", base.id))
+        for folder in reversed(store.folders(self._out)[-MOST_RUNS:]):
+            one = store.run_id(folder)
+            if one != run.id and store.read_state(folder)["state"] not in store.LIVE:
+                found.append((one, one))
+        return found or [("no other run yet", "")]
+
+    @property
+    def _shown(self) -> Run:
+        if self._run is None:
+            raise RunError("no run has ended yet.")
+        return self._run
+
+    def _report(self) -> None:
+        self._say("Making the report: it takes some seconds ...")
+        made = write_report(run=self._shown)
+        if made.status != "ok":
+            raise RunError(f"the report is not whole: {made.error}")
+        self._file(made.html, "Report")
+
+    def _csv(self) -> None:
+        self._file(write_csv(self._shown.records, self._shown.folder / "calls.csv"), "CSV")
+
+    def _parquet(self) -> None:
+        source = self._shown.folder / "calls.parquet"
+        if not source.is_file():
+            raise RunError("this run is not in Parquet: its folder could not be written.")
+        copy = self._out / f"{self._shown.id.replace('/', '-')}.parquet"
+        shutil.copyfile(source, copy)
+        self._file(copy, "Parquet")
+
+    def _baseline(self) -> None:
+        set_baseline(self._shown, self._out)
+        self._say(f"{self._shown.id} is the baseline now.")
+
+    def _compare(self) -> None:
+        run, other = self._shown, self._other.value
+        if not other and len(run.plan.targets) != 2:
+            raise RunError("there is nothing to compare with yet: measure another run.")
+        found = []
+        if other:
+            with_run = attach(other, out=self._out)
+            names = [t.name for t in with_run.plan.targets]
+            both = [t.name for t in run.plan.targets if t.name in names]
+            if not both:
+                raise RunError(f"{other} has no target in common with this run.")
+            found = [compare(with_run, run, targets=(name, name)) for name in both]
+        else:
+            found = [compare(run)]
+        lines = "".join(
+            f"<p><b>{escape(one.lines[0])}</b></p><ul>"
+            + "".join(f"<li>{escape(line)}</li>" for line in one.lines[1:]) + "</ul>"
+            for one in found
+        )  # fmt: skip
+        self._said.value = lines
+
+    def _say(self, text: str) -> None:
+        self._said.value = f"<p>{escape(text)}</p>"
+
+    def _file(self, path: Path, what: str) -> None:
+        """Lead to a file that was made, from the folder where the notebook is."""
+        if path not in self._made:
+            self._made.append(path)
+        self._say(f"{what} saved as {path}")
+        links = "".join(
+            f"<li><a href='{quote(os.path.relpath(one))}' target='_blank'>{escape(short(str(one)))}"
+            "</a></li>" for one in self._made
+        )  # fmt: skip
+        data = {"text/html": f"<ul>{links}</ul>", "text/plain": str(path)}
+        self._links.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)

@@ -1,0 +1,158 @@
+"""What is seen of a run while it goes on: the figure, the trust panel, the table, the clock."""
+
+from collections.abc import Callable
+from datetime import datetime
+from time import perf_counter
+from typing import Final
+
+import ipywidgets as w
+
+from holymon import journal, readings, store, verdict
+from holymon.board import Board
+from holymon.estimate import estimate
+from holymon.fields import WIDE, html
+from holymon.plan import MAX_SECONDS, Plan
+from holymon.run import Run
+from holymon.threads import Pace, Ticker
+from holymon.vitals import Vitals
+
+HURRY_S: Final = 0.05
+
+
+class Screen:
+    """Follows one run at a time. Its thread only draws; what is to follow the end is `ended`."""
+
+    def __init__(self, failed: Callable[[Exception], None], ended: Callable[[Run], None]) -> None:
+        """Nothing to see yet."""
+        self._failed, self._ended = failed, ended
+        self._ticker: Ticker | None = None
+        self.progress = html(kind="hm-progress")
+        self._trust, self._table = html(), html()
+        self._image = w.Image(format="png", layout=WIDE)
+        self._image.add_class("hm-figure")
+        self.box = w.VBox([self._trust, self._image, self._table])
+        self.box.add_class("hm-live")
+
+    def follow(self, run: Run) -> None:
+        """Show `run` from now on, instead of any other."""
+        self.close()
+        # The drawing thread has records of its own: a cell may ask for those of the run meanwhile.
+        following = _Following(run, Run(run.folder) if run.live else run)
+        if run.live:
+            self._ticker = Ticker(lambda: self._tick(following))
+        else:
+            self._ended(run)
+
+    def hurry(self) -> None:
+        """Look more often: the end is near."""
+        if self._ticker is not None:
+            self._ticker.period_s = HURRY_S
+
+    def last(self, run: Run) -> None:
+        """Show a run that has ended, with all its records; from the thread that ended it."""
+        self.close()
+        self._show(_Following(run, run), final=True, readings_too=True)
+
+    def close(self) -> None:
+        """Draw no more."""
+        if self._ticker is not None:
+            self._ticker.close()
+
+    def _tick(self, following: "_Following") -> bool:
+        try:
+            live = following.run.live
+            following.paces[0].due(lambda: self._read(following))
+            self._show(following)
+        except Exception as error:  # noqa: BLE001 - shown, and the next tick may work
+            self._failed(error)
+            live = following.run.live
+        if not live:
+            self._ended(following.run)
+        return live
+
+    def _show(
+        self, following: "_Following", *, final: bool = False, readings_too: bool = False
+    ) -> None:
+        if readings_too:
+            self._read(following)
+        following.look()
+        self._image.value = following.frame(final=final)
+        self.progress.value = readings.progress(following.about())
+
+    def _read(self, following: "_Following") -> None:
+        run, summary, status = following.run, following.own.summary(), following.run.status
+        judged = verdict.judge(
+            summary, run.plan, following.vitals, status["state"], status.get("trouble", "")
+        )
+        self._trust.value = readings.trust(summary, judged, following.vitals, run.plan)
+        self._table.value = readings.figures(summary, judged)
+
+
+class _Following:
+    """A run with its board, and what was read of it at what pace."""
+
+    def __init__(self, run: Run, own: Run) -> None:
+        self.run, self.own = run, own
+        self.vitals: Vitals = journal.vitals(run.folder)
+        self.paces = (Pace(1.0, share=0.02), Pace(0.5))
+        self._board = Board(run.plan)
+        self._expected = estimate(run.plan).calls
+        self._zero: float | None = None
+        self._status = run.status
+
+    def look(self) -> None:
+        """Read how the run and its client are doing."""
+        self._status = self.run.status
+        found = self.paces[1].due(lambda: journal.vitals(self.run.folder))
+        self.vitals = found or self.vitals
+
+    def frame(self, *, final: bool) -> bytes:
+        """The figure of now."""
+        records = self.own.records
+        now = self.elapsed if self.run.live else max(self.own.summary().duration_s, 1e-3)
+        return self._board.frame(records, self.vitals, now, final=final)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began; the wall clock is looked at once."""
+        if self._status["state"] != "running":
+            return 1e-3
+        if self._zero is None:
+            began = datetime.fromisoformat(str(self._status["started_at"]))
+            self._zero = perf_counter() - (store.now() - began).total_seconds()
+        return max(perf_counter() - self._zero, 1e-3)
+
+    def about(self) -> dict[str, object]:
+        """What the line on top says."""
+        run, state = self.run, str(self._status["state"])
+        n = len(self.own.records)
+        return {
+            "run_id": run.id, "state": state, "simulated": run.plan.simulated,
+            "words": f"{_when(self, run.plan, state)}, {n:,} calls"
+            + _why(state, str(self._status.get("ended", "")), str(self._status.get("detail", ""))),
+            "share": 1.0 if state == "finished" else self._share(run.plan, n),
+        }  # fmt: skip
+
+    def _share(self, plan: Plan, n: int) -> float:
+        by_time = self.elapsed / plan.seconds if self.run.live else 0.0
+        return max(by_time, n / self._expected if self._expected else 0.0)
+
+
+def _when(following: _Following, plan: Plan, state: str) -> str:
+    if state == "starting":
+        return "starting"
+    if state != "running":
+        return f"{readings.clock(following.own.summary().duration_s)} measured"
+    elapsed = following.elapsed
+    said = f"{readings.clock(elapsed)} elapsed"
+    if plan.seconds >= MAX_SECONDS:
+        return said
+    if elapsed > plan.seconds:
+        return f"{said}, waiting for the last answers"
+    return f"{said}, {readings.clock(plan.seconds - elapsed)} left"
+
+
+def _why(state: str, ended: str, detail: str) -> str:
+    if state in store.LIVE or ended in {"", "finished", "stopped"}:
+        return ""
+    return f"; ended early: {detail or ended}"

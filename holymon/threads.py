@@ -1,0 +1,98 @@
+"""The two threads of a dashboard: one that draws and steps aside, one that does what is asked.
+
+ipykernel calls widgets' callbacks now from its main thread, now from that of a subshell, each with
+a loop of its own; so a callback only puts its work here, and all work is done by one thread.
+"""
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from time import perf_counter
+from typing import Final, TypeVar
+
+from holymon.aside import step_aside
+
+PERIOD_S: Final = 0.25
+SHARE: Final = 0.05
+_Found = TypeVar("_Found")
+
+
+class Pace:
+    """Lets work that gets dearer with the number of calls happen less often."""
+
+    def __init__(self, least_s: float, share: float = SHARE) -> None:
+        """At most every `least_s` seconds, and at most `share` of one core."""
+        self._least, self._share, self._next = least_s, share, 0.0
+
+    def due(self, work: Callable[[], _Found], *, now: bool = False) -> _Found | None:
+        """What `work` returns, or None where it is not its turn yet, unless it must be `now`."""
+        began = perf_counter()
+        if began < self._next and not now:
+            return None
+        found = work()
+        self._next = began + max(self._least, (perf_counter() - began) / self._share)
+        return found
+
+
+class Ticker(threading.Thread):
+    """A thread that draws: calls `tick` four times a second until that is false, or until closed.
+
+    It steps aside for whatever measures, so nothing may be started from it that does not draw.
+    """
+
+    def __init__(self, tick: Callable[[], bool]) -> None:
+        """Start it."""
+        super().__init__(name="holymon-draws", daemon=True)
+        self.period_s = PERIOD_S
+        self._tick = tick
+        self._over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        """Tick; a late tick does not make the next ones come in a burst."""
+        step_aside()
+        rest = 0.0
+        while not self._over.wait(rest):
+            began = perf_counter()
+            if not self._tick():
+                return
+            rest = max(self.period_s - (perf_counter() - began), 0.02)
+
+    def close(self) -> None:
+        """End it; returns when it draws no more."""
+        self._over.set()
+        if self.is_alive() and self is not threading.current_thread():
+            self.join(5)
+
+
+class Jobs(threading.Thread):
+    """A thread that does one piece of work after another, for as long as its owner is shown."""
+
+    def __init__(self, failed: Callable[[Exception], None], owner: object) -> None:
+        """Start it; `failed` is told what a piece of work raised, and the next one follows."""
+        super().__init__(name="holymon-works", daemon=True)
+        self.owner = owner
+        self._failed = failed
+        self._queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self.start()
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Have `work` done in its turn; from any thread."""
+        self._queue.put(work)
+
+    def run(self) -> None:
+        """Do what is in the queue."""
+        while (work := self._queue.get()) is not None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - it is shown, and the thread goes on
+                self._failed(error)
+
+    def close(self) -> None:
+        """End it after the work that was asked for before."""
+        self._queue.put(None)
+
+
+def owners() -> list[object]:
+    """Whoever has a thread of `Jobs` that has not ended: the thread itself is the register."""
+    return [one.owner for one in threading.enumerate() if isinstance(one, Jobs)]

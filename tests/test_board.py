@@ -1,0 +1,142 @@
+"""The live figure: seldom drawn in full, and nothing that was drawn is lost in between."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from holymon import vitals
+from holymon.board import Board
+from holymon.errors import CODES
+from holymon.panels import rounded, window
+from holymon.plan import Closed, Open, Plan, Prompts, Target
+from holymon.records import DTYPE, GAP, Flag, Records
+from holymon.shapes import Replay, constant
+
+SECONDS = 30
+BLUE, ORANGE, RED = (0, 114, 178), (213, 94, 0), (176, 0, 32)
+
+
+def plan(**more) -> Plan:
+    targets = tuple(Target(provider="a", model=name) for name in "mn")
+    return Plan(**{"targets": targets, "load": Open(constant(10)), "duration_s": SECONDS, **more})
+
+
+def calls(n: int = 400, *, failed: float = 0.05, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rows = np.zeros(n, DTYPE)
+    rows["due_s"] = rows["start_s"] = np.linspace(0, SECONDS - 1, n)
+    latency = 0.3 * np.exp(rng.normal(0, 0.2, n))
+    rows["first_s"], rows["end_s"] = rows["start_s"] + latency / 3, rows["start_s"] + latency
+    rows["target"], rows["flags"] = np.arange(n) % 2, Flag.STREAM
+    rows["error"][rng.random(n) < failed] = CODES["rate_limited"]
+    return rows
+
+
+def grow(records: Records, rows: np.ndarray) -> None:
+    records.extend(rows, np.zeros(0, GAP), np.zeros(len(rows), np.int64))
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def count(png: bytes, color: tuple[int, int, int]) -> int:
+    return int((pixels(png) == color).all(axis=2).sum())
+
+
+NOBODY = vitals.read([])
+
+
+def test_a_run_is_drawn_in_full_only_when_limits_change():
+    made, records, rows = Board(plan()), Records(plan()), calls()
+    for now in np.arange(0.25, SECONDS, 0.25):
+        seen = len(records)
+        grow(records, rows[seen : np.searchsorted(rows["end_s"], now)])
+        made.frame(records, NOBODY, now)
+    assert made.full_draws <= 8
+
+
+def test_frame_by_frame_shows_the_same_points_as_all_at_once():
+    """The latency panel has its points however they came; lines are out of the way."""
+    rows = calls(60)
+    rows["end_s"][:2] += 2.0  # the limits are those of the first part already
+    rows["first_s"][:2] += 2.0
+    some, whole = Board(plan()), Board(plan())
+    records, every = Records(plan()), Records(plan())
+    grow(every, rows)
+    for part in np.array_split(rows, 7):
+        grow(records, part)
+        shown = some.frame(records, NOBODY, 25.0)
+    left = (slice(0, 250), slice(0, 380))
+    same = pixels(shown)[left] == pixels(whole.frame(every, NOBODY, 25.0))[left]
+    assert same.all(axis=2).mean() > 0.999
+
+
+def test_points_stay_when_a_later_call_makes_a_full_draw_necessary():
+    made, records, rows = Board(plan()), Records(plan()), calls(100, failed=0)
+    grow(records, rows[:99])
+    before = count(made.frame(records, NOBODY, 29.0), BLUE)
+    draws = made.full_draws
+    rows["end_s"][99] += 0.9
+    grow(records, rows[99:])
+    after = made.frame(records, NOBODY, 29.0)
+    assert made.full_draws == draws + 1
+    assert count(after, BLUE) > 0.5 * before
+
+
+def test_the_last_frame_has_everything_up_to_date():
+    made, records = Board(plan()), Records(plan())
+    grow(records, calls())
+    shown = made.frame(records, NOBODY, SECONDS, final=True)
+    assert min(count(shown, color) for color in (BLUE, ORANGE, RED)) > 100
+
+
+def test_records_that_were_put_in_another_order_are_drawn_anew():
+    made, records, fewer = Board(plan()), Records(plan()), Records(plan())
+    grow(records, calls(200))
+    made.frame(records, NOBODY, 20.0)
+    grow(fewer, calls(50))
+    draws = made.full_draws
+    made.frame(fewer, NOBODY, 20.0)
+    assert made.full_draws == draws + 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"load": Closed(users=2)},
+        {"load": Closed(users=2), "duration_s": None, "requests": 5},
+        {"load": Open(Replay(times=(0, 1))), "duration_s": None},
+        {"prompts": Prompts(stream=False)},
+        {"warmup_s": 3.0},
+        {"targets": tuple(Target(provider="sim", model=f"m{i}") for i in range(9))},
+        {"targets": (Target(provider="a", model="$x_1$\u202e<b>" * 9),)},
+    ],
+)
+def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
+    one = plan(**more)
+    made, records = Board(one), Records(one)
+    first = made.frame(records, NOBODY, 0.1)
+    rows = calls(30, failed=1.1)
+    rows["target"] = 0
+    rows["start_s"][3:5] = rows["end_s"][3:5] = np.nan
+    grow(records, rows)
+    health = vitals.read([vitals.line(t, [0.001], 0.1, 0.0, 0.0, 7, 50) for t in (1, 2, 3)])
+    last = made.frame(records, health, 9.0, final=True)
+    assert pixels(first).shape == pixels(last).shape == (520, 1200, 3)
+    assert count(last, RED) > count(first, RED)
+
+
+def test_limits_are_round_and_large_enough():
+    for value in (0.0123, 0.5, 0.99, 1.0, 7.3, 83.0, 99_999.0):
+        assert value <= rounded(value) <= 2 * value
+    assert rounded(0.3) == pytest.approx(0.3)
+
+
+def test_the_window_grows_to_the_whole_load_and_no_further():
+    assert [window(t, plan()) for t in (1, 11, 25)] == [10, 20, pytest.approx(30.6)]
+    assert window(40, plan()) == 60
+    endless = plan(load=Closed(users=1), duration_s=None, requests=10)
+    assert window(100_000, endless) == 200_000

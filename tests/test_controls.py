@@ -1,0 +1,130 @@
+"""Fields become the plan that they say, or one clear sentence."""
+
+import json
+
+import pytest
+
+from holymon import shapes
+from holymon.controls import CALLS, FILE, MADE, Controls
+from holymon.errors import ConfigError, PlanError
+from holymon.plan import Closed, Open
+from holymon.shapes import Replay
+
+
+@pytest.fixture
+def fields(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Controls(("sim/fast",), lambda: None)
+
+
+def shaped(fields, kind, *values):
+    fields._shape.value = kind
+    for field, value in zip(fields._forms[kind].children, values, strict=True):
+        field.value = value
+
+
+def test_as_it_comes_it_is_a_plan(fields):
+    plan = fields.plan()
+    assert [one.name for one in plan.targets] == ["sim/fast"]
+    assert plan.load == Open(shapes.constant(5))
+    assert (plan.duration_s, plan.requests, plan.max_cost, plan.slo) == (30, None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "shape"),
+    [
+        ("ramp", (1, 30), shapes.ramp(1, 30, 30)),
+        ("steps", ("2, 4,6",), shapes.steps([2, 4, 6], 10)),
+        ("spike", (2, 9), shapes.spike(2, 9, at=12, seconds=6)),
+        ("sine", (5, 2, 15), shapes.sine(5, 2, 15, periods=2)),
+    ],
+)
+def test_every_shape_has_its_own_fields(fields, kind, values, shape):
+    shaped(fields, kind, *values)
+    assert fields.plan().load == Open(shape)
+    shown = [name for name, form in fields._forms.items() if form.layout.display != "none"]
+    assert shown == [kind]
+
+
+def test_arrivals_closed_loops_and_traces(fields, tmp_path):
+    fields._arrivals.value = "gamma"
+    fields._cv.value = 3
+    assert fields.plan().load == Open(shapes.constant(5).arriving("gamma", cv=3))
+    (tmp_path / "trace.csv").write_text("0\n1\n4\n")
+    shaped(fields, "replay", "trace.csv", 2.0)
+    assert fields.plan().load == Open(Replay(times=(0, 0.5, 2)))
+    fields._loop.value = "closed"
+    fields._users.value = 3
+    assert fields.plan().load == Closed(users=3)
+
+
+def test_what_is_asked_and_the_limits(fields, tmp_path):
+    (tmp_path / "p.jsonl").write_text('"one"\n{"prompt": "two"}\n')
+    fields._kind.value, fields._file.value = FILE, "p.jsonl"
+    fields._max_tokens.value, fields._stream.value = 9, False
+    fields._ends.value, fields._length.value = CALLS, 12
+    fields._money.value, fields._slo.value = " 0.5 ", "ttft_p95<0.5, error_rate<1%"
+    fields._workers.value, fields._warmup.value, fields._name.value = 2, 1.5, " mine "
+    plan = fields.plan()
+    assert plan.prompts.texts == ("one", "two")
+    assert (plan.prompts.max_tokens, plan.prompts.stream) == (9, False)
+    assert (plan.duration_s, plan.requests, plan.max_cost, plan.warmup_s) == (None, 12, 0.5, 1.5)
+    assert (plan.workers, plan.name, plan.slo) == (2, "mine", ("ttft_p95<0.5", "error_rate<1%"))
+    fields._kind.value, fields._tokens.value = MADE, 40
+    assert fields.plan().prompts.tokens == 40
+
+
+def test_targets_are_ticked_and_added(fields):
+    for box in fields.targets._targets:
+        box.value = box.description in {"sim/slow", "sim/flaky"}
+    form = fields.targets
+    form._url.value, form._model.value, form._key.value = "http://127.0.0.1:9/v1", "m", "NO_SUCH"
+    form.add_written()
+    assert [one.name for one in fields.plan().targets] == ["sim/slow", "sim/flaky", "url/m"]
+    words = [box.description for box in form._targets][-1]
+    assert words == "m at http://127.0.0.1:9/v1  (NO_SUCH is not set)"
+    assert form._url.value == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda f: [setattr(b, "value", False) for b in f.targets._targets], PlanError, "no target"),
+        (lambda f: setattr(f._length, "value", 0), PlanError, "duration"),
+        (lambda f: shaped(f, "steps", "2, x"), PlanError, "'x' is not a number"),
+        (lambda f: shaped(f, "replay", "none.csv", 1.0), ConfigError, "none.csv"),
+        (lambda f: setattr(f._money, "value", "much"), PlanError, "'much' is not a number"),
+        (lambda f: setattr(f._text, "value", " "), PlanError, "nothing to ask"),
+        (lambda f: setattr(f._slo, "value", "speed>9"), PlanError, "speed"),
+        (lambda f: setattr(f._workers, "value", 0), PlanError, "workers"),
+        (lambda f: (setattr(f._ends, "value", CALLS), setattr(f._length, "value", 1.5)),
+         PlanError, "whole"),
+        (lambda f: (shaped(f, "ramp", 1, 2), setattr(f._ends, "value", CALLS)),
+         PlanError, "needs a duration"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_is_said_in_a_sentence(fields, change, error, said):
+    change(fields)
+    with pytest.raises(error, match=said):
+        fields.plan()
+
+
+def test_a_users_own_targets_are_in_the_list_as_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "<b>x</b>"
+    (tmp_path / "targets.toml").write_text(f"[own.models.{json.dumps(name)}]\ninput = 1\n")
+    made = Controls((f"own/{name}", "local/any"), lambda: None)
+    boxes = {box.description: box for box in made.targets._targets}
+    assert boxes["own/<b>x</b>"].value
+    assert boxes["local/any"].value
+    assert not any(box.description_allow_html for box in boxes.values())
+
+
+def test_every_change_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = []
+    made = Controls(("sim/fast",), lambda: told.append(1))
+    made._length.value = 3
+    next(iter(made.targets._targets)).value = False
+    made._forms["ramp"].children[0].value = 3
+    assert len(told) == 3

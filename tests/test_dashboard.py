@@ -1,0 +1,173 @@
+"""The dashboard without a browser: its run is undisturbed, and what came of it can be kept."""
+
+import json
+import os
+import threading
+import time
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from holymon import run as runs
+from holymon import store
+from holymon.baseline import FILE, baseline, set_baseline
+from holymon.dashboard import LIVE, explore
+from holymon.errors import PlanError, RunError
+from holymon.plan import Open, Plan, Prompts
+from holymon.shapes import constant
+from holymon.targets import target
+
+
+def plan(**more) -> Plan:
+    given = {"targets": (target("sim/fast"),), "load": Open(constant(20)), "duration_s": 1.0,
+             "prompts": Prompts(max_tokens=4), **more}  # fmt: skip
+    return Plan(**given)
+
+
+def until(true, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+@contextmanager
+def shown(*arguments, **more):
+    made = explore(*arguments, **more)
+    try:
+        yield made
+    finally:
+        if made.run is not None:
+            made.run.stop()
+            until(lambda: not made.run.live)
+        made.close()
+        until(lambda: not ours(made))
+
+
+def ours(made) -> bool:
+    return made._jobs.is_alive()
+
+
+def idle(made) -> None:
+    """Wait until all that was asked for is done."""
+    done = threading.Event()
+    made._jobs.do(done.set)
+    assert done.wait(40)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_run_that_was_started_here_is_not_set_aside_like_the_drawing(here):
+    with shown() as made:
+        made._start.click()
+        until(lambda: made.run is not None and made.run.state == "running")
+        worker = psutil.Process(made.run.status["pid"])
+        assert made._tabs.selected_index == LIVE
+        if hasattr(os, "SCHED_OTHER"):
+            policies = {os.sched_getscheduler(one.pid)
+                        for one in (worker, *worker.children(recursive=True))}  # fmt: skip
+            assert policies == {os.SCHED_OTHER}
+        until(lambda: bytes(made._screen._image.value[:4]) == b"\x89PNG")
+        assert (made._start.disabled, made._stop.disabled) == (True, False)
+        made._stop.click()
+        until(lambda: made.run.state == "stopped" and not made._start.disabled)
+        idle(made)
+        assert store.is_compacted(made.run.folder)
+
+
+def test_a_new_dashboard_takes_the_place_and_the_run_goes_on(here):
+    with shown() as first:
+        first._start.click()
+        until(lambda: first.run is not None and first.run.state == "running")
+        with shown() as second:
+            until(lambda: second.run is not None)
+            assert second.run.id == first.run.id
+            assert second.run.live
+            until(lambda: not ours(first))
+            assert "taken the place" in first._notice.value
+            names = [one.name for one in threading.enumerate()]
+            assert names.count("holymon-works") == 1
+
+
+def test_a_run_that_has_ended_can_be_shown_and_kept(here):
+    ended = runs.measure(plan(targets=(target("sim/fast"), target("sim/slow")), name="done"))
+    before = runs.measure(plan(name="before"))
+    set_baseline(before)
+    with shown(run="done") as made:
+        until(lambda: not made._results.buttons["Compare"].disabled)
+        assert made.run.id == ended.id
+        assert "measured, 40 calls" in made._screen.progress.value
+        for name in ("Export CSV", "Export Parquet", "Set as baseline", "Compare"):
+            made._results.buttons[name].click()
+            idle(made)
+            assert made._errors.value == "", name
+        lines = (ended.folder / "calls.csv").read_text().splitlines()
+        assert len(lines) == 1 + len(ended.records)
+        assert len(list((here / "reports").glob("*.parquet"))) == 1
+        assert baseline().id == ended.id
+        assert "B = sim/slow against A = sim/fast" in made._results._said.value
+        made._results._other.value = before.id
+        made._results.buttons["Compare"].click()
+        idle(made)
+        assert "1 pair" in made._results._said.value
+
+
+def test_what_goes_wrong_in_a_callback_is_shown_and_the_next_one_works(here):
+    with shown() as made:
+        idle(made)
+        made._results.buttons["Export CSV"].disabled = False
+        made._results.buttons["Export CSV"].click()
+        idle(made)
+        assert "no run has ended yet" in made._errors.value
+        made._do(lambda: {}["<b>"])
+        idle(made)
+        assert "KeyError: &#x27;&lt;b&gt;&#x27;" in made._errors.value
+        made._do(lambda: None)
+        idle(made)
+        assert made._errors.value == ""
+
+
+def test_start_says_what_it_would_do_or_why_it_can_not(here):
+    with shown() as made:
+        idle(made)
+        assert "Start makes 150 calls" in made._notice.value
+        assert bytes(made._controls.preview.value[:4]) == b"\x89PNG"
+        made._controls._money.value = "0.01"
+        idle(made)
+        assert "stops before 0.01 USD" in made._notice.value
+        made._controls._length.value = -1
+        idle(made)
+        assert "duration" in made._notice.value
+        assert made._start.disabled
+
+
+def test_a_run_that_could_not_be_measured_is_an_error_in_the_dashboard(here):
+    folder = store.new_folder(here / "reports", "broken")
+    store.write_aside(folder / "plan.json", plan().to_json())
+    store.write_state(folder, state="failed", detail="no such <luck>")
+    with shown(run="broken") as made:
+        until(lambda: "no such &lt;luck&gt;" in made._errors.value)
+
+
+def test_what_can_not_be_shown_is_an_error_at_once(here):
+    with pytest.raises(PlanError, match="not known"):
+        explore(targets=("nowhere",))
+    with pytest.raises(RunError, match="no run"):
+        explore("none/such")
+    until(lambda: "holymon-works" not in [one.name for one in threading.enumerate()])
+
+
+def test_a_baseline_that_is_gone_or_broken_is_said(here):
+    assert baseline() is None
+    (here / "reports").mkdir()
+    (here / "reports" / FILE).write_text("{}")
+    with pytest.raises(RunError, match="set the baseline again"):
+        baseline()
+    (here / "reports" / FILE).write_text(json.dumps({"run_id": "a/b"}))
+    with pytest.raises(RunError, match="no run"):
+        baseline()

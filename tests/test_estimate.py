@@ -1,0 +1,111 @@
+"""What a run will ask for is said before it starts, and it never costs more."""
+
+import json
+
+import pytest
+
+from holymon import run
+from holymon.estimate import estimate, most_of_a_call
+from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
+from holymon.shapes import Replay, constant, poisson, ramp
+from holymon.targets import target
+
+PRICED = Target(provider="a", model="m", price=Price(input=1.0, output=10.0))
+BARE = Target(provider="a", model="n")
+
+
+def plan(**more) -> Plan:
+    given = {"targets": (PRICED,), "load": Open(constant(5)), "duration_s": 10,
+             "prompts": Prompts(texts=("x" * 84,), max_tokens=50), **more}  # fmt: skip
+    return Plan(**given)
+
+
+@pytest.mark.parametrize(
+    ("more", "calls"),
+    [
+        ({}, 50),
+        ({"targets": (PRICED, BARE)}, 100),
+        ({"warmup_s": 2}, 60),
+        ({"requests": 7, "duration_s": None}, 7),
+        ({"load": Open(ramp(0, 10, 10))}, 50),
+        ({"load": Open(Replay(times=(0, 1, 2))), "duration_s": None}, 3),
+        ({"load": Closed(users=2), "requests": 9, "duration_s": None}, 9),
+        ({"load": Closed(users=2)}, None),
+        ({"load": Closed(users=2), "requests": 9, "warmup_s": 1}, None),
+        ({"load": Open(constant(1e6)), "duration_s": 90}, 90_000_000),
+    ],
+)
+def test_the_calls_are_those_that_the_plan_makes(more, calls):
+    assert estimate(plan(**more)).calls == calls
+
+
+def test_a_random_schedule_is_counted_not_guessed():
+    one = plan(load=Open(poisson(20)), seed=3)
+    assert estimate(one).calls == len(one.due())
+
+
+def test_tokens_and_money_by_hand():
+    found = estimate(plan())
+    assert found.prompt_tokens == 50 * 84 / 4
+    assert (found.most_prompt_tokens, found.output_tokens) == (50 * 100, 50 * 50)
+    assert found.cost_usd == pytest.approx((50 * 100 * 1 + 50 * 50 * 10) / 1e6)
+    assert most_of_a_call(plan(), 0, 0) == pytest.approx(found.cost_usd / 50)
+    assert found.words == (
+        "50 calls, about 1,050 tokens asked, at most 2,500 answered; at most 0.03 USD"
+    )
+
+
+def test_prompts_asked_in_turn_are_not_all_as_long_as_the_longest():
+    found = estimate(plan(prompts=Prompts(texts=("x" * 4, "x" * 804), max_tokens=1)))
+    assert found.most_prompt_tokens == 25 * 808 + 50 * 16
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"targets": (PRICED, BARE)}, "no price is known for a/n."),
+        ({"prompts": Prompts(max_tokens=None)}, "answers of any length may cost any sum."),
+        ({"load": Closed(users=2)}, "the cost is not bounded."),
+    ],
+)
+def test_a_cost_that_nothing_bounds_is_not_given(more, why):
+    found = estimate(plan(**more))
+    assert (found.cost_usd, found.why) == (None, why)
+    assert found.words.endswith(why)
+
+
+def test_a_real_run_costs_no_more_than_was_said(tmp_path):
+    one = Plan(targets=(target("sim/fast"),), load=Open(constant(40)), requests=60,
+               prompts=Prompts(max_tokens=6))  # fmt: skip
+    spent = run.measure(one, out=tmp_path).summary().cost_usd
+    assert 0 < spent <= estimate(one).cost_usd
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("load", [Open(constant(100)), Closed(users=8)])
+def test_the_spending_limit_holds_for_calls_in_flight_and_all_workers(tmp_path, workers, load):
+    one = Plan(targets=(target("sim/slow"), target("sim/fast")), load=load, duration_s=30,
+               prompts=Prompts(max_tokens=12), max_cost=0.003, workers=workers)  # fmt: skip
+    measured = run.measure(one, out=tmp_path)
+    assert (measured.status["state"], measured.status["ended"]) == ("finished", "max_cost")
+    assert measured.records.errors(measured.records.mask()) == {}
+    assert 0.3 * one.max_cost < measured.summary().cost_usd <= one.max_cost
+
+
+def test_calls_that_no_server_counted_are_charged_as_the_dearest(tmp_path, simulator):
+    priced = simulator.target("fast", price=Price(input=0, output=100))
+    one = Plan(targets=(priced,), load=Closed(users=1), duration_s=30, max_cost=0.05,
+               prompts=Prompts(max_tokens=10, stream=True), timeout_s=0.04, connect_s=0.04,
+               first_byte_s=0.04)  # fmt: skip
+    measured = run.measure(one, out=tmp_path)
+    assert measured.status["ended"] == "max_cost"
+    assert len(measured.records) <= 60
+
+
+def test_stop_does_not_wait_for_the_calls_that_a_limit_lets_end(tmp_path):
+    one = Plan(targets=(target("sim/slow"),), load=Closed(users=4), duration_s=60,
+               prompts=Prompts(max_tokens=400), max_cost=0.0075)  # fmt: skip
+    going = run.start(one, out=tmp_path, detached=False)
+    going.wait(lambda _: going.stop() if len(going.records) >= 1 else None, timeout=40)
+    assert json.loads((going.folder / "state.json").read_text())["ended"] in {"max_cost", "stopped"}
+    assert "cancelled" in going.records.errors(going.records.mask())

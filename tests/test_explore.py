@@ -1,0 +1,353 @@
+"""The dashboard in the real JupyterLab and a real browser: what a user does, and what they see."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+ARTIFACTS = ROOT / "tests" / "artifacts"
+NOTEBOOK = ROOT / "notebooks" / "explore.ipynb"
+HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>\'m'
+MORE = (
+    "import time\ntime.sleep(8)",
+    "import threading\nprint('threads', *sorted(t.name for t in threading.enumerate() "
+    "if t.name.startswith('holymon')))",
+    "dashboard = hm.explore(run='goes-on')\ndashboard",
+)
+# What Lab itself says of a server that is as bare as this one.
+THEIRS = ("favicon", "Failed to load resource")
+
+
+class Lab:
+    """A page of JupyterLab with one notebook."""
+
+    def __init__(self, page, folder: Path) -> None:
+        self.page, self.folder = page, folder
+        self.said: list[str] = []
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("console", lambda one: one.type == "error" and self.said.append(one.text))
+
+    def command(self, name: str, args: str = "{}") -> None:
+        self.page.evaluate(f"window.jupyterapp.commands.execute('{name}', {args})")
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+        self.page.wait_for_selector(
+            ".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000
+        )
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
+        self.command("application:toggle-left-area")
+
+    def run(self, number: int) -> None:
+        """Run a cell by its number in the notebook, as its own key would."""
+        self.page.evaluate(
+            "n => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = n;"
+            "  window.jupyterapp.commands.execute('notebook:run-cell'); }",
+            number,
+        )
+
+    def dashboard(self, number: int = 1) -> None:
+        """Run the dashboard's cell until the dashboard is there."""
+        for _ in range(4):
+            self.run(number)
+            with contextlib.suppress(Exception):
+                self.page.wait_for_selector(".hm .hm-notice .widget-html-content *, "
+                                            ".hm .hm-id", timeout=8_000)  # fmt: skip
+                return
+        raise AssertionError("no dashboard")
+
+    def button(self, name: str):
+        return self.page.locator(".hm .jupyter-button", has_text=re.compile(f"^\\s*{name}$"))
+
+    def field(self, label: str):
+        row = self.page.locator(".hm-form .widget-inline-hbox", has=self.page.locator(
+            "label", has_text=re.compile(f"^{re.escape(label)}$")))  # fmt: skip
+        return row.locator("input, select, textarea").first
+
+    def tick(self, name: str) -> None:
+        box = self.page.locator(".hm-form .widget-checkbox", has_text=name)
+        box.locator("input").first.check()
+
+    def write(self, label: str, text: str) -> None:
+        self.field(label).fill(text)
+        self.field(label).press("Tab")
+
+    def tab(self, name: str) -> None:
+        self.page.locator(".hm .lm-TabBar-tabLabel", has_text=name).click()
+
+    def state(self, name: str):
+        return expect(self.page.locator(".hm .hm-state")).to_have_text(name, timeout=20_000)
+
+    def heights(self) -> tuple[float, ...]:
+        """Of the dashboard, and of its parts that are filled anew all the time."""
+        return tuple(self.page.evaluate(
+            "names => names.map(name => document.querySelector(name).offsetHeight)",
+            [".hm", ".hm-top", ".hm-trust", ".hm-figure", ".hm-figures", ".hm-goals"],
+        ))  # fmt: skip
+
+    def ink(self) -> list[int]:
+        """How many pixels of the live figure have the colours of the first and second target."""
+        return self.page.evaluate(
+            """() => { const image = document.querySelector('.hm .hm-figure');
+            const canvas = document.createElement('canvas');
+            canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
+            const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
+            const data = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+            const found = [0, 0];
+            for (let i = 0; i < data.length; i += 4) {
+              const [r, g, b] = data.slice(i, i + 3);
+              found[0] += b - r > 60; found[1] += r - b > 60; }
+            return found; }"""
+        )
+
+    def shot(self, name: str) -> None:
+        ARTIFACTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted(path.parent for path in self.folder.glob("reports/*/*/plan.json"))
+
+    def said_on_disk(self) -> dict:
+        return json.loads((self.runs[-1] / "state.json").read_text())
+
+    @property
+    def errors(self) -> list[str]:
+        return [text for text in self.said if not any(word in text for word in THEIRS)]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """JupyterLab on a folder of its own, without a token: on loopback, for these tests only."""
+    root, port = tmp_path_factory.mktemp("lab"), free_port()
+    settings = root / "config/lab/user-settings/@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    (root / "work").mkdir()
+    (root / "work" / "targets.toml").write_text(
+        f"[evil]\nbase_url = 'http://127.0.0.1:9/v1'\n[evil.models.{json.dumps(HOSTILE)}]\n"
+        "input = 1.0\noutput = 1.0\n"
+    )
+    own = {
+        f"JUPYTER_{name}_DIR": str(root / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")
+    }
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip", "127.0.0.1",
+        "--port", str(port), "--IdentityProvider.token=", f"--ServerApp.root_dir={root / 'work'}",
+        "--LabApp.expose_app_in_browser=True",
+    ]  # fmt: skip
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=root / "work", env={**os.environ, **own, "IPYTHONDIR": str(root / "ipy")},
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.1)
+            yield root / "work", f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def lab(server, chromium, request):
+    """A page with its own copy of the notebook, in a folder of its own."""
+    root, url = server
+    folder = root / request.node.name[5:35]
+    folder.mkdir()
+    shutil.copy(root / "targets.toml", folder)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook.cells += [nbformat.v4.new_code_cell(text) for text in MORE]
+    nbformat.write(notebook, folder / "explore.ipynb")
+    page = chromium.new_page(viewport={"width": 1440, "height": 1150})
+    made = Lab(page, folder)
+    made.open(f"{url}/lab/tree/{folder.name}/explore.ipynb?reset")
+    page.set_default_timeout(15_000)
+    yield made
+    with contextlib.suppress(Exception):  # for whoever has to find out why a test failed
+        made.shot(f"explore-last-{folder.name}")
+    page.close()
+
+
+BLOCK, THREADS, ATTACH = 4, 5, 6
+
+
+def test_two_targets_from_start_to_report(lab, chromium):
+    lab.dashboard()
+    lab.tick("sim/slow")
+    lab.field("Shape").select_option("ramp")
+    lab.field("To, per s").fill("30")
+    lab.write("How long, s", "40")
+    lab.write("Goals", "ttft_p95<0.2, error_rate<5%")
+    notice = lab.page.locator(".hm-notice")
+    expect(notice).to_contain_text("Start makes 1,240 calls", timeout=10_000)
+    lab.shot("explore-setup")
+    lab.button("Start").click()
+    lab.state("running")
+    rows = lab.page.locator(".hm-figures tbody tr")
+    expect(rows).to_have_count(2, timeout=10_000)
+    lab.page.wait_for_function("document.querySelector('.hm-figure').naturalWidth")
+    time.sleep(0.5)  # Lab's own scroll bar comes with the taller tab
+    before, heights = lab.ink(), set()
+    for _ in range(14):
+        time.sleep(0.5)
+        heights.add(lab.heights())
+    assert len(heights) == 1, f"something jumped: {heights}"
+    assert [now > 1.5 * then for now, then in zip(lab.ink(), before, strict=True)] == [True, True]
+    expect(lab.page.locator(".hm-badge")).to_have_text("simulated")
+    lab.page.locator(".hm").scroll_into_view_if_needed()
+    lab.page.locator(".hm-top").evaluate("top => top.scrollIntoView()")
+    lab.shot("explore-live")
+    lab.command("apputils:change-theme", "{theme: 'JupyterLab Dark'}")
+    time.sleep(1.5)
+    lab.shot("explore-dark")
+    lab.button("Stop").click()
+    lab.state("stopped")
+    assert lab.said_on_disk()["state"] == "stopped"
+    lab.tab("Results")
+    for name, said in (("Export CSV", "CSV saved"), ("Export Parquet", "Parquet saved"),
+                       ("Set as baseline", "is the baseline"), ("Save report", "Report saved"),
+                       ("Compare", "sim/slow against A = sim/fast")):  # fmt: skip
+        lab.button(name).click()
+        shown = lab.page.locator(".hm-results .widget-html")
+        expect(shown).to_contain_text(said, timeout=40_000)
+    lab.shot("explore-results")
+    assert (lab.runs[-1] / "calls.csv").stat().st_size > 1000
+    baseline = json.loads((lab.folder / "reports" / "baseline.json").read_text())
+    assert lab.runs[-1].name in baseline["run_id"]
+    lab.page.locator(".hm-results a", has_text="report.html").click()
+    inside = lab.page.frame_locator(".jp-HTMLViewer iframe")
+    expect(inside.locator("h1").first).to_contain_text("sim/fast, sim/slow", timeout=15_000)
+    lab.shot("explore-report")
+    lab.command("apputils:change-theme", "{theme: 'JupyterLab Light'}")
+    assert lab.errors == []
+
+
+def test_stop_while_a_cell_blocks_and_the_figure_goes_on(lab):
+    lab.dashboard()
+    lab.write("How long, s", "60")
+    lab.button("Start").click()
+    lab.state("running")
+    lab.run(BLOCK)
+    words = lab.page.locator(".hm .hm-words")
+    time.sleep(1.5)
+    first, frame = words.inner_text(), lab.ink()
+    time.sleep(1.5)
+    assert words.inner_text() != first, "the clock goes on while a cell blocks"
+    assert lab.ink() != frame
+    lab.button("Stop").click()
+    lab.state("stopped")
+    busy = lab.page.locator(".jp-Notebook-ExecutionIndicator").get_attribute("data-status")
+    assert busy == "busy", "the cell still blocks"
+    assert lab.errors == []
+
+
+def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
+    lab.dashboard()
+    lab.write("How long, s", "45")
+    lab.write("Name", "goes-on")
+    lab.button("Start").click()
+    lab.state("running")
+    name = f"goes-on/{lab.runs[-1].name}"
+    lab.run(1)
+    shown = lab.page.locator(".hm .hm-id")
+    expect(shown).to_have_count(1)
+    expect(shown).to_have_text(name)
+    lab.run(THREADS)
+    printed = lab.page.locator(".jp-OutputArea-output", has_text="threads holymon-draws")
+    expect(printed).to_have_text("threads holymon-draws holymon-works", timeout=10_000)
+    lab.page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
+    lab.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=30_000)
+    lab.dashboard()
+    expect(shown).to_have_text(name, timeout=15_000)
+    lab.state("running")
+    lab.shot("explore-attached")
+    worker = psutil.Process(lab.said_on_disk()["pid"])
+    lab.button("Stop").click()
+    lab.state("stopped")
+    assert worker.wait(15) in {0, None}
+    lab.run(ATTACH)
+    ended = lab.page.locator(".hm").nth(1)
+    expect(ended.locator(".hm-state")).to_have_text("stopped", timeout=15_000)
+    expect(ended.locator(".hm-figures tbody tr")).to_have_count(1, timeout=15_000)
+    replaced = lab.page.locator(".hm").first.locator(".hm-notice")
+    expect(replaced).to_contain_text("Another dashboard has taken the place")
+    assert lab.errors == []
+
+
+def test_a_closed_tab_leaves_no_process_behind(lab):
+    lab.dashboard()
+    lab.field("Ends after").select_option("calls for each target")
+    lab.write("How many", "15")
+    lab.button("Start").click()
+    lab.state("running")
+    worker = psutil.Process(lab.said_on_disk()["pid"])
+    family = [worker, *worker.children(recursive=True)]
+    lab.page.close()
+    _, left = psutil.wait_procs(family, timeout=20)
+    assert left == []
+    assert lab.said_on_disk()["state"] == "finished"
+
+
+def test_hostile_names_are_inert_and_errors_are_shown(lab):
+    lab.dashboard()
+    lab.write("Base URL", "http://127.0.0.1:9/v1")
+    lab.write("Model", HOSTILE)
+    lab.button("Add target").click()
+    added = lab.page.locator(".hm-form .widget-checkbox", has_text="at http://127.0.0.1:9/v1")
+    expect(added).to_have_count(1, timeout=10_000)
+    lab.tick("evil/<img")
+    lab.button("Start").click()
+    expect(lab.page.locator(".hm-figures tbody tr")).to_have_count(3, timeout=15_000)
+    expect(lab.page.locator(".hm-trust")).to_have_class(re.compile("invalid"), timeout=15_000)
+    lab.page.locator(".hm-top").evaluate("top => top.scrollIntoView()")
+    lab.shot("explore-hostile")
+    lab.button("Stop").click()
+    expect(lab.button("Start")).to_be_enabled(timeout=20_000)
+    assert lab.page.evaluate("window.pwned") is None
+    lab.tab("Set up")
+    lab.write("Base URL", "ftp://nowhere")
+    lab.write("Model", "m")
+    lab.button("Add target").click()
+    shown = lab.page.locator(".hm-errors .hm-error")
+    expect(shown).to_contain_text("base_url", timeout=10_000)
+    lab.write("How long, s", "0")
+    expect(lab.page.locator(".hm-notice .bad")).to_contain_text("duration")
+    expect(lab.button("Start")).to_be_disabled()
+    lab.shot("explore-errors")
+    assert lab.errors == []

@@ -1,0 +1,111 @@
+"""What the dashboard says of a run is what `summarize` and `judge` say, and nothing in it runs."""
+
+import re
+
+import numpy as np
+import pytest
+
+from holymon import readings, vitals
+from holymon.plan import Closed, Open, Plan, Target
+from holymon.records import DTYPE, GAP, Flag, Records
+from holymon.shapes import constant
+from holymon.summary import summarize
+from holymon.tables import interval, ms, percent
+from holymon.verdict import judge
+
+HOSTILE = "<script>alert(1)</script>\u202e'\""
+
+
+def measured(n: int = 100, model: str = "m", **more) -> Records:
+    plan = Plan(**{"targets": (Target(provider="a", model=model),), "load": Open(constant(10)),
+                   "duration_s": 10, **more})  # fmt: skip
+    rows = np.zeros(n, DTYPE)
+    rows["due_s"] = rows["start_s"] = np.arange(n) / 10
+    rows["first_s"] = rows["start_s"] + 0.1
+    rows["last_s"] = rows["end_s"] = rows["start_s"] + 0.2 + np.arange(n) / 1000
+    rows["output_tokens"], rows["chunks"], rows["flags"] = 8, 8, Flag.STREAM | Flag.SERVER_TOKENS
+    records = Records(plan)
+    records.extend(rows, np.zeros(0, GAP), np.zeros(n, np.int64))
+    return records
+
+
+def client(cpu: float = 0.1, lag: float = 0.0005):
+    return vitals.read([vitals.line(t, [lag] * 20, cpu, 0.0, 0.0, 3, 60) for t in range(1, 9)])
+
+
+def told(records: Records, health) -> tuple[str, str]:
+    summary = summarize(records)
+    judged = judge(summary, records.plan, health, "running")
+    return (readings.trust(summary, judged, health, records.plan),
+            readings.figures(summary, judged))  # fmt: skip
+
+
+def test_a_client_that_keeps_up_is_said_to():
+    trust, _ = told(measured(), client())
+    assert "hm-trust valid" in trust
+    assert "by the server" in trust
+
+
+@pytest.mark.parametrize(
+    ("health", "level", "why"),
+    [(client(cpu=0.97), "invalid", "97% of a core"), (client(lag=0.2), "suspect", "event loop")],
+)
+def test_the_panel_turns_when_the_client_is_the_limit_and_says_why(health, level, why):
+    trust, _ = told(measured(), health)
+    assert f"hm-trust {level}" in trust
+    assert why in trust
+
+
+def test_calls_that_were_not_sent_turn_it_too():
+    records = measured()
+    records["error"][:9] = 1 + list(records.errors(records.mask())).count("x")
+    records.rows["start_s"][50:] += 3.0
+    trust, _ = told(records, client())
+    assert "hm-trust invalid" in trust
+    assert "late" in trust
+
+
+def test_before_the_first_call_nothing_is_judged():
+    trust, table = told(measured(0), client())
+    assert "hm-trust early" in trust
+    assert "<li>" not in trust
+    assert "<td>–" in table
+
+
+def test_a_closed_loop_has_no_schedule_to_be_late_for():
+    trust, _ = told(measured(load=Closed(users=2)), client())
+    assert trust.count("no schedule") == 2
+
+
+def test_the_table_has_the_summarys_figures_with_their_intervals():
+    records = measured(slo=("latency_p95<1", "ttft_p50<0.01"))
+    _, table = told(records, client())
+    one = summarize(records).targets[0]
+    for text in (ms(one.latency_s.p50), ms(one.latency_s.p95), ms(one.ttft_s.p50),
+                 interval(one.latency_s.ci["p50"]), percent(one.error_rate.high)):  # fmt: skip
+        assert text in table
+    assert re.findall("hm-goal (\\w+)", table) == ["met", "missed"]
+
+
+def test_every_cell_has_its_second_line_whether_or_not_there_is_an_interval():
+    for n in (0, 1, 500):
+        _, table = told(measured(n), client())
+        assert table.count("<small>") == table.count("<td>") - 1
+
+
+def test_names_are_text():
+    trust, table = told(measured(model=HOSTILE, slo=("latency_p95<1",)), client(cpu=1))
+    line = readings.progress({"run_id": HOSTILE, "state": "running", "words": HOSTILE,
+                              "share": 3.0, "simulated": True})  # fmt: skip
+    for html in (trust, table, line):
+        assert "<script" not in html
+        assert "\u202e" not in html
+    assert "width:100.0%" in line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (7.4, "7 s"), (59.6, "1:00"), (185, "3:05"), (7385, "2:03:05")],
+)
+def test_the_clock(seconds, text):
+    assert readings.clock(seconds) == text
