@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holymon.calibration import Calibration
     from holymon.calibrator import calibrate
+    from holymon.ceiling import Capacity
+    from holymon.climb import capacity
     from holymon.comparison import Comparison
     from holymon.dashboard import explore
     from holymon.errors import ConfigError, HolymonError, PlanError, RunError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from holymon.plots import (
         plot_arrivals,
         plot_calibration,
+        plot_capacity,
         plot_ecdf,
         plot_errors,
         plot_latency,
@@ -38,13 +41,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Calibration": "calibration", "Closed": "plan", "Comparison": "comparison",
+    "Calibration": "calibration", "Capacity": "ceiling", "Closed": "plan", "Comparison": "comparison",
     "ConfigError": "errors", "HolymonError": "errors", "Open": "plan", "Plan": "plan",
     "PlanError": "errors", "Price": "plan", "Prompts": "plan", "Records": "records",
     "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
     "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
-    "calibrate": "calibrator", "compare": "trials", "constant": "shapes",
-    "definitions": "peers", "explore": "dashboard", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
+    "calibrate": "calibrator", "capacity": "climb", "compare": "trials", "constant": "shapes",
+    "definitions": "peers", "explore": "dashboard", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_capacity": "plots", "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
     "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
     "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",

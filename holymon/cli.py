@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from holymon.capacity_command import capacity
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.options import load_options, plans_of
 from holymon.safety import plain, redact
@@ -50,6 +51,9 @@ def main() -> None:
 
     Try `holymon load sim/fast`: it needs no key, the API is simulated on this machine.
     """
+
+
+main.add_command(capacity)
 
 
 @main.command()

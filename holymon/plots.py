@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, StrMethodFormatter
 from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, steps_of, thinned
 from holymon.calibration import Calibration
 from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, note, styled
+from holymon.ceiling import Capacity, latest
 from holymon.errors import NAMES
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Flag, Records
@@ -77,6 +78,11 @@ def plot_arrivals(
 def plot_calibration(found: Calibration, *, ax: Axes | None = None) -> Axes:
     """Reported minus true at p50 and p99, for TTFT, latency and gaps, at each rate."""
     return styled(lambda a: _calibration(found, a), ax)
+
+
+def plot_capacity(found: Capacity, *, ax: Axes | None = None) -> Axes:
+    """Answers and goodput per second against the rate that was wanted, level by level."""
+    return styled(lambda a: _capacity(found, a), ax)
 
 
 def _title(ax: Axes, text: str, records: Records) -> None:
@@ -289,4 +295,34 @@ def _calibration(found: Calibration, ax: Axes) -> None:
     best = found.highest_valid_rate
     said = "no rate was valid" if best is None else f"valid up to {best:g} calls/s"
     ax.set_title(f"Calibration on this machine: {said} (simulated)")
+    legend(ax)
+
+
+def _capacity(found: Capacity, ax: Axes) -> None:
+    levels = latest(found.levels)
+    if not levels:
+        note(ax, "no level was measured")
+        return
+    rates = [level.rate for level in levels]
+    ax.plot(rates, rates, ":", color=GREY, label="wanted")
+    for k, (name, line) in enumerate((("answers_per_s", "-"), ("goodput_per_s", "--"))):
+        values = [np.nan if (v := getattr(one, name)) is None else v for one in levels]
+        label = "answers" if k == 0 else "goodput: within the limits"
+        ax.plot(rates, values, line, color=COLORS[k], lw=1.6, label=label)
+    kinds = {True: ("o", COLORS[2], "met"), False: ("X", RED, "missed"),
+             None: ("s", GREY, "not valid")}  # fmt: skip
+    for met, (marker, color, label) in kinds.items():
+        those = [one for one in levels if one.met is met]
+        if those:
+            heights = [one.answers_per_s or 0.0 for one in those]
+            ax.plot([one.rate for one in those], heights, marker, color=color, ms=7, label=label)
+    if found.best and found.limit:
+        ax.axvspan(found.best.rate, found.limit.rate, color=COLORS[5], alpha=0.25, lw=0,
+                   label="the limit is in here")  # fmt: skip
+    if max(rates) > 20 * min(rates):
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+    ax.set(xlabel="wanted calls/s", ylabel="per second")
+    said = f"met up to {found.best.rate:g} calls/s" if found.best else "met at no rate tried"
+    ax.set_title(f"{plain(found.target)}: {said}" + " (simulated)" * found.simulated)
     legend(ax)

@@ -1,0 +1,132 @@
+"""The search finds the knee of a system that has one, within its budget, and says what it knows."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from holymon.ceiling import LOWEST, Bounds, Capacity, Level, Step, following, latest
+from holymon.errors import PlanError
+from holymon.quantiles import wilson
+
+SLO = ("ttft_p95<1", "error_rate<5%")
+
+
+def searched(bounds, judge, most=200):
+    """All levels of a search in which `judge(rate, seconds)` is (met, sure), and why it ended."""
+    levels = []
+    for _ in range(most):
+        step = following(levels, bounds)
+        if isinstance(step, str):
+            return Capacity("x/y", bounds.objectives, tuple(levels), step, simulated=False)
+        met, sure = judge(step.rate, step.seconds)
+        calls = round(step.rate * step.seconds)
+        levels.append(
+            Level(step.rate, step.seconds, calls, met, sure, step.rate, None, calls * 1e-3, (), "r")
+        )
+    raise AssertionError("the search does not end")
+
+
+RATES = st.floats(0.5, 400)
+
+
+@given(knee=RATES, start=st.floats(0.5, 50), precision=st.floats(0.02, 0.5))
+def test_a_knee_is_bracketed_as_closely_as_was_asked(knee, start, precision):
+    assume(start / LOWEST < knee / 2)
+    bounds = Bounds(SLO, start=start, most=1000, precision=precision, budget_s=6e5)
+    found = searched(bounds, lambda rate, _: (rate <= knee, True))
+    assert found.ended == "found"
+    assert found.best.rate <= knee < found.limit.rate
+    # Rates have three figures, so they can't be told apart more closely than that.
+    assert found.limit.rate / found.best.rate <= (1 + precision) * 1.011
+    assert len(found.levels) < 30
+
+
+@given(knee=RATES, noise=st.floats(0, 0.3), seed=st.integers(0, 1000))
+def test_a_noisy_knee_is_found_near_where_it_is(knee, noise, seed):
+    rng = np.random.default_rng(seed)
+
+    def judge(rate, _):
+        felt = knee * np.exp(noise * rng.normal())
+        return bool(rate <= felt), abs(np.log(rate / felt)) > noise
+
+    found = searched(Bounds(SLO, start=1, budget_s=6e5), judge)
+    assert found.ended == "found"
+    assert np.exp(-6 * noise) / 1.2 < found.best.rate / knee < np.exp(6 * noise) * 1.2
+
+
+@given(knee=RATES, budget=st.floats(10, 500), money=st.none() | st.floats(0.1, 5))
+def test_no_search_spends_more_than_its_budget(knee, budget, money):
+    bounds = Bounds(SLO, start=2, seconds=10, budget_s=budget, max_cost=money)
+    found = searched(bounds, lambda rate, _: (rate <= knee, rate < 0.9 * knee or rate > 1.1 * knee))
+    assert sum(level.seconds for level in found.levels) <= budget
+    if money is not None and len(found.levels) > 1:
+        assert sum(level.cost_usd for level in found.levels) <= money
+
+
+@given(RATES, st.floats(0.5, 50))
+def test_a_client_that_gives_up_first_leaves_a_lower_bound(limit, start):
+    assume(start / LOWEST < limit / 2)
+    bounds = Bounds(SLO, start=start, budget_s=6e5)
+    found = searched(bounds, lambda rate, _: (True if rate <= limit else None, True))
+    assert found.ended == "client"
+    assert found.limit is None
+    assert limit / 1.12 <= found.best.rate <= limit
+
+
+def test_the_highest_rate_allowed_is_the_last_one():
+    found = searched(Bounds(SLO, start=1, most=50, budget_s=6e5), lambda *_: (True, True))
+    assert (found.ended, found.best.rate, found.limit) == ("all met", 50, None)
+
+
+def test_what_is_never_met_ends_in_finite_time():
+    found = searched(Bounds(SLO, start=8, budget_s=6e5), lambda *_: (False, True))
+    assert (found.ended, found.best) == ("none met", None)
+    assert found.limit.rate == pytest.approx(8 / LOWEST, rel=0.1)
+
+
+def test_a_level_that_can_not_tell_is_measured_once_more_and_longer():
+    seen = []
+
+    def judge(rate, seconds):
+        seen.append((rate, seconds))
+        return rate <= 3, rate != 2
+
+    searched(Bounds(SLO, start=2, seconds=200, budget_s=6e5), judge)
+    assert seen[:2] == [(2, 200), (2, 600)]
+    assert [rate for rate, _ in seen].count(2) == 2
+
+
+def test_an_invalid_measurement_is_tried_again_before_it_is_believed():
+    outcomes = iter([(None, True), (True, True), (False, True)])
+    levels = searched(
+        Bounds(SLO, start=4, precision=1, budget_s=6e5), lambda *_: next(outcomes)
+    ).levels
+    assert [(one.rate, one.met) for one in levels] == [(4, None), (4, True), (8, False)]
+    assert [one.met for one in latest(levels)] == [True, False]
+
+
+def test_a_level_is_long_enough_for_its_objectives():
+    step = following([], Bounds(("ttft_p99<1",), start=2, seconds=1))
+    assert step == Step(2, (368 + 58) / 2)
+    step = following([], Bounds(("error_rate<1%",), start=2, seconds=1))
+    calls = round(step.rate * step.seconds)
+    assert wilson(0, calls - 59).high < 0.01 < wilson(0, calls - 62).high
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [({"objectives": ()}, "objective"), ({"start": 0}, "from"), ({"most": 0.5}, "to"),
+     ({"precision": 0}, "precision"), ({"budget_s": 1}, "budget"), ({"seconds": float("nan")}, "duration"),
+     ({"objectives": ("speed>1",)}, "speed")],
+)  # fmt: skip
+def test_a_search_that_can_not_be_is_one_sentence(bad, said):
+    with pytest.raises(PlanError, match=said):
+        Bounds(**{"objectives": SLO, **bad})
+
+
+def test_the_answer_is_said_in_words():
+    found = searched(Bounds(SLO, start=1, budget_s=6e5), lambda rate, _: (rate <= 10, rate < 9))
+    assert f"met up to {found.best.rate:g} calls/s, missed from {found.limit.rate:g}" in str(found)
+    assert "MISSED, but not for certain" in str(found)
+    assert found.to_dict()["highest_met_per_s"] == found.best.rate
