@@ -11,17 +11,18 @@ if TYPE_CHECKING:
     from holymon.calibration import Calibration
     from holymon.calibrator import calibrate
     from holymon.ceiling import Capacity
+    from holymon.charts import plot_calibration, plot_capacity, plot_comparison
     from holymon.climb import capacity
     from holymon.comparison import Comparison
     from holymon.dashboard import explore
     from holymon.errors import ConfigError, HolymonError, PlanError, RunError
     from holymon.export import write_csv
+    from holymon.figures import Summary
+    from holymon.listing import runs
     from holymon.peers import definitions
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plots import (
         plot_arrivals,
-        plot_calibration,
-        plot_capacity,
         plot_ecdf,
         plot_errors,
         plot_latency,
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from holymon.report import subject, write_report
     from holymon.run import Run, attach, measure, start
     from holymon.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
-    from holymon.store import runs
-    from holymon.summary import Summary, summarize
+    from holymon.summary import summarize
     from holymon.targets import target
     from holymon.traces import replay
     from holymon.trials import alternate, compare
@@ -45,12 +45,12 @@ _HOME = {
     "ConfigError": "errors", "HolymonError": "errors", "Open": "plan", "Plan": "plan",
     "PlanError": "errors", "Price": "plan", "Prompts": "plan", "Records": "records",
     "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
-    "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
+    "Summary": "figures", "Target": "plan", "alternate": "trials", "attach": "run",
     "calibrate": "calibrator", "capacity": "climb", "compare": "trials", "constant": "shapes",
-    "definitions": "peers", "explore": "dashboard", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_capacity": "plots", "plot_ecdf": "plots",
+    "definitions": "peers", "explore": "dashboard", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts", "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
     "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
-    "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",
+    "runs": "listing", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",
     "subject": "report", "summarize": "summary", "target": "targets", "write_csv": "export",
     "write_report": "report",
 }  # fmt: skip

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from holymon.figures import Summary
 from holymon.quantiles import Floats
 from holymon.records import Records, gap_value
-from holymon.summary import Summary
 from holymon.verdict import Verdict
 
 QUANTILES: Final = {"p50": 0.5, "p99": 0.99}

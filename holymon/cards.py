@@ -1,32 +1,28 @@
 """Figures as HTML, for a notebook and a report; nothing is computed here, all text is escaped."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
 from holymon.errors import ERRORS
+from holymon.figures import TargetSummary
+from holymon.markup import bullets, table
 from holymon.peers import OURS, PERCENTILES, Definitions, definitions
 from holymon.peers import said as values_of
 from holymon.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
 from holymon.run import Run
 from holymon.safety import escape, short
-from holymon.summary import TargetSummary
 from holymon.tables import (
     DURATIONS,
-    NONE,
     STATS,
     calls_of,
     checked,
-    failures,
-    interval,
-    ms,
-    percent,
     rates_of,
     text,
     tokens_of,
     verdict_lines,
 )
+from holymon.units import NONE, failures, interval, ms, percent
 from holymon.verdict import Check, Verdict
 
 
@@ -58,7 +54,7 @@ def verdict_card(run: Run) -> Html:
     items = [escape(reason.text) for reason in judged.reasons]
     badge = '<p class="simulated">SIMULATED: the API is the built-in simulator</p>'
     body = badge * summary.simulated + f'<p class="verdict">{head}</p>'
-    body += _list(items) or "<p>The client was fit to measure: what is shown is the API.</p>"
+    body += bullets(items) or "<p>The client was fit to measure: what is shown is the API.</p>"
     if judged.checks:
         missed = sum(not check.met for check in judged.checks)
         number_of = len(judged.checks)
@@ -94,7 +90,7 @@ def _checks(judged: Verdict) -> str:
         )
         for check in judged.checks
     ]  # fmt: skip
-    return _table(("objective", "target", "is", ""), rows, "checks")
+    return table(("objective", "target", "is", ""), rows, "checks")
 
 
 def _tiles(target: TargetSummary) -> str:
@@ -125,11 +121,11 @@ def figures_table(run: Run) -> Html:
                 escape(ms(getattr(figure, stat))) + _small(figure.ci.get(stat)) for stat in STATS
             ]
             rows.append((title, f"{figure.n:,}", *cells))
-        said = _list(map(escape, (calls_of(target), rates_of(target), tokens_of(target))))
+        said = bullets(map(escape, (calls_of(target), rates_of(target), tokens_of(target))))
         pieces.append(f"<h3>{escape(target.target)}</h3>{said}")
-        pieces.append(_table(("ms", "n", *STATS), rows, "figures"))
+        pieces.append(table(("ms", "n", *STATS), rows, "figures"))
     notes = [escape(note) for note in run.verdict().notes]
-    return Html("".join(pieces) + _list(notes, "notes"), text(run))
+    return Html("".join(pieces) + bullets(notes, "notes"), text(run))
 
 
 def _small(found: Interval | None) -> str:
@@ -151,22 +147,20 @@ def errors_table(run: Run) -> Html:
                 (
                     escape(target.target), escape(name), f"{n:,}", percent(n / target.requests),
                     ERRORS[name].blame, escape(ERRORS[name].meaning),
-                    _list(map(escape, list(said)[:3])),
+                    bullets(map(escape, list(said)[:3])),
                 )
             )  # fmt: skip
     if not rows:
         rates = "; ".join(f"{one.target}: {failures(one.error_rate)}" for one in summary.targets)
         return Html(f"<p>No call failed. {escape(rates)}.</p>", f"no call failed. {rates}")
     names = ("target", "error type", "calls", "share", "whose", "meaning", "what was said")
-    return Html(_table(names, rows, "errors"), "\n".join(" ".join(row[:4]) for row in rows))
+    return Html(table(names, rows, "errors"), "\n".join(" ".join(row[:4]) for row in rows))
 
 
 def how_measured(run: Run) -> Html:
     """The plan in words, the state of the client, and, folded, the definitions of the figures."""
     rows = [(escape(name), escape(value)) for name, value in _measured(run)]
-    html = _table(("", ""), rows, "plan") + _defined(
-        definitions(run.records, summary=run.summary())
-    )
+    html = table(("", ""), rows, "plan") + _defined(definitions(run.records, summary=run.summary()))
     return Html(html, "\n".join(f"{name}: {value}" for name, value in _measured(run)))
 
 
@@ -183,9 +177,9 @@ def _defined(found: Definitions) -> str:
             for one in ones
         ]  # fmt: skip
         title = f"What the figures mean, and what other tools would print for {target}"
-        table = _table(("figure", "tool", "formula", "is"), rows, "terms")
+        terms = table(("figure", "tool", "formula", "is"), rows, "terms")
         pieces.append(
-            f"<details><summary>{escape(title)}</summary>{table}"
+            f"<details><summary>{escape(title)}</summary>{terms}"
             f"<p>Here, {escape(PERCENTILES)}.</p></details>"
         )
     return "".join(pieces)
@@ -234,16 +228,3 @@ def _asked(plan: Plan) -> str:
     )  # fmt: skip
     most = f", at most {prompts.max_tokens} tokens" if prompts.max_tokens else ""
     return f"{what}; answers {'streamed' if prompts.stream else 'not streamed'}{most}"
-
-
-def _list(items: Iterable[str], kind: str = "") -> str:
-    inner = "".join(f"<li>{item}</li>" for item in items)
-    return f'<ul class="{kind}">{inner}</ul>' if inner else ""
-
-
-def _table(names: Iterable[str], rows: Iterable[Iterable[str]], kind: str) -> str:
-    """A table of cells that are HTML already."""
-    names = tuple(names)
-    head = "".join(f"<th>{escape(name)}</th>" for name in names) if any(names) else ""
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

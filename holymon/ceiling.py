@@ -15,8 +15,11 @@ from typing import Any, Final
 
 from holymon.bounds import number
 from holymon.errors import PlanError
+from holymon.markup import escaped, table
 from holymon.quantiles import LEVELS, Z95, fewest_for_interval
+from holymon.safety import escape, plain
 from holymon.slo import Slo, parse
+from holymon.units import number as number_of
 
 LONGER: Final = 3.0
 """A level that could not tell is measured once more, for so many times as long."""
@@ -149,7 +152,17 @@ class Capacity:
         }
 
     def __str__(self) -> str:
-        return "\n".join(self.lines)
+        return "\n".join(map(plain, self.lines))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        said, ended, *_ = self.lines
+        rows = [(f"{one.rate:g}", f"{one.calls:,}", f"{one.seconds:.3g}", _outcome(one),
+                 number_of(one.answers_per_s), number_of(one.goodput_per_s), one.run_id)
+                for one in self.levels]  # fmt: skip
+        heads = ("calls/s", "calls", "seconds", "objectives", "answers/s", "goodput/s", "run")
+        return f"<p><b>{escape(said)}</b><br>{escape(ended)}</p>" + table(heads, escaped(rows))
 
 
 def following(levels: Sequence[Level], bounds: Bounds) -> Step | str:

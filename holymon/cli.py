@@ -180,9 +180,9 @@ def compare(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
 def runs(as_json: bool, out: Path) -> None:
     """List the runs in the folder of reports, oldest first."""
-    from holymon import store
+    from holymon import listing
 
-    found = store.runs(out)
+    found = listing.runs(out)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     elif not found:
@@ -203,7 +203,7 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
 
     Draws a chart, too: calibration.png beside the runs.
     """
-    from holymon import canvas, plots, store
+    from holymon import canvas, charts, store
     from holymon.calibrator import calibrate as run_all
 
     with interruptible():
@@ -211,7 +211,7 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
     folder = out / "calibration"
     store.write_json(folder / "calibration.json", found.to_dict())
     picture = folder / "calibration.png"
-    figure = plots.plot_calibration(found).get_figure(root=True)
+    figure = charts.plot_calibration(found).get_figure(root=True)
     store.write_aside(picture, canvas.frame(figure) if figure else b"")
     if as_json:
         click.echo(json.dumps(store.finite(found.to_dict()), indent=1))

@@ -7,10 +7,10 @@ import msgspec
 
 from holymon.ceiling import Bounds, Capacity, Level, Step, following
 from holymon.errors import PlanError, RunError
+from holymon.figures import TargetSummary
 from holymon.plan import Open, Plan
 from holymon.run import Run, measure
 from holymon.shapes import Shape, constant
-from holymon.summary import TargetSummary
 from holymon.verdict import Verdict
 
 

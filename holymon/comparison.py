@@ -17,9 +17,13 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from holymon.errors import PlanError
+from holymon.figures import TargetSummary
+from holymon.markup import bullets, escaped, table
 from holymon.quantiles import Figure, Interval, Rate, newcombe, student
 from holymon.records import Records
-from holymon.summary import TargetSummary, summarize
+from holymon.safety import escape, plain
+from holymon.summary import summarize
+from holymon.units import NONE, ms, percent
 
 Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
 FEWEST_PAIRS: Final = 5
@@ -50,6 +54,16 @@ class Ratio:
     result: Result
     text: str
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """A row of a table: what, A, B, ratio, interval, result."""
+        ends = self.interval
+        return (
+            f"{self.metric.removesuffix('_s').replace('ttft', 'TTFT')} {self.stat}",
+            f"{ms(self.a)} ms", f"{ms(self.b)} ms", NONE if not self.ratio else f"{self.ratio:.3g}",
+            f"{ends[0]:.3g}–{ends[1]:.3g}" if ends else NONE, self.result,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorDifference:
@@ -61,6 +75,16 @@ class ErrorDifference:
     interval: Interval | None
     result: Result
     text: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """A row of a table: what, A, B, difference, interval, result."""
+        a, b = (NONE if r.value is None else percent(r.value) for r in (self.a, self.b))
+        gap, ends = self.difference, self.interval
+        return (
+            "failed", a, b, NONE if gap is None else f"{gap * 100:+.3g} points",
+            f"{ends[0] * 100:+.3g} to {ends[1] * 100:+.3g}" if ends else NONE, self.result,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +131,17 @@ class Comparison:
         return {**asdict(self), "shown": self.shown}
 
     def __str__(self) -> str:
-        return "\n".join(self.lines)
+        return "\n".join(map(plain, self.lines))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        cost = "" if self.cost_ratio is None else f"a good answer of B costs {self.cost_ratio:.3g}x"
+        rows = [one.cells for one in self.findings]
+        heads = ("", f"A: {self.a}", f"B: {self.b}", "B / A, or B - A", "95 % interval", "result")
+        notes = [note for note in (*self.notes, cost) if note]
+        return (f"<p><b>{escape(self.lines[0])}</b></p>" + table(heads, escaped(rows))
+                + bullets(map(escape, notes)))  # fmt: skip
 
 
 def compare_pairs(

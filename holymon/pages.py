@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from holymon import store
 from holymon.safety import escape
-from holymon.tables import NONE, ms, percent
+from holymon.units import NONE, ms, percent
 
 MOST: Final = 500
 

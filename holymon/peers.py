@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from holymon.chosen import Chosen
 from holymon.errors import CODES
+from holymon.figures import Summary, TargetSummary
 from holymon.gaps import histogram
 from holymon.quantiles import Floats
 from holymon.records import Flag, Records, gap_value
 from holymon.safety import plain
-from holymon.summary import Summary, TargetSummary, summarize
+from holymon.summary import summarize
 
 Mask = npt.NDArray[np.bool_]
 

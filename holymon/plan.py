@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from holymon import shapes
+from holymon import markup, shapes
 from holymon.bounds import Struct, address, number, require, variable_name
 from holymon.errors import PlanError
 from holymon.safety import plain
@@ -67,6 +67,9 @@ class Target(Struct, frozen=True):
             variable_name(self.api_key_env)
         if self.base_url:
             address(self.base_url)
+
+    def _repr_html_(self) -> str:
+        return markup.table(("target", self.name), markup.escaped(_facts(self)))
 
     @property
     def name(self) -> str:
@@ -194,6 +197,9 @@ class Plan(Struct, frozen=True):
                 less = f"is over {MAX_CALLS} calls"
                 require(bool(calls <= MAX_CALLS), "rate x duration", less, "lower one")
 
+    def _repr_html_(self) -> str:
+        return markup.table(("plan", self.name or "without a name"), markup.escaped(_facts(self)))
+
     @property
     def seconds(self) -> float:
         """How long the load lasts at most, warm-up included, without the last answers' tail."""
@@ -266,6 +272,30 @@ class Plan(Struct, frozen=True):
             if isinstance(error.__cause__, PlanError):
                 raise error.__cause__ from None
             raise PlanError(f"not a plan: {plain(str(error))}.") from None
+
+
+def _facts(value: Struct) -> list[tuple[str, str]]:
+    """What differs from the defaults, in words."""
+    found = []
+    for field in msgspec.structs.fields(value):
+        given = getattr(value, field.name)
+        if given != field.default and field.name != "name":
+            found.append((field.name, _said(given)))
+    return found
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_said, value))
+    if isinstance(value, Target):
+        return value.name
+    if isinstance(value, Open):
+        return f"open loop, {value.shape.words}"
+    if isinstance(value, Closed):
+        return f"closed loop, {value.users} users"
+    if isinstance(value, Struct):
+        return ", ".join(f"{name} {said}" for name, said in _facts(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def to_builtins(value: Any) -> Any:

@@ -5,6 +5,7 @@ percentiles of them. Seconds come in, milliseconds are shown. Failures are never
 of a latency; they stand above them as marks of their own.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -13,9 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, StrMethodFormatter
 
 from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, steps_of, thinned
-from holymon.calibration import Calibration
 from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, note, styled
-from holymon.ceiling import Capacity, latest
 from holymon.errors import NAMES
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Flag, Records
@@ -42,9 +41,12 @@ def plot_ttft(records: Records, *, ax: Axes | None = None) -> Axes:
     return styled(lambda a: _over_time(records, values, "TTFT", a), ax)
 
 
-def plot_ecdf(records: Records, *, ax: Axes | None = None) -> Axes:
-    """Share of successful calls that took no longer: latency drawn through, TTFT dashed."""
-    return styled(lambda a: _ecdf(records, a), ax)
+def plot_ecdf(records: Records, *others: Records, ax: Axes | None = None) -> Axes:
+    """Share of successful calls that took no longer: latency drawn through, TTFT dashed.
+
+    Those of other runs, given too, are drawn over it under the names of their plans.
+    """
+    return styled(lambda a: _ecdf((records, *others), a), ax)
 
 
 def plot_errors(records: Records, *, ax: Axes | None = None) -> Axes:
@@ -73,16 +75,6 @@ def plot_arrivals(
         plan = Plan(targets=(anything,), load=load, duration_s=max(end, 0.01))
     assert isinstance(plan, Plan)
     return styled(lambda a: _arrivals(plan, records, a), ax)
-
-
-def plot_calibration(found: Calibration, *, ax: Axes | None = None) -> Axes:
-    """Reported minus true at p50 and p99, for TTFT, latency and gaps, at each rate."""
-    return styled(lambda a: _calibration(found, a), ax)
-
-
-def plot_capacity(found: Capacity, *, ax: Axes | None = None) -> Axes:
-    """Answers and goodput per second against the rate that was wanted, level by level."""
-    return styled(lambda a: _capacity(found, a), ax)
 
 
 def _title(ax: Axes, text: str, records: Records) -> None:
@@ -157,18 +149,17 @@ def _warm_up(ax: Axes, records: Records) -> None:
         ax.axvspan(0, records.plan.warmup_s, color=GREY, alpha=0.12, lw=0, label="warm-up")
 
 
-def _ecdf(records: Records, ax: Axes) -> None:
-    good = records.ok & records.mask()
-    if not good.any():
-        note(ax, "no successful call" if len(records) else "no calls")
-        _title(ax, "Distribution: nothing to show", records)
+def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
+    n = sum(int((one.ok & one.mask()).sum()) for one in runs)
+    if not n:
+        note(ax, "no successful call" if any(map(len, runs)) else "no calls")
+        _title(ax, "Distribution: nothing to show", runs[0])
         return
-    columns = {"latency": records["end_s"] - records["start_s"],
-               "TTFT": records["first_s"] - records["start_s"]}  # fmt: skip
     everything: list[Floats] = []
-    for i, name in enumerate(_names(records)):
-        for (what, values), line in zip(columns.items(), ("-", "--"), strict=True):
-            x = values[good & (records["target"] == i) & ~np.isnan(values)]
+    for i, (name, records, mine) in enumerate(_each(runs)):
+        for what, column, line in (("latency", "end_s", "-"), ("TTFT", "first_s", "--")):
+            x = (records[column] - records["start_s"])[mine]
+            x = x[~np.isnan(x)]
             if len(x):
                 everything.append(x)
                 label = f"{name}\n  {what}, n = {len(x):,}"
@@ -186,9 +177,18 @@ def _ecdf(records: Records, ax: Axes) -> None:
             )  # fmt: skip
     unit = in_ms(ax.xaxis, float(x.max()))
     ax.set(ylim=(0, 1.02), xlabel=f"time, {unit}", ylabel="share of calls that took no longer")
-    _title(ax, f"Distribution of {int(good.sum()):,} successful calls", records)
+    _title(ax, f"Distribution of {n:,} successful calls", runs[0])
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.05, 0.5), handlelength=2)
+
+
+def _each(runs: tuple[Records, ...]) -> Iterator[tuple[str, Records, Mask]]:
+    """Every target of every run: its name, and which records are its successful calls."""
+    for records in runs:
+        good = records.ok & records.mask()
+        before = f"{plain(records.plan.name)[:30]}: " if len(runs) > 1 and records.plan.name else ""
+        for k, name in enumerate(_names(records)):
+            yield before + name, records, good & (records["target"] == k)
 
 
 def _errors(records: Records, ax: Axes) -> None:
@@ -279,50 +279,4 @@ def _arrivals(plan: Plan, records: Records | None, ax: Axes) -> None:
     ax.set_ylim(bottom=0)
     ax.set(xlabel="s from the start of the run", ylabel="calls per second")
     ax.set_title(f"Arrivals: {plan.load.shape.words}" + f", {times} targets" * (times > 1))
-    legend(ax)
-
-
-def _calibration(found: Calibration, ax: Axes) -> None:
-    rates = [level.rate for level in found.accuracy]
-    names = {"ttft_s": "TTFT", "latency_s": "latency", "itl_s": "gaps"}
-    for i, (metric, name) in enumerate(names.items()):
-        for q, line in (("p50", "-"), ("p99", "--")):
-            off = [level.errors[metric][q] for level in found.accuracy]
-            known = [np.nan if one is None else one * 1e3 for one in off]
-            ax.plot(rates, known, line, marker=MARKERS[i], color=COLORS[i], label=f"{name} {q}")
-    ax.axhline(0, color=GREY, lw=0.8)
-    ax.set(xlabel="calls per second", ylabel="reported minus true, ms")
-    best = found.highest_valid_rate
-    said = "no rate was valid" if best is None else f"valid up to {best:g} calls/s"
-    ax.set_title(f"Calibration on this machine: {said} (simulated)")
-    legend(ax)
-
-
-def _capacity(found: Capacity, ax: Axes) -> None:
-    levels = latest(found.levels)
-    if not levels:
-        note(ax, "no level was measured")
-        return
-    rates = [level.rate for level in levels]
-    ax.plot(rates, rates, ":", color=GREY, label="wanted")
-    for k, (name, line) in enumerate((("answers_per_s", "-"), ("goodput_per_s", "--"))):
-        values = [np.nan if (v := getattr(one, name)) is None else v for one in levels]
-        label = "answers" if k == 0 else "goodput: within the limits"
-        ax.plot(rates, values, line, color=COLORS[k], lw=1.6, label=label)
-    kinds = {True: ("o", COLORS[2], "met"), False: ("X", RED, "missed"),
-             None: ("s", GREY, "not valid")}  # fmt: skip
-    for met, (marker, color, label) in kinds.items():
-        those = [one for one in levels if one.met is met]
-        if those:
-            heights = [one.answers_per_s or 0.0 for one in those]
-            ax.plot([one.rate for one in those], heights, marker, color=color, ms=7, label=label)
-    if found.best and found.limit:
-        ax.axvspan(found.best.rate, found.limit.rate, color=COLORS[5], alpha=0.25, lw=0,
-                   label="the limit is in here")  # fmt: skip
-    if max(rates) > 20 * min(rates):
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-    ax.set(xlabel="wanted calls/s", ylabel="per second")
-    said = f"met up to {found.best.rate:g} calls/s" if found.best else "met at no rate tried"
-    ax.set_title(f"{plain(found.target)}: {said}" + " (simulated)" * found.simulated)
     legend(ax)

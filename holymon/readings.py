@@ -6,11 +6,12 @@ Each place is always filled, with a dash where there is no figure yet, so that n
 from collections.abc import Iterable
 from typing import Any, Final
 
+from holymon.figures import Summary, TargetSummary
 from holymon.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
 from holymon.safety import escape
-from holymon.summary import Summary, TargetSummary
-from holymon.tables import NONE, checked, interval, ms, number, percent, whole
+from holymon.tables import checked
+from holymon.units import NONE, interval, ms, number, percent, whole
 from holymon.verdict import LEVELS, Verdict
 from holymon.vitals import Vitals
 

@@ -12,10 +12,11 @@ from typing import Any
 from holymon import journal, store, verdict
 from holymon.client import key_of
 from holymon.errors import RunError
+from holymon.figures import Summary
 from holymon.plan import Plan, to_builtins
 from holymon.records import Records
-from holymon.safety import file_name
-from holymon.summary import Summary, summarize
+from holymon.safety import escape, file_name
+from holymon.summary import summarize
 from holymon.vitals import Vitals
 
 POLL_S = 0.1
@@ -180,6 +181,11 @@ class Run:
             "cost_usd": summary.cost_usd,
             "client": self.vitals.to_dict(),
         }
+
+    def _repr_html_(self) -> str:
+        said = f"{self.id}: {self.state}, {len(self.records):,} calls"
+        return (f"<p><b>{escape(said)}</b></p>" + self.summary()._repr_html_()
+                + self.verdict()._repr_html_())  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.state}, {len(self.records):,} calls>"

@@ -318,39 +318,7 @@ def _field(name: str, column: Any, n: int) -> npt.NDArray[Any]:
     return np.asarray(np.ma.filled(column, missing)).astype(kind, copy=False)
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
-def runs(out: Path | str = "reports") -> list[dict[str, Any]]:
-    """Every run in `out`, oldest first: `run_id, name, state, requests, started_at, targets`."""
-    return list(_listing(Path(out)))
-
-
-def _listing(out: Path) -> Iterator[dict[str, Any]]:
-    for folder in folders(out):
-        try:
-            plan, state = read_plan(folder), read_state(folder)
-            requests = _count(folder)
-        except (RunError, ValueError) as error:
-            yield {
-                "run_id": run_id(folder), "name": folder.parent.name, "state": "unreadable",
-                "requests": None, "started_at": None, "targets": [], "detail": str(error),
-            }  # fmt: skip
-            continue
-        yield {
-            "run_id": run_id(folder),
-            "name": folder.parent.name,
-            "state": state["state"],
-            "requests": requests,
-            "started_at": state.get("started_at"),
-            "targets": [target.name for target in plan.targets],
-            "simulated": plan.simulated,
-            "report": str(folder / "report.html") if (folder / "report.html").exists() else None,
-        }
-
-
-def _count(folder: Path) -> int:
+def count(folder: Path) -> int:
     """How many calls a run has recorded; cheap for one that was compacted."""
     if is_compacted(folder):
         import duckdb
@@ -360,3 +328,7 @@ def _count(folder: Path) -> int:
             found = connection.execute(query).fetchone()
             return int(found[0]) if found else 0
     return len(load(folder))
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

@@ -11,8 +11,6 @@ counted beside them. Calls of the warm-up are in none.
 """
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +18,7 @@ import numpy.typing as npt
 from holymon import prices, slo
 from holymon.chosen import Chosen
 from holymon.errors import CODES
+from holymon.figures import Summary, TargetSummary, Tokens
 from holymon.gaps import bins_of, counts_of, histogram, sums
 from holymon.plan import Closed, Price
 from holymon.quantiles import (
@@ -27,7 +26,6 @@ from holymon.quantiles import (
     Figure,
     Floats,
     Interval,
-    Rate,
     clustered,
     fewest,
     fewest_for_interval,
@@ -36,75 +34,6 @@ from holymon.quantiles import (
 )
 from holymon.records import FINISH, Flag, Records, gap_value
 from holymon.throughput import counted
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Sums over successful calls, and who counted: `server`, `chunks`, `mixed`, or None."""
-
-    prompt: int | None
-    output: int | None
-    source: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TargetSummary:
-    """All figures of one target."""
-
-    target: str
-    requests: int
-    ok: int
-    errors: dict[str, int]
-    error_rate: Rate
-    error_rate_without_429: Rate
-    latency_s: Figure
-    response_s: Figure
-    schedule_delay_s: Figure
-    ttft_s: Figure
-    itl_s: Figure
-    tpot_s: Figure
-    requests_per_s: float | None
-    output_tokens_per_s: float | None
-    goodput_per_s: float | None
-    tokens: Tokens
-    cost_usd: float | None
-    wanted_per_s: float | None
-    sent_per_s: float | None
-    warmup: int
-    finish: dict[str, int]
-    new_connections: int
-    notes: tuple[str, ...]
-
-    def value(self, objective: slo.Slo) -> tuple[float | None, Interval | None]:
-        """The figure that an objective speaks of, and its interval."""
-        if objective.stat:
-            figure: Figure = getattr(self, f"{objective.metric}_s")
-            return getattr(figure, objective.stat), figure.ci.get(objective.stat)
-        found = getattr(self, objective.metric)
-        if not isinstance(found, Rate):
-            return found, None
-        if found.low is None or found.high is None:
-            return found.value, None
-        return found.value, (found.low, found.high)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form that the contract names."""
-        flat = asdict(self)
-        for name in ("requests_per_s", "output_tokens_per_s", "goodput_per_s", "wanted_per_s",
-                     "sent_per_s"):  # fmt: skip
-            flat.setdefault("throughput", {})[name] = flat.pop(name)
-        flat["notes"] = list(self.notes)
-        return flat
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The figures of a run, target by target."""
-
-    targets: tuple[TargetSummary, ...]
-    simulated: bool
-    duration_s: float
-    cost_usd: float | None
 
 
 def summarize(records: Records, objectives: tuple[str, ...] | None = None) -> Summary:

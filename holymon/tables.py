@@ -3,14 +3,14 @@
 from typing import Final
 
 from holymon import slo
+from holymon.figures import TargetSummary
 from holymon.plan import Closed
-from holymon.quantiles import Figure, Interval, Rate
+from holymon.quantiles import Figure
 from holymon.run import Run
 from holymon.safety import plain
-from holymon.summary import TargetSummary
+from holymon.units import NONE, failures, interval, ms, number, percent, whole
 from holymon.verdict import Check, Verdict
 
-NONE: Final = "–"
 DURATIONS: Final = (
     ("latency", "latency_s"), ("TTFT", "ttft_s"), ("TPOT", "tpot_s"), ("ITL", "itl_s"),
     ("response", "response_s"), ("schedule delay", "schedule_delay_s"),
@@ -82,17 +82,6 @@ def calls_of(target: TargetSummary) -> str:
     return f"{target.requests:,} calls{warm}, {target.ok:,} ok, {failures(target.error_rate)}"
 
 
-def failures(rate: Rate) -> str:
-    """An error rate in words; no errors are never shown without their upper bound."""
-    if rate.value is None or rate.low is None or rate.high is None:
-        return "no error rate"
-    failed = round(rate.value * rate.of)
-    if failed == 0:
-        return f"0 of {rate.of:,} failed, at most {percent(rate.high)}"
-    low, high = percent(rate.low), percent(rate.high)
-    return f"{failed:,} of {rate.of:,} failed, {percent(rate.value)} ({low} to {high})"
-
-
 def rates_of(target: TargetSummary) -> str:
     """Answers, calls and tokens per second."""
     parts = [f"{number(target.requests_per_s)} answers/s"]
@@ -113,36 +102,6 @@ def tokens_of(target: TargetSummary) -> str:
     return f"tokens {prompt} in, {output} out ({counted}); cost {money}"
 
 
-def ms(seconds: float | None) -> str:
-    """Seconds as milliseconds with three figures."""
-    if seconds is None:
-        return NONE
-    value = seconds * 1e3
-    if value == 0:
-        return "0"
-    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
-
-
-def percent(share: float) -> str:
-    """A share as per cent, with two figures."""
-    return f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.4g} %"
-
-
-def number(value: float | None) -> str:
-    """A number with four figures."""
-    return NONE if value is None else f"{value:.4g}"
-
-
-def whole(value: int | None) -> str:
-    """A count."""
-    return NONE if value is None else f"{value:,}"
-
-
-def interval(found: Interval | None) -> str:
-    """Both ends of an interval in milliseconds."""
-    return NONE if found is None else f"{ms(found[0])}–{ms(found[1])}"
-
-
 def checked(found: Check) -> str:
     """The figure that an objective was held against, in the unit of its kind."""
     objective = slo.parse(found.slo)
@@ -151,6 +110,3 @@ def checked(found: Check) -> str:
     if objective.stat:
         return f"{ms(found.value)} ms"
     return percent(found.value) if "rate" in objective.metric else number(found.value)
-
-
-# ---------------------------------------------------------------------------------------- HTML

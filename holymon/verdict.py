@@ -18,10 +18,12 @@ import numpy as np
 
 from holymon import slo
 from holymon.errors import ERRORS, NOT_THE_SERVER, UNREACHABLE
+from holymon.figures import Summary, TargetSummary
+from holymon.markup import bullets
 from holymon.plan import Open, Plan
 from holymon.quantiles import LEVELS as PERCENTILES
 from holymon.quantiles import Interval, fewest_for_interval
-from holymon.summary import Summary, TargetSummary
+from holymon.safety import escape, plain
 from holymon.vitals import Vitals
 
 Level = Literal["valid", "suspect", "invalid"]
@@ -99,6 +101,25 @@ class Verdict:
         if self.measurement == "invalid":
             return 3
         return 0 if self.met else 1
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The verdict, its reasons, the objectives, and why figures are missing, a line each."""
+        return (
+            f"measurement: {self.measurement.upper()}",
+            *(f"{reason.level}: {reason.text}" for reason in self.reasons),
+            *(f"objective on {check.target}: {check.text}" for check in self.checks),
+            *(f"note: {note}" for note in self.notes),
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(plain(line) for line in self.lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        first, *rest = self.lines
+        return f"<p><b>{escape(first)}</b></p>" + bullets(map(escape, rest))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form that the contract names; `reasons` are sentences."""

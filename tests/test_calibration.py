@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import holymon as hm
-from holymon import plots
+from holymon import charts
 from holymon.calibration import Calibration, Level, errors_of
 from holymon.calibrator import calibrate, truth_of
 from holymon.frames import from_frames
@@ -82,7 +82,7 @@ def test_a_calibration_measures_prints_and_draws(tmp_path):
     said = str(found)
     assert "reported minus true" in said
     assert f"{found.accuracy[0].errors['ttft_s']['p50'] * 1e3:.2f}" in said
-    ax = plots.plot_calibration(found)
+    ax = charts.plot_calibration(found)
     assert {"TTFT", "latency", "gaps"} <= {
         text.get_text().split()[0] for text in ax.get_legend().get_texts()
     }

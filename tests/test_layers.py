@@ -10,10 +10,10 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 
 # A module may import only modules that stand before it.
 ORDER = (
-    "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "chosen", "gaps", "records", "frames",
-    "errorbody", "chat", "prices", "estimate", "vitals", "throughput", "summary", "peers", "comparison", "verdict", "calibration", "ceiling", "bins",
+    "errors", "safety", "markup", "sse", "bounds", "shapes", "quantiles", "units", "slo", "plan", "chosen", "gaps", "records", "frames",
+    "errorbody", "chat", "prices", "estimate", "vitals", "throughput", "figures", "summary", "peers", "comparison", "verdict", "calibration", "ceiling", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
-    "store", "export", "selfcheck", "worker", "run", "trials", "climb", "signals", "aside", "canvas", "plots", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
+    "store", "listing", "export", "selfcheck", "worker", "run", "trials", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "simmodels", "sim", "doctor", "options", "capacity_command", "cli", "__init__",
     "__main__",
 )  # fmt: skip
@@ -29,7 +29,7 @@ HOMES = {
     "httpx": {"answer", "client", "dial", "doctor", "failures", "prepared", "transport", "wire"},
     "PIL": {"live"},
     "ipywidgets": {"choices", "controls", "dashboard", "fields", "results", "screen"},
-    "matplotlib": {"board", "canvas", "dashboard", "live", "panels", "plots"},
+    "matplotlib": {"board", "canvas", "charts", "dashboard", "live", "panels", "plots"},
     "msgspec": {"bounds", "climb", "plan", "chat", "errorbody", "worker", "calibrator"},
     "nbclient": {"headless"},
     "nbconvert": {"report"},

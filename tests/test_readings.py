@@ -10,7 +10,7 @@ from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import DTYPE, GAP, Flag, Records
 from holymon.shapes import constant
 from holymon.summary import summarize
-from holymon.tables import interval, ms, percent
+from holymon.units import interval, ms, percent
 from holymon.verdict import judge
 
 HOSTILE = "<script>alert(1)</script>\u202e'\""

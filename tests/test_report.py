@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
-from holymon import report, run, store
+from holymon import listing, report, run, store
 from holymon.errors import ConfigError
 from holymon.journal import Journal
 from holymon.plan import Open, Plan, Prompts, Target
@@ -281,4 +281,4 @@ def test_the_notebook_measures_by_itself_when_no_run_is_given(tmp_path, monkeypa
     made = report.write_report(parameters={"rate": 20, "duration_s": 1}, out="reports")
     assert made.status == "ok", made.error
     assert "Health of sim/fast" in made.html.read_text()
-    assert [found["state"] for found in store.runs("reports")] == ["finished"]
+    assert [found["state"] for found in listing.runs("reports")] == ["finished"]

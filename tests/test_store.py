@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from holymon import store
+from holymon import listing, store
 from holymon.errors import RunError
 from holymon.journal import Journal
 from holymon.plan import Open, Plan, Target
@@ -171,7 +171,7 @@ def test_a_run_that_never_began_is_interrupted_after_a_while(tmp_path):
 
 def test_runs_are_listed_oldest_first_with_what_scripts_need(tmp_path):
     folders = [a_run(tmp_path, name) for name in ("b", "a", "c")]
-    listed = store.runs(tmp_path)
+    listed = listing.runs(tmp_path)
     assert sorted(store.run_id(folder) for folder in folders) == sorted(r["run_id"] for r in listed)
     assert {"run_id", "name", "state", "requests", "started_at", "targets"} <= listed[0].keys()
     assert [run["requests"] for run in listed] == [3, 3, 3]
@@ -181,7 +181,7 @@ def test_a_broken_plan_does_not_hide_the_other_runs(tmp_path):
     a_run(tmp_path, "good")
     broken = a_run(tmp_path, "broken")
     (broken / "plan.json").write_text("{")
-    states = {run["name"]: run["state"] for run in store.runs(tmp_path)}
+    states = {run["name"]: run["state"] for run in listing.runs(tmp_path)}
     assert states == {"good": "finished", "broken": "unreadable"}
 
 

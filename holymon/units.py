@@ -1,0 +1,50 @@
+"""Figures as text: milliseconds, shares, counts and intervals, with as many digits as they bear."""
+
+from typing import Final
+
+from holymon.quantiles import Interval, Rate
+
+NONE: Final = "–"
+
+
+def ms(seconds: float | None) -> str:
+    """Seconds as milliseconds with three figures."""
+    if seconds is None:
+        return NONE
+    value = seconds * 1e3
+    if value == 0:
+        return "0"
+    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
+
+
+def percent(share: float) -> str:
+    """A share as per cent, with two figures."""
+    return f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.4g} %"
+
+
+def number(value: float | None) -> str:
+    """A number with four figures, or all it has before the point."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def whole(value: int | None) -> str:
+    """A count."""
+    return NONE if value is None else f"{value:,}"
+
+
+def interval(found: Interval | None) -> str:
+    """Both ends of an interval in milliseconds."""
+    return NONE if found is None else f"{ms(found[0])}–{ms(found[1])}"
+
+
+def failures(rate: Rate) -> str:
+    """An error rate in words; no errors are never shown without their upper bound."""
+    if rate.value is None or rate.low is None or rate.high is None:
+        return "no error rate"
+    failed = round(rate.value * rate.of)
+    if failed == 0:
+        return f"0 of {rate.of:,} failed, at most {percent(rate.high)}"
+    low, high = percent(rate.low), percent(rate.high)
+    return f"{failed:,} of {rate.of:,} failed, {percent(rate.value)} ({low} to {high})"
