@@ -23,7 +23,7 @@ from holymon.results import Results
 from holymon.run import Run, attach, start
 from holymon.safety import escape, redact, short
 from holymon.screen import Screen
-from holymon.threads import Jobs, owners
+from holymon.threads import Jobs, free_of_cells, owners
 
 SETUP, LIVE, RESULTS = range(3)
 PREVIEWED: Final = 200_000
@@ -127,8 +127,8 @@ class Dashboard:
     def _halt(self) -> None:
         if self.run is not None:
             self.run.stop()
-            self._stop.disabled = True
             self._screen.hurry()
+            self._jobs.do(lambda: setattr(self._stop, "disabled", True))
 
     def _ended(self, run: Run) -> None:
         if run is not self.run:
@@ -152,7 +152,7 @@ def explore(
     Raises PlanError, ConfigError, RunError.
     """
     found = run if isinstance(run, Run) else attach(run, out=out) if run else _going(Path(out))
-    shown = Dashboard(tuple(targets), Path(out))
+    shown = free_of_cells(lambda: Dashboard(tuple(targets), Path(out)))
     for before in owners():
         if isinstance(before, Dashboard) and before is not shown:
             before.close()

@@ -4,8 +4,10 @@ ipykernel calls widgets' callbacks now from its main thread, now from that of a 
 a loop of its own; so a callback only puts its work here, and all work is done by one thread.
 """
 
+import sys
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from queue import SimpleQueue
 from time import perf_counter
 from typing import Final, TypeVar
@@ -15,6 +17,31 @@ from holymon.aside import step_aside
 PERIOD_S: Final = 0.25
 SHARE: Final = 0.05
 _Found = TypeVar("_Found")
+
+
+def free_of_cells(work: Callable[[], _Found]) -> _Found:
+    """What `work` returns, with the widgets that it makes bound to no cell."""
+
+    def freed() -> _Found:
+        _answer_no_cell()
+        return work()
+
+    return copy_context().run(freed)
+
+
+def _answer_no_cell() -> None:
+    """Have what this thread says to widgets from now on count as no cell's doing.
+
+    ipykernel 7 hands a click to the thread whose request its widget was last updated for: if that
+    was a cell, the click waits until the main thread is free, which is no way to stop a run. With
+    no such request it goes to JupyterLab's subshell at once. Other kernels are left alone.
+    """
+    base = sys.modules.get("ipykernel.kernelbase")
+    if base is None or not base.Kernel.initialized():
+        return
+    parent = getattr(base.Kernel.instance(), "_shell_parent", None)
+    if isinstance(parent, ContextVar):
+        parent.set({})
 
 
 class Pace:
@@ -51,6 +78,7 @@ class Ticker(threading.Thread):
     def run(self) -> None:
         """Tick; a late tick does not make the next ones come in a burst."""
         step_aside()
+        _answer_no_cell()
         rest = 0.0
         while not self._over.wait(rest):
             began = perf_counter()
@@ -82,6 +110,7 @@ class Jobs(threading.Thread):
 
     def run(self) -> None:
         """Do what is in the queue."""
+        _answer_no_cell()
         while (work := self._queue.get()) is not None:
             try:
                 work()

@@ -298,8 +298,12 @@ def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
     lab.state("running")
     lab.shot("explore-attached")
     worker = psutil.Process(lab.said_on_disk()["pid"])
-    lab.button("Stop").click()
+    lab.run(BLOCK)
+    expect(lab.page.locator(".jp-Notebook-ExecutionIndicator[data-status=busy]")).to_have_count(1)
+    lab.button("Stop").click()  # the first click that this kernel hears of
     lab.state("stopped")
+    busy = lab.page.locator(".jp-Notebook-ExecutionIndicator").get_attribute("data-status")
+    assert busy == "busy", "the cell still blocks"
     assert worker.wait(15) in {0, None}
     lab.run(ATTACH)
     ended = lab.page.locator(".hm").nth(1)
