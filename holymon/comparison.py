@@ -136,7 +136,9 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        cost = "" if self.cost_ratio is None else f"a good answer of B costs {self.cost_ratio:.3g} times one of A"
+        cost = ""
+        if self.cost_ratio is not None:
+            cost = f"a good answer of B costs {self.cost_ratio:.3g} times as much as one of A"
         rows = [one.cells for one in self.findings]
         heads = ("", f"A: {self.a}", f"B: {self.b}", "B / A, or B - A", "95 % interval", "result")
         notes = [note for note in (*self.notes, cost) if note]
