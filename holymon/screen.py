@@ -28,9 +28,9 @@ class Screen:
         self._ticker: Ticker | None = None
         self.progress = html(kind="hm-progress")
         self._trust, self._table = html(), html()
-        self._image = w.Image(format="png", layout=WIDE)
-        self._image.add_class("hm-figure")
-        self.box = w.VBox([self._trust, self._image, self._table])
+        self.image = w.Image(format="png", layout=WIDE)
+        self.image.add_class("hm-figure")
+        self.box = w.VBox([self._trust, self.image, self._table])
         self.box.add_class("hm-live")
 
     def follow(self, run: Run) -> None:
@@ -76,7 +76,7 @@ class Screen:
         if readings_too:
             self._read(following)
         following.look()
-        self._image.value = following.frame(final=final)
+        self.image.value = following.frame(final=final)
         self.progress.value = readings.progress(following.about())
 
     def _read(self, following: "_Following") -> None:

@@ -8,7 +8,6 @@ with a fresh server and a fresh client; a cell is the median over the rounds, in
 """
 
 import argparse
-import io
 import json
 import os
 import statistics
@@ -16,16 +15,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 
-from holymon.aside import step_aside
 from holymon.calibration import QUANTILES, errors_of
 from holymon.plan import Open, Plan, Prompts, Target
-from holymon.plots import plot_latency
 from holymon.run import start
+from holymon.screen import Screen
 from holymon.shapes import constant, poisson
 
 HERE = Path(__file__).parent
@@ -81,22 +78,14 @@ def measured(folder: Path, shape, seconds: float, *, draw: bool):
     run = start(plan, out=folder, detached=False)
     frames = []
     if draw:
-        drawing = threading.Thread(target=pictures, args=(run, frames))
-        drawing.start()
-        drawing.join()
+        ended = threading.Event()
+        screen = Screen(failed=print, ended=lambda _: ended.set())
+        screen.image.observe(lambda change: frames.append(len(change["new"])), "value")
+        screen.follow(run)
+        ended.wait()
+        screen.close()
     run.wait()
     return run, server.close(), len(frames)
-
-
-def pictures(run, frames: list[int]) -> None:
-    """Frames of latency over time at 4 Hz, drawn as a notebook's kernel would."""
-    step_aside()
-    while run.live:
-        before = time.monotonic()
-        figure = plot_latency(run.records).get_figure(root=True)
-        figure.savefig(picture := io.BytesIO(), format="png", dpi=100)
-        frames.append(len(picture.getvalue()))
-        time.sleep(max(0.0, 0.25 - (time.monotonic() - before)))
 
 
 def main() -> None:
