@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
-from math import isnan, nan
+from math import isnan
 from time import perf_counter
 from typing import Final
 
@@ -25,6 +25,7 @@ from holymon.limits import Limits
 from holymon.plan import Plan, Target
 from holymon.prepared import Prepared, prepare
 from holymon.records import Flag, Marks
+from holymon.retry import retry_after
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge
 from holymon.transport import Transport
@@ -194,7 +195,9 @@ class Caller:
             marks.message = answer.header("content-type")
 
     async def _read_error(self, answer: Answer, marks: Marks) -> None:
-        marks.retry_after = _retry_after(answer)
+        header = answer.header
+        asked = header("retry-after"), header("date"), header("retry-after-ms")
+        marks.retry_after = retry_after(*asked)
         # The status counts even if the body never ends.
         marks.error, _ = errorbody.read_error(marks.status, b"", marks)
         body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
@@ -244,18 +247,6 @@ def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:
         except (ValueError, TypeError, UnicodeError) as error:
             made.append(error)
     return made
-
-
-def _retry_after(answer: Answer) -> float:
-    """What the server asks to wait in seconds; NaN if it says nothing that makes sense."""
-    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        try:
-            wait = float(answer.header(name) or "nan") * scale
-        except ValueError:
-            continue
-        if 0 <= wait < 1e9:
-            return wait
-    return nan
 
 
 def _masked(text: str, secrets: tuple[Secret, ...]) -> str:
