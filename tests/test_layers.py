@@ -11,9 +11,9 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "retry", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
-    "errorbody", "chat", "messages", "prices", "vitals", "throughput", "tally", "summary", "peers", "comparison", "verdict", "calibration", "bins",
+    "errorbody", "chat", "messages", "prices", "vitals", "throughput", "tally", "summary", "stats", "peers", "comparison", "verdict", "calibration", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
-    "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
+    "store", "export", "spill", "ledger", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "simmessages", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip
@@ -24,7 +24,7 @@ HOMES = {
     "aiohttp": {"sim"},
     "bleach": {"report"},
     "click": {"cli", "options"},
-    "duckdb": {"store"},
+    "duckdb": {"spill", "store"},
     "httptools": {"wire"},
     "httpx": {"answer", "client", "dial", "doctor", "failures", "prepared", "transport", "wire"},
     "ipywidgets": set(),
@@ -33,7 +33,7 @@ HOMES = {
     "nbclient": {"headless"},
     "nbconvert": {"report"},
     "nbformat": {"headless", "report"},
-    "pandas": {"records"},
+    "pandas": {"records", "spill"},
     "papermill": {"headless"},
     "tqdm": {"cli"},
     "uvloop": {"worker", "sim"},
