@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from holymon.calibration import Calibration
     from holymon.calibrator import calibrate
     from holymon.comparison import Comparison
-    from holymon.errors import ConfigError, HolymonError, PlanError, RunError
+    from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.export import write_csv
+    from holymon.monitor import HolySheepMonitor, Monitor
     from holymon.peers import definitions
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plots import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     )
     from holymon.records import Records
     from holymon.report import subject, write_report
+    from holymon.retry import Policy
     from holymon.run import Run, attach, measure, start
     from holymon.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
     from holymon.store import runs
@@ -37,9 +39,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Calibration": "calibration", "Closed": "plan", "Comparison": "comparison",
-    "ConfigError": "errors", "HolymonError": "errors", "Open": "plan", "Plan": "plan",
-    "PlanError": "errors", "Price": "plan", "Prompts": "plan", "Records": "records",
+    "CallError": "errors", "Calibration": "calibration", "Closed": "plan", "Comparison": "comparison",
+    "ConfigError": "errors", "HolySheepMonitor": "monitor", "HolymonError": "errors", "Monitor": "monitor", "Open": "plan", "Plan": "plan",
+    "PlanError": "errors", "Policy": "retry", "Price": "plan", "Prompts": "plan", "Records": "records",
     "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
     "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
     "calibrate": "calibrator", "compare": "trials", "constant": "shapes",
