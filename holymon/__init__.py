@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holymon.calibration import Calibration
     from holymon.calibrator import calibrate
+    from holymon.clients import monitored
     from holymon.comparison import Comparison
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.export import write_csv
@@ -45,7 +46,7 @@ _HOME = {
     "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
     "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
     "calibrate": "calibrator", "compare": "trials", "constant": "shapes",
-    "definitions": "peers", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
+    "definitions": "peers", "measure": "run", "monitored": "clients", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
     "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
     "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",
