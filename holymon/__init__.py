@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from holymon.targets import target
     from holymon.traces import replay
     from holymon.trials import alternate, compare
+    from holymon.web import MonitorASGI, MonitorWSGI
 
 __version__ = "0.1.0"
 
 _HOME = {
     "CallError": "errors", "Calibration": "calibration", "Closed": "plan", "Comparison": "comparison",
-    "ConfigError": "errors", "HolySheepMonitor": "monitor", "HolymonError": "errors", "Monitor": "monitor", "Open": "plan", "Plan": "plan",
+    "ConfigError": "errors", "HolySheepMonitor": "monitor", "HolymonError": "errors", "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan", "Plan": "plan",
     "PlanError": "errors", "Policy": "retry", "Price": "plan", "Prompts": "plan", "Records": "records",
     "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
     "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",

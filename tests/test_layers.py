@@ -14,7 +14,7 @@ ORDER = (
     "errorbody", "chat", "messages", "prices", "vitals", "throughput", "tally", "summary", "stats", "peers", "comparison", "verdict", "calibration", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "store", "export", "spill", "ledger", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
-    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "calibrator", "headless", "report", "simmodels", "simmessages", "sim", "doctor", "options", "cli", "__init__",
+    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "simmodels", "simmessages", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 PURE = ORDER[: ORDER.index("bins") + 1]
