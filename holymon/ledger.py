@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from holymon.errors import PlanError, RunError
+from holymon.errors import PlanError
 from holymon.frames import Frames, header
 from holymon.plan import Closed, Plan, Target
 from holymon.records import Flag, Marks, Records, measure
@@ -35,7 +35,8 @@ OTHER: Final = Target(provider="other", model="other")
 class Ledger:
     """Attempts, newest last: at most `keep` of them, or those of about the last `keep_s` seconds.
 
-    A failed attempt that may yet be repeated by others is held open until it is settled.
+    A failed attempt that may yet be repeated by others is held open until it is settled. With a
+    `folder`, `spilled` attempts were written to it, and `lost` ones could not be.
     """
 
     def __init__(
@@ -196,7 +197,7 @@ class Ledger:
         try:
             spill(block, folder, self.began)
             self.spilled += len(block)
-        except RunError:
+        except Exception:  # noqa: BLE001 - whoever makes calls is not to be told by an exception
             self.lost += len(block)
 
     def _copy(self) -> Records:

@@ -1,5 +1,6 @@
 """Records as Parquet files that any tool reads: one file for each batch, names spelled out."""
 
+import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ def spill(records: Records, folder: Path, zero: float) -> Path:
             connection.execute(f"COPY frame TO '{to}' (FORMAT parquet, COMPRESSION zstd)")
         aside.replace(path)
     except (OSError, duckdb.Error) as error:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
         raise RunError(f"calls can't be written to {folder}: {short(str(error))}") from None
     return path
