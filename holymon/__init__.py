@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from holymon.calibrator import calibrate
     from holymon.ceiling import Capacity
     from holymon.charts import plot_calibration, plot_capacity, plot_comparison
+    from holymon.clients import monitored
     from holymon.climb import capacity
     from holymon.comparison import Comparison
     from holymon.dashboard import explore
-    from holymon.errors import ConfigError, HolymonError, PlanError, RunError
+    from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.export import write_csv
     from holymon.figures import Summary
     from holymon.listing import runs
+    from holymon.monitor import HolySheepMonitor, Monitor
     from holymon.peers import definitions
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plots import (
@@ -31,23 +33,28 @@ if TYPE_CHECKING:
     )
     from holymon.records import Records
     from holymon.report import subject, write_report
+    from holymon.retry import Policy
     from holymon.run import Run, attach, measure, start
     from holymon.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
     from holymon.summary import summarize
     from holymon.targets import target
     from holymon.traces import replay
     from holymon.trials import alternate, compare
+    from holymon.web import MonitorASGI, MonitorWSGI
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Calibration": "calibration", "Capacity": "ceiling", "Closed": "plan", "Comparison": "comparison",
-    "ConfigError": "errors", "HolymonError": "errors", "Open": "plan", "Plan": "plan",
-    "PlanError": "errors", "Price": "plan", "Prompts": "plan", "Records": "records",
-    "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
-    "Summary": "figures", "Target": "plan", "alternate": "trials", "attach": "run",
-    "calibrate": "calibrator", "capacity": "climb", "compare": "trials", "constant": "shapes",
-    "definitions": "peers", "explore": "dashboard", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts", "plot_ecdf": "plots",
+    "CallError": "errors", "Calibration": "calibration", "Capacity": "ceiling", "Closed": "plan",
+    "Comparison": "comparison", "ConfigError": "errors", "HolySheepMonitor": "monitor",
+    "HolymonError": "errors", "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web",
+    "Open": "plan", "Plan": "plan", "PlanError": "errors", "Policy": "retry", "Price": "plan",
+    "Prompts": "plan", "Records": "records", "Replay": "shapes", "Run": "run", "RunError": "errors",
+    "Shape": "shapes", "Summary": "figures", "Target": "plan", "alternate": "trials",
+    "attach": "run", "calibrate": "calibrator", "capacity": "climb", "compare": "trials",
+    "constant": "shapes", "definitions": "peers", "explore": "dashboard", "measure": "run",
+    "monitored": "clients", "plot_arrivals": "plots", "plot_calibration": "charts",
+    "plot_capacity": "charts", "plot_comparison": "charts", "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
     "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
     "runs": "listing", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",

@@ -75,6 +75,8 @@ class Flag(IntEnum):
     AFTER_FIRST_TOKEN = 128  # failed when tokens had already come
     COALESCED = 256  # several tokens shared one received piece, and so one time
     SIMULATED = 512  # the answer says that it comes from the simulator
+    RETRIED = 1024  # another attempt of the same request followed
+    UNDECIDED = 2048  # failed, and whoever made the call may still ask again
 
 
 # Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.
@@ -110,7 +112,7 @@ class Marks:
         "attempt", "bytes", "cached_tokens", "chunk", "chunks", "code", "connect_end",
         "connect_start", "content", "due", "end", "error", "events", "finish", "first", "flags",
         "gap_max", "gaps", "headers", "last", "message", "output_tokens", "prompt_tokens",
-        "reasoning_tokens", "request", "retry_after", "start", "status", "target",
+        "reasoning_tokens", "request", "retry_after", "start", "status", "target", "told",
     )  # fmt: skip
 
     def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
@@ -123,6 +125,7 @@ class Marks:
         self.chunks = self.events = self.bytes = self.status = self.flags = 0
         self.error = self.finish = self.code = ""
         self.message = ""  # a server's or a library's words: for the side file, never for a row
+        self.told = ""  # the server's x-should-retry: for whoever may ask again
         self.gaps: dict[int, int] = {}
 
     def token(self, now: float, tokens: int) -> None:
@@ -286,6 +289,12 @@ class Records:
         """Which attempts were sent at all; shape (n,)."""
         sent: npt.NDArray[np.bool_] = ~np.isnan(self["start_s"])
         return sent
+
+    @property
+    def final(self) -> npt.NDArray[np.bool_]:
+        """Which attempts were the last of their request; shape (n,)."""
+        last: npt.NDArray[np.bool_] = (self["flags"] & (Flag.RETRIED | Flag.UNDECIDED)) == 0
+        return last
 
     @property
     def judged(self) -> npt.NDArray[np.bool_]:

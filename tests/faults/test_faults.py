@@ -22,10 +22,12 @@ import pytest
 
 from holymon.chat import MAX_ERROR_BODY
 from holymon.client import Caller
-from holymon.errors import ERRORS, ConfigError
+from holymon.errors import ERRORS, NAMES, CallError, ConfigError
 from holymon.failures import classify
+from holymon.monitor import Monitor
 from holymon.plan import Closed, Plan, Prompts, Target
 from holymon.records import Flag, measure
+from holymon.retry import Policy
 from holymon.safety import spellings
 from holymon.transport import Transport
 
@@ -661,10 +663,110 @@ def test_F84_a_key_that_no_header_can_carry(monkeypatch, junk):
     assert caught.value.__context__ is None
 
 
+# Calls of an application, which are repeated.
+
+
+def monitor_of(server, **policy) -> Monitor:
+    target = Target(provider="url", model="m", base_url=server.url, api_key_env="FAULTS_KEY")
+    return Monitor(target, policy=Policy(**policy))
+
+
+def attempts_of(monitor):
+    """The error types of all attempts, in order; what each run left is looked over."""
+    records = monitor.records
+    assert KEY[:12] not in f"{monitor!r} {monitor.stats()} {records.to_frame().to_csv()}"
+    finals = records["request"][records.final]
+    assert sorted(finals) == sorted(set(records["request"]))
+    return [NAMES[code] for code in records["error"]]
+
+
+GOOD = [answer(completion())]
+BUSY = {"error": {"message": f"no, {KEY}"}}
+
+
+def refused(line="503 Unavailable", *headers):
+    return [answer(BUSY, line, "application/json", *headers)]
+
+
+def test_F09_a_reused_connection_that_was_just_closed(run):
+    async def go():
+        async with Server(GOOD, [FIN], GOOD, [FIN]) as server:
+            with monitor_of(server) as monitor:
+                for _ in range(2):
+                    assert (await monitor.achat("hi")).text == "Hello"
+                assert attempts_of(monitor) == ["", "server_disconnected", ""]
+                with pytest.raises(CallError) as caught:  # on a new connection it stays in doubt
+                    await monitor.achat("hi")
+                return monitor.stats(), caught.value, server.connections, len(server.seen)
+
+    stats, error, connections, seen = run(go())
+    assert (stats.requests, stats.ok, stats.attempts) == (3, 2, seen)
+    assert error.error_type == "server_disconnected"
+    assert connections >= 2
+
+
+def test_F24_a_date_counts_by_the_clock_of_the_server(run):
+    dates = ("date: Mon, 01 Jan 2001 00:00:00 GMT", "retry-after: Mon, 01 Jan 2001 00:00:01 GMT")
+
+    async def go():
+        async with Server(refused("429 Too Many", *dates), GOOD) as server:
+            with monitor_of(server) as monitor:
+                await monitor.achat("hi")
+                return monitor
+
+    monitor = run(go())
+    assert attempts_of(monitor) == ["rate_limited", ""]
+    assert monitor.records["retry_after_s"][0] == 1.0
+    assert monitor.stats().backoff_s >= 1.0
+    assert monitor.stats().latency_s.max >= 1.0
+    assert monitor.stats().attempt_s.max < 1.0
+
+
+@pytest.mark.parametrize(
+    ("line", "told", "expected"),
+    [
+        ("503 Unavailable", "false", ["unavailable"]),
+        ("401 Unauthorized", "true", ["authentication"]),
+        ("429 Too Many", "true", ["rate_limited", ""]),
+        ("500 Error", "true", ["server_error", ""]),
+        ("500 Error", "perhaps", ["server_error"]),
+    ],
+)
+def test_F29_x_should_retry(run, line, told, expected):
+    async def go():
+        async with Server(refused(line, f"x-should-retry: {told}"), GOOD) as server:
+            with monitor_of(server, wait_s=0.01) as monitor:
+                (said,) = await asyncio.gather(monitor.achat("hi"), return_exceptions=True)
+                return said, attempts_of(monitor), len(server.seen)
+
+    said, found, seen = run(go())
+    assert KEY[:12] not in f"{said!r} {said}"
+    assert isinstance(said, CallError) == bool(expected[-1])
+    assert (found, seen) == (expected, len(expected))
+
+
+def test_F31_nothing_but_503(run):
+    async def go():
+        async with Server(refused()) as server:
+            with monitor_of(server, wait_s=0.01) as monitor:
+                for _ in range(8):
+                    calls = (monitor.achat("hi") for _ in range(50))
+                    found = await asyncio.gather(*calls, return_exceptions=True)
+                    assert {one.error_type for one in found} == {"unavailable"}
+                return monitor, len(server.seen)
+
+    monitor, seen = run(go())
+    stats, sums = monitor.stats(), monitor.tally().targets["url/m"]
+    assert (stats.requests, stats.ok, stats.attempts) == (400, 0, seen)
+    assert 30 <= stats.retries <= 40
+    assert stats.amplification <= 1.1
+    assert sums.attempts == {(503, "unavailable"): seen}
+    assert sums.requests == {(503, "unavailable"): 400}
+
+
 # The table in README.md, written by `python -m tests.faults.table`.
 
 LATER = {
-    **dict.fromkeys(("F09", "F24", "F29", "F31"), "retries"),
     **dict.fromkeys(("F92", "F97", "F98"), "exporter"),
 }
 """Cases of parts that are not there yet."""

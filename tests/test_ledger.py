@@ -1,0 +1,108 @@
+"""Rows in bounded memory: none is lost on the way to the sums, whoever adds them."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from holymon.ledger import Ledger
+from holymon.plan import Target
+from holymon.records import Flag, Marks
+
+TARGET = Target(provider="sim", model="a")
+
+
+def attempt(ledger, *, error="", status=200, took=0.1):
+    one = Marks(ledger.number(), ledger.index(TARGET), time.perf_counter())
+    one.start, one.end = one.due, one.due + took
+    one.error, one.status = error, status
+    return one
+
+
+def requests(ledger):
+    found = ledger.tally().targets.get("sim/a")
+    return 0 if found is None else sum(found.requests.values())
+
+
+@pytest.mark.parametrize("keep", [1, 7, 100, 1000])
+def test_memory_is_bounded_and_the_sums_are_whole(keep):
+    ledger = Ledger(keep=keep)
+    for n in range(1, 2001):
+        ledger.add(attempt(ledger))
+        if n % 97 == 0:
+            assert len(ledger.records()) <= keep
+            assert requests(ledger) == n
+    numbers = ledger.records()["request"]
+    assert list(numbers) == sorted(numbers)
+    assert 2000 - len(numbers) - keep // 8 <= 2000 - keep + 1 or len(numbers) <= keep
+
+
+def test_many_threads_add_and_look_at_once():
+    ledger = Ledger(keep=500)
+
+    def add(_):
+        for n in range(2000):
+            ledger.add(attempt(ledger))
+            if n % 400 == 0:
+                ledger.records()
+                ledger.tally()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(8)))
+    assert requests(ledger) == 16_000
+    assert len(set(ledger.records()["request"])) == len(ledger.records()) <= 500
+
+
+def test_old_rows_leave_by_their_age():
+    ledger = Ledger(keep_s=0.2)
+    for _ in range(50):
+        ledger.add(attempt(ledger, took=0.0))
+    assert len(ledger.records()) == 50
+    time.sleep(0.3)
+    assert len(ledger.records()) == 0
+    assert requests(ledger) == 50
+
+
+def test_what_is_held_open_is_seen_but_is_no_request_yet():
+    ledger = Ledger()
+    one = attempt(ledger, error="unavailable", status=503)
+    ledger.hold(one, time.perf_counter() + 60)
+    assert ledger.records()["flags"][0] & Flag.UNDECIDED
+    assert requests(ledger) == 0
+    ledger.settle(one.request, retried=True)
+    assert ledger.records()["flags"][0] & Flag.RETRIED
+    assert requests(ledger) == 0
+    ledger.settle(one.request, retried=True)
+    assert len(ledger.records()) == 1
+
+
+def test_what_nobody_settles_is_settled_by_time():
+    ledger = Ledger()
+    ledger.hold(attempt(ledger, error="unavailable", status=503), time.perf_counter() + 0.05)
+    assert requests(ledger) == 0
+    time.sleep(0.06)
+    assert requests(ledger) == 1
+
+
+def test_sums_only_grow():
+    ledger, before = Ledger(keep=50), 0
+    for n in range(1000):
+        one = attempt(ledger, error="unavailable", status=503)
+        if n % 3:
+            ledger.hold(one, time.perf_counter() + 60)
+            ledger.settle(one.request, retried=bool(n % 2))
+        else:
+            ledger.add(one)
+        if n % 50 == 0:
+            now = requests(ledger)
+            assert now >= before
+            before = now
+
+
+def test_a_disk_that_can_not_be_written_costs_no_memory_and_no_sum(tmp_path):
+    (tmp_path / "file").write_text("")
+    ledger = Ledger(keep=50, folder=tmp_path / "file" / "below")
+    for _ in range(1000):
+        ledger.add(attempt(ledger))
+    ledger.flush()
+    assert (requests(ledger), ledger.spilled, ledger.lost) == (1000, 0, 1000)
