@@ -73,6 +73,8 @@ class Flag(IntEnum):
     AFTER_FIRST_TOKEN = 128  # failed when tokens had already come
     COALESCED = 256  # several tokens shared one received piece, and so one time
     SIMULATED = 512  # the answer says that it comes from the simulator
+    RETRIED = 1024  # another attempt of the same request followed
+    UNDECIDED = 2048  # failed, and whoever made the call may still ask again
 
 
 # Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.
@@ -266,6 +268,12 @@ class Records:
         """Which attempts were sent at all; shape (n,)."""
         sent: npt.NDArray[np.bool_] = ~np.isnan(self["start_s"])
         return sent
+
+    @property
+    def final(self) -> npt.NDArray[np.bool_]:
+        """Which attempts were the last of their request; shape (n,)."""
+        last: npt.NDArray[np.bool_] = (self["flags"] & (Flag.RETRIED | Flag.UNDECIDED)) == 0
+        return last
 
     @property
     def judged(self) -> npt.NDArray[np.bool_]:

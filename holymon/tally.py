@@ -1,0 +1,208 @@
+"""Sums that only grow: records in, counts and histograms out that can be added to each other.
+
+    tally(records, edges) -> Tally        tally(a) + tally(b) == tally(a and b)
+
+What is added up is decided by each row alone, never by its neighbours, so a monitor can fold rows
+that leave its memory into a Tally, and the whole stays one computation. An attempt after which
+another one came bears `Flag.RETRIED`; every other attempt is the last of its request, but for
+those that are still `Flag.UNDECIDED`. Warm-up calls are in no sum.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon import prices
+from holymon.errors import CODES, NAMES, PlanError
+from holymon.plan import Target
+from holymon.records import Flag, Records, gap_value
+
+Rows = npt.NDArray[np.void]
+Mask = npt.NDArray[np.bool_]
+K = TypeVar("K")
+
+SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+DOUBLING: Final = tuple(0.01 * 2**k for k in range(17))
+"""OpenTelemetry's boundaries of GenAI durations, three longer: answers may take ten minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Upper bucket edges of each histogram, ascending, in seconds or tokens."""
+
+    latency: tuple[float, ...] = SECONDS
+    duration: tuple[float, ...] = DOUBLING
+    ttft: tuple[float, ...] = DOUBLING
+    chunk: tuple[float, ...] = DOUBLING
+    tokens: tuple[float, ...] = tuple(4.0**k for k in range(14))
+
+    def __post_init__(self) -> None:
+        """Raise PlanError for edges that don't ascend."""
+        for one in fields(self):
+            edges = getattr(self, one.name)
+            if not edges or list(edges) != sorted({*edges}):
+                raise PlanError(f"the edges of {one.name} must ascend: {edges}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many values lay in each bucket, and their sum.
+
+    `counts[i]` values were at most `edges[i]` and over the edge before; the last of `counts`, one
+    more than there are edges, is of what was over all of them.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+    @property
+    def count(self) -> int:
+        """How many values there were."""
+        return sum(self.counts)
+
+    def __add__(self, other: "Histogram") -> "Histogram":
+        _same(self.edges, other.edges)
+        counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
+        return Histogram(self.edges, counts, self.sum + other.sum)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTally:
+    """The sums of one target.
+
+    `attempts` and `requests` are counted by (HTTP status, error type), `0` and `""` for none;
+    `requests` by the outcome of their last attempt. `retries` are attempts after the first,
+    `dropped` were due and never sent. `latency` is of successful attempts (s, from their own
+    start), `duration` of requests as their caller felt them, with all attempts and waits, by
+    error type; `ttft` and `chunk` (gaps between chunks, to half a percent) of successful streams.
+    Tokens are the server's counts, of all attempts that came with one. `cost` is of all attempts
+    whose cost is known, in `currency`, `cost_of_failures` the part spent on failed ones,
+    `unpriced` the number of the others.
+    """
+
+    provider: str
+    model: str
+    currency: str
+    attempts: dict[tuple[int, str], int]
+    requests: dict[tuple[int, str], int]
+    retries: int
+    dropped: int
+    latency: Histogram
+    duration: dict[str, Histogram]
+    ttft: Histogram
+    chunk: Histogram
+    prompt_tokens: Histogram
+    output_tokens: Histogram
+    cost: float
+    cost_of_failures: float
+    unpriced: int
+
+    def __add__(self, other: "TargetTally") -> "TargetTally":
+        _same((self.provider, self.model), (other.provider, other.model))
+        names = [one.name for one in fields(self)][3:]
+        added = {name: _added(getattr(self, name), getattr(other, name)) for name in names}
+        return TargetTally(self.provider, self.model, self.currency, **added)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The sums of all targets, by name (`provider/model`)."""
+
+    edges: Edges
+    targets: dict[str, TargetTally]
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Both together. Raises PlanError if their edges differ."""
+        _same(self.edges, other.edges)
+        return Tally(self.edges, _merged(self.targets, other.targets))
+
+
+def tally(records: Records, edges: Edges | None = None) -> Tally:
+    """The sums of `records`, target by target; `edges` are those of their histograms."""
+    wanted = Edges() if edges is None else edges
+    mask = records.mask()
+    found = {
+        target.name: _target(records, mask & (records["target"] == index), target, wanted)
+        for index, target in enumerate(records.plan.targets)
+    }
+    return Tally(wanted, found)
+
+
+def _target(records: Records, where: Mask, target: Target, edges: Edges) -> TargetTally:
+    rows = records.rows[where]
+    dropped = rows["error"] == CODES["client_dropped"]
+    sent = rows[~np.isnan(rows["start_s"]) & ~dropped]
+    final = rows[((rows["flags"] & (Flag.RETRIED | Flag.UNDECIDED)) == 0) & ~dropped]
+    good = sent[sent["error"] == 0]
+    money = prices.costs(sent, target.price)
+    by_server = (sent["flags"] & Flag.SERVER_TOKENS) != 0
+    return TargetTally(
+        provider=target.provider,
+        model=target.model,
+        currency=target.price.currency,
+        attempts=_outcomes(sent),
+        requests=_outcomes(final),
+        retries=int((sent["attempt"] > 0).sum()),
+        dropped=int(dropped.sum()),
+        latency=histogram(good["end_s"] - good["start_s"], edges.latency),
+        duration={
+            NAMES[code]: histogram((final["end_s"] - final["due_s"])[final["error"] == code],
+                                   edges.duration)
+            for code in np.unique(final["error"])
+        },
+        ttft=histogram(good["first_s"] - good["start_s"], edges.ttft),
+        chunk=_gaps(records, where & records.ok, good, edges.chunk),
+        prompt_tokens=_tokens(sent["prompt_tokens"], edges),
+        output_tokens=_tokens(np.where(by_server, sent["output_tokens"], -1), edges),
+        cost=float(np.nansum(money)),
+        cost_of_failures=float(np.nansum(money[sent["error"] != 0])),
+        unpriced=int(np.isnan(money).sum()),
+    )  # fmt: skip
+
+
+def histogram(
+    values: npt.NDArray[np.float64],
+    edges: tuple[float, ...],
+    times: npt.NDArray[np.int64] | None = None,
+) -> Histogram:
+    """The histogram of values, shape (n,), each counted once or `times`; NaN are left out."""
+    times = np.ones(len(values), np.int64) if times is None else times
+    known = ~np.isnan(values)
+    where = np.searchsorted(edges, values[known], side="left")
+    counts = np.bincount(where, times[known], len(edges) + 1).astype(np.int64)
+    return Histogram(edges, tuple(counts.tolist()), float((values * times)[known].sum()))
+
+
+def _outcomes(rows: Rows) -> dict[tuple[int, str], int]:
+    both = rows["status"].astype(np.int64) << 8 | rows["error"]
+    found, counts = np.unique(both, return_counts=True)
+    return {(int(one >> 8), NAMES[one & 255]): int(n) for one, n in zip(found, counts, strict=True)}
+
+
+def _gaps(records: Records, where: Mask, good: Rows, edges: tuple[float, ...]) -> Histogram:
+    """Gaps between chunks of successful streams; their sum is exact."""
+    pairs = records.gap_pairs[np.repeat(where, records.gap_counts)]
+    found = histogram(gap_value(pairs["bin"]), edges, pairs["n"].astype(np.int64))
+    return Histogram(edges, found.counts, float(np.nansum(good["last_s"] - good["first_s"])))
+
+
+def _tokens(counts: npt.NDArray[np.int32], edges: Edges) -> Histogram:
+    return histogram(counts[counts >= 0].astype(np.float64), edges.tokens)
+
+
+def _added(a: Any, b: Any) -> Any:
+    return _merged(a, b) if isinstance(a, dict) else a + b
+
+
+def _merged(a: Mapping[K, Any], b: Mapping[K, Any]) -> dict[K, Any]:
+    both = {key: a[key] + b[key] if key in b else a[key] for key in a}
+    return both | {key: b[key] for key in b if key not in a}
+
+
+def _same(a: object, b: object) -> None:
+    if a != b:
+        raise PlanError(f"only sums of one kind can be added, not {a} and {b}.")
