@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,3 +67,17 @@ def files_below():
         return [(path, path.read_bytes()) for path in folder.rglob("*") if path.is_file()]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def debian():
+    """The path of a program of a Debian package; without it a test is skipped, in CI it fails."""
+
+    def find(program: str, package: str = "prometheus") -> str:
+        path = shutil.which(program)
+        if path is None:
+            said = f"{program} is not here: apt-get install --no-install-recommends {package}"
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(said)
+        return path
+
+    return find

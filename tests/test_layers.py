@@ -11,7 +11,8 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "safety", "sse", "bounds", "shapes", "quantiles", "slo", "plan", "records", "frames",
-    "errorbody", "chat", "prices", "vitals", "throughput", "tally", "summary", "peers", "comparison", "verdict", "calibration", "bins",
+    "errorbody", "chat", "prices", "vitals", "throughput", "tally", "summary", "peers", "comparison", "verdict", "calibration", "series", "alerts",
+    "rehearsal", "rules", "yamltext", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
