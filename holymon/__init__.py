@@ -8,11 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holymon.alerts import Limits
     from holymon.calibration import Calibration
     from holymon.calibrator import calibrate
     from holymon.comparison import Comparison
+    from holymon.drill import rehearse
     from holymon.errors import ConfigError, HolymonError, PlanError, RunError
     from holymon.export import write_csv
+    from holymon.exporter import Collector, write_textfile
     from holymon.peers import definitions
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plots import (
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from holymon.records import Records
     from holymon.report import subject, write_report
     from holymon.run import Run, attach, measure, start
+    from holymon.scrape import expose
     from holymon.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
     from holymon.store import runs
     from holymon.summary import Summary, summarize
@@ -37,18 +41,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Calibration": "calibration", "Closed": "plan", "Comparison": "comparison",
-    "ConfigError": "errors", "HolymonError": "errors", "Open": "plan", "Plan": "plan",
+    "Calibration": "calibration", "Closed": "plan", "Collector": "exporter", "Comparison": "comparison",
+    "ConfigError": "errors", "HolymonError": "errors", "Limits": "alerts", "Open": "plan", "Plan": "plan",
     "PlanError": "errors", "Price": "plan", "Prompts": "plan", "Records": "records",
     "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
     "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
     "calibrate": "calibrator", "compare": "trials", "constant": "shapes",
-    "definitions": "peers", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
+    "definitions": "peers", "expose": "scrape", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
-    "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
+    "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "rehearse": "drill", "replay": "traces",
     "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",
     "subject": "report", "summarize": "summary", "target": "targets", "write_csv": "export",
-    "write_report": "report",
+    "write_report": "report", "write_textfile": "exporter",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604 - the same names, sorted

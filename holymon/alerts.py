@@ -239,7 +239,7 @@ def _alerts(objectives: Iterable[slo.Slo], limits: Limits) -> Iterable[Alert]:
     yield Alert("ThroughputDrop", "ticket",
                 Slower(Count("tokens"), Count("streaming"), limits.speed, window, limits.before_s,
                        few),
-                "streams bring fewer tokens per second than the hour before", timing=True)  # fmt: skip
+                "streams bring far fewer tokens per second than before", timing=True)  # fmt: skip
     yield Alert("NoTraffic", "ticket", Silent(REQUESTS, limits.silence_s),
                 "no call has ended", hold_s=limits.hold_s)  # fmt: skip
     yield Alert("MeasurementInvalid", "ticket", Seen(Count("dropped"), limits.seen_s),

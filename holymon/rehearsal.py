@@ -7,7 +7,7 @@ exporter that is down, a verdict other than that of dropped calls.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +100,8 @@ def rehearse(
     first, last = float(known.min()), float(known.max())
     if not every_s > 0 or (last - first) / every_s > MOST_STEPS:
         raise PlanError(f"every_s {every_s:g} makes no steps, or over {MOST_STEPS} of them.")
-    grid = first + every_s * np.arange(1, int(np.ceil((last - first) / every_s)) + 1)
+    steps = np.arange(1, int(np.ceil((last - first) / every_s)) + 1)
+    grid: Floats = (first + every_s * steps).astype(np.float64)
     names = tuple(dict.fromkeys(t.name for _, records in parts for t in records.plan.targets))
     found: list[Firing] = []
     for name in names:
@@ -205,13 +206,15 @@ def _met(alert: Alert, counted: _Counted, grid: Floats) -> Bools:
                 ratio(condition.part, condition.whole, window) > condition.over
                 for window in condition.windows_s
             ]
-            return np.logical_and.reduce([enough, *over])
+            both: Bools = np.logical_and.reduce([enough, *over])
+            return both
         case Share():
             share = ratio(condition.part, condition.whole, condition.window_s)
             enough = within(condition.whole, condition.window_s) >= condition.fewest
             return (share > condition.over) & enough
         case Seen():
-            return within(condition.what, condition.window_s) > 0
+            seen: Bools = within(condition.what, condition.window_s) > 0
+            return seen
         case Slower():
             now, before = condition.window_s, condition.before_s
             one, other = condition.part, condition.whole
@@ -220,7 +223,8 @@ def _met(alert: Alert, counted: _Counted, grid: Floats) -> Bools:
             few = condition.fewest
             return slower & (within(asked, now) >= few) & (within(asked, before, now) >= few)
         case Silent():
-            return within(condition.what, condition.window_s) == 0
+            silent: Bools = within(condition.what, condition.window_s) == 0
+            return silent
 
 
 def _held(met: Bools, steps: int) -> Bools:

@@ -68,8 +68,8 @@ def expression(alert: Alert) -> str:
         case Slower():
             return _slower(condition)
         case Silent():
-            name, window = series.REQUESTS, span(condition.window_s)
-            return f"{BY} (increase({name}[{window}])) == 0\nor absent({name})"
+            name, silence = series.REQUESTS, span(condition.window_s)
+            return f"{BY} (increase({name}[{silence}])) == 0\nor absent({name})"
 
 
 def _enough(count: Count, window: float, fewest: float) -> str:
@@ -164,8 +164,7 @@ def _unknown_limits(watch: Watch) -> Iterator[dict[str, Any]]:
             name = series.HISTOGRAM_OF[one.metric]
             yield {
                 "alert": "ObjectiveNotExported",
-                "expr": f"{BY} ({name}_count)\n"
-                f'unless {BY} ({name}_bucket{{le="{one.limit!r}"}})',
+                "expr": f'{BY} ({name}_count)\nunless {BY} ({name}_bucket{{le="{one.limit!r}"}})',
                 "for": span(watch.limits.hold_s),
                 "labels": {"severity": "ticket", "job": JOB, "objective": one.text},
                 "annotations": {

@@ -14,7 +14,7 @@ ORDER = (
     "errorbody", "chat", "prices", "vitals", "throughput", "tally", "summary", "peers", "comparison", "verdict", "calibration", "series", "alerts",
     "rehearsal", "rules", "yamltext", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
-    "store", "export", "selfcheck", "worker", "run", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
+    "store", "export", "selfcheck", "worker", "run", "readings", "gauges", "exporter", "scrape", "drill", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
     "__main__",
 )  # fmt: skip
@@ -36,6 +36,7 @@ HOMES = {
     "nbformat": {"headless", "report"},
     "pandas": {"records"},
     "papermill": {"headless"},
+    "prometheus_client": {"exporter"},
     "tqdm": {"cli"},
     "uvloop": {"worker", "sim"},
 }

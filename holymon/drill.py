@@ -1,0 +1,35 @@
+"""Alerts tried on what is already there: a monitor, records, runs of an hour or of weeks."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from holymon.alerts import OBJECTIVES, Limits, Watch
+from holymon.errors import PlanError
+from holymon.records import Records
+from holymon.rehearsal import Rehearsal
+from holymon.rehearsal import rehearse as on_records
+from holymon.run import Run
+
+
+def rehearse(
+    of: Any, *, slo: Iterable[str] = OBJECTIVES, limits: Limits | None = None, every_s: float = 15.0
+) -> Rehearsal:
+    """Where the alerts for `slo` would have fired on a monitor, records, a run or several runs.
+
+    The thresholds are those of the rule file that `holymon init` writes; `limits` tries others.
+    Times are seconds from the first call. Raises PlanError for what has no records.
+    """
+    watch = Watch(tuple(slo), Limits() if limits is None else limits)
+    many = of if isinstance(of, Sequence) else [of]
+    return on_records([_part(one) for one in many], watch, every_s=every_s)
+
+
+def _part(of: Any) -> tuple[float, Records]:
+    records = of if isinstance(of, Records) else getattr(of, "records", None)
+    if not isinstance(records, Records):
+        raise PlanError(f"a {type(of).__name__} can't be rehearsed: give a run, runs or records.")
+    if not isinstance(of, Run):
+        return 0.0, records
+    started = of.status.get("started_at")
+    return datetime.fromisoformat(started).timestamp() if started else 0.0, records
