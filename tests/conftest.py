@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from holymon.plan import Target
 
@@ -178,3 +179,17 @@ def alertmanager(debian, tmp_path):
     yield start
     for one in started:
         one.end()
+
+
+@pytest.fixture(scope="session")
+def samples():
+    """The value of every sample of a scrape, by name and labels."""
+
+    def read(raw: bytes) -> dict[tuple[str, frozenset], float]:
+        return {
+            (s.name, frozenset(s.labels.items())): s.value
+            for family in text_string_to_metric_families(raw.decode())
+            for s in family.samples
+        }
+
+    return read

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
-from prometheus_client.parser import text_string_to_metric_families
 
 from holymon import rules, series, yamltext
 from holymon.errors import RunError
@@ -55,15 +54,6 @@ def records_of(n=1000, seed=0, plan=PLAN):
     return from_frames(plan, map(measure, marks))
 
 
-def samples(raw):
-    """The value of every sample, by name and labels."""
-    return {
-        (s.name, frozenset(s.labels.items())): s.value
-        for family in text_string_to_metric_families(raw.decode())
-        for s in family.samples
-    }
-
-
 def of(found, name, **labels):
     """The value of one sample with exactly these labels."""
     return found[name, frozenset(labels.items())]
@@ -85,7 +75,7 @@ def promtool(debian):
     return check
 
 
-def test_the_seed_names_have_the_seed_labels_and_the_seed_buckets():
+def test_the_seed_names_have_the_seed_labels_and_the_seed_buckets(samples):
     found = samples(text(Collector(records_of())))
     labels = {name: {frozenset(dict(had)) for n, had in found if n == name} for name, _ in found}
     assert labels["api_requests_total"] == {frozenset({"provider", "model", "status"})}
@@ -108,7 +98,7 @@ def test_the_seed_names_have_the_seed_labels_and_the_seed_buckets():
     }
 
 
-def test_values_are_those_of_the_summary():
+def test_values_are_those_of_the_summary(samples):
     records = records_of()
     found = samples(text(Collector(records)))
     for one in summarize(records).targets:
@@ -138,7 +128,7 @@ def test_values_are_those_of_the_summary():
     ) == pytest.approx(costs[0])
 
 
-def test_values_are_those_of_the_tally_bucket_by_bucket():
+def test_values_are_those_of_the_tally_bucket_by_bucket(samples):
     records = records_of()
     found = samples(text(Collector(records)))
     for one in tally(records, series.edges()).targets.values():
@@ -157,7 +147,7 @@ def test_values_are_those_of_the_tally_bucket_by_bucket():
         assert of(found, "holymon_unpriced_attempts_total", **whose) == one.unpriced
 
 
-def test_durations_are_told_by_error_type():
+def test_durations_are_told_by_error_type(samples):
     one = Marks(0, 0, 0.0)
     one.start, one.end, one.error, one.status = 1.0, 3.0, "server_error", 500
     found = samples(text(Collector(from_frames(PLAN, [measure(one)]))))
@@ -165,14 +155,14 @@ def test_durations_are_told_by_error_type():
     assert total(found, f"{series.LATENCY}_count") == 0, "failures are in no latency"
 
 
-def test_watched_errors_are_0_before_they_are_met():
+def test_watched_errors_are_0_before_they_are_met(samples):
     found = samples(text(Collector(Records(PLAN))))
     for error in series.WATCHED:
         for name in (series.ERRORS, series.ATTEMPTS):
             assert of(found, name, provider="sim", model="a", error_type=error) == 0
 
 
-def test_limits_of_objectives_are_bucket_edges():
+def test_limits_of_objectives_are_bucket_edges(samples):
     found = samples(text(Collector(records_of(), slo=("ttft_p95<0.7", "latency_p99<3s"))))
     assert total(found, f"{series.TTFT}_bucket", le="0.7") > 0
     assert total(found, f"{series.LATENCY}_bucket", le="3.0") > 0
@@ -201,7 +191,7 @@ def hostile(n):
     ), one
 
 
-def test_ten_thousand_hostile_names_make_few_labels_and_lose_no_count(promtool):
+def test_ten_thousand_hostile_names_make_few_labels_and_lose_no_count(promtool, samples):
     many, one = hostile(10_000)
     registry = CollectorRegistry(auto_describe=False)
 
@@ -241,7 +231,7 @@ def plan_on(simulator, model="flaky", **more):
                 duration_s=2, name="exported", **more)  # fmt: skip
 
 
-def test_a_run_is_exported_with_the_figures_of_its_report(simulator, tmp_path):
+def test_a_run_is_exported_with_the_figures_of_its_report(simulator, tmp_path, samples):
     run = run_plan(plan_on(simulator, slo=("error_rate<1%", "ttft_p95<5s")), out=tmp_path)
     found = samples(text(Collector(run)))
     (one,) = run.summary().targets
@@ -262,7 +252,7 @@ def test_a_run_is_exported_with_the_figures_of_its_report(simulator, tmp_path):
     )
 
 
-def test_the_textfile_holds_the_figures_of_the_summary(simulator, tmp_path, promtool):
+def test_the_textfile_holds_the_figures_of_the_summary(simulator, tmp_path, promtool, samples):
     run = run_plan(plan_on(simulator), out=tmp_path)
     path = tmp_path / "holymon.prom"
     write_textfile(run, path)

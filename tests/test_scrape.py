@@ -10,13 +10,23 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from test_exporter import PLAN, records_of, samples
 
 from holymon import scrape, series
 from holymon.errors import ConfigError
 from holymon.frames import from_frames
+from holymon.plan import Closed, Plan, Target
 from holymon.readings import source
+from holymon.records import Marks, measure
 from holymon.scrape import expose
+
+PLAN = Plan(targets=(Target(provider="sim", model="a"),), load=Closed(users=1), requests=1)
+
+
+def records_of(n):
+    marks = [Marks(i, 0, float(i)) for i in range(n)]
+    for one in marks:
+        one.start, one.end, one.status = one.due, one.due + 0.2, 200
+    return from_frames(PLAN, map(measure, marks))
 
 
 @pytest.fixture
@@ -25,7 +35,7 @@ def served():
         yield found
 
 
-def test_only_metrics_are_served_and_only_on_this_machine(served):
+def test_only_metrics_are_served_and_only_on_this_machine(served, samples):
     parts = urlsplit(served.url)
     assert (parts.hostname, parts.path) == ("127.0.0.1", "/metrics")
     answer = httpx.get(served.url)
@@ -86,7 +96,7 @@ def test_slow_scrapers_take_their_places_and_no_more(served):
         one.close()
 
 
-def test_figures_are_made_once_a_second_however_many_ask(monkeypatch):
+def test_figures_are_made_once_a_second_however_many_ask():
     made = []
 
     class Sums:
