@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from holymon.report import subject, write_report
     from holymon.run import Run, attach, measure, start
     from holymon.scrape import expose
+    from holymon.series import bucket_edges
     from holymon.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
     from holymon.store import runs
     from holymon.summary import Summary, summarize
@@ -46,7 +47,7 @@ _HOME = {
     "PlanError": "errors", "Price": "plan", "Prompts": "plan", "Records": "records",
     "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
     "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
-    "calibrate": "calibrator", "compare": "trials", "constant": "shapes",
+    "bucket_edges": "series", "calibrate": "calibrator", "compare": "trials", "constant": "shapes",
     "definitions": "peers", "expose": "scrape", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
     "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "rehearse": "drill", "replay": "traces",

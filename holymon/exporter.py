@@ -28,7 +28,7 @@ from holymon.readings import Reading, RunFigures
 from holymon.run import Run
 from holymon.safety import short
 from holymon.store import write_aside
-from holymon.tally import Edges, Histogram, TargetTally
+from holymon.tally import Histogram, TargetTally
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 MOST_TARGETS: Final = 50
@@ -50,8 +50,9 @@ class Collector:
     ) -> None:
         """Objectives of `slo`, and of a run's plan, become bucket edges. Raises PlanError."""
         planned = of.plan.slo if isinstance(of, Run) else ()
-        self._edges: Edges = series.edges([*planned, *slo], dense=dense)
-        self._source = readings.source(of, self._edges)
+        objectives = [*planned, *slo]
+        edges = series.bucket_edges(objectives, dense=dense)
+        self._source = readings.source(of, edges, asked=bool(objectives) or dense)
         self._most = most
 
     def collect(self) -> Iterator[Metric]:

@@ -5,7 +5,7 @@ row only once: sums of new rows are added to those of before.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon import store
-from holymon.errors import HolymonError
+from holymon.errors import HolymonError, PlanError
 from holymon.records import Records
 from holymon.run import Run
 from holymon.summary import TargetSummary, summarize
@@ -56,9 +56,17 @@ class Source(Protocol):
 class OfSums:
     """A monitor: it keeps its own sums."""
 
-    def __init__(self, monitor: Any) -> None:
-        """Read `monitor.tally()`."""
+    def __init__(self, monitor: Any, limits: Edges | None) -> None:
+        """Read `monitor.tally()`. Raises PlanError if its buckets lack edges of `limits`."""
         self._monitor = monitor
+        have = monitor.tally().edges
+        for one in fields(Edges) if limits else ():
+            if lacking := set(getattr(limits, one.name)) - set(getattr(have, one.name)):
+                said = ", ".join(f"{edge:g}" for edge in sorted(lacking)[:5])
+                raise PlanError(
+                    f"this monitor has no {one.name} buckets that end at {said}: make it with "
+                    "Monitor(..., edges=holymon.bucket_edges(slo, dense=...))."
+                )
 
     def read(self) -> Reading:
         """The monitor's sums."""
@@ -146,15 +154,20 @@ def _goes_on(folder: Path) -> bool:
     return store.read_state(folder)["state"] in store.LIVE
 
 
-def source(of: Any, edges: Edges) -> Source:
-    """A source that reads a Run, Records, a folder of runs (a Path), or a monitor."""
+def source(of: Any, edges: Edges, *, asked: bool = False) -> Source:
+    """A source that reads a Run, Records, a folder of runs (a Path), or a monitor.
+
+    A monitor has edges of its own, which must do if `edges` were asked for. Raises PlanError.
+    """
     if isinstance(of, Run):
         return OfRun(of.folder, edges)
     if isinstance(of, Records):
         return OfRecords(of, edges)
     if isinstance(of, Path):
         return OfFolder(of, edges)
-    return OfSums(of)
+    if not hasattr(of, "tally"):
+        raise PlanError(f"a {type(of).__name__} can't be exported: give a monitor, run or records.")
+    return OfSums(of, edges if asked else None)
 
 
 def figures(run: Run) -> dict[str, RunFigures]:

@@ -69,7 +69,8 @@ def expression(alert: Alert) -> str:
             return _slower(condition)
         case Silent():
             name, silence = series.REQUESTS, span(condition.window_s)
-            return f"{BY} (increase({name}[{silence}])) == 0\nor absent({name})"
+            gone = f"absent_over_time({name}[{silence}])"
+            return f"{BY} (increase({name}[{silence}])) == 0\nor {gone}"
 
 
 def _enough(count: Count, window: float, fewest: float) -> str:

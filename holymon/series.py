@@ -37,7 +37,7 @@ WATCHED: Final = (
 _DENSE: Final = tuple(0.001 * 2 ** (k / 4) for k in range(78))
 
 
-def edges(objectives: Iterable[str] = (), *, dense: bool = False) -> Edges:
+def bucket_edges(objectives: Iterable[str] = (), *, dense: bool = False) -> Edges:
     """The bucket edges of the histograms, in seconds.
 
     Limits of `objectives` become edges, so that the share of calls over a limit is exact. `dense`

@@ -131,7 +131,7 @@ def test_values_are_those_of_the_summary(samples):
 def test_values_are_those_of_the_tally_bucket_by_bucket(samples):
     records = records_of()
     found = samples(text(Collector(records)))
-    for one in tally(records, series.edges()).targets.values():
+    for one in tally(records, series.bucket_edges()).targets.values():
         whose = {"provider": one.provider, "model": one.model}
         for name, histogram in (
             (series.LATENCY, one.latency),
@@ -281,7 +281,7 @@ def test_the_textfile_holds_the_figures_of_the_summary(simulator, tmp_path, prom
 
 def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
     run = start(plan_on(simulator), out=tmp_path, detached=False)
-    reader, before, seen = OfRun(run.folder, series.edges()), {}, 0
+    reader, before, seen = OfRun(run.folder, series.bucket_edges()), {}, 0
     while run.live:
         (one,) = reader.read().tally.targets.values()
         now = {**one.attempts, "sum": one.latency.sum, "count": one.latency.count}
@@ -291,7 +291,7 @@ def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
         time.sleep(0.02)
     run.wait()  # which compacts the run below the reader's feet
     found = reader.read().tally
-    whole = tally(run.records, series.edges())
+    whole = tally(run.records, series.bucket_edges())
     (one,), (other,) = found.targets.values(), whole.targets.values()
     assert seen > 3
     assert (one.attempts, one.requests, one.latency.counts) == (
@@ -304,7 +304,7 @@ def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
 
 def test_rows_that_come_back_in_another_order_are_counted_once(simulator, tmp_path):
     run = run_plan(plan_on(simulator), out=tmp_path)
-    reader = OfRun(run.folder, series.edges())
+    reader = OfRun(run.folder, series.bucket_edges())
     first = reader.read().tally
     rows, again = run.records, Records(run.plan)
     order = np.arange(len(rows))[::-1]
@@ -315,7 +315,7 @@ def test_rows_that_come_back_in_another_order_are_counted_once(simulator, tmp_pa
 
 def test_a_folder_is_followed_from_run_to_run(simulator, tmp_path):
     run_plan(plan_on(simulator, "fast"), out=tmp_path)  # ended before anybody read
-    reader = OfFolder(tmp_path, series.edges())
+    reader = OfFolder(tmp_path, series.bucket_edges())
     assert reader.read().tally.targets == {}
     n = 0
     for model in ("fast", "flaky", "fast"):
@@ -345,7 +345,7 @@ def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prome
             server.until(f'up{{job="{job}"}} == 1')
             for name, figure in ((series.TTFT, target.ttft_s), (series.LATENCY, target.latency_s),
                                  (series.CHUNK, target.itl_s)):  # fmt: skip
-                edges = [0.0, *(getattr(series.edges(dense=job == "dense"), {
+                edges = [0.0, *(getattr(series.bucket_edges(dense=job == "dense"), {
                     series.TTFT: "ttft", series.LATENCY: "latency", series.CHUNK: "chunk"}[name]))]  # fmt: skip
                 for stat, q in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
                     theirs = server.value(

@@ -15,7 +15,7 @@ ORDER = (
     "rehearsal", "rules", "yamltext", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "store", "export", "selfcheck", "worker", "run", "readings", "gauges", "exporter", "scrape", "drill", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
-    "prompts", "traces", "targets", "calibrator", "headless", "report", "simmodels", "sim", "doctor", "options", "cli", "__init__",
+    "prompts", "traces", "targets", "calibrator", "headless", "report", "starter", "simmodels", "sim", "doctor", "options", "watching", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 PURE = ORDER[: ORDER.index("bins") + 1]
@@ -24,7 +24,7 @@ HOMES = {
     "aiohappyeyeballs": {"dial"},
     "aiohttp": {"sim"},
     "bleach": {"report"},
-    "click": {"cli", "options"},
+    "click": {"cli", "options", "watching"},
     "duckdb": {"store"},
     "httptools": {"wire"},
     "httpx": {"answer", "client", "dial", "doctor", "failures", "prepared", "transport", "wire"},

@@ -102,7 +102,7 @@ def test_figures_are_made_once_a_second_however_many_ask():
     class Sums:
         def tally(self):
             made.append(time.monotonic())
-            return source(records_of(10), series.edges()).read().tally
+            return source(records_of(10), series.bucket_edges()).read().tally
 
     with expose(Sums(), port=0) as served:
         begun = time.monotonic()
@@ -119,7 +119,7 @@ def test_a_source_that_fails_is_told_and_the_next_scrape_is_served():
         def tally(self):
             if self.broken:
                 raise OSError("no disk\x1b[31m")
-            return source(records_of(10), series.edges()).read().tally
+            return source(records_of(10), series.bucket_edges()).read().tally
 
     sums = Sums()
     with expose(sums, port=0) as served:
