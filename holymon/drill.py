@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from holymon.alerts import OBJECTIVES, Limits, Watch
@@ -10,18 +11,26 @@ from holymon.records import Records
 from holymon.rehearsal import Rehearsal
 from holymon.rehearsal import rehearse as on_records
 from holymon.run import Run
+from holymon.trials import named
 
 
 def rehearse(
-    of: Any, *, slo: Iterable[str] = OBJECTIVES, limits: Limits | None = None, every_s: float = 15.0
+    of: Any,
+    *,
+    slo: Iterable[str] = OBJECTIVES,
+    limits: Limits | None = None,
+    every_s: float = 15.0,
+    out: Path | str = "reports",
 ) -> Rehearsal:
     """Where the alerts for `slo` would have fired on a monitor, records, a run or several runs.
 
-    The thresholds are those of the rule file that `holymon init` writes; `limits` tries others.
-    Times are seconds from the first call. Raises PlanError for what has no records.
+    A name stands for all runs of that name in the folder `out`. The thresholds are those of the
+    rule file that `holymon init` writes; `limits` tries others. Times are seconds from the first
+    call. Raises PlanError for what has no records, RunError for a name that no run has.
     """
     watch = Watch(tuple(slo), Limits() if limits is None else limits)
-    many = of if isinstance(of, Sequence) else [of]
+    found = named(of, out=out) if isinstance(of, str) else of
+    many = found if isinstance(found, Sequence) else [found]
     return on_records([_part(one) for one in many], watch, every_s=every_s)
 
 

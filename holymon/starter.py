@@ -30,9 +30,13 @@ def create(
     Raises ConfigError if it can't be written, PlanError for objectives or a target that can't be.
     """
     target_of(target)
+    if not target.isprintable():
+        raise ConfigError(
+            f"target {plain(target)!r} can't stand in a crontab: it must be one line."
+        )
     written: list[Path] = []
     kept: list[Path] = []
-    for name, text in _contents(folder.resolve(), target, slo, webhook, port):
+    for name, text in list(_contents(folder.resolve(), target, slo, webhook, port)):
         path = folder / name
         if path.exists():
             kept.append(path)
@@ -86,10 +90,11 @@ def _contents(
 
 
 def _filled(text: str, name: str, places: dict[str, str]) -> str:
-    """A template with its places filled; cron and systemd read `%` as something of their own."""
-    percent = {".cron": "\\%", ".service": "%%"}.get(Path(name).suffix, "%")
+    """A template with its places filled; cron and systemd read `%` and `$` in ways of their own."""
+    own = {".cron": {"%": "\\%"}, ".service": {"%": "%%", "$": "$$"}}.get(Path(name).suffix, {})
     for place, value in places.items():
-        text = text.replace(f"@{place}@", value.replace("%", percent))
+        spelled = "".join(own.get(char, char) for char in value)
+        text = text.replace(f"@{place}@", spelled)
     return text
 
 

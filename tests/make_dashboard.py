@@ -79,7 +79,7 @@ ROWS = (
         ("Tokens per second of streaming", "none", "How fast a stream writes.",
          [(f"{rate(f'{s.TOKENS}_sum', BY, OUTPUT)}"
            f" / {rate(f'{s.CHUNK}_sum')}", NAME)]),
-        ("Cost per hour", "none", "In the currency of the price.",
+        ("Cost per hour by model", "none", "In the currency of the price.",
          [(f"3600 * {rate('holymon_cost_total', 'sum by (model, currency)')}",
            "{{model}} {{currency}}")]),
         ("Retries per request", "percentunit", "Attempts after the first.",

@@ -14,7 +14,7 @@ ORDER = (
     "errorbody", "chat", "prices", "vitals", "throughput", "tally", "summary", "peers", "comparison", "verdict", "calibration", "series", "alerts",
     "rehearsal", "rules", "yamltext", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
-    "store", "export", "selfcheck", "worker", "run", "readings", "gauges", "exporter", "scrape", "drill", "trials", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
+    "store", "export", "selfcheck", "worker", "run", "readings", "gauges", "exporter", "scrape", "trials", "drill", "signals", "aside", "canvas", "plots", "tables", "cards", "pages",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "starter", "simmodels", "sim", "doctor", "options", "watching", "cli", "__init__",
     "__main__",
 )  # fmt: skip
