@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from holymon.alerts import Limits
     from holymon.calibration import Calibration
     from holymon.calibrator import calibrate
+    from holymon.clients import monitored
     from holymon.comparison import Comparison
     from holymon.drill import rehearse
-    from holymon.errors import ConfigError, HolymonError, PlanError, RunError
+    from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.export import write_csv
     from holymon.exporter import Collector, write_textfile
+    from holymon.monitor import HolySheepMonitor, Monitor
     from holymon.peers import definitions
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plots import (
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     )
     from holymon.records import Records
     from holymon.report import subject, write_report
+    from holymon.retry import Policy
     from holymon.run import Run, attach, measure, start
     from holymon.scrape import expose
     from holymon.series import bucket_edges
@@ -38,17 +41,22 @@ if TYPE_CHECKING:
     from holymon.targets import target
     from holymon.traces import replay
     from holymon.trials import alternate, compare
+    from holymon.web import MonitorASGI, MonitorWSGI
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Calibration": "calibration", "Closed": "plan", "Collector": "exporter", "Comparison": "comparison",
-    "ConfigError": "errors", "HolymonError": "errors", "Limits": "alerts", "Open": "plan", "Plan": "plan",
-    "PlanError": "errors", "Price": "plan", "Prompts": "plan", "Records": "records",
-    "Replay": "shapes", "Run": "run", "RunError": "errors", "Shape": "shapes",
-    "Summary": "summary", "Target": "plan", "alternate": "trials", "attach": "run",
-    "bucket_edges": "series", "calibrate": "calibrator", "compare": "trials", "constant": "shapes",
-    "definitions": "peers", "expose": "scrape", "measure": "run", "plot_arrivals": "plots", "plot_calibration": "plots", "plot_ecdf": "plots",
+    "Calibration": "calibration", "CallError": "errors", "Closed": "plan",
+    "Collector": "exporter", "Comparison": "comparison", "ConfigError": "errors",
+    "HolySheepMonitor": "monitor", "HolymonError": "errors", "Limits": "alerts",
+    "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan",
+    "Plan": "plan", "PlanError": "errors", "Policy": "retry", "Price": "plan", "Prompts": "plan",
+    "Records": "records", "Replay": "shapes", "Run": "run", "RunError": "errors",
+    "Shape": "shapes", "Summary": "summary", "Target": "plan", "alternate": "trials",
+    "attach": "run", "bucket_edges": "series", "calibrate": "calibrator", "compare": "trials",
+    "constant": "shapes", "definitions": "peers", "expose": "scrape", "measure": "run",
+    "monitored": "clients", "plot_arrivals": "plots", "plot_calibration": "plots",
+    "plot_ecdf": "plots",
     "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
     "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "rehearse": "drill", "replay": "traces",
     "runs": "store", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",

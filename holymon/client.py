@@ -1,6 +1,7 @@
 """One monitored call: sends a prepared request, stamps what arrives, names what went wrong.
 
     Caller.send(number, target, due) -> Marks      never raises for what a server or network does
+    Caller.ask(marks, body)                        the same with a body of one's own
 
 Every received piece is stamped before it is parsed. Limits of a call: connect, first byte, token
 stall (comments keep a socket alive, not a stream), total. The key is added when a request is
@@ -11,25 +12,27 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
-from math import isnan, nan
+from math import inf, isnan
 from time import perf_counter
 from typing import Final
 
 import httpx
 
 from holymon import chat, errorbody
-from holymon.answer import Answer, Progress
+from holymon.answer import Answer, Into, Progress
 from holymon.errors import ConfigError, HolymonError
 from holymon.failures import classify, words
 from holymon.limits import Limits
 from holymon.plan import Plan, Target
 from holymon.prepared import Prepared, prepare
 from holymon.records import Flag, Marks
+from holymon.retry import retry_after
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge
 from holymon.transport import Transport
 
 Clock = Callable[[], float]
+Taker = Callable[[bytes], None]
 
 LINGER_S: Final = 0.025
 """How long a finished stream waits for the end of its body, so that its connection can stay."""
@@ -82,10 +85,33 @@ class Caller:
         A task that is cancelled meanwhile gets its marks all the same, as `cancelled`.
         """
         marks = Marks(number, target, due)
+        prepared = self._requests[target]
+        await self._attempt(marks, prepared[(number // len(self.plan.targets)) % len(prepared)])
+        return marks
+
+    async def ask(
+        self, marks: Marks, body: bytes, *, into: Taker | None = None, until: float = inf
+    ) -> None:
+        """Make one attempt with a body of its own; it is to be over at `until`, at the latest.
+
+        The body of a good answer is handed to `into`, piece by piece as it comes. Never raises for
+        what a server or network does.
+        """
+        request = self._requests[marks.target][0]
+        assert isinstance(request, Prepared)
+        await self._attempt(marks, request._replace(content=body), into, until)
+
+    async def _attempt(
+        self,
+        marks: Marks,
+        request: Prepared | Exception,
+        into: Taker | None = None,
+        until: float = inf,
+    ) -> None:
         marks.start = self._clock()
-        limits = Limits(self.plan, marks, Progress(self._clock))
+        limits = Limits(self.plan, marks, Progress(self._clock), until)
         try:
-            await self._exchange(marks, limits)
+            await self._exchange(marks, limits, request, into)
         except asyncio.CancelledError:
             exceeded = limits.settle()
             if isnan(marks.end):  # else only the end of the body was still waited for
@@ -100,7 +126,6 @@ class Caller:
         if isnan(marks.end):
             marks.end = self._clock()
         self._complete(marks, limits.progress)
-        return marks
 
     def _complete(self, marks: Marks, progress: Progress) -> None:
         marks.connect_start, marks.connect_end = progress.connect_start, progress.connect_end
@@ -117,9 +142,9 @@ class Caller:
         if marks.code and redact(marks.code, self._secrets) != marks.code:
             marks.code = "other"
 
-    async def _exchange(self, marks: Marks, limits: Limits) -> None:
-        prepared = self._requests[marks.target]
-        request = prepared[(marks.request // len(self.plan.targets)) % len(prepared)]
+    async def _exchange(
+        self, marks: Marks, limits: Limits, request: Prepared | Exception, into: Taker | None
+    ) -> None:
         if isinstance(request, Exception):
             raise request
         key = self._keys[marks.target]
@@ -129,25 +154,27 @@ class Caller:
             marks.headers, marks.status = answer.at, answer.status
             if answer.header("x-holymon-sim"):
                 marks.flags |= Flag.SIMULATED
-            await self._read(answer, marks, limits)
+            await self._read(answer, marks, limits, into)
         finally:
             answer.close()
 
-    async def _read(self, answer: Answer, marks: Marks, limits: Limits) -> None:
+    async def _read(self, answer: Answer, marks: Marks, limits: Limits, into: Taker | None) -> None:
         if marks.status != 200:
             await self._read_error(answer, marks)
         elif not self.plan.prompts.stream:
-            await self._read_body(answer, marks)
+            await self._read_body(answer, marks, into)
         elif not answer.header("content-type").startswith("text/event-stream"):
             await self._read_no_stream(answer, marks)
         else:
             limits.streaming()
-            await self._read_stream(answer, marks, limits)
+            await self._read_stream(answer, marks, limits, into)
 
-    async def _read_stream(self, answer: Answer, marks: Marks, limits: Limits) -> None:
+    async def _read_stream(
+        self, answer: Answer, marks: Marks, limits: Limits, into: Taker | None
+    ) -> None:
         reader = chat.StreamReader(marks, keep=self._keep)
         try:
-            await answer.pour(reader.feed)
+            await answer.pour(reader.feed if into is None else _both(reader, into))
             marks.error = reader.close(answer.at)
         except (httpx.TransportError, httpx.DecodingError) as error:
             marks.error = reader.close(self._clock())
@@ -166,7 +193,7 @@ class Caller:
                 limits.disarm()
                 await _linger(answer, reader)
 
-    async def _read_body(self, answer: Answer, marks: Marks) -> None:
+    async def _read_body(self, answer: Answer, marks: Marks, into: Taker | None) -> None:
         kind = answer.header("content-type")
         body = await _all(answer, marks, chat.MAX_BODY)
         if body is None:
@@ -180,6 +207,8 @@ class Caller:
             marks.end = answer.at
             if self._keep:
                 self.kept[marks.request] = text
+            if into is not None and not marks.error:
+                into(body)
 
     async def _read_no_stream(self, answer: Answer, marks: Marks) -> None:
         """A stream was asked for and something else came: an error in JSON, or no answer at all."""
@@ -194,11 +223,26 @@ class Caller:
             marks.message = answer.header("content-type")
 
     async def _read_error(self, answer: Answer, marks: Marks) -> None:
-        marks.retry_after = _retry_after(answer)
+        header = answer.header
+        asked = header("retry-after"), header("date"), header("retry-after-ms")
+        marks.retry_after = retry_after(*asked)
+        marks.told = header("x-should-retry")
         # The status counts even if the body never ends.
         marks.error, _ = errorbody.read_error(marks.status, b"", marks)
         body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
         marks.error, marks.message = errorbody.read_error(marks.status, body, marks)
+
+
+def _both(reader: chat.StreamReader, into: Taker) -> Into:
+    """Reads a piece, and hands it on if it is good."""
+
+    def feed(now: float, piece: bytes) -> bool:
+        enough = reader.feed(now, piece)
+        if not reader.error:
+            into(piece)
+        return enough
+
+    return feed
 
 
 async def _all(answer: Answer, marks: Marks, limit: int, *, cut: bool = False) -> bytes | None:
@@ -244,18 +288,6 @@ def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:
         except (ValueError, TypeError, UnicodeError) as error:
             made.append(error)
     return made
-
-
-def _retry_after(answer: Answer) -> float:
-    """What the server asks to wait in seconds; NaN if it says nothing that makes sense."""
-    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        try:
-            wait = float(answer.header(name) or "nan") * scale
-        except ValueError:
-            continue
-        if 0 <= wait < 1e9:
-            return wait
-    return nan
 
 
 def _masked(text: str, secrets: tuple[Secret, ...]) -> str:

@@ -6,7 +6,8 @@ holymon's own functions that can't be carried out is an exception:
     HolymonError            anything holymon raises on purpose; its text is one clear sentence
     ├── PlanError           a value that makes no sense (names the field, says the mend)
     ├── ConfigError         a setting outside the plan: key, targets file, notebook parameter
-    └── RunError            a run that could not be started, found or finished
+    ├── RunError            a run that could not be started, found or finished
+    └── CallError           an application's own call that failed, with all its attempts
 
 `error_type` follows OpenTelemetry's rule for `error.type`: few values, none of them made from
 a server's text; `_OTHER` is its fall-back, and a call that ends there shows a hole in this list.
@@ -33,6 +34,28 @@ class ConfigError(HolymonError):
 
 class RunError(HolymonError):
     """A run that could not be started, found or finished."""
+
+
+class CallError(HolymonError):
+    """An application's call that failed; in a load that would be a record, and no exception.
+
+    `error_type` is one of `ERRORS`, `status` the HTTP status (0: none came), `code` and `message`
+    are the provider's own, without keys; `attempts` were made.
+    """
+
+    def __init__(
+        self, target: str, error_type: str, *, status: int, code: str, message: str, attempts: int
+    ) -> None:
+        """Say it in one sentence."""
+        self.error_type, self.status, self.code = error_type, status, code
+        self.message, self.attempts = message, attempts
+        about = ", ".join([*([f"HTTP {status}"] if status else []), *([code] if code else [])])
+        times = "" if attempts == 1 else f" after {attempts} attempts"
+        super().__init__(
+            f"the call to {target} failed{times}: {error_type}"
+            + (f" ({about})" if about else "")
+            + (f": {message}" if message else ".")
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,20 +46,29 @@ _BY_CLASS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
 _HUNG_UP: Final = ("disconnected", "peer closed")
 
 
+def _is(error: BaseException, classes: tuple[type[BaseException], ...]) -> bool:
+    """Whether it is one of them, or its like of httpx2, which has the same names."""
+    if isinstance(error, classes):
+        return True
+    kinds = type(error).__mro__
+    names = {kind.__name__ for kind in kinds if kind.__module__.partition(".")[0] == "httpx2"}
+    return bool(names) and any(one.__name__ in names for one in classes)
+
+
 def classify(error: BaseException) -> str:
-    """The error type of an exception of httpx or the system."""
+    """The error type of an exception of httpx, httpx2 or the system."""
     chain = list(_chain(error))
     numbers = {getattr(one, "errno", None) for one in chain}
     if errno.EPIPE in numbers:
         return "write_error"
     for classes, name in _BY_CLASS:
-        if any(isinstance(one, classes) for one in chain):
+        if any(_is(one, classes) for one in chain):
             timed_out = name == "connect_error" and errno.ETIMEDOUT in numbers
             return "connect_timeout" if timed_out else name
-    if any(isinstance(one, httpx.RemoteProtocolError) for one in chain):
+    if any(_is(one, (httpx.RemoteProtocolError,)) for one in chain):
         text = " ".join(map(str, chain))
         return "server_disconnected" if any(w in text for w in _HUNG_UP) else "protocol_error"
-    if any(isinstance(one, OSError | httpx.NetworkError) for one in chain):
+    if any(_is(one, (OSError, httpx.NetworkError)) for one in chain):
         return "connection_reset"
     return "request_invalid" if isinstance(error, ValueError | TypeError) else "_OTHER"
 

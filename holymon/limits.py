@@ -1,7 +1,7 @@
 """When a call has taken too long: one timer for each call, and the error type it stands for."""
 
 import asyncio
-from math import isnan
+from math import inf, isnan
 
 from holymon.answer import Progress
 from holymon.errors import OK
@@ -18,17 +18,20 @@ class Limits:
     them and moved by nothing that comes: when it rings early it is set anew.
     """
 
-    __slots__ = ("_exceeded", "_handle", "_loop", "_marks", "_plan", "_stream", "_task", "progress")
+    __slots__ = ("_exceeded", "_handle", "_loop", "_marks", "_plan", "_stream", "_task",
+                 "_until", "progress")  # fmt: skip
 
-    def __init__(self, plan: Plan, marks: Marks, progress: Progress) -> None:
-        """Start the timer of a call that has just begun."""
+    def __init__(self, plan: Plan, marks: Marks, progress: Progress, until: float = inf) -> None:
+        """Start the timer of a call that has just begun; it is to be over at `until`."""
+        self._until = min(until, marks.start + plan.timeout_s)
         self._plan, self._marks, self.progress = plan, marks, progress
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         self._stream = False
         self._exceeded = OK
         stall = plan.targets[marks.target].stall_s if plan.prompts.stream else plan.timeout_s
-        self._handle = self._timer(min(plan.first_byte_s, plan.timeout_s, stall))
+        total = self._until - marks.start
+        self._handle = self._timer(min(plan.first_byte_s, total, stall))
 
     def streaming(self) -> None:
         """From now on tokens are expected."""
@@ -50,7 +53,7 @@ class Limits:
     def _next(self, now: float) -> tuple[float, str]:
         """When the nearest limit passes, and its error type."""
         marks, plan, progress = self._marks, self._plan, self.progress
-        total = (marks.start + plan.timeout_s, "deadline_exceeded")
+        total = (self._until, "deadline_exceeded")
         if isnan(marks.headers):
             begun = now if isnan(progress.write_start) else progress.write_start
             waiting = "first_byte_timeout" if progress.written else "write_error"

@@ -1,9 +1,9 @@
 """A local API server with known latency, faults and finite capacity, so that all runs with no key.
 
-It speaks the OpenAI-compatible chat dialect, plain and streamed. What it does to a request is
-drawn from (seed, model, number of the request), so two servers with one seed do the same, and it
-is told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and counted (`GET /_sim/log`), so that a
-measurement can be held against the truth.
+It speaks the OpenAI-compatible chat dialect and Anthropic's, plain and streamed. What it does to a
+request is drawn from (seed, model, number of the request), so two servers with one seed do the
+same, and it is told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and counted (`GET /_sim/log`), so
+that a measurement can be held against the truth.
 """
 
 import argparse
@@ -20,21 +20,13 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any, Final
 
 from aiohttp import web
 
-from holymon.simmodels import (
-    MODELS,
-    STATUS,
-    Fate,
-    check,
-    chunk_of,
-    ending_of,
-    error_body,
-    fate_of,
-    plain_of,
-)
+from holymon import simmessages, simmodels
+from holymon.simmodels import MODELS, STATUS, Fate, check, error_body, fate_of
 
 MOST_BODY: Final = 16 * 2**20
 STALL_S: Final = 30.0
@@ -56,6 +48,7 @@ class Simulator:
         """The routes."""
         app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors_as_json])
         app.router.add_post("/v1/chat/completions", self.chat)
+        app.router.add_post("/v1/messages", self.chat)
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/_sim/log", self.log)
         app.router.add_get("/healthz", self.health)
@@ -84,9 +77,10 @@ class Simulator:
         return web.json_response({"requests": total, "models": models})
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        """One chat completion."""
+        """One chat completion, or one message in Anthropic's dialect."""
         arrived = time.perf_counter()
-        refused = _refuse_key(request.headers.get("authorization", ""))
+        headers = request.headers
+        refused = _refuse_key(headers.get("authorization", headers.get("x-api-key", "")))
         if refused is not None:
             return refused
         try:
@@ -149,7 +143,7 @@ class Simulator:
         await _until(begun + fate.ttft_s + (fate.tokens - 1) * fate.model.itl_s)
         if fate.fault == "connection_reset":
             _reset(request)
-        return _plain(fate)
+        return _plain(request, fate)
 
     def _write(self, fate: Fate, *, gone: bool) -> None:
         if self._log is None:
@@ -176,12 +170,13 @@ async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamR
         }
     )
     await answer.prepare(request)
-    await answer.write(chunk_of(fate, {"role": "assistant", "content": ""}))
+    say = _dialect(request)
+    await answer.write(say.opening_of(fate))
     cut = None if fate.fault == "ok" else max(1, fate.tokens // 2)
     for k, word in enumerate(fate.words[:cut]):
         await _until(begun + fate.ttft_s + k * fate.model.itl_s)
         fate.last_token_s = time.perf_counter() - fate.arrived
-        await answer.write(chunk_of(fate, {"content": word}))
+        await answer.write(say.word_of(fate, word))
         if k == 0:
             fate.first_token_s = fate.last_token_s
         if fate.model.tokens:
@@ -192,17 +187,21 @@ async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamR
     elif fate.fault == "stream_stalled":
         await asyncio.sleep(STALL_S)
     elif fate.fault == "stream_error_event":
-        said = json.dumps(error_body("the model failed", "server_error"))
-        await answer.write(f"data: {said}\n\n".encode())
+        await answer.write(say.failure_of("the model failed"))
     elif fate.fault == "ok":
-        await answer.write(ending_of(fate))
+        await answer.write(say.ending_of(fate))
     await answer.write_eof()
     return answer
 
 
-def _plain(fate: Fate) -> web.Response:
+def _plain(request: web.Request, fate: Fate) -> web.Response:
     fate.sent = fate.tokens
-    return web.Response(body=plain_of(fate), content_type="application/json", headers=fate.headers)
+    body = _dialect(request).plain_of(fate)
+    return web.Response(body=body, content_type="application/json", headers=fate.headers)
+
+
+def _dialect(request: web.Request) -> ModuleType:
+    return simmessages if request.path.endswith("/messages") else simmodels
 
 
 def _fault_answer(fate: Fate) -> web.Response:

@@ -1,4 +1,4 @@
-"""What the simulated models do to a request, and the bytes of their answers: pure, all seeded."""
+"""What the simulated models do to a request, and their answers in OpenAI's form: pure, seeded."""
 
 import json
 import math
@@ -89,6 +89,21 @@ class Fate:
             "x-sim-ttft-ms": f"{self.ttft_s * 1e3:.3f}",
             "x-request-id": f"sim-{self.name}-{self.number}",
         }
+
+
+def opening_of(fate: Fate) -> bytes:
+    """The first event of a stream."""
+    return chunk_of(fate, {"role": "assistant", "content": ""})
+
+
+def word_of(fate: Fate, word: str) -> bytes:
+    """The event that brings a word."""
+    return chunk_of(fate, {"content": word})
+
+
+def failure_of(message: str) -> bytes:
+    """The event of an error within a stream."""
+    return f"data: {json.dumps(error_body(message, 'server_error'))}\n\n".encode()
 
 
 def ending_of(fate: Fate) -> bytes:

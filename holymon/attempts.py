@@ -1,0 +1,155 @@
+"""Requests of an application with all their attempts: made, repeated by policy, recorded.
+
+    Requests.begin(body) -> Future      its thread and loop --> Caller --> Ledger
+
+One event loop of its own serves threads and other loops alike: only there can a call have a total
+limit and a stall be noticed (a blocking httpx call has neither), what arrives is stamped however
+busy the application is, and connections are shared by all. It costs two changes of thread a call.
+"""
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import threading
+import weakref
+from concurrent.futures import Future
+from math import isnan
+from time import perf_counter
+
+from holymon.client import Caller, Taker
+from holymon.errors import CallError
+from holymon.ledger import Ledger
+from holymon.plan import Closed, Plan, Prompts, Target, from_builtins, to_builtins
+from holymon.records import Flag, Marks
+from holymon.retry import Budget, Policy, next_wait
+from holymon.transport import Transport
+
+
+class Requests:
+    """Requests to one target, on an event loop in a thread of its own; they share connections."""
+
+    def __init__(
+        self, target: Target, policy: Policy, ledger: Ledger, *, connect_s: float,
+        first_byte_s: float,
+    ) -> None:  # fmt: skip
+        """Open nothing yet. Raises ConfigError if the key is missing."""
+        self.target, self.policy, self.ledger = target, policy, ledger
+        self._budget = Budget(policy)
+        self._simulator = _simulator() if target.simulated and not target.base_url else None
+        at = target if self._simulator is None else _at(target, self._simulator)
+        transport = Transport(connect_s=connect_s)
+        plans = {
+            stream: Plan(targets=(at,), load=Closed(users=1), requests=1,
+                         prompts=Prompts(stream=stream), timeout_s=policy.deadline_s,
+                         connect_s=connect_s, first_byte_s=first_byte_s)
+            for stream in (False, True)
+        }  # fmt: skip
+        self._callers = {
+            stream: Caller(plan, transport=transport) for stream, plan in plans.items()
+        }
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="holymon", daemon=True)
+        self._thread.start()
+        self.stop = weakref.finalize(
+            self, _stop, self._loop, self._thread, transport, self._simulator
+        )
+
+    @property
+    def alive(self) -> bool:
+        """False in a forked child, where the thread is not."""
+        return self._thread.is_alive()
+
+    def begin(self, body: bytes, *, stream: bool, into: Taker) -> "Future[None]":
+        """Make one request; what comes is handed to `into`. The result raises CallError."""
+        work = self._request(body, stream, into, perf_counter())
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _request(self, body: bytes, stream: bool, into: Taker, due: float) -> None:
+        number, attempt, handed = self.ledger.number(), 0, False
+
+        def take(piece: bytes) -> None:
+            nonlocal handed
+            handed = True
+            into(piece)
+
+        index, caller = self.ledger.index(self.target), self._callers[stream]
+        self._budget.earn()
+        until = due + self.policy.deadline_s
+        while True:
+            marks = Marks(number, 0, due, attempt)
+            await caller.ask(marks, body, into=take, until=until)
+            wait = None if handed else self._next(marks, until)
+            marks.target = index
+            if wait is not None:
+                marks.flags |= Flag.RETRIED
+            self.ledger.add(marks)
+            if marks.error == "cancelled":
+                raise asyncio.CancelledError
+            if not marks.error:
+                return
+            if wait is None:
+                raise CallError(
+                    self.target.name, marks.error, status=marks.status, code=marks.code,
+                    message=marks.message, attempts=attempt + 1,
+                )  # fmt: skip
+            attempt += 1
+            await self._pause(wait, Marks(number, index, due, attempt))
+
+    def _next(self, marks: Marks, until: float) -> float | None:
+        if not marks.error:
+            return None
+        reused = isnan(marks.connect_start)
+        wait = next_wait(
+            self.policy, marks.attempt, marks.error, marks.retry_after, random.random(),
+            told=marks.told, stale=reused and not marks.status, left=until - perf_counter(),
+        )  # fmt: skip
+        return wait if wait is not None and self._budget.spend() else None
+
+    async def _pause(self, seconds: float, following: Marks) -> None:
+        """Wait; the attempt that would have followed is on record if that is cancelled."""
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            following.error, following.end = "cancelled", perf_counter()
+            self.ledger.add(following)
+            raise
+
+
+def _stop(
+    loop: asyncio.AbstractEventLoop,
+    thread: threading.Thread,
+    transport: Transport,
+    simulator: "subprocess.Popen[str] | None",
+) -> None:
+    async def end() -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await transport.aclose()
+
+    if thread.is_alive():
+        asyncio.run_coroutine_threadsafe(end(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+    if simulator is not None and simulator.stdin and simulator.stdout:
+        simulator.stdin.close()
+        simulator.wait(10)
+        simulator.stdout.close()
+
+
+def _simulator() -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "holymon.sim", "--port", "0", "--until-eof"]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def _at(target: Target, simulator: "subprocess.Popen[str]") -> Target:
+    assert simulator.stdout is not None
+    where = json.loads(simulator.stdout.readline())["base_url"]
+    found: Target = from_builtins({**to_builtins(target), "base_url": where}, Target, "simulator")
+    return found

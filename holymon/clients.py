@@ -1,0 +1,224 @@
+"""Clients that an application already has, watched: httpx, httpx2, and the SDKs built on them.
+
+    monitored(client) -> the same client
+
+Each transport of a client keeps its class; only its method that sends is wrapped, and the streams
+of answers. Bytes, order, exceptions and their tracebacks stay what they were.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from holymon.errors import HolymonError, PlanError
+from holymon.exchange import Exchange, whole
+from holymon.ledger import OTHER
+from holymon.monitor import Monitor
+from holymon.plan import Target
+from holymon.safety import redact, short
+from holymon.targets import providers
+from holymon.targets import target as target_of
+
+C = TypeVar("C")
+_MARK: Final = "holymon_monitor"
+_MOST_KNOWN: Final = 1000
+_STREAMS: Final = {"SyncByteStream", "AsyncByteStream"}
+
+
+class _Asked(msgspec.Struct):
+    model: str = "unknown"
+
+
+_asked: Final = msgspec.json.Decoder(_Asked).decode
+
+
+def monitored(client: C, monitor: Monitor | None = None) -> C:
+    """Watch the calls of a client with `monitor`, or with one of its own (`client.monitor`).
+
+    `client` is a `Client` or `AsyncClient` of httpx or httpx2, or an SDK's client that holds one
+    (openai, anthropic). Recorded is every POST with a model in its JSON, by OpenAI's and
+    Anthropic's dialects; the provider is found by the address in targets.toml. Attempts that an
+    SDK makes of one call are one request. Raises PlanError for another kind of client.
+    """
+    inner: Any = client if hasattr(client, "_transport") else getattr(client, "_client", None)
+    if not hasattr(inner, "_transport") or not hasattr(inner, "_mounts"):
+        raise PlanError(
+            "only clients of httpx and httpx2, and SDKs that hold one in _client, can be watched."
+        )
+    watching = Monitor() if monitor is None else monitor
+    watch = _Watch(watching)
+    for transport in {id(one): one for one in (inner._transport, *inner._mounts.values())}.values():
+        if transport is None:
+            continue
+        if hasattr(transport, _MARK):
+            raise PlanError("this client is watched already.")
+        setattr(transport, _MARK, watching)
+        if hasattr(transport, "handle_async_request"):
+            transport.handle_async_request = watch.asynchronous(transport.handle_async_request)
+        if hasattr(transport, "handle_request"):
+            transport.handle_request = watch.synchronous(transport.handle_request)
+    client.monitor = watching  # type: ignore[attr-defined]
+    return client
+
+
+class _Watch:
+    """What the calls of one client have in common."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._ledger = monitor.ledger
+        self._known: dict[tuple[str, int | None, str], Target] = {}
+        self._providers = {
+            _address(about["base_url"]): name
+            for name, about in providers().items() if about.get("base_url")
+        }  # fmt: skip
+
+    def synchronous(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """`send`, watched."""
+
+        def handle_request(request: Any) -> Any:
+            exchange = self._begin(request)
+            if exchange is None:
+                return send(request)
+            try:
+                response = send(request)
+            except BaseException as error:
+                exchange.failed(error)
+                raise
+            return _answered(exchange, response)
+
+        return handle_request
+
+    def asynchronous(
+        self, send: Callable[[Any], Awaitable[Any]]
+    ) -> Callable[[Any], Awaitable[Any]]:
+        """`send`, watched."""
+
+        async def handle_async_request(request: Any) -> Any:
+            exchange = self._begin(request)
+            if exchange is None:
+                return await send(request)
+            try:
+                response = await send(request)
+            except BaseException as error:
+                exchange.failed(error)
+                raise
+            return _answered(exchange, response)
+
+        return handle_async_request
+
+    def _begin(self, request: Any) -> Exchange | None:
+        """What watches a call; None for one that asks no model."""
+        if request.method != "POST":
+            return None
+        try:
+            model = _asked(getattr(request, "_content", b"")).model
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return None
+        path, counted = request.url.raw_path, request.headers.get("x-stainless-retry-count")
+        if model == "unknown" and not path.endswith((b"/completions", b"/messages")):
+            return None
+        return Exchange(
+            self._ledger, self._ledger.index(self._target(request.url, model)),
+            anthropic=path.partition(b"?")[0].endswith(b"/messages"),
+            counted=int(counted) if counted and counted.isdecimal() else None,
+        )  # fmt: skip
+
+    def _target(self, url: Any, model: str) -> Target:
+        key = (url.host, url.port, model)
+        found = self._known.get(key)
+        if found is None:
+            found = self._find(url.host, url.port, model)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[key] = found
+        return found
+
+    def _find(self, host: str, port: int | None, model: str) -> Target:
+        address = host if port is None else f"{host}:{port}"
+        name = short(redact(model), 80).strip() or "unknown"
+        try:
+            if provider := self._providers.get(address):
+                return target_of(f"{provider}/{name}")
+            return Target(provider=short(address, 80), model=name)
+        except HolymonError:
+            return OTHER
+
+
+def _address(base_url: str) -> str:
+    return base_url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+
+
+def _answered(exchange: Exchange, response: Any) -> Any:
+    exchange.answered(response.status_code, response.headers.get)
+    if not whole(exchange, response):
+        response.stream = _kind(response.stream.__class__)(response.stream, exchange)
+    return response
+
+
+@lru_cache(maxsize=64)
+def _kind(kind: type[Any]) -> type[Any]:
+    """A class of watched streams that the library of `kind` takes for its own."""
+    bases = tuple(one for one in kind.__mro__ if one.__name__ in _STREAMS)
+    methods = {"__init__": _init, "__getattr__": _rest}
+    names = {one.__name__ for one in bases}
+    if "SyncByteStream" in names:
+        methods |= {"__iter__": _iter, "close": _close}
+    if "AsyncByteStream" in names:
+        methods |= {"__aiter__": _aiter, "aclose": _aclose}
+    return type("WatchedStream", bases, methods)
+
+
+def _init(self: Any, stream: Any, exchange: Exchange) -> None:
+    self._stream, self._exchange = stream, exchange
+
+
+def _rest(self: Any, name: str) -> Any:
+    return getattr(self._stream, name)
+
+
+def _iter(self: Any) -> Iterator[bytes]:
+    exchange = self._exchange
+    seen = exchange.piece
+    try:
+        for piece in self._stream:
+            seen(piece)
+            yield piece
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        exchange.failed(error)
+        raise
+    exchange.ended()
+
+
+def _close(self: Any) -> None:
+    try:
+        self._stream.close()
+    finally:
+        self._exchange.closed()
+
+
+async def _aiter(self: Any) -> AsyncIterator[bytes]:
+    exchange, stream = self._exchange, self._stream.__aiter__()
+    seen = exchange.piece
+    try:
+        async for piece in stream:
+            seen(piece)
+            yield piece
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        exchange.failed(error)
+        raise
+    finally:
+        if hasattr(stream, "aclose"):
+            await stream.aclose()
+    exchange.ended()
+
+
+async def _aclose(self: Any) -> None:
+    try:
+        await self._stream.aclose()
+    finally:
+        self._exchange.closed()

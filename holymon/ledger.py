@@ -1,0 +1,223 @@
+"""Rows of attempts as they come, from any thread, in bounded memory; what leaves it is summed up.
+
+    add(marks) --> fresh frames --> block of rows --> blocks --> folded into a Tally, and spilled
+
+Adding is one append to a deque, which needs no lock; frames become rows in batches. A block leaves
+as a whole. In a forked child the ledger begins anew: the parent's records stay the parent's.
+"""
+
+import itertools
+import os
+import threading
+import time
+import weakref
+from collections import OrderedDict, deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from holymon.errors import PlanError, RunError
+from holymon.frames import Frames, header
+from holymon.plan import Closed, Plan, Target
+from holymon.records import Flag, Marks, Records, measure
+from holymon.spill import spill
+from holymon.tally import Edges, Tally, tally
+
+_BATCH: Final = 256
+_PARTS: Final = 8
+MOST_TARGETS: Final = 100
+MOST_HELD: Final = 10_000
+OTHER: Final = Target(provider="other", model="other")
+
+
+class Ledger:
+    """Attempts, newest last: at most `keep` of them, or those of about the last `keep_s` seconds.
+
+    A failed attempt that may yet be repeated by others is held open until it is settled.
+    """
+
+    def __init__(
+        self,
+        *,
+        keep: int = 100_000,
+        keep_s: float | None = None,
+        edges: Edges | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """Nothing has come. Raises PlanError for limits that can't be."""
+        if not 1 <= keep <= 10**8 or (keep_s is not None and not 0 < keep_s < 1e9):
+            raise PlanError(f"keep and keep_s must be positive, not {keep} and {keep_s}.")
+        self.edges = Edges() if edges is None else edges
+        self.folder = folder
+        self._keep, self._keep_s = keep, keep_s
+        self._part = max(1, keep // _PARTS)
+        self._batch = min(_BATCH, self._part)
+        self._begin()
+        if hasattr(os, "register_at_fork"):
+            begin = weakref.WeakMethod(self._begin)
+            os.register_at_fork(after_in_child=lambda: (again := begin()) and again())
+
+    def _begin(self) -> None:
+        self.zero, self.began = time.perf_counter(), time.time()
+        self.spilled = self.lost = 0
+        self._lock = threading.Lock()
+        self._targets: list[Target] = []
+        self._index: dict[str, int] = {}
+        self._numbers = itertools.count()
+        self._fresh: deque[bytes] = deque()
+        self._blocks: deque[Records] = deque()
+        self._rows = 0
+        self._held: OrderedDict[int, tuple[Marks, float]] = OrderedDict()
+        self._plan = _plan(())
+        self._block = Records(self._plan)
+        self._folded = Tally(self.edges, {})
+        self._writer: ThreadPoolExecutor | None = None
+        self._writing: deque[Future[None]] = deque()
+
+    def number(self) -> int:
+        """The number of a new request."""
+        return next(self._numbers)
+
+    def index(self, target: Target) -> int:
+        """The position of a target in the rows; too many of them share one, `other/other`."""
+        found = self._index.get(target.name)
+        if found is not None:
+            return found
+        with self._lock:
+            if target.name not in self._index:
+                if len(self._targets) >= MOST_TARGETS:
+                    target = OTHER
+                if target.name not in self._index:
+                    self._index[target.name] = len(self._targets)
+                    self._targets.append(target)
+                    self._plan = _plan(tuple(self._targets))
+            return self._index[target.name]
+
+    def add(self, marks: Marks) -> None:
+        """Take in an attempt that is over."""
+        self._fresh.append(measure(marks, self.zero))
+        if len(self._fresh) >= self._batch:
+            with self._lock:
+                self._drain()
+
+    def hold(self, marks: Marks, until: float) -> None:
+        """Take in a failed attempt of which others decide until then whether it is repeated."""
+        with self._lock:
+            self._held[marks.request] = (marks, until)
+            if len(self._held) > MOST_HELD:
+                self._settle(next(iter(self._held)), retried=False)
+
+    def settle(self, request: int, *, retried: bool) -> None:
+        """Say whether another attempt followed on the one that is held open."""
+        with self._lock:
+            self._settle(request, retried=retried)
+
+    def records(self) -> Records:
+        """A copy of all attempts in memory."""
+        with self._lock:
+            return self._copy()
+
+    def tally(self) -> Tally:
+        """The sums of all attempts since the start; they never shrink."""
+        with self._lock:
+            records, folded, known = self._copy(), self._folded, bool(self._targets)
+        return folded + tally(records, self.edges) if known else folded
+
+    def folded(self) -> Tally:
+        """The sums of what has left the memory."""
+        with self._lock:
+            self._drain()
+            return self._folded
+
+    def flush(self) -> None:
+        """Spill what is still in memory, and wait until all is written; for the end."""
+        with self._lock:
+            self._expire(float("inf"))
+            self._drain()
+            self._close_block()
+            while self._blocks:
+                self._fold(self._blocks.popleft())
+            writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.shutdown(wait=True)
+
+    # With the lock.
+
+    def _settle(self, request: int, *, retried: bool) -> None:
+        held = self._held.pop(request, None)
+        if held is not None:
+            if retried:
+                held[0].flags |= Flag.RETRIED
+            self._fresh.append(measure(held[0], self.zero))
+
+    def _expire(self, now: float) -> None:
+        for request in [one for one, (_, until) in self._held.items() if until < now]:
+            self._settle(request, retried=False)
+
+    def _drain(self) -> None:
+        frames = [self._fresh.popleft() for _ in range(len(self._fresh))]
+        reader = Frames()
+        reader.feed(header(0))
+        self._block.append(*reader.feed(b"".join(frames)))
+        self._rows += len(frames)
+        now = time.perf_counter() - self.zero
+        if len(self._block) >= self._part or self._is_old(self._block, now, 1):
+            self._close_block()
+        while self._blocks and (
+            self._rows > self._keep or self._is_old(self._blocks[0], now, _PARTS)
+        ):
+            self._fold(self._blocks.popleft())
+
+    def _is_old(self, block: Records, now: float, parts: int) -> bool:
+        """Whether the first row of a block came so many eighths of `keep_s` ago."""
+        if self._keep_s is None or not len(block):
+            return False
+        return bool(now - block["end_s"][0] > self._keep_s * parts / _PARTS)
+
+    def _close_block(self) -> None:
+        if len(self._block):
+            whole = np.ones(len(self._block), bool)
+            self._blocks.append(self._block.select(whole))  # a copy without room to spare
+            self._block = Records(self._plan)
+
+    def _fold(self, block: Records) -> None:
+        self._rows -= len(block)
+        block.plan = self._plan  # targets may have come since
+        self._folded += tally(block, self.edges)
+        if self.folder is not None:
+            self._writer = self._writer or ThreadPoolExecutor(1, "holymon-spill")
+            self._writing.append(self._writer.submit(self._spill, block, self.folder))
+            while len(self._writing) > _PARTS:  # a disk that can't keep up: memory stays bounded
+                self._writing.popleft().result()
+
+    def _spill(self, block: Records, folder: Path) -> None:
+        try:
+            spill(block, folder, self.began)
+            self.spilled += len(block)
+        except RunError:
+            self.lost += len(block)
+
+    def _copy(self) -> Records:
+        self._expire(time.perf_counter())
+        self._drain()
+        whole = Records(self._plan)
+        for block in (*self._blocks, self._block):
+            whole.extend(block.rows, block.gap_pairs, block.gap_counts)
+        reader = Frames()
+        reader.feed(header(0))
+        whole.append(*reader.feed(b"".join(map(self._as_open, self._held.values()))))
+        return whole
+
+    def _as_open(self, held: tuple[Marks, float]) -> bytes:
+        marks = held[0]
+        flags, marks.flags = marks.flags, marks.flags | Flag.UNDECIDED
+        frame = measure(marks, self.zero)
+        marks.flags = flags
+        return frame
+
+
+def _plan(targets: tuple[Target, ...]) -> Plan:
+    """The frame of records that no plan has asked for."""
+    return Plan(targets=targets or (OTHER,), load=Closed(users=1), requests=1, name="monitor")

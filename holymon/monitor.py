@@ -1,0 +1,277 @@
+"""An application's own calls, repeated where that is safe, every attempt of them recorded.
+
+chat / achat --> Requests (attempts, on a loop of their own) --> Ledger --> stats, tally
+<-- the provider's answer, or its events one by one
+"""
+
+import asyncio
+import json
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+
+from holymon.attempts import Requests
+from holymon.errorbody import lenient
+from holymon.errors import PlanError
+from holymon.ledger import Ledger
+from holymon.plan import Target
+from holymon.records import Records
+from holymon.retry import Policy
+from holymon.sse import Decoder
+from holymon.stats import Stats, stats
+from holymon.tally import Edges, Tally
+from holymon.targets import target as target_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+Messages = str | list[dict[str, Any]]
+Event = dict[str, Any]
+
+
+class Reply(dict[str, Any]):
+    """The provider's answer, a dict as it was sent; `text` is its content."""
+
+    @property
+    def text(self) -> str:
+        """The content of the first choice; `""` if it has none, as with tool calls."""
+        try:
+            return str(self["choices"][0]["message"]["content"] or "")
+        except (KeyError, IndexError, TypeError):
+            return ""
+
+
+class Monitor:
+    """Calls a target and watches these calls, or watches those of clients (`monitored`) only.
+
+    Safe to use from threads, from event loops and after a fork. The last `keep` attempts are in
+    memory, with `keep_s` only those of about so many seconds; what leaves it stays in `tally()`,
+    and goes to Parquet files in the folder `spill`, if that is given.
+    """
+
+    def __init__(
+        self,
+        target: Target | str | None = None,
+        *,
+        policy: Policy | None = None,
+        connect_s: float = 10.0,
+        first_byte_s: float = 60.0,
+        keep: int = 100_000,
+        keep_s: float | None = None,
+        spill: Path | str | None = None,
+        edges: Edges | None = None,
+    ) -> None:
+        """Watch; nothing is opened before the first call. Raises PlanError, ConfigError."""
+        self.target = target_of(target) if isinstance(target, str) else target
+        self.policy = Policy() if policy is None else policy
+        self.ledger = Ledger(
+            keep=keep, keep_s=keep_s, edges=edges, folder=None if spill is None else Path(spill)
+        )
+        self._limits = {"connect_s": connect_s, "first_byte_s": first_byte_s}
+        self._calls: Requests | None = None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        named = "clients" if self.target is None else self.target.name
+        return f"<Monitor of {named}: {len(self.records)} attempts in memory>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections, and spill what is in memory if there is a folder for it."""
+        with self._lock:
+            calls, self._calls = self._calls, None
+        if calls is not None:
+            calls.stop()
+        if self.ledger.folder is not None:
+            self.ledger.flush()
+
+    # Calls.
+
+    @overload
+    def chat(self, messages: Messages, *, stream: Literal[False] = False, **options: Any) -> Reply:
+        pass
+
+    @overload
+    def chat(self, messages: Messages, *, stream: Literal[True], **options: Any) -> Iterator[Event]:
+        pass
+
+    def chat(
+        self, messages: Messages, *, stream: bool = False, **options: Any
+    ) -> Reply | Iterator[Event]:
+        """Ask, and return the provider's answer, or with `stream` its events as they come.
+
+        `options` go into the request's body (`max_tokens`, `temperature`, ...). With `stream` it
+        returns when the first event is there. Raises CallError when the last attempt has failed,
+        PlanError for what can't be asked, ConfigError without a key.
+        """
+        body = self._body(messages, stream, options)
+        calls = self._started()
+        if not stream:
+            parts: list[bytes] = []
+            _wait(calls.begin(body, stream=False, into=parts.append))
+            return Reply(lenient(b"".join(parts)))
+        pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        task = calls.begin(body, stream=True, into=pieces.put)
+        task.add_done_callback(lambda _: pieces.put(None))
+        try:
+            first = pieces.get()
+        except BaseException:
+            task.cancel()
+            raise
+        if first is None:
+            task.result()
+        return _events(task, first, pieces.get)
+
+    @overload
+    async def achat(
+        self, messages: Messages, *, stream: Literal[False] = False, **options: Any
+    ) -> Reply:
+        pass
+
+    @overload
+    async def achat(
+        self, messages: Messages, *, stream: Literal[True], **options: Any
+    ) -> AsyncIterator[Event]:
+        pass
+
+    async def achat(
+        self, messages: Messages, *, stream: bool = False, **options: Any
+    ) -> Reply | AsyncIterator[Event]:
+        """`chat` for asyncio; the task that awaits it may be cancelled."""
+        body = self._body(messages, stream, options)
+        calls = self._started()
+        if not stream:
+            parts: list[bytes] = []
+            await asyncio.wrap_future(calls.begin(body, stream=False, into=parts.append))
+            return Reply(lenient(b"".join(parts)))
+        pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def put(piece: bytes | None) -> None:
+            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        task = calls.begin(body, stream=True, into=put)
+        task.add_done_callback(lambda _: None if loop.is_closed() else put(None))
+        try:
+            first = await pieces.get()
+        except BaseException:
+            task.cancel()
+            raise
+        if first is None:
+            task.result()
+        return _aevents(task, first, pieces.get)
+
+    def _body(self, messages: Messages, stream: bool, options: dict[str, Any]) -> bytes:
+        if self.target is None:
+            raise PlanError("this monitor has no target to call: hm.Monitor('provider/model').")
+        asked = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        body = {"model": self.target.model, "messages": asked, **options}
+        if stream:
+            body = {"stream_options": {"include_usage": True}, **body, "stream": True}
+        try:
+            return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, TypeError) as error:
+            why = "a number or half a character" if isinstance(error, ValueError) else "a value"
+            raise PlanError(f"the messages or options hold {why} that JSON can't carry.") from None
+
+    def _started(self) -> Requests:
+        """What makes the calls, made anew in another process."""
+        calls = self._calls
+        if calls is not None and calls.alive:
+            return calls
+        assert self.target is not None
+        if calls is not None:  # another thread may have held the lock at the fork
+            self._lock = threading.Lock()
+        with self._lock:
+            if self._calls is calls:
+                self._calls = Requests(self.target, self.policy, self.ledger, **self._limits)
+            assert self._calls is not None
+            return self._calls
+
+    # Figures.
+
+    @property
+    def records(self) -> Records:
+        """All attempts in memory: a copy that does not change."""
+        return self.ledger.records()
+
+    @property
+    def requests(self) -> Records:
+        """The last attempt of each request."""
+        records = self.records
+        return records.select(records.final)
+
+    @property
+    def errors(self) -> Records:
+        """The attempts that failed, also those that were repeated."""
+        records = self.records
+        return records.select(~records.ok)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """All attempts in memory as a DataFrame, columns as in `Records.to_frame`."""
+        return self.records.to_frame()
+
+    def stats(self) -> Stats:
+        """The figures of what is in memory."""
+        return stats(self.records)
+
+    def tally(self) -> Tally:
+        """The sums of all attempts since the start, or since a fork; they only grow."""
+        return self.ledger.tally()
+
+
+def HolySheepMonitor(model: str = "gpt-4.1", **options: Any) -> Monitor:  # noqa: N802 - as a class
+    """A Monitor of one of HolySheep's models, with the key from HOLYSHEEP_API_KEY."""
+    return Monitor(f"holysheep/{model}", **options)
+
+
+def _wait(future: "Future[T]") -> T:
+    """Its result; whoever is interrupted meanwhile calls it off."""
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _parsed(decoder: Decoder, piece: bytes) -> list[Event]:
+    found = [lenient(event.data) for event in decoder.feed(piece)]
+    return [event for event in found if isinstance(event, dict)]
+
+
+def _events(
+    task: "Future[None]", first: bytes | None, following: Callable[[], bytes | None]
+) -> Iterator[Event]:
+    decoder, piece = Decoder(), first
+    try:
+        while piece is not None:
+            yield from _parsed(decoder, piece)
+            piece = following()
+        task.result()
+    finally:
+        task.cancel()
+
+
+async def _aevents(
+    task: "Future[None]",
+    first: bytes | None,
+    following: Callable[[], Coroutine[Any, Any, bytes | None]],
+) -> AsyncIterator[Event]:
+    decoder, piece = Decoder(), first
+    try:
+        while piece is not None:
+            for event in _parsed(decoder, piece):
+                yield event
+            piece = await following()
+        task.result()
+    finally:
+        task.cancel()

@@ -1,0 +1,138 @@
+"""Figures of calls that may be repeated: requests and their attempts, kept apart.
+
+A request is what an application asked for; each time it was sent is an attempt. A request has the
+outcome of its last attempt, and lasted from when it was asked for to the end of that one, with all
+failed attempts and waits. Single figures are `summary`'s and `tally`'s.
+"""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from holymon.plan import Closed, Plan, Price, Target
+from holymon.quantiles import Figure, Rate, figure, wilson
+from holymon.records import Flag, Records
+from holymon.summary import Tokens, summarize
+from holymon.tally import tally
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The figures of the attempts that a monitor has in memory; times in seconds.
+
+    `success` and `first_attempts` are the shares of requests that succeeded in the end, and at
+    once. `latency_s` is of successful requests as their callers felt them, `attempt_s` of
+    successful attempts alone, `failure_s` of failed requests. `amplification` is attempts per
+    request, `backoff_s` the sum of all waits, `cost_of_failures_usd` the part of `cost_usd` that
+    failed attempts cost. `undecided` attempts failed, and may yet be repeated by their caller.
+    `targets` holds the same for each target. What can't be told is None, and `notes` says why.
+    """
+
+    target: str
+    requests: int
+    ok: int
+    success: Rate
+    first_attempts: Rate
+    attempts: int
+    retries: int
+    amplification: float | None
+    undecided: int
+    errors: dict[str, int]
+    attempt_errors: dict[str, int]
+    latency_s: Figure
+    attempt_s: Figure
+    failure_s: Figure
+    ttft_s: Figure
+    itl_s: Figure
+    tpot_s: Figure
+    backoff_s: float
+    tokens: Tokens
+    cost_usd: float | None
+    cost_of_failures_usd: float | None
+    simulated: bool
+    notes: tuple[str, ...]
+    targets: dict[str, "Stats"] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As dicts, lists and scalars."""
+        return asdict(self)
+
+
+def stats(records: Records) -> Stats:
+    """The figures of `records`, all together and target by target."""
+    plan = records.plan
+    used = set(np.unique(records["target"]).tolist())
+    each = {
+        target.name: _one(records.select(records["target"] == index), target)
+        for index, target in enumerate(plan.targets)
+        if index in used
+    }
+    if len(each) == 1:
+        (only,) = each.values()
+        return _with(only, each)
+    every = Target(provider="all", model="targets", price=Price(input=0.0, output=0.0))
+    return _with(_one(records, every), each)
+
+
+def _one(chosen: Records, target: Target) -> Stats:
+    records = Records(Plan(targets=(target,), load=Closed(users=1), requests=1))
+    rows = chosen.rows.copy()
+    rows["target"] = 0
+    records.extend(rows, chosen.gap_pairs, chosen.gap_counts)
+    summary = summarize(records)
+    (attempts,), (sums,) = summary.targets, tally(records).targets.values()
+    final = rows[records.final]
+    judged, first = records.judged, records["attempt"] == 0
+    ended, sent = judged & records.final, records.sent
+    good = final["error"] == 0
+    took = final["end_s"] - final["due_s"]
+    known = attempts.cost_usd is not None
+    return Stats(
+        target=target.name,
+        requests=len(final),
+        ok=int(good.sum()),
+        success=wilson(int((ended & records.ok).sum()), int(ended.sum())),
+        first_attempts=wilson(int((first & records.ok).sum()), int((first & judged).sum())),
+        attempts=int(sent.sum()),
+        retries=sums.retries,
+        amplification=float(sent.sum() / n) if (n := int((first & sent).sum())) else None,
+        undecided=int((rows["flags"] & Flag.UNDECIDED != 0).sum()),
+        errors=records.errors(records.final),
+        attempt_errors=attempts.errors,
+        latency_s=figure(took[good]),
+        attempt_s=attempts.latency_s,
+        failure_s=figure(took[~good]),
+        ttft_s=attempts.ttft_s,
+        itl_s=attempts.itl_s,
+        tpot_s=attempts.tpot_s,
+        backoff_s=_waited(records),
+        tokens=attempts.tokens,
+        cost_usd=attempts.cost_usd,
+        cost_of_failures_usd=sums.cost_of_failures if known else None,
+        simulated=summary.simulated,
+        notes=attempts.notes,
+    )
+
+
+def _waited(records: Records) -> float:
+    """Seconds between the attempts of requests, summed."""
+    rows = records.rows[np.lexsort((records["attempt"], records["request"]))]
+    same = (rows["request"][1:] == rows["request"][:-1]) & (rows["attempt"][1:] > 0)
+    began = np.where(np.isnan(rows["start_s"]), rows["end_s"], rows["start_s"])
+    return float((began[1:] - rows["end_s"][:-1])[same].clip(0).sum())
+
+
+def _with(whole: Stats, each: dict[str, Stats]) -> Stats:
+    """`whole` with its parts, and with the money that they add up to."""
+    costs = [one.cost_usd for one in each.values()]
+    lost = [one.cost_of_failures_usd for one in each.values()]
+    values = {name: getattr(whole, name) for name in Stats.__slots__}
+    return Stats(**{**values, "targets": each, "cost_usd": _sum(costs),
+                    "cost_of_failures_usd": _sum(lost)})  # fmt: skip
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) if values and len(known) == len(values) else None

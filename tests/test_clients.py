@@ -1,0 +1,442 @@
+"""Clients that are watched behave as before, and every call of theirs is on record."""
+
+import asyncio
+import gzip
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from math import isnan
+from time import perf_counter
+
+import anthropic
+import httpx
+import httpx2
+import openai
+import pytest
+
+from holymon.clients import monitored
+from holymon.errors import NAMES, PlanError
+from holymon.monitor import Monitor
+
+from .faults.server import (
+    CHUNKED,
+    FIN,
+    HELLO,
+    LAST,
+    RST,
+    Server,
+    answer,
+    chunk,
+    completion,
+    event,
+    stream,
+)
+
+ASK = {"model": "fast", "messages": [{"role": "user", "content": "one two three"}], "max_tokens": 6}
+STREAMED = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
+LIBRARIES = pytest.mark.parametrize("lib", [httpx, httpx2], ids=["httpx", "httpx2"])
+KEY = "sk-canary-1234567890abcdef"
+
+
+@pytest.fixture
+def server():
+    """Runs fault servers on a loop in a thread, for clients that block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    servers = []
+
+    def start(*scripts):
+        one = Server(*scripts)
+        asyncio.run_coroutine_threadsafe(one.__aenter__(), loop).result(10)
+        servers.append(one)
+        return one
+
+    yield start
+    for one in servers:
+        asyncio.run_coroutine_threadsafe(one.__aexit__(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def only(monitor):
+    (row,) = monitor.records.rows
+    return row
+
+
+def error_of(row):
+    return NAMES[row["error"]]
+
+
+@LIBRARIES
+def test_a_plain_call_is_on_record_and_its_answer_is_the_same(lib, simulator):
+    url = f"{simulator.base_url}/chat/completions"
+    with monitored(lib.Client()) as client:
+        found = client.post(url, json=ASK)
+    assert type(found) is lib.Response
+    assert len(found.json()["choices"][0]["message"]["content"].split()) == 6
+    row = only(client.monitor)
+    assert (row["status"], error_of(row), row["prompt_tokens"], row["output_tokens"]) == (
+        200,
+        "",
+        3,
+        6,
+    )
+    assert row["bytes"] == len(found.content)
+    assert row["start_s"] <= row["headers_s"] <= row["end_s"]
+    assert client.monitor.stats().simulated
+
+
+@LIBRARIES
+def test_a_stream_is_timed_piece_by_piece(lib, simulator):
+    url = f"{simulator.base_url}/chat/completions"
+    with (
+        monitored(lib.Client()) as client,
+        client.stream("POST", url, json={**STREAMED, "max_tokens": 16}) as found,
+    ):
+        pieces = list(found.iter_raw())
+    row = only(client.monitor)
+    assert row["bytes"] == sum(map(len, pieces))
+    assert (row["events"], row["output_tokens"]) == (16, 16)
+    assert row["start_s"] < row["first_s"] < row["last_s"] <= row["end_s"]
+    assert client.monitor.records.gap_pairs["n"].sum() == row["chunks"] - 1
+
+
+@LIBRARIES
+def test_an_async_client_is_watched_too(lib, simulator):
+    async def go():
+        async with monitored(lib.AsyncClient()) as client:
+            url = f"{simulator.base_url}/chat/completions"
+            await client.post(url, json=ASK)
+            async with client.stream("POST", url, json=STREAMED) as found:
+                assert [line async for line in found.aiter_lines()][-2] == "data: [DONE]"
+            return client.monitor
+
+    stats = asyncio.run(go()).stats()
+    assert (stats.requests, stats.ok, stats.tokens.output) == (2, 2, 12)
+
+
+@LIBRARIES
+def test_what_is_no_call_of_a_model_is_not_recorded(lib, simulator):
+    with monitored(lib.Client()) as client:
+        assert client.get(f"{simulator.base_url}/models").status_code == 200
+        assert client.post(f"{simulator.base_url}/nothing", json={"a": 1}).status_code == 404
+        assert client.post(f"{simulator.base_url}/nothing", content=b"x").status_code == 404
+    assert len(client.monitor.records) == 0
+
+
+@LIBRARIES
+def test_exceptions_stay_what_they_were(lib, server):
+    dead = server([RST])
+    bare, watched = lib.Client(), monitored(lib.Client())
+    with bare, watched:
+        for client in (bare, watched):
+            with pytest.raises(lib.ReadError) as caught:
+                client.post(f"{dead.url}/chat/completions", json=ASK)
+            assert type(caught.value) is lib.ReadError
+            assert caught.value.request.url.path == "/v1/chat/completions"
+    assert error_of(only(watched.monitor)) == "connection_reset"
+
+
+@LIBRARIES
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ([CHUNKED, chunk(HELLO[0]), LAST], "stream_truncated"),
+        ([CHUNKED, chunk(HELLO[0]), RST], "connection_reset"),
+        ([CHUNKED, chunk(HELLO[0]), FIN], "server_disconnected"),
+        ([CHUNKED, chunk(event({"error": {"message": "no"}})), LAST], "stream_error_event"),
+        ([answer({"error": {"message": "x", "code": "insufficient_quota"}}, "429 No")],
+         "quota_exhausted"),
+        ([answer(b"<html>", "502 Bad", "text/html")], "bad_gateway"),
+        (stream(*HELLO), ""),
+    ],
+)  # fmt: skip
+def test_failures_are_named_as_in_a_load(lib, script, expected, server):
+    one = server(script)
+    with monitored(lib.Client()) as client:
+        try:
+            with client.stream("POST", f"{one.url}/chat/completions", json=STREAMED) as found:
+                found.read()
+        except lib.TransportError:
+            assert expected in {"connection_reset", "server_disconnected"}
+    row = only(client.monitor)
+    assert error_of(row) == expected
+    assert bool(row["flags"] & 128) == bool(expected and row["events"])
+
+
+@LIBRARIES
+def test_a_refused_connection_and_a_timeout_have_their_names(lib, server):
+    slow = server([5.0])
+    with monitored(lib.Client(timeout=0.2)) as client:
+        with pytest.raises(lib.ConnectError):
+            client.post("http://127.0.0.1:9/v1/chat/completions", json=ASK)
+        with pytest.raises(lib.ReadTimeout):
+            client.post(f"{slow.url}/chat/completions", json=ASK)
+    assert [error_of(row) for row in client.monitor.records.rows] == [
+        "connection_refused", "first_byte_timeout",
+    ]  # fmt: skip
+
+
+@LIBRARIES
+def test_a_stream_that_is_left_early_is_cancelled_by_us(lib, server):
+    one = server([CHUNKED, chunk(HELLO[0]), 5.0])
+    with monitored(lib.Client()) as client:
+        with client.stream("POST", f"{one.url}/chat/completions", json=STREAMED) as found:
+            next(found.iter_raw())
+        row = only(client.monitor)
+    assert (error_of(row), row["events"]) == ("cancelled", 1)
+    assert client.monitor.stats().success.of == 0
+
+
+@LIBRARIES
+def test_a_cancelled_task_is_cancelled_and_on_record(lib, server):
+    one = server([5.0])
+
+    async def go():
+        async with monitored(lib.AsyncClient()) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await client.post(f"{one.url}/chat/completions", json=ASK)
+            return client.monitor
+
+    assert error_of(only(asyncio.run(go()))) == "cancelled"
+
+
+def test_a_transport_for_tests_is_watched():
+    def reply(request):
+        return httpx.Response(200, json=completion())
+
+    with monitored(httpx.Client(transport=httpx.MockTransport(reply))) as client:
+        found = client.post("http://x.invalid/v1/chat/completions", json={**ASK, "model": "a\nb"})
+    assert found.json() == completion()
+    assert client.monitor.stats().target == "x.invalid/a b"
+    assert only(client.monitor)["output_tokens"] == 2
+
+
+@LIBRARIES
+def test_compressed_answers_are_read(lib, server):
+    body = gzip.compress(json.dumps(completion()).encode())
+    one = server([answer(body, "200 OK", "application/json", "content-encoding: gzip")])
+    with monitored(lib.Client()) as client:
+        assert client.post(f"{one.url}/chat/completions", json=ASK).json() == completion()
+    row = only(client.monitor)
+    assert (error_of(row), row["output_tokens"]) == ("", 2)
+
+
+def test_providers_are_known_by_their_address(server):
+    with monitored(
+        httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(500)))
+    ) as client:
+        client.post(
+            "https://api.holysheep.ai/v1/chat/completions", json={**ASK, "model": "gpt-4.1"}
+        )
+    assert client.monitor.records.plan.targets[0].name == "holysheep/gpt-4.1"
+    assert client.monitor.records.plan.targets[0].price.output == 8.0
+
+
+def test_ten_thousand_models_are_a_hundred_targets():
+    reply = httpx.MockTransport(lambda _: httpx.Response(500))
+    with monitored(httpx.Client(transport=reply)) as client:
+        for k in range(300):
+            client.post("http://h/v1/chat/completions", json={**ASK, "model": f"m{k}"})
+    monitor = client.monitor
+    assert len(monitor.records.plan.targets) == 101
+    assert monitor.tally().targets["other/other"].attempts == {(500, "server_error"): 200}
+
+
+def test_no_key_reaches_a_record_or_a_repr():
+    reply = httpx.MockTransport(lambda r: httpx.Response(401, json={"error": {"code": KEY}}))
+    with monitored(
+        httpx.Client(transport=reply, headers={"authorization": f"Bearer {KEY}"})
+    ) as client:
+        client.post("http://h/v1/chat/completions", json={**ASK, "model": KEY})
+    monitor = client.monitor
+    said_of_it = f"{monitor!r} {monitor.stats()} {monitor.to_frame().to_csv()} {monitor.tally()}"
+    assert KEY[:12] not in said_of_it
+    assert KEY.encode()[:12] not in monitor.records.rows.tobytes()
+
+
+def test_only_clients_can_be_watched_and_only_once():
+    with pytest.raises(PlanError, match="only clients"):
+        monitored(object())
+    with monitored(httpx.Client()) as client, pytest.raises(PlanError, match="already"):
+        monitored(client)
+
+
+# The SDKs.
+
+
+@pytest.fixture
+def sdk(simulator):
+    """An OpenAI client, watched."""
+    with openai.OpenAI(base_url=simulator.base_url, api_key=KEY) as client:
+        yield monitored(client)
+
+
+def test_the_openai_sdk_works_as_before(sdk):
+    found = sdk.chat.completions.create(**ASK)
+    assert len(found.choices[0].message.content.split()) == 6
+    words = [
+        one.choices[0].delta.content
+        for one in sdk.chat.completions.create(**STREAMED)
+        if one.choices
+    ]
+    assert len("".join(word or "" for word in words).split()) == 6
+    stats = sdk.monitor.stats()
+    assert (stats.requests, stats.ok, stats.retries, stats.tokens.output) == (2, 2, 0, 12)
+    assert stats.ttft_s.n == 1
+    assert stats.itl_s.n == 5
+
+
+def test_a_stream_is_not_held_back(sdk):
+    events = sdk.chat.completions.create(**{**STREAMED, "max_tokens": 16})
+    times = [perf_counter() for one in events if one.choices and one.choices[0].delta.content]
+    row = only(sdk.monitor)
+    assert times[-1] - times[0] == pytest.approx(row["last_s"] - row["first_s"], abs=0.02)
+
+
+def test_the_async_openai_sdk_works_as_before(simulator):
+    async def go():
+        async with openai.AsyncOpenAI(base_url=simulator.base_url, api_key=KEY) as client:
+            monitored(client)
+            await client.chat.completions.create(**ASK)
+            async for _ in await client.chat.completions.create(**STREAMED):
+                pass
+            return client.monitor
+
+    stats = asyncio.run(go()).stats()
+    assert (stats.requests, stats.ok, stats.itl_s.n) == (2, 2, 5)
+
+
+def test_a_watched_client_may_be_handed_to_the_sdk(simulator):
+    monitor = Monitor()
+    http = monitored(httpx2.Client(), monitor)
+    with openai.OpenAI(base_url=simulator.base_url, api_key=KEY, http_client=http) as client:
+        client.chat.completions.create(**ASK)
+    assert monitor.stats().ok == 1
+
+
+def test_the_anthropic_sdk_works_as_before(simulator):
+    root = simulator.base_url.removesuffix("/v1")
+    with anthropic.Anthropic(base_url=root, api_key=KEY) as client:
+        monitored(client)
+        found = client.messages.create(**ASK)
+        assert len(found.content[0].text.split()) == 6
+        with client.messages.stream(**ASK) as events:
+            assert len(events.get_final_text().split()) == 6
+            assert events.get_final_message().usage.output_tokens == 6
+    stats = client.monitor.stats()
+    assert (stats.requests, stats.ok, stats.tokens.output, stats.tokens.prompt) == (2, 2, 12, 6)
+    assert (stats.ttft_s.n, stats.itl_s.n) == (1, 5)
+    assert simulator.counted()["fast"]["requests"] == 2
+
+
+def test_the_async_anthropic_sdk_works_as_before(simulator):
+    async def go():
+        root = simulator.base_url.removesuffix("/v1")
+        async with anthropic.AsyncAnthropic(base_url=root, api_key=KEY) as client:
+            monitored(client)
+            async with client.messages.stream(**ASK) as events:
+                assert len("".join([text async for text in events.text_stream]).split()) == 6
+            return client.monitor
+
+    assert asyncio.run(go()).stats().itl_s.n == 5
+
+
+BUSY = answer({"error": {"message": "busy"}}, "503 Busy", "application/json", "retry-after-ms: 1")
+
+
+def test_attempts_that_an_sdk_makes_are_one_request(server):
+    one = server([BUSY], [BUSY], [answer(completion())])
+    with openai.OpenAI(base_url=one.url, api_key=KEY) as client:
+        monitored(client).chat.completions.create(**ASK)
+    stats = client.monitor.stats()
+    assert (stats.requests, stats.ok, stats.attempts, stats.retries) == (1, 1, 3, 2)
+    assert stats.first_attempts.value == 0.0
+    assert stats.latency_s.max > stats.attempt_s.max
+    assert stats.backoff_s > 0
+    assert len(set(client.monitor.records["request"])) == 1
+
+
+def test_a_request_that_an_sdk_gave_up_is_undecided_until_the_next(server):
+    one = server([BUSY], [BUSY], [BUSY], [answer(completion())])
+    with openai.OpenAI(base_url=one.url, api_key=KEY) as client:
+        monitored(client)
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(**ASK)
+        stats = client.monitor.stats()
+        assert (stats.requests, stats.undecided, stats.attempts) == (0, 1, 3)
+        client.chat.completions.create(**ASK)
+    stats = client.monitor.stats()
+    assert (stats.requests, stats.undecided, stats.attempts) == (2, 0, 4)
+    assert stats.errors == {"unavailable": 1}
+
+
+def test_sums_never_shrink_while_an_sdk_repeats(server):
+    one = server([BUSY], [answer(completion())])
+    seen = []
+    with openai.OpenAI(base_url=one.url, api_key=KEY) as client:
+        monitored(client)
+        send = client._client._transport.handle_request
+
+        def look(request):
+            seen.append(client.monitor.tally())
+            return send(request)
+
+        client._client._transport.handle_request = look
+        client.chat.completions.create(**ASK)
+        seen.append(client.monitor.tally())
+    (name,) = seen[-1].targets
+    counted = [one.targets[name] for one in seen if name in one.targets]
+    assert [sum(one.requests.values()) for one in counted] == [0, 1]
+    assert [sum(one.attempts.values()) for one in counted] == [1, 2]
+
+
+def test_eight_threads_are_counted_to_the_request(simulator, sdk):
+    def work(_):
+        for k in range(20):
+            made = sdk.chat.completions.create(**(STREAMED if k % 2 else ASK))
+            if k % 2:
+                list(made)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert simulator.counted()["fast"] == {"requests": 160, "faults": {"ok": 160}}
+    stats = sdk.monitor.stats()
+    assert (stats.requests, stats.ok, stats.tokens.output) == (160, 160, 960)
+    assert sum(sdk.monitor.tally().targets[stats.target].requests.values()) == 160
+
+
+def test_200_tasks_at_once_are_counted_to_the_request(simulator):
+    async def go():
+        limits = httpx2.Limits(max_connections=300)
+        async with monitored(httpx2.AsyncClient(limits=limits, timeout=60)) as client:
+            url = f"{simulator.base_url}/chat/completions"
+
+            async def one(k):
+                async with client.stream("POST", url, json={**STREAMED, "model": "flaky"}) as found:
+                    if found.headers["x-sim-fault"] == "stream_stalled":
+                        return
+                    try:
+                        await found.aread()
+                    except httpx2.TransportError:
+                        return
+
+            await asyncio.gather(*(one(k) for k in range(200)), return_exceptions=True)
+            return client.monitor
+
+    monitor = asyncio.run(go())
+    faults = simulator.counted()["flaky"]["faults"]
+    stats = monitor.stats()
+    assert stats.requests == sum(faults.values()) == 200
+    assert stats.ok == faults["ok"]
+    stalled = {"cancelled": faults.get("stream_stalled", 0)}
+    expected = {**{k: v for k, v in faults.items() if k not in {"ok", "stream_stalled"}}, **stalled}
+    assert {k: v for k, v in stats.errors.items() if v} == {k: v for k, v in expected.items() if v}
+
+
+def test_the_time_of_connecting_is_not_known_here(simulator, sdk):
+    sdk.chat.completions.create(**ASK)
+    assert isnan(only(sdk.monitor)["connect_s"])
