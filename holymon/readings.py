@@ -59,8 +59,10 @@ class OfSums:
     def __init__(self, monitor: Any, limits: Edges | None) -> None:
         """Read `monitor.tally()`. Raises PlanError if its buckets lack edges of `limits`."""
         self._monitor = monitor
+        if limits is None:
+            return
         have = monitor.tally().edges
-        for one in fields(Edges) if limits else ():
+        for one in fields(Edges):
             if lacking := set(getattr(limits, one.name)) - set(getattr(have, one.name)):
                 said = ", ".join(f"{edge:g}" for edge in sorted(lacking)[:5])
                 raise PlanError(

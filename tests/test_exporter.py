@@ -6,17 +6,21 @@ import subprocess
 import time
 from dataclasses import replace
 
+import httpx
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from holymon import rules, series, yamltext
-from holymon.errors import RunError
+from holymon.drill import rehearse
+from holymon.errors import CallError, PlanError, RunError
 from holymon.exporter import Collector, families, text, write_textfile
 from holymon.frames import from_frames
+from holymon.monitor import Monitor
 from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.readings import OfFolder, OfRun, Reading
 from holymon.records import Flag, Marks, Records, measure
+from holymon.retry import Policy
 from holymon.run import measure as run_plan
 from holymon.run import start
 from holymon.scrape import expose
@@ -200,8 +204,6 @@ def test_ten_thousand_hostile_names_make_few_labels_and_lose_no_count(promtool, 
             return families(Reading(many))
 
     registry.register(Given())
-    from prometheus_client import generate_latest
-
     raw = generate_latest(registry)
     found = samples(raw)
     assert len({dict(had)["model"] for n, had in found if n == f"{series.LATENCY}_count"}) <= 51
@@ -369,3 +371,41 @@ def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prome
 
 def test_a_scrape_of_nothing_is_fine_too(promtool):
     assert promtool(text(Collector(from_frames(PLAN, []))))[0] == 0
+
+
+def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):
+    edges = series.bucket_edges(("ttft_p95<0.5",))
+    policy = Policy(wait_s=0.001)
+    with Monitor(simulator.target("flaky", stall_s=0.2), policy=policy, edges=edges) as monitor:
+        with expose(monitor, port=0, slo=("ttft_p95<0.5",)) as served:
+            failed = 0
+            for _ in range(60):
+                try:
+                    list(monitor.chat("hello", stream=True, max_tokens=4))
+                except CallError:
+                    failed += 1
+            raw = text(Collector(monitor, slo=("ttft_p95<0.5",)))
+            assert samples(httpx.get(served.url).content).keys() <= samples(raw).keys()
+        found, attempts = samples(raw), monitor.records
+        whose = {"provider": "url", "model": "flaky"}
+        assert total(found, series.REQUESTS, **whose) == 60
+        assert total(found, series.ERRORS, **whose) == failed
+        assert total(found, series.ATTEMPTS, **whose) == len(attempts) > 60
+        assert of(found, series.RETRIES, **whose) == len(attempts) - 60
+        assert total(found, series.ATTEMPTS, **whose) == simulator.counted()["flaky"]["requests"]
+        assert total(found, f"{series.DURATION}_count", **whose) == 60
+        assert promtool(raw) == (0, "")
+        assert rehearse(monitor).seconds > 0
+
+
+def test_a_monitor_without_the_edges_that_are_asked_for_is_told_how_to_get_them():
+    with Monitor("sim/fast") as monitor, pytest.raises(PlanError, match=r"0\.7: make it with"):
+        Collector(monitor, slo=("ttft_p95<0.7",))
+    with pytest.raises(PlanError, match="can't be exported"):
+        Collector(object())
+
+
+def test_an_application_serves_holymons_figures_from_its_own_registry(samples):
+    registry = CollectorRegistry()
+    registry.register(Collector(records_of(100)))
+    assert total(samples(generate_latest(registry)), series.REQUESTS) > 0
