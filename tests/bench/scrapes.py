@@ -36,9 +36,10 @@ import http.client, sys, time
 host, port, rate = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 n, begun = 0, time.monotonic()
 while True:
+    n += 1
     connection = http.client.HTTPConnection(host, port, timeout=10)
     try:
-        connection.request("GET", "/metrics"); connection.getresponse().read(); n += 1
+        connection.request("GET", "/metrics"); connection.getresponse().read()
     except OSError:
         pass
     connection.close()
@@ -75,7 +76,7 @@ def main() -> None:
             scraper.wait()
             reader.join()
             print(
-                f"scrapes/s reached: {float(rates[-1]):.0f}" if rates else "no scrape", flush=True
+                f"scrapes/s tried: {float(rates[-1]):.0f}" if rates else "no scrape", flush=True
             )
     monitor.close()
     sim.stdin.close()
