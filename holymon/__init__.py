@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holymon.alerts import Limits
     from holymon.calibration import Calibration
     from holymon.calibrator import calibrate
     from holymon.ceiling import Capacity
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from holymon.climb import capacity
     from holymon.comparison import Comparison
     from holymon.dashboard import explore
+    from holymon.drill import rehearse
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.export import write_csv
+    from holymon.exporter import Collector, write_textfile
     from holymon.figures import Summary
     from holymon.listing import runs
     from holymon.monitor import HolySheepMonitor, Monitor
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from holymon.report import subject, write_report
     from holymon.retry import Policy
     from holymon.run import Run, attach, measure, start
+    from holymon.scrape import expose
+    from holymon.series import bucket_edges
     from holymon.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
     from holymon.summary import summarize
     from holymon.targets import target
@@ -45,21 +50,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "CallError": "errors", "Calibration": "calibration", "Capacity": "ceiling", "Closed": "plan",
-    "Comparison": "comparison", "ConfigError": "errors", "HolySheepMonitor": "monitor",
-    "HolymonError": "errors", "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web",
-    "Open": "plan", "Plan": "plan", "PlanError": "errors", "Policy": "retry", "Price": "plan",
-    "Prompts": "plan", "Records": "records", "Replay": "shapes", "Run": "run", "RunError": "errors",
+    "Calibration": "calibration", "CallError": "errors", "Capacity": "ceiling", "Closed": "plan",
+    "Collector": "exporter", "Comparison": "comparison", "ConfigError": "errors",
+    "HolySheepMonitor": "monitor", "HolymonError": "errors", "Limits": "alerts",
+    "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan",
+    "Plan": "plan", "PlanError": "errors", "Policy": "retry", "Price": "plan", "Prompts": "plan",
+    "Records": "records", "Replay": "shapes", "Run": "run", "RunError": "errors",
     "Shape": "shapes", "Summary": "figures", "Target": "plan", "alternate": "trials",
-    "attach": "run", "calibrate": "calibrator", "capacity": "climb", "compare": "trials",
-    "constant": "shapes", "definitions": "peers", "explore": "dashboard", "measure": "run",
-    "monitored": "clients", "plot_arrivals": "plots", "plot_calibration": "charts",
-    "plot_capacity": "charts", "plot_comparison": "charts", "plot_ecdf": "plots",
-    "plot_errors": "plots", "plot_latency": "plots", "plot_schedule_delay": "plots",
-    "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes", "replay": "traces",
-    "runs": "listing", "sine": "shapes", "spike": "shapes", "start": "run", "steps": "shapes",
-    "subject": "report", "summarize": "summary", "target": "targets", "write_csv": "export",
-    "write_report": "report",
+    "attach": "run", "bucket_edges": "series", "calibrate": "calibrator", "capacity": "climb",
+    "compare": "trials", "constant": "shapes", "definitions": "peers", "explore": "dashboard",
+    "expose": "scrape", "measure": "run", "monitored": "clients", "plot_arrivals": "plots",
+    "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts",
+    "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
+    "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes",
+    "rehearse": "drill", "replay": "traces", "runs": "listing", "sine": "shapes",
+    "spike": "shapes", "start": "run", "steps": "shapes", "subject": "report",
+    "summarize": "summary", "target": "targets", "write_csv": "export", "write_report": "report",
+    "write_textfile": "exporter",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604 - the same names, sorted

@@ -18,6 +18,7 @@ from holymon.errors import HolymonError, PlanError, RunError
 from holymon.options import load_options, plans_of
 from holymon.safety import plain, redact
 from holymon.signals import interruptible
+from holymon.watching import init, metrics
 
 if TYPE_CHECKING:
     from holymon.plan import Plan
@@ -253,6 +254,10 @@ def doctor(targets: tuple[str, ...], base_url: str | None, api_key_env: str, as_
         for check in found:
             click.echo(plain(check.text()))
     sys.exit(2 if any(check.state == "bad" for check in found) else 0)
+
+
+main.add_command(metrics)
+main.add_command(init)
 
 
 def _measured(plan: "Plan", out: Path) -> tuple["Run", bool]:

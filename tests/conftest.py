@@ -2,13 +2,17 @@
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from holymon.plan import Target
 
@@ -64,5 +68,128 @@ def files_below():
 
     def read(folder: Path) -> list[tuple[Path, bytes]]:
         return [(path, path.read_bytes()) for path in folder.rglob("*") if path.is_file()]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def debian():
+    """The path of a program of a Debian package; without it a test is skipped, in CI it fails."""
+
+    def find(program: str, package: str = "prometheus") -> str:
+        path = shutil.which(program)
+        if path is None:
+            said = f"{program} is not here: apt-get install --no-install-recommends {package}"
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(said)
+        return path
+
+    return find
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Daemon:
+    """A program of a Debian package that serves HTTP on this machine."""
+
+    def __init__(self, command: list[str], port: int, log: Path) -> None:
+        self.url, self.log = f"http://127.0.0.1:{port}", log
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=file)
+
+    def ready(self) -> None:
+        """Wait until it serves."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if httpx.get(f"{self.url}/-/ready").status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def query(self, promql: str) -> list[dict]:
+        """The instant vector of a query."""
+        found = httpx.get(f"{self.url}/api/v1/query", params={"query": promql}).json()
+        assert found["status"] == "success", found
+        return found["data"]["result"]
+
+    def value(self, promql: str) -> float | None:
+        """The one value of a query; None if there is none."""
+        found = self.query(promql)
+        assert len(found) <= 1, found
+        return float(found[0]["value"][1]) if found else None
+
+    def until(self, promql: str, seconds: float = 60) -> list[dict]:
+        """The result of a query, as soon as there is one."""
+        end = time.monotonic() + seconds
+        while not (found := self.query(promql)):
+            assert time.monotonic() < end, f"no result of {promql} in {seconds} s"
+            time.sleep(0.1)
+        return found
+
+    def end(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(30)
+
+
+@pytest.fixture
+def prometheus(debian, tmp_path):
+    """Starts a real Prometheus with the settings given, as YAML."""
+    started: list[Daemon] = []
+
+    def start(settings: str, folder: Path = tmp_path) -> Daemon:
+        path, port = folder / "prometheus.yml", free_port()
+        path.write_text(settings)
+        started.append(Daemon(
+            [debian("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={folder / 'tsdb'}",
+             f"--web.listen-address=127.0.0.1:{port}"], port, folder / "prometheus.log",
+        ))  # fmt: skip
+        started[-1].ready()
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+@pytest.fixture
+def alertmanager(debian, tmp_path):
+    """Starts a real Alertmanager with the settings given, as YAML."""
+    started: list[Daemon] = []
+
+    def start(settings: str) -> Daemon:
+        path, port = tmp_path / "alertmanager.yml", free_port()
+        path.write_text(settings)
+        started.append(Daemon(
+            [debian("prometheus-alertmanager", "prometheus-alertmanager"), f"--config.file={path}",
+             f"--storage.path={tmp_path / 'alerts'}", f"--web.listen-address=127.0.0.1:{port}",
+             "--cluster.listen-address="], port, tmp_path / "alertmanager.log",
+        ))  # fmt: skip
+        started[-1].ready()
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+@pytest.fixture(scope="session")
+def samples():
+    """The value of every sample of a scrape, by name and labels."""
+
+    def read(raw: bytes) -> dict[tuple[str, frozenset], float]:
+        return {
+            (s.name, frozenset(s.labels.items())): s.value
+            for family in text_string_to_metric_families(raw.decode())
+            for s in family.samples
+        }
 
     return read

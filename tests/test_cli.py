@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -199,8 +200,31 @@ def test_the_spending_limit_ends_a_load(holymon, tmp_path):
     assert 0.00003 < found["cost_usd"] <= 0.0001, "what was in flight is counted too"
 
 
-@pytest.mark.parametrize("command", ["load", "report", "runs", "sim", "doctor", ""])
+@pytest.mark.parametrize(
+    "command", ["load", "report", "runs", "sim", "doctor", "metrics", "init", ""]
+)
 def test_help_is_there(holymon, command):
     done = holymon(*filter(None, [command]), "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage:")
+
+
+def test_the_figures_of_the_last_run_are_written_for_node_exporter(holymon, tmp_path):
+    assert holymon("metrics", "--textfile", "x.prom").returncode == 4, "there is no run yet"
+    holymon("load", "sim/fast", "--requests", "10", "--rate", "50", *QUICK)
+    done = holymon("metrics", "--textfile", "x.prom")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    text = (tmp_path / "x.prom").read_text()
+    assert 'holymon_run_requests{model="fast",provider="sim"} 10.0' in text
+    assert 'holymon_run_simulated{model="fast",provider="sim"} 1.0' in text
+
+
+def test_metrics_of_a_port_that_is_taken_is_one_sentence(holymon):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = holymon("metrics", "--port", str(taken.getsockname()[1]))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch("holymon: can't listen at 127.0.0.1:.*another port.*\n", done.stderr)

@@ -11,10 +11,10 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "retry", "safety", "markup", "sse", "bounds", "shapes", "quantiles", "units", "slo", "plan", "chosen", "gaps", "records", "frames",
-    "errorbody", "chat", "messages", "prices", "estimate", "vitals", "throughput", "tally", "figures", "summary", "stats", "peers", "comparison", "verdict", "calibration", "ceiling", "bins",
+    "errorbody", "chat", "messages", "prices", "estimate", "vitals", "throughput", "tally", "figures", "summary", "stats", "peers", "comparison", "verdict", "calibration", "series", "alerts", "rehearsal", "rules", "yamltext", "ceiling", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
-    "store", "listing", "export", "spill", "ledger", "selfcheck", "worker", "run", "trials", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
-    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "simmodels", "simmessages", "sim", "doctor", "options", "capacity_command", "cli", "__init__",
+    "store", "listing", "export", "spill", "ledger", "selfcheck", "worker", "run", "sources", "gauges", "exporter", "scrape", "trials", "drill", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
+    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "starter", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "simmodels", "simmessages", "sim", "doctor", "options", "capacity_command", "watching", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 PURE = ORDER[: ORDER.index("bins") + 1]
@@ -23,7 +23,7 @@ HOMES = {
     "aiohappyeyeballs": {"dial"},
     "aiohttp": {"sim"},
     "bleach": {"report"},
-    "click": {"capacity_command", "cli", "options"},
+    "click": {"capacity_command", "cli", "options", "watching"},
     "duckdb": {"spill", "store"},
     "httptools": {"wire"},
     "httpx": {"answer", "client", "dial", "doctor", "failures", "prepared", "transport", "wire"},
@@ -46,6 +46,7 @@ HOMES = {
     "nbformat": {"headless", "report"},
     "pandas": {"monitor", "records", "spill"},
     "papermill": {"headless"},
+    "prometheus_client": {"exporter"},
     "tqdm": {"cli"},
     "uvloop": {"worker", "sim"},
 }

@@ -25,6 +25,11 @@ def wheel(tmp_path_factory):
 def test_the_wheel_carries_notebooks_templates_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
+        "holymon/data/grafana/holymon.json",
+        "holymon/data/start/README.md",
+        "holymon/data/start/holymon.cron",
+        "holymon/data/start/holymon.env",
+        "holymon/data/start/systemd/holymon-metrics.service",
         "holymon/data/targets.toml",
         "holymon/notebooks/calibrate.ipynb",
         "holymon/notebooks/report_health.ipynb",

@@ -1,0 +1,246 @@
+"""When to wake someone: the alerts as data, all their numbers in one place.
+
+Prometheus evaluates them as rules (`rules`), a notebook on records (`rehearsal`).
+
+    Burn     a share of requests over several windows at once, against an error budget
+    Share    a share over one window
+    Seen     anything at all within a window
+    Slower   a ratio, against the same ratio before
+    Silent   nothing within a window
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from holymon import slo
+from holymon.errors import PlanError
+from holymon.quantiles import LEVELS
+from holymon.series import HISTOGRAM_OF
+
+OBJECTIVES: Final = ("error_rate<1%", "ttft_p95<2s")
+"""What is watched if no objective is given."""
+
+Severity = Literal["page", "ticket"]
+Kind = Literal[
+    "requests", "errors", "timed", "slow", "attempts", "retries", "dropped", "tokens", "streaming"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What is counted over a window.
+
+    `requests` that ended and `errors` among them; calls that were `timed` for an objective and
+    those that were `slow` by it; `attempts` (of error types `types`, if any), `retries`, calls
+    `dropped` by the client; output `tokens` and the seconds that streams spent `streaming`.
+    """
+
+    kind: Kind
+    types: tuple[str, ...] = ()
+    objective: slo.Slo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """`part / whole` is over `over` in every window of `windows_s`."""
+
+    part: Count
+    whole: Count
+    over: float
+    windows_s: tuple[float, ...]
+    fewest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`part / whole` is over `over` in the window."""
+
+    part: Count
+    whole: Count
+    over: float
+    window_s: float
+    fewest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Anything was counted in the window."""
+
+    what: Count
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Slower:
+    """`part / whole` is under `under` times what it was in the `before_s` before the window."""
+
+    part: Count
+    whole: Count
+    under: float
+    window_s: float
+    before_s: float
+    fewest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Nothing was counted in the window."""
+
+    what: Count
+    window_s: float
+
+
+Condition = Burn | Share | Seen | Slower | Silent
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert of one target: it fires once its condition has held for `hold_s`."""
+
+    name: str
+    severity: Severity
+    condition: Condition
+    says: str
+    hold_s: float = 0.0
+    objective: str = ""
+    timing: bool = False
+    """Whether it speaks of durations, which an unfit client falsifies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every number that an alert goes by: shares from 0 to 1, windows and waits in seconds.
+
+    `burns` are (name, severity, times the error budget, long window, short window), as in chapter
+    5 of the SRE workbook: 2 % of a month's budget in 1 h, 5 % in 6 h, 10 % in 3 days.
+    """
+
+    burns: tuple[tuple[str, Severity, float, float, float], ...] = (
+        ("FastBurn", "page", 14.4, 3600.0, 300.0),
+        ("SlowBurn", "page", 6.0, 21600.0, 1800.0),
+        ("Ticket", "ticket", 1.0, 259200.0, 21600.0),
+    )
+    fewest: float = 10.0  # requests in the shortest window, for a share to mean anything
+    truncated: float = 0.001
+    rate_limited: float = 0.05
+    retries: float = 0.10
+    speed: float = 0.5
+    window_s: float = 600.0
+    before_s: float = 3600.0
+    seen_s: float = 300.0
+    silence_s: float = 600.0
+    hold_s: float = 300.0
+    down_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        """Raise PlanError for numbers that make no sense."""
+        shares = {"truncated": self.truncated, "rate_limited": self.rate_limited,
+                  "retries": self.retries, "speed": self.speed}  # fmt: skip
+        for name, share in shares.items():
+            if not 0 <= share < 1:
+                raise PlanError(f"{name} {share:g} is no share: it must be at least 0 and under 1.")
+        windows = [self.window_s, self.before_s, self.seen_s, self.silence_s]
+        windows += [window for burn in self.burns for window in burn[3:]]
+        if any(window < 1 or window % 1 for window in windows):
+            raise PlanError("windows of alerts are whole seconds, at least 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The alerts for a set of objectives; `unwatched` are those that no alert can speak for."""
+
+    objectives: tuple[str, ...] = OBJECTIVES
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Raise PlanError for what is no objective."""
+        for text in self.objectives:
+            slo.parse(text)
+
+    @property
+    def parsed(self) -> tuple[slo.Slo, ...]:
+        """The objectives that alerts are made of."""
+        return tuple(one for one in map(slo.parse, self.objectives) if _budget(one) is not None)
+
+    @property
+    def unwatched(self) -> tuple[str, ...]:
+        """Objectives that `holymon report --slo` can judge, but no alert watches."""
+        return tuple(text for text in self.objectives if _budget(slo.parse(text)) is None)
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """All of them, burn rates first."""
+        return tuple(_alerts(self.parsed, self.limits))
+
+
+def _budget(objective: slo.Slo) -> float | None:
+    """The share of requests that may miss an objective; None where it is not one on shares."""
+    if objective.op[0] != "<":
+        return None
+    if objective.metric == "error_rate":
+        return objective.limit
+    watched = objective.metric in HISTOGRAM_OF and objective.stat in LEVELS and objective.limit > 0
+    return 1 - LEVELS[objective.stat] if watched else None
+
+
+def burning(factor: float, budget: float) -> float:
+    """The share at which a budget burns `factor` times too fast.
+
+    A large budget can't burn 14 times too fast; half way to "all of them" stands for it then.
+    """
+    return min(factor * budget, (1 + budget) / 2)
+
+
+REQUESTS: Final = Count("requests")
+ATTEMPTS: Final = Count("attempts")
+
+
+def _burns(objectives: Iterable[slo.Slo], limits: Limits) -> Iterable[Alert]:
+    for one in objectives:
+        timing = one.metric != "error_rate"
+        title = {"error_rate": "ErrorBudget", "ttft": "TTFT", "latency": "Latency"}[one.metric]
+        part = Count("slow", objective=one) if timing else Count("errors")
+        whole = Count("timed", objective=one) if timing else REQUESTS
+        budget = _budget(one) or 0.0
+        for name, severity, factor, long_s, short_s in limits.burns:
+            over = burning(factor, budget)
+            missed = f"took longer than {one.limit:g} s" if timing else "failed"
+            yield Alert(
+                f"{title}{name}", severity,
+                Burn(part, whole, over, (long_s, short_s), limits.fewest),
+                f"over {100 * over:.3g} % of the calls {missed} ({one.text} burns {factor:g}-fold)",
+                objective=one.text, timing=timing,
+            )  # fmt: skip
+
+
+def _alerts(objectives: Iterable[slo.Slo], limits: Limits) -> Iterable[Alert]:
+    def attempts(*types: str) -> Count:
+        return Count("attempts", types)
+
+    yield from _burns(objectives, limits)
+    few, window = limits.fewest, limits.window_s
+    yield Alert("StreamTruncated", "ticket",
+                Share(attempts("stream_truncated"), ATTEMPTS, limits.truncated, window, few),
+                "streams end with neither a finish reason nor [DONE]")  # fmt: skip
+    yield Alert("TokenStall", "ticket", Seen(attempts("stream_stalled"), window),
+                "streams stopped sending tokens", timing=True)  # fmt: skip
+    yield Alert("QuotaExhausted", "page", Seen(attempts("quota_exhausted"), limits.seen_s),
+                "no credit is left for this key")  # fmt: skip
+    yield Alert("AuthenticationFailing", "page",
+                Seen(attempts("authentication", "permission"), limits.seen_s),
+                "the key is refused")  # fmt: skip
+    yield Alert("RateLimited", "ticket",
+                Share(attempts("rate_limited"), ATTEMPTS, limits.rate_limited, window, few),
+                "calls are refused with 429")  # fmt: skip
+    yield Alert("RetryRatioHigh", "ticket",
+                Share(Count("retries"), REQUESTS, limits.retries, window, few),
+                "calls need to be made again")  # fmt: skip
+    yield Alert("ThroughputDrop", "ticket",
+                Slower(Count("tokens"), Count("streaming"), limits.speed, window, limits.before_s,
+                       few),
+                "streams bring far fewer tokens per second than before", timing=True)  # fmt: skip
+    yield Alert("NoTraffic", "ticket", Silent(REQUESTS, limits.silence_s),
+                "no call has ended", hold_s=limits.hold_s)  # fmt: skip
+    yield Alert("MeasurementInvalid", "ticket", Seen(Count("dropped"), limits.seen_s),
+                "the client, not the API, is the limit: don't trust the durations")  # fmt: skip

@@ -1,0 +1,44 @@
+"""Alerts tried on what is already there: a monitor, records, runs of an hour or of weeks."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from holymon.alerts import OBJECTIVES, Limits, Watch
+from holymon.errors import PlanError
+from holymon.records import Records
+from holymon.rehearsal import Rehearsal
+from holymon.rehearsal import rehearse as on_records
+from holymon.run import Run
+from holymon.trials import named
+
+
+def rehearse(
+    of: Any,
+    *,
+    slo: Iterable[str] = OBJECTIVES,
+    limits: Limits | None = None,
+    every_s: float = 15.0,
+    out: Path | str = "reports",
+) -> Rehearsal:
+    """Where the alerts for `slo` would have fired on a monitor, records, a run or several runs.
+
+    A name stands for all runs of that name in the folder `out`. The thresholds are those of the
+    rule file that `holymon init` writes; `limits` tries others. Times are seconds from the first
+    call. Raises PlanError for what has no records, RunError for a name that no run has.
+    """
+    watch = Watch(tuple(slo), Limits() if limits is None else limits)
+    found = named(of, out=out) if isinstance(of, str) else of
+    many = found if isinstance(found, Sequence) else [found]
+    return on_records([_part(one) for one in many], watch, every_s=every_s)
+
+
+def _part(of: Any) -> tuple[float, Records]:
+    records = of if isinstance(of, Records) else getattr(of, "records", None)
+    if not isinstance(records, Records):
+        raise PlanError(f"a {type(of).__name__} can't be rehearsed: give a run, runs or records.")
+    if not isinstance(of, Run):
+        return 0.0, records
+    started = of.status.get("started_at")
+    return datetime.fromisoformat(started).timestamp() if started else 0.0, records

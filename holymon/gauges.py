@@ -1,0 +1,74 @@
+"""The exact figures of runs as gauges: name, meaning, labels and values, read from summaries."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from holymon import series
+from holymon.quantiles import Figure
+from holymon.sources import RunFigures
+
+Name = tuple[str, str]
+Rows = Iterable[tuple[tuple[str, ...], float | None]]
+Gauge = tuple[str, str, tuple[str, ...], Rows]
+Named = list[tuple[Name, RunFigures]]
+
+_WHOSE: Final = ("provider", "model")
+_STATS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
+_DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "itl", "tpot")
+
+
+def gauges(named: Named) -> Iterator[Gauge]:
+    """The figures of runs, as their reports show them; a value that was not measured is None."""
+    if not named:
+        return
+    for gauge, about, value in _SINGLE:
+        yield gauge, about, _WHOSE, [(name, value(one)) for name, one in named]
+    yield "holymon_run_errors", "Failed calls of the run.", (*_WHOSE, "error_type"), [
+        ((*name, error), float(n))
+        for name, one in named for error, n in one.summary.errors.items()
+    ]  # fmt: skip
+    for figure in _DURATIONS:
+        rows = _stats(named, f"{figure}_s")
+        name, about = f"holymon_run_{figure}_seconds", f"Exact {figure} of the run."
+        yield name, about, (*_WHOSE, "stat"), rows
+    yield "holymon_run_objective_met", "1: met; 0: missed.", (*_WHOSE, "objective"), [
+        ((*name, check.slo), float(check.met))
+        for name, one in named for check in one.verdict.checks
+        if check.target == one.summary.target and check.met is not None
+    ]  # fmt: skip
+    yield series.LAG, "How late the client's event loop woke.", (*_WHOSE, "stat"), [
+        ((*name, stat), one.vitals.to_dict()[f"loop_lag_{stat}_s"])
+        for name, one in named for stat in ("p99", "max")
+    ]  # fmt: skip
+
+
+def _stats(named: Named, field: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, one in named:
+        figure: Figure = getattr(one.summary, field)
+        for stat in _STATS:
+            yield (*name, stat), getattr(figure, stat)
+
+
+_SINGLE: Final[tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...]] = (
+    (series.VALID, "0: the measurement is invalid, don't quote its figures; 1: valid or suspect.",
+     lambda one: float(one.verdict.measurement != "invalid")),
+    ("holymon_run_suspect", "1: the measurement is suspect or invalid.",
+     lambda one: float(one.verdict.measurement != "valid")),
+    ("holymon_run_simulated", "1: the API is the built-in simulator.",
+     lambda one: float(one.simulated)),
+    ("holymon_run_requests", "Calls of the run.", lambda one: float(one.summary.requests)),
+    ("holymon_run_ok", "Calls of the run that succeeded.", lambda one: float(one.summary.ok)),
+    ("holymon_run_error_ratio", "Failed calls of those that say something of the API.",
+     lambda one: one.summary.error_rate.value),
+    ("holymon_run_requests_per_second", "Answers per second.",
+     lambda one: one.summary.requests_per_s),
+    ("holymon_run_output_tokens_per_second", "Output tokens per second, over all calls.",
+     lambda one: one.summary.output_tokens_per_s),
+    ("holymon_run_goodput_per_second", "Answers within the objectives per second.",
+     lambda one: one.summary.goodput_per_s),
+    ("holymon_run_prompt_tokens", "Tokens asked.", lambda one: one.summary.tokens.prompt),
+    ("holymon_run_output_tokens", "Tokens answered.", lambda one: one.summary.tokens.output),
+    ("holymon_run_cost_usd", "Cost of the run.", lambda one: one.summary.cost_usd),
+    ("holymon_run_start_timestamp_seconds", "When the run began.", lambda one: one.started),
+    ("holymon_run_duration_seconds", "How long it took.", lambda one: one.duration_s),
+)  # fmt: skip

@@ -1,0 +1,259 @@
+"""Where the alerts would have fired on records: the conditions of `alerts` over sliding windows.
+
+Prometheus sees counters at its scrapes, this the calls themselves; near a threshold, or within a
+scrape of a window's edge, the two may differ. What is not in records can't be rehearsed: an
+exporter that is down, a verdict other than that of dropped calls.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
+from holymon.errors import CODES, PlanError
+from holymon.records import Flag, Records
+from holymon.safety import escape, plain
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+MOST_STEPS: Final = 500_000
+INVALID: Final = "MeasurementInvalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """An alert of a target, from `start_s` to `end_s` (None: to the end of the records).
+
+    `muted`: as it began, MeasurementInvalid was firing, and nobody would have been told.
+    """
+
+    alert: str
+    severity: str
+    target: str
+    objective: str
+    start_s: float
+    end_s: float | None
+    muted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What would have fired, in order of time, over `seconds` of records."""
+
+    watch: Watch
+    targets: tuple[str, ...]
+    seconds: float
+    firings: tuple[Firing, ...]
+
+    def times(self, alert: str) -> int:
+        """How often an alert would have fired, on any target."""
+        return sum(one.alert == alert for one in self.firings)
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each alert, and one on what was looked at."""
+        found = [f"{_span(self.seconds)} of calls to {', '.join(self.targets) or 'nobody'}"]
+        for name in dict.fromkeys(alert.name for alert in self.watch.alerts):
+            mine = [one for one in self.firings if one.alert == name]
+            if mine:
+                said = ", ".join(_said(one) for one in mine[:3])
+                more = f" and {len(mine) - 3} more" if len(mine) > 3 else ""
+                found.append(f"{name} would have fired {len(mine)} times: {said}{more}")
+        quiet = [a.name for a in self.watch.alerts if not self.times(a.name)]
+        return [*found, f"silent: {', '.join(dict.fromkeys(quiet)) or 'none'}"]
+
+    def __repr__(self) -> str:
+        return plain("\n".join(self.lines))
+
+    def _repr_html_(self) -> str:
+        first, *rest = (escape(line) for line in self.lines)
+        return f"<p>{first}</p><ul>" + "".join(f"<li>{line}</li>" for line in rest) + "</ul>"
+
+
+def _said(one: Firing) -> str:
+    until = "to the end" if one.end_s is None else f"for {_span(one.end_s - one.start_s)}"
+    return f"{one.target} after {_span(one.start_s)} {until}{', muted' * one.muted}"
+
+
+def _span(seconds: float) -> str:
+    size, unit = next(
+        (one for one in ((86400, "days"), (3600, "h"), (60, "min")) if seconds >= one[0]), (1, "s")
+    )
+    return f"{seconds / size:.3g} {unit}"
+
+
+def rehearse(
+    parts: Sequence[tuple[float, Records]], watch: Watch, *, every_s: float = 15.0
+) -> Rehearsal:
+    """Evaluate the alerts of `watch` on records, every `every_s` seconds.
+
+    `parts` are records with the moment, in seconds, at which their clock was zero. The first call
+    of all is at second 0 of the result. Raises PlanError for steps that are too many or none.
+    """
+    ends = [offset + _times(records) for offset, records in parts]
+    known = np.concatenate([*ends, np.zeros(0)])
+    if not len(known):
+        return Rehearsal(watch, (), 0.0, ())
+    first, last = float(known.min()), float(known.max())
+    if not every_s > 0 or (last - first) / every_s > MOST_STEPS:
+        raise PlanError(f"every_s {every_s:g} makes no steps, or over {MOST_STEPS} of them.")
+    steps = np.arange(1, int(np.ceil((last - first) / every_s)) + 1)
+    grid: Floats = (first + every_s * steps).astype(np.float64)
+    names = tuple(dict.fromkeys(t.name for _, records in parts for t in records.plan.targets))
+    found: list[Firing] = []
+    for name in names:
+        counted = _Counted(name, parts)
+        for alert in watch.alerts:
+            held = _held(_met(alert, counted, grid), round(alert.hold_s / every_s))
+            found += _firings(alert, name, held, grid - first)
+    return Rehearsal(watch, names, last - first, tuple(sorted(_muted(found, watch), key=_when)))
+
+
+def _when(one: Firing) -> tuple[float, str, str]:
+    return one.start_s, one.alert, one.target
+
+
+class _Counted:
+    """Running totals of one target, made when they are first asked for."""
+
+    def __init__(self, target: str, parts: Sequence[tuple[float, Records]]) -> None:
+        self._target, self._parts = target, parts
+        self._made: dict[Count, tuple[Floats, Floats]] = {}
+
+    def between(self, count: Count, start: Floats, end: Floats) -> Floats:
+        """How much was counted after `start` and up to `end`, shape of both."""
+        if count not in self._made:
+            self._made[count] = self._make(count)
+        times, totals = self._made[count]
+        upto, before = (np.searchsorted(times, at, side="right") for at in (end, start))
+        found: Floats = totals[upto] - totals[before]
+        return found
+
+    def _make(self, count: Count) -> tuple[Floats, Floats]:
+        pieces = []
+        for offset, records in self._parts:
+            names = [target.name for target in records.plan.targets]
+            if self._target in names:
+                where = records.mask(names.index(self._target))
+                weights = np.where(where, _weights(records, count), 0.0)
+                pieces.append((offset + _times(records), weights))
+        times = np.concatenate([one for one, _ in pieces])
+        order = np.argsort(times, kind="stable")
+        weights = np.concatenate([one for _, one in pieces])[order]
+        return times[order], np.concatenate([[0.0], np.cumsum(weights)])
+
+
+def _times(records: Records) -> Floats:
+    """When each row was known: at its end; shape (n,)."""
+    ends = records["end_s"]
+    return np.where(np.isnan(ends), records["due_s"], ends)
+
+
+def _weights(records: Records, count: Count) -> Floats:
+    """What each row adds to a count; shape (n,)."""
+    rows, error = records.rows, records["error"]
+    sent = records.sent & (error != CODES["client_dropped"])
+    ended = records.final & records.judged
+    match count.kind:
+        case "requests":
+            found = ended
+        case "errors":
+            found = ended & (error != 0)
+        case "attempts":
+            codes = [CODES[name] for name in count.types]
+            found = sent & np.isin(error, codes) if codes else sent
+        case "retries":
+            found = sent & (rows["attempt"] > 0)
+        case "dropped":
+            found = error == CODES["client_dropped"]
+        case "timed":
+            found = ~np.isnan(_durations(records, count))
+        case "slow":
+            assert count.objective, "only an objective has a limit to be slow by"
+            found = _durations(records, count) > count.objective.limit
+        case "tokens":
+            by_server = (rows["flags"] & Flag.SERVER_TOKENS) != 0
+            return np.where(sent & by_server, np.maximum(rows["output_tokens"], 0), 0.0)
+        case "streaming":
+            return np.where(records.ok, np.nan_to_num(rows["last_s"] - rows["first_s"]), 0.0)
+    return found.astype(np.float64)
+
+
+def _durations(records: Records, count: Count) -> Floats:
+    assert count.objective, "only an objective says which duration"
+    end = records["first_s" if count.objective.metric == "ttft" else "end_s"]
+    return np.where(records.ok, end - records["start_s"], np.nan)
+
+
+def _met(alert: Alert, counted: _Counted, grid: Floats) -> Bools:
+    """Whether the condition of an alert is met at each moment of `grid`, shape (m,)."""
+    condition = alert.condition
+
+    def within(count: Count, window: float, back: float = 0.0) -> Floats:
+        return counted.between(count, grid - back - window, grid - back)
+
+    def ratio(part: Count, whole: Count, window: float, back: float = 0.0) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return within(part, window, back) / within(whole, window, back)
+
+    match condition:
+        case Burn():
+            enough = within(condition.whole, condition.windows_s[-1]) >= condition.fewest
+            over = [
+                ratio(condition.part, condition.whole, window) > condition.over
+                for window in condition.windows_s
+            ]
+            both: Bools = np.logical_and.reduce([enough, *over])
+            return both
+        case Share():
+            share = ratio(condition.part, condition.whole, condition.window_s)
+            enough = within(condition.whole, condition.window_s) >= condition.fewest
+            return (share > condition.over) & enough
+        case Seen():
+            seen: Bools = within(condition.what, condition.window_s) > 0
+            return seen
+        case Slower():
+            now, before = condition.window_s, condition.before_s
+            one, other = condition.part, condition.whole
+            slower = ratio(one, other, now) < condition.under * ratio(one, other, before, now)
+            asked = Count("requests")
+            few = condition.fewest
+            return slower & (within(asked, now) >= few) & (within(asked, before, now) >= few)
+        case Silent():
+            silent: Bools = within(condition.what, condition.window_s) == 0
+            return silent
+
+
+def _held(met: Bools, steps: int) -> Bools:
+    """Where a condition has been met at this step and at the `steps` before; shape (m,)."""
+    at = np.arange(len(met))
+    last_unmet = np.maximum.accumulate(np.where(met, -1, at))
+    found: Bools = at - last_unmet > steps
+    return found
+
+
+def _firings(alert: Alert, target: str, held: Bools, at: Floats) -> list[Firing]:
+    edges = np.flatnonzero(np.diff(held.astype(np.int8), prepend=0, append=0))
+    return [
+        Firing(alert.name, alert.severity, target, alert.objective, float(at[start]),
+               float(at[end]) if end < len(at) else None)
+        for start, end in edges.reshape(-1, 2)
+    ]  # fmt: skip
+
+
+def _muted(found: list[Firing], watch: Watch) -> list[Firing]:
+    """The same firings, with those marked that an unfit client would have muted."""
+    unfit = [one for one in found if one.alert == INVALID]
+    timing = {alert.name for alert in watch.alerts if alert.timing}
+    return [
+        replace(one, muted=one.alert in timing and any(_covers(other, one) for other in unfit))
+        for one in found
+    ]
+
+
+def _covers(unfit: Firing, one: Firing) -> bool:
+    lasted = unfit.end_s is None or one.start_s < unfit.end_s
+    return unfit.target == one.target and unfit.start_s <= one.start_s and lasted

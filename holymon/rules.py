@@ -1,0 +1,227 @@
+"""The alerts as Prometheus rules, and the settings of Prometheus and Alertmanager around them."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from holymon import series
+from holymon.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
+from holymon.errors import ConfigError
+from holymon.safety import plain
+
+BY: Final = "sum by (provider, model)"
+JOB: Final = "holymon"
+TIMING_OFF: Final = "MeasurementInvalid"
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def span(seconds: float) -> str:
+    """A duration as PromQL writes it: `5m`."""
+    size, unit = next(one for one in _UNITS if seconds % one[0] == 0)
+    return f"{int(seconds / size)}{unit}"
+
+
+def rule_file(watch: Watch, *, interval_s: float = 15.0) -> dict[str, Any]:
+    """Recording and alerting rules in one group, so that alerts see what was just recorded."""
+    alerts = watch.alerts
+    recorded = {name: expr for alert in alerts for name, expr in _recorded(alert)}
+    rules = [{"record": name, "expr": expr} for name, expr in recorded.items()]
+    rules += [_rule(alert) for alert in alerts]
+    rules += [_exporter_down(watch.limits.down_s), *_unknown_limits(watch)]
+    return {"groups": [{"name": "holymon", "interval": span(interval_s), "rules": rules}]}
+
+
+def _rule(alert: Alert) -> dict[str, Any]:
+    labels = {"severity": alert.severity, "job": JOB}
+    if alert.objective:
+        labels["objective"] = alert.objective
+    if alert.timing:
+        labels["timing"] = "true"
+    return {
+        "alert": alert.name,
+        "expr": expression(alert),
+        **({"for": span(alert.hold_s)} if alert.hold_s else {}),
+        "labels": labels,
+        "annotations": {
+            "summary": f"{{{{ $labels.provider }}}}/{{{{ $labels.model }}}}: {alert.says}",
+        },
+    }
+
+
+def expression(alert: Alert) -> str:
+    """The condition of an alert in PromQL."""
+    condition = alert.condition
+    match condition:
+        case Burn():
+            return "\nand ".join([
+                *(f"{_ratio_name(condition, window)} > {condition.over:g}"
+                  for window in condition.windows_s),
+                _enough(condition.whole, condition.windows_s[-1], condition.fewest),
+            ])  # fmt: skip
+        case Share():
+            window = condition.window_s
+            return (
+                f"{_ratio(condition.part, condition.whole, window)} > {condition.over:g}\n"
+                f"and {_enough(condition.whole, window, condition.fewest)}"
+            )
+        case Seen():
+            return _seen(alert.name, condition)
+        case Slower():
+            return _slower(condition)
+        case Silent():
+            name, silence = series.REQUESTS, span(condition.window_s)
+            gone = f"absent_over_time({name}[{silence}])"
+            return f"{BY} (increase({name}[{silence}])) == 0\nor {gone}"
+
+
+def _enough(count: Count, window: float, fewest: float) -> str:
+    return f"{BY} (increase({_selector(count)}[{span(window)}])) >= {fewest:g}"
+
+
+def _selector(count: Count) -> str:
+    """The counter of a count; for `timed` and `slow` it is that of all calls with a duration."""
+    types = f'{{error_type=~"{"|".join(count.types)}"}}' if count.types else ""
+    match count.kind:
+        case "timed" | "slow":
+            assert count.objective, "only an objective has a limit to be slow by"
+            return f"{series.HISTOGRAM_OF[count.objective.metric]}_count"
+        case "tokens":
+            return f'{series.TOKENS}_sum{{gen_ai_token_type="output"}}'
+        case "streaming":
+            return f"{series.CHUNK}_sum"
+        case other:
+            return {
+                "requests": series.REQUESTS, "errors": series.ERRORS, "dropped": series.DROPPED,
+                "retries": series.RETRIES, "attempts": series.ATTEMPTS + types,
+            }[other]  # fmt: skip
+
+
+def _rate(count: Count, window: float, offset: str = "") -> str:
+    return f"{BY} (rate({_selector(count)}[{span(window)}]{offset}))"
+
+
+def _ratio(part: Count, whole: Count, window: float) -> str:
+    if part.kind != "slow":
+        return f"{_rate(part, window)}\n  / {_rate(whole, window)}"
+    assert part.objective, "only an objective has a limit to be slow by"
+    name = series.HISTOGRAM_OF[part.objective.metric]
+    quick = f'{BY} (rate({name}_bucket{{le="{part.objective.limit!r}"}}[{span(window)}]))'
+    return f"1 - {quick}\n  / {_rate(whole, window)}"
+
+
+def _recorded(alert: Alert) -> Iterator[tuple[str, str]]:
+    if isinstance(alert.condition, Burn):
+        for window in alert.condition.windows_s:
+            ratio = _ratio(alert.condition.part, alert.condition.whole, window)
+            yield _ratio_name(alert.condition, window), ratio
+
+
+def _ratio_name(burn: Burn, window: float) -> str:
+    if burn.part.objective is None:
+        return f"provider_model:api_errors:ratio_rate{span(window)}"
+    # Two objectives may stand on one metric: the limit tells them apart.
+    limit = f"{burn.part.objective.limit:g}".translate(str.maketrans(".-+", "___"))
+    return f"provider_model:{burn.part.objective.metric}_over_{limit}s:ratio_rate{span(window)}"
+
+
+def _seen(name: str, condition: Seen) -> str:
+    """A rise, or a counter that is new and not 0: its first rise was before the first scrape."""
+    what, window = _selector(condition.what), span(condition.window_s)
+    found = (
+        f"{BY} (increase({what}[{window}])) > 0\n"
+        f"or ({BY} ({what}) > 0 unless {BY} ({what} offset {window}))"
+    )
+    if name == TIMING_OFF:
+        found += f"\nor min by (provider, model) ({series.VALID}) == 0"
+    return found
+
+
+def _slower(condition: Slower) -> str:
+    now, window = condition.window_s, span(condition.window_s)
+    offset = f" offset {window}"
+    before = condition.before_s
+    return (
+        f"{_ratio(condition.part, condition.whole, now)}\n"
+        f"< {condition.under:g} * {_rate(condition.part, before, offset)}\n"
+        f"  / {_rate(condition.whole, before, offset)}\n"
+        f"and {_enough(Count('requests'), now, condition.fewest)}\n"
+        f"and {BY} (increase({series.REQUESTS}[{span(before)}]{offset})) >= {condition.fewest:g}"
+    )
+
+
+def _exporter_down(down_s: float) -> dict[str, Any]:
+    return {
+        "alert": "ExporterDown",
+        "expr": f'up{{job="{JOB}"}} == 0\nor absent(up{{job="{JOB}"}})',
+        "for": span(down_s),
+        "labels": {"severity": "page", "job": JOB},
+        "annotations": {"summary": "holymon's exporter can't be scraped: nothing is watched"},
+    }
+
+
+def _unknown_limits(watch: Watch) -> Iterator[dict[str, Any]]:
+    """A limit that the exporter has no bucket for would leave its alert silent for ever."""
+    for one in watch.parsed:
+        if one.metric in series.HISTOGRAM_OF:
+            name = series.HISTOGRAM_OF[one.metric]
+            yield {
+                "alert": "ObjectiveNotExported",
+                "expr": f'{BY} ({name}_count)\nunless {BY} ({name}_bucket{{le="{one.limit!r}"}})',
+                "for": span(watch.limits.hold_s),
+                "labels": {"severity": "ticket", "job": JOB, "objective": one.text},
+                "annotations": {
+                    "summary": f"the exporter has no bucket for {one.text}: start it with that "
+                    "--slo, else no alert on it can fire"
+                },
+            }
+
+
+def prometheus(
+    *, exporter: str = "127.0.0.1:9464", alertmanager: str = "127.0.0.1:9093",
+    rules: str = "rules/*.yml", interval_s: float = 15.0,
+) -> dict[str, Any]:  # fmt: skip
+    """The settings of Prometheus: whom to scrape, by which rules, and whom to tell."""
+    return {
+        "global": {"scrape_interval": span(interval_s), "evaluation_interval": span(interval_s)},
+        "rule_files": [rules],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
+        "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": [exporter]}]}],
+    }
+
+
+def alertmanager(webhook: str = "", *, wait_s: float = 10.0) -> dict[str, Any]:
+    """The settings of Alertmanager: pages at once, tickets gathered, what follows is muted.
+
+    Without a webhook's address nothing is sent anywhere. Raises ConfigError for one that is none.
+    """
+    if webhook and not webhook.startswith(("http://", "https://")):
+        raise ConfigError(f"webhook {plain(webhook)!r} is no address: write http:// or https://.")
+    receiver: dict[str, Any] = {"name": "team"}
+    if webhook:
+        receiver["webhook_configs"] = [{"url": webhook, "send_resolved": True}]
+    target = ["provider", "model"]
+    return {
+        "route": {
+            "receiver": "team",
+            "group_by": ["alertname", *target],
+            "group_wait": span(wait_s),
+            "group_interval": "1m",
+            "repeat_interval": "4h",
+            "routes": [
+                {"matchers": ['severity="ticket"'], "receiver": "team",
+                 "group_by": target, "group_wait": "5m", "repeat_interval": "1d"},
+            ],
+        },
+        "inhibit_rules": [
+            # Durations that an unfit client measured are no reason to wake anyone.
+            _inhibit(f'alertname="{TIMING_OFF}"', 'timing="true"', target),
+            _inhibit('alertname=~".*FastBurn"', 'alertname=~".*(SlowBurn|Ticket)"',
+                     [*target, "objective"]),
+            _inhibit('alertname=~".*SlowBurn"', 'alertname=~".*Ticket"', [*target, "objective"]),
+            _inhibit('alertname="ExporterDown"', 'alertname="NoTraffic"', ["job"]),
+        ],
+        "receivers": [receiver],
+    }  # fmt: skip
+
+
+def _inhibit(source: str, muted: str, equal: list[str]) -> dict[str, Any]:
+    return {"source_matchers": [source], "target_matchers": [muted], "equal": equal}

@@ -1,0 +1,198 @@
+"""What an exporter reads at one moment: sums that only grow, and the figures of runs beside them.
+
+A run is read through a follower of its own, so that no other thread's is disturbed, and row by
+row only once: sums of new rows are added to those of before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon import store
+from holymon.errors import HolymonError, PlanError
+from holymon.figures import TargetSummary
+from holymon.records import Records
+from holymon.run import Run
+from holymon.summary import summarize
+from holymon.tally import Edges, Tally, tally
+from holymon.verdict import Verdict, judge
+from holymon.vitals import Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """The exact figures of one run for one target, as its report would show them now."""
+
+    provider: str
+    model: str
+    summary: TargetSummary
+    verdict: Verdict
+    vitals: Vitals
+    started: float | None
+    duration_s: float
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Sums of all that was measured, and by target the figures of the latest run of it."""
+
+    tally: Tally
+    runs: Mapping[str, RunFigures] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """Whatever can be read again and again."""
+
+    def read(self) -> Reading:
+        """What there is to tell now."""
+        ...
+
+
+class OfSums:
+    """A monitor: it keeps its own sums."""
+
+    def __init__(self, monitor: Any, limits: Edges | None) -> None:
+        """Read `monitor.tally()`. Raises PlanError if its buckets lack edges of `limits`."""
+        self._monitor = monitor
+        if limits is None:
+            return
+        have = monitor.tally().edges
+        for one in fields(Edges):
+            if lacking := set(getattr(limits, one.name)) - set(getattr(have, one.name)):
+                said = ", ".join(f"{edge:g}" for edge in sorted(lacking)[:5])
+                raise PlanError(
+                    f"this monitor has no {one.name} buckets that end at {said}: make it with "
+                    "Monitor(..., edges=holymon.bucket_edges(slo, dense=...))."
+                )
+
+    def read(self) -> Reading:
+        """The monitor's sums."""
+        return Reading(self._monitor.tally())
+
+
+class OfRecords:
+    """Records that don't change."""
+
+    def __init__(self, records: Records, edges: Edges) -> None:
+        """Add them up once."""
+        self._tally = tally(records, edges)
+
+    def read(self) -> Reading:
+        """Their sums."""
+        return Reading(self._tally)
+
+
+class OfRun:
+    """A run, live or ended."""
+
+    def __init__(self, folder: Path, edges: Edges) -> None:
+        """Open the run in `folder`. Raises RunError if there is none."""
+        self.run = Run(folder)
+        self._edges = edges
+        self._records, self._n = Records(self.run.plan), 0
+        self._tally = tally(self._records, edges)
+
+    def read(self) -> Reading:
+        """Sums with what is new since the last reading, and the figures up to now."""
+        status = self.run.status
+        records = self.run.records
+        new = records.select(self._fresh(records))
+        self._records, self._n = records, len(records)
+        self._tally += tally(new, self._edges)
+        return Reading(self._tally, _figures(self.run, records, status))
+
+    def _fresh(self, records: Records) -> npt.NDArray[np.bool_]:
+        if records is self._records:
+            return np.arange(len(records)) >= self._n
+        # Another process compacted the run: the same rows, perhaps in another order.
+        return ~np.isin(_keys(records.rows), _keys(self._records.rows[: self._n]))
+
+
+def _keys(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """What tells attempts of a run apart; shape (n,)."""
+    wide = rows["request"].astype(np.int64) << 16
+    found: npt.NDArray[np.int64] = wide | rows["target"].astype(np.int64) << 8 | rows["attempt"]
+    return found
+
+
+class OfFolder:
+    """All runs of a folder that go on, or begin, while this is read."""
+
+    def __init__(self, out: Path, edges: Edges) -> None:
+        """Leave out the runs that have already ended."""
+        self._out, self._edges = out, edges
+        self._done = {folder for folder in store.folders(out) if not _goes_on(folder)}
+        self._readers: dict[Path, OfRun] = {}
+        self._ended = Tally(edges, {})
+        self._latest: dict[str, RunFigures] = {}
+
+    def read(self) -> Reading:
+        """The sums over these runs; the figures are those of the latest run of each target."""
+        for folder in store.folders(self._out):
+            if folder not in self._done and folder not in self._readers:
+                try:
+                    self._readers[folder] = OfRun(folder, self._edges)
+                except (HolymonError, ValueError):
+                    self._done.add(folder)
+        total = self._ended
+        for folder, reader in list(self._readers.items()):
+            ended = not reader.run.live  # before reading: after it nothing is added
+            found = reader.read()
+            total += found.tally
+            self._latest |= found.runs
+            if ended:
+                self._ended += found.tally
+                self._done.add(folder)
+                del self._readers[folder]
+        return Reading(total, dict(self._latest))
+
+
+def _goes_on(folder: Path) -> bool:
+    return store.read_state(folder)["state"] in store.LIVE
+
+
+def source(of: Any, edges: Edges, *, asked: bool = False) -> Source:
+    """A source that reads a Run, Records, a folder of runs (a Path), or a monitor.
+
+    A monitor has edges of its own, which must do if `edges` were asked for. Raises PlanError.
+    """
+    if isinstance(of, Run):
+        return OfRun(of.folder, edges)
+    if isinstance(of, Records):
+        return OfRecords(of, edges)
+    if isinstance(of, Path):
+        return OfFolder(of, edges)
+    if not hasattr(of, "tally"):
+        raise PlanError(f"a {type(of).__name__} can't be exported: give a monitor, run or records.")
+    return OfSums(of, edges if asked else None)
+
+
+def figures(run: Run) -> dict[str, RunFigures]:
+    """The figures of a run, by target."""
+    return _figures(run, run.records, run.status)
+
+
+def _figures(run: Run, records: Records, status: dict[str, Any]) -> dict[str, RunFigures]:
+    summary, vitals = summarize(records), run.vitals
+    judged = judge(summary, run.plan, vitals, status["state"], status.get("trouble", ""))
+    return {
+        target.name: RunFigures(
+            target.provider, target.model, one, judged, vitals, _moment(status.get("started_at")),
+            summary.duration_s, summary.simulated,
+        )
+        for target, one in zip(run.plan.targets, summary.targets, strict=True)
+    }  # fmt: skip
+
+
+def _moment(text: Any) -> float | None:
+    """Seconds since 1970 of an ISO date; None for what is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,411 @@
+"""What is exported is what summaries and tallies say of the same records: values, not only names."""
+
+import itertools
+import math
+import subprocess
+import time
+from dataclasses import replace
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from holymon import rules, series, yamltext
+from holymon.drill import rehearse
+from holymon.errors import CallError, PlanError, RunError
+from holymon.exporter import Collector, families, text, write_textfile
+from holymon.frames import from_frames
+from holymon.monitor import Monitor
+from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
+from holymon.records import Flag, Marks, Records, measure
+from holymon.retry import Policy
+from holymon.run import measure as run_plan
+from holymon.run import start
+from holymon.scrape import expose
+from holymon.shapes import constant
+from holymon.sources import OfFolder, OfRun, Reading
+from holymon.summary import summarize
+from holymon.tally import Edges, Tally, tally
+
+TARGETS = (
+    Target(provider="sim", model="a", price=Price(input=1.0, output=10.0)),
+    Target(provider="sim", model="b"),
+)
+PLAN = Plan(targets=TARGETS, load=Closed(users=1), requests=1, slo=("ttft_p95<0.3",))
+FAILURES = [("", 200)] * 6 + [("server_error", 500), ("rate_limited", 429), ("stream_truncated", 200),
+            ("cancelled", 0), ("connection_refused", 0)]  # fmt: skip
+
+
+def one_call(rng, request, target=0, at=0.0):
+    one = Marks(request, target, at)
+    one.error, one.status = FAILURES[rng.integers(len(FAILURES))]
+    one.start, one.flags = at + 0.001, int(Flag.STREAM)
+    clock = one.start + rng.lognormal(-1.5, 0.8)
+    if not one.error:
+        for _ in range(int(rng.integers(2, 40))):
+            one.token(clock, 1)
+            clock += rng.lognormal(-4, 0.5)
+        one.prompt_tokens, one.output_tokens = 7, one.events
+        one.flags |= Flag.SERVER_TOKENS
+    one.end = clock
+    return one
+
+
+def records_of(n=1000, seed=0, plan=PLAN):
+    rng = np.random.default_rng(seed)
+    marks = [one_call(rng, i, i % len(plan.targets), at=i * 0.1) for i in range(n)]
+    return from_frames(plan, map(measure, marks))
+
+
+def of(found, name, **labels):
+    """The value of one sample with exactly these labels."""
+    return found[name, frozenset(labels.items())]
+
+
+def total(found, name, **labels):
+    """The sum of all samples that have these labels."""
+    wanted = set(labels.items())
+    return sum(v for (n, had), v in found.items() if n == name and wanted <= had)
+
+
+@pytest.fixture
+def promtool(debian):
+    def check(raw):
+        done = subprocess.run([debian("promtool"), "check", "metrics"], input=raw,
+                              capture_output=True, check=False)  # fmt: skip
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    return check
+
+
+def test_the_seed_names_have_the_seed_labels_and_the_seed_buckets(samples):
+    found = samples(text(Collector(records_of())))
+    labels = {name: {frozenset(dict(had)) for n, had in found if n == name} for name, _ in found}
+    assert labels["api_requests_total"] == {frozenset({"provider", "model", "status"})}
+    assert labels["api_errors_total"] == {frozenset({"provider", "model", "error_type"})}
+    assert labels["api_request_latency_seconds_bucket"] == {frozenset({"provider", "model", "le"})}
+    edges = {dict(had)["le"] for n, had in found if n == "api_request_latency_seconds_bucket"}
+    assert edges == {
+        "0.1",
+        "0.25",
+        "0.5",
+        "1.0",
+        "2.5",
+        "5.0",
+        "10.0",
+        "30.0",
+        "60.0",
+        "120.0",
+        "300.0",
+        "+Inf",
+    }
+
+
+def test_values_are_those_of_the_summary(samples):
+    records = records_of()
+    found = samples(text(Collector(records)))
+    for one in summarize(records).targets:
+        whose = dict(zip(("provider", "model"), one.target.split("/"), strict=True))
+        requests = total(found, series.REQUESTS, **whose)
+        failed = total(found, series.ERRORS, **whose)
+        assert failed / requests == pytest.approx(one.error_rate.value)
+        assert requests == one.error_rate.of
+        assert requests + of(found, series.STOPPED, **whose) == one.requests
+        errors = {name: n for name, n in one.errors.items() if name != "cancelled"}
+        assert {e: total(found, series.ERRORS, error_type=e, **whose) for e in errors} == errors
+        assert of(found, f"{series.LATENCY}_count", **whose) == one.ok == one.latency_s.n
+        assert of(found, f"{series.LATENCY}_sum", **whose) / one.ok == pytest.approx(
+            one.latency_s.mean
+        )
+        for name, figure, rel in ((series.TTFT, one.ttft_s, 1e-9), (series.CHUNK, one.itl_s, 0.01)):
+            count = total(found, f"{name}_count", **whose)
+            assert count == figure.n
+            assert total(found, f"{name}_sum", **whose) / count == pytest.approx(
+                figure.mean, rel=rel
+            )
+        for kind, n in (("input", one.tokens.prompt), ("output", one.tokens.output)):
+            assert total(found, f"{series.TOKENS}_sum", gen_ai_token_type=kind, **whose) == n
+    costs = [one.cost_usd for one in summarize(records).targets]
+    assert of(
+        found, "holymon_cost_total", provider="sim", model="a", currency="USD"
+    ) == pytest.approx(costs[0])
+
+
+def test_values_are_those_of_the_tally_bucket_by_bucket(samples):
+    records = records_of()
+    found = samples(text(Collector(records)))
+    for one in tally(records, series.bucket_edges()).targets.values():
+        whose = {"provider": one.provider, "model": one.model}
+        for name, histogram in (
+            (series.LATENCY, one.latency),
+            (series.TTFT, one.ttft),
+            (series.CHUNK, one.chunk),
+        ):
+            upto = list(itertools.accumulate(histogram.counts))
+            for edge, n in zip((*histogram.edges, math.inf), upto, strict=True):
+                le = "+Inf" if edge == math.inf else repr(edge)
+                assert total(found, f"{name}_bucket", le=le, **whose) == n
+        assert total(found, series.RETRIES, **whose) == one.retries
+        assert total(found, series.ATTEMPTS, **whose) == sum(one.attempts.values())
+        assert of(found, "holymon_unpriced_attempts_total", **whose) == one.unpriced
+
+
+def test_durations_are_told_by_error_type(samples):
+    one = Marks(0, 0, 0.0)
+    one.start, one.end, one.error, one.status = 1.0, 3.0, "server_error", 500
+    found = samples(text(Collector(from_frames(PLAN, [measure(one)]))))
+    assert total(found, f"{series.DURATION}_sum", error_type="server_error") == pytest.approx(3.0)
+    assert total(found, f"{series.LATENCY}_count") == 0, "failures are in no latency"
+
+
+def test_watched_errors_are_0_before_they_are_met(samples):
+    found = samples(text(Collector(Records(PLAN))))
+    for error in series.WATCHED:
+        for name in (series.ERRORS, series.ATTEMPTS):
+            assert of(found, name, provider="sim", model="a", error_type=error) == 0
+
+
+def test_limits_of_objectives_are_bucket_edges(samples):
+    found = samples(text(Collector(records_of(), slo=("ttft_p95<0.7", "latency_p99<3s"))))
+    assert total(found, f"{series.TTFT}_bucket", le="0.7") > 0
+    assert total(found, f"{series.LATENCY}_bucket", le="3.0") > 0
+
+
+@pytest.mark.parametrize("limit", [0.001, 0.05, 0.5, 1.0, 2.5, 30, 1234.5, 99999.0])
+def test_the_rules_spell_a_limit_as_the_exporter_does(limit):
+    objective = f"ttft_p95<{limit}"
+    raw = text(Collector(records_of(10), slo=(objective,))).decode()
+    file = yamltext.dump(rules.rule_file(rules.Watch((objective,))))
+    spelled = repr(float(limit))
+    assert f'le="{spelled}"' in raw
+    assert f'le=\\"{spelled}\\"' in file or f'le="{spelled}"' in file
+
+
+HOSTILE = ('a"b', "new\nline", "back\\slash", "\u2028\u202e", "\x1b[31m", "\ud800", "x" * 5000, "é" * 300,
+           "{a=1}", "", " ", "<script>", "\x00")  # fmt: skip
+
+
+def hostile(n):
+    """A tally of many targets, as an application makes them whose users name the model."""
+    one = next(iter(tally(records_of(20), Edges()).targets.values()))
+    names = [*HOSTILE, *(f"model-{i}" for i in range(n - len(HOSTILE)))]
+    return Tally(
+        Edges(), {f"p/{name}": replace(one, provider="p", model=name) for name in names}
+    ), one
+
+
+def test_ten_thousand_hostile_names_make_few_labels_and_lose_no_count(promtool, samples):
+    many, one = hostile(10_000)
+    registry = CollectorRegistry(auto_describe=False)
+
+    class Given:
+        def collect(self):
+            return families(Reading(many))
+
+    registry.register(Given())
+    raw = generate_latest(registry)
+    found = samples(raw)
+    assert len({dict(had)["model"] for n, had in found if n == f"{series.LATENCY}_count"}) <= 51
+    assert total(found, f"{series.LATENCY}_count") == 10_000 * one.latency.count
+    assert total(found, series.REQUESTS) == 10_000 * sum(
+        n for (_, error), n in one.requests.items() if error != "cancelled"
+    )
+    assert total(found, "holymon_cost_total") == pytest.approx(10_000 * one.cost)
+    assert max(len(value) for _, had in found for value in dict(had).values()) <= 100
+    assert "\x1b" not in raw.decode()
+    code, said = promtool(raw)
+    assert (code, said) == (0, "")
+
+
+def test_promtool_has_nothing_to_say(promtool, simulator, tmp_path):
+    assert promtool(text(Collector(records_of()))) == (0, "")
+    run = run_plan(plan_on(simulator), out=tmp_path)
+    assert promtool(text(Collector(run))) == (0, "")
+
+
+def test_promtool_would_say_something(promtool):
+    assert promtool(b"# TYPE bad-name counter\nbad-name 1\n")[0] != 0
+
+
+def plan_on(simulator, model="flaky", **more):
+    return Plan(targets=(simulator.target(model, stall_s=1.0),), load=Open(constant(40)), prompts=Prompts(max_tokens=8),
+                duration_s=2, name="exported", **more)  # fmt: skip
+
+
+def test_a_run_is_exported_with_the_figures_of_its_report(simulator, tmp_path, samples):
+    run = run_plan(plan_on(simulator, slo=("error_rate<1%", "ttft_p95<5s")), out=tmp_path)
+    found = samples(text(Collector(run)))
+    (one,) = run.summary().targets
+    whose = {"provider": "url", "model": "flaky"}
+    assert of(found, "holymon_run_requests", **whose) == one.requests
+    assert of(found, "holymon_run_ttft_seconds", stat="p50", **whose) == one.ttft_s.p50
+    assert of(found, "holymon_run_latency_seconds", stat="p95", **whose) == one.latency_s.p95
+    assert of(found, "holymon_run_error_ratio", **whose) == one.error_rate.value
+    assert of(found, "holymon_run_objective_met", objective="error_rate<1%", **whose) == 0
+    assert of(found, series.VALID, **whose) == (run.verdict().measurement != "invalid")
+    assert of(found, series.LAG, stat="max", **whose) == run.vitals.to_dict()["loop_lag_max_s"]
+    assert ("holymon_run_cost_usd", frozenset(whose.items())) not in found, "not known is not 0"
+    assert ("holymon_run_latency_seconds", frozenset({**whose, "stat": "p99"}.items())) not in found
+    counts = simulator.counted()["flaky"]
+    assert total(found, series.REQUESTS) == counts["requests"], "as the API counted itself"
+    assert (
+        total(found, series.ERRORS, error_type="rate_limited") == counts["faults"]["rate_limited"]
+    )
+
+
+def test_the_textfile_holds_the_figures_of_the_summary(simulator, tmp_path, promtool, samples):
+    run = run_plan(plan_on(simulator), out=tmp_path)
+    path = tmp_path / "holymon.prom"
+    write_textfile(run, path)
+    raw = path.read_bytes()
+    found, (one,) = samples(raw), run.summary().targets
+    whose = {"provider": "url", "model": "flaky"}
+    for stat in ("mean", "p50", "p90", "max"):
+        for name in ("latency", "ttft", "itl", "tpot"):
+            expected = getattr(getattr(one, f"{name}_s"), stat)
+            assert of(found, f"holymon_run_{name}_seconds", stat=stat, **whose) == expected
+    assert {
+        e: of(found, "holymon_run_errors", error_type=e, **whose) for e in one.errors
+    } == one.errors
+    assert of(found, "holymon_run_output_tokens", **whose) == one.tokens.output
+    assert of(found, "holymon_run_requests_per_second", **whose) == one.requests_per_s
+    assert promtool(raw) == (0, "")
+    assert not [name for name, _ in found if name.endswith("_total")], (
+        "another run's would be a rise"
+    )
+    assert path.stat().st_mode & 0o777 == 0o644, "node_exporter is another user"
+    with pytest.raises(RunError, match=r"\.prom"):
+        write_textfile(run, tmp_path / "figures.txt")
+    with pytest.raises(RunError, match="can't write"):
+        write_textfile(run, tmp_path / "nowhere" / "x.prom")
+
+
+def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
+    run = start(plan_on(simulator), out=tmp_path, detached=False)
+    reader, before, seen = OfRun(run.folder, series.bucket_edges()), {}, 0
+    while run.live:
+        (one,) = reader.read().tally.targets.values()
+        now = {**one.attempts, "sum": one.latency.sum, "count": one.latency.count}
+        assert all(now[key] >= value for key, value in before.items())
+        seen += now != before
+        before = now
+        time.sleep(0.02)
+    run.wait()  # which compacts the run below the reader's feet
+    found = reader.read().tally
+    whole = tally(run.records, series.bucket_edges())
+    (one,), (other,) = found.targets.values(), whole.targets.values()
+    assert seen > 3
+    assert (one.attempts, one.requests, one.latency.counts) == (
+        other.attempts,
+        other.requests,
+        other.latency.counts,
+    )
+    assert one.chunk.sum == pytest.approx(other.chunk.sum)
+
+
+def test_rows_that_come_back_in_another_order_are_counted_once(simulator, tmp_path):
+    run = run_plan(plan_on(simulator), out=tmp_path)
+    reader = OfRun(run.folder, series.bucket_edges())
+    first = reader.read().tally
+    rows, again = run.records, Records(run.plan)
+    order = np.arange(len(rows))[::-1]
+    again.extend(rows.rows[order], rows.gap_pairs[:0], np.zeros(len(rows), np.int64))
+    reader.run._records = again
+    assert reader.read().tally == first
+
+
+def test_a_folder_is_followed_from_run_to_run(simulator, tmp_path):
+    run_plan(plan_on(simulator, "fast"), out=tmp_path)  # ended before anybody read
+    reader = OfFolder(tmp_path, series.bucket_edges())
+    assert reader.read().tally.targets == {}
+    n = 0
+    for model in ("fast", "flaky", "fast"):
+        run = start(plan_on(simulator, model), out=tmp_path, detached=False)
+        while run.live:
+            reader.read()
+            time.sleep(0.05)
+        n += len(run.wait().records)
+        found = reader.read()
+        counted = sum(sum(one.attempts.values()) for one in found.tally.targets.values())
+        assert counted == n
+        assert found.runs[f"url/{model}"].summary == run.summary().targets[0]
+    assert reader._readers == {}, "what has ended is kept as sums only"
+
+
+def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prometheus):
+    records = records_of(4000)
+    target = summarize(records).targets[0]
+    with expose(records, port=0) as served, expose(records, port=0, dense=True) as finer:
+        settings = rules.prometheus(exporter=served.url.split("/")[2])
+        settings["global"]["scrape_interval"] = "1s"
+        del settings["rule_files"], settings["alerting"]
+        settings["scrape_configs"].append({
+            "job_name": "dense", "static_configs": [{"targets": [finer.url.split("/")[2]]}]})  # fmt: skip
+        server = prometheus(yamltext.dump(settings))
+        for job in ("holymon", "dense"):
+            server.until(f'up{{job="{job}"}} == 1')
+            for name, figure in ((series.TTFT, target.ttft_s), (series.LATENCY, target.latency_s),
+                                 (series.CHUNK, target.itl_s)):  # fmt: skip
+                edges = [0.0, *(getattr(series.bucket_edges(dense=job == "dense"), {
+                    series.TTFT: "ttft", series.LATENCY: "latency", series.CHUNK: "chunk"}[name]))]  # fmt: skip
+                for stat, q in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
+                    theirs = server.value(
+                        f'histogram_quantile({q}, {name}_bucket{{job="{job}", model="a"}})'
+                    )
+                    ours = getattr(figure, stat)
+                    k = next(i for i, edge in enumerate(edges) if edge >= ours)
+                    assert edges[k - 1] * 0.995 <= theirs <= edges[k] * 1.005, (
+                        job,
+                        name,
+                        stat,
+                        ours,
+                    )
+                    if job == "dense":
+                        assert theirs == pytest.approx(ours, rel=0.19)
+        assert (
+            server.value(f'sum({series.REQUESTS}{{job="holymon", model="a"}})')
+            == target.error_rate.of
+        )
+
+
+def test_a_scrape_of_nothing_is_fine_too(promtool):
+    assert promtool(text(Collector(from_frames(PLAN, []))))[0] == 0
+
+
+def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):
+    edges = series.bucket_edges(("ttft_p95<0.5",))
+    policy = Policy(wait_s=0.001)
+    with Monitor(simulator.target("flaky", stall_s=0.2), policy=policy, edges=edges) as monitor:
+        with expose(monitor, port=0, slo=("ttft_p95<0.5",)) as served:
+            failed = 0
+            for _ in range(60):
+                try:
+                    list(monitor.chat("hello", stream=True, max_tokens=4))
+                except CallError:
+                    failed += 1
+            raw = text(Collector(monitor, slo=("ttft_p95<0.5",)))
+            assert samples(httpx.get(served.url).content).keys() <= samples(raw).keys()
+        found, attempts = samples(raw), monitor.records
+        whose = {"provider": "url", "model": "flaky"}
+        assert total(found, series.REQUESTS, **whose) == 60
+        assert total(found, series.ERRORS, **whose) == failed
+        assert total(found, series.ATTEMPTS, **whose) == len(attempts) > 60
+        assert of(found, series.RETRIES, **whose) == len(attempts) - 60
+        assert total(found, series.ATTEMPTS, **whose) == simulator.counted()["flaky"]["requests"]
+        assert total(found, f"{series.DURATION}_count", **whose) == 60
+        assert promtool(raw) == (0, "")
+        assert rehearse(monitor).seconds > 0
+
+
+def test_a_monitor_without_the_edges_that_are_asked_for_is_told_how_to_get_them():
+    with Monitor("sim/fast") as monitor, pytest.raises(PlanError, match=r"0\.7: make it with"):
+        Collector(monitor, slo=("ttft_p95<0.7",))
+    with pytest.raises(PlanError, match="can't be exported"):
+        Collector(object())
+
+
+def test_an_application_serves_holymons_figures_from_its_own_registry(samples):
+    registry = CollectorRegistry()
+    registry.register(Collector(records_of(100)))
+    assert total(samples(generate_latest(registry)), series.REQUESTS) > 0

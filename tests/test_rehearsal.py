@@ -1,0 +1,251 @@
+"""A notebook's rehearsal and Prometheus come to the same alerts, at the same minutes."""
+
+import subprocess
+
+import numpy as np
+import pytest
+
+from holymon import rules, series, yamltext
+from holymon.alerts import Limits, Watch
+from holymon.errors import PlanError
+from holymon.exporter import Collector, text
+from holymon.frames import from_frames
+from holymon.plan import Closed, Plan, Target
+from holymon.records import Flag, Marks, Records, measure
+from holymon.rehearsal import Firing, rehearse
+
+TARGET = Target(provider="p", model="m")
+PLAN = Plan(targets=(TARGET,), load=Closed(users=1), requests=1)
+MINUTE = 60.0
+
+
+def call(request, at, *, error="", status=200, ttft=0.1, gap=0.02, attempt=0, flags=0, took=None):
+    one = Marks(request, 0, at, attempt)
+    one.start, one.status, one.error = at, status, error
+    one.flags = int(Flag.STREAM) | int(Flag.SERVER_TOKENS) | flags
+    if not error:
+        for k in range(10):
+            one.token(at + ttft + gap * k, 1)
+        one.prompt_tokens, one.output_tokens = 5, 10
+    one.end = one.last if not error else at + (took or 0.2)
+    if error == "client_dropped":
+        one.start = float("nan")
+    return one
+
+
+def day(minutes, per_minute, how=lambda minute, k: {}):
+    """Calls evenly over so many minutes; `how` says what becomes of call k of a minute."""
+    marks = []
+    for minute in range(minutes):
+        for k in range(per_minute):
+            at = MINUTE * (minute + (k + 0.5) / per_minute)
+            marks.append(call(len(marks), at, **how(minute, k)))
+    return from_frames(PLAN, map(measure, marks))
+
+
+def between(start, end, bad):
+    """Calls are `bad` from minute `start` up to `end`."""
+    return lambda minute, k: bad(k) if start <= minute < end else {}
+
+
+FAIL = {"error": "server_error", "status": 500}
+STORIES = {
+    "all is well": (between(0, 0, lambda k: {}), set()),
+    "a third fails for 40 minutes": (
+        between(60, 100, lambda k: FAIL if k % 3 == 0 else {}),
+        {"ErrorBudgetFastBurn", "ErrorBudgetSlowBurn", "ErrorBudgetTicket"}),
+    "slow first tokens": (
+        between(30, 120, lambda k: {"ttft": 0.9}), {"TTFTFastBurn", "TTFTSlowBurn", "TTFTTicket"}),
+    "tokens trickle": (between(90, 130, lambda k: {"gap": 0.06}), {"ThroughputDrop"}),
+    "cut streams": (
+        between(50, 52, lambda k: {"error": "stream_truncated"} if k == 0 else {}),
+        {"StreamTruncated"}),
+    "no credit": (
+        between(45, 46, lambda k: {"error": "quota_exhausted", "status": 429} if k == 1 else {}),
+        {"QuotaExhausted"}),
+    "key refused": (
+        between(45, 47, lambda k: {"error": "authentication", "status": 401} if k == 1 else {}),
+        {"AuthenticationFailing"}),
+    "a stall": (between(70, 71, lambda k: {"error": "stream_stalled"} if k == 1 else {}), {"TokenStall"}),
+    "rate limits": (
+        between(60, 75, lambda k: {"error": "rate_limited", "status": 429} if k < 2 else {}),
+        {"RateLimited", "ErrorBudgetTicket"}),
+    "retries": (
+        between(60, 80, lambda k: {"attempt": 1} if k % 4 == 0 else {}), {"RetryRatioHigh"}),
+    "the client is full": (
+        between(100, 101, lambda k: {"error": "client_dropped", "status": 0} if k == 2 else {}),
+        {"MeasurementInvalid"}),
+}  # fmt: skip
+WATCH = Watch(("error_rate<1%", "ttft_p95<0.5"))
+
+
+@pytest.fixture(scope="module")
+def promtool(debian):
+    return debian("promtool")
+
+
+def series_of(records, minutes, samples):
+    """What Prometheus scrapes each minute from an exporter that follows these records."""
+    ends = records["end_s"]
+    scraped = [
+        samples(text(Collector(records.select(ends <= MINUTE * minute), slo=WATCH.objectives)))
+        for minute in range(minutes + 1)
+    ]
+    names = {key for one in scraped for key in one if not key[0].startswith("holymon_build")}
+    found = []
+    for name, labels in sorted(names, key=str):
+        said = ", ".join(f'{k}="{v}"' for k, v in sorted(labels))
+        values = " ".join(str(one.get((name, labels), "_")) for one in scraped)
+        found.append({"series": f"{name}{{{said}}}", "values": values})
+    return [*found, {"series": 'up{job="holymon"}', "values": f"1+0x{minutes}"}]
+
+
+def alerts_of(file):
+    return {one["alert"]: one for one in file["groups"][0]["rules"] if "alert" in one}
+
+
+def fires_at(rehearsal, alert, second):
+    return any(
+        one.alert == alert and one.start_s <= second and (one.end_s is None or second < one.end_s)
+        for one in rehearsal.firings
+    )
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_the_rehearsal_and_prometheus_agree(story, promtool, tmp_path, samples):
+    """Asked every minute, but for those within two of a change, where scrapes blur the edge."""
+    how, expected = STORIES[story]
+    minutes = 140
+    records = day(minutes, 12, how)
+    first = float(records["end_s"].min())
+    found = rehearse([(0.0, records)], WATCH, every_s=MINUTE)
+    assert {one.alert for one in found.firings} == expected, found
+    file = rules.rule_file(WATCH, interval_s=MINUTE)
+    asked, cases = 0, []
+    for name, rule in alerts_of(file).items():
+        if name in {"ExporterDown", "ObjectiveNotExported"}:
+            continue
+        for minute in range(5, minutes):
+            near = {
+                fires_at(found, name, MINUTE * m - first) for m in range(minute - 2, minute + 3)
+            }
+            if len(near) == 1:
+                firing, asked = near == {True}, asked + 1
+                labels = {**rule["labels"], "provider": "p", "model": "m"}
+                said = rule["annotations"]["summary"].replace(
+                    "{{ $labels.provider }}/{{ $labels.model }}", "p/m"
+                )
+                alert = {"exp_labels": labels, "exp_annotations": {"summary": said}}
+                cases.append(
+                    {"eval_time": f"{minute}m", "alertname": name, "exp_alerts": [alert] * firing}
+                )
+    (tmp_path / "rules.yml").write_text(yamltext.dump(file))
+    (tmp_path / "tests.yml").write_text(yamltext.dump({
+        "rule_files": ["rules.yml"], "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series_of(records, minutes, samples), "alert_rule_test": cases}],
+    }))  # fmt: skip
+    done = subprocess.run([promtool, "test", "rules", "tests.yml"], cwd=tmp_path,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert asked > 1500
+    assert sum(bool(one["exp_alerts"]) for one in cases) >= len(expected)
+
+
+def test_silence_fires_after_its_window_and_its_wait():
+    early, late = day(20, 12), day(20, 12)
+    found = rehearse([(0.0, early), (7200.0, late)], Watch(()), every_s=15.0)
+    (one,) = found.firings
+    first, last = float(early["end_s"].min()), float(early["end_s"].max())
+    assert one.alert == "NoTraffic"
+    assert one.start_s == pytest.approx(last - first + 600 + 300, abs=16)
+    assert one.end_s == pytest.approx(7200 + first - first, abs=16)
+
+
+def test_runs_of_a_week_are_one_history():
+    """Three bad hours on three days are three firings of the same alert."""
+    bad = day(90, 12, between(20, 60, lambda k: FAIL if k % 3 == 0 else {}))
+    parts = [(86400.0 * d, bad) for d in (0, 3, 5)]
+    found = rehearse(parts, WATCH)
+    assert found.times("ErrorBudgetFastBurn") == 3
+    assert found.seconds == pytest.approx(5 * 86400 + 90 * 60, abs=60)
+    assert "ErrorBudgetFastBurn would have fired 3 times" in repr(found)
+    assert "ErrorBudgetFastBurn would have fired 3 times" in found._repr_html_()
+
+
+def test_thresholds_can_be_tried():
+    records = day(120, 12, between(40, 80, lambda k: {"attempt": 1} if k % 4 == 0 else {}))
+    loud = rehearse([(0.0, records)], Watch((), Limits(retries=0.05)))
+    quiet = rehearse([(0.0, records)], Watch((), Limits(retries=0.30)))
+    assert (loud.times("RetryRatioHigh"), quiet.times("RetryRatioHigh")) == (1, 0)
+
+
+def test_what_an_unfit_client_measured_is_muted():
+    def both(minute, k):
+        if 60 <= minute < 80:
+            return {"error": "client_dropped", "status": 0} if k == 0 else {"ttft": 3.0}
+        return {}
+
+    found = rehearse([(0.0, day(120, 12, both))], Watch(("ttft_p95<0.5",)))
+    assert {one.muted for one in found.firings if one.alert == "TTFTTicket"} == {True}
+    assert {one.muted for one in found.firings if one.alert == "MeasurementInvalid"} == {False}
+
+
+def test_targets_are_told_apart():
+    plan = Plan(targets=(TARGET, Target(provider="p", model="n")), load=Closed(users=1), requests=1)
+    marks = []
+    for k in range(600):
+        one = call(k, k * 1.0, **(FAIL if k % 2 else {}))
+        one.target = k % 2
+        marks.append(one)
+    found = rehearse([(0.0, from_frames(plan, map(measure, marks)))], Watch(("error_rate<1%",)))
+    assert {one.target for one in found.firings if one.alert == "ErrorBudgetFastBurn"} == {"p/n"}
+
+
+def test_few_calls_wake_nobody():
+    records = day(120, 1, lambda minute, k: FAIL if minute % 4 == 0 else {})
+    found = rehearse([(0.0, records)], WATCH)
+    assert found.times("ErrorBudgetFastBurn") == 0
+    assert found.times("ErrorBudgetSlowBurn") > 0
+
+
+def test_nothing_measured_is_nothing_to_rehearse():
+    found = rehearse([(0.0, Records(PLAN))], WATCH)
+    assert (found.firings, found.seconds) == ((), 0.0)
+    assert rehearse([], WATCH).firings == ()
+
+
+def test_steps_without_end_are_refused():
+    for every in (0.0, -1.0, 1e-9, float("nan")):
+        with pytest.raises(PlanError, match="every_s"):
+            rehearse([(0.0, day(10, 12))], WATCH, every_s=every)
+
+
+def test_names_from_elsewhere_are_inert():
+    plan = Plan(
+        targets=(Target(provider="p", model="<script>\x1b[31m"),), load=Closed(users=1), requests=1
+    )
+    marks = [call(k, k * 1.0, **FAIL) for k in range(600)]
+    found = rehearse([(0.0, from_frames(plan, map(measure, marks)))], WATCH)
+    assert found.firings
+    assert "<script>" not in found._repr_html_()
+    assert "\x1b" not in repr(found)
+
+
+def test_a_firing_lasts_from_the_first_to_the_last_step():
+    records = day(60, 12, between(20, 21, lambda k: {"error": "stream_stalled"} if k == 0 else {}))
+    (one,) = rehearse([(0.0, records)], Watch(()), every_s=1.0).firings
+    begun = float(records["end_s"][records["error"] != 0][0] - records["end_s"].min())
+    assert isinstance(one, Firing)
+    assert one.start_s == pytest.approx(begun, abs=1.01)
+    assert one.end_s - one.start_s == pytest.approx(600, abs=1.01)
+
+
+def test_a_million_calls_are_rehearsed_without_a_loop_over_them():
+    rng = np.random.default_rng(0)
+    records = day(1, 2)
+    rows = np.repeat(records.rows[:1], 200_000)
+    rows["end_s"] = np.sort(rng.uniform(0, 7 * 86400, len(rows)))
+    many = Records(PLAN)
+    many.extend(rows, records.gap_pairs[:0], np.zeros(len(rows), np.int64))
+    assert rehearse([(0.0, many)], WATCH).seconds > 6.9 * 86400
+    assert series.WATCHED

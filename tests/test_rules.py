@@ -1,0 +1,257 @@
+"""Each alert fires, stays silent just under its threshold, and meets data that is not there.
+
+`promtool test rules` evaluates the very file that users get, on series minute by minute.
+"""
+
+import itertools
+import subprocess
+
+import pytest
+import yaml
+
+from holymon import rules, series, yamltext
+from holymon.alerts import Limits, Watch, burning
+from holymon.errors import ConfigError, PlanError
+
+WATCH = Watch(("error_rate<1%", "ttft_p95<0.5", "latency_p99<10s"))
+TARGET = 'provider="p", model="m"'
+MINUTES = 480  # more than the shorter window of a ticket; a ratio needs no whole long one
+
+FLOWING = {
+    f'{series.REQUESTS}{{{TARGET}, status="200"}}': "0+60x",
+    f'{series.ERRORS}{{{TARGET}, error_type="server_error"}}': "0+0x",
+    f'{series.ATTEMPTS}{{{TARGET}, error_type=""}}': "0+60x",
+    **{f'{series.ATTEMPTS}{{{TARGET}, error_type="{t}"}}': "0+0x" for t in series.WATCHED},
+    f"{series.RETRIES}{{{TARGET}}}": "0+0x",
+    f"{series.DROPPED}{{{TARGET}}}": "0+0x",
+    f'{series.TTFT}_bucket{{{TARGET}, le="0.5"}}': "0+60x",
+    f"{series.TTFT}_count{{{TARGET}}}": "0+60x",
+    f'{series.LATENCY}_bucket{{{TARGET}, le="10.0"}}': "0+60x",
+    f"{series.LATENCY}_count{{{TARGET}}}": "0+60x",
+    f"{series.CHUNK}_sum{{{TARGET}}}": "0+30x",
+    f'{series.TOKENS}_sum{{{TARGET}, gen_ai_token_type="output"}}': "0+3000x",
+    f"{series.VALID}{{{TARGET}}}": "1+0x",
+    'up{job="holymon"}': "1+0x",
+}
+
+
+def failing(per_minute):
+    return {f'{series.ERRORS}{{{TARGET}, error_type="server_error"}}': f"0+{per_minute}x"}
+
+
+def attempts(error_type, values):
+    return {f'{series.ATTEMPTS}{{{TARGET}, error_type="{error_type}"}}': values}
+
+
+def quick(name, le, per_minute):
+    return {f'{name}_bucket{{{TARGET}, le="{le}"}}': f"0+{per_minute}x"}
+
+
+TOKENS = f'{series.TOKENS}_sum{{{TARGET}, gen_ai_token_type="output"}}'
+UNTIL_NOW, NOW = "0+0x", "_x"
+# An alert, the series that make it fire, and those just under its threshold; after so many minutes.
+CASES = [
+    ("ErrorBudgetFastBurn", failing(9), failing(8), 60),  # 15 and 13.3 % of 60; 14.4 % is the limit
+    ("ErrorBudgetSlowBurn", failing(4), failing(3), 360),
+    ("ErrorBudgetTicket", failing(0.7), failing(0.5), MINUTES),
+    # 5 % may be slower: 14.4-fold that is 72 %, over half way to all, 52.5 %.
+    ("TTFTFastBurn", quick(series.TTFT, 0.5, 28), quick(series.TTFT, 0.5, 29), 60),
+    ("TTFTSlowBurn", quick(series.TTFT, 0.5, 41), quick(series.TTFT, 0.5, 43), 360),
+    ("TTFTTicket", quick(series.TTFT, 0.5, 56), quick(series.TTFT, 0.5, 58), MINUTES),
+    ("LatencyFastBurn", quick(series.LATENCY, "10.0", 51), quick(series.LATENCY, "10.0", 52), 60),
+    ("LatencySlowBurn", quick(series.LATENCY, "10.0", 56), quick(series.LATENCY, "10.0", 57), 360),
+    ("LatencyTicket", quick(series.LATENCY, "10.0", 59.3), quick(series.LATENCY, "10.0", 59.5), MINUTES),
+    ("StreamTruncated", attempts("stream_truncated", "0+0.07x"), attempts("stream_truncated", "0+0.05x"), 60),
+    ("TokenStall", attempts("stream_stalled", "0+0.1x"), {}, 60),
+    ("QuotaExhausted", attempts("quota_exhausted", "0+0x58 1+0x"), {}, 60),
+    ("AuthenticationFailing", attempts("permission", "0+0x58 1+0x"), {}, 60),
+    ("RateLimited", attempts("rate_limited", "0+4x"), attempts("rate_limited", "0+3x"), 60),
+    ("RetryRatioHigh", {f"{series.RETRIES}{{{TARGET}}}": "0+7x"}, {f"{series.RETRIES}{{{TARGET}}}": "0+5x"}, 60),
+    # 100 tokens per second of streaming; then 45, or 55.
+    ("ThroughputDrop", {TOKENS: "0+3000x110 331350+1350x"}, {TOKENS: "0+3000x110 331650+1650x"}, 120),
+    ("NoTraffic", {f'{series.REQUESTS}{{{TARGET}, status="200"}}': "0+60x40 2400+0x"}, {}, 60),
+    ("MeasurementInvalid", {f"{series.DROPPED}{{{TARGET}}}": "0+0x58 1+0x"}, {}, 60),
+    ("MeasurementInvalid", {f"{series.VALID}{{{TARGET}}}": "0+0x"}, {}, 60),
+    ("ExporterDown", {'up{job="holymon"}': "0+0x"}, {'up{job="holymon"}': "0+0x58 1+0x"}, 60),
+]  # fmt: skip
+
+
+def complete(values, minutes):
+    """`0+1x` goes on for all the minutes of a test."""
+    return f"{values}{minutes}" if values.endswith("x") else values
+
+
+def case(alert, changed, minutes, expected, base=FLOWING):
+    return {
+        "interval": "1m",
+        "input_series": [
+            {"series": name, "values": complete(values, minutes)}
+            for name, values in {**base, **changed}.items()
+        ],
+        "alert_rule_test": [
+            {"eval_time": f"{minutes}m", "alertname": alert, "exp_alerts": expected}
+        ],
+    }
+
+
+def expected_of(alert, file, **labels):
+    """What Prometheus must say, by the rule file itself."""
+    found = {one["alert"]: one for one in file["groups"][0]["rules"] if "alert" in one}[alert]
+    said = found["annotations"]["summary"]
+    for name in ("provider", "model"):
+        said = said.replace(f"{{{{ $labels.{name} }}}}", labels.get(name, ""))
+    return {"exp_labels": {**found["labels"], **labels}, "exp_annotations": {"summary": said}}
+
+
+@pytest.fixture(scope="module")
+def check(debian, tmp_path_factory):
+    """Runs cases by promtool against the rules of a watch."""
+    promtool, numbers = debian("promtool"), itertools.count()
+
+    def run(cases, watch=WATCH):
+        folder = tmp_path_factory.mktemp(f"rules{next(numbers)}")
+        file = rules.rule_file(watch, interval_s=60.0)
+        (folder / "rules.yml").write_text(yamltext.dump(file))
+        tests = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": cases}
+        (folder / "tests.yml").write_text(yamltext.dump(tests))
+        done = subprocess.run(
+            [promtool, "test", "rules", "tests.yml"], cwd=folder, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def file():
+    return rules.rule_file(WATCH, interval_s=60.0)
+
+
+def test_every_alert_has_a_case(file):
+    named = {rule["alert"] for rule in file["groups"][0]["rules"] if "alert" in rule}
+    assert named == {name for name, *_ in CASES} | {"ObjectiveNotExported"}
+
+
+def test_every_alert_fires(check, file):
+    whose = {"provider": "p", "model": "m"}
+    labels = {"ExporterDown": {}}
+    cases = [
+        case(name, bad, minutes, [expected_of(name, file, **labels.get(name, whose))])
+        for name, bad, _, minutes in CASES
+    ]
+    assert check(cases) == (0, "Unit Testing:  tests.yml\n  SUCCESS\n\n")
+
+
+def test_every_alert_is_silent_just_under_its_threshold(check):
+    cases = [case(name, almost, minutes, []) for name, _, almost, minutes in CASES]
+    assert check(cases)[0] == 0
+
+
+def test_without_any_data_only_the_alerts_on_absence_fire(check, file):
+    absent = {"NoTraffic": [expected_of("NoTraffic", file)],
+              "ExporterDown": [expected_of("ExporterDown", file)]}  # fmt: skip
+    names = dict.fromkeys(name for name, *_ in CASES)
+    cases = [
+        case(name, {}, 60, absent.get(name, []), base={"something_else": "0+0x"}) for name in names
+    ]
+    assert check(cases)[0] == 0
+
+
+def test_a_test_that_must_fail_fails(check):
+    code, said = check([case("ErrorBudgetFastBurn", failing(9), 60, [])])
+    assert code == 1
+    assert "FAILED" in said
+
+
+def test_few_calls_burn_no_budget(check):
+    """One failure among the nine calls of five minutes is no reason to wake anyone."""
+    few = {f'{series.REQUESTS}{{{TARGET}, status="200"}}': "0+1.8x", **failing(1)}
+    assert check([case("ErrorBudgetFastBurn", few, 60, [])])[0] == 0
+
+
+def test_a_failure_before_the_first_scrape_is_seen(check, file):
+    """The counter is 1 when Prometheus first sees it, and never rises."""
+    new = attempts("quota_exhausted", "_x55 1+0x4")
+    whose = {"provider": "p", "model": "m"}
+    expected = [expected_of("QuotaExhausted", file, **whose)]
+    assert check([case("QuotaExhausted", new, 59, expected)])[0] == 0
+    assert check([case("QuotaExhausted", attempts("quota_exhausted", "_x20 1+0x"), 60, [])])[0] == 0
+
+
+def test_a_limit_that_the_exporter_has_no_bucket_for_is_said(check):
+    watch = Watch(("ttft_p95<0.7",))
+    found = rules.rule_file(watch, interval_s=60.0)
+    expected = expected_of("ObjectiveNotExported", found, provider="p", model="m")
+    assert check([case("ObjectiveNotExported", {}, 60, [expected])], watch)[0] == 0
+    known = quick(series.TTFT, "0.7", 60)
+    assert check([case("ObjectiveNotExported", known, 60, [])], watch)[0] == 0
+
+
+def test_large_budgets_can_still_burn():
+    assert burning(14.4, 0.01) == pytest.approx(0.144)
+    assert burning(14.4, 0.5) == 0.75
+    assert all(burning(14.4, budget) < 1 for budget in (0.0, 0.05, 0.1, 0.5, 0.9))
+
+
+@pytest.mark.parametrize("objectives", [(), ("error_rate<1%",), WATCH.objectives,
+                                        ("ttft_p50<0.3", "ttft_p95<1s", "ttft_p99<2s")])  # fmt: skip
+def test_promtool_accepts_the_rules_of_any_objectives(debian, tmp_path, objectives):
+    path = tmp_path / "rules.yml"
+    path.write_text(yamltext.dump(rules.rule_file(Watch(objectives)), "On top."))
+    done = subprocess.run(
+        [debian("promtool"), "check", "rules", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+    assert "duplicate" not in done.stdout + done.stderr
+
+
+def test_objectives_that_no_alert_can_watch_are_named():
+    watch = Watch(("error_rate<1%", "cost_usd<5", "ttft_mean<1s", "requests_per_s>10"))
+    assert watch.unwatched == ("cost_usd<5", "ttft_mean<1s", "requests_per_s>10")
+    with pytest.raises(PlanError, match="not an objective"):
+        Watch(("nonsense",))
+
+
+def test_numbers_that_make_no_sense_are_refused():
+    with pytest.raises(PlanError, match="no share"):
+        Limits(retries=1.5)
+    with pytest.raises(PlanError, match="whole seconds"):
+        Limits(window_s=0.5)
+
+
+def test_alertmanager_takes_its_settings(debian, tmp_path):
+    amtool = debian("amtool", "prometheus-alertmanager")
+    for k, webhook in enumerate(("", "http://127.0.0.1:9/hook")):
+        path = tmp_path / f"{k}.yml"
+        path.write_text(yamltext.dump(rules.alertmanager(webhook)))
+        done = subprocess.run(
+            [amtool, "check-config", path], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "SUCCESS" in done.stdout
+    with pytest.raises(ConfigError, match="no address"):
+        rules.alertmanager("team@example.com")
+
+
+def test_tickets_and_pages_take_their_routes(debian, tmp_path):
+    amtool = debian("amtool", "prometheus-alertmanager")
+    path = tmp_path / "am.yml"
+    path.write_text(yamltext.dump(rules.alertmanager("http://127.0.0.1:9/hook")))
+    for label in ("severity=page", "severity=ticket"):
+        done = subprocess.run(
+            [amtool, "config", "routes", "test", f"--config.file={path}", "--verify.receivers=team", label],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
+def test_yaml_reads_back_as_what_was_written():
+    for value in (
+        rules.rule_file(WATCH), rules.prometheus(), rules.alertmanager("http://h/x"),
+        {"a": "yes", "b": "1", "c": "x: y", "d": "# no", "e": "", "f": [[1, 2], {}], "g": "é\n\n x",
+         "h": None, "i": True, "j": 1.5, "k": "two\nlines", "l": " led", "m": "tail ", "n:": "a:",
+         "o": [{"p": {"q": [1, {"r": "s\n  t"}]}}], "u": "a\nb ", "v": "-", "w": "n", "x": "<U+2028>\u2028"},
+    ):  # fmt: skip
+        assert yaml.safe_load(yamltext.dump(value, "said\nbefore")) == value

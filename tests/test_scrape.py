@@ -1,0 +1,174 @@
+"""The exporter's server: one path, one machine, and no scraper can disturb another or the run."""
+
+import http.client
+import socket
+import subprocess
+import sys
+import threading
+import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from holymon import scrape, series
+from holymon.errors import ConfigError
+from holymon.frames import from_frames
+from holymon.plan import Closed, Plan, Target
+from holymon.records import Marks, measure
+from holymon.scrape import expose
+from holymon.sources import source
+
+PLAN = Plan(targets=(Target(provider="sim", model="a"),), load=Closed(users=1), requests=1)
+
+
+def records_of(n):
+    marks = [Marks(i, 0, float(i)) for i in range(n)]
+    for one in marks:
+        one.start, one.end, one.status = one.due, one.due + 0.2, 200
+    return from_frames(PLAN, map(measure, marks))
+
+
+@pytest.fixture
+def served():
+    with expose(records_of(200), port=0) as found:
+        yield found
+
+
+def test_only_metrics_are_served_and_only_on_this_machine(served, samples):
+    parts = urlsplit(served.url)
+    assert (parts.hostname, parts.path) == ("127.0.0.1", "/metrics")
+    answer = httpx.get(served.url)
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert samples(answer.content)
+    root = served.url.removesuffix("/metrics")
+    assert [httpx.get(root + path).status_code for path in ("/", "/favicon.ico", "/metrics/x")] == [
+        404
+    ] * 3
+    assert httpx.post(served.url).status_code == 501
+    assert "python" not in httpx.get(served.url).headers["server"].lower()
+
+
+def test_openmetrics_wishes_get_the_classic_format(served):
+    wishes = {"accept": "application/openmetrics-text;version=1.0.0"}
+    assert httpx.get(served.url, headers=wishes).headers["content-type"].startswith("text/plain")
+
+
+def test_closing_frees_the_port(served):
+    port = urlsplit(served.url).port
+    served.close()
+    with expose(records_of(10), port=port) as again:
+        assert again.url == served.url
+        assert httpx.get(again.url).status_code == 200
+
+
+def test_a_port_that_is_taken_is_one_sentence_and_disturbs_nobody(served):
+    port = urlsplit(served.url).port
+    with pytest.raises(ConfigError, match=f"can't listen at 127.0.0.1:{port}.*another port"):
+        expose(records_of(10), port=port)
+    assert httpx.get(served.url).status_code == 200
+    with pytest.raises(ConfigError, match="can't listen"):
+        expose(records_of(10), port=99999)
+    with pytest.raises(ConfigError, match="can't listen"):
+        expose(records_of(10), host="no such host", port=0)
+
+
+def test_slow_scrapers_take_their_places_and_no_more(served):
+    """Half a request each: the eight places are taken, the next is hung up on, then all is well."""
+    parts = urlsplit(served.url)
+    slow = [
+        socket.create_connection((parts.hostname, parts.port)) for _ in range(scrape.MOST_AT_ONCE)
+    ]
+    for one in slow:
+        one.sendall(b"GET /metrics HTTP/1.1\r\n")
+    with pytest.raises((httpx.HTTPError, http.client.HTTPException)):
+        httpx.get(served.url)
+    slow.pop().close()
+    until = time.monotonic() + 20
+    while True:
+        try:
+            assert httpx.get(served.url).status_code == 200
+            break
+        except httpx.HTTPError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    for one in slow:
+        one.close()
+
+
+def test_figures_are_made_once_a_second_and_answers_are_bounded_however_many_ask():
+    made, answers, hung_up = [], 0, 0
+
+    class Sums:
+        def tally(self):
+            made.append(time.monotonic())
+            return source(records_of(10), series.bucket_edges()).read().tally
+
+    with expose(Sums(), port=0) as served:
+        parts, begun = urlsplit(served.url), time.monotonic()
+        for _ in range(600):
+            connection = http.client.HTTPConnection(parts.hostname, parts.port)
+            try:
+                connection.request("GET", "/metrics")
+                assert connection.getresponse().read()
+                answers += 1
+            except OSError:
+                hung_up += 1
+            connection.close()
+        took = time.monotonic() - begun
+    assert 1 <= len(made) <= took + 2
+    assert answers + hung_up == 600
+    assert 0 < answers <= scrape.MOST_PER_S * (took + 2)
+
+
+def test_a_source_that_fails_is_told_and_the_next_scrape_is_served():
+    class Sums:
+        broken = True
+
+        def tally(self):
+            if self.broken:
+                raise OSError("no disk\x1b[31m")
+            return source(records_of(10), series.bucket_edges()).read().tally
+
+    sums = Sums()
+    with expose(sums, port=0) as served:
+        answer = httpx.get(served.url)
+        assert (answer.status_code, answer.text) == (
+            500,
+            "the figures could not be read: no disk[31m\n",
+        )
+        sums.broken = False
+        assert httpx.get(served.url).status_code == 200
+
+
+def test_a_scraper_that_hangs_up_leaves_nothing_behind(served, capfd):
+    parts = urlsplit(served.url)
+    before = threading.active_count()
+    for _ in range(20):
+        with socket.create_connection((parts.hostname, parts.port)) as one:
+            one.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    until = time.monotonic() + 20
+    while threading.active_count() > before:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_exporter_ends_with_its_process():
+    code = (
+        "import holymon as hm, json, sys\n"
+        "from holymon.plan import Closed\n"
+        "plan = hm.Plan(targets=(hm.target('sim/fast'),), load=Closed(users=1), requests=1)\n"
+        "print(hm.expose(hm.Records(plan), port=0).url, flush=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(done.stdout.strip())
+
+
+def test_records_without_a_call_can_be_served():
+    with expose(from_frames(PLAN, []), port=0) as served:
+        assert httpx.get(served.url).status_code == 200

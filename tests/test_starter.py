@@ -1,0 +1,155 @@
+"""`holymon init` writes a folder whose parts find each other, by the word of their own tools."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from holymon.cli import main
+from holymon.starter import create
+
+SLO = ("error_rate<1%", "ttft_p95<0.5", "cost_usd<5")
+
+
+@pytest.fixture
+def team(tmp_path):
+    folder = tmp_path / "team"
+    create(folder, slo=SLO, webhook="http://127.0.0.1:9/hook", port=9470)
+    return folder
+
+
+def run(*command, **more):
+    return subprocess.run([*command], capture_output=True, text=True, check=False, **more)
+
+
+def test_prometheus_finds_its_rules_and_takes_them(team, debian):
+    done = run(debian("promtool"), "check", "config", team / "prometheus.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert str(team / "rules" / "holymon.yml") in done.stdout
+    assert "No alert can watch cost_usd<5" in (team / "rules" / "holymon.yml").read_text()
+
+
+def test_alertmanager_takes_its_settings(team, debian):
+    tool = debian("amtool", "prometheus-alertmanager")
+    assert run(tool, "check-config", team / "alertmanager.yml").returncode == 0
+    assert "127.0.0.1:9/hook" in (team / "alertmanager.yml").read_text()
+
+
+def test_systemd_takes_the_units_and_starts_what_is_there(team):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not here: the units can't be checked")
+    units = sorted((team / "systemd").iterdir())
+    done = run("systemd-analyze", "verify", *units)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_unit_that_is_wrong_would_be_found(team):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not here: the units can't be checked")
+    path = team / "systemd" / "holymon-metrics.service"
+    path.write_text(path.read_text().replace("ExecStart=/", "ExecStart=/nowhere/"))
+    assert run("systemd-analyze", "verify", path).returncode != 0
+
+
+def commands_of(team):
+    """What cron, the units and the README start, as the shell would see it."""
+    cron = (team / "holymon.cron").read_text().replace("\\%", "%")
+    yield from (line.split("&&")[1].split(">>")[0] for line in cron.splitlines() if line[0] in "7@")
+    for unit in (team / "systemd").glob("*.service"):
+        yield re.search("^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)[1].replace("%%", "%")
+    blocks = re.findall("```sh\n(.*?)```", (team / "README.md").read_text(), re.DOTALL)
+    yield from (line for line in blocks[0].splitlines() if line)
+
+
+def test_every_command_is_understood_with_all_its_options(team):
+    seen = []
+    for line in commands_of(team):
+        words = shlex.split(line, comments=True)
+        at = next(i for i, word in enumerate(words) if word.endswith("holymon"))
+        name, *arguments = words[at + 1 :]
+        context = main.commands[name].make_context(name, arguments)
+        assert context.params["slo"] == SLO
+        seen.append(name)
+        if name == "metrics":
+            assert context.params["port"] == 9470
+    assert sorted(seen) == ["metrics"] * 3 + ["report"] * 3
+
+
+def test_the_cron_lines_are_a_shells(team):
+    lines = [line for line in (team / "holymon.cron").read_text().splitlines() if line[0] in "7@"]
+    assert len(lines) == 2
+    for line in lines:
+        command = line.split(" ", 5)[5] if line[0] == "7" else line.split(" ", 1)[1]
+        assert "%" not in command.replace("\\%", ""), "a bare % is a line's end in a crontab"
+        assert run("sh", "-n", "-c", command.replace("\\%", "%")).returncode == 0
+
+
+def test_the_parts_name_the_same_places(team):
+    scraped = yaml.safe_load((team / "prometheus.yml").read_text())
+    assert scraped["scrape_configs"][0]["static_configs"] == [{"targets": ["127.0.0.1:9470"]}]
+    source = yaml.safe_load((team / "grafana/provisioning/datasources/holymon.yml").read_text())
+    assert source["datasources"][0]["url"] == "http://127.0.0.1:9090"
+    boards = yaml.safe_load((team / "grafana/provisioning/dashboards/holymon.yml").read_text())
+    assert boards["providers"][0]["options"]["path"] == str(team / "grafana" / "dashboards")
+    assert json.loads((team / "grafana/dashboards/holymon.json").read_text())["title"] == "holymon"
+    assert list((team / "notebooks").glob("*.ipynb"))
+
+
+def test_a_copied_notebook_makes_the_hourly_report(team):
+    done = run(sys.executable, "-m", "holymon", "report", "notebooks/report_health.ipynb", "sim/fast",
+               "--requests", "30", "--rate", "30", "--name", "hourly", cwd=team)  # fmt: skip
+    assert done.returncode in {0, 3}, done.stderr
+    assert (team / "reports" / "hourly" / "latest.html").is_file()
+
+
+def test_what_is_there_stays(team):
+    (team / "targets.toml").write_text("# mine\n")
+    (team / "holymon.cron").unlink()
+    written, kept = create(team, slo=SLO)
+    assert [path.name for path in written] == ["holymon.cron"]
+    assert team / "targets.toml" in kept
+    assert (team / "targets.toml").read_text() == "# mine\n"
+
+
+def test_the_file_for_keys_is_its_owners_and_holds_none(team):
+    assert (team / "holymon.env").stat().st_mode & 0o777 == 0o600
+    lines = (team / "holymon.env").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == []
+
+
+def test_no_place_is_left_unfilled(team):
+    for path in team.rglob("*"):
+        if path.is_file() and path.suffix not in {".ipynb", ".json"}:
+            assert not re.search("@(home|command|target|told|port)@", path.read_text()), path
+
+
+def test_bad_wishes_are_one_sentence_and_write_nothing(holymon, tmp_path):
+    for wish, said in (
+        (("--target", "nobody/x"), "not known"),
+        (("--target", "local/a\nb"), "one line"),
+        (("--slo", "nonsense"), "not an objective"),
+        (("--webhook", "me@example.com"), "no address"),
+        (("--port", "0"), "65535"),
+    ):
+        done = holymon("init", "team", *wish)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+        assert said in done.stderr
+    done = holymon("init", "my team")
+    assert done.returncode == 2
+    assert "plain path" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_with_dollars_and_percents_reach_the_command_whole(tmp_path):
+    folder = tmp_path / "team"
+    create(folder, target="local/a$HOME%h'b")
+    unit = (folder / "systemd" / "holymon-report.service").read_text()
+    assert "$$HOME%%h" in unit
+    cron = (folder / "holymon.cron").read_text()
+    command = cron.splitlines()[1].split("&&")[1].split(">>")[0].replace("\\%", "%")
+    assert "local/a$HOME%h'b" in shlex.split(command)
