@@ -72,7 +72,7 @@ def test_a_run_that_was_started_here_is_not_set_aside_like_the_drawing(here):
             policies = {os.sched_getscheduler(one.pid)
                         for one in (worker, *worker.children(recursive=True))}  # fmt: skip
             assert policies == {os.SCHED_OTHER}
-        until(lambda: bytes(made._screen._image.value[:4]) == b"\x89PNG")
+        until(lambda: bytes(made._screen.image.value[:4]) == b"\x89PNG")
         assert (made._start.disabled, made._stop.disabled) == (True, False)
         made._stop.click()
         until(lambda: made.run.state == "stopped" and not made._start.disabled)
