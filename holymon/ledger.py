@@ -126,12 +126,6 @@ class Ledger:
             records, folded, known = self._copy(), self._folded, bool(self._targets)
         return folded + tally(records, self.edges) if known else folded
 
-    def folded(self) -> Tally:
-        """The sums of what has left the memory."""
-        with self._lock:
-            self._drain()
-            return self._folded
-
     def flush(self) -> None:
         """Spill what is still in memory, and wait until all is written; for the end."""
         with self._lock:
