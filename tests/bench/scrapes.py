@@ -75,9 +75,7 @@ def main() -> None:
             scraper.terminate()
             scraper.wait()
             reader.join()
-            print(
-                f"scrapes/s tried: {float(rates[-1]):.0f}" if rates else "no scrape", flush=True
-            )
+            print(f"scrapes/s tried: {float(rates[-1]):.0f}" if rates else "no scrape", flush=True)
     monitor.close()
     sim.stdin.close()
     sim.wait(20)
