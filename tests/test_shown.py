@@ -44,7 +44,7 @@ def results() -> dict:
     one = records()
     summary = summarize(one)
     pairs = [(records("a"), records(scale=1.3)) for _ in range(5)]
-    level = Level(20.0, 2.0, 2.5, 40, True, False, 19.5, None, 0.1, ("x",), HOSTILE)
+    level = Level(20.0, 2.0, 40, True, False, 19.5, None, 0.1, ("x",), HOSTILE)
     found = Capacity(target().name, ("ttft_p95<1",), (level,), "budget", simulated=False)
     return {
         "summary": summary, "verdict": judge(summary, one.plan, read([])), "plan": one.plan,

@@ -70,7 +70,7 @@ def test_httpx_reads_a_stream_piece_by_piece():
 def test_httpx_gets_its_own_errors(script, error):
     async def work(client, server):
         with pytest.raises(error):
-            await client.get(server.url, timeout=0.2)
+            await client.get(server.url, timeout=httpx.Timeout(10, read=0.2))
 
     with_client(work, script)
 
