@@ -118,6 +118,8 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below):
         holymon("report", *where, *many, env=env),
         holymon("doctor", env=env),
         holymon("runs", env=env),
+        holymon("metrics", "--textfile", "figures.prom", env=env),
+        holymon("init", "team", env=env),
     ]
     look = tmp_path / "look.py"
     look.write_text(f"run = 'last'\n{LOOK}")
