@@ -26,7 +26,7 @@ if TYPE_CHECKING:
               "the objectives need more calls. [10]")
 @click.option("--precision", type=float, default=0.1, help="How close the highest rate met and "
               "the lowest missed are to be. [0.1]")
-@click.option("--budget", type=float, default=600.0, help="Seconds for all rates. [600]")
+@click.option("--budget", type=float, default=600.0, help="Seconds of load for all rates. [600]")
 @click.option("--max-cost", type=float, metavar="USD", help="Never spend more than this.")
 @click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson",
               help="How calls arrive. [poisson]")
