@@ -26,7 +26,8 @@ def capacity(
     `seconds`, its calls spread as `arrivals` says ("constant", "poisson"), and the search ends
     when the highest rate met and the lowest one missed differ by no more than `precision`.
     `budget_s` seconds of load (each run takes a second or two more) and `max_cost` USD are never
-    passed. `seen` is given what is known after each level. Ctrl-C ends the search, and what was found is returned. Raises PlanError, RunError.
+    passed. `seen` is given what is known after each level. Ctrl-C ends the search, and what was
+    found is returned. Raises PlanError, RunError.
     """
     if len(plan.targets) != 1:
         raise PlanError(f"capacity is of one target, and the plan has {len(plan.targets)}.")
