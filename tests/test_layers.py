@@ -10,7 +10,7 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 
 # A module may import only modules that stand before it.
 ORDER = (
-    "errors", "safety", "markup", "sse", "bounds", "shapes", "quantiles", "units", "slo", "plan", "chosen", "gaps", "records", "frames",
+    "errors", "safety", "markup", "sse", "bounds", "shapes", "quantiles", "drift", "units", "slo", "plan", "chosen", "gaps", "records", "frames",
     "errorbody", "chat", "prices", "estimate", "vitals", "throughput", "figures", "summary", "peers", "comparison", "verdict", "calibration", "ceiling", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "store", "listing", "export", "selfcheck", "worker", "run", "trials", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
