@@ -11,7 +11,7 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "safety", "markup", "sse", "bounds", "shapes", "quantiles", "drift", "units", "slo", "plan", "chosen", "gaps", "records", "frames",
-    "errorbody", "chat", "prices", "estimate", "vitals", "throughput", "figures", "summary", "peers", "comparison", "verdict", "calibration", "ceiling", "bins",
+    "errorbody", "chat", "prices", "estimate", "vitals", "throughput", "figures", "summary", "peers", "differences", "comparison", "verdict", "calibration", "ceiling", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "store", "listing", "export", "selfcheck", "worker", "run", "trials", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
     "prompts", "traces", "targets", "calibrator", "headless", "report", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "simmodels", "sim", "doctor", "options", "capacity_command", "cli", "__init__",
