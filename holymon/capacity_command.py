@@ -26,7 +26,8 @@ if TYPE_CHECKING:
               "the objectives need more calls. [10]")
 @click.option("--precision", type=float, default=0.1, help="How close the highest rate met and "
               "the lowest missed are to be. [0.1]")
-@click.option("--budget", type=float, default=600.0, help="Seconds of load for all rates. [600]")
+@click.option("--budget", type=float, default=600.0, help="Seconds for all rates. [600]")
+@click.option("--max-calls", type=int, help="Never make more calls than that.")
 @click.option("--max-cost", type=float, metavar="USD", help="Never spend more than this.")
 @click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson",
               help="How calls arrive. [poisson]")
@@ -47,8 +48,9 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
 def capacity(
     target: str | None, slo: tuple[str, ...], start: float, most: float, duration: float,
-    precision: float, budget: float, max_cost: float | None, arrivals: str, base_url: str | None,
-    model: str | None, api_key_env: str, prompt: str | None, prompts_file: Path | None,
+    precision: float, budget: float, max_calls: int | None, max_cost: float | None,
+    arrivals: str, base_url: str | None, model: str | None, api_key_env: str,
+    prompt: str | None, prompts_file: Path | None,
     prompt_tokens: int | None, max_tokens: int, no_stream: bool, workers: int, seed: int,
     timeout: float, name: str, as_json: bool, out: Path,
 ) -> None:
@@ -68,7 +70,7 @@ def capacity(
     with interruptible():
         found = climb.capacity(
             plan, start=start, most=most, seconds=duration, precision=precision, budget_s=budget,
-            max_cost=max_cost, arrivals=arrivals, out=out, seen=_said,
+            max_calls=max_calls, max_cost=max_cost, arrivals=arrivals, out=out, seen=_said,
         )
     if as_json:
         click.echo(json.dumps(store.finite(found.to_dict()), indent=1))

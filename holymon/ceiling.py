@@ -3,14 +3,15 @@
     levels so far --> following(levels, bounds) --> the next Step, or why the search has ended
     double while objectives are met, halve while they are missed, then halve the ratio between
 
-A level counts only if its measurement is valid. One whose intervals can't tell met from missed is
-measured once more, longer. What the client can't send is no limit of the API: then the answer is
-a lower bound, and says so.
+A level counts only if its measurement is valid. One that can't tell met from missed, or whose
+times were still rising when it ended, is measured once more, longer. What the client can't send is
+no limit of the API: then the answer is a lower bound, and says so.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any, Final
 
 from holymon.bounds import number
@@ -23,6 +24,9 @@ from holymon.units import number as number_of
 
 LONGER: Final = 3.0
 """A level that could not tell is measured once more, for so many times as long."""
+
+START_S: Final = 2.0
+"""What a level takes beside its load, until that is known: to begin, and for the last answers."""
 
 LOWEST: Final = 64.0
 """The search goes no lower than this part of the rate that it began with."""
@@ -52,11 +56,13 @@ class Step:
 class Level:
     """One rate as it was measured; `met` is None where the measurement was not valid.
 
-    `sure` says whether intervals leave no doubt of it. Rates and goodput are per second.
+    `sure` says whether a valid measurement and its intervals leave no doubt of it. The load lasted
+    `seconds`, all of it `took_s`. Rates and goodput are per second.
     """
 
     rate: float
     seconds: float
+    took_s: float
     calls: int
     met: bool | None
     sure: bool
@@ -71,8 +77,8 @@ class Level:
 class Bounds:
     """What a search may do: rates from `start` up to `most`, to a ratio of 1 + `precision`.
 
-    A level lasts `seconds`, and longer where its objectives need more calls. `budget_s` and
-    `max_cost` (USD) limit all levels together.
+    A level lasts `seconds`, and longer where its objectives need more calls. `budget_s` (of the
+    clock on the wall), `max_calls` and `max_cost` (USD) limit all levels together.
     """
 
     objectives: tuple[str, ...]
@@ -81,6 +87,7 @@ class Bounds:
     seconds: float = 10.0
     precision: float = 0.1
     budget_s: float = 600.0
+    max_calls: int | None = None
     max_cost: float | None = None
 
     def __post_init__(self) -> None:
@@ -93,7 +100,8 @@ class Bounds:
         number("to", self.most, self.start, 1e6, "calls per second")
         number("duration", self.seconds, 0.1, 86400, "seconds")
         number("precision", self.precision, 0.01, 1)
-        number("budget", self.budget_s, self.seconds, 7 * 86400, "seconds")
+        number("budget", self.budget_s, self.seconds + START_S, 7 * 86400, "seconds")
+        number("max_calls", self.max_calls, 1, 1e9)
         number("max_cost", self.max_cost, 0, 1e9)
 
     @property
@@ -128,16 +136,38 @@ class Capacity:
         return _best(latest(self.levels))
 
     @property
+    def surely_met(self) -> Level | None:
+        """The highest rate that met them beyond doubt, below all that missed one."""
+        known = latest(self.levels)
+        sure = [one for one in known if one.met and one.sure and self._below_limit(one)]
+        return sure[-1] if sure else None
+
+    @property
+    def surely_missed(self) -> Level | None:
+        """The lowest rate that missed one of them beyond doubt."""
+        return next((one for one in latest(self.levels) if one.met is False and one.sure), None)
+
+    def _below_limit(self, level: Level) -> bool:
+        return self.limit is None or level.rate < self.limit.rate
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """The answer in sentences, and a line for each level."""
         label = " (simulated)" if self.simulated else ""
         best, limit = self.best, self.limit
         said = f"{self.target}{label}, {', '.join(self.objectives)}: "
         said += f"met up to {_rate(best)}" if best else "met at no rate tried"
-        said += f", missed from {_rate(limit)} on" if limit else ""
+        said += _doubt(best, self.surely_met, "up to")
+        said += f"; missed from {_rate(limit)} on" if limit else ""
+        said += _doubt(limit, self.surely_missed, "from")
+        between = ""
+        if best and limit:
+            between = " What lies between the two is not known."
+        elif best:
+            between = " No rate was shown to miss them, so this is a lower bound."
         return (
             said,
-            f"the search ended: {ENDINGS[self.ended]}.",
+            f"the search ended: {ENDINGS[self.ended]}.{between}",
             *(f"{_rate(one):>24}: {_outcome(one)}, {one.calls:,} calls in {one.seconds:.3g} s"
               for one in self.levels),
         )  # fmt: skip
@@ -148,7 +178,9 @@ class Capacity:
         return {
             **asdict(self),
             "highest_met_per_s": best.rate if best else None,
+            "highest_surely_met_per_s": surely.rate if (surely := self.surely_met) else None,
             "lowest_missed_per_s": limit.rate if limit else None,
+            "lowest_surely_missed_per_s": never.rate if (never := self.surely_missed) else None,
         }
 
     def __str__(self) -> str:
@@ -171,11 +203,11 @@ def following(levels: Sequence[Level], bounds: Bounds) -> Step | str:
     if isinstance(rate, str):
         return rate
     seconds = max(bounds.seconds, bounds.calls / rate) * (LONGER if longer else 1.0)
-    spent = sum(level.seconds for level in levels)
-    if spent + seconds > bounds.budget_s or not _affordable(levels, rate * seconds, bounds):
-        # Levels far below may be long: a shorter one that still can be had is better than none.
-        return "budget"
-    return Step(rate, seconds)
+    spent = sum(level.took_s for level in levels)
+    beside = median([one.took_s - one.seconds for one in levels]) if levels else START_S
+    in_time = spent + seconds + beside <= bounds.budget_s
+    affordable = in_time and _affordable(levels, rate * seconds, bounds)
+    return Step(rate, seconds) if affordable else "budget"
 
 
 def latest(levels: Sequence[Level]) -> list[Level]:
@@ -221,10 +253,12 @@ def _best(known: Sequence[Level]) -> Level | None:
 
 def _affordable(levels: Sequence[Level], calls: float, bounds: Bounds) -> bool:
     """Whether so many calls fit into what is left, by what calls have cost so far."""
+    made = sum(level.calls for level in levels)
+    if bounds.max_calls is not None and made + math.ceil(calls) > bounds.max_calls:
+        return False
     if bounds.max_cost is None:
         return True
     costs = [level.cost_usd for level in levels if level.cost_usd is not None]
-    made = sum(level.calls for level in levels)
     each = math.fsum(costs) / made if made else 0.0
     return math.fsum(costs) + each * calls <= bounds.max_cost
 
@@ -246,6 +280,13 @@ def _round(rate: float) -> float:
 
 def _rate(level: Level | None) -> str:
     return "–" if level is None else f"{level.rate:g} calls/s"
+
+
+def _doubt(level: Level | None, sure: Level | None, word: str) -> str:
+    """What is certain of a rate that was found, where that is something else."""
+    if level is None or level is sure:
+        return ""
+    return f" (for certain {word} {_rate(sure)})" if sure else " (not for certain)"
 
 
 def _outcome(level: Level) -> str:

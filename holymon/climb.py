@@ -1,50 +1,64 @@
 """Measure one rate after another until the highest that meets the objectives is known."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
+import numpy as np
 
 from holymon.ceiling import Bounds, Capacity, Level, Step, following
+from holymon.drift import rising
 from holymon.errors import PlanError, RunError
 from holymon.figures import TargetSummary
 from holymon.plan import Open, Plan
-from holymon.run import Run, measure
+from holymon.run import Run
+from holymon.run import start as start_run
 from holymon.shapes import Shape, constant
 from holymon.verdict import Verdict
+
+SEEDS: Final = 64
+EVEN: Final = 0.01
+STOP_S: Final = 1.0
+"""A stop takes about that long: so much earlier it is asked for."""
 
 
 def capacity(
     plan: Plan, *, slo: tuple[str, ...] = (), start: float = 1.0, most: float = 1000.0,
     seconds: float = 10.0, precision: float = 0.1, budget_s: float = 600.0,
-    max_cost: float | None = None, arrivals: str = "poisson", out: Path | str = "reports",
-    seen: Callable[[Capacity], None] = lambda _: None,
+    max_calls: int | None = None, max_cost: float | None = None, arrivals: str = "poisson",
+    out: Path | str = "reports", seen: Callable[[Capacity], None] = lambda _: None,
 ) -> Capacity:  # fmt: skip
     """The highest rate at which one target still meets all objectives (by default the plan's).
 
     Rates begin at `start` calls/s and go up to `most`; each is a run of its own of at least
-    `seconds`, its calls spread as `arrivals` says ("constant", "poisson"), and the search ends
-    when the highest rate met and the lowest one missed differ by no more than `precision`.
-    `budget_s` seconds of load (each run takes a second or two more) and `max_cost` USD are never
-    passed. `seen` is given what is known after each level. Ctrl-C ends the search, and what was
+    `seconds` (the plan's own load and warm-up are not used), its calls spread as `arrivals` says
+    ("constant", "poisson"), and the search ends when the highest rate met and the lowest one
+    missed differ by no more than `precision`.
+    A level that would pass `budget_s` seconds is stopped; neither `max_calls` nor `max_cost` USD
+    is passed. `seen` is given what is known after each level. Ctrl-C ends the search, and what was
     found is returned. Raises PlanError, RunError.
     """
     if len(plan.targets) != 1:
         raise PlanError(f"capacity is of one target, and the plan has {len(plan.targets)}.")
     bounds = Bounds(
         objectives=tuple(slo) or plan.slo, start=start, most=most, seconds=seconds,
-        precision=precision, budget_s=budget_s, max_cost=max_cost,
+        precision=precision, budget_s=budget_s, max_calls=max_calls, max_cost=max_cost,
     )  # fmt: skip
     levels: list[Level] = []
-    found = _so_far(plan, bounds, levels, "budget")
     while isinstance(step := following(levels, bounds), Step):
         try:
             levels.append(_level(plan, step, bounds, arrivals, levels, out))
         except KeyboardInterrupt:
             return _so_far(plan, bounds, levels, "interrupted")
-        found = _so_far(plan, bounds, levels, "interrupted")
-        seen(found)
-    return _so_far(plan, bounds, levels, step) if levels else found
+        seen(_so_far(plan, bounds, levels, "interrupted"))
+    if not levels:
+        raise PlanError(
+            f"the budget does not suffice for a first level: the objectives need {bounds.calls:,} "
+            f"calls, at {start:g} calls/s. Begin at a higher rate, or allow more."
+        )
+    return _so_far(plan, bounds, levels, step)
 
 
 def _so_far(plan: Plan, bounds: Bounds, levels: list[Level], ended: str) -> Capacity:
@@ -58,43 +72,95 @@ def _level(
     plan: Plan, step: Step, bounds: Bounds, arrivals: str, levels: list[Level], out: Path | str
 ) -> Level:
     shape: Shape = constant(step.rate).arriving(arrivals)
-    left = None
+    left = most = None
     if bounds.max_cost is not None:
         left = max(0.0, bounds.max_cost - sum(level.cost_usd or 0.0 for level in levels))
+    if bounds.max_calls is not None:
+        most = bounds.max_calls - sum(level.calls for level in levels)
     now = msgspec.structs.replace(
-        plan, load=Open(shape), duration_s=step.seconds, requests=None, slo=bounds.objectives,
-        max_cost=left, seed=plan.seed + len(levels),
+        plan, load=Open(shape), duration_s=step.seconds, requests=most, warmup_s=0.0,
+        slo=bounds.objectives, max_cost=left, seed=plan.seed + SEEDS * len(levels),
     )  # fmt: skip
-    return _judged(measure(now, out=out), step)
+    begun = time.monotonic()
+    until = begun + bounds.budget_s - sum(level.took_s for level in levels) - STOP_S
+    run = _measured(even(now), until, out)
+    return _judged(run, step, time.monotonic() - begun)
 
 
-def _judged(run: Run, step: Step) -> Level:
+def even(plan: Plan) -> Plan:
+    """The plan with a seed by which as many calls are due as its rate stands for.
+
+    Three seconds of 50 random calls/s may well hold 44/s or 56/s: what is found would then be the
+    chance's. Given their number, the calls of a Poisson process are as random as before.
+    """
+    wanted = plan.load.shape.peak * plan.seconds if isinstance(plan.load, Open) else 0.0
+    found, off = plan, float("inf")
+    for seed in range(plan.seed, plan.seed + SEEDS):
+        tried = msgspec.structs.replace(plan, seed=seed)
+        miss = abs(len(tried.due()) - wanted)
+        if miss < off:
+            found, off = tried, miss
+        if off <= max(0.5, EVEN * wanted):
+            break
+    return found
+
+
+def _measured(plan: Plan, until: float, out: Path | str) -> Run:
+    """The run of one level, stopped at `until` of the monotonic clock, or by Ctrl-C."""
+    run = start_run(plan, out=out, detached=False)
+
+    def in_time(going: Run) -> None:
+        if time.monotonic() > until:
+            going.stop()
+
+    try:
+        return run.wait(in_time)
+    except KeyboardInterrupt:
+        run.stop()
+        run.wait()
+        raise
+
+
+def _judged(run: Run, step: Step, took_s: float) -> Level:
     """What a level says. Raises RunError where no call could succeed for the caller's reasons."""
     (target,) = run.summary().targets
     judged = run.verdict()
     if judged.blocked is not None:
         raise RunError(next(one.text for one in judged.reasons if one.level == "invalid"))
     missed = [check for check in judged.checks if not check.met]
+    words = [*(check.text for check in judged.checks), *(one.text for one in judged.reasons)]
     if missed:
         sure = any(check.sure for check in missed)
     else:
         sure = all(check.sure for check in judged.checks)
+        if _rising(run):
+            sure = False
+            words.append("times were still rising when it ended: a longer load may miss them.")
     return Level(
-        rate=step.rate, seconds=step.seconds, calls=target.requests,
-        met=_met(judged, target, missed=bool(missed)), sure=sure,
+        rate=step.rate, seconds=step.seconds, took_s=took_s, calls=target.requests,
+        met=_met(run, judged, target, missed=bool(missed)),
+        sure=sure and judged.measurement == "valid",
         answers_per_s=target.requests_per_s, goodput_per_s=target.goodput_per_s,
-        cost_usd=target.cost_usd, run_id=run.id,
-        words=(*(check.text for check in judged.checks), *(one.text for one in judged.reasons)),
+        cost_usd=target.cost_usd, run_id=run.id, words=tuple(words),
     )  # fmt: skip
 
 
-def _met(judged: Verdict, target: TargetSummary, *, missed: bool) -> bool | None:
+def _rising(run: Run) -> bool:
+    records = run.records
+    good = records.ok & records.mask()
+    order = np.argsort(records["start_s"][good], kind="stable")
+    return rising((records["end_s"] - records["start_s"])[good][order])
+
+
+def _met(run: Run, judged: Verdict, target: TargetSummary, *, missed: bool) -> bool | None:
     """Whether the objectives were met; None if that says more of the client than of the API.
 
     A client that is slow makes every time longer, never shorter: what was met with a suspect one
     is met. Calls that could not be sent because thousands were unanswered are the API's doing.
+    Of a level that was cut short (by the budget, by its limits) the slowest calls may be missing.
     """
     dropped = target.errors.get("client_dropped", 0) > 0
     if missed:
         return False if judged.measurement == "valid" or dropped else None
-    return True if judged.measurement != "invalid" else None
+    whole = run.status.get("ended") in {None, "finished"}
+    return True if whole and judged.measurement != "invalid" else None

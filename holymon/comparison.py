@@ -9,13 +9,15 @@ pairs holds whatever happens inside of them. All ratios of a comparison share th
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
+from holymon.differences import ErrorDifference, Ratio, Result
 from holymon.errors import PlanError
 from holymon.figures import TargetSummary
 from holymon.markup import bullets, escaped, table
@@ -23,68 +25,13 @@ from holymon.quantiles import Figure, Interval, Rate, newcombe, student
 from holymon.records import Records
 from holymon.safety import escape, plain
 from holymon.summary import summarize
-from holymon.units import NONE, ms, percent
 
-Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
 FEWEST_PAIRS: Final = 5
 EFFECT: Final = 0.05
 ALPHA: Final = 0.05
 FEWEST_IN_BLOCK: Final = 30
 MOST_BLOCKS: Final = 20
 RATIOS: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """One percentile of B over that of A, with the interval that all pairs together give.
-
-    `higher` and `lower`: the interval leaves out 1, and the ratio is at least the minimal effect
-    away from it. `same`: the interval lies within the minimal effect. `a` and `b` are the medians
-    over the pairs, in seconds. `autocorrelation` is that of successive pairs (lag 1).
-    """
-
-    metric: str
-    stat: str
-    a: float | None
-    b: float | None
-    ratio: float | None
-    interval: Interval | None
-    pairs: int
-    autocorrelation: float | None
-    result: Result
-    text: str
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """A row of a table: what, A, B, ratio, interval, result."""
-        ends = self.interval
-        return (
-            f"{self.metric.removesuffix('_s').replace('ttft', 'TTFT')} {self.stat}",
-            f"{ms(self.a)} ms", f"{ms(self.b)} ms", NONE if not self.ratio else f"{self.ratio:.3g}",
-            f"{ends[0]:.3g}–{ends[1]:.3g}" if ends else NONE, self.result,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorDifference:
-    """The error rate of B minus that of A, with Newcombe's interval."""
-
-    a: Rate
-    b: Rate
-    difference: float | None
-    interval: Interval | None
-    result: Result
-    text: str
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """A row of a table: what, A, B, difference, interval, result."""
-        a, b = (NONE if r.value is None else percent(r.value) for r in (self.a, self.b))
-        gap, ends = self.difference, self.interval
-        return (
-            "failed", a, b, NONE if gap is None else f"{gap * 100:+.3g} points",
-            f"{ends[0] * 100:+.3g} to {ends[1] * 100:+.3g}" if ends else NONE, self.result,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +71,18 @@ class Comparison:
         label = " (simulated)" if self.simulated else ""
         pairs = f"{self.pairs} pair{'s' * (self.pairs != 1)}"
         return (f"B = {self.b} against A = {self.a}{label}, {pairs}: {head}",
-                *body, *self.notes)  # fmt: skip
+                *body, *self._types, *self._cost, *self.notes)  # fmt: skip
+
+    @property
+    def _types(self) -> tuple[str, ...]:
+        return tuple(f"  {name}: {a:,} calls of A, {b:,} of B"
+                     for name, (a, b) in self.errors.types.items())  # fmt: skip
+
+    @property
+    def _cost(self) -> tuple[str, ...]:
+        if self.cost_ratio is None:
+            return ()
+        return (f"a good answer of B costs {self.cost_ratio:.3g} times as much as one of A",)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -136,14 +94,10 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        cost = ""
-        if self.cost_ratio is not None:
-            cost = f"a good answer of B costs {self.cost_ratio:.3g} times as much as one of A"
-        rows = [one.cells for one in self.findings]
+        rows = [*(one.cells for one in self.findings), *self.errors.rows]
         heads = ("", f"A: {self.a}", f"B: {self.b}", "B / A, or B - A", "95 % interval", "result")
-        notes = [note for note in (*self.notes, cost) if note]
         return (f"<p><b>{escape(self.lines[0])}</b></p>" + table(heads, escaped(rows))
-                + bullets(map(escape, notes)))  # fmt: skip
+                + bullets(map(escape, (*self.notes, *self._cost))))  # fmt: skip
 
 
 def compare_pairs(
@@ -297,7 +251,13 @@ def _errors(
         result = "lower"
     said = (f"error rate: {gap * 100:+.3g} points ({interval[0] * 100:+.3g} to "
             f"{interval[1] * 100:+.3g}), {_words(result, 0)}")  # fmt: skip
-    return ErrorDifference(a, b, gap, interval, result, said)
+    return ErrorDifference(a, b, gap, interval, result, said, _types(pairs))
+
+
+def _types(pairs: list[tuple[TargetSummary, TargetSummary]]) -> dict[str, tuple[int, int]]:
+    """How often A and B met each error type, the most frequent first."""
+    a, b = (sum((Counter(pair[i].errors) for pair in pairs), Counter[str]()) for i in (0, 1))
+    return {name: (a[name], b[name]) for name, _ in (a + b).most_common()}
 
 
 def _rate(rates: list[Rate]) -> Rate:

@@ -12,8 +12,11 @@ from holymon.quantiles import wilson
 SLO = ("ttft_p95<1", "error_rate<5%")
 
 
-def searched(bounds, judge, most=200):
-    """All levels of a search in which `judge(rate, seconds)` is (met, sure), and why it ended."""
+def searched(bounds, judge, most=200, beside=0.0):
+    """All levels of a search in which `judge(rate, seconds)` is (met, sure), and why it ended.
+
+    Each takes `beside` seconds more than its load.
+    """
     levels = []
     for _ in range(most):
         step = following(levels, bounds)
@@ -22,7 +25,19 @@ def searched(bounds, judge, most=200):
         met, sure = judge(step.rate, step.seconds)
         calls = round(step.rate * step.seconds)
         levels.append(
-            Level(step.rate, step.seconds, calls, met, sure, step.rate, None, calls * 1e-3, (), "r")
+            Level(
+                rate=step.rate,
+                seconds=step.seconds,
+                took_s=step.seconds + beside,
+                calls=calls,
+                met=met,
+                sure=sure,
+                answers_per_s=step.rate,
+                goodput_per_s=None,
+                cost_usd=calls * 1e-3,
+                words=(),
+                run_id="r",
+            )
         )
     raise AssertionError("the search does not end")
 
@@ -55,11 +70,19 @@ def test_a_noisy_knee_is_found_near_where_it_is(knee, noise, seed):
     assert np.exp(-6 * noise) / 1.2 < found.best.rate / knee < np.exp(6 * noise) * 1.2
 
 
-@given(knee=RATES, budget=st.floats(10, 500), money=st.none() | st.floats(0.1, 5))
-def test_no_search_spends_more_than_its_budget(knee, budget, money):
-    bounds = Bounds(SLO, start=2, seconds=10, budget_s=budget, max_cost=money)
-    found = searched(bounds, lambda rate, _: (rate <= knee, rate < 0.9 * knee or rate > 1.1 * knee))
-    assert sum(level.seconds for level in found.levels) <= budget
+@given(
+    knee=RATES, budget=st.floats(12, 500), calls=st.none() | st.integers(1, 5000),
+    money=st.none() | st.floats(0.1, 5), beside=st.floats(0, 2),
+)  # fmt: skip
+def test_no_search_spends_more_than_its_budget(knee, budget, calls, money, beside):
+    bounds = Bounds(
+        SLO, start=2, seconds=10, budget_s=budget, max_calls=calls, max_cost=money
+    )  # fmt: skip
+    found = searched(
+        bounds, lambda rate, _: (rate <= knee, not 0.9 * knee <= rate <= 1.1 * knee), beside=beside
+    )
+    assert sum(level.took_s for level in found.levels) <= budget
+    assert sum(level.calls for level in found.levels) <= (calls or 1e9)
     if money is not None and len(found.levels) > 1:
         assert sum(level.cost_usd for level in found.levels) <= money
 
@@ -127,6 +150,39 @@ def test_a_search_that_can_not_be_is_one_sentence(bad, said):
 
 def test_the_answer_is_said_in_words():
     found = searched(Bounds(SLO, start=1, budget_s=6e5), lambda rate, _: (rate <= 10, rate < 9))
-    assert f"met up to {found.best.rate:g} calls/s, missed from {found.limit.rate:g}" in str(found)
+    assert f"met up to {found.best.rate:g} calls/s (for certain up to 8 calls/s)" in str(found)
+    assert f"missed from {found.limit.rate:g} calls/s on (not for certain)" in str(found)
     assert "MISSED, but not for certain" in str(found)
     assert found.to_dict()["highest_met_per_s"] == found.best.rate
+    assert "What lies between the two is not known." in str(found)
+
+
+def test_the_answer_says_which_part_of_it_is_certain():
+    # Close to the knee nothing is certain.
+    found = searched(
+        Bounds(SLO, start=1, budget_s=6e5), lambda rate, _: (rate <= 10, not 5 < rate < 15)
+    )
+    assert found.surely_met.rate < found.best.rate < found.limit.rate < found.surely_missed.rate
+    assert f"{found.best.rate:g} calls/s (for certain up to {found.surely_met.rate:g}" in str(found)
+    assert f"on (for certain from {found.surely_missed.rate:g} calls/s)" in str(found)
+    doubtful = searched(Bounds(SLO, start=1, budget_s=6e5), lambda rate, _: (rate <= 10, False))
+    assert (doubtful.surely_met, doubtful.surely_missed) == (None, None)
+    assert str(doubtful).count("(not for certain)") == 2
+    assert doubtful.to_dict()["highest_surely_met_per_s"] is None
+
+
+@pytest.mark.parametrize("met_to", [20, 1e9])
+def test_an_answer_without_a_miss_is_a_lower_bound_and_says_so(met_to):
+    found = searched(
+        Bounds(SLO, start=1, most=100, budget_s=6e5),
+        lambda rate, _: (True if rate <= met_to else None, True),
+    )
+    assert found.limit is None
+    assert "so this is a lower bound." in str(found)
+    assert ("this computer, not the API, may be the limit" in str(found)) == (met_to == 20)
+
+
+def test_a_certain_answer_is_never_above_a_rate_that_missed():
+    outcomes = iter([(True, True), (False, False), (False, False), (True, True), (True, True)])
+    levels = searched(Bounds(SLO, start=4, precision=1, budget_s=6e5), lambda *_: next(outcomes))
+    assert (levels.surely_met.rate, levels.limit.rate, levels.surely_missed) == (4, 8, None)

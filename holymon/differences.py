@@ -1,0 +1,80 @@
+"""What pairs of measurements say of one figure: of a percentile, or of the error rate."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from holymon.errors import NOT_THE_SERVER
+from holymon.quantiles import Interval, Rate
+from holymon.units import NONE, ms, percent
+
+Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One percentile of B over that of A, with the interval that all pairs together give.
+
+    `higher` and `lower`: the interval leaves out 1, and the ratio is at least the minimal effect
+    away from it. `same`: the interval lies within the minimal effect. `a` and `b` are the medians
+    over the pairs, in seconds. `autocorrelation` is that of successive pairs (lag 1).
+    """
+
+    metric: str
+    stat: str
+    a: float | None
+    b: float | None
+    ratio: float | None
+    interval: Interval | None
+    pairs: int
+    autocorrelation: float | None
+    result: Result
+    text: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """A row of a table: what, A, B, ratio, interval, result."""
+        ends = self.interval
+        return (
+            f"{self.metric.removesuffix('_s').replace('ttft', 'TTFT')} {self.stat}",
+            f"{ms(self.a)} ms", f"{ms(self.b)} ms", NONE if not self.ratio else f"{self.ratio:.3g}",
+            f"{ends[0]:.3g}–{ends[1]:.3g}" if ends else NONE, self.result,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDifference:
+    """The error rate of B minus that of A, with Newcombe's interval.
+
+    `types`: how many calls of A and of B ended in each error type, the most frequent first.
+    """
+
+    a: Rate
+    b: Rate
+    difference: float | None
+    interval: Interval | None
+    result: Result
+    text: str
+    types: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """A row of a table: what, A, B, difference, interval, result."""
+        a, b = (NONE if r.value is None else percent(r.value) for r in (self.a, self.b))
+        gap, ends = self.difference, self.interval
+        return (
+            "failed", a, b, NONE if gap is None else f"{gap * 100:+.3g} points",
+            f"{ends[0] * 100:+.3g} to {ends[1] * 100:+.3g}" if ends else NONE, self.result,
+        )  # fmt: skip
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """A row for each error type, its shares side by side."""
+        return [
+            (f"– {name}", _share(name, a, self.a.of), _share(name, b, self.b.of), NONE, NONE, "")
+            for name, (a, b) in self.types.items()
+        ]
+
+
+def _share(name: str, n: int, of: int) -> str:
+    """A count; its share only where it is one of the calls that say something of the API."""
+    return f"{n:,} ({percent(n / of)})" if of and name not in NOT_THE_SERVER else f"{n:,}"
