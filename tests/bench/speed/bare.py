@@ -1,8 +1,10 @@
-"""A closed loop of users that read whole answers and do nothing with them: what a transport allows.
+"""A closed loop of users over a transport, with next to nothing done: what can be had at most.
 
 python bare.py TRANSPORT PORT MODEL USERS SECONDS TOKENS STREAM --> {"calls", "seconds", "cpu_s"}
 
-TRANSPORT is `aiohttp`, or `holymon`: the same transport as under a load, without all the rest.
+TRANSPORT is `aiohttp` or `holymon` (the transport of a load, without all the rest): every delta
+decoded with json.loads and stamped, nothing checked and nothing kept. `alone` is holymon's, whose
+answers nobody reads.
 """
 
 import asyncio
@@ -20,24 +22,50 @@ from holymon.prepared import prepare
 from holymon.transport import Transport
 
 
-def ours(url: str, body: bytes):
+class Reader:
+    """The least that a client does with an answer: when did each delta come, and what is in it."""
+
+    def __init__(self, *, stream: bool) -> None:
+        self.stream, self.rest, self.stamps = stream, b"", []
+
+    def piece(self, at: float, piece: bytes) -> bool:
+        self.rest += piece
+        if self.stream:
+            *events, self.rest = self.rest.split(b"\n\n")
+            for event in events:
+                if event != b"data: [DONE]":
+                    json.loads(event[6:])
+                    self.stamps.append(at)
+        return False
+
+    def end(self) -> None:
+        if not self.stream:
+            json.loads(self.rest)
+
+
+def ours(url: str, body: bytes, *, stream: bool, read: bool):
     headers = {"content-type": "application/json"}
     prepared = prepare(httpx.Request("POST", url, headers=headers, content=body))
     transport = Transport()
 
-    def stamp(at: float, piece: bytes) -> bool:
+    def nothing(at: float, piece: bytes) -> bool:
         return False
 
     async def call() -> None:
         answer = await transport.send(prepared, Progress())
         await answer.begin()
-        await answer.pour(stamp)
+        if read:
+            reader = Reader(stream=stream)
+            await answer.pour(reader.piece)
+            reader.end()
+        else:
+            await answer.pour(nothing)
         answer.close()
 
     return call, transport.aclose
 
 
-def theirs(url: str, body: bytes):
+def theirs(url: str, body: bytes, *, stream: bool):
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -46,9 +74,11 @@ def theirs(url: str, body: bytes):
     headers = {"content-type": "application/json"}
 
     async def call() -> None:
+        reader = Reader(stream=stream)
         async with session.post(url, data=body, headers=headers) as answer:
-            while await answer.content.readany():
-                perf_counter()
+            while piece := await answer.content.readany():
+                reader.piece(perf_counter(), piece)
+        reader.end()
 
     return call, session.close
 
@@ -59,7 +89,10 @@ async def main(
     ask = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
     body = json.dumps(ask | {"max_tokens": int(tokens), "stream": stream == "1"}).encode()
     url = f"http://127.0.0.1:{port}/v1/chat/completions"
-    call, close = (theirs if kind == "aiohttp" else ours)(url, body)
+    if kind == "aiohttp":
+        call, close = theirs(url, body, stream=stream == "1")
+    else:
+        call, close = ours(url, body, stream=stream == "1", read=kind != "alone")
     begun, cpu = perf_counter(), time.process_time()
     end = begun + float(seconds)
 
