@@ -9,19 +9,18 @@ pairs holds whatever happens inside of them. All ratios of a comparison share th
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
 
-from holymon.differences import ErrorDifference, Ratio, Result
+from holymon.differences import ErrorDifference, Ratio, Result, error_difference, words
 from holymon.errors import PlanError
 from holymon.figures import TargetSummary
 from holymon.markup import bullets, escaped, table
-from holymon.quantiles import Figure, Interval, Rate, newcombe, student
+from holymon.quantiles import Figure, Interval, student
 from holymon.records import Records
 from holymon.safety import escape, plain
 from holymon.summary import summarize
@@ -36,7 +35,10 @@ RATIOS: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What pairs of measurements say of B against A."""
+    """What pairs of measurements say of B against A.
+
+    `notes` are why nothing can be claimed, `cautions` what to keep in mind with what is.
+    """
 
     a: str
     b: str
@@ -47,6 +49,7 @@ class Comparison:
     cost_ratio: float | None
     simulated: bool
     notes: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
     @property
     def findings(self) -> "tuple[Ratio | ErrorDifference, ...]":
@@ -71,7 +74,7 @@ class Comparison:
         label = " (simulated)" if self.simulated else ""
         pairs = f"{self.pairs} pair{'s' * (self.pairs != 1)}"
         return (f"B = {self.b} against A = {self.a}{label}, {pairs}: {head}",
-                *body, *self._types, *self._cost, *self.notes)  # fmt: skip
+                *body, *self._types, *self._cost, *self.cautions, *self.notes)  # fmt: skip
 
     @property
     def _types(self) -> tuple[str, ...]:
@@ -97,19 +100,21 @@ class Comparison:
         rows = [*(one.cells for one in self.findings), *self.errors.rows]
         heads = ("", f"A: {self.a}", f"B: {self.b}", "B / A, or B - A", "95 % interval", "result")
         return (f"<p><b>{escape(self.lines[0])}</b></p>" + table(heads, escaped(rows))
-                + bullets(map(escape, (*self.notes, *self._cost))))  # fmt: skip
+                + bullets(map(escape, (*self.notes, *self.cautions, *self._cost))))  # fmt: skip
 
 
 def compare_pairs(
     pairs: Sequence[tuple[Records, Records]], *, names: tuple[str, str] | None = None,
     effect: float = EFFECT, interleaved: bool = True, one_run: bool = False,
+    fitness: Mapping[str, str] = {},
 ) -> Comparison:  # fmt: skip
     """Compare B with A from pairs of records, each of one target, in the order of their time.
 
     `effect` is the smallest relative difference worth a word. With fewer than `FEWEST_PAIRS`
     pairs, or pairs that were not measured alternately, nothing is claimed; `one_run` says that
-    they are blocks of one run, for the words of that. Raises PlanError for records of several
-    targets.
+    they are blocks of one run, for the words of that. `fitness` has the verdict on the measurement
+    of each run, by its id: from an invalid one nothing is claimed either. Raises PlanError for
+    records of several targets.
     """
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
@@ -117,10 +122,17 @@ def compare_pairs(
     used = [ratio for ratio in RATIOS if any(_figure(one, ratio[0]).n for one, _ in found)]
     tests = len(used) + 1
     level = 1 - ALPHA / tests
-    claims = interleaved and len(found) >= FEWEST_PAIRS
+    invalid, suspect = (
+        [plain(run) for run, level in fitness.items() if level == wanted]
+        for wanted in ("invalid", "suspect")
+    )
+    claims = interleaved and len(found) >= FEWEST_PAIRS and not invalid
     ratios = tuple(_ratio(found, *one, effect=effect, level=level, claims=claims) for one in used)
     simulated = any(summarize(one).simulated for pair in pairs for one in pair)
     notes = []
+    if invalid:
+        notes.append(f"the client was not fit to measure (invalid): {', '.join(invalid)}. "
+                     "Lower the rate or use more workers, and measure again.")  # fmt: skip
     if len(found) < FEWEST_PAIRS and one_run:
         notes.append(
             f"the run is too short to compare its targets: it takes {FEWEST_PAIRS} blocks of time "
@@ -142,8 +154,10 @@ def compare_pairs(
         a=names[0] if names else found[0][0].target if found else "A",
         b=names[1] if names else found[0][1].target if found else "B",
         pairs=len(found), effect=effect, ratios=ratios,
-        errors=_errors(found, NormalDist().inv_cdf(1 - ALPHA / tests / 2), claims=claims),
+        errors=error_difference(found, NormalDist().inv_cdf(1 - ALPHA / tests / 2), claims=claims),
         cost_ratio=_cost(found), simulated=simulated, notes=tuple(notes),
+        cautions=(f"the client may have been the limit (suspect): {', '.join(suspect)}",)
+        if suspect else (),
     )  # fmt: skip
 
 
@@ -207,7 +221,7 @@ def _ratio(
         result = _result(ratio, interval, effect) if claims else result
     times = f"{middle[0] * 1e3:.4g} ms and {middle[1] * 1e3:.4g} ms, ratio {ratio:.3g}"
     found = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
-    said = f"{what}: {times}{found}, {_words(result, effect)}"
+    said = f"{what}: {times}{found}, {words(result, effect)}"
     a, b = (float(one) for one in middle)
     return Ratio(metric, stat, a, b, ratio, interval, n, _autocorrelation(logs), result, said)
 
@@ -222,48 +236,10 @@ def _result(ratio: float, interval: Interval, effect: float) -> Result:
     return "same" if inside else "no difference shown"
 
 
-def _words(result: Result, effect: float) -> str:
-    if result == "same":
-        return f"the same within {effect * 100:.3g} %"
-    return {"higher": "B is higher", "lower": "B is lower"}.get(result, result)
-
-
 def _autocorrelation(values: "np.ndarray[Any, Any]") -> float | None:
     rest = values - values.mean()
     whole = float(rest @ rest)
     return float(rest[1:] @ rest[:-1]) / whole if len(values) > 2 and whole > 0 else None
-
-
-def _errors(
-    pairs: list[tuple[TargetSummary, TargetSummary]], z: float, *, claims: bool
-) -> ErrorDifference:
-    a, b = (_rate([pair[i].error_rate for pair in pairs]) for i in (0, 1))
-    interval = newcombe(a, b, z)
-    if interval is None or a.value is None or b.value is None:
-        return ErrorDifference(a, b, None, None, "not comparable", "error rate: no calls")
-    gap = b.value - a.value
-    result: Result = "no difference shown"
-    if not claims:
-        result = "not comparable"
-    elif interval[0] > 0:
-        result = "higher"
-    elif interval[1] < 0:
-        result = "lower"
-    said = (f"error rate: {gap * 100:+.3g} points ({interval[0] * 100:+.3g} to "
-            f"{interval[1] * 100:+.3g}), {_words(result, 0)}")  # fmt: skip
-    return ErrorDifference(a, b, gap, interval, result, said, _types(pairs))
-
-
-def _types(pairs: list[tuple[TargetSummary, TargetSummary]]) -> dict[str, tuple[int, int]]:
-    """How often A and B met each error type, the most frequent first."""
-    a, b = (sum((Counter(pair[i].errors) for pair in pairs), Counter[str]()) for i in (0, 1))
-    return {name: (a[name], b[name]) for name, _ in (a + b).most_common()}
-
-
-def _rate(rates: list[Rate]) -> Rate:
-    of = sum(rate.of for rate in rates)
-    hits = sum(round((rate.value or 0) * rate.of) for rate in rates)
-    return Rate(hits / of if of else None, None, None, of)
 
 
 def _cost(pairs: list[tuple[TargetSummary, TargetSummary]]) -> float | None:

@@ -1,10 +1,12 @@
 """What pairs of measurements say of one figure: of a percentile, or of the error rate."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
 from holymon.errors import NOT_THE_SERVER
-from holymon.quantiles import Interval, Rate
+from holymon.figures import TargetSummary
+from holymon.quantiles import Interval, Rate, newcombe
 from holymon.units import NONE, ms, percent
 
 Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
@@ -78,3 +80,43 @@ class ErrorDifference:
 def _share(name: str, n: int, of: int) -> str:
     """A count; its share only where it is one of the calls that say something of the API."""
     return f"{n:,} ({percent(n / of)})" if of and name not in NOT_THE_SERVER else f"{n:,}"
+
+
+def error_difference(
+    pairs: list[tuple[TargetSummary, TargetSummary]], z: float, *, claims: bool
+) -> ErrorDifference:
+    """The error rates of all pairs together; the interval is of `z` standard errors each side."""
+    a, b = (_rate([pair[i].error_rate for pair in pairs]) for i in (0, 1))
+    interval = newcombe(a, b, z)
+    if interval is None or a.value is None or b.value is None:
+        return ErrorDifference(a, b, None, None, "not comparable", "error rate: no calls")
+    gap = b.value - a.value
+    result: Result = "no difference shown"
+    if not claims:
+        result = "not comparable"
+    elif interval[0] > 0:
+        result = "higher"
+    elif interval[1] < 0:
+        result = "lower"
+    said = (f"error rate: {gap * 100:+.3g} points ({interval[0] * 100:+.3g} to "
+            f"{interval[1] * 100:+.3g}), {words(result, 0)}")  # fmt: skip
+    return ErrorDifference(a, b, gap, interval, result, said, _types(pairs))
+
+
+def _types(pairs: list[tuple[TargetSummary, TargetSummary]]) -> dict[str, tuple[int, int]]:
+    """How often A and B met each error type, the most frequent first."""
+    a, b = (sum((Counter(pair[i].errors) for pair in pairs), Counter[str]()) for i in (0, 1))
+    return {name: (a[name], b[name]) for name, _ in (a + b).most_common()}
+
+
+def _rate(rates: list[Rate]) -> Rate:
+    of = sum(rate.of for rate in rates)
+    hits = sum(round((rate.value or 0) * rate.of) for rate in rates)
+    return Rate(hits / of if of else None, None, None, of)
+
+
+def words(result: Result, effect: float) -> str:
+    """A result in words; `effect` is the smallest relative difference that counts."""
+    if result == "same":
+        return f"the same within {effect * 100:.3g} %"
+    return {"higher": "B is higher", "lower": "B is lower"}.get(result, result)

@@ -52,7 +52,7 @@ def compare(
     ]  # fmt: skip
     return compare_pairs(
         pairs, names=_names(firsts[0], seconds[0], targets), effect=effect,
-        interleaved=_alternate(firsts, seconds),
+        interleaved=_alternate(firsts, seconds), fitness=_fitness([*firsts, *seconds]),
     )  # fmt: skip
 
 
@@ -75,7 +75,12 @@ def _within(run: Run, targets: tuple[str, str] | None, effect: float) -> Compari
         )
     chosen = targets or (present[0], present[1])
     a, b = (_position(run, name) for name in chosen)
-    return compare_pairs(blocks(run.records, a, b), names=chosen, effect=effect, one_run=True)
+    pairs = blocks(run.records, a, b)
+    return compare_pairs(pairs, names=chosen, effect=effect, one_run=True, fitness=_fitness([run]))
+
+
+def _fitness(runs: list[Run]) -> dict[str, str]:
+    return {run.id: run.verdict().measurement for run in runs}
 
 
 def _of(run: Run, name: str | None) -> Records:

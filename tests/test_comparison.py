@@ -138,6 +138,21 @@ def test_runs_that_were_not_alternated_claim_nothing():
     assert "alternately" in compared.notes[0]
 
 
+@pytest.mark.parametrize("level", ["valid", "suspect", "invalid"])
+def test_what_an_unfit_client_measured_is_doubted_or_not_claimed(level):
+    rng = np.random.default_rng(2)
+    pairs = [
+        tuple(records(rows(latencies(rng, 100, 0) * (1 + k), k, np.arange(100.0))) for k in (0, 1))
+        for _ in range(6)
+    ]
+    compared = compare_pairs(pairs, fitness={"ab/1": "valid", "ab/\x1b2": level})
+    assert compared.shown == (level != "invalid")
+    for said in (str(compared), compared._repr_html_()):
+        assert (level in said) == (level != "valid")
+        assert ("ab/2" in said) == (level != "valid")
+        assert "ab/1" not in said
+
+
 def test_errors_are_compared_with_an_interval():
     rng = np.random.default_rng(4)
     worse = alternated(rng, rho=0.0, fails=(0.01, 0.08))
