@@ -137,6 +137,7 @@ def _html(notebook: Any, title: str, banner: str) -> str:
 
         config = Config()
         config.TagRemovePreprocessor.enabled = True
+        config.CoalesceStreamsPreprocessor.enabled = True
         config.TagRemovePreprocessor.remove_cell_tags = HIDDEN
         exporter = HTMLExporter(
             config=config, template_name="holymon", extra_template_basedirs=[str(TEMPLATES)],

@@ -141,14 +141,15 @@ def test_hostile_text_is_inert(tmp_path, browse):
 
 
 def test_a_cell_that_raises_gives_a_page_with_a_banner(tmp_path, browse):
-    path = notebook(tmp_path / "mine.ipynb", "print('before')", f"raise ValueError('no {KEY} <b>')")
+    loop = "for word in ('be', 'fore'):\n    print(word, flush=True)"
+    path = notebook(tmp_path / "mine.ipynb", loop, f"raise ValueError('no {KEY} <b>')")
     made = report.write_report(path, out=tmp_path)
     assert made.status == "failed"
     assert made.error.startswith("ValueError: no ***")
     page, outside, said = browse(made.html)
     assert (outside, said) == ([], [])
     assert "This report is not complete" in page.inner_text(".banner")
-    assert "before" in page.inner_text("main")
+    assert page.query_selector("main pre").inner_text().split() == ["be", "fore"]
     assert json.loads((made.folder / "run.json").read_text())["report"]["status"] == "failed"
 
 
