@@ -147,6 +147,13 @@ class Capacity:
         """The lowest rate that missed one of them beyond doubt."""
         return next((one for one in latest(self.levels) if one.met is False and one.sure), None)
 
+    @property
+    def met_words(self) -> str:
+        """Up to which rate they were met, and what of it is certain."""
+        if self.best is None:
+            return "met at no rate tried"
+        return f"met up to {_rate(self.best)}" + _doubt(self.best, self.surely_met, "up to")
+
     def _below_limit(self, level: Level) -> bool:
         return self.limit is None or level.rate < self.limit.rate
 
@@ -156,8 +163,7 @@ class Capacity:
         label = " (simulated)" if self.simulated else ""
         best, limit = self.best, self.limit
         said = f"{self.target}{label}, {', '.join(self.objectives)}: "
-        said += f"met up to {_rate(best)}" if best else "met at no rate tried"
-        said += _doubt(best, self.surely_met, "up to")
+        said += self.met_words
         said += f"; missed from {_rate(limit)} on" if limit else ""
         said += _doubt(limit, self.surely_missed, "from")
         between = ""

@@ -96,6 +96,5 @@ def _capacity(found: Capacity, ax: Axes) -> None:
         ax.set_xscale("log")
         ax.set_yscale("log")
     ax.set(xlabel="wanted calls/s", ylabel="per second")
-    said = f"met up to {found.best.rate:g} calls/s" if found.best else "met at no rate tried"
-    ax.set_title(f"{plain(found.target)}: {said}" + " (simulated)" * found.simulated)
+    ax.set_title(f"{plain(found.target)}: {found.met_words}" + " (simulated)" * found.simulated)
     legend(ax)
