@@ -21,23 +21,16 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from holymon import parquet
 from holymon.errors import RunError
 from holymon.journal import Follower
 from holymon.plan import Plan
-from holymon.records import DTYPE, GAP, GAP_BINS, Records
+from holymon.records import Records
 from holymon.safety import file_name, plain, short
 
 LIVE: Final = frozenset({"starting", "running"})
 START_S: Final = 30.0
-_TICKS: Final = 2.0**24
-"""Times are kept in ticks of 60 ns: exact as floats, and 30 ns off at most."""
-# Version 2 brings the encodings that suit floats and row numbers; a dictionary as large as the
-# bins of gaps leaves row numbers out of it.
-_PARQUET: Final = f"COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT {GAP_BINS}"
-# Of so few rows all columns stay in the processor's cache.
-_ROWS: Final = 8192
 
 
 def write_aside(path: Path, data: bytes | str) -> None:
@@ -197,7 +190,7 @@ def load(folder: Path) -> Records:
     """The records of a run: from Parquet if it was compacted, else from its journals."""
     records = Records(read_plan(folder))
     if is_compacted(folder):
-        _from_parquet(folder, records)
+        parquet.read(folder, records)
         if any(folder.glob("calls.*.journal")):
             # Saved elsewhere when the disk was full, and put back; or a compaction was cut short.
             more = Records(records.plan)
@@ -229,13 +222,9 @@ def compact(folder: Path, records: Records) -> None:
 
     Raises RunError if it can't be written; the journals stay then.
     """
-    import duckdb
-
     try:
-        _to_parquet(folder, records)
-    except (OSError, duckdb.Error) as error:
-        for path in folder.glob(f".*.parquet.{os.getpid()}"):
-            path.unlink(missing_ok=True)
+        parquet.write(folder, records)
+    except OSError as error:
         said = short(str(error))
         raise RunError(f"{run_id(folder)} stays uncompacted, it can't be written: {said}") from None
     for pattern in ("calls.*.journal", "calls.*.underway"):
@@ -243,92 +232,6 @@ def compact(folder: Path, records: Records) -> None:
             path.unlink()
 
 
-def _to_parquet(folder: Path, records: Records) -> None:
-    import duckdb
-
-    gaps = records.gap_pairs
-    pairs = {
-        "row": np.repeat(np.arange(len(records), dtype=np.uint32), records.gap_counts),
-        "bin": np.ascontiguousarray(gaps["bin"]),
-        "n": np.ascontiguousarray(gaps["n"]),
-    }
-    with duckdb.connect() as connection:
-        # The gaps first: where calls.parquet is, all is.
-        for name, table in (("gaps", pairs), ("calls", _columns(records))):
-            aside = folder / f".{name}.parquet.{os.getpid()}"
-            connection.register("cols", table)
-            connection.execute(
-                f"COPY (SELECT * FROM cols) TO '{_quoted(aside)}' (FORMAT parquet, {_PARQUET})"
-            )
-            aside.replace(folder / f"{name}.parquet")
-
-
-def _columns(records: Records) -> dict[str, npt.NDArray[Any]]:
-    """Each column on its own, its times rounded; so are then those of `records`.
-
-    The low bits of a clock's readings are noise, and noise can't be compressed. Figures before and
-    after are the same, since both are of the rounded times.
-    """
-    columns = {name: np.empty(len(records), DTYPE[name]) for name in DTYPE.names or ()}
-    for at in range(0, len(records), _ROWS):
-        rows = records.rows[at : at + _ROWS]
-        for name, column in columns.items():
-            if DTYPE[name].kind == "f":
-                rows[name] = np.round(rows[name] * _TICKS) / _TICKS
-            column[at : at + _ROWS] = rows[name]
-    codes, where = np.unique(columns["code"], return_inverse=True)
-    columns["code"] = codes.astype("U24").astype(object)[where]
-    return columns
-
-
-def _from_parquet(folder: Path, records: Records) -> None:
-    import duckdb
-
-    with duckdb.connect() as connection:
-
-        def columns(name: str) -> dict[str, Any]:
-            query = f"SELECT * FROM '{_quoted(folder / f'{name}.parquet')}'"
-            return connection.execute(query).fetchnumpy()
-
-        calls, gaps = columns("calls"), columns("gaps")
-    n = len(calls["request"])
-    fields = {name: _field(name, calls.pop(name, None), n) for name in DTYPE.names or ()}
-    # Gaps lie in the order of their rows.
-    ends = np.searchsorted(gaps["row"], np.arange(n + 1, dtype=np.uint32))
-    records.reserve(n, len(gaps["row"]))
-    for at in range(0, n, _ROWS):
-        some = slice(at, min(at + _ROWS, n))
-        rows, pairs = np.empty(some.stop - at, DTYPE), slice(ends[at], ends[some.stop])
-        for name, column in fields.items():
-            rows[name] = column[some]
-        found = np.empty(pairs.stop - pairs.start, GAP)
-        found["bin"], found["n"] = gaps["bin"][pairs], gaps["n"][pairs]
-        records.extend(rows, found, np.diff(ends[at : some.stop + 1]))
-
-
-def _field(name: str, column: Any, n: int) -> npt.NDArray[Any]:
-    """A column, shape (n,); of an earlier version's run it may be missing.
-
-    What was not measured is NULL in Parquet and NaN in memory.
-    """
-    kind = DTYPE[name]
-    missing = np.nan if kind.kind == "f" else kind.type()
-    if column is None:
-        return np.full(n, missing, kind)
-    return np.asarray(np.ma.filled(column, missing)).astype(kind, copy=False)
-
-
 def count(folder: Path) -> int:
     """How many calls a run has recorded; cheap for one that was compacted."""
-    if is_compacted(folder):
-        import duckdb
-
-        with duckdb.connect() as connection:
-            query = f"SELECT count(*) FROM '{_quoted(folder / 'calls.parquet')}'"
-            found = connection.execute(query).fetchone()
-            return int(found[0]) if found else 0
-    return len(load(folder))
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+    return parquet.count(folder) if is_compacted(folder) else len(load(folder))

@@ -13,7 +13,7 @@ ORDER = (
     "errors", "retry", "safety", "markup", "sse", "bounds", "shapes", "quantiles", "drift", "units", "slo", "plan", "chosen", "gaps", "records", "frames",
     "errorbody", "chat", "messages", "prices", "estimate", "vitals", "throughput", "tally", "figures", "summary", "stats", "peers", "differences", "comparison", "verdict", "calibration", "series", "alerts", "rehearsal", "rules", "yamltext", "ceiling", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
-    "store", "listing", "export", "spill", "ledger", "selfcheck", "worker", "run", "sources", "gauges", "exporter", "scrape", "trials", "drill", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
+    "parquet", "store", "listing", "export", "spill", "ledger", "selfcheck", "worker", "run", "sources", "gauges", "exporter", "scrape", "trials", "drill", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
     "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "starter", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "simmodels", "simmessages", "sim", "doctor", "options", "capacity_command", "watching", "cli", "__init__",
     "__main__",
 )  # fmt: skip
@@ -24,7 +24,7 @@ HOMES = {
     "aiohttp": {"sim"},
     "bleach": {"report"},
     "click": {"capacity_command", "cli", "options", "watching"},
-    "duckdb": {"spill", "store"},
+    "duckdb": {"parquet", "spill"},
     "httptools": {"wire"},
     "httpx": {"answer", "client", "dial", "doctor", "failures", "prepared", "transport", "wire"},
     "PIL": {"live"},

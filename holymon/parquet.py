@@ -1,0 +1,114 @@
+"""The records of a run as Parquet: `calls.parquet`, a column a field, and `gaps.parquet`."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon.records import DTYPE, GAP, GAP_BINS, Records
+
+_TICKS: Final = 2.0**24
+"""Times are kept in ticks of 60 ns: exact as floats, and 30 ns off at most."""
+# Version 2 brings the encodings that suit floats and row numbers; a dictionary as large as the
+# bins of gaps leaves row numbers out of it.
+_PARQUET: Final = f"COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT {GAP_BINS}"
+# Of so few rows all columns stay in the processor's cache.
+_ROWS: Final = 8192
+
+
+def write(folder: Path, records: Records) -> None:
+    """Write both files, the gaps first: where calls.parquet is, all is. Raises OSError."""
+    import duckdb
+
+    gaps = records.gap_pairs
+    pairs = {
+        "row": np.repeat(np.arange(len(records), dtype=np.uint32), records.gap_counts),
+        "bin": np.ascontiguousarray(gaps["bin"]),
+        "n": np.ascontiguousarray(gaps["n"]),
+    }
+    try:
+        with duckdb.connect() as connection:
+            for name, table in (("gaps", pairs), ("calls", _columns(records))):
+                aside = folder / f".{name}.parquet.{os.getpid()}"
+                connection.register("cols", table)
+                connection.execute(
+                    f"COPY (SELECT * FROM cols) TO '{_quoted(aside)}' (FORMAT parquet, {_PARQUET})"
+                )
+                aside.replace(folder / f"{name}.parquet")
+    except duckdb.Error as error:
+        raise OSError(str(error)) from None
+    finally:
+        for path in folder.glob(f".*.parquet.{os.getpid()}"):
+            path.unlink(missing_ok=True)
+
+
+def _columns(records: Records) -> dict[str, npt.NDArray[Any]]:
+    """Each column on its own, its times rounded; so are then those of `records`.
+
+    The low bits of a clock's readings are noise, and noise can't be compressed. Figures before and
+    after are the same, since both are of the rounded times.
+    """
+    columns = {name: np.empty(len(records), DTYPE[name]) for name in DTYPE.names or ()}
+    for at in range(0, len(records), _ROWS):
+        rows = records.rows[at : at + _ROWS]
+        for name, column in columns.items():
+            if DTYPE[name].kind == "f":
+                rows[name] = np.round(rows[name] * _TICKS) / _TICKS
+            column[at : at + _ROWS] = rows[name]
+    codes, where = np.unique(columns["code"], return_inverse=True)
+    columns["code"] = codes.astype("U24").astype(object)[where]
+    return columns
+
+
+def read(folder: Path, records: Records) -> None:
+    """Add all rows of a run's files to `records`."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+
+        def columns(name: str) -> dict[str, Any]:
+            query = f"SELECT * FROM '{_quoted(folder / f'{name}.parquet')}'"
+            return connection.execute(query).fetchnumpy()
+
+        calls, gaps = columns("calls"), columns("gaps")
+    n = len(calls["request"])
+    fields = {name: _field(name, calls.pop(name, None), n) for name in DTYPE.names or ()}
+    # Gaps lie in the order of their rows.
+    ends = np.searchsorted(gaps["row"], np.arange(n + 1, dtype=np.uint32))
+    records.reserve(n, len(gaps["row"]))
+    for at in range(0, n, _ROWS):
+        some = slice(at, min(at + _ROWS, n))
+        rows, pairs = np.empty(some.stop - at, DTYPE), slice(ends[at], ends[some.stop])
+        for name, column in fields.items():
+            rows[name] = column[some]
+        found = np.empty(pairs.stop - pairs.start, GAP)
+        found["bin"], found["n"] = gaps["bin"][pairs], gaps["n"][pairs]
+        records.extend(rows, found, np.diff(ends[at : some.stop + 1]))
+
+
+def _field(name: str, column: Any, n: int) -> npt.NDArray[Any]:
+    """A column, shape (n,); of an earlier version's run it may be missing.
+
+    What was not measured is NULL in Parquet and NaN in memory.
+    """
+    kind = DTYPE[name]
+    missing = np.nan if kind.kind == "f" else kind.type()
+    if column is None:
+        return np.full(n, missing, kind)
+    return np.asarray(np.ma.filled(column, missing)).astype(kind, copy=False)
+
+
+def count(folder: Path) -> int:
+    """How many calls a run's files hold; reads no row."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        query = f"SELECT count(*) FROM '{_quoted(folder / 'calls.parquet')}'"
+        found = connection.execute(query).fetchone()
+        return int(found[0]) if found else 0
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
