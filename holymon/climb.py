@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from holymon.ceiling import Bounds, Capacity, Level, Step, following
+from holymon.bisection import Bounds, Step, following
+from holymon.ceiling import Capacity, Level
 from holymon.drift import rising
 from holymon.errors import PlanError, RunError
 from holymon.figures import TargetSummary

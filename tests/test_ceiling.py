@@ -5,7 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from holymon.ceiling import LOWEST, Bounds, Capacity, Level, Step, following, latest
+from holymon.bisection import LOWEST, Bounds, Step, following
+from holymon.ceiling import Capacity, Level, latest
 from holymon.errors import PlanError
 from holymon.quantiles import wilson
 
