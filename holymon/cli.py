@@ -4,10 +4,8 @@
 4 the run or the report could not finish; 130 interrupted, and what was measured is kept.
 """
 
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -16,16 +14,15 @@ import click
 from holymon.capacity_command import capacity
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.options import load_options, plans_of
+from holymon.progress import measured_with_bar
 from holymon.safety import plain, redact
 from holymon.signals import interruptible
 from holymon.watching import init, metrics
 
 if TYPE_CHECKING:
-    from holymon.plan import Plan
     from holymon.run import Run
 
 INTERRUPTED: Final = 130
-BAR_FROM_S: Final = 2.0
 
 
 class _Commands(click.Group):
@@ -68,7 +65,7 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
     measured, interrupted = [], False
     for plan in plans_of(targets, **options):
         if not interrupted:
-            run, interrupted = _measured(plan, out)
+            run, interrupted = measured_with_bar(plan, out)
             measured.append(run)
     found = [run.to_dict() for run in measured] if as_json else []
     if as_json:
@@ -127,7 +124,7 @@ def report(
         plans = plans_of(targets, **options)
         if len(plans) > 1:
             raise PlanError("a report is on one load: give one --rate or --concurrency.")
-        run, interrupted = _measured(plans[0], out)
+        run, interrupted = measured_with_bar(plans[0], out)
     made = reports.write_report(
         notebook, run=run, parameters=given, out=out, name=options["name"] or None
     )
@@ -258,60 +255,6 @@ def doctor(targets: tuple[str, ...], base_url: str | None, api_key_env: str, as_
 
 main.add_command(metrics)
 main.add_command(init)
-
-
-def _measured(plan: "Plan", out: Path) -> tuple["Run", bool]:
-    """Measure with a progress bar; whether it was interrupted."""
-    from holymon.run import start
-
-    interrupted = False
-    with interruptible():
-        run = start(plan, out=out, detached=False)
-        with _bar(plan) as show:
-            try:
-                run.wait(show)
-            except KeyboardInterrupt:
-                interrupted = True
-                run.stop()
-                _wait_stopped(run)
-    return run, interrupted
-
-
-def _wait_stopped(run: "Run") -> None:
-    """Wait for the worker's last words; a second Ctrl-C does not wait."""
-    try:
-        run.wait(timeout=30)
-    except KeyboardInterrupt:
-        run.kill()
-        run.wait(timeout=30)
-
-
-@contextlib.contextmanager
-def _bar(plan: "Plan") -> Iterator[Callable[["Run"], None] | None]:
-    """A progress bar on a terminal, for anything that takes over two seconds."""
-    import time
-
-    from holymon.plan import Closed
-
-    timed = plan.duration_s is not None or not isinstance(plan.load, Closed)
-    if not sys.stderr.isatty() or (timed and plan.seconds <= BAR_FROM_S):
-        yield None
-        return
-    from tqdm import tqdm
-
-    begun = time.monotonic()
-    total = plan.seconds if timed else float((plan.requests or 0) * len(plan.targets))
-    form = "{desc} {percentage:3.0f}% |{bar}| {postfix}"
-    with tqdm(total=total, desc="measuring", bar_format=form, leave=False, file=sys.stderr) as bar:
-
-        def show(run: "Run") -> None:
-            records = run.records
-            done = time.monotonic() - begun if timed else float(len(records))
-            bar.n = min(done, total)
-            failed = int((~records.ok).sum())
-            bar.set_postfix_str(f"{len(records)} calls, {failed} failed")
-
-        yield show
 
 
 def _exit_code(run: "Run") -> int:

@@ -14,7 +14,7 @@ ORDER = (
     "errorbody", "chat", "messages", "prices", "estimate", "vitals", "throughput", "tally", "figures", "summary", "stats", "peers", "differences", "comparison", "verdict", "calibration", "series", "alerts", "rehearsal", "rules", "yamltext", "ceiling", "bisection", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "parquet", "store", "listing", "export", "spill", "ledger", "selfcheck", "worker", "run", "sources", "gauges", "exporter", "scrape", "trials", "drill", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
-    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "starter", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "simmodels", "simmessages", "sim", "doctor", "options", "capacity_command", "watching", "cli", "__init__",
+    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "starter", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "simmodels", "simmessages", "sim", "doctor", "options", "progress", "capacity_command", "watching", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 PURE = ORDER[: ORDER.index("bins") + 1]
@@ -47,7 +47,7 @@ HOMES = {
     "pandas": {"monitor", "records", "spill"},
     "papermill": {"headless"},
     "prometheus_client": {"exporter"},
-    "tqdm": {"cli"},
+    "tqdm": {"progress"},
     "uvloop": {"worker", "sim"},
 }
 IMPURE = {

@@ -1,0 +1,69 @@
+"""A run measured for the command line: with a progress bar on a terminal, and stopped by Ctrl-C."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from holymon.signals import interruptible
+
+if TYPE_CHECKING:
+    from holymon.plan import Plan
+    from holymon.run import Run
+
+BAR_FROM_S: Final = 2.0
+
+
+def measured_with_bar(plan: "Plan", out: Path) -> tuple["Run", bool]:
+    """Measure with a progress bar; whether it was interrupted."""
+    from holymon.run import start
+
+    interrupted = False
+    with interruptible():
+        run = start(plan, out=out, detached=False)
+        with _bar(plan) as show:
+            try:
+                run.wait(show)
+            except KeyboardInterrupt:
+                interrupted = True
+                run.stop()
+                _wait_stopped(run)
+    return run, interrupted
+
+
+def _wait_stopped(run: "Run") -> None:
+    """Wait for the worker's last words; a second Ctrl-C does not wait."""
+    try:
+        run.wait(timeout=30)
+    except KeyboardInterrupt:
+        run.kill()
+        run.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def _bar(plan: "Plan") -> Iterator[Callable[["Run"], None] | None]:
+    """A progress bar on a terminal, for anything that takes over two seconds."""
+    import time
+
+    from holymon.plan import Closed
+
+    timed = plan.duration_s is not None or not isinstance(plan.load, Closed)
+    if not sys.stderr.isatty() or (timed and plan.seconds <= BAR_FROM_S):
+        yield None
+        return
+    from tqdm import tqdm
+
+    begun = time.monotonic()
+    total = plan.seconds if timed else float((plan.requests or 0) * len(plan.targets))
+    form = "{desc} {percentage:3.0f}% |{bar}| {postfix}"
+    with tqdm(total=total, desc="measuring", bar_format=form, leave=False, file=sys.stderr) as bar:
+
+        def show(run: "Run") -> None:
+            records = run.records
+            done = time.monotonic() - begun if timed else float(len(records))
+            bar.n = min(done, total)
+            failed = int((~records.ok).sum())
+            bar.set_postfix_str(f"{len(records)} calls, {failed} failed")
+
+        yield show
