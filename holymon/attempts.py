@@ -75,7 +75,7 @@ class Requests:
             into(piece)
 
         index, caller = self.ledger.index(self.target), self._callers[stream]
-        self._budget.earn()
+        self._budget.earn(due)
         until = due + self.policy.deadline_s
         while True:
             marks = Marks(number, 0, due, attempt)
@@ -105,7 +105,7 @@ class Requests:
             self.policy, marks.attempt, marks.error, marks.retry_after, random.random(),
             told=marks.told, stale=reused and not marks.status, left=until - perf_counter(),
         )  # fmt: skip
-        return wait if wait is not None and self._budget.spend() else None
+        return wait if wait is not None and self._budget.spend(perf_counter()) else None
 
     async def _pause(self, seconds: float, following: Marks) -> None:
         """Wait; the attempt that would have followed is on record if that is cancelled."""

@@ -81,11 +81,8 @@ class _Watch:
             exchange = self._begin(request)
             if exchange is None:
                 return send(request)
-            try:
+            with exchange:
                 response = send(request)
-            except BaseException as error:
-                exchange.failed(error)
-                raise
             return _answered(exchange, response)
 
         return handle_request
@@ -99,11 +96,8 @@ class _Watch:
             exchange = self._begin(request)
             if exchange is None:
                 return await send(request)
-            try:
+            with exchange:
                 response = await send(request)
-            except BaseException as error:
-                exchange.failed(error)
-                raise
             return _answered(exchange, response)
 
         return handle_async_request
@@ -180,15 +174,10 @@ def _rest(self: Any, name: str) -> Any:
 def _iter(self: Any) -> Iterator[bytes]:
     exchange = self._exchange
     seen = exchange.piece
-    try:
+    with exchange:
         for piece in self._stream:
             seen(piece)
             yield piece
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        exchange.failed(error)
-        raise
     exchange.ended()
 
 
@@ -203,14 +192,10 @@ async def _aiter(self: Any) -> AsyncIterator[bytes]:
     exchange, stream = self._exchange, self._stream.__aiter__()
     seen = exchange.piece
     try:
-        async for piece in stream:
-            seen(piece)
-            yield piece
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        exchange.failed(error)
-        raise
+        with exchange:
+            async for piece in stream:
+                seen(piece)
+                yield piece
     finally:
         if hasattr(stream, "aclose"):
             await stream.aclose()

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from holymon import chat, errorbody, messages
 from holymon.failures import classify
@@ -103,6 +103,14 @@ class Exchange:
             self.marks.error, self._enough = "decoding_error", True
         except Exception:  # noqa: BLE001 - a fault of ours must not become one of the application
             self.marks.error, self._enough = "_OTHER", True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Whatever breaks its block off is the end of the call."""
+        if error is not None:
+            self.failed(error)
 
     def ended(self) -> None:
         """The whole body came."""

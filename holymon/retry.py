@@ -7,6 +7,7 @@ behind are repeated; those of unknown outcome (`ambiguous` in `errors`) only whe
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -16,6 +17,8 @@ from holymon.errors import ERRORS, PlanError
 _HUNG_UP: Final = frozenset({"server_disconnected", "connection_reset", "write_error"})
 _TOLD: Final = frozenset({"request_timeout", "conflict", "server_error", "bad_gateway",
                           "unavailable", "gateway_timeout", "overloaded", "http_5xx"})  # fmt: skip
+_OUTAGE_S: Final = 60.0
+_MOST_SEEN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,9 @@ class Policy:
 
     `deadline_s` is the total of all attempts and waits. The n-th wait is drawn evenly from 0 to
     min(`wait_max_s`, `wait_s` * 2**n), and is at least what the server asks for; a server that
-    asks for more than `retry_after_max_s`, or than is left, is not asked again. Over time at most
-    `budget` retries are made per request, `burst` of them saved up at most, `loan` in advance.
+    asks for more than `retry_after_max_s`, or than is left, is not asked again. Of any n requests
+    in a row at most n * `budget` are repeated, or `loan` where that is more; where calls are many,
+    half of what a minute of them earns takes the place of `loan`, to `burst` at most.
     """
 
     attempts: int = 3
@@ -34,16 +38,17 @@ class Policy:
     wait_max_s: float = 8.0
     retry_after_max_s: float = 60.0
     budget: float = 0.1
-    burst: float = 10.0
-    loan: float = 3.0
+    burst: int = 10
+    loan: int = 2
     retry_ambiguous: bool = False
 
     def __post_init__(self) -> None:
         """Raise PlanError for what can't be a policy."""
-        if not 1 <= self.attempts <= 20:
-            raise PlanError(f"attempts must lie between 1 and 20, not {self.attempts}.")
-        for name in ("deadline_s", "wait_s", "wait_max_s", "retry_after_max_s", "budget", "burst",
-                     "loan"):  # fmt: skip
+        for name in ("attempts", "burst", "loan"):
+            number = getattr(self, name)
+            if not isinstance(number, int) or not 1 <= number <= 20:
+                raise PlanError(f"{name} must be a whole number from 1 to 20, not {number}.")
+        for name in ("deadline_s", "wait_s", "wait_max_s", "retry_after_max_s", "budget"):
             value = getattr(self, name)
             if not 0 <= value <= 1e6 or (name == "deadline_s" and value == 0):
                 raise PlanError(f"{name} must be a number that is not negative, not {value}.")
@@ -83,30 +88,37 @@ def next_wait(
 
 
 class Budget:
-    """What one target's retries may still cost: a share of its requests, saved up to a burst.
+    """What the retries of one target may cost: of any n requests in a row, n * budget, or the loan.
 
-    The first few may be spent before they are earned; they are earned later.
+    A retry is paid for by the requests after it, so that a calm time saves nothing up: an outage
+    that follows an hour of calm is amplified no more than one at the first call. The loan grows
+    with the rate, so that it saves most of scattered failures, and a minute of outage earns it
+    twice: the rate may halve in it. `now` is by any clock that only goes forward.
     """
 
-    __slots__ = ("_credit", "_owed", "_policy")
+    __slots__ = ("_begun", "_paid", "_policy", "_requests")
 
     def __init__(self, policy: Policy) -> None:
-        """Begin with the loan."""
-        self._policy = policy
-        self._credit = self._owed = policy.loan
+        """Begin without debts."""
+        self._policy, self._requests = policy, 0
+        self._begun: deque[float] = deque(maxlen=_MOST_SEEN)
+        # When each of the latest retries is paid for, in shares of all requests.
+        self._paid = deque([-float(policy.burst)] * policy.burst, policy.burst)
 
-    def earn(self) -> None:
+    def earn(self, now: float) -> None:
         """A request begins."""
-        share = self._policy.budget
-        paid = min(share, self._owed)
-        self._owed -= paid
-        self._credit = min(self._policy.burst, self._credit + share - paid)
+        self._requests += 1
+        self._begun.append(now)
 
-    def spend(self) -> bool:
-        """Pay for one retry; False, and nothing paid, if there is not enough."""
-        if self._credit < 1 - 1e-9:  # ten tenths are one
+    def spend(self, now: float) -> bool:
+        """Owe one retry more; False, and nothing owed, if that is too many."""
+        policy = self._policy
+        recent = sum(begun > now - _OUTAGE_S for begun in self._begun)
+        loan = min(policy.burst, max(policy.loan, int(recent * policy.budget / 2)))
+        earned = self._requests * policy.budget
+        if earned + policy.budget < self._paid[-loan] + loan - 1e-6:  # ten tenths are one
             return False
-        self._credit -= 1
+        self._paid.append(max(self._paid[-1], earned) + 1)
         return True
 
 

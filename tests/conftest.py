@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -32,9 +33,9 @@ class Simulator:
         return httpx.get(self.base_url.removesuffix("/v1") + "/_sim/log").json()["models"]
 
 
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    """A fresh simulator, ended with the test."""
+@contextmanager
+def simulating() -> Iterator[Simulator]:
+    """A fresh simulator, ended with the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "holymon.sim", "--port", "0", "--until-eof"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -45,6 +46,20 @@ def simulator() -> Iterator[Simulator]:
         process.stdin.close()
         process.wait(20)
         process.stdout.close()
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A fresh simulator, ended with the test."""
+    with simulating() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared_simulator() -> Iterator[Simulator]:
+    """A simulator for a run that all tests of a file read."""
+    with simulating() as one:
+        yield one
 
 
 @pytest.fixture
@@ -141,17 +156,12 @@ class Daemon:
 
 
 @pytest.fixture
-def prometheus(debian, tmp_path):
-    """Starts a real Prometheus with the settings given, as YAML."""
+def daemon():
+    """Starts a program that serves HTTP, and ends it with the test."""
     started: list[Daemon] = []
 
-    def start(settings: str, folder: Path = tmp_path) -> Daemon:
-        path, port = folder / "prometheus.yml", free_port()
-        path.write_text(settings)
-        started.append(Daemon(
-            [debian("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={folder / 'tsdb'}",
-             f"--web.listen-address=127.0.0.1:{port}"], port, folder / "prometheus.log",
-        ))  # fmt: skip
+    def start(command: list[str], port: int, log: Path) -> Daemon:
+        started.append(Daemon(command, port, log))
         started[-1].ready()
         return started[-1]
 
@@ -161,24 +171,34 @@ def prometheus(debian, tmp_path):
 
 
 @pytest.fixture
-def alertmanager(debian, tmp_path):
+def prometheus(debian, daemon, tmp_path):
+    """Starts a real Prometheus with the settings given, as YAML."""
+
+    def start(settings: str, folder: Path = tmp_path) -> Daemon:
+        path, port = folder / "prometheus.yml", free_port()
+        path.write_text(settings)
+        return daemon(
+            [debian("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={folder / 'tsdb'}",
+             f"--web.listen-address=127.0.0.1:{port}"], port, folder / "prometheus.log",
+        )  # fmt: skip
+
+    return start
+
+
+@pytest.fixture
+def alertmanager(debian, daemon, tmp_path):
     """Starts a real Alertmanager with the settings given, as YAML."""
-    started: list[Daemon] = []
 
     def start(settings: str) -> Daemon:
         path, port = tmp_path / "alertmanager.yml", free_port()
         path.write_text(settings)
-        started.append(Daemon(
+        return daemon(
             [debian("prometheus-alertmanager", "prometheus-alertmanager"), f"--config.file={path}",
              f"--storage.path={tmp_path / 'alerts'}", f"--web.listen-address=127.0.0.1:{port}",
              "--cluster.listen-address="], port, tmp_path / "alertmanager.log",
-        ))  # fmt: skip
-        started[-1].ready()
-        return started[-1]
+        )  # fmt: skip
 
-    yield start
-    for one in started:
-        one.end()
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -75,8 +75,8 @@ def test_the_pinned_model_keeps_to_its_word_and_logs_it(tmp_path):
 
 def test_a_calibration_measures_prints_and_draws(tmp_path):
     seen = []
-    found = calibrate(rates=(50,), ladder=(100, 200), seconds=2.2, out=tmp_path, seen=seen.append)
-    assert seen[:2] == ["50 calls/s of 64 tokens", "100 calls/s of 4 tokens"]
+    found = calibrate(rates=(100,), ladder=(200, 400), seconds=1.1, out=tmp_path, seen=seen.append)
+    assert seen[:2] == ["100 calls/s of 64 tokens", "200 calls/s of 4 tokens"]
     assert found.accuracy[0].calls == 110
     assert all(cell is not None for cell in found.accuracy[0].errors["ttft_s"].values())
     said = str(found)
@@ -90,7 +90,7 @@ def test_a_calibration_measures_prints_and_draws(tmp_path):
 
 
 def test_the_command_writes_its_figures_and_a_chart(holymon, tmp_path):
-    done = holymon("calibrate", "--seconds", "1", "--json")
+    done = holymon("calibrate", "--seconds", "0.3", "--json")
     said = json.loads(done.stdout)
     assert done.returncode == (0 if said["highest_valid_rate"] is not None else 3), done.stderr
     assert [one["rate"] for one in said["accuracy"]] == [20, 50, 100]
@@ -109,7 +109,7 @@ def test_a_duration_that_can_not_be_is_one_sentence(holymon, seconds):
 
 def test_the_notebook_measures_shows_and_draws(tmp_path):
     made = hm.write_report(
-        "calibrate", out=tmp_path, parameters={"seconds": 1.0, "out": str(tmp_path)}
+        "calibrate", out=tmp_path, parameters={"seconds": 0.3, "out": str(tmp_path)}
     )
     assert (made.status, made.error) == ("ok", "")
     page = made.html.read_text()

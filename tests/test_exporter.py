@@ -218,24 +218,29 @@ def test_ten_thousand_hostile_names_make_few_labels_and_lose_no_count(promtool, 
     assert (code, said) == (0, "")
 
 
-def test_promtool_has_nothing_to_say(promtool, simulator, tmp_path):
+def plan_on(simulator, model="flaky", seconds=1, **more):
+    return Plan(targets=(simulator.target(model, stall_s=1.0),), load=Open(constant(40)), prompts=Prompts(max_tokens=8),
+                duration_s=seconds, name="exported", **more)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def exported(shared_simulator, tmp_path_factory):
+    """A run that has ended."""
+    plan = plan_on(shared_simulator, seconds=2, slo=("error_rate<1%", "ttft_p95<5s"))
+    return run_plan(plan, out=tmp_path_factory.mktemp("exported"))
+
+
+def test_promtool_has_nothing_to_say(promtool, exported):
     assert promtool(text(Collector(records_of()))) == (0, "")
-    run = run_plan(plan_on(simulator), out=tmp_path)
-    assert promtool(text(Collector(run))) == (0, "")
+    assert promtool(text(Collector(exported))) == (0, "")
 
 
 def test_promtool_would_say_something(promtool):
     assert promtool(b"# TYPE bad-name counter\nbad-name 1\n")[0] != 0
 
 
-def plan_on(simulator, model="flaky", **more):
-    return Plan(targets=(simulator.target(model, stall_s=1.0),), load=Open(constant(40)), prompts=Prompts(max_tokens=8),
-                duration_s=2, name="exported", **more)  # fmt: skip
-
-
-def test_a_run_is_exported_with_the_figures_of_its_report(simulator, tmp_path, samples):
-    run = run_plan(plan_on(simulator, slo=("error_rate<1%", "ttft_p95<5s")), out=tmp_path)
-    found = samples(text(Collector(run)))
+def test_a_run_is_exported_with_the_figures_of_its_report(shared_simulator, exported, samples):
+    run, found = exported, samples(text(Collector(exported)))
     (one,) = run.summary().targets
     whose = {"provider": "url", "model": "flaky"}
     assert of(found, "holymon_run_requests", **whose) == one.requests
@@ -247,16 +252,15 @@ def test_a_run_is_exported_with_the_figures_of_its_report(simulator, tmp_path, s
     assert of(found, series.LAG, stat="max", **whose) == run.vitals.to_dict()["loop_lag_max_s"]
     assert ("holymon_run_cost_usd", frozenset(whose.items())) not in found, "not known is not 0"
     assert ("holymon_run_latency_seconds", frozenset({**whose, "stat": "p99"}.items())) not in found
-    counts = simulator.counted()["flaky"]
+    counts = shared_simulator.counted()["flaky"]
     assert total(found, series.REQUESTS) == counts["requests"], "as the API counted itself"
     assert (
         total(found, series.ERRORS, error_type="rate_limited") == counts["faults"]["rate_limited"]
     )
 
 
-def test_the_textfile_holds_the_figures_of_the_summary(simulator, tmp_path, promtool, samples):
-    run = run_plan(plan_on(simulator), out=tmp_path)
-    path = tmp_path / "holymon.prom"
+def test_the_textfile_holds_the_figures_of_the_summary(exported, tmp_path, promtool, samples):
+    run, path = exported, tmp_path / "holymon.prom"
     write_textfile(run, path)
     raw = path.read_bytes()
     found, (one,) = samples(raw), run.summary().targets
@@ -304,9 +308,8 @@ def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
     assert one.chunk.sum == pytest.approx(other.chunk.sum)
 
 
-def test_rows_that_come_back_in_another_order_are_counted_once(simulator, tmp_path):
-    run = run_plan(plan_on(simulator), out=tmp_path)
-    reader = OfRun(run.folder, series.bucket_edges())
+def test_rows_that_come_back_in_another_order_are_counted_once(exported):
+    run, reader = exported, OfRun(exported.folder, series.bucket_edges())
     first = reader.read().tally
     rows, again = run.records, Records(run.plan)
     order = np.arange(len(rows))[::-1]

@@ -37,9 +37,8 @@ class Server(socketserver.StreamRequestHandler):
     distinct = False
 
     def handle(self):
-        while head := [*iter(self.rfile.readline, b"\r\n")]:
-            if head[-1] == b"":
-                return
+        # An empty line ends a head, and so does the end of the stream, which has lines for ever.
+        while head := [*iter(lambda: self.rfile.readline().strip(), b"")]:
             (length,) = (line for line in head if line.lower().startswith(b"content-length"))
             self.rfile.read(int(length.split(b":")[1]))
             self.reply(next(self.turn))

@@ -58,6 +58,18 @@ def measured(out, model="fast", **more):
     return run.measure(plan, out=out)
 
 
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory):
+    """A run, for tests that only read it and its report."""
+    return measured(tmp_path_factory.mktemp("reported"), name="<b>night & day</b>")
+
+
+@pytest.fixture(scope="module")
+def made(subject):
+    """Its report."""
+    return report.write_report(run=subject)
+
+
 def recorded(out, target, marks):
     """A run that was recorded elsewhere: its folder with a journal."""
     folder = store.new_folder(out, "recorded")
@@ -97,25 +109,23 @@ def test_the_page_shows_everything_and_asks_for_nothing(tmp_path, browse):
     assert page.title() == f"holymon: {made.run_id}"
 
 
-def test_the_page_agrees_with_run_json_and_the_command(tmp_path, browse):
-    measured_run = measured(tmp_path)
-    made = report.write_report(run=measured_run)
+def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
     about = json.loads((made.folder / "run.json").read_text())
     assert about["report"]["status"] == "ok"
-    assert {k: v for k, v in about.items() if k != "report"} == store.finite(measured_run.to_dict())
+    assert {k: v for k, v in about.items() if k != "report"} == store.finite(subject.to_dict())
     p50 = about["targets"][0]["latency_s"]["p50"]
     page, _, _ = browse(made.html)
     assert f"{p50 * 1e3:.3g}" in page.inner_text("table.figures")
 
 
-def test_latest_and_index_lead_to_the_report(tmp_path, browse):
-    made = report.write_report(run=measured(tmp_path, name="<b>night & day</b>"))
+def test_latest_and_index_lead_to_the_report(made, browse):
     assert (made.folder.parent / "latest.html").read_bytes() == made.html.read_bytes()
-    page, outside, said = browse(tmp_path / "index.html")
+    out = made.folder.parents[1]
+    page, outside, said = browse(out / "index.html")
     assert (outside, said) == ([], [])
     assert page.evaluate("document.scripts.length") == 0
     (link,) = page.query_selector_all("tbody a")
-    assert (tmp_path / link.get_attribute("href")).resolve() == made.html.resolve()
+    assert (out / link.get_attribute("href")).resolve() == made.html.resolve()
     assert "sim/fast" in page.inner_text("tbody")
 
 
@@ -263,14 +273,12 @@ def test_a_key_is_in_no_file_whatever_the_notebook_prints(tmp_path, monkeypatch,
     assert found == []
 
 
-def test_no_path_of_this_machine_is_in_a_report(tmp_path):
-    made = report.write_report(run=measured(tmp_path))
+def test_no_path_of_this_machine_is_in_a_report(made):
     for name in ("report.html", "report.ipynb", "run.json"):
-        assert str(tmp_path) not in (made.folder / name).read_text()
+        assert str(made.folder.parents[1]) not in (made.folder / name).read_text()
 
 
-def test_the_saved_notebook_is_one_that_jupyter_opens(tmp_path):
-    made = report.write_report(run=measured(tmp_path))
+def test_the_saved_notebook_is_one_that_jupyter_opens(made):
     saved = nbformat.read(made.folder / "report.ipynb", as_version=4)
     nbformat.validate(saved)
     assert saved.metadata.kernelspec.name == "python3"

@@ -1,6 +1,8 @@
 """Only what certainly left nothing behind is asked again, patiently and within a budget."""
 
+import itertools
 import math
+import random
 from math import nan
 
 import pytest
@@ -72,29 +74,79 @@ def test_a_request_that_met_a_closing_connection_is_sent_again_at_once():
     assert wait(error="server_error", stale=True) is None
 
 
-@given(st.lists(st.booleans(), max_size=2000))
-def test_retries_stay_a_tenth_of_all_requests(wanted):
-    budget, retries = Budget(POLICY), 0
-    for n, one in enumerate(wanted, start=1):
-        budget.earn()
-        retries += one and budget.spend()
-        assert retries <= max(3, n / 10 + 1e-6)
+def amplified(calm_s, rate, outage_s=60.0, slower=1.0, **policy):
+    """Attempts per request when all fail, as soon as they are sent, after a time when none did."""
+    budget, n = Budget(Policy(**policy)), max(1, int(outage_s * rate / slower))
+    for k in range(int(calm_s * rate)):
+        budget.earn(k / rate)
+    attempts = 0
+    for k in range(n):
+        now = calm_s + k * slower / rate
+        budget.earn(now)
+        attempts += 1 + sum(budget.spend(now) for _ in range(2))
+    return attempts / n
 
 
-def test_a_calm_day_saves_up_ten_retries_and_no_more():
-    budget = Budget(POLICY)
-    for _ in range(100_000):
-        budget.earn()
-    assert sum(budget.spend() for _ in range(1000)) == 10
+@given(st.lists(st.integers(0, 3), max_size=200), st.integers(1, 4), st.integers(1, 12))
+def test_a_retry_is_made_just_where_no_requests_in_a_row_get_more_than_their_share(
+    wanted, loan, cost
+):
+    budget, made = Budget(Policy(loan=loan, burst=loan, budget=1 / cost)), []
+    for want in wanted:
+        budget.earn(0.0)
+        made.append(0)
+        for _ in range(want):
+            sums = itertools.accumulate(reversed(made))
+            fits = all(k < max(loan, int(m / cost + 1e-9)) for m, k in enumerate(sums, start=1))
+            assert budget.spend(0.0) == fits
+            made[-1] += fits
 
 
-def test_ten_requests_earn_one_retry():
-    budget = Budget(Policy(loan=0.0))
-    found = []
-    for _ in range(20):
-        budget.earn()
-        found.append(budget.spend())
-    assert [n for n, one in enumerate(found, start=1) if one] == [10, 20]
+@given(st.floats(0, 600), st.floats(1 / 3, 60), st.floats(1, 2))
+def test_an_outage_of_a_minute_is_amplified_by_a_tenth_at_most_whatever_went_before(
+    calm_s, rate, slower
+):
+    assert amplified(calm_s, max(rate, slower / 3 + 0.01), slower=slower) <= 1.1
+
+
+@given(st.floats(0, 60), st.floats(0, 600), st.floats(0.01, 20))
+def test_an_outage_of_any_length_gets_a_tenth_or_ten_retries(outage_s, calm_s, rate):
+    n = max(1, int(outage_s * rate))
+    assert (amplified(calm_s, rate, outage_s) - 1) * n <= max(10, n / 10) + 1e-6
+
+
+@given(st.floats(0, 10_000), st.integers(2, 19))
+def test_an_outage_of_a_few_calls_gets_the_two_retries_of_a_single_one(calm_s, n):
+    assert amplified(calm_s, n / 60 + 1e-9) == pytest.approx(1 + 2 / n)
+
+
+@given(st.lists(st.integers(0, 3), max_size=300))
+def test_after_forty_calm_calls_one_that_fails_has_all_its_attempts(wanted):
+    budget = Budget(Policy(burst=2))
+    for want in [*wanted, *[0] * 40]:
+        budget.earn(0.0)
+        for _ in range(want):
+            budget.spend(0.0)
+    budget.earn(0.0)
+    assert [budget.spend(0.0) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("rate", "most"), [(0.1, 0.02), (10, 0.004)])
+def test_most_of_scattered_failures_are_made_good(rate, most):
+    budget, draw, n, failed = Budget(POLICY), random.Random(1), 20_000, 0
+    for k in range(n):
+        budget.earn(k / rate)
+        more = 2
+        while draw.random() < 0.05:
+            if not more or not budget.spend(k / rate):
+                failed += 1
+                break
+            more -= 1
+    assert failed / n < most
+
+
+def test_without_a_share_only_the_loan_is_spent_once():
+    assert amplified(0, 10, budget=0) == amplified(100, 10, budget=0) == pytest.approx(1 + 2 / 600)
 
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
@@ -117,7 +169,15 @@ def test_what_a_server_asks_for(asked, date, ms, expected):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"attempts": 0}, {"deadline_s": 0}, {"wait_s": -1}, {"budget": nan}]
+    "wrong",
+    [
+        {"attempts": 0},
+        {"deadline_s": 0},
+        {"wait_s": -1},
+        {"budget": nan},
+        {"loan": 0},
+        {"loan": 2.5},
+    ],
 )
 def test_a_policy_that_can_not_be_is_refused(wrong):
     with pytest.raises(PlanError, match="must"):

@@ -173,27 +173,32 @@ def outage(calm_s, seconds=60, rate=50):
     """Attempts per request when every attempt fails for a minute, after a calm time."""
     policy, draw = Policy(), random.Random(1)
     budget = Budget(policy)
-    for _ in range(calm_s * rate):
-        budget.earn()
-    waiting = [(n / rate, n, 0) for n in range(seconds * rate)]
+    for n in range(round(calm_s * rate)):
+        budget.earn(n / rate - calm_s)
+    requests = round(seconds * rate)
+    waiting = [(n / rate, n, 0) for n in range(requests)]
     attempts = 0
     while waiting:
         at, number, attempt = heapq.heappop(waiting)
         attempts += 1
         if attempt == 0:
-            budget.earn()
+            budget.earn(at)
         wait = next_wait(
             policy, attempt, "unavailable", nan, draw.random(), left=120 - at + number / rate
         )
-        if wait is not None and budget.spend():
+        if wait is not None and budget.spend(at):
             heapq.heappush(waiting, (at + wait, number, attempt + 1))
-    return attempts / (seconds * rate)
+    return attempts / requests
 
 
 def outages():
-    print("| before the outage | attempts per request in it |\n| --- | --- |")
-    for name, calm in (("nothing", 0), ("a calm hour", 3600)):
-        print(f"| {name} | {outage(calm):.3f} |")
+    cases = {"nothing": 0, "a calm hour": 3600}
+    print(
+        "| calls/s | " + " | ".join(f"after {name}" for name in cases) + " |\n" + "| --- " * 3 + "|"
+    )
+    for rate in (0.1, 0.5, 5, 50):
+        found = " | ".join(f"{outage(calm, rate=rate):.3f}" for calm in cases.values())
+        print(f"| {rate:g} | {found} |")
 
 
 def channels():
