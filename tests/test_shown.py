@@ -13,6 +13,7 @@ from holymon.errors import CODES
 from holymon.plan import Open, Plan, Price, Prompts, Target
 from holymon.records import DTYPE, GAP, Flag, Records
 from holymon.shapes import constant
+from holymon.stats import stats
 from holymon.summary import summarize
 from holymon.verdict import judge
 from holymon.vitals import read
@@ -48,13 +49,13 @@ def results() -> dict:
     found = Capacity(target().name, ("ttft_p95<1",), (level,), "budget", simulated=False)
     return {
         "summary": summary, "verdict": judge(summary, one.plan, read([])), "plan": one.plan,
-        "target": target(), "comparison": compare_pairs(pairs), "capacity": found,
+        "target": target(), "stats": stats(one), "comparison": compare_pairs(pairs), "capacity": found,
         "runs": listing.Runs([{"run_id": HOSTILE, "state": "finished", "requests": 12_345,
                                "started_at": "2026-11-24T10:00:00", "targets": [HOSTILE]}]),
     }  # fmt: skip
 
 
-SHOWN = ("summary", "verdict", "plan", "target", "comparison", "capacity", "runs")
+SHOWN = ("summary", "stats", "verdict", "plan", "target", "comparison", "capacity", "runs")
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -87,6 +88,51 @@ def test_a_summary_shows_figures_with_intervals():
     assert f"{figure.p50 * 1e3:.0f}" in repr(summary)
     assert f"{figure.ci['p50'][0] * 1e3:.0f}" in summary._repr_html_()
     assert "url/m" in repr(summary).splitlines()[1]
+
+
+def repeated() -> Records:
+    """Of 400 requests 20 were made again after 1 s each, and then went well."""
+    one, more = records("m"), 20
+    rows = np.concatenate([one.rows, one.rows[9 : 9 + more]])
+    rows["request"] = np.r_[0:400, 9 : 9 + more]
+    first, again = slice(9, 9 + more), slice(400, None)
+    rows["error"][first], rows["flags"][first] = CODES["server_error"], Flag.RETRIED
+    rows["attempt"][again] = 1
+    for name in ("start_s", "first_s", "last_s", "end_s"):
+        rows[name][again] += 1.0 + (rows["end_s"][first] - rows["start_s"][first])
+    found = Records(one.plan)
+    found.extend(rows, np.zeros(0, GAP), np.zeros(len(rows), np.int64))
+    return found
+
+
+def test_stats_show_requests_and_attempts_apart():
+    found = stats(repeated())
+    requests, attempts = repr(found).split("attempts, as they were sent")
+    assert [line.split()[:2] for line in (requests.splitlines()[1], attempts.splitlines()[1])] == [
+        ["url/m", "400"], ["url/m", "420"],
+    ]  # fmt: skip
+    assert f"{20 / 1:.4g}" in requests.splitlines()[1].split(), "the waits of twenty requests"
+    assert "1.05" in attempts.splitlines()[1].split()
+    assert repr(found).endswith(
+        "failed requests: rate_limited 9\nfailed attempts: server_error 20, rate_limited 9"
+    )
+    html = found._repr_html_()
+    assert html.count("<table") == 2
+    assert f"{found.latency_s.p95 * 1e3:,.0f}" in html
+    assert f"{found.latency_s.ci['p95'][1] * 1e3:,.0f}</small>" in html
+    assert found.latency_s.p95 > found.attempt_s.p95 + 0.5
+
+
+def test_stats_of_nothing_and_of_many_targets_have_their_rows():
+    nothing = stats(Records(records().plan))
+    assert (nothing.requests, "–" in repr(nothing)) == (0, True)
+    plan = Plan(targets=(target("a"), target("b")), load=Open(constant(20)), requests=400)
+    both, one = Records(plan), records("a")
+    rows = one.rows.copy()
+    rows["target"] = np.arange(len(rows)) % 2
+    both.extend(rows, np.zeros(0, GAP), np.zeros(len(rows), np.int64))
+    names = [line.split()[:2] for line in repr(stats(both)).splitlines() if "/" in line]
+    assert names == 2 * [["all/targets", "400"], ["url/a", "200"], ["url/b", "200"]]
 
 
 def test_a_comparison_shows_what_it_claims():
