@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
@@ -50,7 +51,8 @@ class Monitor:
 
     Safe to use from threads, from event loops and after a fork. The last `keep` attempts are in
     memory, with `keep_s` only those of about so many seconds; what leaves it stays in `tally()`,
-    and goes to Parquet files in the folder `spill`, if that is given.
+    and goes to Parquet files in the folder `spill`, if that is given. It is `closed` from `close`
+    to the next call.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Monitor:
         self.ledger = Ledger(
             keep=keep, keep_s=keep_s, edges=edges, folder=None if spill is None else Path(spill)
         )
+        self.closed = False
         self._limits = {"connect_s": connect_s, "first_byte_s": first_byte_s}
         self._calls: Requests | None = None
         self._lock = threading.Lock()
@@ -88,6 +91,7 @@ class Monitor:
     def close(self) -> None:
         """Close all connections, and spill what is in memory if there is a folder for it."""
         with self._lock:
+            self.closed = True
             calls, self._calls = self._calls, None
         if calls is not None:
             calls.stop()
@@ -194,6 +198,7 @@ class Monitor:
         with self._lock:
             if self._calls is calls:
                 self._calls = Requests(self.target, self.policy, self.ledger, **self._limits)
+                self.closed = False
             assert self._calls is not None
             return self._calls
 
@@ -227,6 +232,10 @@ class Monitor:
     def tally(self) -> Tally:
         """The sums of all attempts since the start, or since a fork; they only grow."""
         return self.ledger.tally()
+
+    def live(self, **options: Any) -> Any:
+        """A view of these calls for a notebook: the same as `hm.watch(self, **options)`."""
+        return import_module("holymon.lookout").watch(self, **options)
 
 
 def HolySheepMonitor(model: str = "gpt-4.1", **options: Any) -> Monitor:  # noqa: N802 - as a class

@@ -38,6 +38,16 @@ class Vitals:
             return None
         return float(np.quantile(self.lag_s, q, method="median_unbiased"))
 
+    @property
+    def flight(self) -> tuple[Floats, Floats]:
+        """Calls in flight over all workers: seconds and how many in each, both of shape (k,)."""
+        second = np.round(self.t_s).astype(np.int64)
+        if not len(second):
+            return np.empty(0), np.empty(0)
+        summed = np.bincount(second, weights=self.in_flight).astype(np.float64)
+        there = np.unique(second)
+        return there.astype(np.float64), summed[there]
+
     def to_dict(self) -> dict[str, Any]:
         """The figures that a report shows of the client; None for what was not noted."""
         return {
