@@ -50,14 +50,21 @@ class Board:
     """Six panels: latency, TTFT, distribution; throughput, a curve of the caller's, errors."""
 
     def __init__(
-        self, plan: Plan, words: Mapping[str, str] = OF_A_RUN, *, curve: float = 4.0
+        self,
+        plan: Plan,
+        words: Mapping[str, str] = OF_A_RUN,
+        *,
+        curve: float = 4.0,
+        simulated: bool | None = None,
     ) -> None:
         """Empty panels, called by `words`, whose limits are those that the plan makes likely.
 
-        `curve` is the least height of the panel whose curves `frame` is given.
+        `curve` is the least height of the panel whose curves `frame` is given. Whether it is
+        labelled `simulated` is the plan's to say, unless it is said.
         """
         self.plan, self._words = plan, words
-        figure, self._axes = panels(plan, words)
+        self.simulated = plan.simulated if simulated is None else simulated
+        figure, self._axes = panels(plan, words, simulated=self.simulated)
         self._stage = Stage(figure)
         self._limits = {"time": 0.0, "latency": 0.0, "ttft": 0.0, "rate": 0.0, "curve": 0.0}
         self._seen = self._turn = 0

@@ -127,10 +127,12 @@ class _Picture:
             self._origin, self._board = now - self._last_s / 2, None
         records = _shown(ledger.records(self._origin), self._origin)
         plan = self._plan(records)
-        if self._board is None or self._board.plan != plan:
+        flagged = bool((records["flags"] & Flag.SIMULATED).any())
+        simulated = plan.simulated or flagged
+        if self._board is None or (self._board.plan, self._board.simulated) != (plan, simulated):
             begins = strftime("%H:%M:%S", localtime(ledger.began + self._origin))
             words = {**OF_CALLS, "time": f"s from {begins}"}
-            self._board = Board(plan, words, curve=1.0)
+            self._board = Board(plan, words, curve=1.0, simulated=simulated)
         # What leaves the memory at the front is not to be mistaken for what was drawn already.
         first = tuple(records.rows[["request", "attempt"]][0].tolist()) if len(records) else None
         moved, self._first = first != self._first, first

@@ -18,7 +18,7 @@ from holymon.attempts import Requests
 from holymon.errorbody import lenient
 from holymon.errors import PlanError
 from holymon.ledger import Ledger
-from holymon.plan import Target
+from holymon.plan import Target, from_builtins, to_builtins
 from holymon.records import Records
 from holymon.retry import Policy
 from holymon.sse import Decoder
@@ -238,9 +238,18 @@ class Monitor:
         return import_module("holymon.lookout").watch(self, **options)
 
 
-def HolySheepMonitor(model: str = "gpt-4.1", **options: Any) -> Monitor:  # noqa: N802 - as a class
-    """A Monitor of one of HolySheep's models, with the key from HOLYSHEEP_API_KEY."""
-    return Monitor(f"holysheep/{model}", **options)
+def HolySheepMonitor(  # noqa: N802 - as a class
+    model: str = "gpt-4.1", *, base_url: str = "", **options: Any
+) -> Monitor:
+    """A Monitor of one of HolySheep's models, with the key from HOLYSHEEP_API_KEY.
+
+    Another `base_url`, such as the simulator's, is called without it: a key goes to its owner only.
+    """
+    asked = target_of(f"holysheep/{model}")
+    if base_url:
+        moved = {**to_builtins(asked), "base_url": base_url, "api_key_env": ""}
+        asked = from_builtins(moved, Target, "base_url")
+    return Monitor(asked, **options)
 
 
 def _wait(future: "Future[T]") -> T:

@@ -38,7 +38,9 @@ GRID: Final = "#D5D9E0"
 SHADE: Final = "#E6E9EE"
 
 
-def panels(plan: Plan, words: Mapping[str, str]) -> tuple[Figure, dict[str, Axes]]:
+def panels(
+    plan: Plan, words: Mapping[str, str], *, simulated: bool
+) -> tuple[Figure, dict[str, Axes]]:
     """The figure and its axes by name, empty."""
     figure = Figure(figsize=SIZE, dpi=100, facecolor=PAPER)
     figure.subplots_adjust(0.045, 0.095, 0.978, 0.855, wspace=0.2, hspace=0.56)
@@ -57,6 +59,10 @@ def panels(plan: Plan, words: Mapping[str, str]) -> tuple[Figure, dict[str, Axes
     axes["ecdf"].set_ylim(0, 1.02)
     axes["ecdf"].set_yticks([0, 0.5, 0.95], ["0", "p50", "p95"])
     _legend(figure, plan)
+    if simulated:
+        figure.text(0.978, 0.97, "simulated", ha="right", va="top", size=SMALL + 0.5,
+                    color="white", weight="bold",
+                    bbox={"boxstyle": "round,pad=0.35", "fc": BADGE, "lw": 0})  # fmt: skip
     return figure, axes
 
 
@@ -101,10 +107,6 @@ def _legend(figure: Figure, plan: Plan) -> None:
     )  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)
-    if plan.simulated:
-        figure.text(0.978, 0.97, "simulated", ha="right", va="top", size=SMALL + 0.5,
-                    color="white", weight="bold",
-                    bbox={"boxstyle": "round,pad=0.35", "fc": BADGE, "lw": 0})  # fmt: skip
 
 
 def wanted(ax: Axes, plan: Plan) -> float:

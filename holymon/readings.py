@@ -12,7 +12,7 @@ from holymon.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
 from holymon.rehearsal import Firing, Rehearsal
 from holymon.safety import escape
-from holymon.stats import ATTEMPTS, REQUESTS, Cell, Stats, money
+from holymon.stats import ATTEMPTS, REQUESTS, Cell, Stats
 from holymon.tables import checked
 from holymon.units import NONE, interval, ms, number, percent, whole
 from holymon.verdict import LEVELS, Verdict
@@ -206,7 +206,7 @@ def _fared(found: Stats) -> list[tuple[str, str]]:
     return [
         ("requests", whole(found.requests)), ("succeeded in the end", shares[0]),
         ("succeeded at once", shares[1]), ("attempts per request", number(found.amplification)),
-        ("USD", money(found.cost_usd)), ("USD on failures", money(found.cost_of_failures_usd)),
+        ("USD", found.money[0]), ("USD on failures", found.money[1]),
     ]  # fmt: skip
 
 

@@ -23,12 +23,12 @@ from holymon.units import NONE, interval, ms, number, percent, whole
 
 Cell = tuple[str, str]
 REQUESTS: Final = (
-    "requests, as callers felt them", "made", "succeeded", "at once", "latency p50, ms", "p95",
-    "p99", "failures p50, ms", "waits in all, s",
+    "requests, as felt", "made", "succeeded", "at once", "latency p50, ms", "p95", "p99",
+    "failures p50, ms", "waits in all, s",
 )  # fmt: skip
 ATTEMPTS: Final = (
-    "attempts, as they were sent", "sent", "per request", "latency p50, ms", "p95", "TTFT p50",
-    "p95", "ITL p50", "tokens in", "tokens out", "USD", "on failures",
+    "attempts, as sent", "sent", "per request", "latency p50, ms", "p95", "TTFT p50", "p95",
+    "ITL p50", "tokens in / out", "USD / on failures",
 )  # fmt: skip
 
 
@@ -40,7 +40,8 @@ class Stats:
     once. `latency_s` is of successful requests as their callers felt them, `attempt_s` of
     successful attempts alone, `failure_s` of failed requests. `amplification` is attempts per
     request, `backoff_s` the sum of all waits, `cost_of_failures_usd` the part of `cost_usd` that
-    failed attempts cost. `undecided` attempts failed, and may yet be repeated by their caller.
+    failed attempts cost; `known_...` are the same of the attempts whose cost is known, where that
+    is not all of them. `undecided` attempts failed, and may yet be repeated by their caller.
     `targets` holds the same for each target. What can't be told is None, and `notes` says why.
     """
 
@@ -65,6 +66,8 @@ class Stats:
     tokens: Tokens
     cost_usd: float | None
     cost_of_failures_usd: float | None
+    known_cost_usd: float | None
+    known_cost_of_failures_usd: float | None
     simulated: bool
     notes: tuple[str, ...]
     targets: dict[str, "Stats"] = field(default_factory=dict)
@@ -95,10 +98,16 @@ class Stats:
         return [
             (self.target, ""), (whole(self.attempts), ""), (number(self.amplification), ""),
             _time(self.attempt_s, "p50"), _time(self.attempt_s, "p95"), _time(self.ttft_s, "p50"),
-            _time(self.ttft_s, "p95"), _time(self.itl_s, "p50"), (whole(tokens.prompt), ""),
-            (whole(tokens.output), ""), (money(self.cost_usd), ""),
-            (money(self.cost_of_failures_usd), ""),
+            _time(self.ttft_s, "p95"), _time(self.itl_s, "p50"),
+            (f"{whole(tokens.prompt)} / {whole(tokens.output)}", ""),
+            (" / ".join(self.money), ""),
         ]  # fmt: skip
+
+    @property
+    def money(self) -> tuple[str, str]:
+        """What was spent, and on failures, in USD; at least so much, where not all is known."""
+        return (_money(self.cost_usd, self.known_cost_usd),
+                _money(self.cost_of_failures_usd, self.known_cost_of_failures_usd))  # fmt: skip
 
     @property
     def lines(self) -> list[str]:
@@ -134,9 +143,10 @@ class Stats:
         return ((REQUESTS, [one.felt for one in rows]), (ATTEMPTS, [one.sent for one in rows]))
 
 
-def money(usd: float | None) -> str:
-    """An amount, with four figures."""
-    return NONE if usd is None else f"{usd:.4g}"
+def _money(usd: float | None, known: float | None) -> str:
+    if usd is not None:
+        return f"{usd:.4g}"
+    return NONE if known is None else f"≥ {known:.4g}"
 
 
 def _share(rate: Rate) -> Cell:
@@ -179,6 +189,7 @@ def _one(chosen: Records, target: Target) -> Stats:
     good = final["error"] == 0
     took = final["end_s"] - final["due_s"]
     known = attempts.cost_usd is not None
+    priced = sums.currency == "USD" and sums.unpriced < sent.sum()
     return Stats(
         target=target.name,
         requests=len(final),
@@ -201,6 +212,8 @@ def _one(chosen: Records, target: Target) -> Stats:
         tokens=attempts.tokens,
         cost_usd=attempts.cost_usd,
         cost_of_failures_usd=sums.cost_of_failures if known else None,
+        known_cost_usd=sums.cost if priced else None,
+        known_cost_of_failures_usd=sums.cost_of_failures if priced else None,
         simulated=summary.simulated,
         notes=attempts.notes,
     )
@@ -216,11 +229,12 @@ def _waited(records: Records) -> float:
 
 def _with(whole: Stats, each: dict[str, Stats]) -> Stats:
     """`whole` with its parts, and with the money that they add up to."""
-    costs = [one.cost_usd for one in each.values()]
-    lost = [one.cost_of_failures_usd for one in each.values()]
-    values = {name: getattr(whole, name) for name in Stats.__slots__}
-    return Stats(**{**values, "targets": each, "cost_usd": _sum(costs),
-                    "cost_of_failures_usd": _sum(lost)})  # fmt: skip
+    values = {name: getattr(whole, name) for name in Stats.__slots__} | {"targets": each}
+    for name in ("cost_usd", "cost_of_failures_usd"):
+        values[name] = _sum([getattr(one, name) for one in each.values()])
+        known = [getattr(one, f"known_{name}") for one in each.values()]
+        values[f"known_{name}"] = _sum([value for value in known if value is not None])
+    return Stats(**values)
 
 
 def _sum(values: list[float | None]) -> float | None:

@@ -269,6 +269,16 @@ def test_holysheeps_monitor_wants_its_key_when_it_calls(monkeypatch):
         monitor.chat("hi")
 
 
+def test_holysheeps_key_goes_to_no_other_address(simulator, monkeypatch):
+    monkeypatch.setenv("HOLYSHEEP_API_KEY", "sk-canary")
+    with HolySheepMonitor("fast", base_url=simulator.base_url) as monitor:
+        assert monitor.target.api_key_env == ""
+        assert monitor.chat("hi", max_tokens=2)["model"] == "fast"
+        assert monitor.stats().target == "holysheep/fast"
+    with pytest.raises(PlanError, match="base_url"):
+        HolySheepMonitor(base_url="ftp://nowhere")
+
+
 @pytest.mark.parametrize("wrong", [{"temperature": float("nan")}, {"x": object()}, {"x": "\ud800"}])
 def test_what_can_not_be_asked_is_one_clear_sentence(monitor, wrong):
     with pytest.raises(PlanError, match="JSON can't carry"):

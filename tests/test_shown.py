@@ -107,7 +107,7 @@ def repeated() -> Records:
 
 def test_stats_show_requests_and_attempts_apart():
     found = stats(repeated())
-    requests, attempts = repr(found).split("attempts, as they were sent")
+    requests, attempts = repr(found).split("attempts, as sent")
     assert [line.split()[:2] for line in (requests.splitlines()[1], attempts.splitlines()[1])] == [
         ["url/m", "400"], ["url/m", "420"],
     ]  # fmt: skip
@@ -123,6 +123,17 @@ def test_stats_show_requests_and_attempts_apart():
     assert found.latency_s.p95 > found.attempt_s.p95 + 0.5
 
 
+def test_money_that_is_known_in_part_is_said_to_be_at_least_so_much():
+    every, some = repeated(), repeated()
+    some.rows["output_tokens"][400:] = -1
+    whole, least = stats(every), stats(some)
+    assert whole.cost_usd == whole.known_cost_usd == pytest.approx(400 * (5 + 14) / 1e6)
+    assert least.cost_usd is None
+    assert least.known_cost_usd == pytest.approx(380 * (5 + 14) / 1e6)
+    assert f"≥ {least.known_cost_usd:.4g}" in repr(least)
+    assert f"{whole.cost_usd:.4g} / {whole.cost_of_failures_usd:.4g}" in repr(whole)
+
+
 def test_stats_of_nothing_and_of_many_targets_have_their_rows():
     nothing = stats(Records(records().plan))
     assert (nothing.requests, "–" in repr(nothing)) == (0, True)
@@ -131,7 +142,7 @@ def test_stats_of_nothing_and_of_many_targets_have_their_rows():
     rows = one.rows.copy()
     rows["target"] = np.arange(len(rows)) % 2
     both.extend(rows, np.zeros(0, GAP), np.zeros(len(rows), np.int64))
-    names = [line.split()[:2] for line in repr(stats(both)).splitlines() if "/" in line]
+    names = [line.split()[:2] for line in repr(stats(both)).splitlines() if "/" in line.split()[0]]
     assert names == 2 * [["all/targets", "400"], ["url/a", "200"], ["url/b", "200"]]
 
 
