@@ -146,7 +146,7 @@ class Stats:
 def _money(usd: float | None, known: float | None) -> str:
     if usd is not None:
         return f"{usd:.4g}"
-    return NONE if known is None else f"≥ {known:.4g}"
+    return f"≥ {known:.4g}" if known else NONE
 
 
 def _share(rate: Rate) -> Cell:

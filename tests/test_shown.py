@@ -202,3 +202,13 @@ def test_the_notebooks_that_decide_run_from_top_to_bottom(tmp_path, notebook, pa
     page = made.html.read_text()
     assert page.count("data:image/png;base64,") == pictures
     assert "simulated" in page
+
+
+def test_the_notebook_of_a_monitor_runs_from_top_to_bottom(tmp_path):
+    made = hm.write_report("watch", out=tmp_path, parameters={"calls": 60})
+    assert (made.status, made.error) == ("ok", "")
+    page = made.html.read_text()
+    for said in ("requests, as felt", "sim/flaky", "api_errors_total{", "would have fired",
+                 "(moves only in a notebook)", "chat_completion_with_monitoring"):  # fmt: skip
+        assert said in page
+    assert not re.search("&lt;style|VBox\\(", page)
