@@ -28,6 +28,7 @@ from holymon.records import Flag, Records
 from holymon.rehearsal import rehearse
 from holymon.stats import stats
 from holymon.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
+from holymon.verdict import of_loop
 
 OF_CALLS: Final = {
     **OF_A_RUN, "latency": "Latency of attempts", "ecdf": "Share of attempts that took no longer",
@@ -35,6 +36,7 @@ OF_CALLS: Final = {
 }  # fmt: skip
 EVERY_S: Final = 5.0
 MOST_STEPS: Final = 10_000
+OLD_S: Final = 2.5
 SHARES: Final = (0.02, 0.05)
 """Of one core at most: for figures and alerts, and for the picture."""
 
@@ -47,7 +49,8 @@ class View:
         self.monitor, self.cell = monitor, _cell()
         self._watch = watch
         self._picture = _Picture(monitor, last_s)
-        self._paces = (Pace(1.0, SHARES[0]), Pace(PERIOD_S, SHARES[1]))
+        self._paces = (Pace(1.0, SHARES[0]), Pace(PERIOD_S, SHARES[1]), Pace(PERIOD_S))
+        self._known = 0, 0.0, False
         self._top, self._errors = html(kind="hm-progress"), html(kind="hm-errors")
         self._alarms, self._calls = html(kind="hm-alarms"), html()
         self._image = w.Image(format="png", layout=WIDE)
@@ -74,16 +77,15 @@ class View:
 
     def _tick(self) -> bool:
         goes_on = not self.monitor.closed
-        for pace, work in zip(self._paces, (self._read, self._draw), strict=True):
+        works = self._read, self._draw, self._say
+        for pace, work in zip(self._paces, works, strict=True):
             try:
                 pace.due(partial(work, final=not goes_on), now=not goes_on)
             except Exception as error:  # noqa: BLE001 - shown, and the next tick may work
                 self._errors.value = error_line(error)
-        if not goes_on:
-            self._tell("ended", "the monitor was closed")
         return goes_on
 
-    def _read(self, *, final: bool) -> None:
+    def _read(self, *, final: bool) -> None:  # noqa: ARG002 - there is no other kind of reading
         ledger = self.monitor.ledger
         records, elapsed = ledger.records(), perf_counter() - ledger.zero
         found = stats(records)
@@ -91,23 +93,30 @@ class View:
         alerts = rehearse([(ledger.began, records)], self._watch, every_s=every_s,
                           until=ledger.began + elapsed)  # fmt: skip
         self._alarms.value = readings.alarms(found, alerts)
-        self._calls.value = readings.calls(found)
-        said = f"{readings.clock(elapsed)} since it began, {len(records):,} attempts in memory"
-        self._tell("ended" if final else "watching", said, simulated=found.simulated)
+        vitals = self.monitor.vitals
+        doubts = of_loop(vitals, [found.ttft_s.p50]) if vitals else ()
+        self._calls.value = readings.calls(found, [one.text for one in doubts])
+        self._known = len(records), elapsed, found.simulated
 
     def _draw(self, *, final: bool) -> None:
         self._image.value = self._picture.frame(final=final)
 
-    def _tell(self, state: str, words: str, *, simulated: bool | None = None) -> None:
-        if simulated is not None:
-            self._simulated = simulated
+    def _say(self, *, final: bool) -> None:
+        if final:
+            self._tell("ended", "the monitor was closed")
+            return
+        n, at, _ = self._known
+        elapsed = perf_counter() - self.monitor.ledger.zero
+        age = f" {readings.clock(elapsed - at)} ago" if elapsed - at >= OLD_S else ""
+        self._tell("watching", f"{readings.clock(elapsed)} since it began, {n:,} attempts in "
+                               f"memory{age}")  # fmt: skip
+
+    def _tell(self, state: str, words: str) -> None:
         target = self.monitor.target
         self._top.value = readings.top({
-            "state": state, "words": words, "simulated": self._simulated,
+            "state": state, "words": words, "simulated": self._known[2],
             "name": "calls of clients" if target is None else target.name,
         })  # fmt: skip
-
-    _simulated = False
 
 
 class _Picture:

@@ -25,6 +25,7 @@ from holymon.sse import Decoder
 from holymon.stats import Stats, stats
 from holymon.tally import Edges, Tally
 from holymon.targets import target as target_of
+from holymon.vitals import Vitals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,6 +233,11 @@ class Monitor:
     def tally(self) -> Tally:
         """The sums of all attempts since the start, or since a fork; they only grow."""
         return self.ledger.tally()
+
+    @property
+    def vitals(self) -> Vitals | None:
+        """How late its own event loop woke; None for calls of clients, which have their own."""
+        return None if self._calls is None else self._calls.vitals
 
     def live(self, **options: Any) -> Any:
         """A view of these calls for a notebook: the same as `hm.watch(self, **options)`."""

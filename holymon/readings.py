@@ -210,10 +210,13 @@ def _fared(found: Stats) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def calls(found: Stats) -> str:
-    """Requests and attempts in a table each, with 95 % intervals; errors by type of both."""
+def calls(found: Stats, doubts: Iterable[str] = ()) -> str:
+    """Requests and attempts in a table each, with 95 % intervals; errors by type of both.
+
+    `doubts` are what may have falsified the durations; they come first.
+    """
     tables = _table(REQUESTS, (one.felt for one in found.rows)) + _table(
         ATTEMPTS, (one.sent for one in found.rows)
     )
-    lines = "".join(f"<div>{escape(line)}</div>" for line in found.lines)
+    lines = "".join(f"<div>{escape(line)}</div>" for line in (*doubts, *found.lines))
     return f"{tables}<div class='hm-lines'>{lines}</div>"

@@ -32,6 +32,12 @@ class Vitals:
     in_flight: npt.NDArray[np.int64]
     rss_mb: Floats
 
+    @classmethod
+    def of_loop(cls, lags: Iterable[float]) -> "Vitals":
+        """Those of a client of which only its loop's lag was sampled (s)."""
+        none = np.empty(0)
+        return cls(none, np.array([*lags], float), none, none, none, np.empty(0, np.int64), none)
+
     def lag(self, q: float) -> float | None:
         """A percentile of the loop's lag in seconds; None if it was never sampled."""
         if len(self.lag_s) == 0:

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
@@ -14,6 +15,7 @@ from holymon.errors import NAMES, CallError, ConfigError, PlanError
 from holymon.monitor import HolySheepMonitor, Monitor
 from holymon.plan import Target
 from holymon.retry import Policy
+from holymon.verdict import of_loop
 
 from .faults.server import CHUNKED, HELLO, LAST, Server, answer, chunk, completion, stream
 
@@ -258,6 +260,30 @@ def test_a_simulated_target_starts_its_own_simulator():
     with holymon.Monitor("sim/fast") as monitor:
         assert monitor.chat("hi", max_tokens=2).text
         assert monitor.stats().simulated
+
+
+def test_a_monitor_samples_its_own_loop_while_calls_are_under_way(simulator):
+    with Monitor(simulator.target("pinned")) as monitor:
+        assert monitor.vitals is None
+        began = time.perf_counter()
+        monitor.chat("hi")  # some 0.7 s
+        seen = monitor.vitals.lag_s
+        assert 0 < len(seen) <= (time.perf_counter() - began) / 0.05
+        assert (seen >= 0).all()
+        busy = len(monitor.vitals.lag_s)
+        time.sleep(0.3)
+        assert len(monitor.vitals.lag_s) <= busy + 1, "nothing is sampled while nothing is asked"
+
+
+def test_a_loop_that_is_held_up_is_seen(simulator):
+    with Monitor(simulator.target("pinned")) as monitor:
+        events = monitor.chat("hi", stream=True)
+        next(events)
+        monitor._calls._loop.call_soon_threadsafe(time.sleep, 0.4)
+        list(events)
+        assert monitor.vitals.lag_s.max() > 0.25
+        (reason,) = of_loop(monitor.vitals, [None])
+        assert reason.level == "suspect"
 
 
 def test_holysheeps_monitor_wants_its_key_when_it_calls(monkeypatch):
