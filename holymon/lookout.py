@@ -34,8 +34,8 @@ OF_CALLS: Final = {
     **OF_A_RUN, "latency": "Latency of attempts", "ecdf": "Share of attempts that took no longer",
     "curve": "Failed attempts per second", "errors": "Failed attempts by type",
 }  # fmt: skip
-EVERY_S: Final = 5.0
-MOST_STEPS: Final = 10_000
+EVERY_S: Final = 1.0
+MOST_STEPS: Final = 5_000
 OLD_S: Final = 2.5
 SHARES: Final = (0.02, 0.05)
 """Of one core at most: for figures and alerts, and for the picture."""
@@ -49,7 +49,6 @@ class View:
         self.monitor, self.cell = monitor, _cell()
         self._watch = watch
         self._picture = _Picture(monitor, last_s)
-        self._paces = (Pace(1.0, SHARES[0]), Pace(PERIOD_S, SHARES[1]), Pace(PERIOD_S))
         self._known = 0, 0.0, False
         self._top, self._errors = html(kind="hm-progress"), html(kind="hm-errors")
         self._alarms, self._calls = html(kind="hm-alarms"), html()
@@ -60,14 +59,16 @@ class View:
         self._box = w.VBox([style_sheet(), line, self._errors, self._alarms, self._image,
                             self._calls])  # fmt: skip
         self._box.add_class("hm")
-        self._tell("watching", "")
+        self._paces = _paces()
+        self._update("")
+        self._paces = _paces()  # the first picture is dear, and the next one should come soon
         self._ticker = Ticker(self._tick, aside=False, owner=self)
 
     def close(self, why: str = "closed") -> None:
-        """Draw no more; the monitor is not disturbed."""
+        """Draw for a last time; the monitor is not disturbed."""
         if self._ticker.is_alive():
             self._ticker.close()
-            self._tell("ended", why)
+            self._update(why)
 
     def _repr_mimebundle_(self, **more: Any) -> Any:
         return self._box._repr_mimebundle_(**more)
@@ -77,15 +78,19 @@ class View:
 
     def _tick(self) -> bool:
         goes_on = not self.monitor.closed
+        self._update("" if goes_on else "the monitor was closed")
+        return goes_on
+
+    def _update(self, why: str) -> None:
+        """Bring up to date what is due; all of it for the last time, if there is a `why`."""
         works = self._read, self._draw, self._say
         for pace, work in zip(self._paces, works, strict=True):
             try:
-                pace.due(partial(work, final=not goes_on), now=not goes_on)
+                pace.due(partial(work, why), now=bool(why))
             except Exception as error:  # noqa: BLE001 - shown, and the next tick may work
                 self._errors.value = error_line(error)
-        return goes_on
 
-    def _read(self, *, final: bool) -> None:  # noqa: ARG002 - there is no other kind of reading
+    def _read(self, _: str) -> None:
         ledger = self.monitor.ledger
         records, elapsed = ledger.records(), perf_counter() - ledger.zero
         found = stats(records)
@@ -98,14 +103,14 @@ class View:
         self._calls.value = readings.calls(found, [one.text for one in doubts])
         self._known = len(records), elapsed, found.simulated
 
-    def _draw(self, *, final: bool) -> None:
-        self._image.value = self._picture.frame(final=final)
+    def _draw(self, why: str) -> None:
+        self._image.value = self._picture.frame(final=bool(why))
 
-    def _say(self, *, final: bool) -> None:
-        if final:
-            self._tell("ended", "the monitor was closed")
-            return
+    def _say(self, why: str) -> None:
         n, at, _ = self._known
+        if why:
+            self._tell("ended", f"{why}, {n:,} attempts in memory")
+            return
         elapsed = perf_counter() - self.monitor.ledger.zero
         age = f" {readings.clock(elapsed - at)} ago" if elapsed - at >= OLD_S else ""
         self._tell("watching", f"{readings.clock(elapsed)} since it began, {n:,} attempts in "
@@ -117,6 +122,10 @@ class View:
             "state": state, "words": words, "simulated": self._known[2],
             "name": "calls of clients" if target is None else target.name,
         })  # fmt: skip
+
+
+def _paces() -> tuple[Pace, ...]:
+    return Pace(1.0, SHARES[0]), Pace(PERIOD_S, SHARES[1]), Pace(PERIOD_S)
 
 
 class _Picture:
@@ -173,15 +182,20 @@ def _failures(records: Records, now: float) -> list[Curve]:
     return found
 
 
-def _cell() -> str | None:
-    """The notebook's cell that runs, where the front end names it."""
+def _cell() -> tuple[str, str]:
+    """The notebook's cell that runs, and which run of it this is, where the front end says so."""
     try:
         from IPython import get_ipython
 
         parent = get_ipython().get_parent()
-        return str(parent["metadata"]["cellId"])
+        return str(parent["metadata"]["cellId"]), str(parent["header"]["msg_id"])
     except (ImportError, AttributeError, KeyError, TypeError):
-        return None
+        return "", ""
+
+
+def _replaced(before: View, monitor: Monitor, cell: tuple[str, str]) -> bool:
+    again = before.cell[0] == cell[0] != "" and before.cell[1] != cell[1]
+    return before.monitor is monitor or again
 
 
 def watch(
@@ -203,6 +217,6 @@ def watch(
     objectives = Watch(tuple(slo), Limits() if limits is None else limits)
     cell = _cell()
     for before in owners():
-        if isinstance(before, View) and (before.monitor is one or before.cell == cell is not None):
+        if isinstance(before, View) and _replaced(before, one, cell):
             before.close("another view has taken the place of this one")
     return free_of_cells(lambda: View(one, objectives, last_s))

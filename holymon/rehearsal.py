@@ -65,7 +65,8 @@ class Rehearsal:
             if mine:
                 said = ", ".join(_said(one) for one in mine[:3])
                 more = f" and {len(mine) - 3} more" if len(mine) > 3 else ""
-                found.append(f"{name} would have fired {len(mine)} times: {said}{more}")
+                often = "once" if len(mine) == 1 else f"{len(mine)} times"
+                found.append(f"{name} would have fired {often}: {said}{more}")
         quiet = [a.name for a in self.watch.alerts if not self.times(a.name)]
         return [*found, f"silent: {', '.join(dict.fromkeys(quiet)) or 'none'}"]
 

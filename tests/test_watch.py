@@ -116,6 +116,18 @@ def test_the_same_rules_as_in_a_rehearsal_say_what_fires(simulator, shown):
     assert not view._ticker.is_alive()
 
 
+def test_what_is_closed_at_once_shows_everything(simulator, shown):
+    """As when all cells of a notebook are run: the last one closes the view."""
+    with hm.Monitor(simulator.target()) as monitor:
+        view = shown(monitor)
+        empty = bytes(view._image.value)
+        ask(monitor, 40)
+        view.close()
+        assert tiles(view)["requests"] == "40"
+        assert "closed, 40 attempts in memory" in view._top.value
+        assert len(view._image.value) > len(empty) + 1000
+
+
 def test_a_view_ends_when_it_is_closed_or_its_monitor_is(shown):
     monitor = hm.Monitor()
     view = shown(monitor)
@@ -202,7 +214,8 @@ def lab(server, chromium, request):
 
 MORE = (
     f"evil = hm.Target(provider='evil', model={HOSTILE!r}, base_url='http://127.0.0.1:9/v1')\n"
-    "hostile = hm.Monitor(evil, policy=hm.Policy(attempts=1))\nhm.watch(hostile)",
+    "hostile = hm.Monitor(evil, policy=hm.Policy(attempts=1))\n"
+    "beside = hm.watch(hm.Monitor())\nhm.watch(hostile)",
     "import contextlib\nfor _ in range(5):\n    with contextlib.suppress(hm.CallError):\n"
     "        hostile.chat('hi')",
     "import threading\nprint('threads', *(t.name for t in threading.enumerate() "
@@ -264,6 +277,6 @@ def test_lab_shows_the_calls_as_they_come(lab):
     lab.shot("watch-hostile")
     ran(lab, THREADS)
     printed = page.locator(".jp-OutputArea-output", has_text="threads holymon-draws")
-    expect(printed).to_have_text("threads holymon-draws holymon-draws", timeout=10_000)
+    expect(printed).to_have_text("threads" + 3 * " holymon-draws", timeout=10_000)
     assert page.evaluate("window.pwned") is None
     assert lab.errors == []
