@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from holymon.exporter import Collector, write_textfile
     from holymon.figures import Summary
     from holymon.listing import runs
+    from holymon.lookout import watch
     from holymon.monitor import HolySheepMonitor, Monitor
     from holymon.peers import definitions
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
@@ -66,7 +67,7 @@ _HOME = {
     "rehearse": "drill", "replay": "traces", "runs": "listing", "sine": "shapes",
     "spike": "shapes", "start": "run", "steps": "shapes", "subject": "report",
     "summarize": "summary", "target": "targets", "write_csv": "export", "write_report": "report",
-    "write_textfile": "exporter",
+    "write_textfile": "exporter", "watch": "lookout",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604 - the same names, sorted

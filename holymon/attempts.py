@@ -14,9 +14,11 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections import deque
 from concurrent.futures import Future
 from math import isnan
 from time import perf_counter
+from typing import Final
 
 from holymon.client import Caller, Taker
 from holymon.errors import CallError
@@ -25,6 +27,10 @@ from holymon.plan import Closed, Plan, Prompts, Target, from_builtins, to_builti
 from holymon.records import Flag, Marks
 from holymon.retry import Budget, Policy, next_wait
 from holymon.transport import Transport
+from holymon.vitals import Vitals
+
+SAMPLE_S: Final = 0.05
+MOST_LAGS: Final = 6000
 
 
 class Requests:
@@ -49,6 +55,8 @@ class Requests:
         self._callers = {
             stream: Caller(plan, transport=transport) for stream, plan in plans.items()
         }
+        self._open = 0
+        self._lags: deque[float] = deque(maxlen=MOST_LAGS)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="holymon", daemon=True)
         self._thread.start()
@@ -66,7 +74,30 @@ class Requests:
         work = self._request(body, stream, into, perf_counter())
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
+    @property
+    def vitals(self) -> Vitals:
+        """How late the loop woke of late, while calls were under way (some minutes of that)."""
+        return Vitals.of_loop(self._lags.copy())
+
     async def _request(self, body: bytes, stream: bool, into: Taker, due: float) -> None:
+        self._open += 1
+        if self._open == 1 and (self._watching is None or self._watching.done()):
+            self._watching = asyncio.create_task(self._watch())
+        try:
+            await self._attempts(body, stream, into, due)
+        finally:
+            self._open -= 1
+
+    _watching: "asyncio.Task[None] | None" = None
+
+    async def _watch(self) -> None:
+        """Sample the lag of the loop for as long as calls are under way; idle costs nothing."""
+        while self._open:
+            before = perf_counter()
+            await asyncio.sleep(SAMPLE_S)
+            self._lags.append(max(0.0, perf_counter() - before - SAMPLE_S))
+
+    async def _attempts(self, body: bytes, stream: bool, into: Taker, due: float) -> None:
         number, attempt, handed = self.ledger.number(), 0, False
 
         def take(piece: bytes) -> None:

@@ -1,5 +1,6 @@
 """What pictures draw instead of every call: bins of time, rolling percentiles, thinned points."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -52,6 +53,19 @@ def rolling(t: Floats, y: Floats, q: float) -> tuple[Floats, Floats]:
     level = [np.quantile(group, q, method="median_unbiased") for group in chosen]
     half = (edges[1] - edges[0]) / 2
     return edges[numbers[enough] - 1] + half, np.array(level)
+
+
+def per_second(t: Floats, now: float, shown: float) -> tuple[Floats, Floats]:
+    """How often a second something was, in bins of time from 0 to `now`, of which `shown` s fit.
+
+    Edges and values, both of shape (k,): the last value stands twice; none before a bin is full.
+    """
+    width = next((w for w in WIDTHS if w >= max(1.0, shown / 60)), WIDTHS[-1])
+    edges = np.arange(0, math.floor(now / width) + 1) * float(width)
+    if len(edges) < 2:
+        return np.empty(0), np.empty(0)
+    found = np.histogram(t, edges)[0] / float(width)
+    return edges.astype(np.float64), np.append(found, found[-1])
 
 
 def edges_of(first: float, last: float, bins: float = BINS) -> Floats:

@@ -4,7 +4,7 @@ Points of calls are added to the ground and stay there; lines move. Each frame b
 five groups of lines up to date, so that no frame is dear.
 """
 
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -15,19 +15,19 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from holymon.bins import WIDTHS, rolling, steps_of, thinned
+from holymon.bins import per_second, rolling, steps_of, thinned
 from holymon.canvas import COLORS, MARKERS, RED, in_ms
 from holymon.errors import NAMES
 from holymon.live import Stage
-from holymon.panels import OVER_TIME, SLOTS, Slot, panels, rounded, titled, wanted, window
+from holymon.panels import OF_A_RUN, OVER_TIME, SLOTS, Slot, panels, rounded, titled, wanted, window
 from holymon.plan import Plan
 from holymon.records import Records
 from holymon.threads import Pace
-from holymon.vitals import Vitals
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.void]
 Mask = npt.NDArray[np.bool_]
+Curve = tuple[Floats, Floats]
 CORNERS: Final = 300
 ENDS: Final = {"latency": "end_s", "ttft": "first_s"}
 LEVELS: Final = {0.5: "-", 0.95: "--"}
@@ -43,28 +43,40 @@ class _Series:
     levels: dict[tuple[str, float], Line2D]
     distribution: dict[str, Line2D]
     answered: Line2D
+    curve: Line2D
 
 
 class Board:
-    """Six panels: latency, TTFT, distribution; throughput, calls in flight, errors."""
+    """Six panels: latency, TTFT, distribution; throughput, a curve of the caller's, errors."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Empty panels, whose limits are those that the plan makes likely."""
-        self.plan = plan
-        figure, self._axes = panels(plan)
+    def __init__(
+        self,
+        plan: Plan,
+        words: Mapping[str, str] = OF_A_RUN,
+        *,
+        curve: float = 4.0,
+        simulated: bool | None = None,
+    ) -> None:
+        """Empty panels, called by `words`, whose limits are those that the plan makes likely.
+
+        `curve` is the least height of the panel whose curves `frame` is given. Whether it is
+        labelled `simulated` is the plan's to say, unless it is said.
+        """
+        self.plan, self._words = plan, words
+        self.simulated = plan.simulated if simulated is None else simulated
+        figure, self._axes = panels(plan, words, simulated=self.simulated)
         self._stage = Stage(figure)
-        self._limits = {"time": 0.0, "latency": 0.0, "ttft": 0.0, "rate": 0.0, "flight": 0.0}
+        self._limits = {"time": 0.0, "latency": 0.0, "ttft": 0.0, "rate": 0.0, "curve": 0.0}
         self._seen = self._turn = 0
         self._kinds: list[int] = []
         self._paces = {group: Pace(1.0) for group in GROUPS}
         self._series = [self._of(i) for i in range(len(plan.targets))]
         self._failed = [self._points(name, "x", RED, top=True) for name in ("latency", "ttft")]
-        self._flight = self._line("flight", COLORS[0], drawstyle="steps-pre")
         self._slots = [Slot(self._axes["errors"], k, len(plan.targets)) for k in range(SLOTS)]
         self._news: list[Artist] = []
         self._grow("time", 1e-3)
         self._grow("rate", wanted(self._axes["rate"], plan))
-        for name, least in (("latency", 0.05), ("ttft", 0.05), ("flight", 4.0)):
+        for name, least in (("latency", 0.05), ("ttft", 0.05), ("curve", curve)):
             self._grow(name, least)
 
     @property
@@ -77,17 +89,20 @@ class Board:
         """How many frames were drawn from scratch."""
         return self._stage.full_draws
 
-    def frame(self, records: Records, vitals: Vitals, now: float, *, final: bool = False) -> bytes:
-        """A PNG of the records up to `now`, in seconds from the start of the run.
+    def frame(
+        self, records: Records, curves: Sequence[Curve], now: float, *, final: bool = False
+    ) -> bytes:
+        """A PNG of the records up to `now`, in seconds from the start of the time axis.
 
-        The `final` one is drawn from scratch, with all lines up to date.
+        `curves` are at most one for each target. The `final` one is drawn from scratch, with all
+        lines up to date.
         """
         if final or len(records) < self._seen:
             self._stage.redraw()
-        self._fit(records.rows[self._seen :], vitals, now)
+        self._fit(records.rows[self._seen :], curves, now)
         self._turn = (self._turn + 1) % len(GROUPS)
         for group in GROUPS if final else (GROUPS[self._turn],):
-            self._paces[group].due(partial(self._bring, group, records, vitals, now), now=final)
+            self._paces[group].due(partial(self._bring, group, records, curves, now), now=final)
         fresh = self._stage.fresh
         kept = self._add(records.rows if fresh else records.rows[self._seen :])
         self._seen = len(records)
@@ -95,13 +110,13 @@ class Board:
         self._news = []
         return self._stage.frame(kept)
 
-    def _bring(self, group: str, records: Records, vitals: Vitals, now: float) -> None:
+    def _bring(self, group: str, records: Records, curves: Sequence[Curve], now: float) -> None:
         if group in ENDS:
             self._levels(group, records)
         elif group == "ecdf":
             self._distributions(records)
         elif group == "rate":
-            self._rates(records, vitals, now)
+            self._rates(records, curves, now)
         else:
             self._errors(records)
 
@@ -118,6 +133,7 @@ class Board:
                 "latency": self._line("ecdf", color), "ttft": self._line("ecdf", color, ls="--"),
             },
             answered=self._line("rate", color, drawstyle="steps-post"),
+            curve=self._line("curve", color, drawstyle="steps-pre"),
         )  # fmt: skip
 
     def _points(self, name: str, marker: str, color: str, *, top: bool = False) -> Line2D:
@@ -132,7 +148,7 @@ class Board:
         (line,) = self._axes[name].plot([], [], color=color, lw=1.7, **style)
         return self._stage.moves(line)
 
-    def _fit(self, rows: Rows, vitals: Vitals, now: float) -> None:
+    def _fit(self, rows: Rows, curves: Sequence[Curve], now: float) -> None:
         self._grow("time", now)
         good = rows[rows["error"] == 0]
         for name, end in ENDS.items():
@@ -140,8 +156,9 @@ class Board:
             values = values[~np.isnan(values)]
             if len(values):
                 self._grow(name, float(values.max()))
-        if len(vitals.in_flight):
-            self._grow("flight", float(_in_flight(vitals)[1].max()))
+        for _, values in curves:
+            if len(values):
+                self._grow("curve", float(values.max()))
 
     def _grow(self, name: str, value: float) -> None:
         """Make room for `value`, with some to spare, so that limits seldom change."""
@@ -158,8 +175,7 @@ class Board:
         if name in {"latency", "ttft"}:
             self._axes[name].set_ylim(0, limit)
             unit = in_ms(self._axes[name].yaxis, limit)
-            title = {"latency": "Latency", "ttft": "TTFT"}[name]
-            titled(self._axes[name], f"{title}, {unit}")
+            titled(self._axes[name], f"{self._words[name]}, {unit}")
             if name == "latency":
                 self._axes["ecdf"].set_xlim(0, limit)
                 unit = in_ms(self._axes["ecdf"].xaxis, limit)
@@ -202,17 +218,16 @@ class Board:
             for name, end in ENDS.items():
                 one.distribution[name].set_data(*_corners(_known(records, mine, end)[1]))
 
-    def _rates(self, records: Records, vitals: Vitals, now: float) -> None:
-        width = next((w for w in WIDTHS if w >= max(1.0, self._limits["time"] / 60)), WIDTHS[-1])
-        edges = np.arange(0, math.floor(now / width) + 1) * width
+    def _rates(self, records: Records, curves: Sequence[Curve], now: float) -> None:
         good = records.ok
         for i, one in enumerate(self._series):
             ends = records["end_s"][good & (records["target"] == i)]
-            per_s = np.histogram(ends, edges)[0] / width if len(edges) > 1 else np.empty(0)
-            if len(per_s):
-                self._grow("rate", float(per_s.max()))
-                one.answered.set_data(edges, np.append(per_s, per_s[-1]))
-        self._flight.set_data(*_in_flight(vitals))
+            edges, answered = per_second(ends, now, self._limits["time"])
+            if len(answered):
+                self._grow("rate", float(answered.max()))
+                one.answered.set_data(edges, answered)
+        for one, curve in zip(self._series, curves, strict=False):
+            one.curve.set_data(*curve)
 
     def _errors(self, records: Records) -> None:
         failed = records.mask() & ~records.ok
@@ -247,13 +262,3 @@ def _corners(x: Floats) -> tuple[Floats, Floats]:
     x = np.sort(x)
     at = np.linspace(0, len(x) - 1, CORNERS).astype(np.int64)
     return x[at], (at + 1) / len(x)
-
-
-def _in_flight(vitals: Vitals) -> tuple[Floats, Floats]:
-    """Calls in flight over all workers, second by second."""
-    second = np.round(vitals.t_s).astype(np.int64)
-    if not len(second):
-        return np.empty(0), np.empty(0)
-    summed = np.bincount(second, weights=vitals.in_flight).astype(np.float64)
-    there = np.unique(second)
-    return there.astype(np.float64), summed[there]

@@ -15,13 +15,13 @@ from holymon.canvas import frame
 from holymon.controls import Controls
 from holymon.errors import HolymonError, RunError
 from holymon.estimate import estimate
-from holymon.fields import html, style_sheet
+from holymon.fields import error_line, html, style_sheet
 from holymon.live import PAPER
 from holymon.plan import Plan
 from holymon.plots import plot_arrivals
 from holymon.results import Results
 from holymon.run import Run, attach, start
-from holymon.safety import escape, redact, short
+from holymon.safety import escape, short
 from holymon.screen import Screen
 from holymon.threads import Jobs, free_of_cells, owners
 
@@ -86,9 +86,7 @@ class Dashboard:
 
     def _failed(self, error: Exception) -> None:
         """Say what went wrong, in a place of its own that no tick writes over."""
-        name = "" if isinstance(error, HolymonError) else f"{type(error).__name__}: "
-        said = escape(short(redact(f"{name}{error}"), 400))
-        self._errors.value = f"<div class='hm-error' role='alert'>{said}</div>"
+        self._errors.value = error_line(error)
 
     def _changed(self) -> None:
         self._asked += 1

@@ -37,7 +37,9 @@ def rehearse(
 def _part(of: Any) -> tuple[float, Records]:
     records = of if isinstance(of, Records) else getattr(of, "records", None)
     if not isinstance(records, Records):
-        raise PlanError(f"a {type(of).__name__} can't be rehearsed: give a run, runs or records.")
+        raise PlanError(
+            f"a {type(of).__name__} can't be rehearsed: give a monitor, run, runs or records."
+        )
     if not isinstance(of, Run):
         return 0.0, records
     started = of.status.get("started_at")

@@ -23,7 +23,7 @@ from prometheus_client.utils import floatToGoString
 
 from holymon import series, sources
 from holymon.errors import NOT_THE_SERVER, RunError
-from holymon.gauges import Name, Rows, gauges
+from holymon.gauges import Name, Rows, gauges, lags
 from holymon.run import Run
 from holymon.safety import short
 from holymon.sources import Reading, RunFigures
@@ -102,6 +102,11 @@ def families(reading: Reading, most: int = MOST_TARGETS) -> Iterator[Metric]:
                  [((version("holymon"),), 1.0)])  # fmt: skip
     named = [(label_of(one), one) for one in reading.runs.values()]
     yield from _run_families([(name, one) for name, one in named if name in tallies])
+    targets = reading.tally.targets
+    loops = [(label_of(targets[name]), vitals)
+             for name, vitals in reading.loops.items() if name in targets]  # fmt: skip
+    if loops:
+        yield _gauge(*lags([(name, vitals) for name, vitals in loops if name in tallies]))
 
 
 def label_of(one: TargetTally | RunFigures) -> Name:

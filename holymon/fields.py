@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import ipywidgets as w
 
-from holymon.safety import escape
+from holymon.errors import HolymonError
+from holymon.safety import escape, redact, short
 
 WIDE: Final = {"width": "auto"}
 LABEL: Final = {"description_width": "96px"}
@@ -23,6 +24,13 @@ def html(text: str = "", kind: str = "") -> w.HTML:
     if kind:
         made.add_class(kind)
     return made
+
+
+def error_line(error: Exception) -> str:
+    """What went wrong, as HTML; the class is told of what holymon did not raise on purpose."""
+    name = "" if isinstance(error, HolymonError) else f"{type(error).__name__}: "
+    said = escape(short(redact(f"{name}{error}"), 400))
+    return f"<div class='hm-error' role='alert'>{said}</div>"
 
 
 def line(label: str, value: str = "", **more: Any) -> w.Text:

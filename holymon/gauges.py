@@ -6,6 +6,7 @@ from typing import Any, Final
 from holymon import series
 from holymon.quantiles import Figure
 from holymon.sources import RunFigures
+from holymon.vitals import Vitals
 
 Name = tuple[str, str]
 Rows = Iterable[tuple[tuple[str, ...], float | None]]
@@ -36,9 +37,14 @@ def gauges(named: Named) -> Iterator[Gauge]:
         for name, one in named for check in one.verdict.checks
         if check.target == one.summary.target and check.met is not None
     ]  # fmt: skip
-    yield series.LAG, "How late the client's event loop woke.", (*_WHOSE, "stat"), [
-        ((*name, stat), one.vitals.to_dict()[f"loop_lag_{stat}_s"])
-        for name, one in named for stat in ("p99", "max")
+    yield lags((name, one.vitals) for name, one in named)
+
+
+def lags(named: Iterable[tuple[Name, Vitals]]) -> Gauge:
+    """How late the event loops of clients woke."""
+    return series.LAG, "How late the client's event loop woke.", (*_WHOSE, "stat"), [
+        ((*name, stat), vitals.to_dict()[f"loop_lag_{stat}_s"])
+        for name, vitals in named for stat in ("p99", "max")
     ]  # fmt: skip
 
 

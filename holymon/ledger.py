@@ -7,6 +7,7 @@ as a whole. In a forked child the ledger begins anew: the parent's records stay 
 """
 
 import itertools
+import math
 import os
 import threading
 import time
@@ -71,7 +72,7 @@ class Ledger:
         self._blocks: deque[Records] = deque()
         self._rows = 0
         self._held: OrderedDict[int, tuple[Marks, float]] = OrderedDict()
-        self._plan = _plan(())
+        self._plan = plan_of(())
         self._block = Records(self._plan)
         self._folded = Tally(self.edges, {})
         self._writer: ThreadPoolExecutor | None = None
@@ -93,7 +94,7 @@ class Ledger:
                 if target.name not in self._index:
                     self._index[target.name] = len(self._targets)
                     self._targets.append(target)
-                    self._plan = _plan(tuple(self._targets))
+                    self._plan = plan_of(tuple(self._targets))
             return self._index[target.name]
 
     def add(self, marks: Marks) -> None:
@@ -115,15 +116,17 @@ class Ledger:
         with self._lock:
             self._settle(request, retried=retried)
 
-    def records(self) -> Records:
-        """A copy of all attempts in memory."""
+    def records(self, since: float = -math.inf) -> Records:
+        """A copy of all attempts in memory; blocks that ended before `since` (s) are left out."""
         with self._lock:
-            return self._copy()
+            plan, blocks = self._plan, self._now()
+        return _joined(plan, [one for one in blocks if not (one["end_s"] < since).all()])
 
     def tally(self) -> Tally:
         """The sums of all attempts since the start; they never shrink."""
         with self._lock:
-            records, folded, known = self._copy(), self._folded, bool(self._targets)
+            plan, blocks, folded, known = self._plan, self._now(), self._folded, bool(self._targets)
+        records = _joined(plan, blocks)
         return folded + tally(records, self.edges) if known else folded
 
     def flush(self) -> None:
@@ -194,16 +197,18 @@ class Ledger:
         except Exception:  # noqa: BLE001 - whoever makes calls is not to be told by an exception
             self.lost += len(block)
 
-    def _copy(self) -> Records:
+    def _now(self) -> list[Records]:
+        """All blocks; only the last two are copies, so whoever makes calls waits for these alone.
+
+        Rows of a closed block never change.
+        """
         self._expire(time.perf_counter())
         self._drain()
-        whole = Records(self._plan)
-        for block in (*self._blocks, self._block):
-            whole.extend(block.rows, block.gap_pairs, block.gap_counts)
-        reader = Frames()
+        last, held, reader = Records(self._plan), Records(self._plan), Frames()
+        last.extend(self._block.rows, self._block.gap_pairs, self._block.gap_counts)
         reader.feed(header(0))
-        whole.append(*reader.feed(b"".join(map(self._as_open, self._held.values()))))
-        return whole
+        held.append(*reader.feed(b"".join(map(self._as_open, self._held.values()))))
+        return [*self._blocks, last, held]
 
     def _as_open(self, held: tuple[Marks, float]) -> bytes:
         marks = held[0]
@@ -213,6 +218,13 @@ class Ledger:
         return frame
 
 
-def _plan(targets: tuple[Target, ...]) -> Plan:
+def _joined(plan: Plan, blocks: list[Records]) -> Records:
+    whole = Records(plan)
+    for block in blocks:
+        whole.extend(block.rows, block.gap_pairs, block.gap_counts)
+    return whole
+
+
+def plan_of(targets: tuple[Target, ...]) -> Plan:
     """The frame of records that no plan has asked for."""
     return Plan(targets=targets or (OTHER,), load=Closed(users=1), requests=1, name="monitor")

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
@@ -17,13 +18,14 @@ from holymon.attempts import Requests
 from holymon.errorbody import lenient
 from holymon.errors import PlanError
 from holymon.ledger import Ledger
-from holymon.plan import Target
+from holymon.plan import Target, from_builtins, to_builtins
 from holymon.records import Records
 from holymon.retry import Policy
 from holymon.sse import Decoder
 from holymon.stats import Stats, stats
 from holymon.tally import Edges, Tally
 from holymon.targets import target as target_of
+from holymon.vitals import Vitals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +52,8 @@ class Monitor:
 
     Safe to use from threads, from event loops and after a fork. The last `keep` attempts are in
     memory, with `keep_s` only those of about so many seconds; what leaves it stays in `tally()`,
-    and goes to Parquet files in the folder `spill`, if that is given.
+    and goes to Parquet files in the folder `spill`, if that is given. It is `closed` from `close`
+    to the next call.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Monitor:
         self.ledger = Ledger(
             keep=keep, keep_s=keep_s, edges=edges, folder=None if spill is None else Path(spill)
         )
+        self.closed = False
         self._limits = {"connect_s": connect_s, "first_byte_s": first_byte_s}
         self._calls: Requests | None = None
         self._lock = threading.Lock()
@@ -88,6 +92,7 @@ class Monitor:
     def close(self) -> None:
         """Close all connections, and spill what is in memory if there is a folder for it."""
         with self._lock:
+            self.closed = True
             calls, self._calls = self._calls, None
         if calls is not None:
             calls.stop()
@@ -194,6 +199,7 @@ class Monitor:
         with self._lock:
             if self._calls is calls:
                 self._calls = Requests(self.target, self.policy, self.ledger, **self._limits)
+                self.closed = False
             assert self._calls is not None
             return self._calls
 
@@ -228,10 +234,28 @@ class Monitor:
         """The sums of all attempts since the start, or since a fork; they only grow."""
         return self.ledger.tally()
 
+    @property
+    def vitals(self) -> Vitals | None:
+        """How late its own event loop woke; None for calls of clients, which have their own."""
+        return None if self._calls is None else self._calls.vitals
 
-def HolySheepMonitor(model: str = "gpt-4.1", **options: Any) -> Monitor:  # noqa: N802 - as a class
-    """A Monitor of one of HolySheep's models, with the key from HOLYSHEEP_API_KEY."""
-    return Monitor(f"holysheep/{model}", **options)
+    def live(self, **options: Any) -> Any:
+        """A view of these calls for a notebook: the same as `hm.watch(self, **options)`."""
+        return import_module("holymon.lookout").watch(self, **options)
+
+
+def HolySheepMonitor(  # noqa: N802 - as a class
+    model: str = "gpt-4.1", *, base_url: str = "", **options: Any
+) -> Monitor:
+    """A Monitor of one of HolySheep's models, with the key from HOLYSHEEP_API_KEY.
+
+    Another `base_url`, such as the simulator's, is called without it: a key goes to its owner only.
+    """
+    asked = target_of(f"holysheep/{model}")
+    if base_url:
+        moved = {**to_builtins(asked), "base_url": base_url, "api_key_env": ""}
+        asked = from_builtins(moved, Target, "base_url")
+    return Monitor(asked, **options)
 
 
 def _wait(future: "Future[T]") -> T:

@@ -1,6 +1,7 @@
 """What stands still in the live figure: six panels, their legend, and the places of failures."""
 
 import math
+from collections.abc import Mapping
 from itertools import islice
 from typing import Final
 
@@ -20,11 +21,15 @@ from holymon.safety import short
 from holymon.shapes import Shape, polyline
 
 SIZE: Final = (12.0, 5.2)
-PANELS: Final = {
-    "latency": "Latency, ms", "ttft": "TTFT, ms", "ecdf": "Share of calls that took no longer",
-    "rate": "Answers per second", "flight": "Calls in flight", "errors": "Failures by type",
+PANELS: Final = ("latency", "ttft", "ecdf", "rate", "curve", "errors")
+OVER_TIME: Final = ("latency", "ttft", "rate", "curve")
+OF_A_RUN: Final = {
+    "latency": "Latency", "ttft": "TTFT", "ecdf": "Share of calls that took no longer",
+    "rate": "Answers per second", "curve": "Calls in flight", "errors": "Failures by type",
+    "time": "s from the start",
 }  # fmt: skip
-OVER_TIME: Final = ("latency", "ttft", "rate", "flight")
+"""The titles of the panels, and the label of time."""
+
 WINDOWS: Final = (10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
 SLOTS: Final = 6
 MOST_NAMES: Final = 4
@@ -33,15 +38,17 @@ GRID: Final = "#D5D9E0"
 SHADE: Final = "#E6E9EE"
 
 
-def panels(plan: Plan) -> tuple[Figure, dict[str, Axes]]:
+def panels(
+    plan: Plan, words: Mapping[str, str], *, simulated: bool
+) -> tuple[Figure, dict[str, Axes]]:
     """The figure and its axes by name, empty."""
     figure = Figure(figsize=SIZE, dpi=100, facecolor=PAPER)
     figure.subplots_adjust(0.045, 0.095, 0.978, 0.855, wspace=0.2, hspace=0.56)
     axes = dict(zip(PANELS, figure.subplots(2, 3).flat, strict=True))
     for name, ax in axes.items():
-        _dress(name, ax)
+        _dress(name, ax, words[name])
     for name in OVER_TIME:
-        axes[name].set_xlabel("s from the start", size=SMALL, color=INK, labelpad=2)
+        axes[name].set_xlabel(words["time"], size=SMALL, color=INK, labelpad=2)
         axes[name].xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         if plan.warmup_s:
             axes[name].axvspan(0, plan.warmup_s, color=SHADE, lw=0)
@@ -52,14 +59,18 @@ def panels(plan: Plan) -> tuple[Figure, dict[str, Axes]]:
     axes["ecdf"].set_ylim(0, 1.02)
     axes["ecdf"].set_yticks([0, 0.5, 0.95], ["0", "p50", "p95"])
     _legend(figure, plan)
+    if simulated:
+        figure.text(0.978, 0.97, "simulated", ha="right", va="top", size=SMALL + 0.5,
+                    color="white", weight="bold",
+                    bbox={"boxstyle": "round,pad=0.35", "fc": BADGE, "lw": 0})  # fmt: skip
     return figure, axes
 
 
-def _dress(name: str, ax: Axes) -> None:
+def _dress(name: str, ax: Axes, title: str) -> None:
     """Set by hand what a style would, since styles are global and this is not the only thread."""
     over = name == "errors"
     ax.set_facecolor(PAPER)
-    titled(ax, PANELS[name])
+    titled(ax, title)
     ax.tick_params(labelsize=SMALL, colors=INK, length=3)
     ax.set_axisbelow(True)
     for side, spine in ax.spines.items():
@@ -96,10 +107,6 @@ def _legend(figure: Figure, plan: Plan) -> None:
     )  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)
-    if plan.simulated:
-        figure.text(0.978, 0.97, "simulated", ha="right", va="top", size=SMALL + 0.5,
-                    color="white", weight="bold",
-                    bbox={"boxstyle": "round,pad=0.35", "fc": BADGE, "lw": 0})  # fmt: skip
 
 
 def wanted(ax: Axes, plan: Plan) -> float:

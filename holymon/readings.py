@@ -4,12 +4,15 @@ Each place is always filled, with a dash where there is no figure yet, so that n
 """
 
 from collections.abc import Iterable
+from time import localtime, strftime
 from typing import Any, Final
 
 from holymon.figures import Summary, TargetSummary
 from holymon.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
+from holymon.rehearsal import Firing, Rehearsal
 from holymon.safety import escape
+from holymon.stats import ATTEMPTS, REQUESTS, Cell, Stats
 from holymon.tables import checked
 from holymon.units import NONE, interval, ms, number, percent, whole
 from holymon.verdict import LEVELS, Verdict
@@ -19,22 +22,30 @@ HEADS: Final = {
     "valid": "✓ The client keeps up", "suspect": "! Read with care",
     "invalid": "✗ Do not quote these figures", "early": "… Too early to judge",
 }  # fmt: skip
+ALARMS: Final = {
+    "early": "… No call has ended yet", "valid": "✓ No alert is firing",
+}  # fmt: skip
+MOST_ENDED: Final = 20
 COLUMNS: Final = (
     ("latency p50", "latency_s", "p50"), ("p95", "latency_s", "p95"), ("p99", "latency_s", "p99"),
     ("TTFT p50", "ttft_s", "p50"), ("p95", "ttft_s", "p95"), ("ITL p50", "itl_s", "p50"),
 )  # fmt: skip
 
 
-def progress(about: dict[str, Any]) -> str:
-    """A line on how far a run is, with a bar: `run_id, state, words, share, simulated`."""
-    share = min(max(about["share"], 0.0), 1.0)
+def top(about: dict[str, Any]) -> str:
+    """A line on what is shown: `name, state, words, simulated`."""
     badge = "<span class='hm-badge'>simulated</span>" if about["simulated"] else ""
     return (
         f"<div class='hm-line'><span class='hm-state {escape(about['state'])}'>"
         f"{escape(about['state'])}</span>{badge}<span class='hm-words'>{escape(about['words'])}"
-        f"</span><span class='hm-id'>{escape(about['run_id'])}</span></div>"
-        f"<div class='hm-bar'><div style='width:{share * 100:.1f}%'></div></div>"
+        f"</span><span class='hm-id'>{escape(about['name'])}</span></div>"
     )
+
+
+def progress(about: dict[str, Any]) -> str:
+    """A line on how far a run is, with a bar: as `top`, and its `share`."""
+    share = min(max(about["share"], 0.0), 1.0)
+    return top(about) + f"<div class='hm-bar'><div style='width:{share * 100:.1f}%'></div></div>"
 
 
 def clock(seconds: float) -> str:
@@ -52,13 +63,17 @@ def trust(summary: Summary, judged: Verdict, vitals: Vitals, plan: Plan) -> str:
     level = "early" if early else judged.measurement
     order = sorted(judged.reasons, key=lambda reason: -LEVELS.index(reason.level))
     why = "".join(f"<li>{escape(reason.text)}</li>" for reason in order) if not early else ""
-    tiles = "".join(
+    return _panel(level, HEADS[level], _tiles(summary, vitals, plan), why)
+
+
+def _panel(level: str, head: str, tiles: Iterable[tuple[str, str]], why: str) -> str:
+    shown = "".join(
         f"<div class='hm-tile'><span>{escape(what)}</span><b>{escape(value)}</b></div>"
-        for what, value in _tiles(summary, vitals, plan)
+        for what, value in tiles
     )
     return (
-        f"<div class='hm-trust {level}'><div class='hm-verdict'>{HEADS[level]}</div>"
-        f"<div class='hm-tiles'>{tiles}</div><ul class='hm-why'>{why}</ul></div>"
+        f"<div class='hm-trust {level}'><div class='hm-verdict'>{escape(head)}</div>"
+        f"<div class='hm-tiles'>{shown}</div><ul class='hm-why'>{why}</ul></div>"
     )
 
 
@@ -101,9 +116,7 @@ def figures(summary: Summary, judged: Verdict) -> str:
     """A row for each target, with 95 % intervals, and the objectives."""
     heads = ("target, times in ms", "calls", "failed", *(head for head, _, _ in COLUMNS),
              "answers/s", "tokens/s")  # fmt: skip
-    rows = "".join(_row(target) for target in summary.targets)
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    table = f"<table class='hm-figures'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    table = _table(heads, map(_row, summary.targets))
     goals = "".join(
         f"<span class='hm-goal {_outcome(check.met)}'>{escape(check.target)}: {escape(check.text)} "
         f"(is {escape(checked(check))})</span>"
@@ -116,25 +129,94 @@ def _outcome(met: bool | None) -> str:
     return {True: "met", False: "missed", None: "open"}[met]
 
 
-def _row(target: TargetSummary) -> str:
+def _table(heads: Iterable[str], rows: Iterable[list[Cell]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join(f"<tr>{''.join(_cells(row))}</tr>" for row in rows)
+    return f"<table class='hm-figures'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _row(target: TargetSummary) -> list[Cell]:
     rate = target.error_rate
     failed = NONE if rate.value is None else percent(rate.value)
     ends = "" if rate.low is None or rate.high is None else (
         f"{percent(rate.low)}–{percent(rate.high)}"
     )  # fmt: skip
-    cells = [(whole(target.requests), ""), (failed, ends)]
+    cells = [(target.target, ""), (whole(target.requests), ""), (failed, ends)]
     for _, name, stat in COLUMNS:
         figure: Figure = getattr(target, name)
         cells.append((ms(getattr(figure, stat)), _interval(figure.ci.get(stat))))
-    cells += [(number(target.requests_per_s), ""), (number(target.output_tokens_per_s), "")]
-    return f"<tr><td>{escape(target.target)}</td>{''.join(_cells(cells))}</tr>"
+    return [*cells, (number(target.requests_per_s), ""), (number(target.output_tokens_per_s), "")]
 
 
 def _interval(found: Interval | None) -> str:
     return "" if found is None else interval(found)
 
 
-def _cells(cells: Iterable[tuple[str, str]]) -> Iterable[str]:
-    for value, small in cells:
+def _cells(cells: Iterable[Cell]) -> Iterable[str]:
+    for k, (value, small) in enumerate(cells):
         # An empty interval holds its place: the row is as high as it will be.
-        yield f"<td>{escape(value)}<small>{escape(small) or '&nbsp;'}</small></td>"
+        yield (
+            f"<td>{escape(value)}<small>{escape(small) or '&nbsp;'}</small></td>"
+            if k
+            else (f"<td>{escape(value)}</td>")
+        )
+
+
+def alarms(found: Stats, rehearsed: Rehearsal) -> str:
+    """What fires now and since when, what has fired, and how an application's requests fared.
+
+    The clock of what was rehearsed is the wall's.
+    """
+    firing = [one for one in rehearsed.firings if one.end_s is None]
+    ended = [one for one in reversed(rehearsed.firings) if one.end_s is not None]
+    pages = any(one.severity == "page" and not one.muted for one in firing)
+    level = ("invalid" if pages else "suspect") if firing else (
+        "valid" if found.requests else "early"
+    )  # fmt: skip
+    head = f"✗ {len(firing)} alert{'s are' if len(firing) > 1 else ' is'} firing"
+    says = {(one.name, one.objective): one.says for one in rehearsed.watch.alerts}
+    lines = [
+        f"{_named(one)}, since {_at(rehearsed, one.start_s)}: {says[one.alert, one.objective]}"
+        for one in firing
+    ]
+    lines += [
+        f"ended: {_named(one)}, {_at(rehearsed, one.start_s)} to {_at(rehearsed, one.end_s or 0)}"
+        for one in ended[:MOST_ENDED]
+    ]
+    lines = lines or [f"nothing has fired; watched: {', '.join(rehearsed.watch.objectives)}"]
+    return _panel(
+        level,
+        ALARMS.get(level, head),
+        _fared(found),
+        "".join(f"<li>{escape(one)}</li>" for one in lines),
+    )
+
+
+def _named(one: Firing) -> str:
+    return f"{one.alert} ({one.severity}{', muted' * one.muted}) on {one.target}"
+
+
+def _at(rehearsed: Rehearsal, seconds: float) -> str:
+    return strftime("%H:%M:%S", localtime(rehearsed.began_s + seconds))
+
+
+def _fared(found: Stats) -> list[tuple[str, str]]:
+    shares = [NONE if one.value is None else percent(one.value)
+              for one in (found.success, found.first_attempts)]  # fmt: skip
+    return [
+        ("requests", whole(found.requests)), ("succeeded in the end", shares[0]),
+        ("succeeded at once", shares[1]), ("attempts per request", number(found.amplification)),
+        ("USD", found.money[0]), ("USD on failures", found.money[1]),
+    ]  # fmt: skip
+
+
+def calls(found: Stats, doubts: Iterable[str] = ()) -> str:
+    """Requests and attempts in a table each, with 95 % intervals; errors by type of both.
+
+    `doubts` are what may have falsified the durations; they come first.
+    """
+    tables = _table(REQUESTS, (one.felt for one in found.rows)) + _table(
+        ATTEMPTS, (one.sent for one in found.rows)
+    )
+    lines = "".join(f"<div>{escape(line)}</div>" for line in (*doubts, *found.lines))
+    return f"{tables}<div class='hm-lines'>{lines}</div>"

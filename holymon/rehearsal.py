@@ -41,12 +41,16 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What would have fired, in order of time, over `seconds` of records."""
+    """What would have fired, in order of time, over `seconds` of records.
+
+    `began_s` is the moment of the first call on the clock of the records.
+    """
 
     watch: Watch
     targets: tuple[str, ...]
     seconds: float
     firings: tuple[Firing, ...]
+    began_s: float = 0.0
 
     def times(self, alert: str) -> int:
         """How often an alert would have fired, on any target."""
@@ -61,7 +65,8 @@ class Rehearsal:
             if mine:
                 said = ", ".join(_said(one) for one in mine[:3])
                 more = f" and {len(mine) - 3} more" if len(mine) > 3 else ""
-                found.append(f"{name} would have fired {len(mine)} times: {said}{more}")
+                often = "once" if len(mine) == 1 else f"{len(mine)} times"
+                found.append(f"{name} would have fired {often}: {said}{more}")
         quiet = [a.name for a in self.watch.alerts if not self.times(a.name)]
         return [*found, f"silent: {', '.join(dict.fromkeys(quiet)) or 'none'}"]
 
@@ -86,21 +91,28 @@ def _span(seconds: float) -> str:
 
 
 def rehearse(
-    parts: Sequence[tuple[float, Records]], watch: Watch, *, every_s: float = 15.0
+    parts: Sequence[tuple[float, Records]],
+    watch: Watch,
+    *,
+    every_s: float = 15.0,
+    until: float | None = None,
 ) -> Rehearsal:
     """Evaluate the alerts of `watch` on records, every `every_s` seconds.
 
     `parts` are records with the moment, in seconds, at which their clock was zero. The first call
-    of all is at second 0 of the result. Raises PlanError for steps that are too many or none.
+    of all is at second 0 of the result. It ends with the last call, or with the last step before
+    the moment `until`: silence up to now is told only then. Raises PlanError for steps that are
+    too many or none.
     """
     ends = [offset + _times(records) for offset, records in parts]
     known = np.concatenate([*ends, np.zeros(0)])
     if not len(known):
         return Rehearsal(watch, (), 0.0, ())
-    first, last = float(known.min()), float(known.max())
+    first, last = float(known.min()), float(known.max()) if until is None else until
     if not every_s > 0 or (last - first) / every_s > MOST_STEPS:
         raise PlanError(f"every_s {every_s:g} makes no steps, or over {MOST_STEPS} of them.")
-    steps = np.arange(1, int(np.ceil((last - first) / every_s)) + 1)
+    ends_with = np.ceil if until is None else np.floor
+    steps = np.arange(1, int(ends_with((last - first) / every_s)) + 1)
     grid: Floats = (first + every_s * steps).astype(np.float64)
     names = tuple(dict.fromkeys(t.name for _, records in parts for t in records.plan.targets))
     found: list[Firing] = []
@@ -109,7 +121,8 @@ def rehearse(
         for alert in watch.alerts:
             held = _held(_met(alert, counted, grid), round(alert.hold_s / every_s))
             found += _firings(alert, name, held, grid - first)
-    return Rehearsal(watch, names, last - first, tuple(sorted(_muted(found, watch), key=_when)))
+    told = tuple(sorted(_muted(found, watch), key=_when))
+    return Rehearsal(watch, names, last - first, told, first)
 
 
 def _when(one: Firing) -> tuple[float, str, str]:

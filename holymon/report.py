@@ -32,6 +32,7 @@ TAGS: Final = frozenset(
     "pre s small span strong sub summary sup table tbody td tfoot th thead tr ul".split()
 )
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_STYLE: Final = re.compile(r"<style\b.*?</style>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,10 @@ def _clean(notebook: Any, secrets: tuple[Secret, ...]) -> None:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
-            for kind in ("application/vnd.jupyter.widget-view+json", "application/javascript"):
-                output.get("data", {}).pop(kind, None)
+            data = output.get("data", {})
+            data.pop("application/javascript", None)
+            if data.pop("application/vnd.jupyter.widget-view+json", None) is not None:
+                data["text/plain"] = "(moves only in a notebook)"
             if output.output_type == "error":
                 output.evalue = redact(output.evalue, secrets)
                 # The frames hold paths of this machine; the reader needs the last line.
@@ -160,6 +163,7 @@ def _harmless(html: Any) -> str:
     import bleach
 
     said = html.decode() if isinstance(html, bytes) else str(html)
+    said = _STYLE.sub("", said)  # pandas' own, of which bleach would leave the text
     return str(
         bleach.clean(
             said, tags=TAGS, protocols={"http", "https"}, strip_comments=True,

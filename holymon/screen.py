@@ -110,7 +110,7 @@ class _Following:
         """The figure of now."""
         records = self.own.records
         now = self.elapsed if self.run.live else max(self.own.summary().duration_s, 1e-3)
-        return self._board.frame(records, self.vitals, now, final=final)
+        return self._board.frame(records, [self.vitals.flight], now, final=final)
 
     @property
     def elapsed(self) -> float:
@@ -127,7 +127,7 @@ class _Following:
         run, state = self.run, str(self._status["state"])
         n = len(self.own.records)
         return {
-            "run_id": run.id, "state": state, "simulated": run.plan.simulated,
+            "name": run.id, "state": state, "simulated": run.plan.simulated,
             "words": f"{_when(self, run.plan, state)}, {n:,} calls"
             + _why(state, str(self._status.get("ended", "")), str(self._status.get("detail", ""))),
             "share": 1.0 if state == "finished" else self._share(run.plan, n),

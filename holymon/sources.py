@@ -40,10 +40,15 @@ class RunFigures:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Sums of all that was measured, and by target the figures of the latest run of it."""
+    """Sums of all that was measured, and by target the figures of the latest run of it.
+
+    `loops` are, by target, the vitals of a monitor's own event loop. It has no verdict: that is a
+    run's.
+    """
 
     tally: Tally
     runs: Mapping[str, RunFigures] = field(default_factory=dict)
+    loops: Mapping[str, Vitals] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -72,8 +77,10 @@ class OfSums:
                 )
 
     def read(self) -> Reading:
-        """The monitor's sums."""
-        return Reading(self._monitor.tally())
+        """The monitor's sums, and how its loop does."""
+        vitals = getattr(self._monitor, "vitals", None)
+        loops = {self._monitor.target.name: vitals} if vitals else {}
+        return Reading(self._monitor.tally(), loops=loops)
 
 
 class OfRecords:

@@ -7,16 +7,29 @@ failed attempts and waits. Single figures are `summary`'s and `tally`'s.
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from holymon.figures import Tokens
+from holymon.markup import bullets, columns, table
 from holymon.plan import Closed, Plan, Price, Target
 from holymon.quantiles import Figure, Rate, figure, wilson
 from holymon.records import Flag, Records
+from holymon.safety import escape, plain
 from holymon.summary import summarize
 from holymon.tally import tally
+from holymon.units import NONE, interval, ms, number, percent, whole
+
+Cell = tuple[str, str]
+REQUESTS: Final = (
+    "requests, as felt", "made", "succeeded", "at once", "latency p50, ms", "p95", "p99",
+    "failures p50, ms", "waits in all, s",
+)  # fmt: skip
+ATTEMPTS: Final = (
+    "attempts, as sent", "sent", "per request", "latency p50, ms", "p95", "TTFT p50", "p95",
+    "ITL p50", "tokens in / out", "USD / on failures",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +40,8 @@ class Stats:
     once. `latency_s` is of successful requests as their callers felt them, `attempt_s` of
     successful attempts alone, `failure_s` of failed requests. `amplification` is attempts per
     request, `backoff_s` the sum of all waits, `cost_of_failures_usd` the part of `cost_usd` that
-    failed attempts cost. `undecided` attempts failed, and may yet be repeated by their caller.
+    failed attempts cost; `known_...` are the same of the attempts whose cost is known, where that
+    is not all of them. `undecided` attempts failed, and may yet be repeated by their caller.
     `targets` holds the same for each target. What can't be told is None, and `notes` says why.
     """
 
@@ -52,6 +66,8 @@ class Stats:
     tokens: Tokens
     cost_usd: float | None
     cost_of_failures_usd: float | None
+    known_cost_usd: float | None
+    known_cost_of_failures_usd: float | None
     simulated: bool
     notes: tuple[str, ...]
     targets: dict[str, "Stats"] = field(default_factory=dict)
@@ -59,6 +75,89 @@ class Stats:
     def to_dict(self) -> dict[str, Any]:
         """As dicts, lists and scalars."""
         return asdict(self)
+
+    @property
+    def rows(self) -> tuple["Stats", ...]:
+        """What has a row of its own in a table: all together, and each target if there are more."""
+        return (self, *self.targets.values()) if len(self.targets) > 1 else (self,)
+
+    @property
+    def felt(self) -> list[Cell]:
+        """One row under `REQUESTS`: each figure as text, and its 95 % interval."""
+        lasted = self.latency_s
+        return [
+            (self.target, ""), (whole(self.requests), ""), _share(self.success),
+            _share(self.first_attempts), *(_time(lasted, stat) for stat in ("p50", "p95", "p99")),
+            _time(self.failure_s, "p50"), (number(self.backoff_s), ""),
+        ]  # fmt: skip
+
+    @property
+    def sent(self) -> list[Cell]:
+        """One row under `ATTEMPTS`: each figure as text, and its 95 % interval."""
+        tokens = self.tokens
+        return [
+            (self.target, ""), (whole(self.attempts), ""), (number(self.amplification), ""),
+            _time(self.attempt_s, "p50"), _time(self.attempt_s, "p95"), _time(self.ttft_s, "p50"),
+            _time(self.ttft_s, "p95"), _time(self.itl_s, "p50"),
+            (f"{whole(tokens.prompt)} / {whole(tokens.output)}", ""),
+            (" / ".join(self.money), ""),
+        ]  # fmt: skip
+
+    @property
+    def money(self) -> tuple[str, str]:
+        """What was spent, and on failures, in USD; at least so much, where not all is known."""
+        return (_money(self.cost_usd, self.known_cost_usd),
+                _money(self.cost_of_failures_usd, self.known_cost_of_failures_usd))  # fmt: skip
+
+    @property
+    def lines(self) -> list[str]:
+        """What no column holds: errors by type, of requests and of attempts, and what is amiss."""
+        found = [f"failed {what}: {', '.join(f'{name} {n:,}' for name, n in errors.items())}"
+                 for what, errors in (("requests", self.errors), ("attempts", self.attempt_errors))
+                 if errors]  # fmt: skip
+        if self.undecided:
+            found.append(f"{self.undecided:,} failed attempts may yet be repeated by their caller")
+        return [*found, *self.notes]
+
+    def __str__(self) -> str:
+        parts = [
+            columns(heads, [[value for value, _ in cells] for cells in rows])
+            for heads, rows in self._tables()
+        ]  # fmt: skip
+        label = "SIMULATED\n" * self.simulated
+        return label + "\n".join([*parts, *map(plain, self.lines)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parts = [
+            table(heads, [[escape(value) + f"<br><small>{escape(ends)}</small>" * bool(ends)
+                           for value, ends in cells] for cells in rows])
+            for heads, rows in self._tables()
+        ]  # fmt: skip
+        label = "<p><b>simulated</b></p>" * self.simulated
+        return label + "".join(parts) + bullets(escape(line) for line in self.lines)
+
+    def _tables(self) -> tuple[tuple[tuple[str, ...], list[list[Cell]]], ...]:
+        rows = self.rows
+        return ((REQUESTS, [one.felt for one in rows]), (ATTEMPTS, [one.sent for one in rows]))
+
+
+def _money(usd: float | None, known: float | None) -> str:
+    if usd is not None:
+        return f"{usd:.4g}"
+    return f"≥ {known:.4g}" if known else NONE
+
+
+def _share(rate: Rate) -> Cell:
+    if rate.value is None or rate.low is None or rate.high is None:
+        return NONE, ""
+    return percent(rate.value), f"{percent(rate.low)}–{percent(rate.high)}"
+
+
+def _time(figure: Figure, stat: str) -> Cell:
+    found = figure.ci.get(stat)
+    return ms(getattr(figure, stat)), interval(found) if found else ""
 
 
 def stats(records: Records) -> Stats:
@@ -90,6 +189,7 @@ def _one(chosen: Records, target: Target) -> Stats:
     good = final["error"] == 0
     took = final["end_s"] - final["due_s"]
     known = attempts.cost_usd is not None
+    priced = sums.currency == "USD" and sums.unpriced < sent.sum()
     return Stats(
         target=target.name,
         requests=len(final),
@@ -112,6 +212,8 @@ def _one(chosen: Records, target: Target) -> Stats:
         tokens=attempts.tokens,
         cost_usd=attempts.cost_usd,
         cost_of_failures_usd=sums.cost_of_failures if known else None,
+        known_cost_usd=sums.cost if priced else None,
+        known_cost_of_failures_usd=sums.cost_of_failures if priced else None,
         simulated=summary.simulated,
         notes=attempts.notes,
     )
@@ -127,11 +229,12 @@ def _waited(records: Records) -> float:
 
 def _with(whole: Stats, each: dict[str, Stats]) -> Stats:
     """`whole` with its parts, and with the money that they add up to."""
-    costs = [one.cost_usd for one in each.values()]
-    lost = [one.cost_of_failures_usd for one in each.values()]
-    values = {name: getattr(whole, name) for name in Stats.__slots__}
-    return Stats(**{**values, "targets": each, "cost_usd": _sum(costs),
-                    "cost_of_failures_usd": _sum(lost)})  # fmt: skip
+    values = {name: getattr(whole, name) for name in Stats.__slots__} | {"targets": each}
+    for name in ("cost_usd", "cost_of_failures_usd"):
+        values[name] = _sum([getattr(one, name) for one in each.values()])
+        known = [getattr(one, f"known_{name}") for one in each.values()]
+        values[f"known_{name}"] = _sum([value for value in known if value is not None])
+    return Stats(**values)
 
 
 def _sum(values: list[float | None]) -> float | None:

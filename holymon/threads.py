@@ -56,28 +56,34 @@ class Pace:
         began = perf_counter()
         if began < self._next and not now:
             return None
-        found = work()
-        self._next = began + max(self._least, (perf_counter() - began) / self._share)
-        return found
+        try:
+            return work()
+        finally:
+            self._next = began + max(self._least, (perf_counter() - began) / self._share)
 
 
 class Ticker(threading.Thread):
     """A thread that draws: calls `tick` four times a second until that is false, or until closed.
 
-    It steps aside for whatever measures, so nothing may be started from it that does not draw.
+    It steps aside for whatever measures, so nothing may be started from it that does not draw. Not
+    so where calls are made by this very process (`aside` false): they would wait for its locks.
     """
 
-    def __init__(self, tick: Callable[[], bool]) -> None:
+    def __init__(
+        self, tick: Callable[[], bool], *, aside: bool = True, owner: object = None
+    ) -> None:
         """Start it."""
         super().__init__(name="holymon-draws", daemon=True)
-        self.period_s = PERIOD_S
+        self.period_s, self.owner = PERIOD_S, owner
+        self._aside = aside
         self._tick = tick
         self._over = threading.Event()
         self.start()
 
     def run(self) -> None:
         """Tick; a late tick does not make the next ones come in a burst."""
-        step_aside()
+        if self._aside:
+            step_aside()
         _answer_no_cell()
         rest = 0.0
         while not self._over.wait(rest):
@@ -123,5 +129,5 @@ class Jobs(threading.Thread):
 
 
 def owners() -> list[object]:
-    """Whoever has a thread of `Jobs` that has not ended: the thread itself is the register."""
-    return [one.owner for one in threading.enumerate() if isinstance(one, Jobs)]
+    """Whoever has a thread of these that has not ended: the thread itself is the register."""
+    return [one.owner for one in threading.enumerate() if isinstance(one, Jobs | Ticker)]

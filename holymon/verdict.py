@@ -10,7 +10,7 @@ of the median TTFT), schedule delay (10 % of the p99 it would falsify), 98 % of 
 the resolution of the loop's timer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -196,10 +196,11 @@ def _mend(error: str, plan: Plan, name: str) -> str:
     )
 
 
-def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
+def of_loop(vitals: Vitals, ttfts: Iterable[float | None]) -> Iterator[Reason]:
+    """What the event loop did to durations; `ttfts` are medians (s) that it must not falsify."""
     lag = vitals.lag(0.99)
-    ttfts = [t.ttft_s.p50 for t in summary.targets if t.ttft_s.p50 is not None]
-    limit = max(min([LAG_S, *(LAG_OF_TTFT * ttft for ttft in ttfts)]), UNSEEN_S)
+    known = [LAG_OF_TTFT * ttft for ttft in ttfts if ttft is not None]
+    limit = max(min([LAG_S, *known]), UNSEEN_S)
     if lag is not None and lag > limit:
         yield Reason(
             "suspect",
@@ -212,6 +213,10 @@ def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
             f"the client stood still for {_ms(vitals.lag_s.max())}: times of that moment are its "
             "own, and so may the longest ones be.",
         )
+
+
+def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
+    yield from of_loop(vitals, (target.ttft_s.p50 for target in summary.targets))
     if len(vitals.cpu) and float(vitals.cpu.max()) > BUSY:
         yield Reason(
             "invalid",

@@ -32,11 +32,27 @@ class Vitals:
     in_flight: npt.NDArray[np.int64]
     rss_mb: Floats
 
+    @classmethod
+    def of_loop(cls, lags: Iterable[float]) -> "Vitals":
+        """Those of a client of which only its loop's lag was sampled (s)."""
+        none = np.empty(0)
+        return cls(none, np.array([*lags], float), none, none, none, np.empty(0, np.int64), none)
+
     def lag(self, q: float) -> float | None:
         """A percentile of the loop's lag in seconds; None if it was never sampled."""
         if len(self.lag_s) == 0:
             return None
         return float(np.quantile(self.lag_s, q, method="median_unbiased"))
+
+    @property
+    def flight(self) -> tuple[Floats, Floats]:
+        """Calls in flight over all workers: seconds and how many in each, both of shape (k,)."""
+        second = np.round(self.t_s).astype(np.int64)
+        if not len(second):
+            return np.empty(0), np.empty(0)
+        summed = np.bincount(second, weights=self.in_flight).astype(np.float64)
+        there = np.unique(second)
+        return there.astype(np.float64), summed[there]
 
     def to_dict(self) -> dict[str, Any]:
         """The figures that a report shows of the client; None for what was not noted."""

@@ -17,6 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from holymon.plan import Target
 
+from .lab import chromium, server  # noqa: F401 - fixtures
+
 
 class Simulator:
     """A running simulator: its address, its process, and what it counted."""

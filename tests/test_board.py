@@ -46,7 +46,7 @@ def count(png: bytes, color: tuple[int, int, int]) -> int:
     return int((pixels(png) == color).all(axis=2).sum())
 
 
-NOBODY = vitals.read([])
+NOBODY = [vitals.read([]).flight]
 
 
 def test_a_run_is_drawn_in_full_only_when_limits_change():
@@ -123,8 +123,8 @@ def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
     rows["target"] = 0
     rows["start_s"][3:5] = rows["end_s"][3:5] = np.nan
     grow(records, rows)
-    health = vitals.read([vitals.line(t, [0.001], 0.1, 0.0, 0.0, 7, 50) for t in (1, 2, 3)])
-    last = made.frame(records, health, 9.0, final=True)
+    lines = [vitals.line(t, [0.001], 0.1, 0.0, 0.0, 7, 50) for t in (1, 2, 3)]
+    last = made.frame(records, [vitals.read(lines).flight], 9.0, final=True)
     assert pixels(first).shape == pixels(last).shape == (520, 1200, 3)
     assert count(last, RED) > count(first, RED)
 

@@ -399,6 +399,9 @@ def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):
         assert total(found, f"{series.DURATION}_count", **whose) == 60
         assert promtool(raw) == (0, "")
         assert rehearse(monitor).seconds > 0
+        lag = {stat: of(found, series.LAG, stat=stat, **whose) for stat in ("p99", "max")}
+        assert 0 <= lag["p99"] <= lag["max"] < 60
+        assert series.VALID not in {name for name, _ in found}, "that is a run's"
 
 
 def test_a_monitor_without_the_edges_that_are_asked_for_is_told_how_to_get_them():

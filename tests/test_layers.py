@@ -14,7 +14,7 @@ ORDER = (
     "errorbody", "chat", "messages", "prices", "estimate", "vitals", "throughput", "tally", "figures", "summary", "stats", "peers", "differences", "comparison", "verdict", "calibration", "series", "alerts", "rehearsal", "rules", "yamltext", "ceiling", "bisection", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "parquet", "store", "listing", "export", "spill", "ledger", "selfcheck", "worker", "run", "sources", "gauges", "exporter", "scrape", "trials", "drill", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
-    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "starter", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "simmodels", "simmessages", "sim", "doctor", "options", "progress", "capacity_command", "watching", "cli", "__init__",
+    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "starter", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "lookout", "simmodels", "simmessages", "sim", "doctor", "options", "progress", "capacity_command", "watching", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 PURE = ORDER[: ORDER.index("bins") + 1]
@@ -28,7 +28,7 @@ HOMES = {
     "httptools": {"wire"},
     "httpx": {"answer", "client", "dial", "doctor", "failures", "prepared", "transport", "wire"},
     "PIL": {"live"},
-    "ipywidgets": {"choices", "controls", "dashboard", "fields", "results", "screen"},
+    "ipywidgets": {"choices", "controls", "dashboard", "fields", "lookout", "results", "screen"},
     "matplotlib": {"board", "canvas", "charts", "dashboard", "live", "panels", "plots"},
     "msgspec": {
         "bounds",

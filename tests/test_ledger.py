@@ -53,6 +53,17 @@ def test_many_threads_add_and_look_at_once():
     assert len(set(ledger.records()["request"])) == len(ledger.records()) <= 500
 
 
+def test_blocks_that_are_too_old_need_not_be_copied():
+    ledger = Ledger(keep=80)
+    for _ in range(77):
+        ledger.add(attempt(ledger))
+    every = ledger.records()
+    for k in (0, 9, 40, 76):
+        found = ledger.records(float(every["end_s"][k]))
+        assert list(found["request"]) == list(range(k - k % 10, 77))
+    assert len(ledger.records(1e9)) == 0
+
+
 def test_old_rows_leave_by_their_age():
     ledger = Ledger(keep_s=0.2)
     for _ in range(50):

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
@@ -14,6 +15,7 @@ from holymon.errors import NAMES, CallError, ConfigError, PlanError
 from holymon.monitor import HolySheepMonitor, Monitor
 from holymon.plan import Target
 from holymon.retry import Policy
+from holymon.verdict import of_loop
 
 from .faults.server import CHUNKED, HELLO, LAST, Server, answer, chunk, completion, stream
 
@@ -260,6 +262,30 @@ def test_a_simulated_target_starts_its_own_simulator():
         assert monitor.stats().simulated
 
 
+def test_a_monitor_samples_its_own_loop_while_calls_are_under_way(simulator):
+    with Monitor(simulator.target("pinned")) as monitor:
+        assert monitor.vitals is None
+        began = time.perf_counter()
+        monitor.chat("hi")  # some 0.7 s
+        seen = monitor.vitals.lag_s
+        assert 0 < len(seen) <= (time.perf_counter() - began) / 0.05
+        assert (seen >= 0).all()
+        busy = len(monitor.vitals.lag_s)
+        time.sleep(0.3)
+        assert len(monitor.vitals.lag_s) <= busy + 1, "nothing is sampled while nothing is asked"
+
+
+def test_a_loop_that_is_held_up_is_seen(simulator):
+    with Monitor(simulator.target("pinned")) as monitor:
+        events = monitor.chat("hi", stream=True)
+        next(events)
+        monitor._calls._loop.call_soon_threadsafe(time.sleep, 0.4)
+        list(events)
+        assert monitor.vitals.lag_s.max() > 0.25
+        (reason,) = of_loop(monitor.vitals, [None])
+        assert reason.level == "suspect"
+
+
 def test_holysheeps_monitor_wants_its_key_when_it_calls(monkeypatch):
     monkeypatch.delenv("HOLYSHEEP_API_KEY", raising=False)
     monitor = HolySheepMonitor()
@@ -267,6 +293,16 @@ def test_holysheeps_monitor_wants_its_key_when_it_calls(monkeypatch):
     assert monitor.target.name == "holysheep/gpt-4.1"
     with pytest.raises(ConfigError, match="HOLYSHEEP_API_KEY"):
         monitor.chat("hi")
+
+
+def test_holysheeps_key_goes_to_no_other_address(simulator, monkeypatch):
+    monkeypatch.setenv("HOLYSHEEP_API_KEY", "sk-canary")
+    with HolySheepMonitor("fast", base_url=simulator.base_url) as monitor:
+        assert monitor.target.api_key_env == ""
+        assert monitor.chat("hi", max_tokens=2)["model"] == "fast"
+        assert monitor.stats().target == "holysheep/fast"
+    with pytest.raises(PlanError, match="base_url"):
+        HolySheepMonitor(base_url="ftp://nowhere")
 
 
 @pytest.mark.parametrize("wrong", [{"temperature": float("nan")}, {"x": object()}, {"x": "\ud800"}])

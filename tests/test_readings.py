@@ -95,7 +95,7 @@ def test_every_cell_has_its_second_line_whether_or_not_there_is_an_interval():
 
 def test_names_are_text():
     trust, table = told(measured(model=HOSTILE, slo=("latency_p95<1",)), client(cpu=1))
-    line = readings.progress({"run_id": HOSTILE, "state": "running", "words": HOSTILE,
+    line = readings.progress({"name": HOSTILE, "state": "running", "words": HOSTILE,
                               "share": 3.0, "simulated": True})  # fmt: skip
     for html in (trust, table, line):
         assert "<script" not in html

@@ -161,6 +161,20 @@ def test_silence_fires_after_its_window_and_its_wait():
     assert one.end_s == pytest.approx(7200 + first - first, abs=16)
 
 
+def test_silence_up_to_now_is_told_where_now_is_given():
+    """As a live view asks: on the wall's clock, and never ahead of it."""
+    records, wall = day(20, 12), 1.7e9
+    first, last = float(records["end_s"].min()), float(records["end_s"].max())
+    assert rehearse([(wall, records)], Watch(())).firings == ()
+    for now, fires in ((last + 880, False), (last + 920, True)):
+        found = rehearse([(wall, records)], Watch(()), until=wall + now)
+        assert found.began_s == pytest.approx(wall + first, abs=1e-3)
+        assert [one.alert for one in found.firings] == ["NoTraffic"] * fires
+        assert all(one.end_s is None and one.start_s <= now - first for one in found.firings)
+    start = rehearse([(wall, records)], Watch(()), until=wall + last + 5000).firings[0].start_s
+    assert start == pytest.approx(last - first + 900, abs=16)
+
+
 def test_runs_of_a_week_are_one_history():
     """Three bad hours on three days are three firings of the same alert."""
     bad = day(90, 12, between(20, 60, lambda k: FAIL if k % 3 == 0 else {}))

@@ -13,6 +13,7 @@ from holymon.listing import Runs
 from holymon.plan import Open, Plan, Target
 from holymon.records import Flag, Marks
 from holymon.shapes import constant
+from holymon.stats import stats
 from holymon.store import new_folder, write_aside, write_state
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror='1'> \u202e\x1b[31m\"&"
@@ -73,6 +74,7 @@ def shown(tmp_path):
     return {
         "run": made,
         "summary": made.summary(),
+        "stats": stats(made.records),
         "verdict": made.verdict(),
         "comparison": hm.compare(made),
         "nothing": compare_pairs([], names=(HOSTILE, HOSTILE)),
@@ -84,7 +86,7 @@ def shown(tmp_path):
     }
 
 
-KINDS = ("run", "summary", "verdict", "comparison", "nothing", "capacity", "plan", "target", "runs",
+KINDS = ("run", "summary", "stats", "verdict", "comparison", "nothing", "capacity", "plan", "target", "runs",
          "no runs")  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ import yaml
 from holymon.cli import main
 from holymon.starter import create
 
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 SLO = ("error_rate<1%", "ttft_p95<0.5", "cost_usd<5")
 
 
@@ -97,7 +99,9 @@ def test_the_parts_name_the_same_places(team):
     boards = yaml.safe_load((team / "grafana/provisioning/dashboards/holymon.yml").read_text())
     assert boards["providers"][0]["options"]["path"] == str(team / "grafana" / "dashboards")
     assert json.loads((team / "grafana/dashboards/holymon.json").read_text())["title"] == "holymon"
-    assert list((team / "notebooks").glob("*.ipynb"))
+    ours = {path.name: path.read_bytes() for path in NOTEBOOKS.glob("*.ipynb")}
+    assert {path.name: path.read_bytes() for path in (team / "notebooks").iterdir()} == ours
+    assert "watch.ipynb" in ours
 
 
 def test_a_copied_notebook_makes_the_hourly_report(team):

@@ -33,6 +33,7 @@ def test_the_wheel_carries_notebooks_templates_and_data(wheel):
         "holymon/data/targets.toml",
         "holymon/notebooks/calibrate.ipynb",
         "holymon/notebooks/report_health.ipynb",
+        "holymon/notebooks/watch.ipynb",
         "holymon/templates/holymon/index.html.j2",
         "holymon/templates/holymon/style.css",
         "holymon/templates/holymon/conf.json",

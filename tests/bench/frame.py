@@ -59,7 +59,7 @@ def drawn(plan: Plan, calls: np.ndarray) -> dict[str, list[tuple[float, int]]]:
         records.extend(new, np.zeros(0, GAP), np.zeros(len(new), np.int64))
         if step % HZ == 0:
             lines.append(vitals.line(now, [0.001], 0.2, 0.0, 0.0, int(5 + 3 * np.sin(now)), 100))
-        health, before, began = vitals.read(lines), board.full_draws, thread_time()
+        health, before, began = [vitals.read(lines).flight], board.full_draws, thread_time()
         size = len(board.frame(records, health, now))
         kind = "blit" if board.full_draws == before else "full draw"
         found[kind].append((thread_time() - began, size))

@@ -1,0 +1,222 @@
+"""The live view of an application's own calls: figures, a picture over time, and the alerts.
+
+ledger --> figures and alerts (at most once a second) --> HTML
+       --> the attempts of the last minutes (at most four times) --> board --> PNG
+
+Calls are made by this very process, so each reading costs it no more than a small share of a core.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from time import localtime, perf_counter, strftime
+from typing import Any, Final
+
+import ipywidgets as w
+import numpy as np
+
+from holymon import readings
+from holymon.alerts import OBJECTIVES, Limits, Watch
+from holymon.bins import per_second
+from holymon.board import Board, Curve
+from holymon.errors import PlanError
+from holymon.fields import WIDE, error_line, html, style_sheet
+from holymon.ledger import plan_of
+from holymon.monitor import Monitor
+from holymon.panels import OF_A_RUN, window
+from holymon.plan import Plan
+from holymon.records import Flag, Records
+from holymon.rehearsal import rehearse
+from holymon.stats import stats
+from holymon.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
+from holymon.verdict import of_loop
+
+OF_CALLS: Final = {
+    **OF_A_RUN, "latency": "Latency of attempts", "ecdf": "Share of attempts that took no longer",
+    "curve": "Failed attempts per second", "errors": "Failed attempts by type",
+}  # fmt: skip
+EVERY_S: Final = 1.0
+MOST_STEPS: Final = 5_000
+OLD_S: Final = 2.5
+SHARES: Final = (0.02, 0.05)
+"""Of one core at most: for figures and alerts, and for the picture."""
+
+
+class View:
+    """What `watch` shows, until it is closed, its cell runs again or its monitor is closed."""
+
+    def __init__(self, monitor: Monitor, watch: Watch, last_s: float) -> None:
+        """Begin to draw."""
+        self.monitor, self.cell = monitor, _cell()
+        self._watch = watch
+        self._picture = _Picture(monitor, last_s)
+        self._known = 0, 0.0, False
+        self._top, self._errors = html(kind="hm-progress"), html(kind="hm-errors")
+        self._alarms, self._calls = html(kind="hm-alarms"), html()
+        self._image = w.Image(format="png", layout=WIDE)
+        self._image.add_class("hm-figure")
+        line = w.HBox([self._top])
+        line.add_class("hm-top")
+        self._box = w.VBox([style_sheet(), line, self._errors, self._alarms, self._image,
+                            self._calls])  # fmt: skip
+        self._box.add_class("hm")
+        self._paces = _paces()
+        self._update("")
+        self._paces = _paces()  # the first picture is dear, and the next one should come soon
+        self._ticker = Ticker(self._tick, aside=False, owner=self)
+
+    def close(self, why: str = "closed") -> None:
+        """Draw for a last time; the monitor is not disturbed."""
+        if self._ticker.is_alive():
+            self._ticker.close()
+            self._update(why)
+
+    def _repr_mimebundle_(self, **more: Any) -> Any:
+        return self._box._repr_mimebundle_(**more)
+
+    def __repr__(self) -> str:
+        return f"<View of {self.monitor!r}>"
+
+    def _tick(self) -> bool:
+        goes_on = not self.monitor.closed
+        self._update("" if goes_on else "the monitor was closed")
+        return goes_on
+
+    def _update(self, why: str) -> None:
+        """Bring up to date what is due; all of it for the last time, if there is a `why`."""
+        works = self._read, self._draw, self._say
+        for pace, work in zip(self._paces, works, strict=True):
+            try:
+                pace.due(partial(work, why), now=bool(why))
+            except Exception as error:  # noqa: BLE001 - shown, and the next tick may work
+                self._errors.value = error_line(error)
+
+    def _read(self, _: str) -> None:
+        ledger = self.monitor.ledger
+        records, elapsed = ledger.records(), perf_counter() - ledger.zero
+        found = stats(records)
+        every_s = EVERY_S * (1 + elapsed // (EVERY_S * MOST_STEPS))
+        alerts = rehearse([(ledger.began, records)], self._watch, every_s=every_s,
+                          until=ledger.began + elapsed)  # fmt: skip
+        self._alarms.value = readings.alarms(found, alerts)
+        vitals = self.monitor.vitals
+        doubts = of_loop(vitals, [found.ttft_s.p50]) if vitals else ()
+        self._calls.value = readings.calls(found, [one.text for one in doubts])
+        self._known = len(records), elapsed, found.simulated
+
+    def _draw(self, why: str) -> None:
+        self._image.value = self._picture.frame(final=bool(why))
+
+    def _say(self, why: str) -> None:
+        n, at, _ = self._known
+        if why:
+            self._tell("ended", f"{why}, {n:,} attempts in memory")
+            return
+        elapsed = perf_counter() - self.monitor.ledger.zero
+        age = f" {readings.clock(elapsed - at)} ago" if elapsed - at >= OLD_S else ""
+        self._tell("watching", f"{readings.clock(elapsed)} since it began, {n:,} attempts in "
+                               f"memory{age}")  # fmt: skip
+
+    def _tell(self, state: str, words: str) -> None:
+        target = self.monitor.target
+        self._top.value = readings.top({
+            "state": state, "words": words, "simulated": self._known[2],
+            "name": "calls of clients" if target is None else target.name,
+        })  # fmt: skip
+
+
+def _paces() -> tuple[Pace, ...]:
+    return Pace(1.0, SHARES[0]), Pace(PERIOD_S, SHARES[1]), Pace(PERIOD_S)
+
+
+class _Picture:
+    """The figure of the last `last_s` seconds; its origin jumps when they are over."""
+
+    def __init__(self, monitor: Monitor, last_s: float) -> None:
+        self._monitor, self._last_s = monitor, last_s
+        self._origin = 0.0
+        self._first: tuple[int, int] | None = None
+        self._board: Board | None = None
+
+    def frame(self, *, final: bool) -> bytes:
+        """A PNG of now."""
+        ledger = self._monitor.ledger
+        now = perf_counter() - ledger.zero
+        if now - self._origin > self._last_s:
+            self._origin, self._board = now - self._last_s / 2, None
+        records = _shown(ledger.records(self._origin), self._origin)
+        plan = self._plan(records)
+        flagged = bool((records["flags"] & Flag.SIMULATED).any())
+        simulated = plan.simulated or flagged
+        if self._board is None or (self._board.plan, self._board.simulated) != (plan, simulated):
+            begins = strftime("%H:%M:%S", localtime(ledger.began + self._origin))
+            words = {**OF_CALLS, "time": f"s from {begins}"}
+            self._board = Board(plan, words, curve=1.0, simulated=simulated)
+        # What leaves the memory at the front is not to be mistaken for what was drawn already.
+        first = tuple(records.rows[["request", "attempt"]][0].tolist()) if len(records) else None
+        moved, self._first = first != self._first, first
+        now -= self._origin
+        return self._board.frame(records, _failures(records, now), now, final=final or moved)
+
+    def _plan(self, records: Records) -> Plan:
+        target = self._monitor.target
+        if len(records) or target is None:
+            return records.plan
+        return plan_of((target,))
+
+
+def _shown(records: Records, origin: float) -> Records:
+    """What began after `origin` and is settled, on a clock that is zero there."""
+    settled = (records["flags"] & Flag.UNDECIDED) == 0
+    shown = records.select(settled & ~(records["start_s"] < origin))
+    for name in ("start_s", "first_s", "end_s"):
+        shown.rows[name] -= origin
+    return shown
+
+
+def _failures(records: Records, now: float) -> list[Curve]:
+    found, shown = [], window(now, records.plan)
+    for i in range(len(records.plan.targets)):
+        failed = ~records.ok & (records["target"] == i)
+        edges, values = per_second(records["end_s"][failed], now, shown)
+        found.append((edges, np.concatenate([values[:1], values[:-1]])))
+    return found
+
+
+def _cell() -> tuple[str, str]:
+    """The notebook's cell that runs, and which run of it this is, where the front end says so."""
+    try:
+        from IPython import get_ipython
+
+        parent = get_ipython().get_parent()
+        return str(parent["metadata"]["cellId"]), str(parent["header"]["msg_id"])
+    except (ImportError, AttributeError, KeyError, TypeError):
+        return "", ""
+
+
+def _replaced(before: View, monitor: Monitor, cell: tuple[str, str]) -> bool:
+    again = before.cell[0] == cell[0] != "" and before.cell[1] != cell[1]
+    return before.monitor is monitor or again
+
+
+def watch(
+    monitor: Any, *, slo: Iterable[str] = OBJECTIVES, limits: Limits | None = None,
+    last_s: float = 600.0,
+) -> View:  # fmt: skip
+    """A live view of the calls of a monitor, or of a client that is `monitored`.
+
+    Figures and alerts are of all attempts in memory, the picture of about the last `last_s`
+    seconds. `slo` and `limits` make the alerts, as in `rehearse`. It takes the place of any other
+    view of this monitor or this cell, and ends with `close()` or when the monitor is closed.
+    Raises PlanError.
+    """
+    one = monitor if isinstance(monitor, Monitor) else getattr(monitor, "monitor", None)
+    if not isinstance(one, Monitor):
+        raise PlanError(f"a {type(monitor).__name__} can't be watched: give a monitor.")
+    if not 10 <= last_s <= 86400:
+        raise PlanError(f"last_s must be 10 to 86400 seconds, not {last_s:g}.")
+    objectives = Watch(tuple(slo), Limits() if limits is None else limits)
+    cell = _cell()
+    for before in owners():
+        if isinstance(before, View) and _replaced(before, one, cell):
+            before.close("another view has taken the place of this one")
+    return free_of_cells(lambda: View(one, objectives, last_s))

@@ -1,0 +1,172 @@
+"""JupyterLab in Chromium, for the tests that do what a user does: its page, server and browser."""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+ARTIFACTS = ROOT / "tests" / "artifacts"
+HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>\'m'
+# What Lab itself says of a server that is as bare as this one.
+THEIRS = ("favicon", "Failed to load resource")
+
+
+class Lab:
+    """A page of JupyterLab with one notebook."""
+
+    def __init__(self, page, folder: Path) -> None:
+        self.page, self.folder = page, folder
+        self.said: list[str] = []
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("console", lambda one: one.type == "error" and self.said.append(one.text))
+
+    def command(self, name: str, args: str = "{}") -> None:
+        self.page.evaluate(f"window.jupyterapp.commands.execute('{name}', {args})")
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+        self.page.wait_for_selector(
+            ".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000
+        )
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
+        self.command("application:toggle-left-area")
+
+    def run(self, number: int) -> None:
+        """Run a cell by its number in the notebook, as its own key would."""
+        self.page.evaluate(
+            "n => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = n;"
+            "  window.jupyterapp.commands.execute('notebook:run-cell'); }",
+            number,
+        )
+
+    def dashboard(self, number: int = 1) -> None:
+        """Run the dashboard's cell until the dashboard is there."""
+        for _ in range(4):
+            self.run(number)
+            with contextlib.suppress(Exception):
+                self.page.wait_for_selector(".hm .hm-notice .widget-html-content *, "
+                                            ".hm .hm-id", timeout=8_000)  # fmt: skip
+                return
+        raise AssertionError("no dashboard")
+
+    def button(self, name: str):
+        return self.page.locator(".hm .jupyter-button", has_text=re.compile(f"^\\s*{name}$"))
+
+    def field(self, label: str):
+        row = self.page.locator(".hm-form .widget-inline-hbox", has=self.page.locator(
+            "label", has_text=re.compile(f"^{re.escape(label)}$")))  # fmt: skip
+        return row.locator("input, select, textarea").first
+
+    def tick(self, name: str) -> None:
+        box = self.page.locator(".hm-form .widget-checkbox", has_text=name)
+        box.locator("input").first.check()
+
+    def write(self, label: str, text: str) -> None:
+        self.field(label).fill(text)
+        self.field(label).press("Tab")
+
+    def tab(self, name: str) -> None:
+        self.page.locator(".hm .lm-TabBar-tabLabel", has_text=name).click()
+
+    def state(self, name: str):
+        return expect(self.page.locator(".hm .hm-state")).to_have_text(name, timeout=20_000)
+
+    def heights(self) -> tuple[float, ...]:
+        """Of the dashboard, and of its parts that are filled anew all the time."""
+        return tuple(self.page.evaluate(
+            "names => names.map(name => document.querySelector(name).offsetHeight)",
+            [".hm", ".hm-top", ".hm-trust", ".hm-figure", ".hm-figures", ".hm-goals"],
+        ))  # fmt: skip
+
+    def ink(self) -> list[int]:
+        """How many pixels of the live figure have the colours of the first and second target."""
+        return self.page.evaluate(
+            """() => { const image = document.querySelector('.hm .hm-figure');
+            const canvas = document.createElement('canvas');
+            canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
+            const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
+            const data = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+            const found = [0, 0];
+            for (let i = 0; i < data.length; i += 4) {
+              const [r, g, b] = data.slice(i, i + 3);
+              found[0] += b - r > 60; found[1] += r - b > 60; }
+            return found; }"""
+        )
+
+    def shot(self, name: str) -> None:
+        ARTIFACTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted(path.parent for path in self.folder.glob("reports/*/*/plan.json"))
+
+    def said_on_disk(self) -> dict:
+        return json.loads((self.runs[-1] / "state.json").read_text())
+
+    @property
+    def errors(self) -> list[str]:
+        return [text for text in self.said if not any(word in text for word in THEIRS)]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """JupyterLab on a folder of its own, without a token: on loopback, for these tests only."""
+    root, port = tmp_path_factory.mktemp("lab"), free_port()
+    settings = root / "config/lab/user-settings/@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    (root / "work").mkdir()
+    (root / "work" / "targets.toml").write_text(
+        f"[evil]\nbase_url = 'http://127.0.0.1:9/v1'\n[evil.models.{json.dumps(HOSTILE)}]\n"
+        "input = 1.0\noutput = 1.0\n"
+    )
+    own = {
+        f"JUPYTER_{name}_DIR": str(root / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")
+    }
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip", "127.0.0.1",
+        "--port", str(port), "--IdentityProvider.token=", f"--ServerApp.root_dir={root / 'work'}",
+        "--LabApp.expose_app_in_browser=True",
+    ]  # fmt: skip
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=root / "work", env={**os.environ, **own, "IPYTHONDIR": str(root / "ipy")},
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.1)
+            yield root / "work", f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        )
+        yield browser
+        browser.close()

@@ -1,0 +1,282 @@
+"""The live view of an application's own calls: right to the call, quick to end, seen in JupyterLab."""
+
+import contextlib
+import re
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import nbformat
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+import holymon as hm
+from holymon.errors import CODES
+from holymon.lookout import View, watch
+from holymon.records import Marks
+
+from .lab import HOSTILE, Lab
+
+NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "watch.ipynb"
+ASKED = {"model": "fast", "max_tokens": 2, "messages": [{"role": "user", "content": "hi"}]}
+
+
+def until(true, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+def ask(monitor, n, **more):
+    """Make n requests from eight threads; those that fail are on record."""
+
+    def one(_):
+        with contextlib.suppress(hm.CallError):
+            monitor.chat("hi", max_tokens=4, **more)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(n)))
+
+
+def tiles(view) -> dict[str, str]:
+    found = re.findall("<span>([^<]*)</span><b>([^<]*)</b>", view._alarms.value)
+    return dict(found)
+
+
+def rows(view) -> list[list[str]]:
+    """The first cells of every row of both tables: target, requests or attempts, share."""
+    found = re.findall("<tr><td>(.*?)</td><td>(.*?)<small>", view._calls.value)
+    return [list(one) for one in found]
+
+
+@pytest.fixture
+def shown():
+    """Makes views, and ends them."""
+    made: list[View] = []
+
+    def show(monitor, **more) -> View:
+        made.append(watch(monitor, **more))
+        return made[-1]
+
+    yield show
+    for one in made:
+        one.close()
+
+
+def test_the_view_counts_what_the_simulator_counted(simulator, shown):
+    with hm.Monitor(simulator.target("flaky")) as monitor:
+        view = shown(monitor)
+        ask(monitor, 150)
+        client = hm.monitored(httpx.Client(base_url=simulator.base_url), monitor)
+        for _ in range(20):
+            client.post("chat/completions", json=ASKED)
+        client.close()
+        counted, stats = simulator.counted(), monitor.stats()
+        assert stats.attempts == counted["flaky"]["requests"] + counted["fast"]["requests"]
+        names = ["all/targets", *stats.targets]
+        parts = [stats, *stats.targets.values()]
+        until(lambda: tiles(view).get("requests") == "170")
+    until(lambda: not view._ticker.is_alive())
+    assert view._errors.value == ""
+    assert rows(view) == [[name, str(one.requests)] for name, one in zip(names, parts, strict=True)] + [
+        [name, str(one.attempts)] for name, one in zip(names, parts, strict=True)
+    ]  # fmt: skip
+    assert tiles(view)["attempts per request"] == f"{stats.amplification:.4g}"
+    wrong = ", ".join(f"{name} {n}" for name, n in stats.attempt_errors.items())
+    assert f"failed attempts: {wrong}<" in view._calls.value
+    assert (stats.requests, len(stats.targets)) == (170, 2)
+    assert bytes(view._image.value[:4]) == b"\x89PNG"
+    assert ("simulated" in view._top.value, "the monitor was closed" in view._top.value) == (
+        True,
+        True,
+    )
+
+
+def test_the_same_rules_as_in_a_rehearsal_say_what_fires(simulator, shown):
+    with hm.Monitor(simulator.target("flaky")) as monitor:
+        view = monitor.live()
+        assert isinstance(view, View)
+        assert "No call has ended yet" in view._alarms.value or view._alarms.value == ""
+        ask(monitor, 120)
+        until(lambda: "✗" in view._alarms.value, 20)
+        assert re.search("ErrorBudgetFastBurn \\(page\\) on url/flaky, since \\d\\d:\\d\\d:\\d\\d: over",
+                         view._alarms.value)  # fmt: skip
+        assert "hm-trust invalid" in view._alarms.value
+        patient = shown(monitor, slo=("latency_p95<60",), limits=hm.Limits(
+            rate_limited=0.9, truncated=0.9, retries=0.9))  # fmt: skip
+        until(lambda: "nothing has fired; watched: latency_p95&lt;60" in patient._alarms.value)
+        assert "another view has taken the place" in view._top.value
+        found = hm.rehearse(monitor, every_s=1.0)
+        assert found.times("ErrorBudgetFastBurn") >= 1
+    assert not view._ticker.is_alive()
+
+
+def test_what_is_closed_at_once_shows_everything(simulator, shown):
+    """As when all cells of a notebook are run: the last one closes the view."""
+    with hm.Monitor(simulator.target()) as monitor:
+        view = shown(monitor)
+        empty = bytes(view._image.value)
+        ask(monitor, 40)
+        view.close()
+        assert tiles(view)["requests"] == "40"
+        assert "closed, 40 attempts in memory" in view._top.value
+        assert len(view._image.value) > len(empty) + 1000
+
+
+def test_a_view_ends_when_it_is_closed_or_its_monitor_is(shown):
+    monitor = hm.Monitor()
+    view = shown(monitor)
+    view.close()
+    assert not view._ticker.is_alive()
+    assert "closed" in view._top.value
+    again = shown(monitor)
+    monitor.close()
+    until(lambda: not again._ticker.is_alive(), 5)
+    assert not [one for one in threading.enumerate() if one.name == "holymon-draws"]
+
+
+def test_views_of_two_monitors_stand_side_by_side(shown):
+    with hm.Monitor() as one, hm.Monitor() as other:
+        views = [shown(one), shown(other)]
+        assert [view._ticker.is_alive() for view in views] == [True, True]
+
+
+def test_what_breaks_is_shown_and_the_view_goes_on(shown, simulator):
+    with hm.Monitor(simulator.target()) as monitor:
+        ledger, monitor.ledger = monitor.ledger, None
+        view = shown(monitor)
+        until(lambda: "AttributeError" in view._errors.value)
+        monitor.ledger = ledger
+        ask(monitor, 3)
+        until(lambda: tiles(view).get("requests") == "3")
+
+
+def test_what_can_not_be_watched_is_one_clear_sentence():
+    for wrong, more in ((3, {}), (hm.Monitor(), {"last_s": 1}), (hm.Monitor(), {"slo": ("x",)})):
+        with pytest.raises(hm.PlanError):
+            watch(wrong, **more)
+    assert not [one for one in threading.enumerate() if one.name == "holymon-draws"]
+
+
+def test_the_picture_holds_the_last_minutes_and_counts_no_call_twice(shown):
+    """A monitor that is an hour old, and an attempt that its SDK repeats only later."""
+    monitor = hm.Monitor(hm.Target(provider="a", model="m", base_url="http://127.0.0.1:9"))
+    ledger = monitor.ledger
+    ledger.zero -= 3600
+
+    def call(number, at, error=""):
+        one = Marks(number, ledger.index(monitor.target), ledger.zero + at)
+        one.start, one.first, one.end, one.error = one.due, one.due + 0.1, one.due + 0.2, error
+        return one
+
+    for k in range(100):
+        ledger.add(call(k, 36.0 * k))
+    ledger.hold(call(100, 3590, "server_error"), time.perf_counter() + 60)
+    view = shown(monitor)
+    until(lambda: view._picture._board is not None)
+    view.close()
+    picture = view._picture
+    assert view._errors.value == ""
+    assert 3600 - picture._origin == pytest.approx(300, abs=30)
+    ledger.add(call(101, 3592))
+    ledger.settle(100, retried=True)
+    frames = [bytes(picture.frame(final=final)) for final in (False, True)]
+    assert picture._board._seen == int((ledger.records()["start_s"] >= picture._origin).sum())
+    assert {len(one) > 1000 for one in frames} == {True}
+    everything = ledger.records()
+    assert np.count_nonzero(everything["error"] == CODES["server_error"]) == 1
+
+
+@pytest.fixture
+def lab(server, chromium, request):
+    """A page with its own copy of the notebook."""
+    root, url = server
+    folder = root / request.node.name[5:35]
+    folder.mkdir()
+    shutil.copy(root / "targets.toml", folder)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook.cells += [nbformat.v4.new_code_cell(text) for text in MORE]
+    nbformat.write(notebook, folder / "watch.ipynb")
+    page = chromium.new_page(viewport={"width": 1440, "height": 1150})
+    made = Lab(page, folder)
+    made.open(f"{url}/lab/tree/{folder.name}/watch.ipynb?reset")
+    page.set_default_timeout(15_000)
+    yield made
+    with contextlib.suppress(Exception):
+        made.shot(f"watch-last-{folder.name}")
+    page.close()
+
+
+MORE = (
+    f"evil = hm.Target(provider='evil', model={HOSTILE!r}, base_url='http://127.0.0.1:9/v1')\n"
+    "hostile = hm.Monitor(evil, policy=hm.Policy(attempts=1))\n"
+    "beside = hm.watch(hm.Monitor())\nhm.watch(hostile)",
+    "import contextlib\nfor _ in range(5):\n    with contextlib.suppress(hm.CallError):\n"
+    "        hostile.chat('hi')",
+    "import threading\nprint('threads', *(t.name for t in threading.enumerate() "
+    "if t.name == 'holymon-draws'))",
+)
+PARAMETERS, SIMULATOR, FIRST, LIVE, CALLS, EVIL, ASK_EVIL, THREADS = 1, 3, 5, 13, 14, 27, 28, 29
+
+
+def heights(lab) -> tuple[int, ...]:
+    parts = (".hm", ".hm-top", ".hm-alarms", ".hm-figure", ".hm-figures", ".hm-lines")
+    return tuple(lab.page.evaluate(
+        "names => names.map(name => document.querySelector(name).offsetHeight)", parts
+    ))  # fmt: skip
+
+
+def ran(lab, number: int) -> None:
+    """Run a cell and wait until it has."""
+    lab.run(number)
+    lab.page.wait_for_function(
+        "n => /[0-9]/.test(window.jupyterapp.shell.currentWidget.content.widgets[n].promptNode"
+        ".innerText)", arg=number, timeout=60_000,
+    )  # fmt: skip
+
+
+def test_lab_shows_the_calls_as_they_come(lab):
+    page = lab.page
+    for number in (PARAMETERS, SIMULATOR, FIRST, LIVE):
+        ran(lab, number)
+    tile = page.locator(".hm .hm-tile", has_text=re.compile("^requests")).locator("b")
+    page.wait_for_function("(document.querySelector('.hm-figure') || {}).naturalWidth")
+    expect(tile).to_have_text("0", timeout=20_000)
+    lab.run(CALLS)
+    expect(tile).not_to_have_text("0", timeout=20_000)
+    time.sleep(1)
+    page.locator(".hm").evaluate("box => box.scrollIntoView()")
+    seen, ink = {heights(lab)}, lab.ink()
+    for _ in range(10):
+        time.sleep(0.4)
+        seen.add(heights(lab))
+    assert len(seen) == 1, f"something jumped: {seen}"
+    expect(tile).to_have_text("200", timeout=60_000)
+    expect(page.locator(".hm .hm-verdict")).to_contain_text("firing", timeout=20_000)
+    expect(page.locator(".hm .hm-badge")).to_have_text("simulated")
+    expect(page.locator(".hm .hm-figures tbody tr")).to_have_count(2)
+    assert lab.ink()[0] > ink[0]
+    lab.shot("watch-live")
+    lab.command("apputils:change-theme", "{theme: 'JupyterLab Dark'}")
+    time.sleep(1.5)
+    lab.shot("watch-dark")
+    lab.command("apputils:change-theme", "{theme: 'JupyterLab Light'}")
+    ran(lab, LIVE)
+    expect(page.locator(".hm")).to_have_count(1)
+    expect(tile).to_have_text("0", timeout=20_000)
+    for number in (EVIL, ASK_EVIL):
+        ran(lab, number)
+    evil = page.locator(".hm").nth(1)
+    expect(evil.locator(".hm-tile b").first).to_have_text("5", timeout=20_000)
+    evil.evaluate("box => box.scrollIntoView()")
+    lab.shot("watch-hostile")
+    ran(lab, THREADS)
+    printed = page.locator(".jp-OutputArea-output", has_text="threads holymon-draws")
+    expect(printed).to_have_text("threads" + 3 * " holymon-draws", timeout=10_000)
+    assert page.evaluate("window.pwned") is None
+    assert lab.errors == []
