@@ -28,8 +28,8 @@ def calibrate(
     `seen` is told what comes next. The runs stay in `out` as any others. Raises RunError.
     """
     plan = Plan(
-        targets=(target("sim/pinned"),), load=Open(constant(1)), duration_s=seconds, warmup_s=1.0,
-        prompts=Prompts(max_tokens=64), name="calibration",
+        targets=(target("sim/pinned"),), load=Open(constant(1)), duration_s=seconds,
+        warmup_s=min(1.0, seconds), prompts=Prompts(max_tokens=64), name="calibration",
     )  # fmt: skip
     accuracy, valid = [], []
     for rate in rates:
