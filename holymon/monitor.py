@@ -52,8 +52,7 @@ class Monitor:
 
     Safe to use from threads, from event loops and after a fork. The last `keep` attempts are in
     memory, with `keep_s` only those of about so many seconds; what leaves it stays in `tally()`,
-    and goes to Parquet files in the folder `spill`, if that is given. It is `closed` from `close`
-    to the next call.
+    and goes to Parquet files in the folder `spill`, if given. A call opens it when `closed`.
     """
 
     def __init__(

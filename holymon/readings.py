@@ -26,6 +26,9 @@ ALARMS: Final = {
     "early": "… No call has ended yet", "valid": "✓ No alert is firing",
 }  # fmt: skip
 MOST_ENDED: Final = 20
+DAY_S: Final = 12 * 3600.0
+"""After so long a time of day alone would be in doubt."""
+
 COLUMNS: Final = (
     ("latency p50", "latency_s", "p50"), ("p95", "latency_s", "p95"), ("p99", "latency_s", "p99"),
     ("TTFT p50", "ttft_s", "p50"), ("p95", "ttft_s", "p95"), ("ITL p50", "itl_s", "p50"),
@@ -197,7 +200,8 @@ def _named(one: Firing) -> str:
 
 
 def _at(rehearsed: Rehearsal, seconds: float) -> str:
-    return strftime("%H:%M:%S", localtime(rehearsed.began_s + seconds))
+    today = rehearsed.seconds - seconds < DAY_S
+    return strftime("%H:%M:%S" if today else "%d %b %H:%M", localtime(rehearsed.began_s + seconds))
 
 
 def _fared(found: Stats) -> list[tuple[str, str]]:

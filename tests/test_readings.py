@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from holymon import readings, vitals
+from holymon.alerts import Watch
+from holymon.errors import CODES
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import DTYPE, GAP, Flag, Records
+from holymon.rehearsal import rehearse
 from holymon.shapes import constant
+from holymon.stats import stats
 from holymon.summary import summarize
 from holymon.units import interval, ms, percent
 from holymon.verdict import judge
@@ -109,3 +113,32 @@ def test_names_are_text():
 )
 def test_the_clock(seconds, text):
     assert readings.clock(seconds) == text
+
+
+def test_alarms_tell_what_fires_what_has_fired_and_when():
+    """Three days of calls on the wall's clock: a bad hour on the first, and a bad end."""
+    n = 3 * 24 * 60
+    records = measured(n)
+    for name in ("due_s", "start_s", "first_s", "last_s", "end_s"):
+        records.rows[name] = 60.0 * np.arange(n) + {"first_s": 0.1, "end_s": 0.2}.get(name, 0)
+    for bad in (slice(600, 660), slice(n - 60, n)):
+        records.rows["error"][bad] = CODES["server_error"]
+    began = 1.7e9
+    told = rehearse([(began, records)], Watch(), until=began + 60.0 * n)
+    html = readings.alarms(stats(records), told)
+    ended = [one for one in told.firings if one.end_s is not None]
+    firing = [one for one in told.firings if one.end_s is None]
+    assert "ErrorBudgetSlowBurn" in {one.alert for one in ended} & {one.alert for one in firing}
+    assert f"✗ {len(firing)} alerts are firing" in html
+    assert "hm-trust invalid" in html
+    lines = re.findall("<li>(.*?)</li>", html)
+    assert len(lines) == len(told.firings)
+    (now,) = (line for line in lines if line.startswith("ErrorBudgetSlowBurn"))
+    (then,) = (line for line in lines if line.startswith("ended: ErrorBudgetSlowBurn"))
+    assert re.search(r"since \d\d:\d\d:\d\d: over 6 % of the calls failed", now)
+    assert re.search(r"\d\d \w+ \d\d:\d\d to \d\d \w+ \d\d:\d\d$", then), "not today"
+    evil = measured(model=HOSTILE)
+    evil.rows["error"] = CODES["server_error"]
+    told = rehearse([(0.0, evil)], Watch(), until=30.0)
+    html = readings.alarms(stats(evil), told) + readings.calls(stats(evil), [HOSTILE])
+    assert (len(told.firings) > 1, "<script" in html, "\u202e" in html) == (True, False, False)

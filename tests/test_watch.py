@@ -141,9 +141,19 @@ def test_a_view_ends_when_it_is_closed_or_its_monitor_is(shown):
 
 
 def test_views_of_two_monitors_stand_side_by_side(shown):
-    with hm.Monitor() as one, hm.Monitor() as other:
-        views = [shown(one), shown(other)]
+    with hm.Monitor() as one, hm.monitored(httpx.Client()) as client:
+        views = [shown(one), shown(client)]
+        assert views[1].monitor is client.monitor
         assert [view._ticker.is_alive() for view in views] == [True, True]
+
+
+def test_a_loop_that_was_held_up_is_told(simulator, shown):
+    with hm.Monitor(simulator.target("pinned")) as monitor:
+        events = monitor.chat("hi", stream=True)
+        next(events)
+        monitor._calls._loop.call_soon_threadsafe(time.sleep, 0.4)
+        list(events)
+        assert re.search("woke up to \\d+ ms late|stood still", shown(monitor)._calls.value)
 
 
 def test_what_breaks_is_shown_and_the_view_goes_on(shown, simulator):

@@ -1,6 +1,6 @@
 """What watching costs, whether memory stays bounded, and what an outage makes of retries.
 
-python -m tests.bench.monitor [overhead] [channels] [outage] [day]
+python -m tests.bench.monitor [overhead] [channels] [outage] [day] [view]
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import json
 import random
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from math import nan
 
 import httpx
@@ -19,6 +20,7 @@ import psutil
 
 from holymon.clients import monitored
 from holymon.ledger import Ledger
+from holymon.lookout import watch
 from holymon.monitor import Monitor
 from holymon.plan import Target
 from holymon.records import Flag, Marks
@@ -223,8 +225,59 @@ def channels():
         print(f"| {name} | {p50:.3f} | {p99:.3f} |")
 
 
+def streams(monitor, rate=40, seconds=10):
+    """Streams of 8 tokens at an even rate; the process's share of a core, and TTFT in ms."""
+    known, begun, cpu = len(monitor.records), time.perf_counter(), time.process_time()
+    asked = {"max_tokens": 8, "stream": True}
+    with ThreadPoolExecutor(32) as pool:
+        for k in range(rate * seconds):
+            time.sleep(max(0.0, begun + k / rate - time.perf_counter()))
+            pool.submit(lambda: list(monitor.chat("hi", **asked)))
+    cpu = (time.process_time() - cpu) / (time.perf_counter() - begun)
+    rows = monitor.records.rows[known:]
+    return cpu, (rows["first_s"] - rows["start_s"]) * 1e3
+
+
+def filled(monitor, n):
+    """Put n streams of the last ten minutes into its memory."""
+    ledger = monitor.ledger
+    ledger.zero -= 600
+    index = ledger.index(monitor.target)
+    for k in range(n):
+        one = Marks(ledger.number(), index, ledger.zero + 590 * k / n)
+        one.start, one.flags, one.chunks = one.due, int(Flag.STREAM), 5
+        one.first, one.last = one.due + 0.02 * (1 + k % 7 / 7), one.due + 0.06 * (1 + k % 9 / 9)
+        one.end, one.gaps = one.last, {500 + k % 50: 4}
+        ledger.add(one)
+
+
+def view():
+    """What `hm.watch` takes from the application whose calls it shows."""
+    print("| attempts in memory | view | core | TTFT p50 | p95 | p99 | max |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for n in (0, 100_000):
+        found = {False: [], True: []}
+        for watched in 3 * [False, True]:
+            with Monitor("sim/fast", keep=200_000) as monitor:
+                filled(monitor, n)
+                monitor.chat("hi", max_tokens=1)
+                shown = watch(monitor) if watched else None
+                time.sleep(1)
+                found[watched].append(streams(monitor))
+            if shown is not None:
+                shown.close()
+        for watched, rounds in found.items():
+            cpu, ttft = (
+                np.median([cpu for cpu, _ in rounds]),
+                np.concatenate([t for _, t in rounds]),
+            )
+            figures = " | ".join(f"{one:.1f}" for one in np.quantile(ttft, [0.5, 0.95, 0.99, 1]))
+            print(f"| {n:,} | {'yes' if watched else 'no'} | {cpu:.3f} | {figures} |")
+
+
 def main():
-    parts = {"overhead": overhead, "channels": channels, "outage": outages, "day": day}
+    parts = {"overhead": overhead, "channels": channels, "outage": outages, "day": day,
+             "view": view}  # fmt: skip
     for name in sys.argv[1:] or parts:
         parts[name]()
         print()
