@@ -23,8 +23,8 @@ from typing import Final
 from holymon.client import Caller, Taker
 from holymon.errors import CallError
 from holymon.ledger import Ledger
+from holymon.marks import Flag, Marks
 from holymon.plan import Closed, Plan, Prompts, Target, from_builtins, to_builtins
-from holymon.records import Flag, Marks
 from holymon.retry import Budget, Policy, next_wait
 from holymon.transport import Transport
 from holymon.vitals import Vitals

@@ -15,7 +15,7 @@ import msgspec
 
 from holymon.errorbody import decoded, error_of, in_band, is_error, lenient, message_of, said
 from holymon.errors import OK
-from holymon.records import FINISH, Flag, Marks
+from holymon.marks import FINISH, Flag, Marks
 from holymon.sse import MAX_EVENT, Decoder, Event
 
 MAX_BODY: Final = 64 * 1024 * 1024

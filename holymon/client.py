@@ -23,9 +23,9 @@ from holymon.answer import Answer, Into, Progress
 from holymon.errors import ConfigError, HolymonError
 from holymon.failures import classify, words
 from holymon.limits import Limits
+from holymon.marks import Flag, Marks
 from holymon.plan import Plan, Target
 from holymon.prepared import Prepared, prepare
-from holymon.records import Flag, Marks
 from holymon.retry import retry_after
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import ERRORS, NOT_THE_SERVER, OK, UNREACHABLE
+from holymon.marks import Flag, Marks
 from holymon.plan import Closed, Open, Plan
-from holymon.records import Flag, Marks
 from holymon.shapes import Floats
 
 Send = Callable[[int, int, float], Awaitable[Marks]]

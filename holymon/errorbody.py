@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from holymon.errors import from_status
-from holymon.records import Marks
+from holymon.marks import Marks
 from holymon.safety import short
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from holymon import chat, errorbody, messages
 from holymon.failures import classify
 from holymon.inflate import Inflater, inflater
 from holymon.ledger import Ledger
-from holymon.records import Flag, Marks
+from holymon.marks import Flag, Marks
 from holymon.retry import retry_after
 from holymon.sse import EventTooLarge
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from holymon.errors import RunError
+from holymon.marks import DTYPE, FIELDS, FORMAT, GAP
 from holymon.plan import Plan
-from holymon.records import DTYPE, FIELDS, FORMAT, GAP, Records
+from holymon.records import Records
 
 _LONGEST_HEADER: Final = 65536
 

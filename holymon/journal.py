@@ -19,8 +19,9 @@ from time import perf_counter
 from typing import Any, Final
 
 from holymon.frames import Frames, from_frames, header
+from holymon.marks import Flag, Marks, measure
 from holymon.plan import Plan
-from holymon.records import Flag, Marks, Records, measure
+from holymon.records import Records
 from holymon.vitals import Vitals, read
 
 NOTES_OF_A_KIND: Final = 5

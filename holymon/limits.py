@@ -5,8 +5,8 @@ from math import inf, isnan
 
 from holymon.answer import Progress
 from holymon.errors import OK
+from holymon.marks import Marks
 from holymon.plan import Plan
-from holymon.records import Marks
 
 
 class Limits:

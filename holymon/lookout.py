@@ -21,10 +21,11 @@ from holymon.board import Board, Curve
 from holymon.errors import PlanError
 from holymon.fields import WIDE, error_line, html, style_sheet
 from holymon.ledger import plan_of
+from holymon.marks import Flag
 from holymon.monitor import Monitor
 from holymon.panels import OF_A_RUN, window
 from holymon.plan import Plan
-from holymon.records import Flag, Records
+from holymon.records import Records
 from holymon.rehearsal import rehearse
 from holymon.stats import stats
 from holymon.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners

@@ -16,7 +16,7 @@ import msgspec
 from holymon.chat import MAX_COUNT
 from holymon.errorbody import decoded, in_band, message_of, said
 from holymon.errors import OK
-from holymon.records import Flag, Marks
+from holymon.marks import Flag, Marks
 from holymon.sse import MAX_EVENT, Decoder, Event
 
 _FINISH: Final = {

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from holymon.records import DTYPE, GAP, GAP_BINS, Records
+from holymon.marks import DTYPE, GAP, GAP_BINS
+from holymon.records import Records
 
 _TICKS: Final = 2.0**24
 """Times are kept in ticks of 60 ns: exact as floats, and 30 ns off at most."""

@@ -16,8 +16,9 @@ from holymon.chosen import Chosen
 from holymon.errors import CODES
 from holymon.figures import Summary, TargetSummary
 from holymon.gaps import histogram
+from holymon.marks import Flag, gap_value
 from holymon.quantiles import Floats
-from holymon.records import Flag, Records, gap_value
+from holymon.records import Records
 from holymon.safety import plain
 from holymon.summary import summarize
 

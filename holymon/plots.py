@@ -16,8 +16,9 @@ from matplotlib.ticker import FuncFormatter, StrMethodFormatter
 from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, steps_of, thinned
 from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, note, styled
 from holymon.errors import NAMES
+from holymon.marks import Flag
 from holymon.plan import Closed, Open, Plan, Target
-from holymon.records import Flag, Records
+from holymon.records import Records
 from holymon.safety import plain
 from holymon.shapes import Replay, Shape, polyline
 

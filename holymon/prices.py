@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.chosen import Chosen
+from holymon.marks import Flag
 from holymon.plan import Price
-from holymon.records import Flag
 
 PER: float = 1e6
 

@@ -1,19 +1,7 @@
-"""One attempt, one record: the row layout, how marks become a row, and rows in memory.
+"""The records of a run in memory: rows, the gaps beside them, and the plan they belong to."""
 
-    bytes on the wire --> Marks (points in time, counts) --> measure() --> one frame
-    frame = length | row (fixed size, `DTYPE`) | gaps (pairs of `GAP`)
-    journal file = header line, frame, frame, ...   --> Frames.feed --> Records
-
-The same dtype is the schema everywhere: in the worker, in the journal, in the kernel's memory,
-as columns of a DataFrame and of a Parquet file. Times are seconds from the start of the run on a
-monotonic clock; NaN, -1 and 0 codes stand for "not measured", which is never a zero.
-"""
-
-import math
-import struct
 from collections.abc import Sequence
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,168 +9,11 @@ import numpy.typing as npt
 from holymon.chosen import Chosen
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER
 from holymon.gaps import Pieces, bins_of, counts_of, histogram, packed, sums
+from holymon.marks import DTYPE, FINISH, GAP, GAP_BINS, Flag
 from holymon.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FORMAT: Final = 2
-
-FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
-    ("due_s", "f8", "when the schedule wanted it"),
-    ("start_s", "f8", "when it was sent"),
-    ("headers_s", "f8", "when the answer's headers came"),
-    ("chunk_s", "f8", "first event with choices, whether or not it brought a token"),
-    ("first_s", "f8", "first token: content, reasoning or tool call"),
-    ("content_s", "f8", "first token of content"),
-    ("last_s", "f8", "last token"),
-    ("end_s", "f8", "when it was over"),
-    ("gap_max_s", "f4", "longest gap between chunks with tokens"),
-    ("connect_s", "f4", "time spent opening a connection; NaN on a reused one"),
-    ("retry_after_s", "f4", "what Retry-After asked for"),
-    ("request", "u4", "number of the call in the plan"),
-    ("prompt_tokens", "i4", "as the server counted; -1 unknown"),
-    ("output_tokens", "i4", "as `flags` says: server's count or counted chunks; -1 unknown"),
-    ("cached_tokens", "i4", "part of prompt_tokens read from a cache; -1 unknown"),
-    ("reasoning_tokens", "i4", "part of output_tokens; -1 unknown"),
-    ("chunks", "u4", "received pieces that carried tokens"),
-    ("events", "u4", "deltas that carried tokens"),
-    ("bytes", "u4", "body bytes received"),
-    ("status", "u2", "HTTP status; 0 none"),
-    ("flags", "u2", "bits of Flag"),
-    ("target", "u1", "position in the plan's targets"),
-    ("attempt", "u1", "0 for the first"),
-    ("error", "u1", "position in errors.NAMES; 0 no error"),
-    ("finish", "u1", "position in FINISH"),
-    ("code", "S24", "the provider's own error code"),
-)
-DTYPE: Final = np.dtype([(name, kind) for name, kind, _ in FIELDS])
-GAP: Final = np.dtype([("bin", "u2"), ("n", "u2")])
-
-FINISH: Final = ("", "stop", "length", "tool_calls", "content_filter", "error", "other")
-
-
-class Flag(IntEnum):
-    """What else is to be known of an attempt: bits; `|` of an IntFlag takes a microsecond."""
-
-    WARMUP = 1  # before the measured window: recorded, left out of figures
-    STREAM = 2
-    NEW_CONNECTION = 4
-    SERVER_TOKENS = 8  # output_tokens is the server's count; else chunks were counted
-    NO_DONE = 16  # finish reason, but no [DONE]
-    NO_FINISH = 32  # [DONE], but no finish reason
-    AFTER_DONE = 64  # data after [DONE], ignored
-    AFTER_FIRST_TOKEN = 128  # failed when tokens had already come
-    COALESCED = 256  # several tokens shared one received piece, and so one time
-    SIMULATED = 512  # the answer says that it comes from the simulator
-    RETRIED = 1024  # another attempt of the same request followed
-    UNDECIDED = 2048  # failed, and whoever made the call may still ask again
-
-
-# Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.
-_GAP_BASE: Final = 1e-6
-_GAP_LOG: Final = math.log(1.01)
-GAP_BINS: Final = 2800
-"""Bins from 1 microsecond to more than a week."""
-
-
-def gap_bin(seconds: float) -> int:
-    """The bin of a gap."""
-    if seconds <= _GAP_BASE:
-        return 0
-    return min(int(math.log(seconds / _GAP_BASE) / _GAP_LOG) + 1, GAP_BINS - 1)
-
-
-def gap_value(bins: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The middle of gap bins in seconds, shape as given."""
-    middle: npt.NDArray[np.float64] = _GAP_BASE * np.exp(
-        (np.asarray(bins, dtype=np.float64) - 0.5) * _GAP_LOG
-    )
-    return middle
-
-
-_NAN: Final = math.nan
-_COALESCED: Final = int(Flag.COALESCED)
-
-
-class Marks:
-    """What one attempt leaves behind: points in time on one monotonic clock (s), and counts."""
-
-    __slots__ = (
-        "attempt", "bytes", "cached_tokens", "chunk", "chunks", "code", "connect_end",
-        "connect_start", "content", "due", "end", "error", "events", "finish", "first", "flags",
-        "gap_max", "gaps", "headers", "last", "message", "output_tokens", "prompt_tokens",
-        "reasoning_tokens", "request", "retry_after", "start", "status", "target", "told",
-    )  # fmt: skip
-
-    def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
-        """An attempt of which nothing is known yet but that it is due."""
-        self.request, self.target, self.attempt, self.due = request, target, attempt, due
-        self.start = self.headers = self.chunk = self.first = self.content = self.last = _NAN
-        self.end = self.connect_start = self.connect_end = self.retry_after = self.gap_max = _NAN
-        self.prompt_tokens = self.output_tokens = -1
-        self.cached_tokens = self.reasoning_tokens = -1
-        self.chunks = self.events = self.bytes = self.status = self.flags = 0
-        self.error = self.finish = self.code = ""
-        self.message = ""  # a server's or a library's words: for the side file, never for a row
-        self.told = ""  # the server's x-should-retry: for whoever may ask again
-        self.gaps: dict[int, int] = {}
-
-    def token(self, now: float, tokens: int) -> None:
-        """`tokens` deltas came in one received piece at `now`."""
-        if self.chunks:
-            gap = now - self.last
-            if not gap <= self.gap_max:
-                self.gap_max = gap
-            number = gap_bin(gap)
-            self.gaps[number] = self.gaps.get(number, 0) + 1
-        else:
-            self.first = now
-        self.last = now
-        self.chunks += 1
-        self.events += tokens
-        if tokens > 1:
-            self.flags |= _COALESCED
-
-
-_ROW: Final = struct.Struct("=8d3fI4i3I2H4B24s")
-_LENGTH: Final = struct.Struct("<H")
-assert _ROW.size == DTYPE.itemsize, "the struct format and FIELDS must describe the same row"
-
-_MAX_GAPS: Final = 4000
-_FINISH_CODE: Final = {name: i for i, name in enumerate(FINISH)}
-_OTHER: Final = CODES["_OTHER"]
-_U4: Final = 2**32 - 1
-_I4: Final = 2**31 - 1
-_LONGEST: Final = 1e9
-
-
-def measure(marks: Marks, zero: float = 0.0) -> bytes:
-    """The frame of one attempt; `zero` is the start of the run on the clock of the marks.
-
-    Never raises: counts that a row has no room for stay at its largest, whatever a server sent.
-    """
-    m = marks
-    row = _ROW.pack(
-        m.due - zero, m.start - zero, m.headers - zero, m.chunk - zero, m.first - zero,
-        m.content - zero, m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start,
-        min(m.retry_after, _LONGEST),
-        m.request & _U4, min(m.prompt_tokens, _I4), min(m.output_tokens, _I4),
-        min(m.cached_tokens, _I4), min(m.reasoning_tokens, _I4),
-        min(m.chunks, _U4), min(m.events, _U4), min(m.bytes, _U4), min(m.status, 65535),
-        m.flags, m.target, min(m.attempt, 255), CODES.get(m.error, _OTHER),
-        _FINISH_CODE.get(m.finish, len(FINISH) - 1), m.code.encode("ascii", "replace")[:24],
-    )  # fmt: skip
-    gaps = _pack_gaps(m.gaps) if m.gaps else b""
-    return _LENGTH.pack(len(row) + len(gaps)) + row + gaps
-
-
-def _pack_gaps(gaps: dict[int, int]) -> bytes:
-    pairs: list[int] = []
-    for number, count in gaps.items():
-        for rest in range(count, 0, -65535):
-            pairs += (number, min(rest, 65535))
-    return struct.pack(f"<{min(len(pairs), 2 * _MAX_GAPS)}H", *pairs[: 2 * _MAX_GAPS])
 
 
 class Records:

@@ -12,10 +12,11 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.figures import Tokens
+from holymon.marks import Flag
 from holymon.markup import bullets, columns, table
 from holymon.plan import Closed, Plan, Price, Target
 from holymon.quantiles import Figure, Rate, figure, wilson
-from holymon.records import Flag, Records
+from holymon.records import Records
 from holymon.safety import escape, plain
 from holymon.summary import summarize
 from holymon.tally import tally

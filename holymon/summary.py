@@ -20,6 +20,7 @@ from holymon.chosen import Chosen
 from holymon.errors import CODES
 from holymon.figures import Summary, TargetSummary, Tokens
 from holymon.gaps import bins_of, counts_of, histogram, sums
+from holymon.marks import FINISH, Flag, gap_value
 from holymon.plan import Closed, Price
 from holymon.quantiles import (
     LEVELS,
@@ -32,7 +33,7 @@ from holymon.quantiles import (
     figure,
     wilson,
 )
-from holymon.records import FINISH, Flag, Records, gap_value
+from holymon.records import Records
 from holymon.throughput import counted
 
 

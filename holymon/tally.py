@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from holymon import prices
 from holymon.errors import CODES, NAMES, PlanError
+from holymon.marks import Flag, gap_value
 from holymon.plan import Target
-from holymon.records import Flag, Records, gap_value
+from holymon.records import Records
 
 Rows = npt.NDArray[np.void]
 Mask = npt.NDArray[np.bool_]

@@ -13,9 +13,9 @@ from time import perf_counter
 from typing import Any, Final
 
 from holymon.errors import HolymonError, from_status
+from holymon.marks import Flag, Marks
 from holymon.monitor import Monitor
 from holymon.plan import Target
-from holymon.records import Flag, Marks
 from holymon.safety import redact, short
 from holymon.targets import providers
 from holymon.targets import target as target_of

@@ -32,8 +32,8 @@ from holymon.engine import Ending, Load
 from holymon.errors import HolymonError, RunError
 from holymon.estimate import most_of_a_call
 from holymon.journal import Journal
+from holymon.marks import DTYPE, Marks, measure
 from holymon.plan import Plan
-from holymon.records import DTYPE, Marks, measure
 from holymon.selfcheck import watch_self
 
 START_NS: Final = 20_000_000

@@ -9,9 +9,10 @@ from PIL import Image
 from holymon import vitals
 from holymon.board import Board
 from holymon.errors import CODES
+from holymon.marks import DTYPE, GAP, Flag
 from holymon.panels import rounded, window
 from holymon.plan import Closed, Open, Plan, Prompts, Target
-from holymon.records import DTYPE, GAP, Flag, Records
+from holymon.records import Records
 from holymon.shapes import Replay, constant
 
 SECONDS = 30

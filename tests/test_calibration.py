@@ -10,8 +10,8 @@ from holymon import charts
 from holymon.calibration import Calibration, Level, errors_of
 from holymon.calibrator import calibrate, truth_of
 from holymon.frames import from_frames
+from holymon.marks import Flag, Marks, measure
 from holymon.plan import Open, Plan, Prompts
-from holymon.records import Flag, Marks, measure
 from holymon.shapes import constant
 
 

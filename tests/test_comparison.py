@@ -5,8 +5,9 @@ import pytest
 
 from holymon.comparison import blocks, compare_pairs
 from holymon.errors import PlanError
+from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan import Open, Plan, Price, Target
-from holymon.records import CODES, DTYPE, GAP, Flag, Records
+from holymon.records import CODES, Records
 from holymon.shapes import constant
 
 PRICE = Price(input=1.0, output=1.0)

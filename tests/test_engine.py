@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holymon.engine import HOPELESS, Load
+from holymon.marks import Flag, Marks
 from holymon.plan import Closed, Open, Plan, Target
-from holymon.records import Flag, Marks
 from holymon.shapes import constant, poisson
 
 A = Target(provider="url", model="a", base_url="http://127.0.0.1:1/v1")

@@ -7,7 +7,7 @@ import pytest
 
 from holymon.errorbody import in_band, is_error, lenient, message_of, read_error
 from holymon.errors import ERRORS
-from holymon.records import Marks
+from holymon.marks import Marks
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from holymon.drill import rehearse
 from holymon.errors import CallError, PlanError, RunError
 from holymon.exporter import Collector, families, text, write_textfile
 from holymon.frames import from_frames
+from holymon.marks import Flag, Marks, measure
 from holymon.monitor import Monitor
 from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
-from holymon.records import Flag, Marks, Records, measure
+from holymon.records import Records
 from holymon.retry import Policy
 from holymon.run import measure as run_plan
 from holymon.run import start

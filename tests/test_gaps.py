@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon import gaps
-from holymon.records import GAP, GAP_BINS
+from holymon.marks import GAP, GAP_BINS
 
 some = st.lists(st.tuples(st.integers(0, GAP_BINS - 1), st.integers(0, 100) | st.just(65535)))
 

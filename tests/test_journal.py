@@ -20,8 +20,9 @@ from holymon.journal import (
     Journal,
     Underway,
 )
+from holymon.marks import Marks
 from holymon.plan import Open, Plan, Target
-from holymon.records import Marks, Records
+from holymon.records import Records
 from holymon.shapes import constant
 
 PLAN = Plan(

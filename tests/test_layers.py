@@ -10,7 +10,7 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 
 # A module may import only modules that stand before it.
 ORDER = (
-    "errors", "retry", "safety", "markup", "sse", "bounds", "shapes", "quantiles", "drift", "units", "slo", "plan", "chosen", "gaps", "records", "frames",
+    "errors", "retry", "safety", "markup", "sse", "bounds", "shapes", "quantiles", "drift", "units", "slo", "plan", "chosen", "gaps", "marks", "records", "frames",
     "errorbody", "chat", "messages", "prices", "estimate", "vitals", "throughput", "tally", "figures", "summary", "stats", "peers", "differences", "comparison", "verdict", "calibration", "series", "alerts", "rehearsal", "rules", "yamltext", "ceiling", "bisection", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "parquet", "store", "listing", "export", "spill", "ledger", "selfcheck", "worker", "run", "sources", "gauges", "exporter", "scrape", "trials", "drill", "climb", "signals", "aside", "canvas", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",

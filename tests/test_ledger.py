@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from holymon.ledger import Ledger
+from holymon.marks import Flag, Marks
 from holymon.plan import Target
-from holymon.records import Flag, Marks
 
 TARGET = Target(provider="sim", model="a")
 

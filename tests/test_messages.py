@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holymon.marks import Flag, Marks
 from holymon.messages import Reader, read_answer
-from holymon.records import Flag, Marks
 
 
 def event(kind: str, **more) -> bytes:

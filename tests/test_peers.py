@@ -8,9 +8,9 @@ import pytest
 
 import holymon as hm
 from holymon.frames import from_frames
+from holymon.marks import Flag, Marks, measure
 from holymon.peers import OURS, said
 from holymon.plan import Open, Plan, Target
-from holymon.records import Flag, Marks, measure
 from holymon.shapes import constant
 
 PLAN = Plan(targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),

@@ -9,8 +9,9 @@ from PIL import Image
 from holymon import canvas, plots
 from holymon.bins import thinned
 from holymon.errors import CODES
+from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan import Closed, Open, Plan, Target
-from holymon.records import DTYPE, GAP, Flag, Records
+from holymon.records import Records
 from holymon.shapes import Replay, constant, poisson, ramp, sine, spike, steps
 
 PLOTS = [

@@ -8,8 +8,9 @@ import pytest
 from holymon import readings, vitals
 from holymon.alerts import Watch
 from holymon.errors import CODES
+from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan import Closed, Open, Plan, Target
-from holymon.records import DTYPE, GAP, Flag, Records
+from holymon.records import Records
 from holymon.rehearsal import rehearse
 from holymon.shapes import constant
 from holymon.stats import stats

@@ -7,21 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon import records
 from holymon.errors import NAMES, RunError
 from holymon.frames import Frames, from_frames, header
+from holymon.marks import DTYPE, FIELDS, FINISH, GAP_BINS, Flag, Marks, gap_bin, gap_value, measure
 from holymon.plan import Open, Plan, Target
-from holymon.records import (
-    DTYPE,
-    FINISH,
-    GAP_BINS,
-    Flag,
-    Marks,
-    Records,
-    gap_bin,
-    gap_value,
-    measure,
-)
+from holymon.records import Records
 from holymon.shapes import constant
 
 PLAN = Plan(targets=(Target(provider="sim", model="a"), Target(provider="sim", model="b")),
@@ -80,7 +70,7 @@ def test_every_gap_has_a_bin(gap):
 
 
 def test_the_row_is_what_the_fields_say():
-    assert [name for name, _, _ in records.FIELDS] == list(DTYPE.names)
+    assert [name for name, _, _ in FIELDS] == list(DTYPE.names)
     assert DTYPE.itemsize <= 144
 
 

@@ -10,8 +10,9 @@ from holymon.alerts import Limits, Watch
 from holymon.errors import PlanError
 from holymon.exporter import Collector, text
 from holymon.frames import from_frames
+from holymon.marks import Flag, Marks, measure
 from holymon.plan import Closed, Plan, Target
-from holymon.records import Flag, Marks, Records, measure
+from holymon.records import Records
 from holymon.rehearsal import Firing, rehearse
 
 TARGET = Target(provider="p", model="m")

@@ -14,8 +14,8 @@ from playwright.sync_api import sync_playwright
 from holymon import listing, report, run, store
 from holymon.errors import ConfigError
 from holymon.journal import Journal
+from holymon.marks import Marks
 from holymon.plan import Open, Plan, Prompts, Target
-from holymon.records import Marks
 from holymon.shapes import constant
 
 KEY = "sk-canary-0123456789abcdef"

@@ -14,8 +14,8 @@ import pytest
 from holymon import scrape, series
 from holymon.errors import ConfigError
 from holymon.frames import from_frames
+from holymon.marks import Marks, measure
 from holymon.plan import Closed, Plan, Target
-from holymon.records import Marks, measure
 from holymon.scrape import expose
 from holymon.sources import source
 

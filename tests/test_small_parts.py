@@ -5,8 +5,8 @@ import pytest
 
 from holymon import prices, vitals
 from holymon.errors import CODES, ERRORS, NAMES, from_status
+from holymon.marks import DTYPE, Flag
 from holymon.plan import Price
-from holymon.records import DTYPE, Flag
 
 
 def test_every_error_has_blame_a_meaning_and_a_code():

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.frames import from_frames
+from holymon.marks import Flag, Marks, measure
 from holymon.plan import Open, Plan, Target
 from holymon.quantiles import (
     LEVELS,
@@ -20,7 +21,6 @@ from holymon.quantiles import (
     student,
     wilson,
 )
-from holymon.records import Flag, Marks, measure
 from holymon.shapes import constant
 from holymon.summary import summarize
 

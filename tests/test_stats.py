@@ -7,8 +7,9 @@ import pytest
 
 import holymon as hm
 from holymon.errors import CODES
+from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan import Open, Plan, Price, Prompts, Target
-from holymon.records import DTYPE, GAP, Flag, Records
+from holymon.records import Records
 from holymon.shapes import constant
 from holymon.stats import stats
 

@@ -10,8 +10,9 @@ import pytest
 from holymon import listing, store
 from holymon.errors import RunError
 from holymon.journal import Journal
+from holymon.marks import DTYPE, GAP, Flag, Marks
 from holymon.plan import Open, Plan, Target
-from holymon.records import DTYPE, GAP, Flag, Marks, Records
+from holymon.records import Records
 from holymon.shapes import constant
 from holymon.summary import summarize
 

@@ -6,8 +6,8 @@ import pytest
 
 from holymon import cards, pages, run, store, tables, units
 from holymon.journal import Journal
+from holymon.marks import Flag, Marks
 from holymon.plan import Closed, Open, Plan, Target
-from holymon.records import Flag, Marks
 from holymon.shapes import constant, poisson
 
 HOSTILE = "<b>m</b>\x1b[31m\u202e"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from holymon.frames import from_frames
+from holymon.marks import Marks, measure
 from holymon.plan import Open, Plan, Target
-from holymon.records import Marks, measure
 from holymon.shapes import constant
 from holymon.summary import summarize
 from holymon.verdict import judge

@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 import holymon as hm
 from holymon.errors import CODES
 from holymon.lookout import View, watch
-from holymon.records import Marks
+from holymon.marks import Marks
 
 from .lab import HOSTILE, Lab
 

@@ -15,8 +15,9 @@ import numpy as np
 from holymon import vitals
 from holymon.board import Board
 from holymon.errors import NAMES
+from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan import Open, Plan, Target
-from holymon.records import DTYPE, GAP, Flag, Records
+from holymon.records import Records
 from holymon.shapes import poisson
 
 SECONDS, RATE, HZ = 30, 20, 4

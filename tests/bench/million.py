@@ -25,9 +25,10 @@ from holymon.canvas import frame
 from holymon.errors import CODES
 from holymon.frames import header
 from holymon.journal import Follower
+from holymon.marks import DTYPE, FINISH, GAP, GAP_BINS, Flag, gap_bin
 from holymon.peers import definitions
 from holymon.plan import Open, Plan, Price, Target
-from holymon.records import DTYPE, FINISH, GAP, GAP_BINS, Flag, Records, gap_bin
+from holymon.records import Records
 from holymon.run import Run
 from holymon.shapes import poisson
 from holymon.summary import summarize

@@ -24,9 +24,9 @@ from holymon.chat import MAX_ERROR_BODY
 from holymon.client import Caller
 from holymon.errors import ERRORS, NAMES, CallError, ConfigError
 from holymon.failures import classify
+from holymon.marks import Flag, measure
 from holymon.monitor import Monitor
 from holymon.plan import Closed, Plan, Prompts, Target
-from holymon.records import Flag, measure
 from holymon.retry import Policy
 from holymon.safety import spellings
 from holymon.transport import Transport
