@@ -58,7 +58,9 @@ class Requests:
         self._open = 0
         self._lags: deque[float] = deque(maxlen=MOST_LAGS)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="holymon", daemon=True)
+        self._thread = threading.Thread(
+            target=_serve, args=(self._loop,), name="holymon", daemon=True
+        )
         self._thread.start()
         self.stop = weakref.finalize(
             self, _stop, self._loop, self._thread, transport, self._simulator
@@ -148,6 +150,11 @@ class Requests:
             raise
 
 
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
 def _stop(
     loop: asyncio.AbstractEventLoop,
     thread: threading.Thread,
@@ -158,14 +165,17 @@ def _stop(
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await transport.aclose()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await transport.aclose()
+        finally:
+            loop.stop()
 
     if thread.is_alive():
-        asyncio.run_coroutine_threadsafe(end(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+        asyncio.run_coroutine_threadsafe(end(), loop)
+        # The last to know a forgotten monitor may be a task of this loop: it can't wait for itself.
+        if threading.current_thread() is not thread:
+            thread.join(10)
     if simulator is not None and simulator.stdin and simulator.stdout:
         simulator.stdin.close()
         simulator.wait(10)

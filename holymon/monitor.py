@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
@@ -118,22 +119,16 @@ class Monitor:
         PlanError for what can't be asked, ConfigError without a key.
         """
         body = self._body(messages, stream, options)
-        calls = self._started()
         if not stream:
             parts: list[bytes] = []
-            _wait(calls.begin(body, stream=False, into=parts.append))
+            _wait(self._begin(body, stream=False, into=parts.append))
             return Reply(lenient(b"".join(parts)))
         pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        task = calls.begin(body, stream=True, into=pieces.put)
+        task = self._begin(body, stream=True, into=pieces.put)
         task.add_done_callback(lambda _: pieces.put(None))
-        try:
-            first = pieces.get()
-        except BaseException:
-            task.cancel()
-            raise
-        if first is None:
-            task.result()
-        return _events(task, first, pieces.get)
+        events = _events(task, pieces.get)
+        next(events)
+        return events
 
     @overload
     async def achat(
@@ -152,27 +147,22 @@ class Monitor:
     ) -> Reply | AsyncIterator[Event]:
         """`chat` for asyncio; the task that awaits it may be cancelled."""
         body = self._body(messages, stream, options)
-        calls = self._started()
         if not stream:
             parts: list[bytes] = []
-            await asyncio.wrap_future(calls.begin(body, stream=False, into=parts.append))
+            await asyncio.wrap_future(self._begin(body, stream=False, into=parts.append))
             return Reply(lenient(b"".join(parts)))
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def put(piece: bytes | None) -> None:
-            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits for it
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        task = calls.begin(body, stream=True, into=put)
-        task.add_done_callback(lambda _: None if loop.is_closed() else put(None))
-        try:
-            first = await pieces.get()
-        except BaseException:
-            task.cancel()
-            raise
-        if first is None:
-            task.result()
-        return _aevents(task, first, pieces.get)
+        task = self._begin(body, stream=True, into=put)
+        task.add_done_callback(lambda _: put(None))
+        events = _aevents(task, pieces.get)
+        await anext(events)
+        return events
 
     def _body(self, messages: Messages, stream: bool, options: dict[str, Any]) -> bytes:
         if self.target is None:
@@ -187,20 +177,16 @@ class Monitor:
             why = "a number or half a character" if isinstance(error, ValueError) else "a value"
             raise PlanError(f"the messages or options hold {why} that JSON can't carry.") from None
 
-    def _started(self) -> Requests:
-        """What makes the calls, made anew in another process."""
-        calls = self._calls
-        if calls is not None and calls.alive:
-            return calls
+    def _begin(self, body: bytes, *, stream: bool, into: Callable[[bytes], None]) -> "Future[None]":
+        """Begin a request, never on what `close` is stopping, and anew in another process."""
         assert self.target is not None
-        if calls is not None:  # another thread may have held the lock at the fork
-            self._lock = threading.Lock()
+        if self._calls is not None and not self._calls.alive:
+            self._lock = threading.Lock()  # another thread may have held it at the fork
         with self._lock:
-            if self._calls is calls:
+            if self._calls is None or not self._calls.alive:
                 self._calls = Requests(self.target, self.policy, self.ledger, **self._limits)
                 self.closed = False
-            assert self._calls is not None
-            return self._calls
+            return self._calls.begin(body, stream=stream, into=into)
 
     # Figures.
 
@@ -271,11 +257,14 @@ def _parsed(decoder: Decoder, piece: bytes) -> list[Event]:
     return [event for event in found if isinstance(event, dict)]
 
 
-def _events(
-    task: "Future[None]", first: bytes | None, following: Callable[[], bytes | None]
-) -> Iterator[Event]:
-    decoder, piece = Decoder(), first
+def _events(task: "Future[None]", following: Callable[[], bytes | None]) -> Iterator[Event]:
+    """First an empty one, when there is something: only what has begun ends when it is dropped."""
+    decoder = Decoder()
     try:
+        piece = following()
+        if piece is None:
+            task.result()
+        yield {}
         while piece is not None:
             yield from _parsed(decoder, piece)
             piece = following()
@@ -285,12 +274,14 @@ def _events(
 
 
 async def _aevents(
-    task: "Future[None]",
-    first: bytes | None,
-    following: Callable[[], Coroutine[Any, Any, bytes | None]],
+    task: "Future[None]", following: Callable[[], Coroutine[Any, Any, bytes | None]]
 ) -> AsyncIterator[Event]:
-    decoder, piece = Decoder(), first
+    decoder = Decoder()
     try:
+        piece = await following()
+        if piece is None:
+            task.result()
+        yield {}
         while piece is not None:
             for event in _parsed(decoder, piece):
                 yield event

@@ -1,16 +1,19 @@
 """An application's own calls: answered as by the provider, repeated by policy, all on record."""
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
+import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import duckdb
 import pytest
 
 import holymon
+from holymon.attempts import Requests
 from holymon.errors import NAMES, CallError, ConfigError, PlanError
 from holymon.monitor import HolySheepMonitor, Monitor
 from holymon.plan import Target
@@ -31,6 +34,14 @@ def monitor(simulator):
 
 def errors(monitor):
     return [NAMES[code] for code in monitor.records["error"]]
+
+
+def until_on_record(monitor):
+    for _ in range(500):
+        if len(monitor.records):
+            return
+        time.sleep(0.01)
+    raise AssertionError("nothing is on record")
 
 
 def against(*scripts, **policy):
@@ -140,13 +151,65 @@ def test_a_stream_that_is_left_is_cancelled_on_record():
         events = monitor.chat("hi", stream=True)
         next(events)
         events.close()
-        for _ in range(500):
-            if len(monitor.records):
-                return
-            threading.Event().wait(0.01)
+        until_on_record(monitor)
 
     _, monitor, _ = against([CHUNKED, chunk(HELLO[0]), 5.0])(work)
     assert errors(monitor) == ["cancelled"]
+
+
+def test_a_stream_that_nobody_reads_is_called_off_when_it_is_dropped():
+    def dropped(monitor):
+        monitor.chat("hi", stream=True)
+        until_on_record(monitor)
+
+    def dropped_with_its_loop(monitor):
+        async def go():
+            await monitor.achat("hi", stream=True)
+
+        asyncio.run(go())
+        until_on_record(monitor)
+
+    for work in (dropped, dropped_with_its_loop):
+        _, monitor, _ = against([CHUNKED, chunk(HELLO[0]), 30.0])(work)
+        assert errors(monitor) == ["cancelled"]
+
+
+def test_no_call_begins_on_what_is_being_closed():
+    def called_as_it_is_closed(monitor):
+        monitor.chat("hi")
+        about_to_begin, closed = threading.Event(), threading.Event()
+
+        def trace(frame, *_):
+            if frame.f_code is Requests.begin.__code__:
+                about_to_begin.set()
+                closed.wait(0.3)
+
+        def call():
+            sys.settrace(trace)
+            with contextlib.suppress(CancelledError):
+                monitor.chat("hi")
+            return "ended"
+
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(call)
+            about_to_begin.wait(10)
+            monitor.close()
+            closed.set()
+            return other.result(10)
+
+    assert against(GOOD)(called_as_it_is_closed)[0] == "ended"
+
+
+def test_a_forgotten_monitor_ends_its_thread(simulator, capsys):
+    before = {*threading.enumerate()}
+    Monitor(simulator.target()).chat("hi", max_tokens=1)
+    for _ in range(500):
+        left = {one for one in threading.enumerate() if one.name == "holymon"} - before
+        if not left:
+            break
+        time.sleep(0.01)
+    assert not left
+    assert not capsys.readouterr().err
 
 
 def test_the_deadline_holds_for_all_attempts_together():
