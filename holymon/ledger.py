@@ -6,6 +6,7 @@ Adding is one append to a deque, which needs no lock; frames become rows in batc
 as a whole. In a forked child the ledger begins anew: the parent's records stay the parent's.
 """
 
+import contextlib
 import itertools
 import math
 import os
@@ -13,6 +14,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -65,7 +67,7 @@ class Ledger:
     def _begin(self) -> None:
         self.zero, self.began = time.perf_counter(), time.time()
         self.spilled = self.lost = 0
-        self._lock = threading.Lock()
+        self._lock, self._inside = threading.RLock(), False
         self._targets: list[Target] = []
         self._index: dict[str, int] = {}
         self._numbers = itertools.count()
@@ -102,8 +104,9 @@ class Ledger:
         """Take in an attempt that is over."""
         self._fresh.append(measure(marks, self.zero))
         if len(self._fresh) >= self._batch:
-            with self._lock:
-                self._drain()
+            with self._alone() as free:
+                if free:
+                    self._drain()
 
     def hold(self, marks: Marks, until: float) -> None:
         """Take in a failed attempt of which others decide until then whether it is repeated."""
@@ -119,20 +122,20 @@ class Ledger:
 
     def records(self, since: float = -math.inf) -> Records:
         """A copy of all attempts in memory; blocks that ended before `since` (s) are left out."""
-        with self._lock:
+        with self._alone():
             plan, blocks = self._plan, self._now()
         return _joined(plan, [one for one in blocks if not (one["end_s"] < since).all()])
 
     def tally(self) -> Tally:
         """The sums of all attempts since the start; they never shrink."""
-        with self._lock:
+        with self._alone():
             plan, blocks, folded, known = self._plan, self._now(), self._folded, bool(self._targets)
         records = _joined(plan, blocks)
         return folded + tally(records, self.edges) if known else folded
 
     def flush(self) -> None:
         """Spill what is still in memory, and wait until all is written; for the end."""
-        with self._lock:
+        with self._alone():
             self._expire(float("inf"))
             self._drain()
             self._close_block()
@@ -141,6 +144,19 @@ class Ledger:
             writer, self._writer = self._writer, None
         if writer is not None:
             writer.shutdown(wait=True)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Hold the lock; false where the same thread holds it already.
+
+        Garbage is collected anywhere, and a stream that is left in it ends, and is added, there.
+        """
+        with self._lock:
+            before, self._inside = self._inside, True
+            try:
+                yield not before
+            finally:
+                self._inside = before
 
     # With the lock.
 
@@ -187,7 +203,10 @@ class Ledger:
         self._folded += tally(block, self.edges)
         if self.folder is not None:
             self._writer = self._writer or ThreadPoolExecutor(1, "holymon-spill")
-            self._writing.append(self._writer.submit(self._spill, block, self.folder))
+            try:
+                self._writing.append(self._writer.submit(self._spill, block, self.folder))
+            except RuntimeError:  # the interpreter ends, and has no more threads to give
+                self._spill(block, self.folder)
             while len(self._writing) > _PARTS:  # a disk that can't keep up: memory stays bounded
                 self._writing.popleft().result()
 

@@ -1,5 +1,9 @@
 """Rows in bounded memory: none is lost on the way to the sums, whoever adds them."""
 
+import gc
+import subprocess
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -51,6 +55,40 @@ def test_many_threads_add_and_look_at_once():
         list(pool.map(add, range(8)))
     assert requests(ledger) == 16_000
     assert len(set(ledger.records()["request"])) == len(ledger.records()) <= 500
+
+
+def test_streams_left_in_the_garbage_may_end_while_it_is_read():
+    ledger = Ledger(keep=8)
+    before = gc.get_threshold()
+
+    def left():
+        try:
+            yield
+        finally:
+            ledger.add(attempt(ledger))
+
+    def leave_and_look():
+        for allocations in range(1, 200):
+            gc.disable()
+            garbage = [left()]
+            next(garbage[0])
+            garbage.append(garbage)
+            del garbage
+            gc.set_threshold(gc.get_count()[0] + allocations, 1, 1)
+            gc.enable()
+            ledger.records()
+            ledger.tally()
+
+    reader = threading.Thread(target=leave_and_look, daemon=True)
+    try:
+        reader.start()
+        reader.join(20)
+    finally:
+        gc.set_threshold(*before)
+        gc.enable()
+    assert not reader.is_alive(), "it waits for itself"
+    gc.collect()
+    assert requests(ledger) == 199
 
 
 def test_blocks_that_are_too_old_need_not_be_copied():
@@ -117,3 +155,19 @@ def test_a_disk_that_can_not_be_written_costs_no_memory_and_no_sum(tmp_path):
         ledger.add(attempt(ledger))
     ledger.flush()
     assert (requests(ledger), ledger.spilled, ledger.lost) == (1000, 0, 1000)
+
+
+def test_what_is_spilled_as_the_interpreter_ends_is_on_disk(tmp_path):
+    script = (
+        "import atexit, pathlib, sys; from holymon.ledger import Ledger; "
+        "from holymon.marks import Marks; from holymon.plan import Target; "
+        "ledger = Ledger(folder=pathlib.Path(sys.argv[1])); atexit.register(ledger.flush); "
+        "target = ledger.index(Target(provider='sim', model='a')); "
+        "ledger.add(Marks(ledger.number(), target, 0.0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    assert not done.stderr
+    assert len(list(tmp_path.glob("calls-*.parquet"))) == 1
