@@ -39,8 +39,11 @@ def monitored(client: C, monitor: Monitor | None = None) -> C:
 
     `client` is a `Client` or `AsyncClient` of httpx or httpx2, or an SDK's client that holds one
     (openai, anthropic). Recorded is every POST with a model in its JSON, by OpenAI's and
-    Anthropic's dialects; the provider is found by the address in targets.toml. Attempts that an
-    SDK makes of one call are one request. Raises PlanError for another kind of client.
+    Anthropic's dialects; what comes from paths other than `/completions` and `/messages`, such as
+    `/embeddings` and `/responses`, has failed only if its status or an `error` in it says so. The
+    provider is found by the address in targets.toml. Attempts that an SDK makes of one call are
+    one request, and so are a redirection and what follows it. Raises PlanError for another kind of
+    client.
     """
     inner: Any = client if hasattr(client, "_transport") else getattr(client, "_client", None)
     if not hasattr(inner, "_transport") or not hasattr(inner, "_mounts"):
@@ -49,11 +52,10 @@ def monitored(client: C, monitor: Monitor | None = None) -> C:
         )
     watching = Monitor() if monitor is None else monitor
     watch = _Watch(watching)
-    for transport in {id(one): one for one in (inner._transport, *inner._mounts.values())}.values():
-        if transport is None:
-            continue
-        if hasattr(transport, _MARK):
-            raise PlanError("this client is watched already.")
+    found = {id(one): one for one in (inner._transport, *inner._mounts.values()) if one is not None}
+    if any(hasattr(transport, _MARK) for transport in found.values()):
+        raise PlanError("this client is watched already.")
+    for transport in found.values():
         setattr(transport, _MARK, watching)
         if hasattr(transport, "handle_async_request"):
             transport.handle_async_request = watch.asynchronous(transport.handle_async_request)
@@ -107,15 +109,17 @@ class _Watch:
         if request.method != "POST":
             return None
         try:
-            model = _asked(getattr(request, "_content", b"")).model
+            model = _asked(_content(request)).model
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return None
-        path, counted = request.url.raw_path, request.headers.get("x-stainless-retry-count")
-        if model == "unknown" and not path.endswith((b"/completions", b"/messages")):
+        path = request.url.raw_path.partition(b"?")[0]
+        counted = request.headers.get("x-stainless-retry-count")
+        known = path.endswith((b"/completions", b"/messages"))
+        if model == "unknown" and not known:
             return None
         return Exchange(
             self._ledger, self._ledger.index(self._target(request.url, model)),
-            anthropic=path.partition(b"?")[0].endswith(b"/messages"),
+            anthropic=path.endswith(b"/messages"), known=known, body=request.stream,
             counted=int(counted) if counted and counted.isdecimal() else None,
         )  # fmt: skip
 
@@ -139,6 +143,14 @@ class _Watch:
             return OTHER
 
 
+def _content(request: Any) -> bytes:
+    """The body of a request; one that follows a redirection has it in its stream only."""
+    found = getattr(request, "_content", None)
+    if found is None and request.stream.__class__.__name__ == "ByteStream":
+        found = b"".join(request.stream)
+    return found or b""
+
+
 def _address(base_url: str) -> str:
     return base_url.partition("://")[2].partition("/")[0].rpartition("@")[2]
 
@@ -154,7 +166,7 @@ def _answered(exchange: Exchange, response: Any) -> Any:
 def _kind(kind: type[Any]) -> type[Any]:
     """A class of watched streams that the library of `kind` takes for its own."""
     bases = tuple(one for one in kind.__mro__ if one.__name__ in _STREAMS)
-    methods = {"__init__": _init, "__getattr__": _rest}
+    methods = {"__init__": _init, "__getattr__": _rest, "__del__": _del}
     names = {one.__name__ for one in bases}
     if "SyncByteStream" in names:
         methods |= {"__iter__": _iter, "close": _close}
@@ -169,6 +181,12 @@ def _init(self: Any, stream: Any, exchange: Exchange) -> None:
 
 def _rest(self: Any, name: str) -> Any:
     return getattr(self._stream, name)
+
+
+def _del(self: Any) -> None:
+    exchange = self.__dict__.get("_exchange")
+    if exchange is not None:
+        exchange.dropped()
 
 
 def _iter(self: Any) -> Iterator[bytes]:

@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
+from weakref import ref
 
 from holymon import chat, errorbody, messages
 from holymon.failures import classify
@@ -25,41 +26,59 @@ PATIENCE_S: Final = 10.0
 """How long after a failure an SDK may begin its next attempt, besides what the server asked for."""
 
 _WORD: Final = re.compile(r"[A-Za-z_.-]+|[0-9]{1,5}")
-_LAST: Final[ContextVar[tuple[Ledger, int, int, float] | None]] = ContextVar(
-    "the last failed attempt here, as (ledger, request, attempt, due)", default=None
-)
+_ODD: Final = frozenset(
+    {"stream_truncated", "empty_response", "invalid_schema", "invalid_json", "invalid_utf8",
+     "unexpected_content_type"}
+)  # fmt: skip
+"""What is no fault of an answer of which nobody knows how it should look."""
+
+
+class _Last(NamedTuple):
+    ledger: Ledger
+    marks: Marks
+    counted: int | None
+    sent: "ref[object] | None"
+
+
+_LAST: Final[ContextVar[_Last | None]] = ContextVar("the last failed attempt here", default=None)
 
 
 class Exchange:
     """One attempt, as it passes by.
 
     `counted` is its number if its caller repeats calls by itself, as the SDKs do and tell in a
-    header, else None.
+    header, else None. `body` is what is sent: the same object is sent again to where a redirection
+    leads. If its path is not `known`, what the answer should look like is not known either.
     """
 
     __slots__ = (
         "_anthropic",
+        "_body",
         "_counted",
         "_enough",
         "_inflater",
+        "_known",
         "_ledger",
         "_open",
         "_parts",
         "_readable",
         "_reader",
+        "_redirected",
         "_size",
         "marks",
     )  # fmt: skip
 
     def __init__(
-        self, ledger: Ledger, target: int, *, anthropic: bool, counted: int | None
-    ) -> None:
+        self, ledger: Ledger, target: int, *, anthropic: bool, known: bool, body: object,
+        counted: int | None,
+    ) -> None:  # fmt: skip
         """It is about to be sent."""
         now = perf_counter()
-        number, attempt, due = _linked(ledger, counted, now)
+        number, attempt, due = _linked(ledger, counted, body, now)
         self.marks = Marks(number, target, due, attempt)
         self.marks.start = now
         self._ledger, self._anthropic, self._counted = ledger, anthropic, counted
+        self._known, self._body, self._redirected = known, body, False
         self._reader: chat.StreamReader | messages.Reader | None = None
         self._inflater: Inflater | None = None
         self._parts: list[bytes] = []
@@ -80,6 +99,7 @@ class Exchange:
             asked = header("retry-after", ""), header("date", ""), header("retry-after-ms", "")
             marks.retry_after = retry_after(*asked)
             marks.told = header("x-should-retry", "")
+            self._redirected = status in {307, 308} and bool(header("location", ""))
         elif header("content-type", "").startswith("text/event-stream"):
             marks.flags |= Flag.STREAM
             reader = messages.Reader if self._anthropic else chat.StreamReader
@@ -98,7 +118,8 @@ class Exchange:
             else:
                 self._collect(data)
         except EventTooLarge:
-            self.marks.error, self._enough = "event_too_large", True
+            self._enough, self._readable = True, False
+            self.marks.error = "event_too_large" if self._known else ""
         except zlib.error:
             self.marks.error, self._enough = "decoding_error", True
         except Exception:  # noqa: BLE001 - a fault of ours must not become one of the application
@@ -118,6 +139,9 @@ class Exchange:
 
     def failed(self, error: BaseException) -> None:
         """The call was broken off by an exception."""
+        if isinstance(error, GeneratorExit):
+            self.dropped()
+            return
         kind = classify(error) if isinstance(error, Exception) else "cancelled"
         if kind == "first_byte_timeout" and self.marks.status:
             kind = "stream_stalled" if self._reader is not None else "deadline_exceeded"
@@ -125,6 +149,11 @@ class Exchange:
 
     def closed(self) -> None:
         """Its caller wants no more of it."""
+        self._finish("cancelled")
+
+    def dropped(self) -> None:
+        """Its caller has forgotten it: garbage is collected anywhere, so nothing follows here."""
+        self._counted, self._redirected = None, False
         self._finish("cancelled")
 
     def _unpack(self, now: float, data: bytes) -> None:
@@ -176,12 +205,15 @@ class Exchange:
             return broken
         if self._reader is not None:
             found = self._reader.close(now)
+            if found in _ODD and not self._known:
+                return broken
             whole = found not in {"stream_truncated", "empty_response"}
             return found if whole or not broken else broken
         if broken:
             return broken
         read = messages.read_answer if self._anthropic else chat.read_answer
-        return read(b"".join(self._parts), marks)[0]
+        found = read(b"".join(self._parts), marks)[0]
+        return "" if found in _ODD and not self._known else found
 
     def _record(self, now: float) -> None:
         marks = self.marks
@@ -189,24 +221,30 @@ class Exchange:
             self._counted is not None and marks.error not in {"", "cancelled"}
             and not marks.events and marks.told != "false"
         )  # fmt: skip
-        if may_repeat:
+        if may_repeat or self._redirected:
             asked = 0.0 if marks.retry_after != marks.retry_after else marks.retry_after
             self._ledger.hold(marks, now + PATIENCE_S + min(asked, 120.0))
-            _LAST.set((self._ledger, marks.request, marks.attempt, marks.due))
+            sent = ref(self._body) if self._redirected else None
+            _LAST.set(_Last(self._ledger, marks, self._counted, sent))
         else:
             self._ledger.add(marks)
 
 
-def _linked(ledger: Ledger, counted: int | None, now: float) -> tuple[int, int, float]:
+def _linked(
+    ledger: Ledger, counted: int | None, body: object, now: float
+) -> tuple[int, int, float]:
     """Number, attempt and beginning of the request that an attempt belongs to."""
-    last = _LAST.get() if counted is not None else None
-    if last is None or last[0] is not ledger:
+    last = _LAST.get()
+    if last is None or last.ledger is not ledger or (counted is None and last.sent is None):
         return ledger.number(), counted or 0, now
     _LAST.set(None)
-    _, request, attempt, due = last
-    follows = counted == attempt + 1
-    ledger.settle(request, retried=follows)
-    return (request, attempt + 1, due) if follows else (ledger.number(), counted or 0, now)
+    before = last.marks
+    follows = counted is not None and last.counted is not None and counted == last.counted + 1
+    follows = follows or (last.sent is not None and last.sent() is body)
+    ledger.settle(before.request, retried=follows)
+    if follows:
+        return before.request, before.attempt + 1, before.due
+    return ledger.number(), counted or 0, now
 
 
 def whole(exchange: Exchange, response: Any) -> bool:

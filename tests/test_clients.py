@@ -1,6 +1,8 @@
 """Clients that are watched behave as before, and every call of theirs is on record."""
 
 import asyncio
+import contextlib
+import gc
 import gzip
 import json
 import threading
@@ -35,6 +37,7 @@ from .faults.server import (
 ASK = {"model": "fast", "messages": [{"role": "user", "content": "one two three"}], "max_tokens": 6}
 STREAMED = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
 LIBRARIES = pytest.mark.parametrize("lib", [httpx, httpx2], ids=["httpx", "httpx2"])
+CREATED = b"event: response.created\n" + event({"type": "response.created", "response": {}})
 KEY = "sk-canary-1234567890abcdef"
 
 
@@ -188,6 +191,74 @@ def test_a_stream_that_is_left_early_is_cancelled_by_us(lib, server):
         row = only(client.monitor)
     assert (error_of(row), row["events"]) == ("cancelled", 1)
     assert client.monitor.stats().success.of == 0
+
+
+@LIBRARIES
+def test_a_stream_that_nobody_reads_is_on_record_once_it_is_forgotten(lib, server):
+    one = server([CHUNKED, chunk(HELLO[0]), 5.0])
+    with monitored(lib.Client()) as client:
+        request = client.build_request("POST", f"{one.url}/chat/completions", json=STREAMED)
+        found = client.send(request, stream=True)
+        assert found.status_code == 200
+        del found
+        gc.collect()
+        assert error_of(only(client.monitor)) == "cancelled"
+
+
+@LIBRARIES
+@pytest.mark.parametrize("path", ["embeddings", "responses", "audio/speech"])
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ([answer({"object": "list", "data": [], "error": None})], ""),
+        ([answer(b"\xff\xf3sound", "200 OK", "audio/mpeg")], ""),
+        (stream(CREATED), ""),
+        (stream(CREATED, event({"error": {"message": "no"}})), "stream_error_event"),
+        ([answer({"error": {"message": "no"}}, "500 No")], "server_error"),
+        ([CHUNKED, chunk(HELLO[0]), RST], "connection_reset"),
+    ],
+)  # fmt: skip
+def test_an_answer_of_another_kind_than_chat_is_no_failure(lib, path, script, expected, server):
+    one = server(script)
+    with monitored(lib.Client()) as client, contextlib.suppress(lib.ReadError):
+        client.post(f"{one.url}/{path}", json={"model": "m", "input": "x"})
+    assert error_of(only(client.monitor)) == expected
+
+
+@LIBRARIES
+def test_a_redirected_call_is_one_request(lib, server):
+    last = server([answer(completion())])
+    gone = f"location: {last.url}/chat/completions"
+    first = server([answer({}, "307 Elsewhere", "application/json", gone)])
+    with monitored(lib.Client(follow_redirects=True)) as client:
+        for _ in range(2):
+            assert client.post(f"{first.url}/chat/completions", json=ASK).status_code == 200
+        client.post(f"{first.url}/chat/completions", json=ASK, follow_redirects=False)
+        client.post(f"{last.url}/chat/completions", json=ASK)
+    stats = client.monitor.stats()
+    assert (stats.requests, stats.ok, stats.attempts, stats.retries) == (4, 3, 6, 2)
+    assert stats.errors == {"unexpected_status": 1}
+
+
+@LIBRARIES
+def test_azures_path_names_the_model_and_has_a_query(lib, server):
+    one = server([answer(completion())])
+    with monitored(lib.Client()) as client:
+        url = f"{one.url}/openai/deployments/mine/chat/completions?api-version=1"
+        client.post(url, json={"messages": ASK["messages"]})
+    assert error_of(only(client.monitor)) == ""
+
+
+@LIBRARIES
+def test_a_client_that_shares_a_watched_transport_is_refused_as_a_whole(lib):
+    shared, own = lib.HTTPTransport(), lib.HTTPTransport()
+    with monitored(lib.Client(transport=shared)):
+        with (
+            lib.Client(transport=own, mounts={"http://x": shared}) as other,
+            pytest.raises(PlanError),
+        ):
+            monitored(other)
+        assert not hasattr(own, "holymon_monitor")
 
 
 @LIBRARIES
