@@ -46,6 +46,7 @@ class MonitorWSGI:
         try:
             body = self._app(environ, started)
         except BaseException:
+            marks.status = 0
             self._inbound.ended(marks, environ, raised=True)
             raise
         return _Body(body, marks, self._inbound, environ)
@@ -70,6 +71,8 @@ class _Body:
             raise
         except BaseException:
             self._raised = True
+            if not marks.bytes:
+                marks.status = 0  # a server holds the headers back until there is a body to send
             raise
         self._whole = True
 

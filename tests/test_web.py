@@ -159,6 +159,25 @@ def test_each_request_is_a_record_with_its_outcome(serve, make, monitor):
     assert (records["start_s"] <= records["end_s"]).all()
 
 
+@pytest.mark.parametrize("within", ["call", "body"])
+def test_what_fails_before_its_body_is_the_500_that_the_client_sees(within, monitor):
+    def app(environ, start_response):
+        start_response("200 OK", [("content-type", "text/plain")])
+        if within == "call":
+            raise ValueError("boom")
+
+        def body():
+            raise ValueError("boom")
+            yield b""
+
+        return body()
+
+    with wsgi(MonitorWSGI(app, monitor)) as url:
+        assert httpx.get(url).status_code == 500
+    (row,) = monitor.records.rows
+    assert (row["status"], NAMES[row["error"]]) == (500, "server_error")
+
+
 @APPS
 def test_requests_from_eight_threads_are_counted_exactly(serve, make, monitor):
     with serve(make(monitor)) as url, ThreadPoolExecutor(8) as pool:
