@@ -144,6 +144,8 @@ class Limits:
         windows += [window for burn in self.burns for window in burn[3:]]
         if any(window < 1 or window % 1 for window in windows):
             raise PlanError("windows of alerts are whole seconds, at least 1.")
+        if any(wait < 0 or wait % 1 for wait in (self.hold_s, self.down_s)):
+            raise PlanError("hold_s and down_s are whole seconds, 0 for no wait.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from holymon.errors import ConfigError
 from holymon.safety import plain
 
 BY: Final = "sum by (provider, model)"
+WHOSE: Final = (  # an absence is nobody's: it bears no labels
+    "{{ with $labels.provider }}{{ . }}/{{ $labels.model }}{{ else }}all targets{{ end }}"
+)
 JOB: Final = "holymon"
 TIMING_OFF: Final = "MeasurementInvalid"
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -41,9 +44,7 @@ def _rule(alert: Alert) -> dict[str, Any]:
         "expr": expression(alert),
         **({"for": span(alert.hold_s)} if alert.hold_s else {}),
         "labels": labels,
-        "annotations": {
-            "summary": f"{{{{ $labels.provider }}}}/{{{{ $labels.model }}}}: {alert.says}",
-        },
+        "annotations": {"summary": f"{WHOSE}: {alert.says}"},
     }
 
 

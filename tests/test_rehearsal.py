@@ -133,9 +133,7 @@ def test_the_rehearsal_and_prometheus_agree(story, promtool, tmp_path, samples):
             if len(near) == 1:
                 firing, asked = near == {True}, asked + 1
                 labels = {**rule["labels"], "provider": "p", "model": "m"}
-                said = rule["annotations"]["summary"].replace(
-                    "{{ $labels.provider }}/{{ $labels.model }}", "p/m"
-                )
+                said = rule["annotations"]["summary"].replace(rules.WHOSE, "p/m")
                 alert = {"exp_labels": labels, "exp_annotations": {"summary": said}}
                 cases.append(
                     {"eval_time": f"{minute}m", "alertname": name, "exp_alerts": [alert] * firing}

@@ -98,8 +98,8 @@ def expected_of(alert, file, **labels):
     """What Prometheus must say, by the rule file itself."""
     found = {one["alert"]: one for one in file["groups"][0]["rules"] if "alert" in one}[alert]
     said = found["annotations"]["summary"]
-    for name in ("provider", "model"):
-        said = said.replace(f"{{{{ $labels.{name} }}}}", labels.get(name, ""))
+    target = "/".join(labels[name] for name in ("provider", "model")) if labels else "all targets"
+    said = said.replace(rules.WHOSE, target)
     return {"exp_labels": {**found["labels"], **labels}, "exp_annotations": {"summary": said}}
 
 
@@ -219,6 +219,9 @@ def test_numbers_that_make_no_sense_are_refused():
         Limits(retries=1.5)
     with pytest.raises(PlanError, match="whole seconds"):
         Limits(window_s=0.5)
+    for wrong in ({"hold_s": -60.0}, {"down_s": 2.5}, {"hold_s": float("nan")}):
+        with pytest.raises(PlanError, match="whole seconds"):
+            Limits(**wrong)
 
 
 def test_alertmanager_takes_its_settings(debian, tmp_path):
