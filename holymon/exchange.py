@@ -217,6 +217,8 @@ class Exchange:
 
     def _record(self, now: float) -> None:
         marks = self.marks
+        if marks.start < self._ledger.zero:
+            return  # it began before a fork, and is the parent's
         may_repeat = (
             self._counted is not None and marks.error not in {"", "cancelled"}
             and not marks.events and marks.told != "false"
@@ -235,7 +237,10 @@ def _linked(
 ) -> tuple[int, int, float]:
     """Number, attempt and beginning of the request that an attempt belongs to."""
     last = _LAST.get()
-    if last is None or last.ledger is not ledger or (counted is None and last.sent is None):
+    if (
+        last is None or last.ledger is not ledger or last.marks.start < ledger.zero
+        or (counted is None and last.sent is None)
+    ):  # fmt: skip
         return ledger.number(), counted or 0, now
     _LAST.set(None)
     before = last.marks

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import gzip
 import json
+import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from math import isnan
@@ -259,6 +260,27 @@ def test_a_client_that_shares_a_watched_transport_is_refused_as_a_whole(lib):
         ):
             monitored(other)
         assert not hasattr(own, "holymon_monitor")
+
+
+def _left_by_child(found, monitor, results):
+    found.close()
+    results.put(len(monitor.records))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_stream_that_goes_on_at_a_fork_is_counted_by_the_parent_alone(server):
+    one = server([CHUNKED, chunk(HELLO[0]), 5.0])
+    context = multiprocessing.get_context("fork")
+    with monitored(httpx.Client()) as client:
+        with client.stream("POST", f"{one.url}/chat/completions", json=STREAMED) as found:
+            pieces = found.iter_raw()
+            next(pieces)
+            results = context.Queue()
+            child = context.Process(target=_left_by_child, args=(found, client.monitor, results))
+            child.start()
+            assert results.get(timeout=20) == 0
+            child.join(20)
+        assert error_of(only(client.monitor)) == "cancelled"
 
 
 @LIBRARIES
