@@ -130,8 +130,8 @@ def expose(
     try:
         server = _Server((host, port), collector)
     except (OSError, OverflowError) as error:
+        why = (getattr(error, "strerror", None) or str(error)).rstrip(".")
         raise ConfigError(
-            f"can't listen at {plain(host)}:{port}: {getattr(error, 'strerror', None) or error}. "
-            "Name another port (0 takes a free one)."
+            f"can't listen at {plain(host)}:{port}: {why}. Name another port (0 takes a free one)."
         ) from None
     return Exposed(server)
