@@ -35,6 +35,7 @@ def rehearse(
 
 
 def _part(of: Any) -> tuple[float, Records]:
+    of = getattr(of, "monitor", of)  # of a client that is `monitored`
     records = of if isinstance(of, Records) else getattr(of, "records", None)
     if not isinstance(records, Records):
         raise PlanError(

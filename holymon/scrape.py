@@ -123,8 +123,9 @@ def expose(
 ) -> Exposed:
     """Serve the figures of a monitor, a run, a folder of runs or records to Prometheus.
 
-    `port` 0 takes a free one. Objectives of `slo` become bucket edges, so that alerts on them are
-    exact; `dense` gives four buckets for each doubling. Raises ConfigError if the port is taken.
+    For a client that is `monitored`, those of its monitor. `port` 0 takes a free one. Objectives of
+    `slo` become bucket edges, so that alerts on them are exact; `dense` gives four buckets for each
+    doubling. Raises ConfigError if the port is taken.
     """
     collector = Collector(of, slo=slo, dense=dense)
     try:

@@ -165,7 +165,7 @@ def _goes_on(folder: Path) -> bool:
 
 
 def source(of: Any, edges: Edges, *, asked: bool = False) -> Source:
-    """A source that reads a Run, Records, a folder of runs (a Path), or a monitor.
+    """A source of a Run, Records, a folder of runs (a Path), a monitor, or a `monitored` client.
 
     A monitor has edges of its own, which must do if `edges` were asked for. Raises PlanError.
     """
@@ -175,9 +175,10 @@ def source(of: Any, edges: Edges, *, asked: bool = False) -> Source:
         return OfRecords(of, edges)
     if isinstance(of, Path):
         return OfFolder(of, edges)
-    if not hasattr(of, "tally"):
+    monitor = getattr(of, "monitor", of)
+    if not hasattr(monitor, "tally"):
         raise PlanError(f"a {type(of).__name__} can't be exported: give a monitor, run or records.")
-    return OfSums(of, edges if asked else None)
+    return OfSums(monitor, edges if asked else None)
 
 
 def figures(run: Run) -> dict[str, RunFigures]:

@@ -17,6 +17,7 @@ import httpx2
 import openai
 import pytest
 
+import holymon as hm
 from holymon.clients import monitored
 from holymon.errors import NAMES, PlanError
 from holymon.monitor import Monitor
@@ -533,3 +534,14 @@ def test_200_tasks_at_once_are_counted_to_the_request(simulator):
 def test_the_time_of_connecting_is_not_known_here(simulator, sdk):
     sdk.chat.completions.create(**ASK)
     assert isnan(only(sdk.monitor)["connect_s"])
+
+
+def test_a_watched_client_stands_for_its_monitor(simulator):
+    with monitored(httpx.Client(base_url=simulator.base_url)) as client:
+        assert client.post("chat/completions", json=ASK).status_code == 200
+        with hm.expose(client, port=0) as served:
+            page = httpx.get(served.url).text
+        assert 'model="fast"' in page
+        assert hm.rehearse(client).targets == hm.rehearse(client.monitor).targets != ()
+    with httpx.Client() as bare, pytest.raises(PlanError, match="can't be exported"):
+        hm.expose(bare, port=0)
