@@ -195,7 +195,7 @@ def _each(runs: tuple[Records, ...]) -> Iterator[tuple[str, Records, Mask]]:
 def _errors(records: Records, ax: Axes) -> None:
     mask = records.mask()
     failed = mask & ~records.ok
-    n, bad = int(mask.sum()), int(failed.sum())
+    n, bad = int(mask.sum()), int((failed & records.judged).sum())
     if not n:
         note(ax, "no calls")
         _title(ax, "Failures: nothing to show", records)
@@ -216,8 +216,11 @@ def _errors(records: Records, ax: Axes) -> None:
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.7g}"))
     when = "due time of the call, s from the start of the run"
     ax.set(xlabel=when, ylabel=f"calls in {width:g} s")
-    said = f"{bad:,} of {n:,} calls failed" if bad else f"No failures in {n:,} calls"
-    _title(ax, said, records)
+    # As in the error rate: what we stopped or never sent is shown, and is no failure of the API.
+    ours = int((failed & ~records.judged).sum())
+    sent = n - ours
+    said = f"{bad:,} of {sent:,} calls failed" if bad else f"No failures in {sent:,} calls"
+    _title(ax, said + f"; {ours:,} more stopped or never sent by us" * bool(ours), records)
     legend(ax)
 
 

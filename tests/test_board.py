@@ -130,6 +130,14 @@ def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
     assert count(last, RED) > count(first, RED)
 
 
+def test_calls_that_we_stopped_are_not_marked_as_failed():
+    made, records = Board(plan()), Records(plan())
+    rows, empty = calls(30, failed=1.1), count(made.frame(records, NOBODY, 0.1), RED)
+    rows["error"] = CODES["cancelled"]
+    grow(records, rows)
+    assert count(made.frame(records, NOBODY, 9.0, final=True), RED) == empty
+
+
 def test_limits_are_round_and_large_enough():
     for value in (0.0123, 0.5, 0.99, 1.0, 7.3, 83.0, 99_999.0):
         assert value <= rounded(value) <= 2 * value

@@ -115,6 +115,16 @@ def test_errors_over_time_add_up_to_all_errors():
     assert "No failures in 600 calls" in texts(plots.plot_errors(calls(failed=0.0)))
 
 
+def test_calls_that_we_stopped_are_shown_and_are_not_said_to_have_failed():
+    found = calls(failed=0.0)
+    found["error"][500:] = CODES["cancelled"]
+    title, *said = texts(plots.plot_errors(found))
+    assert title == "No failures in 500 calls; 100 more stopped or never sent by us"
+    assert "cancelled, n = 100" in said
+    found["error"][:20] = CODES["server_error"]
+    assert texts(plots.plot_errors(found))[0].startswith("20 of 500 calls failed; 100 more")
+
+
 def test_what_was_not_measured_is_said():
     assert "not streamed: no TTFT" in texts(plots.plot_ttft(calls(streamed=False)))
     closed = calls(load=Closed(users=1))
