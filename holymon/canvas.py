@@ -62,6 +62,7 @@ def note(ax: Axes, text: str) -> None:
 def in_ms(axis: Any, longest: float) -> str:
     """Milliseconds up to ten seconds, then seconds; the unit for the label."""
     if longest >= 10:
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.5g}"))  # it may have been in ms
         return "s"
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
     return "ms"

@@ -138,6 +138,18 @@ def test_calls_that_we_stopped_are_not_marked_as_failed():
     assert count(made.frame(records, NOBODY, 9.0, final=True), RED) == empty
 
 
+def test_an_axis_that_began_in_ms_and_went_on_in_s_has_ticks_in_s():
+    made, records, rows = Board(plan()), Records(plan()), calls(30, failed=0)
+    made.frame(records, NOBODY, 0.1)
+    rows["end_s"] += 20
+    grow(records, rows)
+    made.frame(records, NOBODY, 29.0)
+    latency, ttft = made.figure.axes[:2]
+    assert latency.get_title(loc="left") == "Latency, s"
+    assert latency.yaxis.get_major_formatter()(20.0, 0) == "20"
+    assert ttft.yaxis.get_major_formatter()(0.2, 0) == "200"
+
+
 def test_limits_are_round_and_large_enough():
     for value in (0.0123, 0.5, 0.99, 1.0, 7.3, 83.0, 99_999.0):
         assert value <= rounded(value) <= 2 * value
