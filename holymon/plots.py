@@ -21,6 +21,7 @@ from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Records
 from holymon.safety import plain
 from holymon.shapes import Replay, Shape, polyline
+from holymon.units import number
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -250,9 +251,9 @@ def _delay(records: Records, ax: Axes) -> None:
             label=f"calls, n = {len(delay):,}")  # fmt: skip
     if len(delay) >= 100:
         p99 = float(np.quantile(delay, 0.99, method="median_unbiased"))
-        ax.axhline(p99, color=COLORS[1], ls="--", lw=1.3, label=f"p99 = {p99 * 1e3:.3g} ms")
+        ax.axhline(p99, color=COLORS[1], ls="--", lw=1.3, label=f"p99 = {number(p99 * 1e3, 3)} ms")
     ax.set_ylim(min(0.0, float(delay.min())), max(float(delay.max()) * 1.15, 1e-3))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:.4g}"))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
     ax.set(xlabel="due time of the call, s from the start of the run", ylabel="sent late by, ms")
     _title(ax, f"Schedule delay of {len(delay):,} calls", records)
     legend(ax)

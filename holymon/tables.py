@@ -97,7 +97,7 @@ def tokens_of(target: TargetSummary) -> str:
     """Tokens, who counted them, and what they cost."""
     counted = {"server": "counted by the server", "chunks": "estimated: pieces counted",
                "mixed": "partly estimated"}.get(str(target.tokens.source), "not known")  # fmt: skip
-    money = NONE if target.cost_usd is None else f"{target.cost_usd:.6g} USD"
+    money = NONE if target.cost_usd is None else f"{number(target.cost_usd, 6)} USD"
     prompt, output = whole(target.tokens.prompt), whole(target.tokens.output)
     return f"tokens {prompt} in, {output} out ({counted}); cost {money}"
 
