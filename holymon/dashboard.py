@@ -118,7 +118,7 @@ class Dashboard:
         self.run = run
         self._results.offer(None)
         self._start.disabled, self._stop.disabled = run.live, not run.live
-        self._notice.value = escape(f"This run: {_told(run.plan)}")
+        self._notice.value = escape(short(f"This run: {_told(run.plan)}", 300))
         self._tabs.selected_index = LIVE
         self._screen.follow(run)
 

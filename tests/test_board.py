@@ -150,6 +150,20 @@ def test_an_axis_that_began_in_ms_and_went_on_in_s_has_ticks_in_s():
     assert ttft.yaxis.get_major_formatter()(0.2, 0) == "200"
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize("model", ["m", "meta-llama/Llama-3.3-70B-Instruct-FP8-", "x-" * 60])
+def test_the_legend_has_room_whatever_the_names(n, model):
+    targets = tuple(Target(provider="openrouter", model=f"{model}{i}") for i in range(n))
+    made, one = Board(plan(targets=targets), simulated=True), Records(plan(targets=targets))
+    made.frame(one, NOBODY, 0.1)
+    rows = [legend.get_window_extent() for legend in made.figure.legends]
+    assert max(row.x1 for row in rows) < made.figure.texts[0].get_window_extent().x0
+    assert min(row.y0 for row in rows) > made.figure.axes[0]._left_title.get_window_extent().y1
+    said = [text.get_text() for one in made.figure.legends for text in one.get_texts()]
+    assert said[-4:] == ["p50", "p95", "failed", "wanted"]
+    assert len(set(said)) == len(said), "no two lines are called the same"
+
+
 def test_limits_are_round_and_large_enough():
     for value in (0.0123, 0.5, 0.99, 1.0, 7.3, 83.0, 99_999.0):
         assert value <= rounded(value) <= 2 * value
