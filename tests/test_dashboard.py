@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -115,6 +116,11 @@ def test_a_run_that_has_ended_can_be_shown_and_kept(here):
         made._results.buttons["Compare"].click()
         idle(made)
         assert "1 pair" in made._results._said.value
+        shutil.rmtree(ended.folder)
+        made._results.buttons["Save report"].click()
+        idle(made)
+        assert "report" in made._errors.value
+        assert "Making" not in made._results._said.value
 
 
 def test_what_goes_wrong_in_a_callback_is_shown_and_the_next_one_works(here):
