@@ -99,7 +99,7 @@ class Dashboard:
             plan = self._controls.plan()
             words, kind = f"Start makes {_told(plan)}", ""
             if plan.max_cost is not None:
-                words += f" It stops before {plan.max_cost:g} USD are spent."
+                words = f"{words.rstrip('.')}. It stops before {plan.max_cost:g} USD are spent."
         except HolymonError as error:
             plan, words, kind = None, str(error), "bad"
         live = self.run is not None and self.run.live

@@ -99,7 +99,7 @@ def _legend(figure: Figure, plan: Plan) -> None:
     if len(plan.targets) > MOST_NAMES:
         names.append((f"and {len(plan.targets) - MOST_NAMES} more", INK, "", ""))
     lines = [("p50", INK, "-", ""), ("p95", INK, "--", ""), ("failed", RED, "", "x")]
-    if not isinstance(plan.load, Closed):
+    if not isinstance(plan.load, Closed) and isinstance(plan.load.shape, Shape):
         lines.append(("wanted", INK, ":", ""))
     long = sum(len(name) for name, *_ in names) > ONE_ROW
     for k, entries in enumerate([names, lines] if long else [names + lines]):

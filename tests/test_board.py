@@ -164,6 +164,12 @@ def test_the_legend_has_room_whatever_the_names(n, model):
     assert len(set(said)) == len(said), "no two lines are called the same"
 
 
+def test_a_line_that_is_not_drawn_is_not_in_the_legend():
+    made = Board(plan(load=Open(Replay(times=(0, 1))), duration_s=None))
+    (legend,) = made.figure.legends
+    assert [text.get_text() for text in legend.get_texts()][2:] == ["p50", "p95", "failed"]
+
+
 def test_limits_are_round_and_large_enough():
     for value in (0.0123, 0.5, 0.99, 1.0, 7.3, 83.0, 99_999.0):
         assert value <= rounded(value) <= 2 * value

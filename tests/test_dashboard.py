@@ -145,7 +145,7 @@ def test_start_says_what_it_would_do_or_why_it_can_not(here):
         assert bytes(made._controls.preview.value[:4]) == b"\x89PNG"
         made._controls._money.value = "0.01"
         idle(made)
-        assert "stops before 0.01 USD" in made._notice.value
+        assert "are invented). It stops before 0.01 USD" in made._notice.value
         made._controls._length.value = -1
         idle(made)
         assert "duration" in made._notice.value
