@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, StrMethodFormatter
 
-from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, steps_of, thinned
+from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, spans_of, steps_of, thinned
 from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, note, styled
 from holymon.errors import NAMES
 from holymon.marks import Flag
@@ -266,15 +266,15 @@ def _arrivals(plan: Plan, records: Records | None, ax: Axes) -> None:
         return
     due, times = plan.due(), len(plan.targets)
     shape, end = plan.load.shape, plan.seconds
-    edges = edges_of(0.0, max(end, 1e-3), len(due) / CALLS_IN_BIN)
-    width = edges[1] - edges[0]
+    start = np.empty(0) if records is None else records["start_s"][records.sent]
+    edges = spans_of(max(end, 1e-3, float(start.max(initial=0.0))), len(due) / CALLS_IN_BIN)
+    width = np.diff(edges)
     ax.stairs(np.histogram(due, edges)[0] / width, edges, color=COLORS[0], lw=1.2, fill=True,
               alpha=0.3, label=f"due, n = {len(due):,}")  # fmt: skip
     if isinstance(shape, Shape):
         line = polyline(shape, end=end, warm_up=plan.warmup_s, times=times)
         ax.plot(*zip(*line, strict=True), color=COLORS[0], lw=1.8, label="wanted rate")
     if records is not None:
-        start = records["start_s"][records.sent]
         ax.stairs(np.histogram(start, edges)[0] / width, edges, color=COLORS[1], lw=1.8,
                   label=f"sent, n = {len(start):,}")  # fmt: skip
         dropped = records["due_s"][~records.sent]

@@ -222,6 +222,15 @@ def test_the_planned_rate_is_drawn_as_it_was_asked_for():
     assert (heights * np.diff(edges)).sum() == pytest.approx(200, abs=1)
 
 
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 4.0, 5.0, 6.1, 59.0])
+def test_an_even_rate_is_even_to_the_end_of_the_run(seconds):
+    plan = Plan(targets=(Target(provider="sim", model="m"),), load=Open(constant(20)),
+                duration_s=seconds)  # fmt: skip
+    heights, edges, _ = plots.plot_arrivals(plan).patches[0].get_data()
+    assert edges[-1] == seconds
+    assert heights == pytest.approx(np.full(len(heights), 20.0), rel=0.05)
+
+
 def test_what_was_sent_is_drawn_over_what_was_planned():
     found = calls(400)
     found._rows["start_s"][:5] = np.nan
