@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 # Okabe and Ito's palette, without the yellow that white paper swallows.
 COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -66,6 +66,14 @@ def in_ms(axis: Any, longest: float) -> str:
         return "s"
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
     return "ms"
+
+
+def log_x(ax: Axes, span: float) -> None:
+    """A logarithmic axis of so many times its start; of few decades, with ticks at 2 and 5 too."""
+    ax.set_xscale("log")
+    if span < 1000:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=99))
+    ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
 def legend(ax: Axes) -> None:

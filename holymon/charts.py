@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from holymon.calibration import Calibration
-from holymon.canvas import COLORS, GREY, MARKERS, RED, legend, note, styled
+from holymon.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
 from holymon.ceiling import Capacity, latest
 from holymon.comparison import Comparison
 from holymon.safety import plain
@@ -63,9 +63,8 @@ def _comparison(found: Comparison, ax: Axes) -> None:
     ax.set_yticks(rows, [one.cells[0] for one, _ in known])
     ends = [end for one, ratio in known for end in one.interval or (ratio, ratio)]
     if max(ends) > 2 or min(ends) < 0.5:
-        ax.set_xscale("log")
+        log_x(ax, max(ends) / min(ends))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     ax.set(ylim=(-0.6, len(known) - 0.4), xlabel="B / A, with 95 % intervals of all together")
     label = " (simulated)" * found.simulated
     ax.set_title(f"B = {plain(found.b)[:40]} against A = {plain(found.a)[:40]}{label}")

@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, spans_of, steps_of, thinned
-from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, note, styled
+from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, log_x, note, styled
 from holymon.errors import NAMES
 from holymon.marks import Flag
 from holymon.plan import Closed, Open, Plan, Target
@@ -168,8 +168,7 @@ def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
                 ax.plot(*steps_of(x), line, color=COLORS[i % len(COLORS)], label=label, lw=1.6)
     x = np.concatenate(everything)
     if x.min() > 0 and x.max() > 10 * x.min():
-        ax.set_xscale("log")
-        ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        log_x(ax, float(x.max() / x.min()))
     for share, need in ((0.5, 1), (0.95, 20), (0.99, 100)):
         if max(len(one) for one in everything) >= need:
             ax.axhline(share, color=GREY, lw=0.8, ls=":")
@@ -214,6 +213,7 @@ def _errors(records: Records, ax: Axes) -> None:
                hatch=HATCHES[k], edgecolor="white", lw=0.3, label=said)  # fmt: skip
         bottom += height
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.7g}"))
     when = "due time of the call, s from the start of the run"
     ax.set(xlabel=when, ylabel=f"calls in {width:g} s")

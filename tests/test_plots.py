@@ -105,6 +105,16 @@ def test_the_ecdf_ends_at_one_and_rises_at_each_call():
     assert drawn[-1, 1] == 1.0
 
 
+def test_a_logarithmic_axis_has_ticks_to_read_it_by():
+    ax = plots.plot_ecdf(calls(failed=0.0))
+    assert ax.get_xscale() == "log"
+    ax.figure.draw_without_rendering()
+    low, high = ax.get_xlim()
+    said = [tick.get_text() for tick, x in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True)
+            if low <= x <= high]  # fmt: skip
+    assert {"10", "20", "50", "100", "200"} <= set(said)
+
+
 def test_errors_over_time_add_up_to_all_errors():
     found = calls()
     ax = plots.plot_errors(found)
