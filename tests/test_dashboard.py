@@ -160,6 +160,15 @@ def test_a_run_that_could_not_be_measured_is_an_error_in_the_dashboard(here):
         until(lambda: "no such &lt;luck&gt;" in made._errors.value)
 
 
+def test_where_nothing_can_be_written_the_next_try_is_possible(here):
+    (here / "reports").write_text("in the way")
+    with shown() as made:
+        made._start.click()
+        idle(made)
+        assert "out= in Python" in made._errors.value
+        assert (made._start.disabled, made._stop.disabled) == (False, True)
+
+
 def test_what_can_not_be_shown_is_an_error_at_once(here):
     with pytest.raises(PlanError, match="not known"):
         explore(targets=("nowhere",))
