@@ -76,6 +76,12 @@ def log_x(ax: Axes, span: float) -> None:
     ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
+def kinds_of_lines(ax: Axes, words: dict[str, str]) -> None:
+    """Explain each kind of line once, for all targets, as far as it is drawn."""
+    for kind in [kind for kind in words if kind in {line.get_linestyle() for line in ax.lines}]:
+        ax.plot([], [], kind, color=GREY, label=words[kind])
+
+
 def legend(ax: Axes) -> None:
     """A legend on the right of the axes, if there is anything to explain."""
     handles, labels = ax.get_legend_handles_labels()

@@ -67,10 +67,8 @@ def verdict_card(run: Run) -> Html:
 
 def _objectives(judged: Verdict) -> str:
     missed, open_ = (sum(one.met is met for one in judged.checks) for met in (False, None))
-    said = [f"{missed} of {len(judged.checks)} objectives missed"] * bool(missed)
-    return ", ".join(said + [f"{open_} without a figure to judge by"] * bool(open_)) or (
-        "All objectives met"
-    )
+    said = [f"{missed} missed"] * bool(missed) + [f"{open_} without a figure"] * bool(open_)
+    return f"Of {len(judged.checks)} objectives {', '.join(said)}" if said else "All objectives met"
 
 
 def _title(run: Run) -> str:

@@ -14,12 +14,24 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, spans_of, steps_of, thinned
-from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, log_x, note, styled
+from holymon.canvas import (
+    COLORS,
+    GREY,
+    HATCHES,
+    MARKERS,
+    RED,
+    in_ms,
+    kinds_of_lines,
+    legend,
+    log_x,
+    note,
+    styled,
+)
 from holymon.errors import NAMES
 from holymon.marks import Flag
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Records
-from holymon.safety import plain
+from holymon.safety import ends
 from holymon.shapes import Replay, Shape, polyline
 from holymon.units import number
 
@@ -29,6 +41,8 @@ Mask = npt.NDArray[np.bool_]
 CALLS_IN_BIN: Final = 10
 MOST_TYPES: Final = 7
 MOST_MARKS: Final = 200
+FEW: Final = 3
+"""Up to so many targets a legend has room for the lines of each."""
 
 
 def plot_latency(records: Records, *, ax: Axes | None = None) -> Axes:
@@ -85,7 +99,7 @@ def _title(ax: Axes, text: str, records: Records) -> None:
 
 
 def _names(records: Records) -> list[str]:
-    return [plain(target.name)[:60] for target in records.plan.targets]
+    return [ends(target.name, 40) for target in records.plan.targets]
 
 
 def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
@@ -100,6 +114,8 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
         return
     for i, name in enumerate(_names(records)):
         _points(ax, records, values, good & (records["target"] == i), i, name)
+    if len(records.plan.targets) > FEW:
+        kinds_of_lines(ax, {"-": "p50", "--": "p95"})
     longest = float(values[good].max())
     ax.set_ylim(0, longest * 1.18)
     _rug(ax, records)
@@ -124,7 +140,8 @@ def _points(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name
     for q, line in ((0.5, "-"), (0.95, "--")):
         middles, level = rolling(t[~warm], y[~warm], q)
         if len(middles):
-            ax.plot(middles, level, line, color=color, lw=1.6, label=f"p{q * 100:.0f}", zorder=3)
+            label = f"p{q * 100:.0f}" if len(records.plan.targets) <= FEW else "_"
+            ax.plot(middles, level, line, color=color, lw=1.6, label=label, zorder=3)
 
 
 def _rug(ax: Axes, records: Records) -> None:
@@ -157,6 +174,7 @@ def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
         note(ax, "no successful call" if any(map(len, runs)) else "no calls")
         _title(ax, "Distribution: nothing to show", runs[0])
         return
+    many = sum(len(one.plan.targets) for one in runs) > FEW
     everything: list[Floats] = []
     for i, (name, records, mine) in enumerate(_each(runs)):
         for what, column, line in (("latency", "end_s", "-"), ("TTFT", "first_s", "--")):
@@ -165,7 +183,11 @@ def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
             if len(x):
                 everything.append(x)
                 label = f"{name}\n  {what}, n = {len(x):,}"
+                if many:
+                    label = f"{name}, n = {len(x):,}" if line == "-" else "_"
                 ax.plot(*steps_of(x), line, color=COLORS[i % len(COLORS)], label=label, lw=1.6)
+    if many:
+        kinds_of_lines(ax, {"-": "latency", "--": "TTFT"})
     x = np.concatenate(everything)
     if x.min() > 0 and x.max() > 10 * x.min():
         log_x(ax, float(x.max() / x.min()))
@@ -187,7 +209,7 @@ def _each(runs: tuple[Records, ...]) -> Iterator[tuple[str, Records, Mask]]:
     """Every target of every run: its name, and which records are its successful calls."""
     for records in runs:
         good = records.ok & records.mask()
-        before = f"{plain(records.plan.name)[:30]}: " if len(runs) > 1 and records.plan.name else ""
+        before = f"{ends(records.plan.name, 30)}: " if len(runs) > 1 and records.plan.name else ""
         for k, name in enumerate(_names(records)):
             yield before + name, records, good & (records["target"] == k)
 

@@ -154,6 +154,24 @@ def test_a_simulated_run_says_so():
         assert "(simulated)" in texts(plot(found))[0]
 
 
+def test_long_names_that_differ_at_their_end_stay_two():
+    found = calls(models=("x" * 80 + "-fp8", "x" * 80 + "-fp16"), failed=0.0)
+    names = [text for text in texts(plots.plot_latency(found)) if ", n = " in text]
+    assert len(set(names)) == 2
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("n", [1, 3, 4, 8])
+def test_no_legend_is_cut_however_many_targets(plot, n):
+    figure = plot(calls(models=tuple(f"{'x' * 50}-{i}" for i in range(n)))).figure
+    figure.draw_without_rendering()
+    legend = figure.axes[0].get_legend().get_window_extent()
+    assert legend.y0 >= 0
+    assert legend.y1 <= figure.bbox.y1
+    assert legend.x1 <= figure.bbox.x1 + 1
+    assert figure.axes[0].get_window_extent().width > figure.bbox.width / 3
+
+
 def test_names_from_outside_are_text():
     found = calls(models=("$x^2$ \u202eevil", "b"))
     labels = texts(plots.plot_latency(found))

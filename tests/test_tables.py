@@ -86,10 +86,10 @@ def test_errors_are_shown_with_their_share_blame_and_words(recorded):
 def test_objectives_say_met_missed_or_not_certain(recorded):
     found = recorded(slo=("latency_p95<0.2", "latency_p95<100ms", "error_rate<0.1%", "tpot_p50>9"))
     html = cards.verdict_card(found)._repr_html_()
-    assert "2 of 4 objectives missed" in html
+    assert "Of 4 objectives 2 missed" in html
     assert html.count("MISSED") == 2
     bare = recorded(100, failed=range(100), slo=("error_rate<1%", "latency_p50<1"))
-    said = "1 of 2 objectives missed, 1 without a figure to judge by"
+    said = "Of 2 objectives 1 missed, 1 without a figure"
     assert said in cards.verdict_card(bare)._repr_html_()
     assert "met (not certain: the sample is small)" in html
 
