@@ -13,20 +13,9 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
+from holymon import canvas
 from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, spans_of, steps_of, thinned
-from holymon.canvas import (
-    COLORS,
-    GREY,
-    HATCHES,
-    MARKERS,
-    RED,
-    in_ms,
-    kinds_of_lines,
-    legend,
-    log_x,
-    note,
-    styled,
-)
+from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, log_x, note, styled
 from holymon.errors import NAMES
 from holymon.marks import Flag
 from holymon.plan import Closed, Open, Plan, Target
@@ -115,7 +104,7 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
     for i, name in enumerate(_names(records)):
         _points(ax, records, values, good & (records["target"] == i), i, name)
     if len(records.plan.targets) > FEW:
-        kinds_of_lines(ax, {"-": "p50", "--": "p95"})
+        canvas.kinds_of_lines(ax, {"-": "p50", "--": "p95"})
     longest = float(values[good].max())
     ax.set_ylim(0, longest * 1.18)
     _rug(ax, records)
@@ -187,7 +176,7 @@ def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
                     label = f"{name}, n = {len(x):,}" if line == "-" else "_"
                 ax.plot(*steps_of(x), line, color=COLORS[i % len(COLORS)], label=label, lw=1.6)
     if many:
-        kinds_of_lines(ax, {"-": "latency", "--": "TTFT"})
+        canvas.kinds_of_lines(ax, {"-": "latency", "--": "TTFT"})
     x = np.concatenate(everything)
     if x.min() > 0 and x.max() > 10 * x.min():
         log_x(ax, float(x.max() / x.min()))
