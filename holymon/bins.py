@@ -75,6 +75,13 @@ def edges_of(first: float, last: float, bins: float = BINS) -> Floats:
     return np.arange(np.floor(first / width), np.floor(last / width) + 2) * width
 
 
+def spans_of(last: float, bins: float = BINS) -> Floats:
+    """As `edges_of` from 0, but the last bin ends at `last`, so that a rate in it is one."""
+    edges = edges_of(0.0, last, bins)
+    inner = edges[1:][edges[1:] < last - (edges[1] - edges[0]) / 2]  # a short rest joins the last
+    return np.concatenate([[0.0], inner, [last]])
+
+
 def steps_of(x: Floats) -> tuple[Floats, Floats]:
     """The ECDF's corners, no more of them than can be seen."""
     x = np.sort(x)

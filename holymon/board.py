@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from holymon.bins import per_second, rolling, steps_of, thinned
 from holymon.canvas import COLORS, MARKERS, RED, in_ms
-from holymon.errors import NAMES
+from holymon.errors import CODES, NAMES, NOT_THE_SERVER
 from holymon.live import Stage
 from holymon.panels import OF_A_RUN, OVER_TIME, SLOTS, Slot, panels, rounded, titled, wanted, window
 from holymon.plan import Plan
@@ -31,6 +31,7 @@ Curve = tuple[Floats, Floats]
 CORNERS: Final = 300
 ENDS: Final = {"latency": "end_s", "ttft": "first_s"}
 LEVELS: Final = {0.5: "-", 0.95: "--"}
+OURS: Final = [CODES[name] for name in NOT_THE_SERVER]
 GROUPS: Final = (*ENDS, "ecdf", "rate", "errors")
 
 
@@ -197,7 +198,7 @@ class Board:
                     chosen = thinned(t, y)
                     line.set_data(t[chosen], y[chosen])
                     kept.append(line)
-        failed = rows[~good & ~np.isnan(rows["start_s"])]
+        failed = rows[~good & ~np.isin(rows["error"], OURS)]
         if len(failed):
             for line in self._failed:
                 line.set_data(failed["start_s"], np.full(len(failed), 0.97))

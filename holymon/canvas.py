@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 # Okabe and Ito's palette, without the yellow that white paper swallows.
 COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -62,9 +62,24 @@ def note(ax: Axes, text: str) -> None:
 def in_ms(axis: Any, longest: float) -> str:
     """Milliseconds up to ten seconds, then seconds; the unit for the label."""
     if longest >= 10:
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.5g}"))  # it may have been in ms
         return "s"
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
     return "ms"
+
+
+def log_x(ax: Axes, span: float) -> None:
+    """A logarithmic axis of so many times its start; of few decades, with ticks at 2 and 5 too."""
+    ax.set_xscale("log")
+    if span < 1000:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=99))
+    ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+
+
+def kinds_of_lines(ax: Axes, words: dict[str, str]) -> None:
+    """Explain each kind of line once, for all targets, as far as it is drawn."""
+    for kind in [kind for kind in words if kind in {line.get_linestyle() for line in ax.lines}]:
+        ax.plot([], [], kind, color=GREY, label=words[kind])
 
 
 def legend(ax: Axes) -> None:

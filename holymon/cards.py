@@ -56,16 +56,19 @@ def verdict_card(run: Run) -> Html:
     body = badge * summary.simulated + f'<p class="verdict">{head}</p>'
     body += bullets(items) or "<p>The client was fit to measure: what is shown is the API.</p>"
     if judged.checks:
-        missed = sum(not check.met for check in judged.checks)
-        number_of = len(judged.checks)
-        said = f"{missed} of {number_of} objectives missed" if missed else "All objectives met"
-        body += f'<p class="verdict">{said}</p>' + _checks(judged)
+        body += f'<p class="verdict">{_objectives(judged)}</p>' + _checks(judged)
     body += "".join(_tiles(target) for target in summary.targets)
     title = f"<h1>{escape(_title(run))}</h1><p class='when'>{escape(_when(run))}</p>"
     return Html(
         f'{title}<div class="card {judged.measurement}">{body}</div>',
         "\n".join(verdict_lines(judged)),
     )
+
+
+def _objectives(judged: Verdict) -> str:
+    missed, open_ = (sum(one.met is met for one in judged.checks) for met in (False, None))
+    said = [f"{missed} missed"] * bool(missed) + [f"{open_} without a figure"] * bool(open_)
+    return f"Of {len(judged.checks)} objectives {', '.join(said)}" if said else "All objectives met"
 
 
 def _title(run: Run) -> str:

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from holymon.calibration import Calibration
-from holymon.canvas import COLORS, GREY, MARKERS, RED, legend, note, styled
+from holymon.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
 from holymon.ceiling import Capacity, latest
 from holymon.comparison import Comparison
-from holymon.safety import plain
+from holymon.safety import ends, plain
 
 
 def plot_calibration(found: Calibration, *, ax: Axes | None = None) -> Axes:
@@ -61,14 +61,13 @@ def _comparison(found: Comparison, ax: Axes) -> None:
         ax.plot(ratio, y, "o", color=color, ms=7)
         ax.annotate(one.result, (1.01, y), xycoords=("axes fraction", "data"), va="center", size=9)
     ax.set_yticks(rows, [one.cells[0] for one, _ in known])
-    ends = [end for one, ratio in known for end in one.interval or (ratio, ratio)]
-    if max(ends) > 2 or min(ends) < 0.5:
-        ax.set_xscale("log")
+    every = [end for one, ratio in known for end in one.interval or (ratio, ratio)]
+    if max(every) > 2 or min(every) < 0.5:
+        log_x(ax, max(every) / min(every))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     ax.set(ylim=(-0.6, len(known) - 0.4), xlabel="B / A, with 95 % intervals of all together")
     label = " (simulated)" * found.simulated
-    ax.set_title(f"B = {plain(found.b)[:40]} against A = {plain(found.a)[:40]}{label}")
+    ax.set_title(f"B = {ends(found.b, 40)} against A = {ends(found.a, 40)}{label}")
 
 
 def _capacity(found: Capacity, ax: Axes) -> None:

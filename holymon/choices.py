@@ -40,9 +40,10 @@ class Targets:
 
     def add(self, one: Target, *, ticked: bool = True) -> None:
         """One more in the list. Its name is text from a file or a user: it goes in as text."""
-        words = short(one.name, 60)
+        # The style cuts what is too long for its column; all of it is shown to who points at it.
+        words = short(one.name, 200)
         if one.provider == "url":
-            words = f"{short(one.model, 36)} at {short(one.base_url, 44)}"
+            words = f"{short(one.model, 200)} at {short(one.base_url, 200)}"
         if not _has_key(one):
             words += f"  ({one.api_key_env} is not set)"
         box = w.Checkbox(value=ticked, description=words, indent=False, layout=WIDE,

@@ -264,7 +264,9 @@ def _exit_code(run: "Run") -> int:
 def _findings(run: "Run") -> list[str]:
     judged = run.verdict()
     lines = [f"{judged.measurement}: {reason.text}" for reason in judged.reasons]
-    return [redact(plain(line)) for line in [*lines, *(check.text for check in judged.checks)]]
+    several = len(run.plan.targets) > 1
+    goals = [f"{check.target}: " * several + check.text for check in judged.checks]
+    return [redact(plain(line)) for line in [*lines, *goals]]
 
 
 def _split(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

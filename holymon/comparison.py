@@ -24,6 +24,7 @@ from holymon.quantiles import Figure, Interval, student
 from holymon.records import Records
 from holymon.safety import escape, plain
 from holymon.summary import summarize
+from holymon.units import number
 
 FEWEST_PAIRS: Final = 5
 EFFECT: Final = 0.05
@@ -219,7 +220,7 @@ def _ratio(
         half = student(n - 1, level) * float(logs.std(ddof=1)) / math.sqrt(n)
         interval = (math.exp(mean - half), math.exp(mean + half))
         result = _result(ratio, interval, effect) if claims else result
-    times = f"{middle[0] * 1e3:.4g} ms and {middle[1] * 1e3:.4g} ms, ratio {ratio:.3g}"
+    times = f"{number(middle[0] * 1e3)} ms and {number(middle[1] * 1e3)} ms, ratio {ratio:.3g}"
     found = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
     said = f"{what}: {times}{found}, {words(result, effect)}"
     a, b = (float(one) for one in middle)

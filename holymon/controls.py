@@ -81,7 +81,7 @@ class Controls:
         kind = self._shape.value
         values = [field.value for field in self._forms[kind].children]
         if kind == "replay":
-            return Open(replay(Path(values[0].strip()), speed=values[1]))
+            return Open(replay(_path("times", values[0]), speed=values[1]))
         how = self._arrivals.value
         if how == "gamma":
             how = f"gamma:{self._cv.value}"
@@ -93,7 +93,7 @@ class Controls:
     def _prompts(self) -> Prompts:
         more: dict[str, Any] = {"max_tokens": self._max_tokens.value, "stream": self._stream.value}
         if self._kind.value == FILE:
-            return Prompts(texts=from_file(Path(self._file.value.strip())), **more)
+            return Prompts(texts=from_file(_path("prompts", self._file.value)), **more)
         if self._kind.value == MADE:
             tokens = self._tokens.value
             return Prompts(texts=synthetic(tokens), tokens=tokens, **more)
@@ -159,6 +159,12 @@ class Controls:
 
 def _field(label: str, value: float | str) -> Any:
     return line(label, value) if isinstance(value, str) else number(label, value)
+
+
+def _path(what: str, text: str) -> Path:
+    if not text.strip():
+        raise PlanError(f"there is no file of {what} yet: write its path.")
+    return Path(text.strip())
 
 
 def _money(text: str) -> float | None:

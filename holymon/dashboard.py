@@ -99,7 +99,7 @@ class Dashboard:
             plan = self._controls.plan()
             words, kind = f"Start makes {_told(plan)}", ""
             if plan.max_cost is not None:
-                words += f" It stops before {plan.max_cost:g} USD are spent."
+                words = f"{words.rstrip('.')}. It stops before {plan.max_cost:g} USD are spent."
         except HolymonError as error:
             plan, words, kind = None, str(error), "bad"
         live = self.run is not None and self.run.live
@@ -118,7 +118,7 @@ class Dashboard:
         self.run = run
         self._results.offer(None)
         self._start.disabled, self._stop.disabled = run.live, not run.live
-        self._notice.value = escape(f"This run: {_told(run.plan)}")
+        self._notice.value = escape(short(f"This run: {_told(run.plan)}", 300))
         self._tabs.selected_index = LIVE
         self._screen.follow(run)
 

@@ -89,7 +89,7 @@ def error_difference(
     a, b = (_rate([pair[i].error_rate for pair in pairs]) for i in (0, 1))
     interval = newcombe(a, b, z)
     if interval is None or a.value is None or b.value is None:
-        return ErrorDifference(a, b, None, None, "not comparable", "error rate: no calls")
+        return ErrorDifference(a, b, None, None, "not comparable", "error rate: nothing to compare")
     gap = b.value - a.value
     result: Result = "no difference shown"
     if not claims:

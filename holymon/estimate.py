@@ -8,6 +8,7 @@ from holymon import prices
 from holymon.errors import PlanError
 from holymon.plan import Closed, Plan
 from holymon.shapes import Replay, cumulative, polyline
+from holymon.units import number
 
 COUNTED: Final = 1_000_000
 """Up to so many calls a schedule is made to count them; above, the area under it will do."""
@@ -45,7 +46,7 @@ class Estimate:
             told = f"at most {self.output_tokens:,} answered"
         money = self.why
         if self.cost_usd is not None:
-            money = f"at most {self.cost_usd:.3g} USD"
+            money = f"at most {number(self.cost_usd, 3)} USD"
         return f"{calls}, {asked}, {told}; {money}"
 
 

@@ -79,7 +79,7 @@ class TargetSummary:
             figure: Figure = getattr(self, name)
             found = figure.ci.get(stat)
             cells.append((ms(getattr(figure, stat)), interval(found) if found else ""))
-        money = NONE if self.cost_usd is None else f"{self.cost_usd:.4g}"
+        money = number(self.cost_usd)
         return [*cells, (number(self.requests_per_s), ""),
                 (number(self.output_tokens_per_s), ""), (money, "")]  # fmt: skip
 

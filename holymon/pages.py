@@ -43,8 +43,9 @@ def _row(folder: Path, out: Path) -> str:
     verdict = about.get("verdict") or {}
     report = about.get("report") or {}
     checks = [check.get("met") for check in verdict.get("slo", ())]
-    missed = sum(met is not True for met in checks)
-    said = f"{missed} missed" if missed else "met" if checks else NONE
+    missed, unknown = checks.count(False), checks.count(None)
+    bad = [f"{missed} missed"] * bool(missed) + [f"{unknown} not judged"] * bool(unknown)
+    said = ", ".join(bad) or ("met" if checks else NONE)
     whole = report.get("status") == "ok"
     state = verdict.get("measurement", NONE) if whole else report.get("status")
     link = (folder / "report.html").relative_to(out).as_posix()

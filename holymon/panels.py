@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from holymon.canvas import COLORS, GREY, MARKERS, RED
 from holymon.live import BADGE, INK, PAPER
 from holymon.plan import Closed, Plan
-from holymon.safety import short
+from holymon.safety import ends
 from holymon.shapes import Shape, polyline
 
 SIZE: Final = (12.0, 5.2)
@@ -33,6 +33,9 @@ OF_A_RUN: Final = {
 WINDOWS: Final = (10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
 SLOTS: Final = 6
 MOST_NAMES: Final = 4
+ONE_ROW: Final = 60
+"""So many letters of names leave room for the kinds of lines beside them."""
+
 SMALL: Final = 9.0
 GRID: Final = "#D5D9E0"
 SHADE: Final = "#E6E9EE"
@@ -88,25 +91,27 @@ def titled(ax: Axes, text: str) -> None:
 
 
 def _legend(figure: Figure, plan: Plan) -> None:
-    entries = [
-        (short(target.name, 32), COLORS[i % len(COLORS)], "-", MARKERS[i % len(MARKERS)])
+    most = 32 if len(plan.targets) < MOST_NAMES else 22
+    names = [
+        (ends(target.name, most), COLORS[i % len(COLORS)], "-", MARKERS[i % len(MARKERS)])
         for i, target in enumerate(islice(plan.targets, MOST_NAMES))
     ]
     if len(plan.targets) > MOST_NAMES:
-        entries.append((f"and {len(plan.targets) - MOST_NAMES} more", INK, "", ""))
-    entries += [("p50", INK, "-", ""), ("p95", INK, "--", "")]
-    entries += [("failed", RED, "", "x")]
-    if not isinstance(plan.load, Closed):
-        entries.append(("wanted", INK, ":", ""))
-    handles = [Line2D([], [], color=color, ls=ls, marker=marker, ms=5)
-               for _, color, ls, marker in entries]  # fmt: skip
-    legend = figure.legend(
-        handles, [name for name, *_ in entries], loc="upper left", ncols=len(entries),
-        bbox_to_anchor=(0.035, 1.0), frameon=False, fontsize=SMALL + 0.5, handlelength=1.8,
-        columnspacing=1.6, labelcolor=INK,
-    )  # fmt: skip
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+        names.append((f"and {len(plan.targets) - MOST_NAMES} more", INK, "", ""))
+    lines = [("p50", INK, "-", ""), ("p95", INK, "--", ""), ("failed", RED, "", "x")]
+    if not isinstance(plan.load, Closed) and isinstance(plan.load.shape, Shape):
+        lines.append(("wanted", INK, ":", ""))
+    long = sum(len(name) for name, *_ in names) > ONE_ROW
+    for k, entries in enumerate([names, lines] if long else [names + lines]):
+        handles = [Line2D([], [], color=color, ls=ls, marker=marker, ms=5)
+                   for _, color, ls, marker in entries]  # fmt: skip
+        legend = figure.legend(
+            handles, [name for name, *_ in entries], loc="upper left", ncols=len(entries),
+            bbox_to_anchor=(0.035, 1.0 - 0.04 * k), frameon=False, fontsize=SMALL + 0.5,
+            handlelength=1.8, columnspacing=1.6, labelcolor=INK,
+        )  # fmt: skip
+        for text in legend.get_texts():
+            text.set_parse_math(False)
 
 
 def wanted(ax: Axes, plan: Plan) -> float:

@@ -21,6 +21,7 @@ from holymon.quantiles import Floats
 from holymon.records import Records
 from holymon.safety import plain
 from holymon.summary import summarize
+from holymon.units import number
 
 Mask = npt.NDArray[np.bool_]
 
@@ -75,7 +76,7 @@ def said(one: Definition) -> str:
         return f"p50 {_ms(one.p50)}, p95 {_ms(one.p95)} ms"
     if one.value is None:
         return ""
-    return f"{one.value:.4g}/s" if one.unit == "1/s" else f"{one.value * 100:.4g} %"
+    return f"{number(one.value)}/s" if one.unit == "1/s" else f"{one.value * 100:.4g} %"
 
 
 def _ms(seconds: float) -> str:

@@ -11,16 +11,18 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
-from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, steps_of, thinned
-from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, note, styled
+from holymon import canvas
+from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, spans_of, steps_of, thinned
+from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, log_x, note, styled
 from holymon.errors import NAMES
 from holymon.marks import Flag
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Records
-from holymon.safety import plain
+from holymon.safety import ends
 from holymon.shapes import Replay, Shape, polyline
+from holymon.units import number
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -28,6 +30,8 @@ Mask = npt.NDArray[np.bool_]
 CALLS_IN_BIN: Final = 10
 MOST_TYPES: Final = 7
 MOST_MARKS: Final = 200
+FEW: Final = 3
+"""Up to so many targets a legend has room for the lines of each."""
 
 
 def plot_latency(records: Records, *, ax: Axes | None = None) -> Axes:
@@ -84,7 +88,7 @@ def _title(ax: Axes, text: str, records: Records) -> None:
 
 
 def _names(records: Records) -> list[str]:
-    return [plain(target.name)[:60] for target in records.plan.targets]
+    return [ends(target.name, 40) for target in records.plan.targets]
 
 
 def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
@@ -99,6 +103,8 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
         return
     for i, name in enumerate(_names(records)):
         _points(ax, records, values, good & (records["target"] == i), i, name)
+    if len(records.plan.targets) > FEW:
+        canvas.kinds_of_lines(ax, {"-": "p50", "--": "p95"})
     longest = float(values[good].max())
     ax.set_ylim(0, longest * 1.18)
     _rug(ax, records)
@@ -123,7 +129,8 @@ def _points(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name
     for q, line in ((0.5, "-"), (0.95, "--")):
         middles, level = rolling(t[~warm], y[~warm], q)
         if len(middles):
-            ax.plot(middles, level, line, color=color, lw=1.6, label=f"p{q * 100:.0f}", zorder=3)
+            label = f"p{q * 100:.0f}" if len(records.plan.targets) <= FEW else "_"
+            ax.plot(middles, level, line, color=color, lw=1.6, label=label, zorder=3)
 
 
 def _rug(ax: Axes, records: Records) -> None:
@@ -156,6 +163,7 @@ def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
         note(ax, "no successful call" if any(map(len, runs)) else "no calls")
         _title(ax, "Distribution: nothing to show", runs[0])
         return
+    many = sum(len(one.plan.targets) for one in runs) > FEW
     everything: list[Floats] = []
     for i, (name, records, mine) in enumerate(_each(runs)):
         for what, column, line in (("latency", "end_s", "-"), ("TTFT", "first_s", "--")):
@@ -164,11 +172,14 @@ def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
             if len(x):
                 everything.append(x)
                 label = f"{name}\n  {what}, n = {len(x):,}"
+                if many:
+                    label = f"{name}, n = {len(x):,}" if line == "-" else "_"
                 ax.plot(*steps_of(x), line, color=COLORS[i % len(COLORS)], label=label, lw=1.6)
+    if many:
+        canvas.kinds_of_lines(ax, {"-": "latency", "--": "TTFT"})
     x = np.concatenate(everything)
     if x.min() > 0 and x.max() > 10 * x.min():
-        ax.set_xscale("log")
-        ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        log_x(ax, float(x.max() / x.min()))
     for share, need in ((0.5, 1), (0.95, 20), (0.99, 100)):
         if max(len(one) for one in everything) >= need:
             ax.axhline(share, color=GREY, lw=0.8, ls=":")
@@ -187,7 +198,7 @@ def _each(runs: tuple[Records, ...]) -> Iterator[tuple[str, Records, Mask]]:
     """Every target of every run: its name, and which records are its successful calls."""
     for records in runs:
         good = records.ok & records.mask()
-        before = f"{plain(records.plan.name)[:30]}: " if len(runs) > 1 and records.plan.name else ""
+        before = f"{ends(records.plan.name, 30)}: " if len(runs) > 1 and records.plan.name else ""
         for k, name in enumerate(_names(records)):
             yield before + name, records, good & (records["target"] == k)
 
@@ -195,7 +206,7 @@ def _each(runs: tuple[Records, ...]) -> Iterator[tuple[str, Records, Mask]]:
 def _errors(records: Records, ax: Axes) -> None:
     mask = records.mask()
     failed = mask & ~records.ok
-    n, bad = int(mask.sum()), int(failed.sum())
+    n, bad = int(mask.sum()), int((failed & records.judged).sum())
     if not n:
         note(ax, "no calls")
         _title(ax, "Failures: nothing to show", records)
@@ -213,11 +224,15 @@ def _errors(records: Records, ax: Axes) -> None:
                hatch=HATCHES[k], edgecolor="white", lw=0.3, label=said)  # fmt: skip
         bottom += height
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.7g}"))
     when = "due time of the call, s from the start of the run"
     ax.set(xlabel=when, ylabel=f"calls in {width:g} s")
-    said = f"{bad:,} of {n:,} calls failed" if bad else f"No failures in {n:,} calls"
-    _title(ax, said, records)
+    # As in the error rate: what we stopped or never sent is shown, and is no failure of the API.
+    ours = int((failed & ~records.judged).sum())
+    sent = n - ours
+    said = f"{bad:,} of {sent:,} calls failed" if bad else f"No failures in {sent:,} calls"
+    _title(ax, said + f"; {ours:,} more stopped or never sent by us" * bool(ours), records)
     legend(ax)
 
 
@@ -247,9 +262,9 @@ def _delay(records: Records, ax: Axes) -> None:
             label=f"calls, n = {len(delay):,}")  # fmt: skip
     if len(delay) >= 100:
         p99 = float(np.quantile(delay, 0.99, method="median_unbiased"))
-        ax.axhline(p99, color=COLORS[1], ls="--", lw=1.3, label=f"p99 = {p99 * 1e3:.3g} ms")
+        ax.axhline(p99, color=COLORS[1], ls="--", lw=1.3, label=f"p99 = {number(p99 * 1e3, 3)} ms")
     ax.set_ylim(min(0.0, float(delay.min())), max(float(delay.max()) * 1.15, 1e-3))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:.4g}"))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
     ax.set(xlabel="due time of the call, s from the start of the run", ylabel="sent late by, ms")
     _title(ax, f"Schedule delay of {len(delay):,} calls", records)
     legend(ax)
@@ -262,15 +277,15 @@ def _arrivals(plan: Plan, records: Records | None, ax: Axes) -> None:
         return
     due, times = plan.due(), len(plan.targets)
     shape, end = plan.load.shape, plan.seconds
-    edges = edges_of(0.0, max(end, 1e-3), len(due) / CALLS_IN_BIN)
-    width = edges[1] - edges[0]
+    start = np.empty(0) if records is None else records["start_s"][records.sent]
+    edges = spans_of(max(end, 1e-3, float(start.max(initial=0.0))), len(due) / CALLS_IN_BIN)
+    width = np.diff(edges)
     ax.stairs(np.histogram(due, edges)[0] / width, edges, color=COLORS[0], lw=1.2, fill=True,
               alpha=0.3, label=f"due, n = {len(due):,}")  # fmt: skip
     if isinstance(shape, Shape):
         line = polyline(shape, end=end, warm_up=plan.warmup_s, times=times)
         ax.plot(*zip(*line, strict=True), color=COLORS[0], lw=1.8, label="wanted rate")
     if records is not None:
-        start = records["start_s"][records.sent]
         ax.stairs(np.histogram(start, edges)[0] / width, edges, color=COLORS[1], lw=1.8,
                   label=f"sent, n = {len(start):,}")  # fmt: skip
         dropped = records["due_s"][~records.sent]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from time import localtime, strftime
 from typing import Any, Final
 
+from holymon.errors import NOT_THE_SERVER
 from holymon.figures import Summary, TargetSummary
 from holymon.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
@@ -89,12 +90,17 @@ def _tiles(summary: Summary, vitals: Vitals, plan: Plan) -> list[tuple[str, str]
     said = counted[sources.pop()] if len(sources) == 1 else "differs" if sources else NONE
     return [
         ("calls", whole(sum(one.requests for one in targets))),
-        ("failed", whole(sum(sum(one.errors.values()) for one in targets))),
+        ("failed", whole(sum(_failed(one) for one in targets))),
         ("sent late, at most", "no schedule" if closed else _ms(max(delays, default=None))),
         ("loop lag p99", _ms(vitals.lag(0.99))),
         ("sent of wanted, per s", "no schedule" if closed else _pace(targets)),
         ("tokens counted", said),
     ]
+
+
+def _failed(target: TargetSummary) -> int:
+    """As in its error rate: without the calls that we stopped or never sent."""
+    return sum(n for name, n in target.errors.items() if name not in NOT_THE_SERVER)
 
 
 def _highest(figure: Figure) -> float | None:

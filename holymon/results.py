@@ -86,7 +86,10 @@ class Results:
 
     def _report(self) -> None:
         self._say("Making the report: it takes some seconds ...")
-        made = write_report(run=self._shown)
+        try:
+            made = write_report(run=self._shown)
+        finally:
+            self._say(self._shown.id)
         if made.status != "ok":
             raise RunError(f"the report is not whole: {made.error}")
         self._file(made.html, "Report")

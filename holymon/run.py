@@ -131,6 +131,8 @@ class Run:
             if until is not None and time.monotonic() > until:
                 raise RunError(f"{self.id} has not ended within {timeout:g} s.")
             time.sleep(POLL_S)
+        if not self.folder.is_dir():
+            self.kill()  # nothing could be kept any more, and nothing else could stop it
         if self._process is not None:
             self._process.wait()
             if self._process.stdin:

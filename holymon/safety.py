@@ -162,6 +162,15 @@ def short(text: str, limit: int = 512, secrets: tuple[Secret, ...] = ()) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def ends(text: str, limit: int) -> str:
+    """`text` as by `short`, but cut in its middle: names of versions differ at their ends."""
+    line = short(text, 8 * limit)
+    if len(line) <= limit:
+        return line
+    last = (limit - 1) // 2
+    return f"{line[: limit - 1 - last]}…{line[-last:]}"
+
+
 def file_name(text: str, limit: int = 80) -> str:
     """A file name made from any text: `[A-Za-z0-9._-]`, never hidden, reserved or too long.
 

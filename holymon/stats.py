@@ -146,8 +146,8 @@ class Stats:
 
 def _money(usd: float | None, known: float | None) -> str:
     if usd is not None:
-        return f"{usd:.4g}"
-    return f"≥ {known:.4g}" if known else NONE
+        return number(usd)
+    return f"≥ {number(known)}" if known else NONE
 
 
 def _share(rate: Rate) -> Cell:

@@ -77,7 +77,8 @@ def new_folder(out: Path, name: str) -> Path:
             continue
         except OSError as error:
             raise RunError(
-                f"can't write to {out}: {error.strerror}. Name another folder with --out."
+                f"can't write to {out}: {error.strerror}. Name another folder with --out, or with "
+                "out= in Python."
             ) from None
         return folder
     raise RunError(f"a thousand runs named {name} in this second: give them different names.")

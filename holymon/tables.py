@@ -7,7 +7,7 @@ from holymon.figures import TargetSummary
 from holymon.plan import Closed
 from holymon.quantiles import Figure
 from holymon.run import Run
-from holymon.safety import plain
+from holymon.safety import ends, plain
 from holymon.units import NONE, failures, interval, ms, number, percent, whole
 from holymon.verdict import Check, Verdict
 
@@ -45,7 +45,7 @@ def sweep(runs: list[Run]) -> str:
                 NONE if rate is None else percent(rate), judged.measurement,
             )  # fmt: skip
             row = " ".join(f"{cell:>11}" for cell in cells)
-            lines.append(f"{said[:28]:<28} {target.target[:20]:<20} {row}")
+            lines.append(f"{said[:28]:<28} {ends(target.target, 20):<20} {row}")
         lines += [f"    {reason.level}: {reason.text}" for reason in judged.reasons]
     label = "times in ms" + ("   SIMULATED" if any(run.plan.simulated for run in runs) else "")
     return "\n".join(plain(line) for line in [*lines, label, *(f"  {run.id}" for run in runs)])
@@ -97,7 +97,7 @@ def tokens_of(target: TargetSummary) -> str:
     """Tokens, who counted them, and what they cost."""
     counted = {"server": "counted by the server", "chunks": "estimated: pieces counted",
                "mixed": "partly estimated"}.get(str(target.tokens.source), "not known")  # fmt: skip
-    money = NONE if target.cost_usd is None else f"{target.cost_usd:.6g} USD"
+    money = NONE if target.cost_usd is None else f"{number(target.cost_usd, 6)} USD"
     prompt, output = whole(target.tokens.prompt), whole(target.tokens.output)
     return f"tokens {prompt} in, {output} out ({counted}); cost {money}"
 

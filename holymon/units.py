@@ -18,15 +18,20 @@ def ms(seconds: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as per cent, with two figures."""
-    return f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.4g} %"
+    """A share as per cent, with two figures; 100 only where it is all."""
+    if share < 0.995:
+        return f"{share * 100:.2g} %"
+    # All is said of all only: one failure in a million is still one.
+    said = (f"{share * 100:.{digits}g}" for digits in range(4, 17))
+    return f"{next((one for one in said if share >= 1 or one != '100'), '100')} %"
 
 
-def number(value: float | None) -> str:
-    """A number with four figures, or all it has before the point."""
+def number(value: float | None, figures: int = 4) -> str:
+    """A number with so many figures, or all it has before the point."""
     if value is None:
         return NONE
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    whole_ones = abs(value) >= 10**figures - 0.5
+    return f"{value:,.0f}" if whole_ones else f"{value:.{figures}g}"
 
 
 def whole(value: int | None) -> str:

@@ -24,6 +24,7 @@ from holymon.plan import Open, Plan
 from holymon.quantiles import LEVELS as PERCENTILES
 from holymon.quantiles import Interval, fewest_for_interval
 from holymon.safety import escape, plain
+from holymon.units import number
 from holymon.vitals import Vitals
 
 Level = Literal["valid", "suspect", "invalid"]
@@ -290,11 +291,9 @@ def _of_rate(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
     if not isinstance(plan.load, Open) or sent is None or wanted is None:
         return
     if target.requests >= FEWEST_FOR_RATE and sent < ACHIEVED * wanted:
-        yield Reason(
-            "invalid",
-            f"{target.target}: {sent:.4g} calls/s were sent, {wanted:.4g} were wanted.",
-        )
+        said = f"{number(sent)} calls/s were sent, {number(wanted)} were wanted"
+        yield Reason("invalid", f"{target.target}: {said}.")
 
 
 def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g} ms"
+    return f"{number(seconds * 1e3, 3)} ms"

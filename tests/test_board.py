@@ -130,6 +130,46 @@ def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
     assert count(last, RED) > count(first, RED)
 
 
+def test_calls_that_we_stopped_are_not_marked_as_failed():
+    made, records = Board(plan()), Records(plan())
+    rows, empty = calls(30, failed=1.1), count(made.frame(records, NOBODY, 0.1), RED)
+    rows["error"] = CODES["cancelled"]
+    grow(records, rows)
+    assert count(made.frame(records, NOBODY, 9.0, final=True), RED) == empty
+
+
+def test_an_axis_that_began_in_ms_and_went_on_in_s_has_ticks_in_s():
+    made, records, rows = Board(plan()), Records(plan()), calls(30, failed=0)
+    made.frame(records, NOBODY, 0.1)
+    rows["end_s"] += 20
+    grow(records, rows)
+    made.frame(records, NOBODY, 29.0)
+    latency, ttft = made.figure.axes[:2]
+    assert latency.get_title(loc="left") == "Latency, s"
+    assert latency.yaxis.get_major_formatter()(20.0, 0) == "20"
+    assert ttft.yaxis.get_major_formatter()(0.2, 0) == "200"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize("model", ["m", "meta-llama/Llama-3.3-70B-Instruct-FP8-", "x-" * 60])
+def test_the_legend_has_room_whatever_the_names(n, model):
+    targets = tuple(Target(provider="openrouter", model=f"{model}{i}") for i in range(n))
+    made, one = Board(plan(targets=targets), simulated=True), Records(plan(targets=targets))
+    made.frame(one, NOBODY, 0.1)
+    rows = [legend.get_window_extent() for legend in made.figure.legends]
+    assert max(row.x1 for row in rows) < made.figure.texts[0].get_window_extent().x0
+    assert min(row.y0 for row in rows) > made.figure.axes[0]._left_title.get_window_extent().y1
+    said = [text.get_text() for one in made.figure.legends for text in one.get_texts()]
+    assert said[-4:] == ["p50", "p95", "failed", "wanted"]
+    assert len(set(said)) == len(said), "no two lines are called the same"
+
+
+def test_a_line_that_is_not_drawn_is_not_in_the_legend():
+    made = Board(plan(load=Open(Replay(times=(0, 1))), duration_s=None))
+    (legend,) = made.figure.legends
+    assert [text.get_text() for text in legend.get_texts()][2:] == ["p50", "p95", "failed"]
+
+
 def test_limits_are_round_and_large_enough():
     for value in (0.0123, 0.5, 0.99, 1.0, 7.3, 83.0, 99_999.0):
         assert value <= rounded(value) <= 2 * value

@@ -93,6 +93,8 @@ def test_targets_are_ticked_and_added(fields):
         (lambda f: setattr(f._length, "value", 0), PlanError, "duration"),
         (lambda f: shaped(f, "steps", "2, x"), PlanError, "'x' is not a number"),
         (lambda f: shaped(f, "replay", "none.csv", 1.0), ConfigError, "none.csv"),
+        (lambda f: shaped(f, "replay", " ", 1.0), PlanError, "no file of times yet"),
+        (lambda f: setattr(f._kind, "value", FILE), PlanError, "no file of prompts yet"),
         (lambda f: setattr(f._money, "value", "much"), PlanError, "'much' is not a number"),
         (lambda f: setattr(f._text, "value", " "), PlanError, "nothing to ask"),
         (lambda f: setattr(f._slo, "value", "speed>9"), PlanError, "speed"),

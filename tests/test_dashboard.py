@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -115,6 +116,11 @@ def test_a_run_that_has_ended_can_be_shown_and_kept(here):
         made._results.buttons["Compare"].click()
         idle(made)
         assert "1 pair" in made._results._said.value
+        shutil.rmtree(ended.folder)
+        made._results.buttons["Save report"].click()
+        idle(made)
+        assert "report" in made._errors.value
+        assert "Making" not in made._results._said.value
 
 
 def test_what_goes_wrong_in_a_callback_is_shown_and_the_next_one_works(here):
@@ -139,7 +145,7 @@ def test_start_says_what_it_would_do_or_why_it_can_not(here):
         assert bytes(made._controls.preview.value[:4]) == b"\x89PNG"
         made._controls._money.value = "0.01"
         idle(made)
-        assert "stops before 0.01 USD" in made._notice.value
+        assert "are invented). It stops before 0.01 USD" in made._notice.value
         made._controls._length.value = -1
         idle(made)
         assert "duration" in made._notice.value
@@ -152,6 +158,15 @@ def test_a_run_that_could_not_be_measured_is_an_error_in_the_dashboard(here):
     store.write_state(folder, state="failed", detail="no such <luck>")
     with shown(run="broken") as made:
         until(lambda: "no such &lt;luck&gt;" in made._errors.value)
+
+
+def test_where_nothing_can_be_written_the_next_try_is_possible(here):
+    (here / "reports").write_text("in the way")
+    with shown() as made:
+        made._start.click()
+        idle(made)
+        assert "out= in Python" in made._errors.value
+        assert (made._start.disabled, made._stop.disabled) == (False, True)
 
 
 def test_what_can_not_be_shown_is_an_error_at_once(here):

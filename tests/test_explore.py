@@ -170,6 +170,34 @@ def test_a_closed_tab_leaves_no_process_behind(lab):
     assert lab.said_on_disk()["state"] == "finished"
 
 
+def test_in_a_narrow_window_no_figure_is_cut(lab):
+    lab.page.set_viewport_size({"width": 1024, "height": 1150})
+    lab.dashboard()
+    lab.write("Base URL", "http://127.0.0.1:9/v1")
+    lab.write("Model", "an-organisation-of-a-long-name/and-a-model-of-a-longer-one-instruct-fp8")
+    lab.button("Add target").click()
+    added = lab.page.locator(".hm-form .widget-checkbox", has_text="an-organisation")
+    whole = added.locator("span[title*='instruct-fp8 at http://127.0.0.1:9/v1']")
+    expect(whole).to_have_count(1, timeout=10_000)
+    lab.write("Goals", "ttft_p95<0.5, error_rate<1%, latency_p99<2")
+    lab.button("Start").click()
+    expect(lab.page.locator(".hm-figures tbody tr")).to_have_count(2, timeout=15_000)
+    expect(lab.page.locator(".hm-tile", has_text="by the server")).to_have_count(1, timeout=15_000)
+    cut = lab.page.evaluate(
+        """() => [...document.querySelectorAll('.hm-tile b, .hm-live .widget-html-content')]
+        .filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"""
+    )
+    inside, outside = lab.page.evaluate(
+        """() => ['.hm-figures', '.hm'].map(name => document.querySelector(name)
+        .getBoundingClientRect().right)"""
+    )
+    lab.shot("explore-narrow")
+    assert (cut, inside < outside) == ([], True)
+    lab.button("Stop").click()
+    lab.state("stopped")
+    assert lab.errors == []
+
+
 def test_hostile_names_are_inert_and_errors_are_shown(lab):
     lab.dashboard()
     lab.write("Base URL", "http://127.0.0.1:9/v1")

@@ -105,6 +105,16 @@ def test_the_ecdf_ends_at_one_and_rises_at_each_call():
     assert drawn[-1, 1] == 1.0
 
 
+def test_a_logarithmic_axis_has_ticks_to_read_it_by():
+    ax = plots.plot_ecdf(calls(failed=0.0))
+    assert ax.get_xscale() == "log"
+    ax.figure.draw_without_rendering()
+    low, high = ax.get_xlim()
+    said = [tick.get_text() for tick, x in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True)
+            if low <= x <= high]  # fmt: skip
+    assert {"10", "20", "50", "100", "200"} <= set(said)
+
+
 def test_errors_over_time_add_up_to_all_errors():
     found = calls()
     ax = plots.plot_errors(found)
@@ -113,6 +123,16 @@ def test_errors_over_time_add_up_to_all_errors():
     )
     assert any("rate_limited" in text for text in texts(ax))
     assert "No failures in 600 calls" in texts(plots.plot_errors(calls(failed=0.0)))
+
+
+def test_calls_that_we_stopped_are_shown_and_are_not_said_to_have_failed():
+    found = calls(failed=0.0)
+    found["error"][500:] = CODES["cancelled"]
+    title, *said = texts(plots.plot_errors(found))
+    assert title == "No failures in 500 calls; 100 more stopped or never sent by us"
+    assert "cancelled, n = 100" in said
+    found["error"][:20] = CODES["server_error"]
+    assert texts(plots.plot_errors(found))[0].startswith("20 of 500 calls failed; 100 more")
 
 
 def test_what_was_not_measured_is_said():
@@ -132,6 +152,24 @@ def test_a_simulated_run_says_so():
     found.rows["flags"] |= int(Flag.SIMULATED)
     for plot in PLOTS:
         assert "(simulated)" in texts(plot(found))[0]
+
+
+def test_long_names_that_differ_at_their_end_stay_two():
+    found = calls(models=("x" * 80 + "-fp8", "x" * 80 + "-fp16"), failed=0.0)
+    names = [text for text in texts(plots.plot_latency(found)) if ", n = " in text]
+    assert len(set(names)) == 2
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("n", [1, 3, 4, 8])
+def test_no_legend_is_cut_however_many_targets(plot, n):
+    figure = plot(calls(models=tuple(f"{'x' * 50}-{i}" for i in range(n)))).figure
+    figure.draw_without_rendering()
+    legend = figure.axes[0].get_legend().get_window_extent()
+    assert legend.y0 >= 0
+    assert legend.y1 <= figure.bbox.y1
+    assert legend.x1 <= figure.bbox.x1 + 1
+    assert figure.axes[0].get_window_extent().width > figure.bbox.width / 3
 
 
 def test_names_from_outside_are_text():
@@ -210,6 +248,15 @@ def test_the_planned_rate_is_drawn_as_it_was_asked_for():
     (due,) = [patch for patch in ax.patches if patch.get_label().startswith("due")]
     heights, edges, _ = due.get_data()
     assert (heights * np.diff(edges)).sum() == pytest.approx(200, abs=1)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 4.0, 5.0, 6.1, 59.0])
+def test_an_even_rate_is_even_to_the_end_of_the_run(seconds):
+    plan = Plan(targets=(Target(provider="sim", model="m"),), load=Open(constant(20)),
+                duration_s=seconds)  # fmt: skip
+    heights, edges, _ = plots.plot_arrivals(plan).patches[0].get_data()
+    assert edges[-1] == seconds
+    assert heights == pytest.approx(np.full(len(heights), 20.0), rel=0.05)
 
 
 def test_what_was_sent_is_drawn_over_what_was_planned():

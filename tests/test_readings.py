@@ -70,6 +70,16 @@ def test_calls_that_were_not_sent_turn_it_too():
     assert "late" in trust
 
 
+def test_calls_that_we_stopped_have_not_failed():
+    records = measured()
+    records["error"][90:] = CODES["cancelled"]
+    trust, table = told(records, client())
+    assert "<span>failed</span><b>0</b>" in trust
+    assert "<td>0 %" in table
+    records["error"][:3] = CODES["server_error"]
+    assert "<span>failed</span><b>3</b>" in told(records, client())[0]
+
+
 def test_before_the_first_call_nothing_is_judged():
     trust, table = told(measured(0), client())
     assert "hm-trust early" in trust

@@ -4,6 +4,7 @@ import asyncio
 import collections
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +131,17 @@ def test_stopping_keeps_what_was_measured(tmp_path, simulator):
     assert numbers == list(range(len(numbers))), "each call that was due is a record"
     assert set(going.records.errors(going.records.mask())) == {"cancelled"}
     assert simulator.counted()["slow"]["requests"] == len(numbers)
+
+
+def test_a_run_whose_folder_was_deleted_calls_no_more_and_keeps_nobody_waiting(tmp_path, simulator):
+    plan = Plan(targets=(simulator.target("fast"),), load=Open(constant(50)), duration_s=600)
+    going = run.start(plan, out=tmp_path)
+    soon(lambda: len(going.records) > 5)
+    shutil.rmtree(going.folder)
+    worker = going._process
+    assert going.wait(timeout=30).state == "interrupted"
+    assert worker.poll() is not None
+    assert len(going.records) > 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from holymon.errors import ConfigError
 from holymon.safety import (
     Secret,
+    ends,
     escape,
     file_name,
     looks_secret,
@@ -136,6 +137,14 @@ def test_escaped_text_holds_no_markup_and_no_control(text):
 )
 def test_plain_text_fools_nobody(text, expected):
     assert plain(text) == expected
+
+
+def test_long_names_are_cut_where_they_are_alike():
+    names = {f"org/a-model-of-a-long-name-{end}" for end in ("fp8", "fp16", "instruct")}
+    cut = {ends(name, 22) for name in names}
+    assert {len(one) for one in cut} == {22}
+    assert len(cut) == len(names)
+    assert ends("sim/fast", 22) == "sim/fast"
 
 
 def test_short_is_one_line_of_a_bounded_length():

@@ -1,4 +1,4 @@
-"""The small pure parts: the vocabulary of errors, prices, and the client's vitals."""
+"""The small pure parts: the vocabulary of errors, prices, units, and the client's vitals."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from holymon import prices, vitals
 from holymon.errors import CODES, ERRORS, NAMES, from_status
 from holymon.marks import DTYPE, Flag
 from holymon.plan import Price
+from holymon.units import number, percent
 
 
 def test_every_error_has_blame_a_meaning_and_a_code():
@@ -30,6 +31,21 @@ def test_every_error_has_blame_a_meaning_and_a_code():
 def test_every_status_has_its_error(status, code, expected):
     assert from_status(status, code) == expected
     assert expected == "" or expected in ERRORS
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0 %"), (0.00012, "0.012 %"), (0.994, "99 %"), (0.9995, "99.95 %"), (0.99997, "99.997 %"),
+     (1 - 1e-7, "99.99999 %"), (1, "100 %")],
+)  # fmt: skip
+def test_only_all_is_said_to_be_100_percent(share, text):
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize("value", [999.6, 1234.5, 9999.4, 9999.6, 12345.0, 3e7])
+def test_no_number_is_shown_as_a_power_of_ten(value):
+    assert float(number(value).replace(",", "")) == pytest.approx(value, rel=1e-3)
+    assert "e" not in number(value) + number(value, 3)
 
 
 def test_the_most_that_calls_can_cost():

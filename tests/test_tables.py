@@ -86,8 +86,11 @@ def test_errors_are_shown_with_their_share_blame_and_words(recorded):
 def test_objectives_say_met_missed_or_not_certain(recorded):
     found = recorded(slo=("latency_p95<0.2", "latency_p95<100ms", "error_rate<0.1%", "tpot_p50>9"))
     html = cards.verdict_card(found)._repr_html_()
-    assert "2 of 4 objectives missed" in html
+    assert "Of 4 objectives 2 missed" in html
     assert html.count("MISSED") == 2
+    bare = recorded(100, failed=range(100), slo=("error_rate<1%", "latency_p50<1"))
+    said = "Of 2 objectives 1 missed, 1 without a figure"
+    assert said in cards.verdict_card(bare)._repr_html_()
     assert "met (not certain: the sample is small)" in html
 
 
@@ -114,12 +117,15 @@ def test_milliseconds(seconds, said):
 def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
     good = recorded(20)
     store.write_json(good.folder / "run.json", {**good.to_dict(), "report": {"status": "ok"}})
+    bare = recorded(20, failed=range(20), slo=("error_rate<1%", "latency_p50<1"))
+    store.write_json(bare.folder / "run.json", {**bare.to_dict(), "report": {"status": "ok"}})
     broken = recorded(20)
     (broken.folder / "run.json").write_text("{")
     odd = recorded(20, model=HOSTILE)
     store.write_json(odd.folder / "run.json", {"targets": [{"target": HOSTILE}], "verdict": None})
     pages.write_index(tmp_path)
     html = (tmp_path / "index.html").read_text()
-    assert html.count("<tr>") == 3
+    assert html.count("<tr>") == 4
+    assert "1 missed, 1 not judged" in html
     assert "<b>m</b>" not in html
     assert good.id in html

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import holymon as hm
+from holymon.cli import _findings
 from holymon.plan import Closed, Plan, Prompts
 from holymon.trials import alternate, compare, named
 
@@ -35,7 +36,7 @@ def test_alternated_runs_show_that_slow_is_slower(tmp_path, simulator):
 
 
 def test_the_command_compares_two_targets_of_one_run(holymon, tmp_path):
-    holymon("load", "sim/fast", "sim/slow", "--rate", "40", "--requests", "160", "--max-tokens", "2", "--name", "ab")  # fmt: skip
+    holymon("load", "sim/fast", "sim/slow", "--rate", "40", "--requests", "160", "--max-tokens", "2", "--name", "ab", "--slo", "error_rate<9%")  # fmt: skip
     done = holymon("compare", "ab", "--json")
     found = json.loads(done.stdout)
     unfit = any("not fit to measure" in note for note in found["notes"])
@@ -46,6 +47,8 @@ def test_the_command_compares_two_targets_of_one_run(holymon, tmp_path):
     table = holymon("compare", "ab", "--target", "sim/slow", "--target", "sim/fast").stdout
     assert "B = sim/fast against A = sim/slow (simulated), 5 pairs: " in table
     assert ("B is lower" in table) is not unfit
+    said = _findings(hm.attach("ab", out=tmp_path / "reports"))
+    assert [line.partition(": ")[0] for line in said[-2:]] == ["sim/fast", "sim/slow"]
 
 
 def test_two_single_runs_are_shown_but_nothing_is_claimed(holymon, tmp_path):
@@ -55,6 +58,9 @@ def test_two_single_runs_are_shown_but_nothing_is_claimed(holymon, tmp_path):
     assert done.returncode == 3
     assert "not comparable" in done.stdout
     assert "ratio" in done.stdout
+    alone = holymon("compare", "one")
+    assert alone.returncode == 4
+    assert "has one target: name another run" in alone.stderr
 
 
 @pytest.mark.parametrize(

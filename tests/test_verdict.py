@@ -58,6 +58,7 @@ def test_failures_of_the_api_do_not_make_the_measurement_invalid():
     [
         ({"lag_s": np.full(400, 0.02)}, "suspect", "event loop"),
         ({"lag_s": np.array([0.0003] * 400 + [0.5])}, "suspect", "stood still for 500 ms"),
+        ({"lag_s": np.array([0.0003] * 400 + [2.5])}, "suspect", "stood still for 2,500 ms"),
         ({"cpu": np.array([0.1, 0.97])}, "invalid", "of a core"),
         ({"waited": np.array([np.nan, 0.4])}, "suspect", "other processes had the client's core"),
         ({"pause_s": np.array([0.0, 0.2])}, "suspect", "garbage"),
