@@ -82,14 +82,17 @@ class Results:
     def _shown(self) -> Run:
         if self._run is None:
             raise RunError("no run has ended yet.")
+        if not (self._run.folder / "plan.json").is_file():
+            raise RunError(f"the folder of {self._run.id} is gone: measure again.")
         return self._run
 
     def _report(self) -> None:
+        run = self._shown
         self._say("Making the report: it takes some seconds ...")
         try:
-            made = write_report(run=self._shown)
+            made = write_report(run=run)
         finally:
-            self._say(self._shown.id)
+            self._say(run.id)
         if made.status != "ok":
             raise RunError(f"the report is not whole: {made.error}")
         self._file(made.html, "Report")

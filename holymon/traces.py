@@ -21,10 +21,11 @@ COLUMNS: Final = (
 def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Replay:
     """Calls as they came once: from a file, or from times in seconds.
 
-    A CSV file has a column named as one of `COLUMNS`, or numbers in its first column; a line of
-    JSONL is a time or an object with such a field. A time is in seconds or an ISO 8601 date. Times
-    are sorted, the first becomes 0, gaps are kept; `speed` divides them (1000 for a trace written
-    in milliseconds, 2 to play it twice as fast). Raises ConfigError, PlanError naming the line.
+    A CSV file has a column named timestamp, time, t, arrival_time, arrived_at, start_time, start_s
+    or due_s, or numbers in its first column; a line of JSONL is a time or an object with such a
+    field. A time is in seconds or an ISO 8601 date. Times are sorted, the first becomes 0, gaps are
+    kept; `speed` divides them (1000 for a trace written in milliseconds, 2 to play it twice as
+    fast). Raises ConfigError, PlanError naming the line.
     """
     if not 0 < speed < float("inf"):
         raise PlanError(f"speed is {speed:g}: it must be above 0.")
