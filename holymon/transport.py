@@ -79,7 +79,9 @@ class Transport(httpx.AsyncBaseTransport):
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time", request=request) from error
         except OSError as error:
-            kind = httpx.ConnectError if origin.proxy is None else httpx.ProxyError
+            # TLS is spoken with the origin, behind the proxy.
+            direct = origin.proxy is None or isinstance(error, ssl.SSLError)
+            kind = httpx.ConnectError if direct else httpx.ProxyError
             raise kind(str(error), request=request) from error
         progress.connect_end = progress.clock()
         return wire

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from holymon.answer import Answer, Progress
 from holymon.errors import ConfigError
+from holymon.failures import classify
 from holymon.prepared import Origin, prepare
 from holymon.transport import Transport
 from holymon.wire import Wire
@@ -263,6 +264,20 @@ def test_a_proxy_that_refuses_is_a_proxy_error(monkeypatch, reply):
                     await client.get("https://far.example/")
 
     asyncio.run(go())
+
+
+def test_a_bad_certificate_behind_a_proxy_is_no_fault_of_the_proxy(monkeypatch, far):
+    tls, _ = far
+
+    async def go():
+        async with Server([HELLO], tls=tls) as server, Proxy() as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            async with httpx.AsyncClient(transport=Transport()) as client:
+                with pytest.raises(httpx.ConnectError) as caught:
+                    await client.get(f"https://far.example:{server.port}/")
+                return classify(caught.value)
+
+    assert asyncio.run(go()) == "tls_error"
 
 
 def test_a_proxy_that_is_not_there_is_a_proxy_error(monkeypatch):
