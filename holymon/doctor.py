@@ -17,6 +17,7 @@ from holymon.failures import classify
 from holymon.plan import Target
 from holymon.safety import Secret, redact, short
 from holymon.targets import one_off, providers, target, user_file
+from holymon.transport import Transport
 
 State = Literal["good", "note", "bad"]
 _MARK: Final = {"good": "ok  ", "note": "--  ", "bad": "BAD "}
@@ -156,8 +157,11 @@ async def _ask(one: Target, key: Secret | None, what: str) -> Check:
     headers = {"authorization": f"Bearer {key.reveal()}"} if key else {}
     secrets = (key,) if key else ()
     try:
-        async with httpx.AsyncClient(timeout=10, headers=headers) as client:
+        # By the way that calls go: with the same proxies and the same trusted certificates.
+        async with httpx.AsyncClient(transport=Transport(), timeout=10, headers=headers) as client:
             answer = await client.get(one.base_url.rstrip("/") + "/models")
+    except HolymonError as error:
+        return Check(what, "bad", "not asked", str(error))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out
         said = f"not reachable: {classify(error)}"
         return Check(what, "bad", said, "check the address and the network")

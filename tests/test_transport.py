@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import sys
 from base64 import b64encode
 
 import httpx
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.answer import Answer, Progress
+from holymon.dial import Dialer
 from holymon.errors import ConfigError
 from holymon.failures import classify
 from holymon.prepared import Origin, prepare
@@ -163,6 +165,17 @@ def test_a_name_with_several_addresses_leads_to_the_one_that_answers():
         return [one.text for one in found]
 
     assert with_client(work, [HELLO]) == ["hello"] * 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has its own store of certificates")
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_machine_without_certificates_trusts_those_of_httpx(monkeypatch, tmp_path, empty):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path if empty else tmp_path / "none"))
+    context = Dialer()._tls()
+    assert context.cert_store_stats()["x509_ca"] > 100
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
 
 
 # Proxies: a server of ours takes the part of one.
