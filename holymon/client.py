@@ -25,7 +25,7 @@ from holymon.failures import classify, words
 from holymon.limits import Limits
 from holymon.marks import Flag, Marks
 from holymon.plan import Plan, Target
-from holymon.prepared import Prepared, prepare
+from holymon.prepared import Prepared, post
 from holymon.retry import retry_after
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge
@@ -277,7 +277,7 @@ def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:
         "user-agent": "holymon",
     }
     url = target.base_url.rstrip("/") + "/chat/completions"
-    common = prepare(httpx.Request("POST", url, headers=headers))
+    common = post(url, headers)
     made: list[Prepared | Exception] = []
     for text in plan.prompts.texts:
         try:

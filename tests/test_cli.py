@@ -86,6 +86,31 @@ def test_a_wrong_call_is_one_sentence_and_makes_nothing(holymon, tmp_path, argum
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("host", "proxy", "said"),
+    [("a..b", "", "the host in 'http://a..b/v1' can't be a name"),
+     ("xn--", "", "can't be a name"), ("☃.test", "", "can't be a name"),
+     ("far.example", "http://me:p4ssword@here:port", "the environment's proxy for http is no"),
+     ("far.example", "http://me:p4ssword@127.0.0.1:99999", "is no address"),
+     ("far.example", "http://me:p4ssword@a..b", "is no address"),
+     ("far.example", "http://", "is no address"), ("far.example", "two words", "is no address"),
+     ("far.example", "socks5://127.0.0.1:9", "only http proxies are known")],
+)  # fmt: skip
+def test_an_address_that_leads_nowhere_is_one_sentence_and_makes_nothing(
+    holymon, tmp_path, host, proxy, said
+):
+    given = ("--base-url", f"http://{host}/v1")
+    done = holymon("load", *given, "--model", "m", "--requests", "1", env={"HTTP_PROXY": proxy})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert "p4ssword" not in done.stderr
+    assert not list(tmp_path.iterdir())
+    checked = holymon("doctor", *given, env={"HTTP_PROXY": proxy})
+    assert checked.returncode == 2
+    assert said in checked.stdout
+
+
 def test_a_run_that_is_not_there_is_one_sentence(holymon):
     done = holymon("report", "--run", "nothing")
     assert (done.returncode, done.stdout) == (4, "")
