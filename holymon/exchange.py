@@ -80,7 +80,7 @@ class Exchange:
             asked = header("retry-after", ""), header("date", ""), header("retry-after-ms", "")
             marks.retry_after = retry_after(*asked)
             marks.told = header("x-should-retry", "")
-        elif header("content-type", "").startswith("text/event-stream"):
+        elif header("content-type", "").lower().startswith("text/event-stream"):
             marks.flags |= Flag.STREAM
             reader = messages.Reader if self._anthropic else chat.StreamReader
             self._reader = reader(marks)
