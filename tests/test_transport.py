@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holymon import transport
 from holymon.answer import Answer, Progress
 from holymon.dial import Dialer
 from holymon.errors import ConfigError
@@ -99,6 +100,20 @@ def test_calls_one_after_the_other_share_a_connection_and_at_once_they_have_thei
         return alone, server.connections
 
     assert with_client(work, [0.05, HELLO]) == (1, 3)
+
+
+def test_a_connection_that_its_server_may_be_about_to_close_is_not_used_again(monkeypatch):
+    """Or the request meets the close: with 5 s between calls that was every other one."""
+    assert transport.IDLE_S <= 4  # a server's usual 5 s, less the way there and back
+    monkeypatch.setattr(transport, "IDLE_S", 0.05)
+
+    async def work(client, server):
+        await client.get(server.url)
+        await asyncio.sleep(0.1)
+        await client.get(server.url)
+        return server.connections
+
+    assert with_client(work, [HELLO]) == 2
 
 
 @pytest.mark.parametrize(
