@@ -104,9 +104,7 @@ class Run:
     def verdict(self) -> verdict.Verdict:
         """Whether they can be trusted, and whether the objectives are met."""
         status = self.status
-        return verdict.judge(
-            self.summary(), self.plan, self.vitals, status["state"], status.get("trouble", "")
-        )
+        return verdict.judge(self.summary(), self.plan, self.vitals, *store.ending(status))
 
     def stop(self) -> None:
         """Ask the worker to end: calls in flight become `cancelled`, everything is kept."""
@@ -166,9 +164,7 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""
         summary, status = self.summary(), self.status
-        judged = verdict.judge(
-            summary, self.plan, self.vitals, status["state"], status.get("trouble", "")
-        )
+        judged = verdict.judge(summary, self.plan, self.vitals, *store.ending(status))
         return {
             "run_id": self.id,
             "state": status["state"],

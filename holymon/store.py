@@ -138,6 +138,18 @@ def read_state(folder: Path) -> dict[str, Any]:
     return {**said, "state": "interrupted"}
 
 
+def ended_early(said: dict[str, Any]) -> str:
+    """Why a run ended before its plan was through, from its state; `""` if it did not."""
+    ended = said.get("ended") or "finished"
+    early = said["state"] not in LIVE and ended not in {"finished", "stopped"}
+    return str(said.get("detail") or ended) if early else ""
+
+
+def ending(said: dict[str, Any]) -> tuple[str, str, str]:
+    """From a run's state what its verdict needs: the word for it, trouble, why it ended early."""
+    return str(said["state"]), str(said.get("trouble", "")), ended_early(said)
+
+
 def _is_new(folder: Path, said: dict[str, Any]) -> bool:
     """Whether a worker may still be on its way."""
     try:

@@ -228,6 +228,8 @@ def test_the_spending_limit_ends_a_load(holymon, tmp_path):
     found = json.loads(done.stdout)
     assert found["ended"] == "max_cost"
     assert 0.00003 < found["cost_usd"] <= 0.0001, "what was in flight is counted too"
+    assert any("spending limit of 0.0001 USD" in said for said in found["verdict"]["reasons"])
+    assert found["verdict"]["measurement"] != "valid"
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,7 @@ def test_a_refused_key_ends_the_run_early_and_says_what_to_do(tmp_path, simulato
     assert len(done.records) < 100
     assert done.verdict().exit_code == 2
     assert "THIS_KEY" in done.verdict().reasons[-1].text
+    assert "sent: all calls failed with authentication." in str(done.verdict())
 
 
 def test_a_missing_key_is_said_before_anything_is_made(tmp_path, monkeypatch):
