@@ -61,6 +61,8 @@ def classify(error: BaseException) -> str:
     numbers = {getattr(one, "errno", None) for one in chain}
     if errno.EPIPE in numbers:
         return "write_error"
+    if numbers & {errno.EMFILE, errno.ENFILE}:  # no more sockets: nothing was sent
+        return "client_dropped"
     for classes, name in _BY_CLASS:
         if any(_is(one, classes) for one in chain):
             timed_out = name == "connect_error" and errno.ETIMEDOUT in numbers
