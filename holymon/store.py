@@ -126,16 +126,21 @@ def read_state(folder: Path) -> dict[str, Any]:
 
     `state` is starting, running, finished, stopped, failed or interrupted.
     """
-    said: dict[str, Any] = {"state": "starting"}
+    said: dict[str, Any] = {}
     for _ in range(2):
-        try:
-            said = json.loads((folder / "state.json").read_bytes())
-        except (OSError, ValueError):
-            said = {"state": "starting"}
+        said = _state_said(folder)
         if said["state"] not in LIVE or is_locked(folder) or _is_new(folder, said):
             return said
         # The worker may have said its last word between the two looks.
     return {**said, "state": "interrupted"}
+
+
+def _state_said(folder: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        said = json.loads((folder / "state.json").read_bytes())
+        if isinstance(said, dict) and isinstance(said.get("state"), str):
+            return said
+    return {"state": "starting"}
 
 
 def ended_early(said: dict[str, Any]) -> str:

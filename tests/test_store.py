@@ -178,6 +178,16 @@ def test_runs_are_listed_oldest_first_with_what_scripts_need(tmp_path):
     assert [run["requests"] for run in listed] == [3, 3, 3]
 
 
+@pytest.mark.parametrize("state", ["[1, 2]", "{}", '{"state": 3}', "torn", "null", "[" * 100_000])
+def test_a_state_that_is_none_does_not_hide_the_other_runs(tmp_path, state):
+    a_run(tmp_path, "good")
+    odd = a_run(tmp_path, "odd") / "state.json"
+    odd.write_text(state)
+    os.utime(odd, (0, 0))
+    states = {one["name"]: one["state"] for one in listing.runs(tmp_path)}
+    assert states == {"good": "finished", "odd": "interrupted"}
+
+
 def test_a_broken_plan_does_not_hide_the_other_runs(tmp_path):
     a_run(tmp_path, "good")
     broken = a_run(tmp_path, "broken")
