@@ -64,7 +64,7 @@ class Transport(httpx.AsyncBaseTransport):
         idle = self._idle.get(origin)
         while idle:
             since, wire = idle.pop()
-            if wire.usable and monotonic() - since < IDLE_S:
+            if monotonic() - since < IDLE_S and wire.quiet:
                 return wire
             wire.abort()
         return None

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 import sys
+import threading
 from base64 import b64encode
 
 import httpx
@@ -130,6 +131,32 @@ def test_a_connection_of_which_more_or_no_more_is_to_be_expected_is_not_used_aga
 
     first, second, connections = with_client(work, script)
     assert (first, connections) == (second, 2)
+
+
+def test_a_close_that_the_loop_has_not_told_yet_is_seen():
+    """A server that closes after each answer without a word would fail every other call."""
+    closed = threading.Semaphore(0)
+
+    def serve(listener):
+        for _ in range(5):
+            one, _ = listener.accept()
+            with one:
+                one.recv(65536)
+                one.sendall(HELLO)
+            closed.release()
+
+    async def go(url):
+        async with httpx.AsyncClient(transport=Transport()) as client:
+            for _ in range(5):
+                assert (await client.get(url)).text == "hello"
+                assert closed.acquire(timeout=10)  # and the loop has no turn meanwhile
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        serving = threading.Thread(target=serve, args=(listener,), daemon=True)
+        serving.start()
+        asyncio.run(go(f"http://127.0.0.1:{listener.getsockname()[1]}/"))
+        serving.join()
 
 
 def test_a_server_that_speaks_unasked_is_not_believed():
