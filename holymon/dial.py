@@ -70,6 +70,8 @@ class Dialer:
             loop = asyncio.get_running_loop()
             looking = loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             task = asyncio.ensure_future(looking)
+            # Whoever asked may have given up meanwhile: then nobody is to hear of a failure.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._names[host, port] = (monotonic(), task)
         return await asyncio.shield(task)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
 import sys
@@ -218,6 +219,29 @@ def test_a_machine_without_certificates_trusts_those_of_httpx(monkeypatch, tmp_p
     assert context.cert_store_stats()["x509_ca"] > 100
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+def test_a_name_that_nobody_waits_for_any_more_fails_in_silence():
+    """Or a notebook shows the traceback of a task, for calls that were named long before."""
+    told = []
+
+    async def go():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, about: told.append(about["message"]))
+
+        async def slow(*_, **__):
+            await asyncio.sleep(0.1)
+            raise socket.gaierror(socket.EAI_AGAIN, "later")
+
+        loop.getaddrinfo = slow
+        async with httpx.AsyncClient(transport=Transport(connect_s=0.01), timeout=None) as client:
+            with pytest.raises(httpx.ConnectTimeout):
+                await client.get("http://far.example/")
+        await asyncio.sleep(0.2)
+
+    asyncio.run(go())
+    gc.collect()
+    assert told == []
 
 
 # Proxies: a server of ours takes the part of one.
