@@ -23,7 +23,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from holymon import parquet
-from holymon.errors import RunError
+from holymon.errors import PlanError, RunError
 from holymon.journal import Follower
 from holymon.plan import Plan
 from holymon.records import Records
@@ -114,6 +114,9 @@ def read_plan(folder: Path) -> Plan:
         return Plan.from_json((folder / "plan.json").read_bytes())
     except OSError as error:
         raise RunError(f"{folder} is not a run: {error.strerror}.") from None
+    except PlanError as error:
+        said = "can't be read, another version of holymon may have written it"
+        raise PlanError(f"{run_id(folder)} {said}: {error}") from None
 
 
 def write_state(folder: Path, **state: Any) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from holymon import listing, store
-from holymon.errors import RunError
+from holymon.errors import PlanError, RunError
 from holymon.journal import Journal
 from holymon.marks import DTYPE, GAP, Flag, Marks
 from holymon.plan import Open, Plan, Target
@@ -194,6 +194,14 @@ def test_a_broken_plan_does_not_hide_the_other_runs(tmp_path):
     (broken / "plan.json").write_text("{")
     states = {run["name"]: run["state"] for run in listing.runs(tmp_path)}
     assert states == {"good": "finished", "broken": "unreadable"}
+
+
+def test_a_run_of_a_later_version_is_named_and_said_to_be_one(tmp_path):
+    folder = a_run(tmp_path, "later")
+    plan = json.loads((folder / "plan.json").read_bytes())
+    (folder / "plan.json").write_text(json.dumps({**plan, "unheard_of": 1}))
+    with pytest.raises(PlanError, match=r"^later/.* another version of holymon .*`unheard_of`"):
+        store.read_plan(folder)
 
 
 @pytest.mark.parametrize("wanted", ["name/UTC", "name", "last", "folder"])
