@@ -59,7 +59,7 @@ class Answer:
 
     __slots__ = (
         "_enough", "_error", "_fields", "_held", "_inflater", "_into", "_link", "_pieces",
-        "_waiter", "at", "ended", "progress", "raw_headers", "request", "status",
+        "_sealed", "_waiter", "at", "ended", "progress", "raw_headers", "request", "status",
     )  # fmt: skip
 
     def __init__(self, request: httpx.Request, progress: Progress, link: Link) -> None:
@@ -73,6 +73,7 @@ class Answer:
         self._link = link
         self._fields: dict[bytes, bytes] | None = None
         self._inflater: Inflater | None = None
+        self._sealed = ""
         self._pieces: deque[tuple[float, bytes]] = deque()
         self._held = 0
         self._into: Into | None = None
@@ -97,7 +98,10 @@ class Answer:
             if self._error is not None:
                 raise self._error
             await self._wait()
-        self._inflater = inflater(self.header("content-encoding"))
+        if packing := self.header("content-encoding"):
+            self._inflater = inflater(packing)
+            if self._inflater is None and packing.strip().lower() != "identity":
+                self._sealed = packing
 
     async def receive(self) -> bytes:
         """The next piece as it was received, `b""` at the end. Raises httpx.TransportError."""
@@ -112,6 +116,7 @@ class Answer:
     async def read(self) -> bytes:
         """The next piece, unpacked. Raises httpx.TransportError, httpx.DecodingError."""
         unpack = self._inflater
+        self._check_seal()
         if unpack is None:
             return await self.receive()
         while True:
@@ -127,6 +132,7 @@ class Answer:
         Whatever arrives later, before `close`, goes there too. Raises what `into` raises,
         httpx.TransportError, httpx.DecodingError.
         """
+        self._check_seal()
         self._into, self._enough = into, False
         while self._pieces and not (self._enough or self._error):
             self._hand_over(self._next())
@@ -199,6 +205,11 @@ class Answer:
             packed = b""
             if not unpack.more:
                 return
+
+    def _check_seal(self) -> None:
+        if self._sealed:
+            said = f"packed as {self._sealed!r}, which was not asked for"
+            raise httpx.DecodingError(said, request=self.request)
 
     def _step(self, unpack: Inflater, packed: bytes) -> bytes:
         try:

@@ -50,10 +50,8 @@ def number(field: str, value: float | None, low: float, high: float, unit: str =
     """Raise PlanError, naming the field, for a number out of bounds; None is no number."""
     # Written so that NaN fails it too.
     if value is not None and not low <= value <= high:
-        said = "too large" if abs(value) >= 1e15 else f"{value:g}"
-        raise PlanError(
-            f"{field} is {said}{unit and ' ' + unit}: it must lie between {low:g} and {high:g}."
-        )
+        said = "too large" if abs(value) >= 1e15 else f"{value:g} {unit}".rstrip()
+        raise PlanError(f"{field} is {said}: it must lie between {low:g} and {high:g}.")
 
 
 def address(url: str) -> None:

@@ -232,6 +232,8 @@ def sim(host: str, port: int, seed: int, log: Path | None) -> None:
     """Run the simulated API until Ctrl-C: models fast, slow, flaky, busy, pinned."""
     from holymon import sim as simulator
 
+    if not 0 <= port < 65536:
+        raise PlanError(f"port {port} is none: it lies between 0 and 65535.")
     sys.exit(simulator.serve(host=host, port=port, seed=seed, log=log))
 
 

@@ -25,7 +25,7 @@ from holymon.failures import classify, words
 from holymon.limits import Limits
 from holymon.marks import Flag, Marks
 from holymon.plan import Plan, Target
-from holymon.prepared import Prepared, prepare
+from holymon.prepared import Prepared, post
 from holymon.retry import retry_after
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge
@@ -163,7 +163,7 @@ class Caller:
             await self._read_error(answer, marks)
         elif not self.plan.prompts.stream:
             await self._read_body(answer, marks, into)
-        elif not answer.header("content-type").startswith("text/event-stream"):
+        elif not answer.header("content-type").lower().startswith("text/event-stream"):
             await self._read_no_stream(answer, marks)
         else:
             limits.streaming()
@@ -182,9 +182,9 @@ class Caller:
             if marks.error in {"stream_truncated", "empty_response"}:
                 cut = classify(error)
                 if cut != "server_disconnected" or not marks.events:
-                    marks.error = cut
+                    marks.error, marks.message = cut, words(error)
         finally:
-            marks.message = reader.message
+            marks.message = reader.message or marks.message
             if self._keep:
                 self.kept[marks.request] = reader.text
         if reader.done:
@@ -194,7 +194,7 @@ class Caller:
                 await _linger(answer, reader)
 
     async def _read_body(self, answer: Answer, marks: Marks, into: Taker | None) -> None:
-        kind = answer.header("content-type")
+        kind = answer.header("content-type").lower()
         body = await _all(answer, marks, chat.MAX_BODY)
         if body is None:
             marks.error = "response_too_large"
@@ -277,7 +277,7 @@ def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:
         "user-agent": "holymon",
     }
     url = target.base_url.rstrip("/") + "/chat/completions"
-    common = prepare(httpx.Request("POST", url, headers=headers))
+    common = post(url, headers)
     made: list[Prepared | Exception] = []
     for text in plan.prompts.texts:
         try:

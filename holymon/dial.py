@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import sys
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -68,6 +70,8 @@ class Dialer:
             loop = asyncio.get_running_loop()
             looking = loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             task = asyncio.ensure_future(looking)
+            # Whoever asked may have given up meanwhile: then nobody is to hear of a failure.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._names[host, port] = (monotonic(), task)
         return await asyncio.shield(task)
 
@@ -75,12 +79,22 @@ class Dialer:
         if isinstance(self._verify, ssl.SSLContext):
             return self._verify
         if self._context is None:  # reading the system's certificates takes a while
-            self._context = ssl.create_default_context()
+            self._context = _trusting()
             self._context.set_alpn_protocols(["http/1.1"])
             if not self._verify:
                 self._context.check_hostname = False
                 self._context.verify_mode = ssl.CERT_NONE
         return self._context
+
+
+def _trusting() -> ssl.SSLContext:
+    """TLS settings that trust what the system does; where it names nobody, what httpx trusts."""
+    paths = ssl.get_default_verify_paths()
+    there = paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))
+    if there or sys.platform == "win32":
+        return ssl.create_default_context()
+    # Python from python.org on a Mac, and small containers, have no certificates of their own.
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def _tunnel(sock: socket.socket, origin: Origin, key: Secret | None) -> None:

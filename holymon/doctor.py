@@ -15,8 +15,10 @@ from holymon.client import key_of
 from holymon.errors import ConfigError, HolymonError
 from holymon.failures import classify
 from holymon.plan import Target
+from holymon.prepared import post
 from holymon.safety import Secret, redact, short
 from holymon.targets import one_off, providers, target, user_file
+from holymon.transport import Transport
 
 State = Literal["good", "note", "bad"]
 _MARK: Final = {"good": "ok  ", "note": "--  ", "bad": "BAD "}
@@ -143,6 +145,8 @@ def _endpoint(one: Target, *, named: bool) -> Iterator[Check]:
     what = f"{one.provider} at {one.base_url or '(no base_url)'}"
     try:
         key = key_of(one)
+        if one.base_url:
+            post(one.base_url)
     except ConfigError as error:
         yield Check(what, "bad" if named else "note", "not asked", str(error))
         return
@@ -156,7 +160,8 @@ async def _ask(one: Target, key: Secret | None, what: str) -> Check:
     headers = {"authorization": f"Bearer {key.reveal()}"} if key else {}
     secrets = (key,) if key else ()
     try:
-        async with httpx.AsyncClient(timeout=10, headers=headers) as client:
+        # By the way that calls go: with the same proxies and the same trusted certificates.
+        async with httpx.AsyncClient(transport=Transport(), timeout=10, headers=headers) as client:
             answer = await client.get(one.base_url.rstrip("/") + "/models")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out
         said = f"not reachable: {classify(error)}"

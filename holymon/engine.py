@@ -257,4 +257,4 @@ class Load:
         # Nothing has ever worked, and asking again can't mend it: spare the server and the purse.
         settled = ERRORS[error].blame == "caller" or error in UNREACHABLE
         if settled and not self._ok and self._alike[error] == self._errors >= HOPELESS:
-            self.stop("hopeless", error, cancel=False)
+            self.stop("hopeless", f"all calls failed with {error}", cancel=False)

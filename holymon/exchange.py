@@ -100,7 +100,7 @@ class Exchange:
             marks.retry_after = retry_after(*asked)
             marks.told = header("x-should-retry", "")
             self._redirected = status in {307, 308} and bool(header("location", ""))
-        elif header("content-type", "").startswith("text/event-stream"):
+        elif header("content-type", "").lower().startswith("text/event-stream"):
             marks.flags |= Flag.STREAM
             reader = messages.Reader if self._anthropic else chat.StreamReader
             self._reader = reader(marks)

@@ -61,6 +61,8 @@ def classify(error: BaseException) -> str:
     numbers = {getattr(one, "errno", None) for one in chain}
     if errno.EPIPE in numbers:
         return "write_error"
+    if numbers & {errno.EMFILE, errno.ENFILE}:  # no more sockets: nothing was sent
+        return "client_dropped"
     for classes, name in _BY_CLASS:
         if any(_is(one, classes) for one in chain):
             timed_out = name == "connect_error" and errno.ETIMEDOUT in numbers
@@ -75,7 +77,9 @@ def classify(error: BaseException) -> str:
 
 def words(error: BaseException) -> str:
     """What an exception says; one about the request may quote a header, so only its class."""
-    deepest = list(_chain(error))[-1]
-    if isinstance(error, ValueError | TypeError) or not str(deepest):
-        return type(deepest).__name__
-    return f"{type(deepest).__name__}: {deepest}"
+    chain = list(_chain(error))
+    if isinstance(error, ValueError | TypeError):
+        return type(chain[-1]).__name__
+    # The deepest that says anything: a timeout comes of a cancellation, which says nothing.
+    deepest = next((one for one in reversed(chain) if str(one)), chain[-1])
+    return f"{type(deepest).__name__}: {deepest}".removesuffix(": ")

@@ -111,10 +111,13 @@ def _loads(
         if rate is not None or arrivals:
             option = "--rate" if rate is not None else "--arrivals"
             raise PlanError(f"{option} does not go with a closed loop: its users set the pace.")
-        return [Closed(users=n) for n in _several(users or "1", "concurrency", int)]
+        return [
+            Closed(users=n) for n in _several("1" if users is None else users, "concurrency", int)
+        ]
     if users is not None:
         raise PlanError(f"--concurrency does not go with --shape {plain(str(shape))}: use --rate.")
-    kind, _, given = (shape or "constant").partition(":")
+    said = "constant" if shape is None else shape
+    kind, _, given = said.partition(":")
     paced = kind in {"constant", "poisson", "gamma"}
     if rate is not None and not paced:
         raise PlanError(f"--rate does not go with --shape {plain(kind)}, which has its own rates.")
@@ -123,8 +126,7 @@ def _loads(
     if kind == "replay":
         file, _, speed = given.rpartition(",") if "," in given else (given, "", "1")
         return [Open(replay(Path(file), speed=_several(speed, "speed", float)[0]))]
-    rates = _several(rate or "5", "rate", float)
-    said = shape or "constant"
+    rates = _several("5" if rate is None else rate, "rate", float)
     return [Open(shapes.parse(said, rate=r, seconds=seconds, arrivals=arrivals)) for r in rates]
 
 

@@ -1,6 +1,7 @@
 """Requests made ready once and sent often: the bytes of the head, and the environment's proxy.
 
     prepare(httpx.Request) -> Prepared        `_replace(content=...)` makes its like
+    post(url, headers) -> Prepared            the same for a POST without a body, and one sentence
     Prepared.bytes_with(key)                  what is sent; no key is ever part of a Prepared
 
 The proxies are asked for here, once for each request, and a netrc never is.
@@ -8,6 +9,7 @@ The proxies are asked for here, once for each request, and a netrc never is.
 
 import urllib.request
 from base64 import b64encode
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 from urllib.parse import unquote
@@ -15,7 +17,7 @@ from urllib.parse import unquote
 import httpx
 
 from holymon.errors import ConfigError
-from holymon.safety import Secret
+from holymon.safety import Secret, plain
 
 _OURS: Final = (b"connection", b"content-length", b"transfer-encoding")
 _PORTS: Final = {"http": 80, "https": 443}
@@ -88,6 +90,26 @@ def prepare(request: httpx.Request) -> Prepared:
     return Prepared(request, origin, b"\r\n".join(lines) + b"\r\n", request.content, key)
 
 
+def post(url: str, headers: Mapping[str, str] | None = None) -> Prepared:
+    """A POST to be given a body. Raises ConfigError for an address that no request can be sent to.
+
+    A proxy of the environment counts as part of the way there.
+    """
+    try:
+        request = httpx.Request("POST", url, headers=headers)
+        _check_host(request.url)
+    except (httpx.InvalidURL, UnicodeError):
+        raise ConfigError(
+            f"the host in {plain(url)!r} can't be a name in the net: look for a typing error in it."
+        ) from None
+    return prepare(request)
+
+
+def _check_host(url: httpx.URL) -> None:
+    """Raise UnicodeError for a host that no resolver can be asked for."""
+    url.raw_host.decode("ascii").strip("[]").encode("idna")
+
+
 def _proxy_of(url: httpx.URL) -> tuple[Origin | None, Secret | None]:
     """The proxy that the environment names for an address, and the credentials it wants."""
     found = urllib.request.getproxies()
@@ -96,7 +118,7 @@ def _proxy_of(url: httpx.URL) -> tuple[Origin | None, Secret | None]:
         return None, None
     if urllib.request.proxy_bypass(f"{url.host}:{url.port or _PORTS[url.scheme]}"):
         return None, None
-    proxy = httpx.URL(name if "://" in name else f"http://{name}")
+    proxy = _proxy_address(url.scheme, name if "://" in name else f"http://{name}")
     if proxy.scheme != "http":
         raise ConfigError(
             f"the environment asks for a {proxy.scheme} proxy, and only http proxies are known: "
@@ -104,6 +126,21 @@ def _proxy_of(url: httpx.URL) -> tuple[Origin | None, Secret | None]:
         )
     through = Origin(secure=False, host=proxy.host, port=proxy.port or 80)
     return through, _credentials(proxy.userinfo)
+
+
+def _proxy_address(scheme: str, name: str) -> httpx.URL:
+    try:
+        found = httpx.URL(name)
+        _check_host(found)
+        good = bool(found.host) and "%" not in found.host and 0 < (found.port or 80) < 2**16
+    except (httpx.InvalidURL, UnicodeError):
+        good = False
+    if not good:  # what it is instead may hold a password
+        raise ConfigError(
+            f"the environment's proxy for {scheme} is no address: write {scheme.upper()}_PROXY "
+            "like http://127.0.0.1:3128, or take it out."
+        )
+    return found
 
 
 def _credentials(pair: bytes) -> Secret | None:

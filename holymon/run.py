@@ -14,6 +14,7 @@ from holymon.client import key_of
 from holymon.errors import RunError
 from holymon.figures import Summary
 from holymon.plan import Plan, to_builtins
+from holymon.prepared import post
 from holymon.records import Records
 from holymon.safety import escape, file_name
 from holymon.summary import summarize
@@ -103,9 +104,7 @@ class Run:
     def verdict(self) -> verdict.Verdict:
         """Whether they can be trusted, and whether the objectives are met."""
         status = self.status
-        return verdict.judge(
-            self.summary(), self.plan, self.vitals, status["state"], status.get("trouble", "")
-        )
+        return verdict.judge(self.summary(), self.plan, self.vitals, *store.ending(status))
 
     def stop(self) -> None:
         """Ask the worker to end: calls in flight become `cancelled`, everything is kept."""
@@ -167,9 +166,7 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""
         summary, status = self.summary(), self.status
-        judged = verdict.judge(
-            summary, self.plan, self.vitals, status["state"], status.get("trouble", "")
-        )
+        judged = verdict.judge(summary, self.plan, self.vitals, *store.ending(status))
         return {
             "run_id": self.id,
             "state": status["state"],
@@ -206,10 +203,13 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     """Measure `plan` in a worker process of its own, and return at once.
 
     A detached run outlives this process: `attach` finds it again. Otherwise it ends with this
-    process. Raises ConfigError for a missing key, RunError if the folder can't be written.
+    process. Raises ConfigError for a missing key, an address or a proxy that can't be, RunError if
+    the folder can't be written.
     """
     for target in plan.targets:
         key_of(target)
+        if target.base_url:
+            post(target.base_url)
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
     folder = store.new_folder(Path(out), name)
     store.write_aside(folder / "plan.json", plan.to_json())

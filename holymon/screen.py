@@ -81,9 +81,7 @@ class Screen:
 
     def _read(self, following: "_Following") -> None:
         run, summary, status = following.run, following.own.summary(), following.run.status
-        judged = verdict.judge(
-            summary, run.plan, following.vitals, status["state"], status.get("trouble", "")
-        )
+        judged = verdict.judge(summary, run.plan, following.vitals, *store.ending(status))
         self._trust.value = readings.trust(summary, judged, following.vitals, run.plan)
         self._table.value = readings.figures(summary, judged)
 
@@ -129,7 +127,7 @@ class _Following:
         return {
             "name": run.id, "state": state, "simulated": run.plan.simulated,
             "words": f"{_when(self, run.plan, state)}, {n:,} calls"
-            + _why(state, str(self._status.get("ended", "")), str(self._status.get("detail", ""))),
+            + _why(store.ended_early(self._status)),
             "share": 1.0 if state == "finished" else self._share(run.plan, n),
         }  # fmt: skip
 
@@ -152,7 +150,5 @@ def _when(following: _Following, plan: Plan, state: str) -> str:
     return f"{said}, {readings.clock(plan.seconds - elapsed)} left"
 
 
-def _why(state: str, ended: str, detail: str) -> str:
-    if state in store.LIVE or ended in {"", "finished", "stopped"}:
-        return ""
-    return f"; ended early: {detail or ended}"
+def _why(early: str) -> str:
+    return f"; ended early: {early}" if early else ""

@@ -1,6 +1,7 @@
 """A worker watches itself: the lag of its loop, its share of a core, its stops for garbage."""
 
 import asyncio
+import contextlib
 import gc
 import math
 import os
@@ -15,8 +16,25 @@ from holymon.journal import Journal
 from holymon.store import write_aside
 
 SAMPLE_S: Final = 0.05
+FILES: Final = (2**17, 10240)
 SHORTEST_S: Final = 0.25
 """A share of a core over less than this says nothing."""
+
+
+def open_many() -> None:
+    """Allow this process as many connections as the system does.
+
+    A soft limit of 256 (macOS) or 1,024 (Linux) would be met long before a load's own limits.
+    """
+    for most in FILES:
+        with contextlib.suppress(ImportError, OSError, ValueError):  # Windows; too many for macOS
+            import resource
+
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            if 0 <= soft < wanted:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
 
 
 async def watch_self(load: Load, journal: Journal, folder: Path) -> None:
@@ -32,10 +50,8 @@ async def watch_self(load: Load, journal: Journal, folder: Path) -> None:
                 share = _Share()
                 continue
             lags.append(max(0.0, after - before - SAMPLE_S))
-            if load.over and load.ending.why != "failed" and not stop.exists():
-                _tell(stop, load.ending)  # the other workers end with this one
-            elif len(lags) % 2 == 0 and stop.exists():
-                _heed(stop, load)
+            with contextlib.suppress(OSError):  # a full disk, no more files: the next time, then
+                _see_to(stop, load, look=len(lags) % 2 == 0)
             if share.seconds >= 1.0:
                 _note(load, journal, lags, share, pause)
                 share, lags = _Share(), []
@@ -43,6 +59,13 @@ async def watch_self(load: Load, journal: Journal, folder: Path) -> None:
         if lags and share.seconds >= SHORTEST_S:
             _note(load, journal, lags, share, pause)
         pause.close()
+
+
+def _see_to(stop: Path, load: Load, *, look: bool) -> None:
+    if load.over and load.ending.why != "failed" and not stop.exists():
+        _tell(stop, load.ending)  # the other workers end with this one
+    elif look and stop.exists():
+        _heed(stop, load)
 
 
 def _tell(stop: Path, ending: Ending) -> None:

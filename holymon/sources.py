@@ -188,7 +188,7 @@ def figures(run: Run) -> dict[str, RunFigures]:
 
 def _figures(run: Run, records: Records, status: dict[str, Any]) -> dict[str, RunFigures]:
     summary, vitals = summarize(records), run.vitals
-    judged = judge(summary, run.plan, vitals, status["state"], status.get("trouble", ""))
+    judged = judge(summary, run.plan, vitals, *store.ending(status))
     return {
         target.name: RunFigures(
             target.provider, target.model, one, judged, vitals, _moment(status.get("started_at")),

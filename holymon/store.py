@@ -23,7 +23,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from holymon import parquet
-from holymon.errors import RunError
+from holymon.errors import PlanError, RunError
 from holymon.journal import Follower
 from holymon.plan import Plan
 from holymon.records import Records
@@ -115,6 +115,9 @@ def read_plan(folder: Path) -> Plan:
         return Plan.from_json((folder / "plan.json").read_bytes())
     except OSError as error:
         raise RunError(f"{folder} is not a run: {error.strerror}.") from None
+    except PlanError as error:
+        said = "can't be read, another version of holymon may have written it"
+        raise PlanError(f"{run_id(folder)} {said}: {error}") from None
 
 
 def write_state(folder: Path, **state: Any) -> None:
@@ -127,16 +130,33 @@ def read_state(folder: Path) -> dict[str, Any]:
 
     `state` is starting, running, finished, stopped, failed or interrupted.
     """
-    said: dict[str, Any] = {"state": "starting"}
+    said: dict[str, Any] = {}
     for _ in range(2):
-        try:
-            said = json.loads((folder / "state.json").read_bytes())
-        except (OSError, ValueError):
-            said = {"state": "starting"}
+        said = _state_said(folder)
         if said["state"] not in LIVE or is_locked(folder) or _is_new(folder, said):
             return said
         # The worker may have said its last word between the two looks.
     return {**said, "state": "interrupted"}
+
+
+def _state_said(folder: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        said = json.loads((folder / "state.json").read_bytes())
+        if isinstance(said, dict) and isinstance(said.get("state"), str):
+            return said
+    return {"state": "starting"}
+
+
+def ended_early(said: dict[str, Any]) -> str:
+    """Why a run ended before its plan was through, from its state; `""` if it did not."""
+    ended = said.get("ended") or "finished"
+    early = said["state"] not in LIVE and ended not in {"finished", "stopped"}
+    return str(said.get("detail") or ended) if early else ""
+
+
+def ending(said: dict[str, Any]) -> tuple[str, str, str]:
+    """From a run's state what its verdict needs: the word for it, trouble, why it ended early."""
+    return str(said["state"]), str(said.get("trouble", "")), ended_early(said)
 
 
 def _is_new(folder: Path, said: dict[str, Any]) -> bool:

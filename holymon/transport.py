@@ -23,9 +23,9 @@ from holymon.prepared import Origin, Prepared, prepare
 from holymon.safety import Secret
 from holymon.wire import Wire
 
-IDLE_S: Final = 15.0
-"""A connection idle for longer is closed: many servers close theirs after 20 s or more, and a
-request that meets such a close is lost."""
+IDLE_S: Final = 4.0
+"""A connection idle for longer is closed: a request that meets the server's own close is lost, and
+uvicorn (so vLLM, too), Node and Apache close theirs after 5 s."""
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -64,7 +64,7 @@ class Transport(httpx.AsyncBaseTransport):
         idle = self._idle.get(origin)
         while idle:
             since, wire = idle.pop()
-            if wire.usable and monotonic() - since < IDLE_S:
+            if monotonic() - since < IDLE_S and wire.quiet:
                 return wire
             wire.abort()
         return None
@@ -79,7 +79,9 @@ class Transport(httpx.AsyncBaseTransport):
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time", request=request) from error
         except OSError as error:
-            kind = httpx.ConnectError if origin.proxy is None else httpx.ProxyError
+            # TLS is spoken with the origin, behind the proxy.
+            direct = origin.proxy is None or isinstance(error, ssl.SSLError)
+            kind = httpx.ConnectError if direct else httpx.ProxyError
             raise kind(str(error), request=request) from error
         progress.connect_end = progress.clock()
         return wire

@@ -132,11 +132,12 @@ class Verdict:
 
 
 def judge(
-    summary: Summary, plan: Plan, vitals: Vitals, state: str = "finished", trouble: str = ""
-) -> Verdict:
-    """The verdict on a run from its figures and from how its client was doing."""
+    summary: Summary, plan: Plan, vitals: Vitals, state: str = "finished", trouble: str = "",
+    early: str = "",
+) -> Verdict:  # fmt: skip
+    """The verdict on a run from its figures, how its client was doing, and how it ended."""
     left = sum(target.errors.get("unfinished", 0) for target in summary.targets)
-    reasons = [*_of_client(vitals, summary), *_of_run(state, trouble, left)]
+    reasons = [*_of_client(vitals, summary), *_of_run(state, trouble, left, early)]
     for target in summary.targets:
         reasons += _of_target(target, plan)
     worst = max((LEVELS.index(reason.level) for reason in reasons), default=0)
@@ -237,7 +238,7 @@ def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
         )
 
 
-def _of_run(state: str, trouble: str, left: int) -> Iterator[Reason]:
+def _of_run(state: str, trouble: str, left: int, early: str) -> Iterator[Reason]:
     if left or state == "interrupted":
         said = f": {left:,} calls under way at that moment are recorded as unfinished" * (left > 0)
         yield Reason("suspect", f"the run was interrupted{said}.")
@@ -245,13 +246,14 @@ def _of_run(state: str, trouble: str, left: int) -> Iterator[Reason]:
         yield Reason("suspect", "the run was stopped before its end.")
     elif state == "failed":
         yield Reason("invalid", "the run failed before its end.")
+    elif early:
+        yield Reason("suspect", f"not all that was planned was sent: {early}.")
     if trouble:
         yield Reason("suspect", f"writing records failed for a while: {trouble}.")
 
 
 def _of_target(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
     name = target.target
-    dropped = target.errors.get("client_dropped", 0)
     if target.requests == 0:
         yield Reason("invalid", f"{name}: no call was made.")
         return
@@ -264,7 +266,7 @@ def _of_target(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
     elif target.ok < FEWEST:
         few = f"only {target.ok:,} calls succeeded: even a median needs {FEWEST} for its interval"
         yield Reason("suspect", f"{name}: {few}.")
-    if dropped:
+    if dropped := target.errors.get("client_dropped", 0):
         yield Reason(
             "invalid",
             f"{name}: {dropped:,} calls were due but not sent, too many were unanswered: what they "

@@ -4,7 +4,10 @@ llhttp (httptools) does the parsing; what breaks is raised as httpx would raise 
 """
 
 import asyncio
+import select
+import sys
 from collections.abc import Callable
+from functools import partial
 from math import nan
 from typing import Final, cast
 
@@ -20,6 +23,15 @@ HEAD_MAX: Final = 2**16
 TOO_LONG: Final = "the head of the answer is too long"
 
 
+def _looker(fd: int) -> Callable[[], object]:
+    """What tells, without waiting, whether there is something to be read."""
+    if sys.platform == "win32":  # which has no poll, while select elsewhere knows low numbers only
+        return lambda: select.select([fd], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return partial(poll.poll, 0)
+
+
 class Wire(asyncio.Protocol):
     """A connection, used by one answer at a time; `free` is called when one has come to its end."""
 
@@ -32,12 +44,18 @@ class Wire(asyncio.Protocol):
         self._answer: Answer | None = None
         self._broken: Exception | None = None
         self._paused = self._full = False
+        self._look: Callable[[], object] = bool
         self._reset()
 
     @property
     def usable(self) -> bool:
         """Whether another request can be sent on it."""
         return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has come on it, its end included, that the loop has not told yet."""
+        return self.usable and not self._look()
 
     def send(self, answer: Answer, data: bytes, *, bodiless: bool = False) -> None:
         """Send a request; `bodiless` for HEAD, whose answer only looks as if it had a body."""
@@ -81,6 +99,7 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is open."""
         self._transport = cast(asyncio.Transport, transport)
+        self._look = _looker(transport.get_extra_info("socket").fileno())
         # Whatever the system does not take at once is reported, and so is its end.
         self._transport.set_write_buffer_limits(high=0)
 

@@ -34,7 +34,7 @@ from holymon.estimate import most_of_a_call
 from holymon.journal import Journal
 from holymon.marks import DTYPE, Marks, measure
 from holymon.plan import Plan
-from holymon.selfcheck import watch_self
+from holymon.selfcheck import open_many, watch_self
 
 START_NS: Final = 20_000_000
 """Between the word "go" and the first call: time enough for every worker to hear it."""
@@ -50,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--sim-url", default="")
     options = parser.parse_args(argv)
+    open_many()
     if hasattr(signal, "SIGHUP"):  # a closed terminal ends no run
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

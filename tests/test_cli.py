@@ -58,6 +58,11 @@ def test_objectives_decide_the_exit_code(holymon, slo, code):
         (["load", "sim/none"], "no model 'none'"),
         (["load", "sim/fast", "--rate", "-1"], "rate is -1"),
         (["load", "sim/fast", "--rate", "nan"], "rate is nan"),
+        (["load", "sim/fast", "--rate", "inf"], "rate is too large: it must"),
+        (["load", "sim/fast", "--rate", ""], "rate '' is not a number"),
+        (["load", "sim/fast", "--concurrency", ""], "concurrency '' is not a number"),
+        (["load", "sim/fast", "--shape", ""], "shape '' is none of"),
+        (["sim", "--port", "99999"], "port 99999 is none"),
         (["load", "sim/fast", "--duration", "0"], "duration is 0"),
         (["load", "sim/fast", "--slo", "speed<3"], "speed"),
         (["load", "sim/fast", "--rate", "1", "--concurrency", "2"], "closed loop"),
@@ -84,6 +89,31 @@ def test_a_wrong_call_is_one_sentence_and_makes_nothing(holymon, tmp_path, argum
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert KEY not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "proxy", "said"),
+    [("a..b", "", "the host in 'http://a..b/v1' can't be a name"),
+     ("xn--", "", "can't be a name"), ("☃.test", "", "can't be a name"),
+     ("far.example", "http://me:p4ssword@here:port", "the environment's proxy for http is no"),
+     ("far.example", "http://me:p4ssword@127.0.0.1:99999", "is no address"),
+     ("far.example", "http://me:p4ssword@a..b", "is no address"),
+     ("far.example", "http://", "is no address"), ("far.example", "two words", "is no address"),
+     ("far.example", "socks5://127.0.0.1:9", "only http proxies are known")],
+)  # fmt: skip
+def test_an_address_that_leads_nowhere_is_one_sentence_and_makes_nothing(
+    holymon, tmp_path, host, proxy, said
+):
+    given = ("--base-url", f"http://{host}/v1")
+    done = holymon("load", *given, "--model", "m", "--requests", "1", env={"HTTP_PROXY": proxy})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert "p4ssword" not in done.stderr
+    assert not list(tmp_path.iterdir())
+    checked = holymon("doctor", *given, env={"HTTP_PROXY": proxy})
+    assert checked.returncode == 2
+    assert said in checked.stdout
 
 
 def test_a_run_that_is_not_there_is_one_sentence(holymon):
@@ -198,6 +228,8 @@ def test_the_spending_limit_ends_a_load(holymon, tmp_path):
     found = json.loads(done.stdout)
     assert found["ended"] == "max_cost"
     assert 0.00003 < found["cost_usd"] <= 0.0001, "what was in flight is counted too"
+    assert any("spending limit of 0.0001 USD" in said for said in found["verdict"]["reasons"])
+    assert found["verdict"]["measurement"] != "valid"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,17 @@ def test_a_server_that_is_not_there_is_bad(holymon):
     assert "connection_refused" in check["found"]
 
 
+def test_a_server_is_asked_by_the_way_that_calls_go(holymon, simulator):
+    """No call to this machine goes to a proxy, and a proxy of another kind is said to be one."""
+    proxy = {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9"}
+    done = holymon("doctor", "--base-url", simulator.base_url, "--json", env=proxy)
+    assert found(done)[f"url at {simulator.base_url}"]["state"] == "good"
+    done = holymon("doctor", "--base-url", "https://far.example/v1", "--json", env=proxy)
+    check = found(done)["url at https://far.example/v1"]
+    assert (done.returncode, check["state"]) == (2, "bad")
+    assert "only http proxies are known" in check["mend"]
+
+
 def test_a_refused_key_is_bad_and_is_not_shown(holymon, simulator):
     done = holymon("doctor", "--base-url", simulator.base_url, "--api-key-env", "MY_KEY",
                    env={"MY_KEY": KEY})  # fmt: skip

@@ -140,7 +140,10 @@ def test_a_stop_ends_the_wait_for_the_next_call():
 def test_a_load_without_hope_ends_early():
     plan = Plan(targets=(A,), load=Open(constant(500)), duration_s=20)
     load, records = drive(plan, error="authentication")
-    assert (load.ending.why, load.ending.detail) == ("hopeless", "authentication")
+    assert (load.ending.why, load.ending.detail) == (
+        "hopeless",
+        "all calls failed with authentication",
+    )
     # Calls that a busy machine let come due at once were sent before the tenth failed.
     assert HOPELESS <= len(records) < 10 * HOPELESS
 

@@ -247,6 +247,30 @@ def test_a_refused_key_ends_the_run_early_and_says_what_to_do(tmp_path, simulato
     assert len(done.records) < 100
     assert done.verdict().exit_code == 2
     assert "THIS_KEY" in done.verdict().reasons[-1].text
+    assert "sent: all calls failed with authentication." in str(done.verdict())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such limit")
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_limit_of_open_files_is_lifted_or_said_to_be_the_clients(holymon, simulator, hard):
+    """Calls for which there was no socket are none of the API's failures."""
+    import resource
+
+    def limited():
+        now = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80 if hard else now))
+
+    done = holymon("load", "--base-url", simulator.base_url, "--model", "slow", "--json",
+                   "--concurrency", "120", "--requests", "120", preexec_fn=limited)  # fmt: skip
+    found = json.loads(done.stdout)
+    target = found["targets"][0]
+    assert (found["state"], target["requests"]) == ("finished", 120), done.stderr
+    if hard:
+        assert set(target["errors"]) == {"client_dropped"}
+        assert target["error_rate"]["value"] == 0
+        assert (found["verdict"]["measurement"], done.returncode) == ("invalid", 3)
+    else:
+        assert (target["ok"], target["errors"]) == (120, {})
 
 
 def test_a_missing_key_is_said_before_anything_is_made(tmp_path, monkeypatch):

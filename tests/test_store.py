@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from holymon import listing, store
-from holymon.errors import RunError
+from holymon.errors import PlanError, RunError
 from holymon.journal import Journal
 from holymon.marks import DTYPE, GAP, Flag, Marks
 from holymon.plan import Open, Plan, Target
@@ -178,12 +178,30 @@ def test_runs_are_listed_oldest_first_with_what_scripts_need(tmp_path):
     assert [run["requests"] for run in listed] == [3, 3, 3]
 
 
+@pytest.mark.parametrize("state", ["[1, 2]", "{}", '{"state": 3}', "torn", "null", "[" * 100_000])
+def test_a_state_that_is_none_does_not_hide_the_other_runs(tmp_path, state):
+    a_run(tmp_path, "good")
+    odd = a_run(tmp_path, "odd") / "state.json"
+    odd.write_text(state)
+    os.utime(odd, (0, 0))
+    states = {one["name"]: one["state"] for one in listing.runs(tmp_path)}
+    assert states == {"good": "finished", "odd": "interrupted"}
+
+
 def test_a_broken_plan_does_not_hide_the_other_runs(tmp_path):
     a_run(tmp_path, "good")
     broken = a_run(tmp_path, "broken")
     (broken / "plan.json").write_text("{")
     states = {run["name"]: run["state"] for run in listing.runs(tmp_path)}
     assert states == {"good": "finished", "broken": "unreadable"}
+
+
+def test_a_run_of_a_later_version_is_named_and_said_to_be_one(tmp_path):
+    folder = a_run(tmp_path, "later")
+    plan = json.loads((folder / "plan.json").read_bytes())
+    (folder / "plan.json").write_text(json.dumps({**plan, "unheard_of": 1}))
+    with pytest.raises(PlanError, match=r"^later/.* another version of holymon .*`unheard_of`"):
+        store.read_plan(folder)
 
 
 @pytest.mark.parametrize("wanted", ["name/UTC", "name", "last", "folder"])

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
+import sys
+import threading
 from base64 import b64encode
 
 import httpx
@@ -11,8 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holymon import transport
 from holymon.answer import Answer, Progress
+from holymon.dial import Dialer
 from holymon.errors import ConfigError
+from holymon.failures import classify
 from holymon.prepared import Origin, prepare
 from holymon.transport import Transport
 from holymon.wire import Wire
@@ -98,6 +104,20 @@ def test_calls_one_after_the_other_share_a_connection_and_at_once_they_have_thei
     assert with_client(work, [0.05, HELLO]) == (1, 3)
 
 
+def test_a_connection_that_its_server_may_be_about_to_close_is_not_used_again(monkeypatch):
+    """Or the request meets the close: with 5 s between calls that was every other one."""
+    assert transport.IDLE_S <= 4  # a server's usual 5 s, less the way there and back
+    monkeypatch.setattr(transport, "IDLE_S", 0.05)
+
+    async def work(client, server):
+        await client.get(server.url)
+        await asyncio.sleep(0.1)
+        await client.get(server.url)
+        return server.connections
+
+    assert with_client(work, [HELLO]) == 2
+
+
 @pytest.mark.parametrize(
     "script",
     [[answer(b"x", "200 OK", "text/plain", "connection: close")],
@@ -112,6 +132,32 @@ def test_a_connection_of_which_more_or_no_more_is_to_be_expected_is_not_used_aga
 
     first, second, connections = with_client(work, script)
     assert (first, connections) == (second, 2)
+
+
+def test_a_close_that_the_loop_has_not_told_yet_is_seen():
+    """A server that closes after each answer without a word would fail every other call."""
+    closed = threading.Semaphore(0)
+
+    def serve(listener):
+        for _ in range(5):
+            one, _ = listener.accept()
+            with one:
+                one.recv(65536)
+                one.sendall(HELLO)
+            closed.release()
+
+    async def go(url):
+        async with httpx.AsyncClient(transport=Transport()) as client:
+            for _ in range(5):
+                assert (await client.get(url)).text == "hello"
+                assert closed.acquire(timeout=10)  # and the loop has no turn meanwhile
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        serving = threading.Thread(target=serve, args=(listener,), daemon=True)
+        serving.start()
+        asyncio.run(go(f"http://127.0.0.1:{listener.getsockname()[1]}/"))
+        serving.join()
 
 
 def test_a_server_that_speaks_unasked_is_not_believed():
@@ -162,6 +208,40 @@ def test_a_name_with_several_addresses_leads_to_the_one_that_answers():
         return [one.text for one in found]
 
     assert with_client(work, [HELLO]) == ["hello"] * 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has its own store of certificates")
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_machine_without_certificates_trusts_those_of_httpx(monkeypatch, tmp_path, empty):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path if empty else tmp_path / "none"))
+    context = Dialer()._tls()
+    assert context.cert_store_stats()["x509_ca"] > 100
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_a_name_that_nobody_waits_for_any_more_fails_in_silence():
+    """Or a notebook shows the traceback of a task, for calls that were named long before."""
+    told = []
+
+    async def go():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, about: told.append(about["message"]))
+
+        async def slow(*_, **__):
+            await asyncio.sleep(0.1)
+            raise socket.gaierror(socket.EAI_AGAIN, "later")
+
+        loop.getaddrinfo = slow
+        async with httpx.AsyncClient(transport=Transport(connect_s=0.01), timeout=None) as client:
+            with pytest.raises(httpx.ConnectTimeout):
+                await client.get("http://far.example/")
+        await asyncio.sleep(0.2)
+
+    asyncio.run(go())
+    gc.collect()
+    assert told == []
 
 
 # Proxies: a server of ours takes the part of one.
@@ -263,6 +343,20 @@ def test_a_proxy_that_refuses_is_a_proxy_error(monkeypatch, reply):
                     await client.get("https://far.example/")
 
     asyncio.run(go())
+
+
+def test_a_bad_certificate_behind_a_proxy_is_no_fault_of_the_proxy(monkeypatch, far):
+    tls, _ = far
+
+    async def go():
+        async with Server([HELLO], tls=tls) as server, Proxy() as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            async with httpx.AsyncClient(transport=Transport()) as client:
+                with pytest.raises(httpx.ConnectError) as caught:
+                    await client.get(f"https://far.example:{server.port}/")
+                return classify(caught.value)
+
+    assert asyncio.run(go()) == "tls_error"
 
 
 def test_a_proxy_that_is_not_there_is_a_proxy_error(monkeypatch):

@@ -265,6 +265,10 @@ CASES = [
          b"gzip, ", b"gzip")], "decoding_error"),
     body("F38", "no gzip at all", [packed(WHOLE, encoding="x").replace(b": x", b": gzip")],
          "decoding_error"),
+    *(body("F38", f"a packing nobody asked for, {how}", [packed(WHOLE, encoding=how)],
+           "decoding_error", message="not asked for") for how in ("br", "zstd", "gzip, br")),
+    body("F39", "no packing, and said", [
+        packed(WHOLE, encoding="br").replace(b"encoding: br", b"encoding: Identity")], "", "Hello"),
     body("F39", "gzip that is cut", [packed(WHOLE * 40, to=150)], "invalid_json"),
     body("F39", "gzip without its end", [packed(WHOLE, to=-4)], "decoding_error"),
     body("F39", "whole gzip", [packed(WHOLE)], "", "Hello"),
@@ -291,7 +295,10 @@ CASES = [
     good("F53", "gzip", zipped_events(*HELLO)),
     bad("F53", "gzip that is cut", zipped_events(*HELLO[:2])[:-2] + [LAST], "stream_truncated"),
     bad("F53", "gzip that is corrupt", [*zipped_events(*HELLO)[:3], chunk(b"\x55" * 99), LAST],
-        "decoding_error"),
+        "decoding_error", message="decompressing"),
+    bad("F53", "a stream packed as nobody asked for", [
+        zipped_events(*HELLO)[0].replace(b"gzip", b"br"), chunk(b"\x8b\x02\x80Hello\x03"), LAST],
+        "decoding_error", message="'br', which was not asked for"),
     good("F54", "an event of 1 MB", (event(said("x" * 2**20)), *HELLO[2:]), "x" * 2**20),
     good("F55", "usage alone at the end",
          (*HELLO[:3], event({"choices": [], "usage": usage(7, 9)}), DONE),
@@ -336,6 +343,10 @@ CASES = [
           "invalid_schema") for word in ("[]", "3", "null", '"x"', "{}")),
     bad("F72", "not UTF-8", (HELLO[0], HELLO[1].replace(b"lo", b"l\xff")), "invalid_utf8"),
     bad("F73", "a page as a stream", (HTML,), "unexpected_content_type"),
+    good("F73", "a type in capitals",
+         [CHUNKED.replace(b"text/event-stream", b"Text/Event-Stream"), *stream(*HELLO)[1:]]),
+    body("F73", "a page in capitals", [answer(HTML, "200 OK", "Text/HTML")],
+         "unexpected_content_type"),
     bad("F73", "a page", [answer(HTML, "200 OK", "text/html")], "unexpected_content_type"),
     bad("F73", "an answer that is no stream", [answer(completion())], "unexpected_content_type"),
     bad("F74", "an empty stream", (), "empty_response"),
@@ -424,6 +435,7 @@ def test_F03_a_full_backlog(run):
         for one in waiting:
             one.close()
     assert marks.error == "connect_timeout"
+    assert "no connection in time" in marks.message
     assert marks.end - marks.start >= 0.29
 
 
