@@ -16,6 +16,9 @@ a server's text; `_OTHER` is its fall-back, and a call that ends there shows a h
 from dataclasses import dataclass
 from typing import Final, Literal
 
+LOST: Final = "the last records could not be written"
+"""How a run's trouble ends where calls that had finished are in no file."""
+
 Blame = Literal["client", "caller", "network", "server"]
 Retryable = Literal["yes", "no", "ambiguous"]
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
+from holymon.errors import LOST
 from holymon.frames import Frames, from_frames, header
 from holymon.marks import Flag, Marks, measure
 from holymon.plan import Plan
@@ -202,7 +203,7 @@ class Journal:
         try:
             path.write_bytes(head + rest)
         except OSError as error:
-            self._calls.trouble = f"{error.strerror}: the last records could not be written"
+            self._calls.trouble = f"{error.strerror}: {LOST}"
         else:
             self._calls.trouble = (
                 f"the disk stayed full: the last records are in {path}, and count once that file "

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from holymon import slo
-from holymon.errors import ERRORS, NOT_THE_SERVER, UNREACHABLE
+from holymon.errors import ERRORS, LOST, NOT_THE_SERVER, UNREACHABLE
 from holymon.figures import Summary, TargetSummary
 from holymon.markup import bullets
 from holymon.plan import Open, Plan
@@ -248,7 +248,9 @@ def _of_run(state: str, trouble: str, left: int, early: str) -> Iterator[Reason]
         yield Reason("invalid", "the run failed before its end.")
     elif early:
         yield Reason("suspect", f"not all that was planned was sent: {early}.")
-    if trouble:
+    if trouble.endswith(LOST):
+        yield Reason("invalid", f"calls that had finished are lost: {trouble}.")
+    elif trouble:
         yield Reason("suspect", f"writing records failed for a while: {trouble}.")
 
 

@@ -177,5 +177,19 @@ def test_when_the_disk_stays_full_the_rest_is_saved_elsewhere_and_can_be_put_bac
     assert sorted(whole.records["request"].tolist()) == list(range(250))
 
 
+def test_when_nowhere_is_room_for_finished_calls_the_run_says_that_they_are_lost(
+    tmp_path, simulator
+):
+    owner = start_on_a_full_disk(tmp_path, load_of(simulator, 250), 8_000)
+    going = run.attach(owner.stdout.readline().strip(), out=tmp_path / "out")
+    owner.wait(60)
+    owner.stdout.close()
+    assert len(going.records) < 250
+    judged = going.verdict()
+    assert judged.measurement == "invalid"
+    assert any("calls that had finished are lost" in reason.text for reason in judged.reasons)
+    assert judged.exit_code == 3
+
+
 def put_back(rest: Path, folder: Path) -> None:
     rest.rename(folder / ("calls" + rest.name.partition("-calls")[2]))

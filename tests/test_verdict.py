@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from holymon.errors import LOST
 from holymon.frames import from_frames
 from holymon.marks import Marks, measure
 from holymon.plan import Open, Plan, Target
@@ -124,7 +125,10 @@ def test_how_the_run_ended_is_part_of_it(state, level):
 
 
 def test_trouble_with_writing_is_told():
-    assert "No space left" in verdict(trouble="No space left").reasons[0].text
+    late, lost = verdict(trouble="No space left"), verdict(trouble=f"No space left: {LOST}")
+    assert "No space left" in late.reasons[0].text
+    assert "lost: No space left" in lost.reasons[0].text
+    assert (late.measurement, lost.measurement) == ("suspect", "invalid")
 
 
 @pytest.mark.parametrize(
