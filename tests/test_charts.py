@@ -75,8 +75,10 @@ def test_the_comparison_notebook_runs_from_top_to_bottom(tmp_path):
     assert (made.status, made.error) == ("ok", "")
     page = made.html.read_text()
     assert page.count("data:image/png;base64,") == 4
-    for piece in ("a difference is shown", "rate_limited", "times as much", "5 pairs"):
+    for piece in ("rate_limited", "times as much", "5 pairs"):
         assert piece in page
+    # On a busy machine the client may be the limit, and then nothing is to be claimed.
+    assert "a difference is shown" in page or "not fit to measure" in page
 
 
 def test_the_capacity_notebook_runs_from_top_to_bottom(tmp_path):
