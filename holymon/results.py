@@ -126,12 +126,7 @@ class Results:
             found = [compare(with_run, run, targets=(name, name)) for name in both]
         else:
             found = [compare(run)]
-        lines = "".join(
-            f"<p><b>{escape(one.lines[0])}</b></p><ul>"
-            + "".join(f"<li>{escape(line)}</li>" for line in one.lines[1:]) + "</ul>"
-            for one in found
-        )  # fmt: skip
-        self._said.value = lines
+        self._said.value = "".join(one._repr_html_() for one in found)
 
     def _say(self, text: str) -> None:
         self._said.value = f"<p>{escape(text)}</p>"
