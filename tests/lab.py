@@ -89,8 +89,11 @@ class Lab:
 
     def ink(self) -> list[int]:
         """How many pixels of the live figure have the colours of the first and second target."""
+        # A new picture has no size until it is decoded.
         return self.page.evaluate(
-            """() => { const image = document.querySelector('.hm .hm-figure');
+            """async () => { const image = document.querySelector('.hm .hm-figure');
+            for (let n = 0; n < 100 && !image.naturalWidth; n++)
+              await new Promise(then => setTimeout(then, 50));
             const canvas = document.createElement('canvas');
             canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
             const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);

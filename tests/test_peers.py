@@ -93,6 +93,6 @@ def test_a_run_on_a_server_that_opens_with_a_role_says_so(simulator, tmp_path):
     records = hm.measure(plan, out=tmp_path).records
     found = {(one.tool, one.name): one for one in hm.definitions(records)}
     ours, theirs = found[OURS, "TTFT"].p50, found["vLLM bench", "TTFT"].p50
-    assert theirs < 0.02 < ours  # the role comes at once, the first token after 20 ms
+    assert theirs < 0.7 * ours  # the role comes at once, the first token after some 20 ms
     assert re.search(r"vLLM bench +p50 ", repr(hm.definitions(records)))
     assert json.dumps([one.formula for one in found.values()])
