@@ -27,14 +27,7 @@ if TYPE_CHECKING:
     from holymon.monitor import HolySheepMonitor, Monitor
     from holymon.peers import definitions
     from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
-    from holymon.plots import (
-        plot_arrivals,
-        plot_ecdf,
-        plot_errors,
-        plot_latency,
-        plot_schedule_delay,
-        plot_ttft,
-    )
+    from holymon.plots import plot_ecdf, plot_errors, plot_latency, plot_schedule_delay, plot_ttft
     from holymon.records import Records
     from holymon.report import subject, write_report
     from holymon.retry import Policy
@@ -60,7 +53,7 @@ _HOME = {
     "Shape": "shapes", "Summary": "figures", "Target": "plan", "alternate": "trials",
     "attach": "run", "bucket_edges": "series", "calibrate": "calibrator", "capacity": "climb",
     "compare": "trials", "constant": "shapes", "definitions": "peers", "explore": "dashboard",
-    "expose": "scrape", "measure": "run", "monitored": "clients", "plot_arrivals": "plots",
+    "expose": "scrape", "measure": "run", "monitored": "clients", "plot_arrivals": "arrivals",
     "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts",
     "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
     "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes",

@@ -10,6 +10,9 @@ Floats = npt.NDArray[np.float64]
 MOST_POINTS: Final = 4000
 MOMENTS: Final = 400
 FEWEST_IN_BIN: Final = 20
+CALLS_IN_BIN: Final = 10
+"""Of so many on average a bin's count is not all noise."""
+
 BINS: Final = 40
 WIDTHS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 

@@ -1,43 +1,13 @@
 """What the values of a plan must be: ranges, addresses, names of variables; else one sentence."""
 
 import re
-from typing import Any, Final, TypeVar
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
-
-import msgspec
-import numpy as np
 
 from holymon.errors import PlanError
 from holymon.safety import looks_secret, plain, redact
 
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What plans are made of: frozen, named fields, no field unknown."""
-
-    def __post_init__(self) -> None:
-        """Bring every field to its type: lists become tuples, numpy's numbers Python's own.
-
-        What comes from JSON has its types already; what comes from a notebook may not.
-        """
-        for field in msgspec.structs.fields(self):
-            given = getattr(self, field.name)
-            native = given.item() if isinstance(given, np.generic) else given
-            try:
-                value = msgspec.convert(native, field.type)
-            except msgspec.ValidationError as error:
-                raise PlanError(f"{field.name}: {plain(str(error))}.") from None
-            if value is not given:
-                msgspec.structs.force_setattr(self, field.name, value)
-
-
-_S = TypeVar("_S", bound=Struct)
-
-
-def replace(value: _S, **changes: Any) -> _S:
-    """A copy with some fields changed, and checked. Raises PlanError."""
-    return msgspec.structs.replace(value, **changes)
 
 
 def require(good: bool, field: str, what: str, mend: str) -> None:

@@ -5,10 +5,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
+
+from holymon.bins import crowds
+
+Floats = npt.NDArray[np.float64]
 
 # Okabe and Ito's palette, without the yellow that white paper swallows.
 COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -16,6 +22,7 @@ MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 HATCHES: Final = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
 GREY: Final = "#777777"
 RED: Final = "#B00020"
+MOST_MARKS: Final = 200
 STYLE: Final[Any] = {
     "axes.edgecolor": "#444444",
     "axes.grid": True,
@@ -80,6 +87,23 @@ def kinds_of_lines(ax: Axes, words: dict[str, str]) -> None:
     """Explain each kind of line once, for all targets, as far as it is drawn."""
     for kind in [kind for kind in words if kind in {line.get_linestyle() for line in ax.lines}]:
         ax.plot([], [], kind, color=GREY, label=words[kind])
+
+
+def crosses(ax: Axes, t: Floats, y: float, label: str) -> None:
+    """A red mark for each call at its time; where they would run together, the darker the more."""
+    if len(t) <= MOST_MARKS:
+        ax.plot(t, np.full(len(t), y), "x", color=RED, ms=5, mew=1.3, label=label, clip_on=False)
+        return
+    moments, shares = crowds(t)
+    colors = [(RED, 0.15 + 0.85 * share) for share in shares.tolist()]
+    ax.scatter(moments, np.full(len(moments), y), 50, marker="|", c=colors, lw=1.6, clip_on=False)
+    ax.plot([], [], "|", color=RED, ms=7, mew=1.6, label=f"{label}\n(dark: many)")
+
+
+def warm_up(ax: Axes, seconds: float) -> None:
+    """Shade the time of a warm-up, if there is one."""
+    if seconds > 0:
+        ax.axvspan(0, seconds, color=GREY, alpha=0.12, lw=0, label="warm-up")
 
 
 def legend(ax: Axes) -> None:

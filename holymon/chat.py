@@ -13,41 +13,16 @@ from typing import Any, Final
 
 import msgspec
 
+from holymon.completion import Answer, Choice, answer_of, failed, finish, read_usage, says
 from holymon.errorbody import decoded, error_of, in_band, is_error, lenient, message_of, said
 from holymon.errors import OK
-from holymon.marks import FINISH, Flag, Marks
+from holymon.marks import Flag, Marks
 from holymon.sse import MAX_EVENT, Decoder, Event
 
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY: Final = 64 * 1024
-MAX_COUNT: Final = 2**31 - 1
 
 
-class _Message(msgspec.Struct):
-    content: str | list[Any] | None = None
-    reasoning_content: Any = None
-    reasoning: Any = None
-    tool_calls: Any = None
-    function_call: Any = None
-    refusal: Any = None
-
-
-class _Choice(msgspec.Struct):
-    index: Any = 0
-    delta: _Message | None = None
-    message: _Message | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-    error: Any = None
-
-
-class _Answer(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: Any = None
-    error: Any = None
-
-
-_decode: Final = msgspec.json.Decoder(_Answer).decode
 _encode: Final = msgspec.json.encode
 
 
@@ -149,7 +124,7 @@ class StreamReader:
         if name or not data.isascii():
             return False
         try:
-            answer = _decode(data)
+            answer = answer_of(data)
         except (msgspec.MsgspecError, RecursionError):
             return False
         if answer.error or answer.usage is not None or not answer.choices:
@@ -178,19 +153,19 @@ class StreamReader:
             self._fail("invalid_utf8", "")
         else:
             try:
-                return self._answer(now, decoded(data, _decode), event)
+                return self._answer(now, decoded(data, answer_of), event)
             except msgspec.ValidationError as error:
                 self._bad_shape(data, str(error))
             except (msgspec.DecodeError, RecursionError) as error:
                 self._fail("invalid_json", str(error))
         return 0
 
-    def _answer(self, now: float, answer: _Answer, event: Event) -> int:
+    def _answer(self, now: float, answer: Answer, event: Event) -> int:
         if answer.error:
             self._fail("stream_error_event", message_of({"error": answer.error}, self.marks))
             return 0
         if answer.usage is not None:
-            _read_usage(answer.usage, self.marks)
+            read_usage(answer.usage, self.marks)
         elif answer.choices is None and not _may_be_empty(event):
             self._fail("invalid_schema", "an event with neither choices, usage nor error")
             return 0
@@ -202,13 +177,13 @@ class StreamReader:
                 got |= self._choice(now, choice)
         return got
 
-    def _choice(self, now: float, choice: _Choice) -> int:
-        if _failed(choice, self.marks):
+    def _choice(self, now: float, choice: Choice) -> int:
+        if failed(choice, self.marks):
             self._fail("stream_error_event", message_of(choice.error, self.marks))
             return 0
         if choice.finish_reason and choice.finish_reason != "null":
             self._finished = True
-            _finish(choice.finish_reason, self.marks)
+            finish(choice.finish_reason, self.marks)
         delta = choice.delta or choice.message
         content = choice.text or (delta.content if delta else None)
         if content:
@@ -217,7 +192,7 @@ class StreamReader:
             if self._keep and isinstance(content, str):
                 self._keep_text(choice.index, content)
             return 1
-        return 1 if delta is not None and _says(delta) else 0
+        return 1 if delta is not None and says(delta) else 0
 
     def _keep_text(self, index: Any, content: str) -> None:
         number = index if isinstance(index, int) else 0
@@ -240,7 +215,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if not _is_utf8(body):
         return "invalid_utf8", "", ""
     try:
-        answer = decoded(body.removeprefix(b"\xef\xbb\xbf"), _decode)
+        answer = decoded(body.removeprefix(b"\xef\xbb\xbf"), answer_of)
     except msgspec.ValidationError as error:
         reported, message = error_of(body), said(body, marks)
         return (
@@ -253,61 +228,19 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if answer.error:
         message = message_of({"error": answer.error}, marks)
         return in_band(answer.error, marks), message, ""
-    _read_usage(answer.usage, marks)
+    read_usage(answer.usage, marks)
     if not answer.choices:
         return "invalid_schema", "no choices", ""
     choice = answer.choices[0]
-    if _failed(choice, marks):
+    if failed(choice, marks):
         return "server_error", message_of(choice.error, marks), ""
     if choice.message is None and choice.text is None:
         return "invalid_schema", "a choice without a message", ""
-    _finish(choice.finish_reason or "", marks)
+    finish(choice.finish_reason or "", marks)
     content = choice.text or (choice.message.content if choice.message else None)
-    if not content and not (choice.message and _says(choice.message)) and not marks.finish:
+    if not content and not (choice.message and says(choice.message)) and not marks.finish:
         return "empty_response", "", ""
     return OK, "", content if isinstance(content, str) else ""
-
-
-def _read_usage(usage: Any, marks: Marks) -> None:
-    """Note the counts that make sense: a wrong one is unknown, and no reason to fail a call."""
-    # The last one seen counts: some servers repeat a running total in every chunk.
-    marks.prompt_tokens = _count(usage, "prompt_tokens", marks.prompt_tokens)
-    output = _count(usage, "completion_tokens", -1)
-    if output >= 0:
-        marks.output_tokens = output
-        marks.flags |= Flag.SERVER_TOKENS
-    if isinstance(usage, dict):
-        prompt, details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-        marks.cached_tokens = _count(prompt, "cached_tokens", marks.cached_tokens)
-        marks.reasoning_tokens = _count(details, "reasoning_tokens", marks.reasoning_tokens)
-
-
-def _count(found: Any, name: str, before: int) -> int:
-    """A count that a row can hold, else the one before it."""
-    number = found.get(name) if isinstance(found, dict) else None
-    if not isinstance(number, int | float) or isinstance(number, bool):
-        return before
-    return int(number) if 0 <= number <= MAX_COUNT and number % 1 == 0 else before
-
-
-def _failed(choice: _Choice, marks: Marks) -> bool:
-    """Whether a choice reports an error of its own."""
-    if choice.error or choice.finish_reason == "error":
-        marks.finish = "error"
-        return True
-    return False
-
-
-def _finish(reason: str, marks: Marks) -> None:
-    if reason:
-        marks.finish = reason if reason in FINISH else "other"
-
-
-def _says(message: _Message) -> bool:
-    return bool(
-        message.content or message.reasoning_content or message.reasoning or message.tool_calls
-        or message.function_call or message.refusal
-    )  # fmt: skip
 
 
 def _may_be_empty(event: Event) -> bool:

@@ -11,6 +11,7 @@ import ipywidgets as w
 from matplotlib.figure import Figure
 
 from holymon import store
+from holymon.arrivals import plot_arrivals
 from holymon.canvas import frame
 from holymon.controls import Controls
 from holymon.errors import HolymonError, RunError
@@ -18,7 +19,6 @@ from holymon.estimate import estimate
 from holymon.fields import error_line, html, style_sheet
 from holymon.live import PAPER
 from holymon.plan import Plan
-from holymon.plots import plot_arrivals
 from holymon.results import Results
 from holymon.run import Run, attach, start
 from holymon.safety import escape, short
@@ -26,7 +26,6 @@ from holymon.screen import Screen
 from holymon.threads import Jobs, free_of_cells, owners
 
 SETUP, LIVE, RESULTS = range(3)
-PREVIEWED: Final = 200_000
 RECENT: Final = 50
 
 
@@ -106,7 +105,7 @@ class Dashboard:
         if not live:
             self._notice.value = f"<span class='{kind}'>{escape(short(words, 300))}</span>"
         self._start.disabled = plan is None or live
-        if plan is not None and not live and (estimate(plan).calls or 0) <= PREVIEWED:
+        if plan is not None and not live:
             self._controls.preview.value = _arrivals(plan)
 
     def _begin(self) -> None:

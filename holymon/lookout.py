@@ -25,11 +25,11 @@ from holymon.marks import Flag
 from holymon.monitor import Monitor
 from holymon.panels import OF_A_RUN, window
 from holymon.plan import Plan
+from holymon.reasons import of_loop
 from holymon.records import Records
 from holymon.rehearsal import rehearse
 from holymon.stats import stats
 from holymon.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
-from holymon.verdict import of_loop
 
 OF_CALLS: Final = {
     **OF_A_RUN, "latency": "Latency of attempts", "ecdf": "Share of attempts that took no longer",

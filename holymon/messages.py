@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.chat import MAX_COUNT
+from holymon.completion import count
 from holymon.errorbody import decoded, in_band, message_of, said
 from holymon.errors import OK
 from holymon.marks import Flag, Marks
@@ -177,7 +177,7 @@ def _kind(block: Any) -> str:
 
 def _prompt(usage: Any, marks: Marks) -> None:
     parts = [
-        _count(usage, name)
+        count(usage, name, None)
         for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     ]
     if parts[0] is not None:
@@ -187,16 +187,10 @@ def _prompt(usage: Any, marks: Marks) -> None:
 
 
 def _output(usage: Any, marks: Marks) -> None:
-    output = _count(usage, "output_tokens")
+    output = count(usage, "output_tokens", None)
     if output is not None:
         marks.output_tokens = output
         marks.flags |= Flag.SERVER_TOKENS
-
-
-def _count(usage: Any, name: str) -> int | None:
-    """A count that a row can hold, or None."""
-    number = usage.get(name) if isinstance(usage, dict) else None
-    return number if type(number) is int and 0 <= number <= MAX_COUNT else None
 
 
 def _is_whole(data: bytes) -> bool:

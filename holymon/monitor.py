@@ -19,11 +19,12 @@ from holymon.attempts import Requests
 from holymon.errorbody import lenient
 from holymon.errors import PlanError
 from holymon.ledger import Ledger
-from holymon.plan import Target, from_builtins, to_builtins
+from holymon.plan import Target
 from holymon.records import Records
 from holymon.retry import Policy
 from holymon.sse import Decoder
 from holymon.stats import Stats, stats
+from holymon.structs import from_builtins, to_builtins
 from holymon.tally import Edges, Tally
 from holymon.targets import target as target_of
 from holymon.vitals import Vitals

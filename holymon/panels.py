@@ -53,6 +53,7 @@ def panels(
     for name in OVER_TIME:
         axes[name].set_xlabel(words["time"], size=SMALL, color=INK, labelpad=2)
         axes[name].xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+        axes[name].yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         if plan.warmup_s:
             axes[name].axvspan(0, plan.warmup_s, color=SHADE, lw=0)
     if not plan.prompts.stream:

@@ -7,17 +7,18 @@ names the environment variable of its key; the key itself is read where it is se
 """
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from holymon import markup, shapes
-from holymon.bounds import Struct, address, number, require, variable_name
+from holymon.bounds import address, number, require, variable_name
 from holymon.errors import PlanError
 from holymon.safety import plain
 from holymon.slo import parse
+from holymon.structs import Struct
 
 MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
@@ -69,12 +70,17 @@ class Target(Struct, frozen=True):
             address(self.base_url)
 
     def _repr_html_(self) -> str:
-        return markup.table(("target", self.name), markup.escaped(_facts(self)))
+        return markup.table(("target", self.name), markup.escaped(self.facts))
 
     @property
     def name(self) -> str:
         """`provider/model`."""
         return f"{self.provider}/{self.model}"
+
+    @property
+    def words(self) -> str:
+        """Its name."""
+        return self.name
 
     @property
     def simulated(self) -> bool:
@@ -111,6 +117,11 @@ class Open(Struct, frozen=True, kw_only=False, tag="open"):
         super().__post_init__()
         number("max_in_flight", self.max_in_flight, 1, 100_000)
 
+    @property
+    def words(self) -> str:
+        """How calls arrive, in a few words."""
+        return f"open loop, {self.shape.words}"
+
 
 class Closed(Struct, frozen=True, tag="closed"):
     """Closed loop: so many users, each of whom calls again when the last answer has come."""
@@ -121,6 +132,11 @@ class Closed(Struct, frozen=True, tag="closed"):
         """Raise PlanError for a number of users that can't be."""
         super().__post_init__()
         number("concurrency", self.users, 1, 10_000, "users")
+
+    @property
+    def words(self) -> str:
+        """How many call, in a few words."""
+        return f"closed loop, {self.users} users"
 
 
 class Plan(Struct, frozen=True):
@@ -198,7 +214,7 @@ class Plan(Struct, frozen=True):
                 require(bool(calls <= MAX_CALLS), "rate x duration", less, "lower one")
 
     def _repr_html_(self) -> str:
-        return markup.table(("plan", self.name or "without a name"), markup.escaped(_facts(self)))
+        return markup.table(("plan", self.name or "without a name"), markup.escaped(self.facts))
 
     @property
     def seconds(self) -> float:
@@ -272,40 +288,3 @@ class Plan(Struct, frozen=True):
             if isinstance(error.__cause__, PlanError):
                 raise error.__cause__ from None
             raise PlanError(f"not a plan: {plain(str(error))}.") from None
-
-
-def _facts(value: Struct) -> list[tuple[str, str]]:
-    """What differs from the defaults, in words."""
-    found = []
-    for field in msgspec.structs.fields(value):
-        given = getattr(value, field.name)
-        if given != field.default and field.name != "name":
-            found.append((field.name, _said(given)))
-    return found
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(_said, value))
-    if isinstance(value, Target):
-        return value.name
-    if isinstance(value, Open):
-        return f"open loop, {value.shape.words}"
-    if isinstance(value, Closed):
-        return f"closed loop, {value.users} users"
-    if isinstance(value, Struct):
-        return ", ".join(f"{name} {said}" for name, said in _facts(value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def to_builtins(value: Any) -> Any:
-    """A plan or a part of it as dicts, lists and scalars, ready for JSON."""
-    return msgspec.to_builtins(value)
-
-
-def from_builtins(value: Any, kind: type[msgspec.Struct], where: str) -> Any:
-    """A part of a plan from dicts and lists; PlanError names `where` and the field."""
-    try:
-        return msgspec.convert(value, type=kind)
-    except msgspec.ValidationError as error:
-        raise PlanError(f"{where}: {plain(str(error.__cause__ or error)).rstrip('.')}.") from None

@@ -14,22 +14,38 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from holymon import canvas
-from holymon.bins import MOST_POINTS, crowds, edges_of, rolling, spans_of, steps_of, thinned
-from holymon.canvas import COLORS, GREY, HATCHES, MARKERS, RED, in_ms, legend, log_x, note, styled
+from holymon.bins import (
+    CALLS_IN_BIN,
+    MOST_POINTS,
+    edges_of,
+    rolling,
+    steps_of,
+    thinned,
+)
+from holymon.canvas import (
+    COLORS,
+    GREY,
+    HATCHES,
+    MARKERS,
+    crosses,
+    in_ms,
+    legend,
+    log_x,
+    note,
+    styled,
+    warm_up,
+)
 from holymon.errors import NAMES
 from holymon.marks import Flag
-from holymon.plan import Closed, Open, Plan, Target
+from holymon.plan import Closed
 from holymon.records import Records
 from holymon.safety import ends
-from holymon.shapes import Replay, Shape, polyline
 from holymon.units import number
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-CALLS_IN_BIN: Final = 10
 MOST_TYPES: Final = 7
-MOST_MARKS: Final = 200
 FEW: Final = 3
 """Up to so many targets a legend has room for the lines of each."""
 
@@ -64,24 +80,6 @@ def plot_schedule_delay(records: Records, *, ax: Axes | None = None) -> Axes:
     return styled(lambda a: _delay(records, a), ax)
 
 
-def plot_arrivals(
-    what: Plan | Shape | Replay | Records, *, seconds: float | None = None, ax: Axes | None = None
-) -> Axes:
-    """The rate that a shape, plan or run wants over time, and the calls due in each moment.
-
-    For records also the calls that were sent. A shape without an end is drawn for `seconds` (60).
-    """
-    records = what if isinstance(what, Records) else None
-    plan = records.plan if records is not None else what
-    if isinstance(plan, Shape | Replay):
-        load = Open(plan)
-        end = seconds or plan.ends or 60.0
-        anything = Target(provider="any", model="any")
-        plan = Plan(targets=(anything,), load=load, duration_s=max(end, 0.01))
-    assert isinstance(plan, Plan)
-    return styled(lambda a: _arrivals(plan, records, a), ax)
-
-
 def _title(ax: Axes, text: str, records: Records) -> None:
     simulated = records.plan.simulated or bool((records["flags"] & Flag.SIMULATED).any())
     ax.set_title(text + (" (simulated)" if simulated else ""))
@@ -108,7 +106,7 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
     longest = float(values[good].max())
     ax.set_ylim(0, longest * 1.18)
     _rug(ax, records)
-    _warm_up(ax, records)
+    warm_up(ax, records.plan.warmup_s)
     unit = in_ms(ax.yaxis, longest)
     ax.set(xlabel="start of the call, s from the start of the run", ylabel=f"{what}, {unit}")
     _title(ax, f"{what} of {n:,} successful call{'s' * (n != 1)}", records)
@@ -138,23 +136,7 @@ def _rug(ax: Axes, records: Records) -> None:
     if not failed.any():
         return
     top = ax.get_ylim()[1] * 0.96
-    _crosses(ax, records["start_s"][failed], top, f"failed, n = {int(failed.sum()):,}")
-
-
-def _crosses(ax: Axes, t: Floats, y: float, label: str) -> None:
-    """A red mark for each call at its time; where they would run together, the darker the more."""
-    if len(t) <= MOST_MARKS:
-        ax.plot(t, np.full(len(t), y), "x", color=RED, ms=5, mew=1.3, label=label, clip_on=False)
-        return
-    moments, shares = crowds(t)
-    colors = [(RED, 0.15 + 0.85 * share) for share in shares.tolist()]
-    ax.scatter(moments, np.full(len(moments), y), 50, marker="|", c=colors, lw=1.6, clip_on=False)
-    ax.plot([], [], "|", color=RED, ms=7, mew=1.6, label=f"{label}\n(dark: many)")
-
-
-def _warm_up(ax: Axes, records: Records) -> None:
-    if records.plan.warmup_s > 0:
-        ax.axvspan(0, records.plan.warmup_s, color=GREY, alpha=0.12, lw=0, label="warm-up")
+    crosses(ax, records["start_s"][failed], top, f"failed, n = {int(failed.sum()):,}")
 
 
 def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
@@ -267,32 +249,4 @@ def _delay(records: Records, ax: Axes) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
     ax.set(xlabel="due time of the call, s from the start of the run", ylabel="sent late by, ms")
     _title(ax, f"Schedule delay of {len(delay):,} calls", records)
-    legend(ax)
-
-
-def _arrivals(plan: Plan, records: Records | None, ax: Axes) -> None:
-    if isinstance(plan.load, Closed):
-        note(ax, "closed loop: users set the pace, there is no schedule")
-        ax.set_title("Arrivals")
-        return
-    due, times = plan.due(), len(plan.targets)
-    shape, end = plan.load.shape, plan.seconds
-    start = np.empty(0) if records is None else records["start_s"][records.sent]
-    edges = spans_of(max(end, 1e-3, float(start.max(initial=0.0))), len(due) / CALLS_IN_BIN)
-    width = np.diff(edges)
-    ax.stairs(np.histogram(due, edges)[0] / width, edges, color=COLORS[0], lw=1.2, fill=True,
-              alpha=0.3, label=f"due, n = {len(due):,}")  # fmt: skip
-    if isinstance(shape, Shape):
-        line = polyline(shape, end=end, warm_up=plan.warmup_s, times=times)
-        ax.plot(*zip(*line, strict=True), color=COLORS[0], lw=1.8, label="wanted rate")
-    if records is not None:
-        ax.stairs(np.histogram(start, edges)[0] / width, edges, color=COLORS[1], lw=1.8,
-                  label=f"sent, n = {len(start):,}")  # fmt: skip
-        dropped = records["due_s"][~records.sent]
-        if len(dropped):
-            _crosses(ax, dropped, 0.0, f"not sent, n = {len(dropped):,}")
-        _warm_up(ax, records)
-    ax.set_ylim(bottom=0)
-    ax.set(xlabel="s from the start of the run", ylabel="calls per second")
-    ax.set_title(f"Arrivals: {plan.load.shape.words}" + f", {times} targets" * (times > 1))
     legend(ax)

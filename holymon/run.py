@@ -13,10 +13,11 @@ from holymon import journal, store, verdict
 from holymon.client import key_of
 from holymon.errors import RunError
 from holymon.figures import Summary
-from holymon.plan import Plan, to_builtins
+from holymon.plan import Plan
 from holymon.prepared import post
 from holymon.records import Records
 from holymon.safety import escape, file_name
+from holymon.structs import to_builtins
 from holymon.summary import summarize
 from holymon.vitals import Vitals
 

@@ -18,9 +18,10 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from holymon.bounds import Struct, number, replace, require
+from holymon.bounds import number, require
 from holymon.errors import PlanError
 from holymon.safety import plain
+from holymon.structs import Struct, replace
 
 Floats = npt.NDArray[np.float64]
 Arrivals = Literal["constant", "poisson", "gamma"]

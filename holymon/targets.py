@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
-from holymon.plan import Target, from_builtins
+from holymon.plan import Target
 from holymon.safety import looks_secret, plain
+from holymon.structs import from_builtins
 
 USER_FILE: Final = "targets.toml"
 FILE_ENV: Final = "HOLYMON_TARGETS"

@@ -4,12 +4,15 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
@@ -173,3 +176,23 @@ def chromium():
         )
         yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def opened(server, chromium, name: str, notebook: str, more: Iterable[str]) -> Iterator[Lab]:
+    """A page with its own copy of one of our notebooks, and `more` cells, in a folder of its own."""
+    root, url = server
+    folder = root / name[5:35]
+    folder.mkdir()
+    shutil.copy(root / "targets.toml", folder)
+    copy = nbformat.read(ROOT / "notebooks" / notebook, as_version=4)
+    copy.cells += [nbformat.v4.new_code_cell(text) for text in more]
+    nbformat.write(copy, folder / notebook)
+    page = chromium.new_page(viewport={"width": 1440, "height": 1150})
+    made = Lab(page, folder)
+    made.open(f"{url}/lab/tree/{folder.name}/{notebook}?reset")
+    page.set_default_timeout(15_000)
+    yield made
+    with contextlib.suppress(Exception):  # for whoever has to find out why a test failed
+        made.shot(f"{notebook.partition('.')[0]}-last-{folder.name}")
+    page.close()

@@ -143,7 +143,13 @@ def test_start_says_what_it_would_do_or_why_it_can_not(here):
     with shown() as made:
         idle(made)
         assert "Start makes 150 calls" in made._notice.value
-        assert bytes(made._controls.preview.value[:4]) == b"\x89PNG"
+        preview = made._controls.preview
+        assert bytes(preview.value[:4]) == b"\x89PNG"
+        seen = bytes(preview.value)
+        made._controls._length.value = 600_000
+        idle(made)
+        assert bytes(preview.value) != seen, "of too many calls to draw, too, the rate is seen"
+        made._controls._length.value = 15
         made._controls._money.value = "0.01"
         idle(made)
         assert "are invented). It stops before 0.01 USD" in made._notice.value

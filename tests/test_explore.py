@@ -1,18 +1,15 @@
 """The dashboard in the real JupyterLab and a real browser: what a user does, and what they see."""
 
-import contextlib
 import json
 import re
-import shutil
 import time
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
 from playwright.sync_api import expect
 
-from .lab import HOSTILE, Lab
+from .lab import HOSTILE, opened
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "explore.ipynb"
@@ -26,22 +23,8 @@ MORE = (
 
 @pytest.fixture
 def lab(server, chromium, request):
-    """A page with its own copy of the notebook, in a folder of its own."""
-    root, url = server
-    folder = root / request.node.name[5:35]
-    folder.mkdir()
-    shutil.copy(root / "targets.toml", folder)
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    notebook.cells += [nbformat.v4.new_code_cell(text) for text in MORE]
-    nbformat.write(notebook, folder / "explore.ipynb")
-    page = chromium.new_page(viewport={"width": 1440, "height": 1150})
-    made = Lab(page, folder)
-    made.open(f"{url}/lab/tree/{folder.name}/explore.ipynb?reset")
-    page.set_default_timeout(15_000)
-    yield made
-    with contextlib.suppress(Exception):  # for whoever has to find out why a test failed
-        made.shot(f"explore-last-{folder.name}")
-    page.close()
+    with opened(server, chromium, request.node.name, "explore.ipynb", MORE) as found:
+        yield found
 
 
 BLOCK, THREADS, ATTACH = 4, 5, 6

@@ -17,8 +17,8 @@ from holymon.attempts import Requests
 from holymon.errors import NAMES, CallError, ConfigError, PlanError
 from holymon.monitor import HolySheepMonitor, Monitor
 from holymon.plan import Target
+from holymon.reasons import of_loop
 from holymon.retry import Policy
-from holymon.verdict import of_loop
 
 from .faults.server import CHUNKED, HELLO, LAST, Server, answer, chunk, completion, stream
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import PlanError
-from holymon.plan import Closed, Open, Plan, Price, Prompts, Target, from_builtins
+from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.shapes import Replay, constant, poisson, ramp
+from holymon.structs import from_builtins
 
 A = Target(provider="url", model="a", base_url="http://127.0.0.1:1/v1")
 B = Target(provider="url", model="b/c:free", base_url="https://host/v1", api_key_env="KEY")

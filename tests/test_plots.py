@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from holymon import canvas, plots
+from holymon.arrivals import plot_arrivals
 from holymon.bins import thinned
 from holymon.errors import CODES
 from holymon.marks import DTYPE, GAP, Flag
@@ -237,12 +238,12 @@ def test_a_strip_of_failures_is_dark_where_many_are_and_shows_each_one_that_stan
     ],
 )  # fmt: skip
 def test_any_schedule_can_be_drawn_before_it_runs(what):
-    png = canvas.frame(plots.plot_arrivals(what).figure)
+    png = canvas.frame(plot_arrivals(what).figure)
     assert Image.open(io.BytesIO(png)).size == (860, 320)
 
 
 def test_the_planned_rate_is_drawn_as_it_was_asked_for():
-    ax = plots.plot_arrivals(ramp(0, 40, 10))
+    ax = plot_arrivals(ramp(0, 40, 10))
     (wanted,) = [line for line in ax.lines if line.get_label() == "wanted rate"]
     assert set(zip(*wanted.get_data(), strict=True)) == {(0, 0), (10, 40)}
     (due,) = [patch for patch in ax.patches if patch.get_label().startswith("due")]
@@ -254,7 +255,7 @@ def test_the_planned_rate_is_drawn_as_it_was_asked_for():
 def test_an_even_rate_is_even_to_the_end_of_the_run(seconds):
     plan = Plan(targets=(Target(provider="sim", model="m"),), load=Open(constant(20)),
                 duration_s=seconds)  # fmt: skip
-    heights, edges, _ = plots.plot_arrivals(plan).patches[0].get_data()
+    heights, edges, _ = plot_arrivals(plan).patches[0].get_data()
     assert edges[-1] == seconds
     assert heights == pytest.approx(np.full(len(heights), 20.0), rel=0.05)
 
@@ -262,7 +263,7 @@ def test_an_even_rate_is_even_to_the_end_of_the_run(seconds):
 def test_what_was_sent_is_drawn_over_what_was_planned():
     found = calls(400)
     found._rows["start_s"][:5] = np.nan
-    ax = plots.plot_arrivals(found)
+    ax = plot_arrivals(found)
     assert {"sent, n = 395", "not sent, n = 5"} <= set(texts(ax))
     (sent,) = [patch for patch in ax.patches if patch.get_label().startswith("sent")]
     heights, edges, _ = sent.get_data()

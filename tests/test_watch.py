@@ -2,14 +2,12 @@
 
 import contextlib
 import re
-import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import nbformat
 import numpy as np
 import pytest
 from playwright.sync_api import expect
@@ -19,7 +17,7 @@ from holymon.errors import CODES
 from holymon.lookout import View, watch
 from holymon.marks import Marks
 
-from .lab import HOSTILE, Lab
+from .lab import HOSTILE, opened
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "watch.ipynb"
 ASKED = {"model": "fast", "max_tokens": 2, "messages": [{"role": "user", "content": "hi"}]}
@@ -204,22 +202,8 @@ def test_the_picture_holds_the_last_minutes_and_counts_no_call_twice(shown):
 
 @pytest.fixture
 def lab(server, chromium, request):
-    """A page with its own copy of the notebook."""
-    root, url = server
-    folder = root / request.node.name[5:35]
-    folder.mkdir()
-    shutil.copy(root / "targets.toml", folder)
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    notebook.cells += [nbformat.v4.new_code_cell(text) for text in MORE]
-    nbformat.write(notebook, folder / "watch.ipynb")
-    page = chromium.new_page(viewport={"width": 1440, "height": 1150})
-    made = Lab(page, folder)
-    made.open(f"{url}/lab/tree/{folder.name}/watch.ipynb?reset")
-    page.set_default_timeout(15_000)
-    yield made
-    with contextlib.suppress(Exception):
-        made.shot(f"watch-last-{folder.name}")
-    page.close()
+    with opened(server, chromium, request.node.name, "watch.ipynb", MORE) as found:
+        yield found
 
 
 MORE = (

@@ -1,0 +1,64 @@
+"""The picture of a schedule: when calls are due, and when those of a run were sent."""
+
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from holymon.bins import CALLS_IN_BIN, spans_of
+from holymon.canvas import COLORS, crosses, legend, note, styled, warm_up
+from holymon.estimate import estimate
+from holymon.plan import Closed, Open, Plan, Target
+from holymon.records import Records
+from holymon.shapes import Replay, Shape, polyline
+
+MOST_DUE: Final = 5_000_000
+
+
+def plot_arrivals(
+    what: Plan | Shape | Replay | Records, *, seconds: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """The rate that a shape, plan or run wants over time, and the calls due in each moment.
+
+    For records also the calls that were sent. A shape without an end is drawn for `seconds` (60).
+    Of a plan of over 5,000,000 calls only the rate is drawn.
+    """
+    records = what if isinstance(what, Records) else None
+    plan = records.plan if records is not None else what
+    if isinstance(plan, Shape | Replay):
+        load = Open(plan)
+        end = seconds or plan.ends or 60.0
+        anything = Target(provider="any", model="any")
+        plan = Plan(targets=(anything,), load=load, duration_s=max(end, 0.01))
+    assert isinstance(plan, Plan)
+    return styled(lambda a: _draw(plan, records, a), ax)
+
+
+def _draw(plan: Plan, records: Records | None, ax: Axes) -> None:
+    if isinstance(plan.load, Closed):
+        note(ax, "closed loop: users set the pace, there is no schedule")
+        ax.set_title("Arrivals")
+        return
+    shape, end, times = plan.load.shape, plan.seconds, len(plan.targets)
+    few = records is not None or (estimate(plan).calls or 0) <= MOST_DUE
+    due = plan.due() if few else np.empty(0)
+    start = np.empty(0) if records is None else records["start_s"][records.sent]
+    edges = spans_of(max(end, 1e-3, float(start.max(initial=0.0))), len(due) / CALLS_IN_BIN)
+    width = np.diff(edges)
+    if few:
+        ax.stairs(np.histogram(due, edges)[0] / width, edges, color=COLORS[0], lw=1.2, fill=True,
+                  alpha=0.3, label=f"due, n = {len(due):,}")  # fmt: skip
+    if isinstance(shape, Shape):
+        line = polyline(shape, end=end, warm_up=plan.warmup_s, times=times)
+        ax.plot(*zip(*line, strict=True), color=COLORS[0], lw=1.8, label="wanted rate")
+    if records is not None:
+        ax.stairs(np.histogram(start, edges)[0] / width, edges, color=COLORS[1], lw=1.8,
+                  label=f"sent, n = {len(start):,}")  # fmt: skip
+        dropped = records["due_s"][~records.sent]
+        if len(dropped):
+            crosses(ax, dropped, 0.0, f"not sent, n = {len(dropped):,}")
+        warm_up(ax, plan.warmup_s)
+    ax.set_ylim(bottom=0)
+    ax.set(xlabel="s from the start of the run", ylabel="calls per second")
+    ax.set_title(f"Arrivals: {plan.load.shape.words}" + f", {times} targets" * (times > 1))
+    legend(ax)

@@ -1,0 +1,192 @@
+"""What speaks against a measurement: the client, how the run ended, calls late or never sent.
+
+The limits are those of docs and practice gathered before: event loop lag (warn at 10 ms or 5 %
+of the median TTFT), schedule delay (10 % of the p99 it would falsify), 98 % of the wanted rate,
+90 % of a core, six calls for the interval of a median. Delays below `UNSEEN_S` are no more than
+the resolution of the loop's timer.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final, Literal
+
+import numpy as np
+
+from holymon.errors import ERRORS, LOST, NOT_THE_SERVER, UNREACHABLE
+from holymon.figures import Summary, TargetSummary
+from holymon.plan import Open, Plan
+from holymon.quantiles import LEVELS as PERCENTILES
+from holymon.quantiles import fewest_for_interval
+from holymon.units import number
+from holymon.vitals import Vitals
+
+Level = Literal["valid", "suspect", "invalid"]
+LEVELS: Final[tuple[Level, ...]] = ("valid", "suspect", "invalid")
+
+LAG_S: Final = 0.010
+LAG_OF_TTFT: Final = 0.05
+STOOD_S: Final = 0.25
+DELAY_OF_P99: Final = 0.10
+ACHIEVED: Final = 0.98
+BUSY: Final = 0.90
+WAITED: Final = 0.25
+UNSEEN_S: Final = 0.003
+FEWEST_FOR_RATE: Final = 20
+FEWEST: Final = fewest_for_interval(0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One finding on the measurement: how bad, and a sentence."""
+
+    level: Level
+    text: str
+
+
+def against(
+    summary: Summary, plan: Plan, vitals: Vitals, state: str, trouble: str, early: str
+) -> tuple[Reason, ...]:
+    """All that speaks against a run's figures, given how its client was doing and how it ended."""
+    left = sum(target.errors.get("unfinished", 0) for target in summary.targets)
+    return (
+        *_of_client(vitals, summary),
+        *_of_run(state, trouble, left, early),
+        *chain.from_iterable(_of_target(target, plan) for target in summary.targets),
+    )
+
+
+def blocked(target: TargetSummary) -> int | None:
+    """The exit code for a target of which no call could succeed."""
+    failed = {name for name in target.errors if name not in NOT_THE_SERVER}
+    if target.ok or not failed:
+        return None
+    if failed <= UNREACHABLE:
+        return 4
+    return 2 if all(ERRORS[name].blame == "caller" for name in failed) else None
+
+
+_MENDS: Final = {
+    "authentication": "check the key in {key}",
+    "permission": "this key may not use that model: ask for access, or take another key ({key})",
+    "quota_exhausted": "no credit is left for the key in {key}",
+    "not_found": "check the model's name and the base_url ({url}): does it need /v1 at its end",
+    "dns_failure": "check the host name in {url}",
+    "connection_refused": "does the server run at {url}",
+    "connect_timeout": "is {url} reachable from here (firewall, proxy, VPN)",
+    "tls_error": "check https and the certificate of {url}",
+}
+
+
+def _mend(error: str, plan: Plan, name: str) -> str:
+    target = next(one for one in plan.targets if one.name == name)
+    mend = _MENDS.get(error, "see the message of the failures")
+    return mend.format(
+        key=target.api_key_env or "no variable: none was named",
+        url=target.base_url or "the simulator",
+    )
+
+
+def of_loop(vitals: Vitals, ttfts: Iterable[float | None]) -> Iterator[Reason]:
+    """What the event loop did to durations; `ttfts` are medians (s) that it must not falsify."""
+    lag = vitals.lag(0.99)
+    known = [LAG_OF_TTFT * ttft for ttft in ttfts if ttft is not None]
+    limit = max(min([LAG_S, *known]), UNSEEN_S)
+    if lag is not None and lag > limit:
+        yield Reason(
+            "suspect",
+            f"the client's event loop woke up to {_ms(lag)} late (p99; limit {_ms(limit)}): "
+            "times may be too long by that much.",
+        )
+    elif len(vitals.lag_s) and float(vitals.lag_s.max()) > STOOD_S:
+        yield Reason(
+            "suspect",
+            f"the client stood still for {_ms(vitals.lag_s.max())}: times of that moment are its "
+            "own, and so may the longest ones be.",
+        )
+
+
+def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
+    yield from of_loop(vitals, (target.ttft_s.p50 for target in summary.targets))
+    if len(vitals.cpu) and float(vitals.cpu.max()) > BUSY:
+        yield Reason(
+            "invalid",
+            f"the client used {vitals.cpu.max():.0%} of a core: it, not the API, may be the limit; "
+            "lower the rate or use --workers.",
+        )
+    waited = vitals.waited[~np.isnan(vitals.waited)]
+    if len(waited) and float(waited.max()) > WAITED:
+        yield Reason(
+            "suspect",
+            f"other processes had the client's core for {waited.max():.0%} of the time it wanted "
+            "to run: end them, or measure from another machine.",
+        )
+    if len(vitals.pause_s) and float(vitals.pause_s.max()) > max(LAG_S, UNSEEN_S):
+        yield Reason(
+            "suspect", f"garbage collection stopped the client for {_ms(vitals.pause_s.max())}."
+        )
+
+
+def _of_run(state: str, trouble: str, left: int, early: str) -> Iterator[Reason]:
+    if left or state == "interrupted":
+        said = f": {left:,} calls under way at that moment are recorded as unfinished" * (left > 0)
+        yield Reason("suspect", f"the run was interrupted{said}.")
+    elif state == "stopped":
+        yield Reason("suspect", "the run was stopped before its end.")
+    elif state == "failed":
+        yield Reason("invalid", "the run failed before its end.")
+    elif early:
+        yield Reason("suspect", f"not all that was planned was sent: {early}.")
+    if trouble.endswith(LOST):
+        yield Reason("invalid", f"calls that had finished are lost: {trouble}.")
+    elif trouble:
+        yield Reason("suspect", f"writing records failed for a while: {trouble}.")
+
+
+def _of_target(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
+    name = target.target
+    if target.requests == 0:
+        yield Reason("invalid", f"{name}: no call was made.")
+        return
+    if target.ok == 0:
+        why = "so there is no latency to report."
+        if blocked(target):
+            error = next(e for e in target.errors if e not in NOT_THE_SERVER)
+            why = f"all failed with {error} ({ERRORS[error].meaning}): {_mend(error, plan, name)}."
+        yield Reason("invalid", f"{name}: no call succeeded, {why}")
+    elif target.ok < FEWEST:
+        few = f"only {target.ok:,} calls succeeded: even a median needs {FEWEST} for its interval"
+        yield Reason("suspect", f"{name}: {few}.")
+    if dropped := target.errors.get("client_dropped", 0):
+        yield Reason(
+            "invalid",
+            f"{name}: {dropped:,} calls were due but not sent, too many were unanswered: what they "
+            "would have met is unknown.",
+        )
+    yield from _of_delay(target)
+    yield from _of_rate(target, plan)
+
+
+def _of_delay(target: TargetSummary) -> Iterator[Reason]:
+    """Calls that left late, by the highest percentile that the sample can carry."""
+    for level in reversed(PERCENTILES):
+        delay, latency = getattr(target.schedule_delay_s, level), getattr(target.latency_s, level)
+        if delay is not None and latency is not None:
+            limit = max(DELAY_OF_P99 * latency, UNSEEN_S)
+            if delay > limit:
+                said = f"calls were sent up to {_ms(delay)} late ({level}; limit {_ms(limit)})"
+                yield Reason("invalid", f"{target.target}: {said}.")
+            return
+
+
+def _of_rate(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
+    sent, wanted = target.sent_per_s, target.wanted_per_s
+    if not isinstance(plan.load, Open) or sent is None or wanted is None:
+        return
+    if target.requests >= FEWEST_FOR_RATE and sent < ACHIEVED * wanted:
+        said = f"{number(sent)} calls/s were sent, {number(wanted)} were wanted"
+        yield Reason("invalid", f"{target.target}: {said}.")
+
+
+def _ms(seconds: float) -> str:
+    return f"{number(seconds * 1e3, 3)} ms"

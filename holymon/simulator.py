@@ -1,0 +1,245 @@
+"""A local API server with known latency, faults and finite capacity, so that all runs with no key.
+
+It speaks the OpenAI-compatible chat dialect and Anthropic's, plain and streamed. What it does to a
+request is drawn from (seed, model, number of the request), so two servers with one seed do the
+same, and it is told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and counted (`GET /_sim/log`), so
+that a measurement can be held against the truth.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import IO, Any, Final
+
+from aiohttp import web
+
+from holymon import simmessages, simmodels
+from holymon.simmodels import MODELS, STATUS, Fate, check, error_body, fate_of
+
+MOST_BODY: Final = 16 * 2**20
+STALL_S: Final = 30.0
+
+
+class Simulator:
+    """The state of one server: what it has counted, and its slots."""
+
+    def __init__(self, seed: int = 0, log: IO[str] | None = None) -> None:
+        """No request has come yet."""
+        self._seed = seed
+        self._log = log
+        self._numbers: Counter[str] = Counter()
+        self._faults: dict[str, Counter[str]] = {name: Counter() for name in MODELS}
+        self._slots = {n: asyncio.Semaphore(m.slots) for n, m in MODELS.items() if m.slots}
+        self._waiting: Counter[str] = Counter()
+
+    def app(self) -> web.Application:
+        """The routes."""
+        app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors_as_json])
+        app.router.add_post("/v1/chat/completions", self.chat)
+        app.router.add_post("/v1/messages", self.chat)
+        app.router.add_get("/v1/models", self.models)
+        app.router.add_get("/_sim/log", self.log)
+        app.router.add_get("/healthz", self.health)
+        return app
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """Whether it is there."""
+        return web.json_response({"ok": True})
+
+    async def models(self, request: web.Request) -> web.Response:
+        """The models there are."""
+        refused = _refuse_key(request.headers.get("authorization", ""))
+        if refused is not None:
+            return refused
+        data = [{"id": n, "object": "model", "owned_by": "holymon", "created": 0} for n in MODELS]
+        return web.json_response({"object": "list", "data": data}, headers={"x-holymon-sim": "1"})
+
+    async def log(self, _request: web.Request) -> web.Response:
+        """How many requests came, by model and by what was done to them."""
+        models = {
+            name: {"requests": faults.total(), "faults": dict(faults)}
+            for name, faults in self._faults.items()
+            if faults
+        }
+        total = sum(faults.total() for faults in self._faults.values())
+        return web.json_response({"requests": total, "models": models})
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """One chat completion, or one message in Anthropic's dialect."""
+        arrived = time.perf_counter()
+        headers = request.headers
+        refused = _refuse_key(headers.get("authorization", headers.get("x-api-key", "")))
+        if refused is not None:
+            return refused
+        try:
+            body = json.loads(await request.read())
+            fate = self._fate(body, arrived)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            return _error(400, f"the request is not valid: {error}", "invalid_request")
+        if fate is None:
+            return _error(404, "The model does not exist.", "model_not_found")
+        gone = True
+        try:
+            answer = await self._serve(request, fate)
+        except (ConnectionResetError, asyncio.CancelledError):
+            gone = fate.fault != "connection_reset"
+            # Nobody is there any more: the server has nothing to report.
+            raise asyncio.CancelledError from None
+        else:
+            gone = False
+            return answer
+        finally:
+            self._write(fate, gone=gone)
+
+    def _fate(self, body: dict[str, Any], arrived: float) -> Fate | None:
+        most = check(body)
+        name = body["model"]
+        if name not in MODELS:
+            return None
+        number = self._numbers[name]
+        self._numbers[name] += 1
+        fate = fate_of(self._seed, number, body, most, arrived)
+        self._faults[name][fate.fault] += 1
+        return fate
+
+    async def _serve(self, request: web.Request, fate: Fate) -> web.StreamResponse:
+        slots = self._slots.get(fate.name)
+        if slots is None:
+            return await self._answer(request, fate)
+        if self._waiting[fate.name] >= fate.model.queue:
+            self._faults[fate.name][fate.fault] -= 1
+            self._faults[fate.name]["unavailable"] += 1
+            fate.fault = "unavailable"
+            return _fault_answer(fate)
+        self._waiting[fate.name] += 1
+        try:
+            await slots.acquire()
+        finally:
+            self._waiting[fate.name] -= 1
+        try:
+            fate.queued_s = time.perf_counter() - fate.arrived
+            return await self._answer(request, fate)
+        finally:
+            slots.release()
+
+    async def _answer(self, request: web.Request, fate: Fate) -> web.StreamResponse:
+        if fate.fault in STATUS:
+            return _fault_answer(fate)
+        begun = time.perf_counter()
+        if fate.stream:
+            return await _stream(request, fate, begun)
+        await _until(begun + fate.ttft_s + (fate.tokens - 1) * fate.model.itl_s)
+        if fate.fault == "connection_reset":
+            _reset(request)
+        return _plain(request, fate)
+
+    def _write(self, fate: Fate, *, gone: bool) -> None:
+        if self._log is None:
+            return
+        noted = {
+            "n": fate.number, "model": fate.name, "stream": fate.stream, "fault": fate.fault,
+            "tokens_sent": fate.sent, "arrived_at": fate.arrived, "queued_s": fate.queued_s,
+            "first_token_s": fate.first_token_s, "last_token_s": fate.last_token_s,
+            "end_s": time.perf_counter() - fate.arrived, "client_gone": gone,
+        }  # fmt: skip
+        if fate.token_s:
+            noted["token_s"] = [round(at, 6) for at in fate.token_s]
+        self._log.write(json.dumps(noted) + "\n")
+        self._log.flush()
+
+
+async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamResponse:
+    """Token k is due at begun + ttft + k * itl, so delays of single writes do not add up."""
+    answer = web.StreamResponse(
+        headers={
+            **fate.headers,
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-cache",
+        }
+    )
+    await answer.prepare(request)
+    say = _dialect(request)
+    await answer.write(say.opening_of(fate))
+    cut = None if fate.fault == "ok" else max(1, fate.tokens // 2)
+    for k, word in enumerate(fate.words[:cut]):
+        await _until(begun + fate.ttft_s + k * fate.model.itl_s)
+        fate.last_token_s = time.perf_counter() - fate.arrived
+        await answer.write(say.word_of(fate, word))
+        if k == 0:
+            fate.first_token_s = fate.last_token_s
+        if fate.model.tokens:
+            fate.token_s.append(fate.last_token_s)
+        fate.sent += 1
+    if fate.fault == "connection_reset":
+        _reset(request)
+    elif fate.fault == "stream_stalled":
+        await asyncio.sleep(STALL_S)
+    elif fate.fault == "stream_error_event":
+        await answer.write(say.failure_of("the model failed"))
+    elif fate.fault == "ok":
+        await answer.write(say.ending_of(fate))
+    await answer.write_eof()
+    return answer
+
+
+def _plain(request: web.Request, fate: Fate) -> web.Response:
+    fate.sent = fate.tokens
+    body = _dialect(request).plain_of(fate)
+    return web.Response(body=body, content_type="application/json", headers=fate.headers)
+
+
+def _dialect(request: web.Request) -> ModuleType:
+    return simmessages if request.path.endswith("/messages") else simmodels
+
+
+def _fault_answer(fate: Fate) -> web.Response:
+    more = {"retry-after": "1"} if fate.fault == "rate_limited" else {}
+    code = "rate_limit_exceeded" if fate.fault == "rate_limited" else "server_error"
+    return _error(STATUS[fate.fault], f"simulated {fate.fault}", code, {**fate.headers, **more})
+
+
+def _refuse_key(said: str) -> web.Response | None:
+    key = said.removeprefix("Bearer ")
+    if not key.startswith("sk-wrong"):
+        return None
+    # Real providers echo keys like this; a client must not pass it on.
+    return _error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
+
+
+def _error(
+    status: int, message: str, code: str, headers: dict[str, str] | None = None
+) -> web.Response:
+    told = headers or {"x-holymon-sim": "1"}
+    return web.json_response(error_body(message, code), status=status, headers=told)
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request,
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _error(error.status, f"{error.reason}: {request.path}", "invalid_url")
+
+
+def _reset(request: web.Request) -> None:
+    transport = request.transport
+    if transport is None:
+        return
+    raw = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    raise ConnectionResetError
+
+
+async def _until(moment: float) -> None:
+    wait = moment - time.perf_counter()
+    if wait > 0:
+        await asyncio.sleep(wait)
