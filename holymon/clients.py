@@ -24,6 +24,9 @@ from holymon.targets import target as target_of
 C = TypeVar("C")
 _MARK: Final = "holymon_monitor"
 _MOST_KNOWN: Final = 1000
+_NAMELESS: Final = ("/completions", "/messages")
+"""Where the model may stand in the address, and not in what is asked."""
+
 _STREAMS: Final = {"SyncByteStream", "AsyncByteStream"}
 
 
@@ -38,12 +41,11 @@ def monitored(client: C, monitor: Monitor | None = None) -> C:
     """Watch the calls of a client with `monitor`, or with one of its own (`client.monitor`).
 
     `client` is a `Client` or `AsyncClient` of httpx or httpx2, or an SDK's client that holds one
-    (openai, anthropic). Recorded is every POST with a model in its JSON, by OpenAI's and
-    Anthropic's dialects; what comes from paths other than `/completions` and `/messages`, such as
-    `/embeddings` and `/responses`, has failed only if its status or an `error` in it says so. The
-    provider is found by the address in targets.toml. Attempts that an SDK makes of one call are
-    one request, and so are a redirection and what follows it. Raises PlanError for another kind of
-    client.
+    (openai, anthropic). Recorded is every POST with a model in its JSON, by OpenAI's dialects
+    (`/completions`, `/responses`) and Anthropic's (`/messages`); what comes from other paths, such
+    as `/embeddings`, has failed only if its status or an `error` in it says so. The provider is
+    found by the address in targets.toml. Attempts that an SDK makes of one call are one request,
+    and so are a redirection and what follows it. Raises PlanError for another kind of client.
     """
     inner: Any = client if hasattr(client, "_transport") else getattr(client, "_client", None)
     if not hasattr(inner, "_transport") or not hasattr(inner, "_mounts"):
@@ -112,14 +114,13 @@ class _Watch:
             model = _asked(_content(request)).model
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return None
-        path = request.url.raw_path.partition(b"?")[0]
+        path = request.url.path
         counted = request.headers.get("x-stainless-retry-count")
-        known = path.endswith((b"/completions", b"/messages"))
-        if model == "unknown" and not known:
+        if model == "unknown" and not path.endswith(_NAMELESS):
             return None
         return Exchange(
-            self._ledger, self._ledger.index(self._target(request.url, model)),
-            anthropic=path.endswith(b"/messages"), known=known, body=request.stream,
+            self._ledger, self._ledger.index(self._target(request.url, model)), path=path,
+            body=request.stream,
             counted=int(counted) if counted and counted.isdecimal() else None,
         )  # fmt: skip
 

@@ -43,16 +43,18 @@ class Answer(msgspec.Struct):
 answer_of: Final = msgspec.json.Decoder(Answer).decode
 
 
-def read_usage(usage: Any, marks: Marks) -> None:
+def read_usage(
+    usage: Any, marks: Marks, asked: str = "prompt_tokens", answered: str = "completion_tokens"
+) -> None:
     """Note the counts that make sense: a wrong one is unknown, and no reason to fail a call."""
     # The last one seen counts: some servers repeat a running total in every chunk.
-    marks.prompt_tokens = count(usage, "prompt_tokens", marks.prompt_tokens)
-    output = count(usage, "completion_tokens", -1)
+    marks.prompt_tokens = count(usage, asked, marks.prompt_tokens)
+    output = count(usage, answered, -1)
     if output >= 0:
         marks.output_tokens = output
         marks.flags |= Flag.SERVER_TOKENS
     if isinstance(usage, dict):
-        prompt, details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+        prompt, details = usage.get(f"{asked}_details"), usage.get(f"{answered}_details")
         marks.cached_tokens = count(prompt, "cached_tokens", marks.cached_tokens)
         marks.reasoning_tokens = count(details, "reasoning_tokens", marks.reasoning_tokens)
 

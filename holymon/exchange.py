@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple, Self
 from weakref import ref
 
-from holymon import chat, errorbody, messages
+from holymon import chat, errorbody, messages, responses
 from holymon.failures import classify
 from holymon.inflate import Inflater, inflater
 from holymon.ledger import Ledger
@@ -26,6 +26,13 @@ PATIENCE_S: Final = 10.0
 """How long after a failure an SDK may begin its next attempt, besides what the server asked for."""
 
 _WORD: Final = re.compile(r"[A-Za-z_.-]+|[0-9]{1,5}")
+_DIALECTS: Final[dict[str, tuple[Callable[[Marks], Any], Callable[[bytes, Marks], Any]]]] = {
+    "completions": (chat.StreamReader, chat.read_answer),
+    "messages": (messages.reader, messages.read_answer),
+    "responses": (responses.reader, responses.read_answer),
+}
+"""What reads streams and bodies, by the last part of the path they come from."""
+
 _ODD: Final = frozenset(
     {"stream_truncated", "empty_response", "invalid_schema", "invalid_json", "invalid_utf8",
      "unexpected_content_type"}
@@ -48,11 +55,10 @@ class Exchange:
 
     `counted` is its number if its caller repeats calls by itself, as the SDKs do and tell in a
     header, else None. `body` is what is sent: the same object is sent again to where a redirection
-    leads. If its path is not `known`, what the answer should look like is not known either.
+    leads. `path` is where to: if that is of no dialect, nobody knows how the answer should look.
     """
 
     __slots__ = (
-        "_anthropic",
         "_body",
         "_counted",
         "_enough",
@@ -61,25 +67,28 @@ class Exchange:
         "_ledger",
         "_open",
         "_parts",
+        "_read",
         "_readable",
         "_reader",
+        "_readers",
         "_redirected",
         "_size",
         "marks",
     )  # fmt: skip
 
     def __init__(
-        self, ledger: Ledger, target: int, *, anthropic: bool, known: bool, body: object,
-        counted: int | None,
-    ) -> None:  # fmt: skip
+        self, ledger: Ledger, target: int, *, path: str, body: object, counted: int | None
+    ) -> None:
         """It is about to be sent."""
         now = perf_counter()
         number, attempt, due = _linked(ledger, counted, body, now)
         self.marks = Marks(number, target, due, attempt)
         self.marks.start = now
-        self._ledger, self._anthropic, self._counted = ledger, anthropic, counted
-        self._known, self._body, self._redirected = known, body, False
-        self._reader: chat.StreamReader | messages.Reader | None = None
+        self._ledger, self._counted, self._body, self._redirected = ledger, counted, body, False
+        dialect = path.rpartition("/")[2]
+        self._known = dialect in _DIALECTS
+        self._readers, self._read = _DIALECTS[dialect if self._known else "completions"]
+        self._reader: Any = None
         self._inflater: Inflater | None = None
         self._parts: list[bytes] = []
         self._size = 0
@@ -102,8 +111,7 @@ class Exchange:
             self._redirected = status in {307, 308} and bool(header("location", ""))
         elif header("content-type", "").lower().startswith("text/event-stream"):
             marks.flags |= Flag.STREAM
-            reader = messages.Reader if self._anthropic else chat.StreamReader
-            self._reader = reader(marks)
+            self._reader = self._readers(marks)
 
     def piece(self, data: bytes) -> None:
         """A part of the body came."""
@@ -204,15 +212,14 @@ class Exchange:
         if not self._readable:
             return broken
         if self._reader is not None:
-            found = self._reader.close(now)
+            found: str = self._reader.close(now)
             if found in _ODD and not self._known:
                 return broken
             whole = found not in {"stream_truncated", "empty_response"}
             return found if whole or not broken else broken
         if broken:
             return broken
-        read = messages.read_answer if self._anthropic else chat.read_answer
-        found = read(b"".join(self._parts), marks)[0]
+        found = self._read(b"".join(self._parts), marks)[0]
         return "" if found in _ODD and not self._known else found
 
     def _record(self, now: float) -> None:

@@ -208,7 +208,7 @@ def test_a_stream_that_nobody_reads_is_on_record_once_it_is_forgotten(lib, serve
 
 
 @LIBRARIES
-@pytest.mark.parametrize("path", ["embeddings", "responses", "audio/speech"])
+@pytest.mark.parametrize("path", ["embeddings", "responses/compact", "audio/speech"])
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
@@ -439,6 +439,46 @@ def test_the_async_anthropic_sdk_works_as_before(simulator):
     assert asyncio.run(go()).stats().itl_s.n == 5
 
 
+def test_responses_of_the_openai_sdk_are_timed_and_judged(server):
+    kinds = [
+        {"type": "response.created", "response": RESPONSE | {"status": "in_progress"}},
+        *({"type": "response.output_text.delta", "delta": text, **PLACE} for text in "abc"),
+        {"type": "response.completed", "response": RESPONSE},
+    ]
+    broke = RESPONSE | {"status": "failed", "error": {"code": "server_error", "message": "no"}}
+    failed = [*kinds[:-1], {"type": "response.failed", "response": broke}]
+    one = server(
+        [answer(RESPONSE)],
+        stream(*(event({"sequence_number": 1, **kind}) for kind in kinds), pause=0.01),
+        stream(*(event({"sequence_number": 1, **kind}) for kind in failed)),
+        [answer(broke)],
+    )
+    with openai.OpenAI(base_url=one.url, api_key=KEY) as client:
+        monitored(client)
+        assert client.responses.create(model="m", input="x").output_text == "abc"
+        for last in ("response.completed", "response.failed"):
+            seen = list(client.responses.create(model="m", input="x", stream=True))
+            assert [one.type for one in seen][-1] == last
+            assert "".join(getattr(one, "delta", "") for one in seen) == "abc"
+        assert client.responses.create(model="m", input="x").status == "failed"
+    rows = client.monitor.records.rows
+    assert [error_of(row) for row in rows] == ["", "", "stream_error_event", "server_error"]
+    assert [row["output_tokens"] for row in rows] == [7, 7, 3, -1]
+    assert rows["start_s"][1] < rows["first_s"][1] < rows["last_s"][1]
+    assert [isnan(row["first_s"]) for row in rows] == [True, False, False, True]
+
+
+PLACE = {"item_id": "i", "output_index": 0, "content_index": 0, "logprobs": []}
+RESPONSE = {
+    "id": "r", "object": "response", "created_at": 1, "status": "completed", "model": "m",
+    "error": None, "incomplete_details": None, "parallel_tool_calls": True, "tools": [],
+    "tool_choice": "auto",
+    "output": [{"type": "message", "id": "i", "role": "assistant", "status": "completed",
+                "content": [{"type": "output_text", "text": "abc", "annotations": []}]}],
+    "usage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12,
+              "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+              "output_tokens_details": {"reasoning_tokens": 0}},
+}  # fmt: skip
 BUSY = answer({"error": {"message": "busy"}}, "503 Busy", "application/json", "retry-after-ms: 1")
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holymon.events import Reader
 from holymon.marks import Flag, Marks
-from holymon.messages import Reader, read_answer
+from holymon.messages import read_answer, reader
 
 
 def event(kind: str, **more) -> bytes:
@@ -31,16 +32,16 @@ WHOLE = [START, BLOCK, PING, HEL, LO, END, STOP]
 
 def read(*pieces: bytes) -> tuple[str, Marks, Reader]:
     marks = Marks(0, 0, 0.0)
-    reader = Reader(marks)
+    one = reader(marks)
     for at, piece in enumerate(pieces):
-        if reader.feed(float(at), piece):
+        if one.feed(float(at), piece):
             break
-    return reader.close(float(len(pieces))), marks, reader
+    return one.close(float(len(pieces))), marks, one
 
 
 def test_a_whole_stream_is_read():
-    error, marks, reader = read(*WHOLE)
-    assert (error, reader.done, marks.finish) == ("", True, "stop")
+    error, marks, stream = read(*WHOLE)
+    assert (error, stream.done, marks.finish) == ("", True, "stop")
     assert (marks.chunk, marks.first, marks.content, marks.last) == (0.0, 3.0, 3.0, 4.0)
     assert (marks.prompt_tokens, marks.cached_tokens, marks.output_tokens) == (10, 3, 9)
     assert marks.events == 2
