@@ -58,13 +58,14 @@ class Requests:
         }
         self._open = 0
         self._lags: deque[float] = deque(maxlen=MOST_LAGS)
+        self._closed = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=_serve, args=(self._loop,), name="holymon", daemon=True
         )
         self._thread.start()
         self.stop = weakref.finalize(
-            self, _stop, self._loop, self._thread, transport, self._simulator
+            self, _stop, self._closed, self._loop, self._thread, transport, self._simulator
         )
 
     @property
@@ -120,7 +121,7 @@ class Requests:
                 marks.flags |= Flag.RETRIED
             self.ledger.add(marks)
             if marks.error == "cancelled":
-                raise asyncio.CancelledError
+                raise self._ended(attempt + 1)
             if not marks.error:
                 return
             if wait is None:
@@ -148,7 +149,16 @@ class Requests:
         except asyncio.CancelledError:
             following.error, following.end = "cancelled", perf_counter()
             self.ledger.add(following)
-            raise
+            raise self._ended(following.attempt) from None
+
+    def _ended(self, attempts: int) -> BaseException:
+        """What tells a caller that its call was broken off: another's doing needs words."""
+        if not self._closed.is_set():
+            return asyncio.CancelledError()
+        return CallError(
+            self.target.name, "cancelled", status=0, code="", attempts=attempts,
+            message="the monitor was closed before the answer had come.",
+        )  # fmt: skip
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
@@ -157,6 +167,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _stop(
+    closed: threading.Event,
     loop: asyncio.AbstractEventLoop,
     thread: threading.Thread,
     transport: Transport,
@@ -172,6 +183,7 @@ def _stop(
         finally:
             loop.stop()
 
+    closed.set()
     if thread.is_alive():
         asyncio.run_coroutine_threadsafe(end(), loop)
         # The last to know a forgotten monitor may be a task of this loop: it can't wait for itself.

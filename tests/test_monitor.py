@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pytest
@@ -157,6 +157,28 @@ def test_a_stream_that_is_left_is_cancelled_on_record():
     assert errors(monitor) == ["cancelled"]
 
 
+def test_a_call_that_a_close_breaks_off_says_so():
+    def work(monitor):
+        async def go():
+            await monitor.achat("hi")
+
+        asks = (lambda: monitor.chat("hi"), lambda: list(monitor.chat("hi", stream=True)),
+                lambda: asyncio.run(go()))  # fmt: skip
+        with ThreadPoolExecutor(3) as pool:
+            waiting = [pool.submit(ask) for ask in asks]
+            until = time.monotonic() + 10
+            while monitor._calls is None or monitor._calls._open < 3:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            monitor.close()
+            return [str(one.exception(10)) for one in waiting]
+
+    said, monitor, _ = against(*([CHUNKED, chunk(HELLO[0]), 30.0],) * 3)(work)
+    why = "cancelled: the monitor was closed before the answer had come."
+    assert said == [f"the call to url/m failed: {why}"] * 3
+    assert errors(monitor) == ["cancelled"] * 3
+
+
 def test_a_stream_that_nobody_reads_is_called_off_when_it_is_dropped():
     def dropped(monitor):
         monitor.chat("hi", stream=True)
@@ -186,7 +208,7 @@ def test_no_call_begins_on_what_is_being_closed():
 
         def call():
             sys.settrace(trace)
-            with contextlib.suppress(CancelledError):
+            with contextlib.suppress(CallError):
                 monitor.chat("hi")
             return "ended"
 
