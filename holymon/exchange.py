@@ -122,7 +122,7 @@ class Exchange:
             if self._inflater is not None:
                 self._unpack(now, data)
             elif self._reader is not None and self._readable:
-                self._enough = self._reader.feed(now, data)
+                self._feed(now, data)
             else:
                 self._collect(data)
         except EventTooLarge:
@@ -169,12 +169,18 @@ class Exchange:
         while not self._enough:
             if piece := self._inflater.step(data):
                 if self._reader is not None:
-                    self._enough = self._reader.feed(now, piece)
+                    self._feed(now, piece)
                 else:
                     self._collect(piece)
             data = b""
             if not self._inflater.more:
                 return
+
+    def _feed(self, now: float, piece: bytes) -> None:
+        self._enough = self._reader.feed(now, piece)
+        if self._enough and self._known:
+            # The answer ends here, however long whoever asked for it keeps the stream open.
+            self.marks.end = now
 
     def _collect(self, data: bytes) -> None:
         self.marks.bytes += len(data)
@@ -195,8 +201,8 @@ class Exchange:
             marks.error = "_OTHER"
         if marks.code and not _WORD.fullmatch(marks.code):
             marks.code = "other"  # it might be a key, of which nothing is known here
-        done = self._reader is not None and self._reader.done
-        marks.end = marks.last if done and marks.last == marks.last else now
+        if marks.end != marks.end:
+            marks.end = now
         if marks.error and marks.events:
             marks.flags |= Flag.AFTER_FIRST_TOKEN
         if marks.output_tokens < 0 and marks.events:

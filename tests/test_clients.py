@@ -196,6 +196,22 @@ def test_a_stream_that_is_left_early_is_cancelled_by_us(lib, server):
 
 
 @LIBRARIES
+def test_a_stream_ends_when_its_end_comes_however_long_it_is_kept_open(lib, server):
+    one = server([CHUNKED, chunk(HELLO[0]), 0.05, chunk(b"".join(HELLO[2:])), 30.0])
+    with (
+        monitored(lib.Client()) as client,
+        client.stream("POST", f"{one.url}/chat/completions", json=STREAMED) as found,
+    ):
+        pieces = found.iter_raw()
+        while b"[DONE]" not in next(pieces):
+            pass
+        came = perf_counter() - client.monitor.ledger.zero
+    row = only(client.monitor)
+    assert error_of(row) == ""
+    assert row["last_s"] < row["end_s"] <= came
+
+
+@LIBRARIES
 def test_a_stream_that_nobody_reads_is_on_record_once_it_is_forgotten(lib, server):
     one = server([CHUNKED, chunk(HELLO[0]), 5.0])
     with monitored(lib.Client()) as client:
