@@ -113,6 +113,8 @@ class MonitorASGI:
             elif message["type"] == "http.response.body":
                 marks.bytes += len(message.get("body", b""))
                 whole = not message.get("more_body", False)
+            elif message["type"] == "http.response.pathsend":
+                whole = True  # the server sends the file by itself
             await send(message)
 
         async def receiving() -> Any:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import FileResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from werkzeug.serving import make_server
 
@@ -248,3 +248,26 @@ def test_names_of_targets_are_made_harmless_and_few(monitor):
     names = [one.name for one in monitor.records.plan.targets]
     assert names[:2] == ["a/b [31m", "web/other"]
     assert len(names) == 101
+
+
+def test_a_file_that_the_server_sends_by_itself_is_a_whole_answer(monitor, tmp_path):
+    (tmp_path / "one.txt").write_text("hello")
+    sent = []
+
+    async def keep(message):
+        await asyncio.sleep(0)
+        sent.append(message["type"])
+
+    async def receive():
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def go():
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [],
+                 "extensions": {"http.response.pathsend": {}}}  # fmt: skip
+        await MonitorASGI(FileResponse(tmp_path / "one.txt"), monitor)(scope, receive, keep)
+
+    asyncio.run(go())
+    assert sent == ["http.response.start", "http.response.pathsend"]
+    (row,) = monitor.records.rows
+    assert (row["status"], NAMES[row["error"]]) == (200, "")
