@@ -48,6 +48,8 @@ class Reader:
             return self.error
         if not self.finished and not self.done:
             return "stream_truncated" if self._seen else "empty_response"
+        if not self.finished and not self.marks.events:
+            return "empty_response"
         if not self.finished:
             self.marks.flags |= Flag.NO_FINISH
         elif not self.done:

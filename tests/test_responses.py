@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holymon.events import Reader
@@ -63,6 +63,7 @@ def test_it_may_be_cut_anywhere(places):
 
 
 @given(st.binary(max_size=300))
+@example(b"data:[DONE]")
 def test_no_bytes_break_it(data):
     assert read(data)[0]
     assert read(CREATED, data)[0]
@@ -88,6 +89,8 @@ FAILED = event("response.failed", response=whole_of("failed", error={"code": "se
         ([CREATED, b"data: []\n\n"], "invalid_schema"),
         ([CREATED, event("response.completed", response=[])], "invalid_schema"),
         ([CREATED, HEL, DONE], ""),
+        ([CREATED, DONE], "empty_response"),
+        ([DONE], "empty_response"),
         ([CREATED, HEL, END, DONE], ""),
         ([CREATED, event("response.completed")], ""),
     ],
