@@ -9,6 +9,7 @@ busy the application is, and connections are shared by all. It costs two changes
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
@@ -65,7 +66,14 @@ class Requests:
         )
         self._thread.start()
         self.stop = weakref.finalize(
-            self, _stop, self._closed, self._loop, self._thread, transport, self._simulator
+            self,
+            _stop,
+            self._closed,
+            self._loop,
+            self._thread,
+            transport,
+            self._simulator,
+            os.getpid(),
         )
 
     @property
@@ -172,6 +180,7 @@ def _stop(
     thread: threading.Thread,
     transport: Transport,
     simulator: "subprocess.Popen[str] | None",
+    owner: int,
 ) -> None:
     async def end() -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -191,7 +200,9 @@ def _stop(
             thread.join(10)
     if simulator is not None and simulator.stdin and simulator.stdout:
         simulator.stdin.close()
-        simulator.wait(10)
+        if owner == os.getpid():
+            simulator.terminate()  # a forked child may hold its standard input open
+            simulator.wait(10)
         simulator.stdout.close()
 
 

@@ -107,7 +107,7 @@ def _text(value: Any) -> str:
 def lenient(data: bytes) -> Any:
     """Whatever JSON `data` holds; None for what is no JSON."""
     try:
-        return decoded(data, msgspec.json.decode)
+        return decoded(data.removeprefix(b"\xef\xbb\xbf"), msgspec.json.decode)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 

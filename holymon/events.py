@@ -21,29 +21,43 @@ class Reader:
     `error` turns non-empty when the answer has failed, `done` when nothing more is needed.
     """
 
-    __slots__ = ("_decoder", "_read", "_seen", "done", "error", "finished", "marks", "message")
+    __slots__ = (
+        "_begun",
+        "_decoder",
+        "_read",
+        "_seen",
+        "done",
+        "error",
+        "finished",
+        "marks",
+        "message",
+    )
 
     def __init__(self, marks: Marks, read: Callable[["Reader", float, bytes], int]) -> None:
         """Expect the beginning of a stream."""
         self.marks = marks
         self.error = OK
         self.message = ""
-        self.done = self.finished = self._seen = False
+        self.done = self.finished = self._seen = self._begun = False
         self._decoder = Decoder(MAX_EVENT)
         self._read = read
 
     def feed(self, now: float, chunk: bytes) -> bool:
         """Take in what was received at `now`; whether that is enough. Raises EventTooLarge."""
         self.marks.bytes += len(chunk)
-        if not self._seen and chunk.lstrip()[:1] == b"<":
-            self.fail("unexpected_content_type", "a page of HTML instead of events")
+        if not self._begun and (head := chunk.lstrip(b"\xef\xbb\xbf \t\r\n")):
+            self._begun = True
+            if head[:1] == b"<":
+                self.fail("unexpected_content_type", "a page of HTML instead of events")
         self._take(now, self._decoder.feed(chunk))
         return self.done or bool(self.error)
 
     def close(self, now: float) -> str:
         """The stream has ended; returns the error type, `""` if the answer is complete."""
         if not self.error and not self.done:
-            self._take(now, [one for one in self._decoder.close() if _is_whole(one.data)])
+            rest = self._decoder.close()
+            self._seen = self._seen or bool(rest)
+            self._take(now, [one for one in rest if _is_whole(one.data)])
         if self.error:
             return self.error
         if not self.finished and not self.done:
@@ -82,6 +96,8 @@ class Reader:
             return self._read(self, now, data)
         except msgspec.ValidationError as error:
             self.fail("invalid_schema", str(error))
+        except UnicodeDecodeError:
+            self.fail("invalid_utf8", "")
         except (msgspec.DecodeError, RecursionError) as error:
             self.fail("invalid_json", str(error))
         return 0

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 from weakref import ref
 
 from holymon import chat, errorbody, messages, responses
-from holymon.failures import classify
+from holymon.failures import classify, handled
 from holymon.inflate import Inflater, inflater
 from holymon.ledger import Ledger
 from holymon.marks import Flag, Marks
@@ -59,6 +59,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_before",
         "_body",
         "_counted",
         "_enough",
@@ -134,6 +135,7 @@ class Exchange:
             self.marks.error, self._enough = "_OTHER", True
 
     def __enter__(self) -> Self:
+        self._before = handled()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -150,7 +152,7 @@ class Exchange:
         if isinstance(error, GeneratorExit):
             self.dropped()
             return
-        kind = classify(error) if isinstance(error, Exception) else "cancelled"
+        kind = classify(error, self._before) if isinstance(error, Exception) else "cancelled"
         if kind == "first_byte_timeout" and self.marks.status:
             kind = "stream_stalled" if self._reader is not None else "deadline_exceeded"
         self._finish(kind)

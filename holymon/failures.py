@@ -7,19 +7,20 @@ words(exception) -> what it says, or its class where its text may quote what was
 import errno
 import socket
 import ssl
-from collections.abc import Iterator
+import sys
+from collections.abc import Container, Iterator
 from typing import Final
 
 import httpx
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what it came from."""
+def _chain(error: BaseException, but: Container[int] = ()) -> Iterator[BaseException]:
+    """An exception and what it came from; what has its id in `but` is another call's."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
         one = waiting.pop(0)
-        if one is None or id(one) in seen:
+        if one is None or id(one) in seen or id(one) in but:
             continue
         seen.add(id(one))
         yield one
@@ -55,9 +56,9 @@ def _is(error: BaseException, classes: tuple[type[BaseException], ...]) -> bool:
     return bool(names) and any(one.__name__ in names for one in classes)
 
 
-def classify(error: BaseException) -> str:
+def classify(error: BaseException, but: Container[int] = ()) -> str:
     """The error type of an exception of httpx, httpx2 or the system."""
-    chain = list(_chain(error))
+    chain = list(_chain(error, but))
     numbers = {getattr(one, "errno", None) for one in chain}
     if errno.EPIPE in numbers:
         return "write_error"
@@ -83,3 +84,9 @@ def words(error: BaseException) -> str:
     # The deepest that says anything: a timeout comes of a cancellation, which says nothing.
     deepest = next((one for one in reversed(chain) if str(one)), chain[-1])
     return f"{type(deepest).__name__}: {deepest}".removesuffix(": ")
+
+
+def handled() -> frozenset[int]:
+    """The ids of what is being handled now: whatever fails meanwhile has it for a context."""
+    error = sys.exception()
+    return frozenset() if error is None else frozenset(map(id, _chain(error)))

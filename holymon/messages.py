@@ -104,6 +104,8 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         answer = decoded(body, _message)
     except msgspec.ValidationError as error:
         return "invalid_schema", str(error), ""
+    except UnicodeDecodeError:
+        return "invalid_utf8", "", ""
     except (msgspec.DecodeError, RecursionError) as error:
         return "invalid_json", str(error), ""
     if answer.error:

@@ -6,6 +6,7 @@ chat / achat --> Requests (attempts, on a loop of their own) --> Ledger --> stat
 
 import asyncio
 import json
+import os
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -78,7 +79,7 @@ class Monitor:
         self.closed = False
         self._limits = {"connect_s": connect_s, "first_byte_s": first_byte_s}
         self._calls: Requests | None = None
-        self._lock = threading.Lock()
+        self._lock, self._process = threading.Lock(), os.getpid()
 
     def __repr__(self) -> str:
         named = "clients" if self.target is None else self.target.name
@@ -181,8 +182,8 @@ class Monitor:
     def _begin(self, body: bytes, *, stream: bool, into: Callable[[bytes], None]) -> "Future[None]":
         """Begin a request, never on what `close` is stopping, and anew in another process."""
         assert self.target is not None
-        if self._calls is not None and not self._calls.alive:
-            self._lock = threading.Lock()  # another thread may have held it at the fork
+        if self._process != os.getpid():  # another thread may have held it at the fork
+            self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             if self._calls is None or not self._calls.alive:
                 self._calls = Requests(self.target, self.policy, self.ledger, **self._limits)

@@ -80,6 +80,8 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str]:
         answer = decoded(body, _response)
     except msgspec.ValidationError as error:
         return "invalid_schema", str(error)
+    except UnicodeDecodeError:
+        return "invalid_utf8", ""
     except (msgspec.DecodeError, RecursionError) as error:
         return "invalid_json", str(error)
     if answer.error or answer.status == "failed":

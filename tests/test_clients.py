@@ -185,6 +185,20 @@ def test_a_refused_connection_and_a_timeout_have_their_names(lib, server):
 
 
 @LIBRARIES
+def test_what_fails_while_another_failure_is_handled_has_its_own_name(lib, server):
+    dead = server([RST])
+    with monitored(lib.Client()) as client:
+        try:
+            client.post("http://127.0.0.1:9/v1/chat/completions", json=ASK)
+        except lib.ConnectError:
+            with pytest.raises(lib.ReadError):
+                client.post(f"{dead.url}/chat/completions", json=ASK)
+    assert [error_of(row) for row in client.monitor.records.rows] == [
+        "connection_refused", "connection_reset",
+    ]  # fmt: skip
+
+
+@LIBRARIES
 def test_a_stream_that_is_left_early_is_cancelled_by_us(lib, server):
     one = server([CHUNKED, chunk(HELLO[0]), 5.0])
     with monitored(lib.Client()) as client:

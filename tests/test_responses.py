@@ -90,6 +90,10 @@ FAILED = event("response.failed", response=whole_of("failed", error={"code": "se
         ([CREATED, event("response.completed", response=[])], "invalid_schema"),
         ([CREATED, HEL, DONE], ""),
         ([CREATED, DONE], "empty_response"),
+        ([CREATED[:-9], b"<rules>" + CREATED[-9:]], "invalid_json"),
+        ([b"\xef\xbb\xbf", b"<html>"], "unexpected_content_type"),
+        ([CREATED[:30]], "stream_truncated"),
+        ([b'data: {"type": "\xff"}\n\n'], "invalid_utf8"),
         ([DONE], "empty_response"),
         ([CREATED, HEL, END, DONE], ""),
         ([CREATED, event("response.completed")], ""),
@@ -140,6 +144,7 @@ def test_why_an_answer_ended(answer, finish):
     [
         (b" ", "empty_response"),
         (b"{", "invalid_json"),
+        (b'{"status": "\xff"}', "invalid_utf8"),
         (b"[]", "invalid_schema"),
         (b"{}", "invalid_schema"),
         (json.dumps(whole_of("failed", error={"code": "x", "message": "no"})).encode(),
