@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from holymon.bins import per_second, rolling, steps_of, thinned
 from holymon.canvas import COLORS, MARKERS, RED, in_ms
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER
-from holymon.live import Stage
+from holymon.live import INK, Stage
 from holymon.panels import OF_A_RUN, OVER_TIME, SLOTS, Slot, panels, rounded, titled, wanted, window
 from holymon.plan import Plan
 from holymon.records import Records
@@ -229,6 +229,8 @@ class Board:
                 one.answered.set_data(edges, answered)
         for one, curve in zip(self._series, curves, strict=False):
             one.curve.set_data(*curve)
+            if len(curves) < len(self._series):  # it is of all targets together
+                one.curve.set_color(INK)
 
     def _errors(self, records: Records) -> None:
         failed = records.mask() & ~records.ok
