@@ -11,8 +11,9 @@ from holymon import journal, readings, store, verdict
 from holymon.board import Board
 from holymon.estimate import estimate
 from holymon.fields import WIDE, html
-from holymon.plan import MAX_SECONDS, Plan
+from holymon.plan import MAX_SECONDS, Open, Plan
 from holymon.run import Run
+from holymon.shapes import Replay
 from holymon.threads import Pace, Ticker
 from holymon.vitals import Vitals
 
@@ -95,6 +96,7 @@ class _Following:
         self.paces = (Pace(1.0, share=0.02), Pace(0.5))
         self._board = Board(run.plan)
         self._expected = estimate(run.plan).calls
+        self.seconds = _seconds(run.plan)
         self._zero: float | None = None
         self._status = run.status
 
@@ -126,28 +128,35 @@ class _Following:
         n = len(self.own.records)
         return {
             "name": run.id, "state": state, "simulated": run.plan.simulated,
-            "words": f"{_when(self, run.plan, state)}, {n:,} calls"
+            "words": f"{_when(self, state)}, {n:,} calls"
             + _why(store.ended_early(self._status)),
-            "share": 1.0 if state == "finished" else self._share(run.plan, n),
+            "share": 1.0 if state == "finished" else self._share(n),
         }  # fmt: skip
 
-    def _share(self, plan: Plan, n: int) -> float:
-        by_time = self.elapsed / plan.seconds if self.run.live else 0.0
+    def _share(self, n: int) -> float:
+        by_time = self.elapsed / self.seconds if self.run.live else 0.0
         return max(by_time, n / self._expected if self._expected else 0.0)
 
 
-def _when(following: _Following, plan: Plan, state: str) -> str:
+def _when(following: _Following, state: str) -> str:
     if state == "starting":
         return "starting"
     if state != "running":
         return f"{readings.clock(following.own.summary().duration_s)} measured"
     elapsed = following.elapsed
     said = f"{readings.clock(elapsed)} elapsed"
-    if plan.seconds >= MAX_SECONDS:
+    if following.seconds >= MAX_SECONDS:
         return said
-    if elapsed > plan.seconds:
+    if elapsed > following.seconds:
         return f"{said}, waiting for the last answers"
-    return f"{said}, {readings.clock(plan.seconds - elapsed)} left"
+    return f"{said}, {readings.clock(following.seconds - elapsed)} left"
+
+
+def _seconds(plan: Plan) -> float:
+    """How long the load lasts: a trace may end before the time that it was given."""
+    if isinstance(plan.load, Open) and isinstance(plan.load.shape, Replay):
+        return max(min(plan.seconds, plan.load.shape.times[-1]), 1e-3)
+    return plan.seconds
 
 
 def _why(early: str) -> str:
