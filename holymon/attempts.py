@@ -66,15 +66,9 @@ class Requests:
         )
         self._thread.start()
         self.stop = weakref.finalize(
-            self,
-            _stop,
-            self._closed,
-            self._loop,
-            self._thread,
-            transport,
-            self._simulator,
+            self, _stop, self._closed, self._loop, self._thread, transport, self._simulator,
             os.getpid(),
-        )
+        )  # fmt: skip
 
     @property
     def alive(self) -> bool:

@@ -24,7 +24,7 @@ from holymon.targets import target as target_of
 C = TypeVar("C")
 _MARK: Final = "holymon_monitor"
 _MOST_KNOWN: Final = 1000
-_NAMELESS: Final = ("/completions",)
+_NAMELESS: Final = "/completions"
 """Where the model may stand in the address, and not in what is asked."""
 
 _STREAMS: Final = {"SyncByteStream", "AsyncByteStream"}

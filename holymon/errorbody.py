@@ -108,8 +108,21 @@ def lenient(data: bytes) -> Any:
     """Whatever JSON `data` holds; None for what is no JSON."""
     try:
         return decoded(data.removeprefix(b"\xef\xbb\xbf"), msgspec.json.decode)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         return None
+
+
+BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What `decoded` raises for what it can't read."""
+
+
+def fault(error: Exception) -> tuple[str, str]:
+    """Error type and message of an answer at which `decoded` raised one of `BROKEN`."""
+    if isinstance(error, msgspec.ValidationError):
+        return "invalid_schema", str(error)
+    return ("invalid_utf8", "") if isinstance(error, UnicodeDecodeError) else (
+        "invalid_json", str(error)
+    )  # fmt: skip
 
 
 def decoded(data: bytes, decode: Callable[[bytes], T]) -> T:

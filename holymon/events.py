@@ -7,9 +7,7 @@ and calls `fail`. What is no JSON, or not of the dialect's shape, fails here.
 
 from collections.abc import Callable
 
-import msgspec
-
-from holymon.errorbody import lenient
+from holymon.errorbody import BROKEN, fault, lenient
 from holymon.errors import OK
 from holymon.marks import Flag, Marks
 from holymon.sse import MAX_EVENT, Decoder, Event
@@ -22,16 +20,8 @@ class Reader:
     """
 
     __slots__ = (
-        "_begun",
-        "_decoder",
-        "_read",
-        "_seen",
-        "done",
-        "error",
-        "finished",
-        "marks",
-        "message",
-    )
+        "_begun", "_decoder", "_read", "_seen", "done", "error", "finished", "marks", "message",
+    )  # fmt: skip
 
     def __init__(self, marks: Marks, read: Callable[["Reader", float, bytes], int]) -> None:
         """Expect the beginning of a stream."""
@@ -94,12 +84,8 @@ class Reader:
     def _one(self, now: float, data: bytes) -> int:
         try:
             return self._read(self, now, data)
-        except msgspec.ValidationError as error:
-            self.fail("invalid_schema", str(error))
-        except UnicodeDecodeError:
-            self.fail("invalid_utf8", "")
-        except (msgspec.DecodeError, RecursionError) as error:
-            self.fail("invalid_json", str(error))
+        except BROKEN as error:
+            self.fail(*fault(error))
         return 0
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from holymon.completion import count
-from holymon.errorbody import decoded, in_band, message_of, said
+from holymon.errorbody import BROKEN, decoded, fault, in_band, message_of, said
 from holymon.errors import OK
 from holymon.events import Reader
 from holymon.marks import Flag, Marks
@@ -102,12 +102,8 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return "empty_response", "", ""
     try:
         answer = decoded(body, _message)
-    except msgspec.ValidationError as error:
-        return "invalid_schema", str(error), ""
-    except UnicodeDecodeError:
-        return "invalid_utf8", "", ""
-    except (msgspec.DecodeError, RecursionError) as error:
-        return "invalid_json", str(error), ""
+    except BROKEN as error:
+        return *fault(error), ""
     if answer.error:
         message = message_of({"error": answer.error}, marks)
         return in_band(answer.error, marks), message, ""

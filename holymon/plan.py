@@ -219,11 +219,12 @@ class Plan(Struct, frozen=True):
     @property
     def seconds(self) -> float:
         """How long the load lasts at most, warm-up included, without the last answers' tail."""
+        shape = self.load.shape if isinstance(self.load, Open) else None
         if self.duration_s is not None:
-            return self.warmup_s + self.duration_s
-        if isinstance(self.load, Closed):
+            whole = self.warmup_s + self.duration_s
+            return min(whole, shape.ends or 0.0) if isinstance(shape, shapes.Replay) else whole
+        if shape is None:
             return MAX_SECONDS
-        shape = self.load.shape
         if shape.ends is not None or isinstance(shape, shapes.Replay):
             return self.warmup_s + (shape.ends or 0.0)
         calls = float(self.requests or 0)

@@ -14,14 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from holymon import canvas
-from holymon.bins import (
-    CALLS_IN_BIN,
-    MOST_POINTS,
-    edges_of,
-    rolling,
-    steps_of,
-    thinned,
-)
+from holymon.bins import CALLS_IN_BIN, MOST_POINTS, edges_of, rolling, steps_of, thinned
 from holymon.canvas import (
     COLORS,
     GREY,

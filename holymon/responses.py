@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from holymon.completion import read_usage
-from holymon.errorbody import decoded, in_band, message_of
+from holymon.errorbody import BROKEN, decoded, fault, in_band, message_of
 from holymon.errors import OK
 from holymon.events import Reader
 from holymon.marks import Marks
@@ -78,12 +78,8 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str]:
         return "empty_response", ""
     try:
         answer = decoded(body, _response)
-    except msgspec.ValidationError as error:
-        return "invalid_schema", str(error)
-    except UnicodeDecodeError:
-        return "invalid_utf8", ""
-    except (msgspec.DecodeError, RecursionError) as error:
-        return "invalid_json", str(error)
+    except BROKEN as error:
+        return fault(error)
     if answer.error or answer.status == "failed":
         message = _said(answer.error, marks)
         return in_band(answer.error, marks), message

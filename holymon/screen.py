@@ -11,9 +11,8 @@ from holymon import journal, readings, store, verdict
 from holymon.board import Board
 from holymon.estimate import estimate
 from holymon.fields import WIDE, html
-from holymon.plan import MAX_SECONDS, Open, Plan
+from holymon.plan import MAX_SECONDS
 from holymon.run import Run
-from holymon.shapes import Replay
 from holymon.threads import Pace, Ticker
 from holymon.vitals import Vitals
 
@@ -96,7 +95,6 @@ class _Following:
         self.paces = (Pace(1.0, share=0.02), Pace(0.5))
         self._board = Board(run.plan)
         self._expected = estimate(run.plan).calls
-        self.seconds = _seconds(run.plan)
         self._zero: float | None = None
         self._status = run.status
 
@@ -134,7 +132,7 @@ class _Following:
         }  # fmt: skip
 
     def _share(self, n: int) -> float:
-        by_time = self.elapsed / self.seconds if self.run.live else 0.0
+        by_time = self.elapsed / self.run.plan.seconds if self.run.live else 0.0
         return max(by_time, n / self._expected if self._expected else 0.0)
 
 
@@ -143,20 +141,13 @@ def _when(following: _Following, state: str) -> str:
         return "starting"
     if state != "running":
         return f"{readings.clock(following.own.summary().duration_s)} measured"
-    elapsed = following.elapsed
+    elapsed, whole = following.elapsed, following.run.plan.seconds
     said = f"{readings.clock(elapsed)} elapsed"
-    if following.seconds >= MAX_SECONDS:
+    if whole >= MAX_SECONDS:
         return said
-    if elapsed > following.seconds:
+    if elapsed > whole:
         return f"{said}, waiting for the last answers"
-    return f"{said}, {readings.clock(following.seconds - elapsed)} left"
-
-
-def _seconds(plan: Plan) -> float:
-    """How long the load lasts: a trace may end before the time that it was given."""
-    if isinstance(plan.load, Open) and isinstance(plan.load.shape, Replay):
-        return max(min(plan.seconds, plan.load.shape.times[-1]), 1e-3)
-    return plan.seconds
+    return f"{said}, {readings.clock(whole - elapsed)} left"
 
 
 def _why(early: str) -> str:

@@ -37,7 +37,6 @@ HOMES = {
         "climb",
         "completion",
         "errorbody",
-        "events",
         "messages",
         "plan",
         "responses",

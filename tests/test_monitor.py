@@ -324,6 +324,36 @@ def _child(monitor, results):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_in_the_middle_of_a_first_call_can_call(monitor):
+    fork = multiprocessing.get_context("fork")
+    results = fork.SimpleQueue()
+    with monitor._lock:  # as another thread holds it meanwhile
+        child = fork.Process(target=_child, args=(monitor, results))
+        child.start()
+        child.join(20)
+    if child.is_alive():
+        child.kill()
+    assert child.exitcode == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_simulated_monitor_can_be_closed_while_a_forked_child_lives():
+    fork = multiprocessing.get_context("fork")
+    over = fork.Event()
+    monitor = Monitor("sim/fast")
+    monitor.chat("hi", max_tokens=1)
+    simulator = monitor._calls._simulator
+    child = fork.Process(target=over.wait, args=(60,))
+    child.start()
+    try:
+        monitor.close()
+        assert simulator.poll() is not None
+    finally:
+        over.set()
+        child.join(20)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_begins_anew_and_can_call(simulator, monitor):
     monitor.chat("hi", max_tokens=2)
     fork = multiprocessing.get_context("fork")

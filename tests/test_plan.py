@@ -139,6 +139,15 @@ def test_a_load_with_an_end_of_its_own_needs_no_other():
     assert Plan.from_json(recorded.to_json()) == recorded
 
 
+def test_a_replay_lasts_as_long_as_its_trace_or_less():
+    def lasts(seconds):
+        plan = Plan(targets=(A,), load=Open(Replay(times=(0.0, 1.0, 3.0))), duration_s=seconds)
+        return plan.seconds, len(plan.due())
+
+    assert lasts(30.0) == (pytest.approx(3.0), 3)
+    assert lasts(2.0) == (2.0, 2)
+
+
 def test_a_sweep_is_a_plan_for_each_level():
     plan = Plan(targets=(A,), load=Open(constant(1)), duration_s=5, seed=4)
     levels = plan.sweep(Open(constant(5)), Closed(users=3))
