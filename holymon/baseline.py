@@ -1,4 +1,4 @@
-"""Which run the others are held against: a small file in the folder of runs."""
+"""Which run the others of its folder are held against: a small file beside them."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ from holymon.run import Run, attach
 FILE: Final = "baseline.json"
 
 
-def set_baseline(run: Run, out: Path | str = "reports") -> Path:
-    """Hold other runs against this one from now on; the file that says so."""
-    path = Path(out) / FILE
+def set_baseline(run: Run) -> Path:
+    """Hold the other runs of its folder against this one from now on; the file that says so."""
+    path = store.out_of(run.folder) / FILE
     store.write_json(path, {"run_id": run.id, "set_at": store.now().isoformat()})
     return path
 
@@ -25,6 +25,6 @@ def baseline(out: Path | str = "reports") -> Run | None:
         return None
     try:
         wanted = json.loads(path.read_bytes())["run_id"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path} can't be read: set the baseline again.") from None
     return attach(str(wanted), out=out)

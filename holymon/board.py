@@ -238,7 +238,11 @@ class Board:
         self._kinds += [c for c in np.unique(codes).tolist() if c not in self._kinds]
         shown = self._kinds if len(self._kinds) <= SLOTS else self._kinds[: SLOTS - 1]
         which, n = records["target"][failed], len(self._series)
-        counts = {NAMES[c]: np.bincount(which[codes == c], minlength=n) for c in shown}
+        names = [NAMES[c] + " (by us, no failure)" * (c in OURS) for c in shown]
+        counts = {
+            name: np.bincount(which[codes == c], minlength=n)
+            for c, name in zip(shown, names, strict=True)
+        }
         if len(shown) < len(self._kinds):
             counts["other types"] = np.bincount(which[~np.isin(codes, shown)], minlength=n)
         most = max((int(c.sum()) for c in counts.values()), default=1)

@@ -116,8 +116,6 @@ def report(
         from holymon.run import attach
 
         run = attach(wanted, out=out)
-        if run.live:
-            raise RunError(f"{run.id} is still going on: report it when it has ended.")
     elif targets or options["base_url"] or notebook == reports.DEFAULT:
         if not targets and not options["base_url"]:
             targets = ("sim/fast",)

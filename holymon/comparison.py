@@ -21,6 +21,7 @@ from holymon.errors import PlanError
 from holymon.figures import TargetSummary
 from holymon.markup import bullets, escaped, table
 from holymon.quantiles import Figure, Interval, student
+from holymon.reasons import Reason
 from holymon.records import Records
 from holymon.safety import escape, plain
 from holymon.summary import summarize
@@ -107,15 +108,15 @@ class Comparison:
 def compare_pairs(
     pairs: Sequence[tuple[Records, Records]], *, names: tuple[str, str] | None = None,
     effect: float = EFFECT, interleaved: bool = True, one_run: bool = False,
-    fitness: Mapping[str, str] = {},
+    doubts: Mapping[str, Sequence[Reason]] = {},
 ) -> Comparison:  # fmt: skip
     """Compare B with A from pairs of records, each of one target, in the order of their time.
 
     `effect` is the smallest relative difference worth a word. With fewer than `FEWEST_PAIRS`
     pairs, or pairs that were not measured alternately, nothing is claimed; `one_run` says that
-    they are blocks of one run, for the words of that. `fitness` has the verdict on the measurement
-    of each run, by its id: from an invalid one nothing is claimed either. Raises PlanError for
-    records of several targets.
+    they are blocks of one run, for the words of that. `doubts` are what speaks against each run,
+    by its id: nothing is claimed where the client made it invalid; what an API did (no call
+    succeeded) is what is compared. Raises PlanError for records of several targets.
     """
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
@@ -124,16 +125,14 @@ def compare_pairs(
     tests = len(used) + 1
     level = 1 - ALPHA / tests
     invalid, suspect = (
-        [plain(run) for run, level in fitness.items() if level == wanted]
-        for wanted in ("invalid", "suspect")
-    )
+        [f"{plain(run)} is {level}: {plain(one.text)}" for run, reasons in doubts.items()
+         for one in reasons if one.level == level and not one.of_api]
+        for level in ("invalid", "suspect")
+    )  # fmt: skip
     claims = interleaved and len(found) >= FEWEST_PAIRS and not invalid
     ratios = tuple(_ratio(found, *one, effect=effect, level=level, claims=claims) for one in used)
     simulated = any(summarize(one).simulated for pair in pairs for one in pair)
-    notes = []
-    if invalid:
-        notes.append(f"the client was not fit to measure (invalid): {', '.join(invalid)}. "
-                     "Lower the rate or use more workers, and measure again.")  # fmt: skip
+    notes = [*invalid]
     if len(found) < FEWEST_PAIRS and one_run:
         notes.append(
             f"the run is too short to compare its targets: it takes {FEWEST_PAIRS} blocks of time "
@@ -157,8 +156,7 @@ def compare_pairs(
         pairs=len(found), effect=effect, ratios=ratios,
         errors=error_difference(found, NormalDist().inv_cdf(1 - ALPHA / tests / 2), claims=claims),
         cost_ratio=_cost(found), simulated=simulated, notes=tuple(notes),
-        cautions=(f"the client may have been the limit (suspect): {', '.join(suspect)}",)
-        if suspect else (),
+        cautions=tuple(suspect),
     )  # fmt: skip
 
 

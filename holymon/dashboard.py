@@ -14,18 +14,19 @@ from holymon import store
 from holymon.arrivals import plot_arrivals
 from holymon.canvas import frame
 from holymon.controls import Controls
-from holymon.errors import HolymonError, RunError
+from holymon.errors import RunError
 from holymon.estimate import estimate
-from holymon.fields import error_line, html, style_sheet
+from holymon.fields import error_line, html, said, style_sheet
 from holymon.live import PAPER
 from holymon.plan import Plan
+from holymon.reasons import LIVE
 from holymon.results import Results
 from holymon.run import Run, attach, start
 from holymon.safety import escape, short
 from holymon.screen import Screen
 from holymon.threads import Jobs, free_of_cells, owners
 
-SETUP, LIVE, RESULTS = range(3)
+LIVE_TAB: Final = 1
 RECENT: Final = 50
 
 
@@ -41,7 +42,7 @@ class Dashboard:
         self._controls = Controls(targets, self._changed)
         self._jobs = Jobs(self._failed, self)
         self._screen = Screen(self._failed, lambda run: self._jobs.do(lambda: self._ended(run)))
-        self._results = Results(self._do, out)
+        self._results = Results(self._do)
         self._controls.targets.add_button.on_click(
             lambda _: self._do(self._controls.targets.add_written)
         )
@@ -99,8 +100,8 @@ class Dashboard:
             words, kind = f"Start makes {_told(plan)}", ""
             if plan.max_cost is not None:
                 words = f"{words.rstrip('.')}. It stops before {plan.max_cost:g} USD are spent."
-        except HolymonError as error:
-            plan, words, kind = None, str(error), "bad"
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is nothing to start
+            plan, words, kind = None, said(error), "bad"
         live = self.run is not None and self.run.live
         if not live:
             self._notice.value = f"<span class='{kind}'>{escape(short(words, 300))}</span>"
@@ -109,8 +110,12 @@ class Dashboard:
             self._controls.preview.value = _arrivals(plan)
 
     def _begin(self) -> None:
-        if self.run is not None and self.run.live:
-            raise RunError("a run is going on: stop it first.")
+        if (going := _going(self._out)) is not None:
+            if self.run is None or self.run.id != going.id:
+                self._follow(going)
+            raise RunError(
+                f"{going.id} is going on, it is shown here: wait for its end or stop it."
+            )
         self._follow(start(self._controls.plan(), out=self._out))
 
     def _follow(self, run: Run) -> None:
@@ -118,7 +123,7 @@ class Dashboard:
         self._results.offer(None)
         self._start.disabled, self._stop.disabled = run.live, not run.live
         self._notice.value = escape(short(f"This run: {_told(run.plan)}", 300))
-        self._tabs.selected_index = LIVE
+        self._tabs.selected_index = LIVE_TAB
         self._screen.follow(run)
 
     def _halt(self) -> None:
@@ -143,9 +148,9 @@ def explore(
 ) -> Dashboard:  # fmt: skip
     """A dashboard to set up a load, watch it live, and keep what came of it.
 
-    It takes the place of any other dashboard of this kernel. Where a run goes on in `out` (it was
-    started before the cell ran again, or before the kernel was restarted), that one is shown, or
-    else the `run` that is given, by its id, name or path. `targets` are ticked to begin with.
+    It takes the place of any other dashboard of this kernel. What it shows is `run` (also by its
+    id, name or path), or, if none is given, the one that goes on in `out`: it was started before
+    the cell ran again, or before the kernel was restarted. `targets` are ticked to begin with.
     Raises PlanError, ConfigError, RunError.
     """
     found = run if isinstance(run, Run) else attach(run, out=out) if run else _going(Path(out))
@@ -161,7 +166,7 @@ def explore(
 def _going(out: Path) -> Run | None:
     """The latest run that goes on, if any does."""
     for folder in reversed(store.folders(out)[-RECENT:]):
-        if store.read_state(folder)["state"] in store.LIVE:
+        if store.read_state(folder)["state"] in LIVE:
             return Run(folder)
     return None
 

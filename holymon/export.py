@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from holymon.errors import RunError
-from holymon.records import Records
+from holymon.records import Recorded, Records, records_of
 from holymon.safety import plain, short
 from holymon.store import write_aside
 
@@ -14,13 +14,13 @@ from holymon.store import write_aside
 _FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
-def write_csv(records: Records, path: Path | str) -> Path:
-    """Write one line per call, columns as in `Records.to_frame`; returns the path.
+def write_csv(of: Records | Recorded, path: Path | str) -> Path:
+    """Write a line for each call of a run, or of records, with the columns of `Records.to_frame`.
 
     Text is quoted, on one line, without control characters, and never begins like a formula: then
-    an apostrophe stands before it. Raises RunError if the file can't be written.
+    an apostrophe stands before it. Returns the path. Raises RunError if the file can't be written.
     """
-    frame = records.to_frame()
+    frame = records_of(of).to_frame()
     for name in frame.columns:
         if frame[name].dtype == object or frame[name].dtype == "string":
             frame[name] = frame[name].map(cell)

@@ -28,9 +28,13 @@ def html(text: str = "", kind: str = "") -> w.HTML:
 
 def error_line(error: Exception) -> str:
     """What went wrong, as HTML; the class is told of what holymon did not raise on purpose."""
+    return f"<div class='hm-error' role='alert'>{escape(short(said(error), 400))}</div>"
+
+
+def said(error: Exception) -> str:
+    """What went wrong in a line of text."""
     name = "" if isinstance(error, HolymonError) else f"{type(error).__name__}: "
-    said = escape(short(redact(f"{name}{error}"), 400))
-    return f"<div class='hm-error' role='alert'>{said}</div>"
+    return redact(f"{name}{error}")
 
 
 def line(label: str, value: str = "", **more: Any) -> w.Text:

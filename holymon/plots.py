@@ -1,5 +1,7 @@
 """Pictures of records: each function draws one, on axes given or on a new figure of report size.
 
+They take records, or the run that has them.
+
 Nothing here computes a figure that a table shows; what is drawn are the raw calls, and the rolling
 percentiles of them. Seconds come in, milliseconds are shown. Failures are never among the points
 of a latency; they stand above them as marks of their own.
@@ -31,7 +33,7 @@ from holymon.canvas import (
 from holymon.errors import NAMES
 from holymon.marks import Flag
 from holymon.plan import Closed
-from holymon.records import Records
+from holymon.records import Recorded, Records, records_of
 from holymon.safety import ends
 from holymon.units import number
 
@@ -43,34 +45,36 @@ FEW: Final = 3
 """Up to so many targets a legend has room for the lines of each."""
 
 
-def plot_latency(records: Records, *, ax: Axes | None = None) -> Axes:
+def plot_latency(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
     """Latency of successful calls (end - start) by the time of their start; failures on top."""
+    records = records_of(of)
     values = records["end_s"] - records["start_s"]
     return styled(lambda a: _over_time(records, values, "Latency", a), ax)
 
 
-def plot_ttft(records: Records, *, ax: Axes | None = None) -> Axes:
+def plot_ttft(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
     """Time to first token of successful streams by the time of their start; failures on top."""
+    records = records_of(of)
     values = records["first_s"] - records["start_s"]
     return styled(lambda a: _over_time(records, values, "TTFT", a), ax)
 
 
-def plot_ecdf(records: Records, *others: Records, ax: Axes | None = None) -> Axes:
+def plot_ecdf(of: Records | Recorded, *others: Records | Recorded, ax: Axes | None = None) -> Axes:
     """Share of successful calls that took no longer: latency drawn through, TTFT dashed.
 
     Those of other runs, given too, are drawn over it under the names of their plans.
     """
-    return styled(lambda a: _ecdf((records, *others), a), ax)
+    return styled(lambda a: _ecdf(tuple(map(records_of, (of, *others))), a), ax)
 
 
-def plot_errors(records: Records, *, ax: Axes | None = None) -> Axes:
+def plot_errors(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
     """Failures over time, stacked by error type, before all calls of the same moments."""
-    return styled(lambda a: _errors(records, a), ax)
+    return styled(lambda a: _errors(records_of(of), a), ax)
 
 
-def plot_schedule_delay(records: Records, *, ax: Axes | None = None) -> Axes:
+def plot_schedule_delay(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
     """How much later than scheduled each call was sent: the client's own lateness."""
-    return styled(lambda a: _delay(records, a), ax)
+    return styled(lambda a: _delay(records_of(of), a), ax)
 
 
 def _title(ax: Axes, text: str, records: Records) -> None:

@@ -29,7 +29,7 @@ def from_file(path: Path) -> tuple[str, ...]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise PlanError(f"{path} is over {MOST_BYTES} bytes: use fewer prompts.")
-        lines = path.read_text("utf-8").split("\n")
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read prompts from {path}: {error}.") from None
     found = tuple(_prompt(path, n, line) for n, line in enumerate(lines, 1) if line.strip())
@@ -41,7 +41,7 @@ def from_file(path: Path) -> tuple[str, ...]:
 def _prompt(path: Path, number: int, line: str) -> str:
     try:
         said: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise PlanError(f"{path}, line {number} is not JSON: write a string in quotes.") from None
     text = said.get("prompt", said.get("text")) if isinstance(said, dict) else said
     if not isinstance(text, str) or not text:

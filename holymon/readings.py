@@ -64,7 +64,8 @@ def clock(seconds: float) -> str:
 
 def trust(summary: Summary, judged: Verdict, vitals: Vitals, plan: Plan) -> str:
     """Whether the client is fit to measure, why not, and the figures that say so."""
-    early = not any(target.requests for target in summary.targets)
+    none = not any(target.requests for target in summary.targets)
+    early = none and judged.measurement != "invalid"
     level = "early" if early else judged.measurement
     order = sorted(judged.reasons, key=lambda reason: -LEVELS.index(reason.level))
     why = "".join(f"<li>{escape(reason.text)}</li>" for reason in order) if not early else ""

@@ -24,6 +24,9 @@ from holymon.vitals import Vitals
 Level = Literal["valid", "suspect", "invalid"]
 LEVELS: Final[tuple[Level, ...]] = ("valid", "suspect", "invalid")
 
+LIVE: Final = frozenset({"starting", "running"})
+"""The states of a run that goes on."""
+
 LAG_S: Final = 0.010
 LAG_OF_TTFT: Final = 0.05
 STOOD_S: Final = 0.25
@@ -38,10 +41,14 @@ FEWEST: Final = fewest_for_interval(0.5)
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One finding on the measurement: how bad, and a sentence."""
+    """One finding on the measurement: how bad, and a sentence.
+
+    `of_api` tells one that is the API's doing: no latency can be quoted, but the client was fit.
+    """
 
     level: Level
     text: str
+    of_api: bool = False
 
 
 def against(
@@ -52,7 +59,9 @@ def against(
     return (
         *_of_client(vitals, summary),
         *_of_run(state, trouble, left, early),
-        *chain.from_iterable(_of_target(target, plan) for target in summary.targets),
+        *chain.from_iterable(
+            _of_target(target, plan, live=state in LIVE) for target in summary.targets
+        ),
     )
 
 
@@ -143,17 +152,21 @@ def _of_run(state: str, trouble: str, left: int, early: str) -> Iterator[Reason]
         yield Reason("suspect", f"writing records failed for a while: {trouble}.")
 
 
-def _of_target(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
+def _of_target(target: TargetSummary, plan: Plan, *, live: bool) -> Iterator[Reason]:
     name = target.target
     if target.requests == 0:
-        yield Reason("invalid", f"{name}: no call was made.")
+        yield (
+            Reason("suspect", f"{name}: no call has ended yet.")
+            if live
+            else Reason("invalid", f"{name}: no call was made.")
+        )
         return
     if target.ok == 0:
         why = "so there is no latency to report."
         if blocked(target):
             error = next(e for e in target.errors if e not in NOT_THE_SERVER)
             why = f"all failed with {error} ({ERRORS[error].meaning}): {_mend(error, plan, name)}."
-        yield Reason("invalid", f"{name}: no call succeeded, {why}")
+        yield Reason("invalid", f"{name}: no call succeeded, {why}", of_api=True)
     elif target.ok < FEWEST:
         few = f"only {target.ok:,} calls succeeded: even a median needs {FEWEST} for its interval"
         yield Reason("suspect", f"{name}: {few}.")

@@ -1,13 +1,13 @@
 """The records of a run in memory: rows, the gaps beside them, and the plan they belong to."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from holymon.chosen import Chosen
-from holymon.errors import CODES, NAMES, NOT_THE_SERVER
+from holymon.errors import CODES, NAMES, NOT_THE_SERVER, PlanError
 from holymon.gaps import Pieces, bins_of, counts_of, histogram, packed, sums
 from holymon.marks import DTYPE, FINISH, GAP, GAP_BINS, Flag
 from holymon.plan import Plan
@@ -168,6 +168,22 @@ class Records:
         frame["latency_s"] = frame["end_s"] - frame["start_s"]
         frame["ttft_s"] = frame["first_s"] - frame["start_s"]
         return frame.drop(columns=["flags"]).rename(columns={"error": "error_type"})
+
+
+class Recorded(Protocol):
+    """What has records: a run."""
+
+    @property
+    def records(self) -> Records:
+        """The records up to now."""
+
+
+def records_of(given: Records | Recorded) -> Records:
+    """The records given, or those of the run given. Raises PlanError for anything else."""
+    found = given if isinstance(given, Records) else getattr(given, "records", None)
+    if not isinstance(found, Records):
+        raise PlanError(f"this takes a run or its records, not {type(given).__name__}.")
+    return found
 
 
 def _room(

@@ -69,8 +69,11 @@ def write_report(
 
     `timeout_s` limits each cell. What goes wrong inside the notebook is no exception here: the
     page is made of what there is, with a banner. Raises ConfigError for a notebook or parameters
-    that can't be, KeyboardInterrupt (after the page is made) for Ctrl-C and SIGTERM.
+    that can't be, RunError for a run that goes on, KeyboardInterrupt (after the page is made) for
+    Ctrl-C and SIGTERM.
     """
+    if run is not None:
+        run.require_end("report")
     path, given = find_notebook(notebook), dict(parameters or {})
     known = check_parameters(path, given)
     folder = run.folder if run is not None else store.new_folder(Path(out), name or path.stem)

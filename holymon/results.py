@@ -15,6 +15,7 @@ from holymon.baseline import baseline, set_baseline
 from holymon.errors import HolymonError, RunError
 from holymon.export import write_csv
 from holymon.fields import choice, html
+from holymon.reasons import LIVE
 from holymon.report import write_report
 from holymon.run import Run, attach
 from holymon.safety import escape, short
@@ -29,9 +30,9 @@ MOST_RUNS: Final = 30
 class Results:
     """Buttons for one run, and what came of them."""
 
-    def __init__(self, do: Callable[[Callable[[], object]], None], out: Path) -> None:
-        """`do` has work done in another thread; `out` is the folder of runs."""
-        self._out, self._run = out, None
+    def __init__(self, do: Callable[[Callable[[], object]], None]) -> None:
+        """`do` has work done in another thread."""
+        self._run = None
         self.buttons = {
             name: w.Button(description=name, icon=icon, disabled=True, layout={"width": "150px"})
             for name, icon in (
@@ -69,12 +70,13 @@ class Results:
 
     def _others(self, run: Run) -> list[tuple[str, str]]:
         found = [("the targets of this run with one another", "")] * (len(run.plan.targets) == 2)
+        out = store.out_of(run.folder)
         with contextlib.suppress(HolymonError):
-            if (base := baseline(self._out)) is not None and base.id != run.id:
+            if (base := baseline(out)) is not None and base.id != run.id:
                 found.append((f"the baseline, {base.id}", base.id))
-        for folder in reversed(store.folders(self._out)[-MOST_RUNS:]):
+        for folder in reversed(store.folders(out)[-MOST_RUNS:]):
             one = store.run_id(folder)
-            if one != run.id and store.read_state(folder)["state"] not in store.LIVE:
+            if one != run.id and store.read_state(folder)["state"] not in LIVE:
                 found.append((one, one))
         return found or [("no other run yet", "")]
 
@@ -104,12 +106,13 @@ class Results:
         source = self._shown.folder / "calls.parquet"
         if not source.is_file():
             raise RunError("this run is not in Parquet: its folder could not be written.")
-        copy = self._out / f"{self._shown.id.replace('/', '-')}.parquet"
+        # Beside the runs, not in one: a run's own files are what it is read from.
+        copy = store.out_of(source.parent) / f"{self._shown.id.replace('/', '-')}.parquet"
         shutil.copyfile(source, copy)
         self._file(copy, "Parquet")
 
     def _baseline(self) -> None:
-        set_baseline(self._shown, self._out)
+        set_baseline(self._shown)
         self._say(f"{self._shown.id} is the baseline now.")
 
     def _compare(self) -> None:
@@ -118,7 +121,7 @@ class Results:
             raise RunError("there is nothing to compare with yet: measure another run.")
         found = []
         if other:
-            with_run = attach(other, out=self._out)
+            with_run = attach(other, out=store.out_of(run.folder))
             names = [t.name for t in with_run.plan.targets]
             both = [t.name for t in run.plan.targets if t.name in names]
             if not both:

@@ -15,6 +15,7 @@ from holymon.errors import RunError
 from holymon.figures import Summary
 from holymon.plan import Plan
 from holymon.prepared import post
+from holymon.reasons import LIVE
 from holymon.records import Records
 from holymon.safety import escape, file_name
 from holymon.structs import to_builtins
@@ -72,7 +73,7 @@ class Run:
     @property
     def live(self) -> bool:
         """Whether it is still going on."""
-        return self.state in store.LIVE
+        return self.state in LIVE
 
     @property
     def records(self) -> Records:
@@ -106,6 +107,11 @@ class Run:
         """Whether they can be trusted, and whether the objectives are met."""
         status = self.status
         return verdict.judge(self.summary(), self.plan, self.vitals, *store.ending(status))
+
+    def require_end(self, use: str) -> None:
+        """Raise RunError while it still goes on: what is made of it would change meanwhile."""
+        if self.live:
+            raise RunError(f"{self.id} is still going on: {use} it when it has ended.")
 
     def stop(self) -> None:
         """Ask the worker to end: calls in flight become `cancelled`, everything is kept."""

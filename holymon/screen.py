@@ -9,14 +9,16 @@ import ipywidgets as w
 
 from holymon import journal, readings, store, verdict
 from holymon.board import Board
-from holymon.estimate import estimate
+from holymon.estimate import COUNTED, estimate
 from holymon.fields import WIDE, html
-from holymon.plan import MAX_SECONDS
+from holymon.panels import OF_A_RUN
+from holymon.plan import MAX_SECONDS, Open, Plan
 from holymon.run import Run
 from holymon.threads import Pace, Ticker
 from holymon.vitals import Vitals
 
 HURRY_S: Final = 0.05
+OF_SEVERAL: Final = {**OF_A_RUN, "curve": "Calls in flight, of all targets"}
 
 
 class Screen:
@@ -93,8 +95,10 @@ class _Following:
         self.run, self.own = run, own
         self.vitals: Vitals = journal.vitals(run.folder)
         self.paces = (Pace(1.0, share=0.02), Pace(0.5))
-        self._board = Board(run.plan)
+        several = len(run.plan.targets) > 1
+        self._board = Board(run.plan, OF_SEVERAL if several else OF_A_RUN)
         self._expected = estimate(run.plan).calls
+        self.ends_s = _ends(run.plan)
         self._zero: float | None = None
         self._status = run.status
 
@@ -132,16 +136,28 @@ class _Following:
         }  # fmt: skip
 
     def _share(self, n: int) -> float:
-        by_time = self.elapsed / self.run.plan.seconds if self.run.live else 0.0
+        by_time = self.elapsed / self.ends_s if self.run.live else 0.0
         return max(by_time, n / self._expected if self._expected else 0.0)
+
+
+def _ends(plan: Plan) -> float:
+    """When the last call is due, in seconds from the start, or what bounds that.
+
+    Arrivals at random need more or less time than others for the same number of calls.
+    """
+    counted = plan.requests is not None and isinstance(plan.load, Open)
+    if not counted or (estimate(plan).calls or COUNTED) >= COUNTED:
+        return plan.seconds
+    due = plan.due()
+    return float(due[-1]) if len(due) else plan.seconds
 
 
 def _when(following: _Following, state: str) -> str:
     if state == "starting":
         return "starting"
     if state != "running":
-        return f"{readings.clock(following.own.summary().duration_s)} measured"
-    elapsed, whole = following.elapsed, following.run.plan.seconds
+        return f"{readings.clock(following.own.summary().duration_s)} in all"
+    elapsed, whole = following.elapsed, following.ends_s
     said = f"{readings.clock(elapsed)} elapsed"
     if whole >= MAX_SECONDS:
         return said

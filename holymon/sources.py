@@ -16,6 +16,7 @@ import numpy.typing as npt
 from holymon import store
 from holymon.errors import HolymonError, PlanError
 from holymon.figures import TargetSummary
+from holymon.reasons import LIVE
 from holymon.records import Records
 from holymon.run import Run
 from holymon.summary import summarize
@@ -161,7 +162,7 @@ class OfFolder:
 
 
 def _goes_on(folder: Path) -> bool:
-    return store.read_state(folder)["state"] in store.LIVE
+    return store.read_state(folder)["state"] in LIVE
 
 
 def source(of: Any, edges: Edges, *, asked: bool = False) -> Source:

@@ -26,10 +26,10 @@ from holymon import parquet
 from holymon.errors import PlanError, RunError
 from holymon.journal import Follower
 from holymon.plan import Plan
+from holymon.reasons import LIVE
 from holymon.records import Records
 from holymon.safety import file_name, plain, short
 
-LIVE: Final = frozenset({"starting", "running"})
 START_S: Final = 30.0
 
 
@@ -87,6 +87,11 @@ def new_folder(out: Path, name: str) -> Path:
 def run_id(folder: Path) -> str:
     """The id of a run: `name/UTC`."""
     return f"{folder.parent.name}/{folder.name}"
+
+
+def out_of(folder: Path) -> Path:
+    """The folder of everything generated that a run's folder lies in."""
+    return folder.absolute().parent.parent
 
 
 def find(out: Path, wanted: str) -> Path:

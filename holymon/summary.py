@@ -33,16 +33,17 @@ from holymon.quantiles import (
     figure,
     wilson,
 )
-from holymon.records import Records
+from holymon.records import Recorded, Records, records_of
 from holymon.throughput import counted
 
 
-def summarize(records: Records, objectives: tuple[str, ...] | None = None) -> Summary:
-    """The figures of `records`, warm-up left out.
+def summarize(of: Records | Recorded, objectives: tuple[str, ...] | None = None) -> Summary:
+    """The figures of records, or of a run's, warm-up left out.
 
     `objectives` (by default the plan's) only matter for goodput, which counts the successful
     calls that meet every upper limit on a duration.
     """
+    records = records_of(of)
     texts = records.plan.slo if objectives is None else objectives
     wanted = tuple(slo.parse(text) for text in texts)
     ends = records["end_s"]

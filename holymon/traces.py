@@ -61,7 +61,7 @@ def _read(path: Path) -> Iterator[float]:
 def _from_json(path: Path, n: int, line: str) -> float:
     try:
         said: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise PlanError(f"{path}, line {n} is not JSON.") from None
     if isinstance(said, dict):
         said = next((said[name] for name in COLUMNS if name in said), None)

@@ -8,6 +8,7 @@ from holymon import store
 from holymon.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
 from holymon.errors import RunError
 from holymon.plan import Plan
+from holymon.reasons import Reason
 from holymon.records import Records
 from holymon.run import Run, attach, measure
 from holymon.safety import plain
@@ -38,11 +39,13 @@ def compare(
     smallest relative difference that counts as one. Raises RunError, PlanError.
     """
     one = [a] if isinstance(a, Run) else list(a)
+    two = [b] if isinstance(b, Run) else list(b or ())
+    for run in (*one, *two):
+        run.require_end("compare")
     if b is None:
         if len(one) != 1:
             raise RunError("name one run with two targets, or runs of A and runs of B.")
         return _within(one[0], targets, effect)
-    two = [b] if isinstance(b, Run) else list(b)
     if len(one) != len(two):
         raise RunError(f"{len(one)} runs of A and {len(two)} of B are no pairs: measure A B A B.")
     firsts, seconds = _in_time(one), _in_time(two)
@@ -52,18 +55,18 @@ def compare(
     ]  # fmt: skip
     return compare_pairs(
         pairs, names=_names(firsts[0], seconds[0], targets), effect=effect,
-        interleaved=_alternate(firsts, seconds), fitness=_fitness([*firsts, *seconds]),
+        interleaved=_alternate(firsts, seconds), doubts=_doubts([*firsts, *seconds]),
     )  # fmt: skip
 
 
 def named(wanted: str, *, out: Path | str = "reports") -> list[Run]:
-    """The run with that id, or all finished runs of that name, oldest first. Raises RunError."""
+    """The run with that id, or all runs of that name that have ended, oldest first.
+
+    Where none has, those that go on. Raises RunError.
+    """
     folders = [f for f in store.folders(Path(out)) if f.parent.name == wanted]
     runs = [Run(folder) for folder in folders] or [attach(wanted, out=out)]
-    ended = [run for run in runs if not run.live]
-    if not ended:
-        raise RunError(f"{plain(wanted)} is still going on: compare it when it has ended.")
-    return ended
+    return [run for run in runs if not run.live] or runs
 
 
 def _within(run: Run, targets: tuple[str, str] | None, effect: float) -> Comparison:
@@ -76,11 +79,11 @@ def _within(run: Run, targets: tuple[str, str] | None, effect: float) -> Compari
     chosen = targets or (present[0], present[1])
     a, b = (_position(run, name) for name in chosen)
     pairs = blocks(run.records, a, b)
-    return compare_pairs(pairs, names=chosen, effect=effect, one_run=True, fitness=_fitness([run]))
+    return compare_pairs(pairs, names=chosen, effect=effect, one_run=True, doubts=_doubts([run]))
 
 
-def _fitness(runs: list[Run]) -> dict[str, str]:
-    return {run.id: run.verdict().measurement for run in runs}
+def _doubts(runs: list[Run]) -> dict[str, tuple[Reason, ...]]:
+    return {run.id: run.verdict().reasons for run in runs}
 
 
 def _of(run: Run, name: str | None) -> Records:
@@ -103,8 +106,11 @@ def _names(a: Run, b: Run, targets: tuple[str, str] | None) -> tuple[str, str]:
     if found[0] != found[1]:
         return found
     # The same target twice: then the runs are what differs.
-    both = (a.folder.parent.name, b.folder.parent.name)
-    return both if both[0] != both[1] else (a.id, b.id)
+    x, y = a.folder.parent.name, b.folder.parent.name
+    if x == y:
+        x, y = a.id, b.id
+    several = len(a.plan.targets) > 1 or len(b.plan.targets) > 1
+    return (f"{x}: {found[0]}", f"{y}: {found[1]}") if several else (x, y)
 
 
 def _in_time(runs: list[Run]) -> list[Run]:

@@ -136,6 +136,25 @@ def test_calls_that_we_stopped_are_not_marked_as_failed():
     rows["error"] = CODES["cancelled"]
     grow(records, rows)
     assert count(made.frame(records, NOBODY, 9.0, final=True), RED) == empty
+    said = [text.get_text() for text in made.figure.axes[5].texts]
+    assert "cancelled (by us, no failure)   30" in said
+
+
+def test_calls_of_the_warm_up_are_seen_but_not_in_lines_and_counts():
+    made, records = Board(plan()), Records(plan())
+    rows = calls(200, failed=0)
+    rows["flags"][:100] |= np.uint16(Flag.WARMUP)
+    rows["error"][0] = CODES["server_error"]
+    grow(records, rows)
+    made.frame(records, NOBODY, SECONDS, final=True)
+    for i, one in enumerate(made._series):
+        x, y = one.distribution["latency"].get_data()
+        assert y[-1] == 1
+        late = (rows["end_s"] - rows["start_s"])[100:][rows["target"][100:] == i]
+        assert x.min() == late.min()
+        assert x.max() == late.max()
+        assert one.levels["latency", 0.5].get_xdata().min() >= rows["start_s"][100]
+    assert "none so far" in [text.get_text() for text in made.figure.axes[5].texts]
 
 
 def test_an_axis_that_began_in_ms_and_went_on_in_s_has_ticks_in_s():

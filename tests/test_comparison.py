@@ -7,6 +7,7 @@ from holymon.comparison import blocks, compare_pairs
 from holymon.errors import PlanError
 from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan import Open, Plan, Price, Target
+from holymon.reasons import Reason
 from holymon.records import CODES, Records
 from holymon.shapes import constant
 
@@ -146,12 +147,29 @@ def test_what_an_unfit_client_measured_is_doubted_or_not_claimed(level):
         tuple(records(rows(latencies(rng, 100, 0) * (1 + k), k, np.arange(100.0))) for k in (0, 1))
         for _ in range(6)
     ]
-    compared = compare_pairs(pairs, fitness={"ab/1": "valid", "ab/\x1b2": level})
+    found = (Reason(level, "the client <was> busy."),) * (level != "valid")
+    compared = compare_pairs(pairs, doubts={"ab/1": (), "ab/\x1b2": found})
     assert compared.shown == (level != "invalid")
-    for said in (str(compared), compared._repr_html_()):
-        assert (level in said) == (level != "valid")
-        assert ("ab/2" in said) == (level != "valid")
-        assert "ab/1" not in said
+    assert (f"ab/2 is {level}: the client <was> busy." in str(compared)) == (level != "valid")
+    assert ("the client &lt;was&gt; busy." in compared._repr_html_()) == (level != "valid")
+    assert "ab/1" not in str(compared)
+
+
+def test_that_a_target_is_down_is_a_difference_and_not_the_clients_doing():
+    rng = np.random.default_rng(3)
+    down = np.arange(100)
+    pairs = [
+        (records(rows(latencies(rng, 100, 0), 0, np.arange(100.0))),
+         records(rows(latencies(rng, 100, 0), 1, np.arange(100.0), failed=down)))
+        for _ in range(5)
+    ]  # fmt: skip
+    compared = compare_pairs(
+        pairs, doubts={"ab/1": (Reason("invalid", "no call succeeded", of_api=True),)}
+    )
+    assert (compared.errors.result, compared.notes) == ("higher", ())
+    assert compared.errors.difference == 1
+    assert compared.lines[0].endswith("a difference is shown")
+    assert {ratio.result for ratio in compared.ratios} == {"not comparable"}
 
 
 def test_errors_are_compared_with_an_interval():

@@ -13,10 +13,12 @@ import pytest
 from holymon import run as runs
 from holymon import store
 from holymon.baseline import FILE, baseline, set_baseline
-from holymon.dashboard import LIVE, explore
+from holymon.controls import FILE as FROM_FILE
+from holymon.dashboard import LIVE_TAB, explore
 from holymon.errors import PlanError, RunError
-from holymon.plan import Open, Plan, Prompts
-from holymon.shapes import constant
+from holymon.plan import Closed, Open, Plan, Prompts
+from holymon.screen import _ends, _Following, _when
+from holymon.shapes import constant, poisson
 from holymon.targets import target
 
 
@@ -68,7 +70,7 @@ def test_a_run_that_was_started_here_is_not_set_aside_like_the_drawing(here):
         made._start.click()
         until(lambda: made.run is not None and made.run.state == "running")
         worker = psutil.Process(made.run.status["pid"])
-        assert made._tabs.selected_index == LIVE
+        assert made._tabs.selected_index == LIVE_TAB
         if hasattr(os, "SCHED_OTHER"):
             policies = {os.sched_getscheduler(one.pid)
                         for one in (worker, *worker.children(recursive=True))}  # fmt: skip
@@ -98,11 +100,12 @@ def test_a_new_dashboard_takes_the_place_and_the_run_goes_on(here):
 def test_a_run_that_has_ended_can_be_shown_and_kept(here):
     ended = runs.measure(plan(targets=(target("sim/fast"), target("sim/slow")), name="done"))
     before = runs.measure(plan(name="before"))
+    both = runs.measure(plan(targets=(target("sim/slow"), target("sim/fast")), name="both"))
     set_baseline(before)
     with shown(run="done") as made:
         until(lambda: not made._results.buttons["Compare"].disabled)
         assert made.run.id == ended.id
-        assert "measured, 40 calls" in made._screen.progress.value
+        assert "s in all, 40 calls" in made._screen.progress.value
         for name in ("Export CSV", "Export Parquet", "Set as baseline", "Compare"):
             made._results.buttons[name].click()
             idle(made)
@@ -115,7 +118,14 @@ def test_a_run_that_has_ended_can_be_shown_and_kept(here):
         made._results._other.value = before.id
         made._results.buttons["Compare"].click()
         idle(made)
-        assert "1 pair" in made._results._said.value
+        said = made._results._said.value
+        assert "B = done: sim/fast against A = before: sim/fast (simulated), 1 pair" in said
+        assert said.count("against A") == 1
+        made._results._other.value = both.id
+        made._results.buttons["Compare"].click()
+        idle(made)
+        for name in ("sim/fast", "sim/slow"):
+            assert f"B = done: {name} against A = both: {name}" in made._results._said.value
         shutil.rmtree(ended.folder)
         for button in made._results.buttons.values():
             button.click()
@@ -193,3 +203,93 @@ def test_a_baseline_that_is_gone_or_broken_is_said(here):
     (here / "reports" / FILE).write_text(json.dumps({"run_id": "a/b"}))
     with pytest.raises(RunError, match="no run"):
         baseline()
+
+
+def test_another_run_that_goes_on_is_shown_and_no_second_one_is_started(here):
+    ended = runs.measure(plan(name="done"))
+    with shown(run=ended) as made:
+        idle(made)
+        going = runs.start(plan(duration_s=60, name="going"))
+        try:
+            assert made.run.id == ended.id
+            made._start.click()
+            idle(made)
+            assert f"{going.id} is going on, it is shown here" in made._errors.value
+            assert made.run.id == going.id
+            assert (made._start.disabled, made._stop.disabled) == (True, False)
+            assert len(store.folders(here / "reports")) == 2
+        finally:
+            going.stop()
+            going.wait()
+
+
+def test_what_is_made_of_a_run_from_elsewhere_stays_with_it(here):
+    mine = runs.measure(plan(name="mine"))
+    set_baseline(mine)
+    other = runs.measure(plan(name="other"), out=here / "elsewhere")
+    beside = runs.measure(plan(name="beside"), out=here / "elsewhere")
+    with shown(run=str(other.folder)) as made:
+        until(lambda: not made._results.buttons["Compare"].disabled)
+        assert [one for _, one in made._results._other.options] == [beside.id]
+        for name in ("Set as baseline", "Export Parquet", "Compare"):
+            made._results.buttons[name].click()
+            idle(made)
+            assert made._errors.value == "", name
+    assert baseline().id == mine.id
+    assert baseline(here / "elsewhere").id == other.id
+    assert len(list((here / "elsewhere").glob("*.parquet"))) == 1
+    assert not list((here / "reports").glob("*.parquet"))
+
+
+def test_what_can_not_be_read_leaves_nothing_to_start(here):
+    (here / "deep.jsonl").write_text("[" * 100_000)
+    with shown() as made:
+        idle(made)
+        assert not made._start.disabled
+        made._controls._file.value = "deep.jsonl"
+        made._controls._kind.value = FROM_FILE
+        idle(made)
+        assert "deep.jsonl, line 1 is not JSON" in made._notice.value
+        assert made._start.disabled
+        made._controls.plan = lambda: {}["<b>"]
+        made._changed()
+        idle(made)
+        assert "KeyError: &#x27;&lt;b&gt;&#x27;" in made._notice.value
+        assert made._start.disabled
+
+
+@pytest.mark.parametrize(
+    ("more", "ends_s"),
+    [
+        ({"duration_s": 30.0}, 30.0),
+        ({"duration_s": 30.0, "warmup_s": 5.0}, 35.0),
+        ({"duration_s": 3600.0, "requests": 40}, 1.95),
+        ({"load": Closed(users=1), "requests": 5, "duration_s": 9.0}, 9.0),
+    ],
+)
+def test_the_time_that_is_left_is_up_to_the_last_call(here, more, ends_s):
+    folder = store.new_folder(here / "reports", "left")
+    store.write_aside(folder / "plan.json", plan(**more).to_json())
+    store.write_state(folder, state="starting")
+    following = _Following(runs.Run(folder), runs.Run(folder))
+    assert following.ends_s == pytest.approx(ends_s)
+    following._zero, following._status = time.perf_counter() - 1.2, {"state": "running"}
+    left = round(ends_s - 1.2)
+    assert _when(following, "running") in {f"1 s elapsed, {left + k} s left" for k in (-1, 0)}
+    following._zero -= 3600
+    assert "waiting for the last answers" in _when(following, "running")
+
+
+def test_random_arrivals_end_when_their_last_call_is_due(here):
+    random = plan(load=Open(poisson(20)), requests=100, duration_s=None)
+    assert _ends(random) == random.due()[-1] < random.seconds
+
+
+def test_calls_in_flight_say_that_they_are_of_all_targets(here):
+    for n, title in ((1, "Calls in flight"), (2, "Calls in flight, of all targets")):
+        targets = tuple(target(name) for name in ("sim/fast", "sim/slow")[:n])
+        folder = store.new_folder(here / "reports", f"n{n}")
+        store.write_aside(folder / "plan.json", plan(targets=targets).to_json())
+        store.write_state(folder, state="starting")
+        made = _Following(runs.Run(folder), runs.Run(folder))._board
+        assert title in [ax.get_title(loc="left") for ax in made.figure.axes]

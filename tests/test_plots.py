@@ -9,7 +9,7 @@ from PIL import Image
 from holymon import canvas, plots
 from holymon.arrivals import plot_arrivals
 from holymon.bins import thinned
-from holymon.errors import CODES
+from holymon.errors import CODES, PlanError
 from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Records
@@ -268,3 +268,14 @@ def test_what_was_sent_is_drawn_over_what_was_planned():
     (sent,) = [patch for patch in ax.patches if patch.get_label().startswith("sent")]
     heights, edges, _ = sent.get_data()
     assert (heights * np.diff(edges)).sum() == pytest.approx(395, abs=3)
+
+
+def test_a_run_will_do_for_its_records():
+    class Run:
+        records = calls(20)
+
+    for plot in PLOTS:
+        labels = texts(plot(Run()))
+        assert labels == texts(plot(Run.records))
+        with pytest.raises(PlanError, match="takes a run or its records, not list"):
+            plot([])

@@ -40,3 +40,8 @@ def test_synthetic_prompts_have_the_length_and_differ():
     assert len(set(made)) == prompts.VARIETY
     assert made == prompts.synthetic(50, seed=1)
     assert made != prompts.synthetic(50, seed=2)
+
+
+def test_a_mark_of_utf_8_at_the_beginning_is_no_part_of_a_prompt(tmp_path):
+    (tmp_path / "p.jsonl").write_text('"one"\n', "utf-8-sig")
+    assert prompts.from_file(tmp_path / "p.jsonl") == ("one",)

@@ -15,7 +15,7 @@ from holymon.rehearsal import rehearse
 from holymon.shapes import constant
 from holymon.stats import stats
 from holymon.summary import summarize
-from holymon.units import interval, ms, percent
+from holymon.units import interval, ms, number, percent
 from holymon.verdict import judge
 
 HOSTILE = "<script>alert(1)</script>\u202e'\""
@@ -38,9 +38,9 @@ def client(cpu: float = 0.1, lag: float = 0.0005):
     return vitals.read([vitals.line(t, [lag] * 20, cpu, 0.0, 0.0, 3, 60) for t in range(1, 9)])
 
 
-def told(records: Records, health) -> tuple[str, str]:
+def told(records: Records, health, state: str = "running") -> tuple[str, str]:
     summary = summarize(records)
-    judged = judge(summary, records.plan, health, "running")
+    judged = judge(summary, records.plan, health, state)
     return (readings.trust(summary, judged, health, records.plan),
             readings.figures(summary, judged))  # fmt: skip
 
@@ -85,6 +85,27 @@ def test_before_the_first_call_nothing_is_judged():
     assert "hm-trust early" in trust
     assert "<li>" not in trust
     assert "<td>–" in table
+    assert "hm-trust invalid" in told(measured(0), client(cpu=0.97))[0]
+    ended, _ = told(measured(0), client(), "stopped")
+    assert "hm-trust invalid" in ended
+    assert "no call was made" in ended
+
+
+def test_a_run_that_has_just_begun_is_not_invalid():
+    begun = judge(summarize(measured(0)), measured(0).plan, client(), "starting")
+    assert begun.lines[:2] == ("measurement: SUSPECT", "suspect: a/m: no call has ended yet.")
+    assert judge(summarize(measured(0)), measured(0).plan, client()).measurement == "invalid"
+
+
+def test_the_pace_is_that_of_the_target_furthest_behind():
+    both = measured(targets=(Target(provider="a", model="m"), Target(provider="a", model="n")))
+    both.rows["target"][50:] = 1
+    both.rows["due_s"][50:] -= 5
+    both.rows["start_s"][50:] = both.rows["due_s"][50:] * 2
+    trust, _ = told(both, client())
+    slow = summarize(both).targets[1]
+    assert f"<b>{number(slow.sent_per_s)} of {number(slow.wanted_per_s)}</b>" in trust
+    assert slow.sent_per_s < 0.8 * summarize(both).targets[0].sent_per_s
 
 
 def test_a_closed_loop_has_no_schedule_to_be_late_for():

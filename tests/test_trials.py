@@ -6,13 +6,14 @@ import pytest
 
 import holymon as hm
 from holymon.cli import _findings
-from holymon.plan import Closed, Plan, Prompts
+from holymon.plan import Closed, Open, Plan, Prompts, Target
+from holymon.shapes import constant
 from holymon.trials import alternate, compare, named
 
 
-def plan(simulator, model="fast", **more):
+def plan(simulator, model="fast", *, users=8, requests=24, **more):
     return Plan(
-        targets=(simulator.target(model),), load=Closed(users=8), requests=24,
+        targets=(simulator.target(model),), load=Closed(users=users), requests=requests,
         prompts=Prompts(max_tokens=2), **more,
     )  # fmt: skip
 
@@ -39,7 +40,7 @@ def test_the_command_compares_two_targets_of_one_run(holymon, tmp_path):
     holymon("load", "sim/fast", "sim/slow", "--rate", "40", "--requests", "160", "--max-tokens", "2", "--name", "ab", "--slo", "error_rate<9%")  # fmt: skip
     done = holymon("compare", "ab", "--json")
     found = json.loads(done.stdout)
-    unfit = any("not fit to measure" in note for note in found["notes"])
+    unfit = any(" is invalid: " in note for note in found["notes"])
     assert done.returncode == (3 if unfit else 0)
     assert found["shown"] is not unfit
     assert (found["a"], found["b"], found["pairs"]) == ("sim/fast", "sim/slow", 5)
@@ -73,3 +74,27 @@ def test_what_cannot_be_compared_is_one_sentence(holymon, arguments, said):
     assert done.returncode in {2, 4}
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_target_that_is_down_is_shown_to_fail_more(simulator, tmp_path, unused_tcp_port):
+    gone = Target(provider="gone", model="fast", base_url=f"http://127.0.0.1:{unused_tcp_port}/v1")
+    one = Plan(targets=(simulator.target("fast"), gone), load=Open(constant(60)), requests=160,
+               prompts=Prompts(max_tokens=2))  # fmt: skip
+    run = hm.measure(one, out=tmp_path)
+    compared = compare(run)
+    client = [r for r in run.verdict().reasons if r.level == "invalid" and not r.of_api]
+    assert compared.errors.difference == 1
+    assert compared.errors.result == ("not comparable" if client else "higher")
+    assert "lower the rate" not in str(compared) or client
+
+
+def test_what_is_made_of_a_run_waits_for_its_end(simulator, tmp_path):
+    going = hm.start(plan(simulator, users=1, requests=100_000), out=tmp_path)
+    try:
+        with pytest.raises(hm.RunError, match="still going on: report it when"):
+            hm.write_report(run=going)
+        with pytest.raises(hm.RunError, match="still going on: compare it when"):
+            compare(going, going)
+    finally:
+        going.stop()
+        going.wait()
