@@ -9,7 +9,7 @@ import click
 
 from holymon.options import plans_of
 from holymon.safety import plain
-from holymon.signals import interruptible
+from holymon.signals import INTERRUPTED, interruptible
 
 if TYPE_CHECKING:
     from holymon.ceiling import Capacity
@@ -77,7 +77,7 @@ def capacity(
     else:
         click.echo("\n".join(plain(line) for line in found.lines))
     if found.ended == "interrupted":
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     sys.exit(0 if found.best else 1 if found.limit else 3)
 
 

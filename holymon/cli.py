@@ -4,10 +4,12 @@
 4 the run or the report could not finish; 130 interrupted, and what was measured is kept.
 """
 
+import contextlib
 import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -15,14 +17,10 @@ from holymon.capacity_command import capacity
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.options import load_options, plans_of
 from holymon.progress import measured_with_bar
+from holymon.report_command import report
 from holymon.safety import plain, redact
-from holymon.signals import interruptible
+from holymon.signals import INTERRUPTED, interruptible
 from holymon.watching import init, metrics
-
-if TYPE_CHECKING:
-    from holymon.run import Run
-
-INTERRUPTED: Final = 130
 
 
 class _Commands(click.Group):
@@ -33,8 +31,20 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except HolymonError as error:
             _fail(str(error), 4 if isinstance(error, RunError) else 2)
+        except OSError as error:
+            _give_up_output()
+            if isinstance(error, BrokenPipeError):  # as in `holymon runs | head -1`
+                sys.exit(4)
+            where = f" ({error.filename})" if error.filename else ""
+            _fail(f"{error.strerror or type(error).__name__}{where}.", 4)
         except KeyboardInterrupt:
             _fail("interrupted.", INTERRUPTED)
+
+
+def _give_up_output() -> None:
+    """Send what waits for standard output nowhere: it may be what failed, and would fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
@@ -52,6 +62,7 @@ def main() -> None:
 
 
 main.add_command(capacity)
+main.add_command(report)
 
 
 @main.command()
@@ -75,64 +86,7 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
         click.echo(tables.text(measured[0]))
     else:
         click.echo(tables.sweep(measured))
-    sys.exit(INTERRUPTED if interrupted else max(map(_exit_code, measured)))
-
-
-@main.command()
-@click.argument("arguments", nargs=-1, metavar="[NOTEBOOK] [TARGET]...")
-@load_options
-@click.option(
-    "-p",
-    "--parameter",
-    "parameters",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A parameter of the notebook; VALUE is read as JSON if it is that.",
-)
-@click.option(
-    "--run",
-    "wanted",
-    metavar="RUN",
-    help="Report this finished run (an id, a name for its latest, or last).",
-)
-def report(
-    arguments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], wanted: str | None,
-    out: Path, **options: Any,
-) -> None:  # fmt: skip
-    """Measure TARGETs and make a self-contained HTML report from NOTEBOOK.
-
-    Without NOTEBOOK it is report_health. A notebook of your own without TARGET measures what it
-    likes.
-    """
-    from holymon import headless
-    from holymon import report as reports
-
-    notebook, targets = _split(arguments)
-    given = {name: _value(text) for name, text in parameters}
-    run, interrupted = None, False
-    headless.check_parameters(notebook, given)
-    if wanted is not None:
-        from holymon.run import attach
-
-        run = attach(wanted, out=out)
-    elif targets or options["base_url"] or notebook == reports.DEFAULT:
-        if not targets and not options["base_url"]:
-            targets = ("sim/fast",)
-        plans = plans_of(targets, **options)
-        if len(plans) > 1:
-            raise PlanError("a report is on one load: give one --rate or --concurrency.")
-        run, interrupted = measured_with_bar(plans[0], out)
-    made = reports.write_report(
-        notebook, run=run, parameters=given, out=out, name=options["name"] or None
-    )
-    click.echo(str(made.html))
-    if made.status != "ok":
-        _fail(f"the report is not complete, {made.status}: {made.error}", 4)
-    if run is not None:
-        for sentence in _findings(run):
-            click.echo(sentence, err=True)
-    sys.exit(INTERRUPTED if interrupted else _exit_code(run) if run else 0)
+    sys.exit(INTERRUPTED if interrupted else max(run.exit_code for run in measured))
 
 
 @main.command()
@@ -255,31 +209,3 @@ def doctor(targets: tuple[str, ...], base_url: str | None, api_key_env: str, as_
 
 main.add_command(metrics)
 main.add_command(init)
-
-
-def _exit_code(run: "Run") -> int:
-    return 4 if run.state == "failed" else run.verdict().exit_code
-
-
-def _findings(run: "Run") -> list[str]:
-    judged = run.verdict()
-    lines = [f"{judged.measurement}: {reason.text}" for reason in judged.reasons]
-    several = len(run.plan.targets) > 1
-    goals = [f"{check.target}: " * several + check.text for check in judged.checks]
-    return [redact(plain(line)) for line in [*lines, *goals]]
-
-
-def _split(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """The notebook (by default report_health) and the targets."""
-    from holymon.report import DEFAULT
-
-    if arguments and (arguments[0].endswith(".ipynb") or "/" not in arguments[0]):
-        return arguments[0], arguments[1:]
-    return DEFAULT, arguments
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -22,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.utils import floatToGoString
 
 from holymon import series, sources
-from holymon.errors import NOT_THE_SERVER, RunError
+from holymon.errors import NOT_THE_SERVER, PlanError, RunError
 from holymon.gauges import Name, Rows, gauges, lags
 from holymon.run import Run
 from holymon.safety import short
@@ -69,11 +69,11 @@ def write_textfile(run: Run, path: Path | str) -> None:
     """The figures of a run for node_exporter's textfile collector, whole or not at all.
 
     They are gauges. Sums are left out: another run's would look like a rise. Raises RunError if it
-    can't be written, or `path` does not end in .prom as the collector demands.
+    can't be written, PlanError if `path` does not end in .prom as the collector demands.
     """
     path = Path(path)
     if path.suffix != ".prom":
-        raise RunError(f"{path} would be passed over by the textfile collector: end it in .prom.")
+        raise PlanError(f"{path} would be passed over by the textfile collector: end it in .prom.")
     named = [(label_of(one), one) for one in sources.figures(run).values()]
     raw = generate_latest(_Given(list(_run_families(named))))
     try:

@@ -19,6 +19,9 @@ from holymon.safety import plain, refuse_secret, short
 from holymon.signals import interruptible
 
 PLACES: Final = (Path(__file__).parent / "notebooks", Path(__file__).parent.parent / "notebooks")
+MOST_OF_A_SOCKET: Final = 100
+"""Bytes of its path, before the number that jupyter_client puts behind it."""
+
 Status = Literal["ok", "failed", "timeout", "killed"]
 
 
@@ -75,7 +78,7 @@ def _for_python3(path: Path) -> Iterator[Path]:
         raise ConfigError(f"{path} is not a notebook: {short(str(error), 100)}") from None
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     made.metadata["kernelspec"] = spec
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="hm-") as folder:
         ready = Path(folder) / path.name
         nbformat.write(made, ready)
         yield ready
@@ -99,7 +102,7 @@ def execute(
                     str(ready), str(aside), parameters=parameters, kernel_name="python3",
                     progress_bar=sys.stderr.isatty(), execution_timeout=timeout_s,
                     cwd=str(Path.cwd()),
-                    config=_transport(),
+                    config=_transport(ready.parent),
                     # Its remarks on starting and stopping are not the user's business.
                     extra_arguments=["--IPKernelApp.log_level=50"],
                 )  # fmt: skip
@@ -119,11 +122,18 @@ def execute(
     return made, status, error, interrupt
 
 
-def _transport() -> Any:
-    """Files instead of TCP ports between us and the kernel, where the system has such sockets."""
+def _transport(folder: Path) -> Any:
+    """Files instead of TCP ports between us and the kernel, where the system has such sockets.
+
+    They lie in `folder`: by default it would be the current one, which others use too and where
+    one may not be allowed to write. A socket's path has at most 107 bytes.
+    """
     from traitlets.config import Config
 
-    return Config() if os.name == "nt" else Config({"KernelManager": {"transport": "ipc"}})
+    where = str(folder / "kernel")
+    if os.name == "nt" or len(os.fsencode(where)) > MOST_OF_A_SOCKET:
+        return Config()
+    return Config({"KernelManager": {"transport": "ipc", "ip": where}})
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from holymon.errors import PlanError
 from holymon.safety import plain
@@ -57,6 +58,16 @@ def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def given(ctx: click.Context) -> set[str]:
+    """The options that were written in the command, by their names there."""
+    return {
+        option.opts[0]
+        for option in ctx.command.params
+        if isinstance(option, click.Option)
+        and ctx.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+    }
 
 
 def plans_of(

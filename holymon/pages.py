@@ -36,9 +36,19 @@ def _reported(out: Path) -> list[Path]:
 
 def _row(folder: Path, out: Path) -> str:
     try:
-        about = json.loads((folder / "run.json").read_bytes())
-    except (OSError, ValueError):
-        return ""
+        return _told(json.loads((folder / "run.json").read_bytes()), folder, out)
+    except (OSError, ValueError, RecursionError, AttributeError, TypeError):
+        dashes = f"<td>{NONE}</td>" * 7
+        return (f"<tr><td></td><td>{_link(folder, out)}</td><td>run.json can't be read</td>"
+                f"{dashes}</tr>")  # fmt: skip
+
+
+def _link(folder: Path, out: Path) -> str:
+    link = (folder / "report.html").relative_to(out).as_posix()
+    return f'<a href="{escape(link)}">{escape(store.run_id(folder))}</a>'
+
+
+def _told(about: dict[str, Any], folder: Path, out: Path) -> str:
     targets: list[dict[str, Any]] = about.get("targets") or []
     verdict = about.get("verdict") or {}
     report = about.get("report") or {}
@@ -48,10 +58,9 @@ def _row(folder: Path, out: Path) -> str:
     said = ", ".join(bad) or ("met" if checks else NONE)
     whole = report.get("status") == "ok"
     state = verdict.get("measurement", NONE) if whole else report.get("status")
-    link = (folder / "report.html").relative_to(out).as_posix()
     cells = [
         escape(str(report.get("started_at", ""))[:16].replace("T", " ")),
-        f'<a href="{escape(link)}">{escape(store.run_id(folder))}</a>',
+        _link(folder, out),
         escape(", ".join(str(one.get("target")) for one in targets) or NONE)
         + (" (simulated)" if about.get("simulated") else ""),
         escape(str(state)),

@@ -1,14 +1,17 @@
 """The records of a run as Parquet: `calls.parquet`, a column a field, and `gaps.parquet`."""
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from holymon.errors import RunError
 from holymon.marks import DTYPE, GAP, GAP_BINS
 from holymon.records import Records
+from holymon.safety import short
 
 _TICKS: Final = 2.0**24
 """Times are kept in ticks of 60 ns: exact as floats, and 30 ns off at most."""
@@ -64,16 +67,22 @@ def _columns(records: Records) -> dict[str, npt.NDArray[Any]]:
 
 
 def read(folder: Path, records: Records) -> None:
-    """Add all rows of a run's files to `records`."""
+    """Add all rows of a run's files to `records`. Raises RunError if they can't be read."""
     import duckdb
 
     with duckdb.connect() as connection:
 
-        def columns(name: str) -> dict[str, Any]:
-            query = f"SELECT * FROM '{_quoted(folder / f'{name}.parquet')}'"
-            return connection.execute(query).fetchnumpy()
+        def columns(name: str, *needed: str) -> dict[str, Any]:
+            path = folder / f"{name}.parquet"
+            try:
+                found = connection.execute(f"SELECT * FROM '{_quoted(path)}'").fetchnumpy()
+            except duckdb.Error as error:
+                raise _unreadable(path, error) from None
+            if missing := [one for one in needed if one not in found]:
+                raise _unreadable(path, f"it has no column {missing[0]}")
+            return found
 
-        calls, gaps = columns("calls"), columns("gaps")
+        calls, gaps = columns("calls", "request"), columns("gaps", *GAP.names or (), "row")
     n = len(calls["request"])
     fields = {name: _field(name, calls.pop(name, None), n) for name in DTYPE.names or ()}
     # Gaps lie in the order of their rows.
@@ -102,13 +111,29 @@ def _field(name: str, column: Any, n: int) -> npt.NDArray[Any]:
 
 
 def count(folder: Path) -> int:
-    """How many calls a run's files hold; reads no row."""
+    """How many calls a run's files hold; reads no row. Raises RunError if they can't be read."""
     import duckdb
 
-    with duckdb.connect() as connection:
-        query = f"SELECT count(*) FROM '{_quoted(folder / 'calls.parquet')}'"
-        found = connection.execute(query).fetchone()
-        return int(found[0]) if found else 0
+    path = folder / "calls.parquet"
+    try:
+        query = f"SELECT count(*) FROM '{_quoted(path)}'"
+        found = _counting().cursor().execute(query).fetchone()
+    except duckdb.Error as error:
+        raise _unreadable(path, error) from None
+    return int(found[0]) if found else 0
+
+
+@cache
+def _counting() -> Any:
+    """A connection for all counts: to open one takes longer than to count."""
+    import duckdb
+
+    return duckdb.connect(config={"threads": 1})
+
+
+def _unreadable(path: Path, why: object) -> RunError:
+    run = f"{path.parent.parent.name}/{path.parent.name}"
+    return RunError(f"{run}: {path.name} can't be read: {short(str(why), 120)}.")
 
 
 def _quoted(path: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from holymon import shapes, store
 from holymon.client import key_of
-from holymon.errors import ConfigError, HolymonError, PlanError
+from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.headless import Status, check_parameters, execute, find_notebook, quiet
 from holymon.pages import write_index
 from holymon.plan import Open, Plan
@@ -69,8 +69,8 @@ def write_report(
 
     `timeout_s` limits each cell. What goes wrong inside the notebook is no exception here: the
     page is made of what there is, with a banner. Raises ConfigError for a notebook or parameters
-    that can't be, RunError for a run that goes on, KeyboardInterrupt (after the page is made) for
-    Ctrl-C and SIGTERM.
+    that can't be, RunError for a run that goes on or a folder that can't be written,
+    KeyboardInterrupt (after the page is made) for Ctrl-C and SIGTERM.
     """
     if run is not None:
         run.require_end("report")
@@ -92,10 +92,14 @@ def write_report(
     _clean(notebook_out, secrets)
     title = f"holymon: {store.run_id(folder)}"
     banner = f"{status}: {error}" if status != "ok" else ""
-    _publish(folder, _html(notebook_out, title, banner), notebook_out, secrets)
-    _write_json(folder, run, about)
-    store.write_aside(folder.parent / "latest.html", (folder / "report.html").read_bytes())
-    write_index(folder.parent.parent)
+    page = _html(notebook_out, title, banner)
+    try:
+        _publish(folder, page, notebook_out, secrets)
+        _write_json(folder, run, about)
+        _lead_to(folder)
+    except OSError as fault:
+        said = fault.strerror or type(fault).__name__
+        raise RunError(f"the report can't be written to {folder}: {said}.") from None
     if interrupt is not None:
         raise interrupt
     return Report(
@@ -189,6 +193,14 @@ def _publish(folder: Path, html: str, notebook: Any, secrets: tuple[Secret, ...]
             for form in secret.forms():
                 text = text.replace(form, MASK)  # noqa: PLW2901 - each form in turn
         store.write_aside(folder / name, text)
+
+
+def _lead_to(folder: Path) -> None:
+    """Bring `latest.html`, if nothing of this name is newer, and the list of all up to date."""
+    reported = [page.parent.name for page in folder.parent.glob("*/report.html")]
+    if folder.name == max(reported):
+        store.write_aside(folder.parent / "latest.html", (folder / "report.html").read_bytes())
+    write_index(folder.parent.parent)
 
 
 def _write_json(folder: Path, run: Run | None, about: dict[str, Any]) -> None:

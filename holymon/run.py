@@ -108,6 +108,11 @@ class Run:
         status = self.status
         return verdict.judge(self.summary(), self.plan, self.vitals, *store.ending(status))
 
+    @property
+    def exit_code(self) -> int:
+        """That of the command: 4 for a run that failed, else its verdict's."""
+        return 4 if self.state == "failed" else self.verdict().exit_code
+
     def require_end(self, use: str) -> None:
         """Raise RunError while it still goes on: what is made of it would change meanwhile."""
         if self.live:

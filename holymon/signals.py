@@ -5,7 +5,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
+
+INTERRUPTED: Final = 130
+"""The exit code of a command that was."""
 
 
 @contextlib.contextmanager

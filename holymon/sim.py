@@ -29,9 +29,13 @@ def serve(
     Prints one JSON line with `base_url` and `pid` as soon as it listens.
     """
     try:
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(log.open("a")) if log else None
-            return _run(_serve(host, port, seed, file, until_eof=until_eof))
+        file = log.open("a") if log else contextlib.nullcontext()
+    except OSError as error:
+        print(f"holymon sim: can't write to {log}: {error.strerror}.", file=sys.stderr)
+        return 2
+    try:
+        with file as opened:
+            return _run(_serve(host, port, seed, opened, until_eof=until_eof))
     except OSError as error:
         print(f"holymon sim: can't serve at {host}:{port}: {error.strerror}.", file=sys.stderr)
         return 2

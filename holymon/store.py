@@ -102,7 +102,7 @@ def find(out: Path, wanted: str) -> Path:
     for folder in (out / wanted, Path(wanted)):
         if (folder / "plan.json").is_file():
             return folder
-    named = [f for f in folders(out) if f.parent.name == wanted or wanted in {"last", ""}]
+    named = [f for f in folders(out) if wanted in {f.parent.name, "last"}]
     if named:
         return named[-1]
     raise RunError(f"there is no run {plain(wanted)!r} in {out}: `holymon runs` lists them.")

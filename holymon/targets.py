@@ -71,9 +71,14 @@ def user_file() -> Path | None:
 def _read(text: str, where: str) -> dict[str, dict[str, Any]]:
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{where} is not TOML: {plain(str(error))}.") from None
     for name, about in found.items():
+        if name == "sim" and "base_url" in about:
+            raise ConfigError(
+                f"{where}: [sim] is the simulator that is built in, whose figures are called "
+                "simulated: give your server another name."
+            )
         if not isinstance(about, dict):
             raise ConfigError(f"{where}: {plain(name)!r} must be a table, [{plain(name)}].")
         for key, value in about.items():

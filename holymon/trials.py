@@ -6,7 +6,7 @@ from pathlib import Path
 
 from holymon import store
 from holymon.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
-from holymon.errors import RunError
+from holymon.errors import PlanError, RunError
 from holymon.plan import Plan
 from holymon.reasons import Reason
 from holymon.records import Records
@@ -97,7 +97,7 @@ def _position(run: Run, name: str) -> int:
     present = [target.name for target in run.plan.targets]
     if name not in present:
         there = ", ".join(map(plain, present))
-        raise RunError(f"{run.id} has no target {plain(name)!r}: it has {there}.")
+        raise PlanError(f"{run.id} has no target {plain(name)!r}: it has {there}.")
     return present.index(name)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from holymon.errors import PlanError
+from holymon.options import given
 from holymon.safety import plain
 from holymon.signals import interruptible
 
@@ -39,7 +40,9 @@ from holymon.signals import interruptible
     default=Path("reports"),
     help="Folder of the runs. [reports]",
 )
+@click.pass_context
 def metrics(
+    ctx: click.Context,
     wanted: str | None,
     port: int,
     host: str,
@@ -54,6 +57,8 @@ def metrics(
     from holymon.scrape import expose
 
     if textfile is not None:
+        for option in given(ctx) & {"--port", "--host", "--slo", "--dense"}:
+            raise PlanError(f"{option} does not go with --textfile, which has figures, no buckets.")
         write_textfile(attach(wanted or "last", out=out), textfile)
         return
     of = attach(wanted, out=out) if wanted is not None else out

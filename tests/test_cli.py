@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,14 @@ def test_objectives_decide_the_exit_code(holymon, slo, code):
         (["report", "nowhere.ipynb", "sim/fast"], "nowhere.ipynb"),
         (["report", "sim/fast", "-p", "nosuch", "1"], "nosuch"),
         (["report", "sim/fast", "-p", "api_key", KEY], "api-key-env"),
+        (["report", "sim/fast", "-p", "rate", "3"], "use --rate"),
+        (["report", "-p", "slo", "[]"], "use --slo"),
+        (["report", "--run", "a", "sim/fast"], "sim/fast does not go with --run"),
+        (["report", "--run", "a", "--slo", "error_rate<1%"], "--slo does not go with --run"),
+        (["report", "--run", "a", "--rate", "5"], "--rate does not go with --run"),
+        (["report", "capacity", "--rate", "5"], "--rate needs a TARGET"),
+        (["report", "capacity", "sim/fast"], "capacity.ipynb has no parameter run"),
+        (["metrics", "--textfile", "x.prom", "--dense"], "--dense does not go with --textfile"),
     ],
 )
 def test_a_wrong_call_is_one_sentence_and_makes_nothing(holymon, tmp_path, arguments, said):
@@ -249,6 +258,46 @@ def test_the_figures_of_the_last_run_are_written_for_node_exporter(holymon, tmp_
     text = (tmp_path / "x.prom").read_text()
     assert 'holymon_run_requests{model="fast",provider="sim"} 10.0' in text
     assert 'holymon_run_simulated{model="fast",provider="sim"} 1.0' in text
+    assert holymon("metrics", "--textfile", "x.txt").returncode == 2
+
+
+def test_a_damaged_file_of_calls_is_one_sentence_and_hides_no_other_run(holymon, tmp_path):
+    for name in ("whole", "torn"):
+        holymon("load", "sim/fast", "--requests", "5", "--rate", "50", "--name", name, *QUICK)
+    (torn,) = (tmp_path / "reports" / "torn").glob("*/calls.parquet")
+    torn.write_bytes(torn.read_bytes()[:100])
+    listed = json.loads(holymon("runs", "--json").stdout)
+    assert {run["name"]: run["state"] for run in listed} == {
+        "whole": "finished", "torn": "unreadable"
+    }  # fmt: skip
+    assert "calls.parquet can't be read" in next(r["detail"] for r in listed if "detail" in r)
+    for command in (("report", "--run", "torn"), ("metrics", "--run", "torn")):
+        done = holymon(*command)
+        assert (done.returncode, done.stdout) == (4, "")
+        assert re.fullmatch("holymon: torn/.*: calls.parquet can't be read: .*\n", done.stderr)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_an_output_that_can_not_be_written_is_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "holymon", "doctor", "--json"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE,
+                              text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (4, "holymon: No space left on device.\n")
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as gone:
+        done = subprocess.run(command, cwd=tmp_path, stdout=gone, stderr=subprocess.PIPE,
+                              text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (4, "")
+
+
+def test_a_log_that_can_not_be_written_is_not_blamed_on_the_address(holymon):
+    done = holymon("sim", "--port", "0", "--log", "no/such/folder")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "holymon sim: can't write to no/such/folder: No such file or directory.\n"
+    )
 
 
 def test_metrics_of_a_port_that_is_taken_is_one_sentence(holymon):

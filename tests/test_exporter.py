@@ -280,7 +280,7 @@ def test_the_textfile_holds_the_figures_of_the_summary(exported, tmp_path, promt
         "another run's would be a rise"
     )
     assert path.stat().st_mode & 0o777 == 0o644, "node_exporter is another user"
-    with pytest.raises(RunError, match=r"\.prom"):
+    with pytest.raises(PlanError, match=r"\.prom"):
         write_textfile(run, tmp_path / "figures.txt")
     with pytest.raises(RunError, match="can't write"):
         write_textfile(run, tmp_path / "nowhere" / "x.prom")

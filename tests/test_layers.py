@@ -14,7 +14,7 @@ ORDER = (
     "errorbody", "completion", "chat", "events", "messages", "responses", "prices", "estimate", "vitals", "throughput", "tally", "figures", "summary", "stats", "peers", "differences", "reasons", "comparison", "verdict", "calibration", "series", "alerts", "rehearsal", "rules", "yamltext", "ceiling", "bisection", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "parquet", "store", "listing", "export", "spill", "ledger", "selfcheck", "worker", "run", "sources", "gauges", "exporter", "scrape", "trials", "drill", "climb", "signals", "aside", "canvas", "arrivals", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
-    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "starter", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "lookout", "simmodels", "simmessages", "simulator", "sim", "doctor", "options", "progress", "capacity_command", "watching", "cli", "__init__",
+    "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "starter", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "lookout", "simmodels", "simmessages", "simulator", "sim", "doctor", "options", "progress", "capacity_command", "report_command", "watching", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 PURE = ORDER[: ORDER.index("bins") + 1]
@@ -23,7 +23,7 @@ HOMES = {
     "aiohappyeyeballs": {"dial"},
     "aiohttp": {"sim", "simulator"},
     "bleach": {"report"},
-    "click": {"capacity_command", "cli", "options", "watching"},
+    "click": {"capacity_command", "cli", "options", "report_command", "watching"},
     "duckdb": {"parquet", "spill"},
     "httptools": {"wire"},
     "httpx": {"answer", "client", "dial", "doctor", "failures", "prepared", "transport", "wire"},

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
 from holymon import listing, report, run, store
-from holymon.errors import ConfigError
+from holymon.errors import ConfigError, RunError
 from holymon.journal import Journal
 from holymon.marks import Marks
+from holymon.pages import write_index
 from holymon.plan import Open, Plan, Prompts, Target
 from holymon.shapes import constant
 
@@ -291,3 +293,41 @@ def test_the_notebook_measures_by_itself_when_no_run_is_given(tmp_path, monkeypa
     assert made.status == "ok", made.error
     assert "Health of sim/fast" in made.html.read_text()
     assert [found["state"] for found in listing.runs("reports")] == ["finished"]
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="a folder of Linux in which none can write")
+def test_two_reports_at_once_from_a_folder_that_can_not_be_written(tmp_path):
+    mine = notebook(tmp_path / "mine.ipynb", "import time; time.sleep(1)\nprint(run)")
+    for name in ("a", "b"):
+        measured(tmp_path, name=name)
+    command = [sys.executable, "-m", "holymon", "report", str(mine), "--out", str(tmp_path)]
+    started = [
+        subprocess.Popen([*command, "--run", name], cwd="/proc", stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+        for name in ("a", "b")
+    ]  # fmt: skip
+    for name, process in zip(("a", "b"), started, strict=True):
+        told = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+        assert f"{tmp_path}/{name}/" in Path(told[0].strip()).read_text()
+
+
+def test_a_page_that_can_not_be_written_is_one_sentence_and_the_run_stays(tmp_path):
+    done = measured(tmp_path)
+    (done.folder / "report.html" / "in the way").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"the report can't be written to .*: Is a directory"):
+        report.write_report(run=done)
+    assert len(run.attach(str(done.folder)).records) == len(done.records)
+
+
+def test_the_latest_page_is_that_of_the_latest_run_whichever_was_reported_last(tmp_path):
+    old, new = measured(tmp_path, name="x"), measured(tmp_path, name="x")
+    latest = report.write_report(run=new).html.read_bytes()
+    (old.folder / "run.json").write_text("[1]")
+    report.write_report(run=old)
+    assert (tmp_path / "x" / "latest.html").read_bytes() == latest
+    (old.folder / "run.json").write_text("[1]")
+    write_index(tmp_path)
+    index = (tmp_path / "index.html").read_text()
+    assert index.count("<tr>") == 3
+    assert f"{old.id}</a></td><td>run.json can't be read" in index

@@ -94,3 +94,10 @@ def test_a_file_that_is_named_and_not_there_is_said(monkeypatch):
     monkeypatch.setenv(targets.FILE_ENV, "nowhere.toml")
     with pytest.raises(ConfigError, match=r"can't read nowhere\.toml"):
         targets.target("sim/fast")
+
+
+def test_the_simulators_name_is_for_the_simulator(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "targets.toml").write_text("[sim]\nbase_url = 'http://127.0.0.1:9/v1'\n")
+    with pytest.raises(ConfigError, match="give your server another name"):
+        targets.target("sim/fast")

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import holymon as hm
-from holymon.cli import _findings
 from holymon.plan import Closed, Open, Plan, Prompts, Target
+from holymon.report_command import _findings
 from holymon.shapes import constant
 from holymon.trials import alternate, compare, named
 
@@ -62,12 +62,15 @@ def test_two_single_runs_are_shown_but_nothing_is_claimed(holymon, tmp_path):
     alone = holymon("compare", "one")
     assert alone.returncode == 4
     assert "has one target: name another run" in alone.stderr
+    wrong = holymon("compare", "one", "two", "--target", "sim/fast", "--target", "sim/nope")
+    assert wrong.returncode == 2
+    assert "has no target 'sim/nope': it has sim/fast" in wrong.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(("x",), "there is no run 'x'"), (("x", "y", "z"), "one or two RUNs"),
-     (("x", "--target", "sim/fast"), "--target not at all or twice")],
+     (("x", "--target", "sim/fast"), "--target not at all or twice"), (("",), "no run ''")],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_one_sentence(holymon, arguments, said):
     done = holymon("compare", *arguments)

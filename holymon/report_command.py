@@ -1,0 +1,115 @@
+"""The command `holymon report`: a load or a run, and a notebook, to a page of HTML."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from holymon.errors import PlanError, RunError
+from holymon.options import given, load_options, plans_of
+from holymon.progress import measured_with_bar
+from holymon.safety import plain, redact
+from holymon.signals import INTERRUPTED
+
+if TYPE_CHECKING:
+    from holymon.run import Run
+
+OF_A_LOAD: Final = {
+    "run": "use --run", "targets": "name all of them", "rate": "use --rate",
+    "duration_s": "use --duration", "slo": "use --slo",
+}  # fmt: skip
+"""Parameters of notebooks that the command's own options stand for."""
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="[NOTEBOOK] [TARGET]...")
+@load_options
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the notebook; VALUE is read as JSON if it is that.",
+)
+@click.option(
+    "--run",
+    "wanted",
+    metavar="RUN",
+    help="Report this finished run (an id, a name for its latest, or last).",
+)
+@click.pass_context
+def report(
+    ctx: click.Context, /, arguments: tuple[str, ...], parameters: tuple[tuple[str, str], ...],
+    wanted: str | None, out: Path, **options: Any,
+) -> None:  # fmt: skip
+    """Measure TARGETs and make a self-contained HTML report from NOTEBOOK.
+
+    Without NOTEBOOK it is report_health. A notebook of your own without TARGET measures what it
+    likes.
+    """
+    from holymon import headless
+    from holymon import report as reports
+
+    notebook, targets = _split(arguments)
+    values = {name: _value(text) for name, text in parameters}
+    run, interrupted = None, False
+    measures = bool(targets or options["base_url"] or notebook == reports.DEFAULT)
+    of_a_run = {"run": ""} if measures or wanted is not None else {}
+    headless.check_parameters(notebook, {**values, **of_a_run})
+    load = given(ctx) - {"-p", "--run", "--out"}
+    if wanted is not None:
+        for one in (*targets, *sorted(load)):
+            raise PlanError(f"{plain(one)} does not go with --run: that load is over.")
+        from holymon.run import attach
+
+        run = attach(wanted, out=out)
+    elif not measures:
+        for one in sorted(load - {"--name"}):
+            raise PlanError(f"{one} needs a TARGET: without, {plain(notebook)} measures by itself.")
+    else:
+        for name in values.keys() & OF_A_LOAD.keys():
+            raise PlanError(f"-p {name} does not go with a TARGET: {OF_A_LOAD[name]}.")
+        if not targets and not options["base_url"]:
+            targets = ("sim/fast",)
+        plans = plans_of(targets, **options)
+        if len(plans) > 1:
+            raise PlanError("a report is on one load: give one --rate or --concurrency.")
+        run, interrupted = measured_with_bar(plans[0], out)
+    made = reports.write_report(
+        notebook, run=run, parameters=values, out=out, name=options["name"] or None
+    )
+    click.echo(str(made.html))
+    if made.status != "ok":
+        raise RunError(f"the report is not complete, {made.status}: {made.error}")
+    if run is not None:
+        for sentence in _findings(run):
+            click.echo(sentence, err=True)
+    sys.exit(INTERRUPTED if interrupted else run.exit_code if run else 0)
+
+
+def _findings(run: "Run") -> list[str]:
+    judged = run.verdict()
+    lines = [f"{judged.measurement}: {reason.text}" for reason in judged.reasons]
+    several = len(run.plan.targets) > 1
+    goals = [f"{check.target}: " * several + check.text for check in judged.checks]
+    return [redact(plain(line)) for line in [*lines, *goals]]
+
+
+def _split(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The notebook (by default report_health) and the targets."""
+    from holymon.report import DEFAULT
+
+    if arguments and (arguments[0].endswith(".ipynb") or "/" not in arguments[0]):
+        return arguments[0], arguments[1:]
+    return DEFAULT, arguments
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
