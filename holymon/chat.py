@@ -5,19 +5,19 @@ Pure: bytes and points in time come in, nothing is read or awaited here.
     StreamReader.feed(now, bytes) ... .close() -> error type    for `stream: true`
     read_answer(bytes, marks) -> error type                     for one JSON body
 
-A stream is complete when a finish reason or `[DONE]` was seen (some servers send only one of
-them: flagged, not failed); with neither it is `stream_truncated`, however cleanly it closed.
+A stream is complete when a finish reason or `[DONE]` was seen.
 """
 
 from typing import Any, Final
 
 import msgspec
 
-from holymon.completion import Answer, Choice, answer_of, failed, finish, read_usage, says
-from holymon.errorbody import decoded, error_of, in_band, is_error, lenient, message_of, said
+from holymon.completion import Choice, answer_of, failed, finish, read_usage, says
+from holymon.errorbody import decoded, in_band, lenient, message_of, read_body, said
 from holymon.errors import OK
-from holymon.marks import Flag, Marks
-from holymon.sse import MAX_EVENT, Decoder, Event
+from holymon.events import Reader
+from holymon.marks import Marks
+from holymon.sse import MAX_EVENT, Event
 
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY: Final = 64 * 1024
@@ -36,26 +36,17 @@ def request_body(model: str, text: str, *, max_tokens: int | None, stream: bool)
     return _encode(body)
 
 
-class StreamReader:
+class StreamReader(Reader):
     """Reads one streamed answer into its marks, piece by piece.
 
-    `error` turns non-empty when the answer has failed, `done` when nothing more is needed.
     With `keep`, the text of choice 0 is kept in `text`.
     """
 
-    __slots__ = (
-        "_begun", "_decoder", "_finished", "_keep", "_seen", "_texts", "done", "error", "marks",
-        "message",
-    )  # fmt: skip
+    __slots__ = ("_keep", "_texts")
 
     def __init__(self, marks: Marks, *, keep: bool = False, max_event: int = MAX_EVENT) -> None:
         """Expect the beginning of a stream."""
-        self.marks = marks
-        self.error = OK
-        self.message = ""
-        self.done = False
-        self._decoder = Decoder(max_event)
-        self._begun = self._seen = self._finished = False
+        super().__init__(marks, max_event=max_event)
         self._keep = keep
         self._texts: dict[int, list[str]] = {}
 
@@ -69,54 +60,9 @@ class StreamReader:
         """The content of each choice by its index, if it was to be kept."""
         return {index: "".join(parts) for index, parts in self._texts.items()}
 
-    def feed(self, now: float, chunk: bytes) -> bool:
-        """Take in what was received at `now`; whether that is enough. Raises EventTooLarge."""
-        if not self._begun and (head := chunk.lstrip(b"\xef\xbb\xbf \t\r\n")):
-            self._begun = True
-            if head[:1] == b"<":
-                self._fail("unexpected_content_type", "a page of HTML instead of events")
-        self.marks.bytes += len(chunk)
-        self._take(now, self._decoder.feed(chunk))
-        return self.done or bool(self.error)
-
-    def close(self, now: float) -> str:
-        """The stream has ended; returns the error type, `""` if the answer is complete."""
-        if not self.error and not self.done:
-            rest = self._decoder.close()
-            self._seen = self._seen or bool(rest)
-            if rest and not _is_whole(rest[0]):
-                rest = []  # cut in the middle of an event: that is a truncation, not bad JSON
-            self._take(now, rest)
-        return self.error or self._verdict()
-
-    def _verdict(self) -> str:
-        marks = self.marks
-        if not self._finished and not self.done:
-            return "stream_truncated" if self._seen else "empty_response"
-        if not marks.events and not marks.finish:
-            return "empty_response"
-        if not self._finished:
-            marks.flags |= Flag.NO_FINISH
-        elif not self.done:
-            marks.flags |= Flag.NO_DONE
-        return OK
-
-    def _take(self, now: float, events: list[Event]) -> None:
-        tokens = 0
-        self._seen = self._seen or bool(events)
-        for event in events:
-            if self.done or self.error:
-                if self.done:
-                    self.marks.flags |= Flag.AFTER_DONE
-                break
-            if event.data == b"[DONE]" or event.data.strip() == b"[DONE]":
-                self.done = True
-            elif self._is_text(now, event):
-                tokens += 1
-            else:
-                tokens += self._read(now, event)
-        if tokens:
-            self.marks.token(now, tokens)
+    def one(self, now: float, event: Event) -> int:
+        """Whether one event brought tokens of output (0 or 1)."""
+        return 1 if self._is_text(now, event) else super().one(now, event)
 
     def _is_text(self, now: float, event: Event) -> bool:
         """Whether an event is what nearly all are, a piece of text and nothing else; noted then."""
@@ -144,30 +90,16 @@ class StreamReader:
             self._keep_text(choice.index, delta.content)
         return True
 
-    def _read(self, now: float, event: Event) -> int:
-        """Whether one event brought tokens of output (0 or 1)."""
-        data = event.data
-        if event.name == b"error":
-            self._fail("stream_error_event", said(data, self.marks))
-        elif not data.isascii() and not _is_utf8(data):
-            self._fail("invalid_utf8", "")
-        else:
-            try:
-                return self._answer(now, decoded(data, answer_of), event)
-            except msgspec.ValidationError as error:
-                self._bad_shape(data, str(error))
-            except (msgspec.DecodeError, RecursionError) as error:
-                self._fail("invalid_json", str(error))
-        return 0
-
-    def _answer(self, now: float, answer: Answer, event: Event) -> int:
+    def read(self, now: float, event: Event) -> int:
+        """Take in an event that may be anything of this dialect."""
+        answer = decoded(event.data, answer_of)
         if answer.error:
-            self._fail("stream_error_event", message_of({"error": answer.error}, self.marks))
+            self.fail("stream_error_event", said(event.data, self.marks))
             return 0
         if answer.usage is not None:
             read_usage(answer.usage, self.marks)
         elif answer.choices is None and not _may_be_empty(event):
-            self._fail("invalid_schema", "an event with neither choices, usage nor error")
+            self.fail("invalid_schema", "an event with neither choices, usage nor error")
             return 0
         got = 0
         if answer.choices:
@@ -179,10 +111,10 @@ class StreamReader:
 
     def _choice(self, now: float, choice: Choice) -> int:
         if failed(choice, self.marks):
-            self._fail("stream_error_event", message_of(choice.error, self.marks))
+            self.fail("stream_error_event", message_of(choice.error, self.marks))
             return 0
         if choice.finish_reason and choice.finish_reason != "null":
-            self._finished = True
+            self.finished = True
             finish(choice.finish_reason, self.marks)
         delta = choice.delta or choice.message
         content = choice.text or (delta.content if delta else None)
@@ -198,35 +130,14 @@ class StreamReader:
         number = index if isinstance(index, int) else 0
         self._texts.setdefault(number, []).append(content)
 
-    def _bad_shape(self, data: bytes, why: str) -> None:
-        if is_error(data):
-            self._fail("stream_error_event", said(data, self.marks))
-        else:
-            self._fail("invalid_schema", why)
-
-    def _fail(self, error: str, message: str) -> None:
-        self.error, self.message = error, message
-
 
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     """Error type, message and content of a non-streamed 200; fills in the marks' counts."""
-    if not body.strip():
-        return "empty_response", "", ""
-    if not _is_utf8(body):
-        return "invalid_utf8", "", ""
-    try:
-        answer = decoded(body.removeprefix(b"\xef\xbb\xbf"), answer_of)
-    except msgspec.ValidationError as error:
-        reported, message = error_of(body), said(body, marks)
-        return (
-            (in_band(reported, marks), message, "")
-            if reported
-            else ("invalid_schema", str(error), "")
-        )
-    except (msgspec.DecodeError, RecursionError) as error:
-        return "invalid_json", str(error), ""
+    answer, error, message = read_body(body, answer_of, marks)
+    if answer is None:
+        return error, message, ""
     if answer.error:
-        message = message_of({"error": answer.error}, marks)
+        message = said(body, marks)
         return in_band(answer.error, marks), message, ""
     read_usage(answer.usage, marks)
     if not answer.choices:
@@ -248,15 +159,3 @@ def _may_be_empty(event: Event) -> bool:
     found = lenient(event.data)
     named = event.name not in {b"", b"message"}
     return isinstance(found, dict) and (named or "object" in found or "id" in found)
-
-
-def _is_whole(event: Event) -> bool:
-    return event.data.strip() == b"[DONE]" or lenient(event.data) is not None
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from holymon.errors import from_status
+from holymon.errors import OK, from_status
 from holymon.marks import Marks
 from holymon.safety import short
 
@@ -69,6 +69,7 @@ def message_of(found: Any, marks: Marks) -> str:
     if isinstance(error, list):
         return short("; ".join(map(_detail, error[:5])))
     if not isinstance(error, dict):
+        marks.code = _code(about.get("code"))
         return short(_text(error))
     marks.code = _code(error.get("code"), error.get("type"), about.get("code"))
     return short(_text(error.get("message") or error.get("detail") or error))
@@ -116,13 +117,30 @@ BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What `decoded` raises for what it can't read."""
 
 
-def fault(error: Exception) -> tuple[str, str]:
-    """Error type and message of an answer at which `decoded` raised one of `BROKEN`."""
-    if isinstance(error, msgspec.ValidationError):
-        return "invalid_schema", str(error)
-    return ("invalid_utf8", "") if isinstance(error, UnicodeDecodeError) else (
-        "invalid_json", str(error)
-    )  # fmt: skip
+def read_body(body: bytes, decode: Callable[[bytes], T], marks: Marks) -> tuple[T | None, str, str]:
+    """The answer in the body of a 200, or None with the error type and message of what is none."""
+    if not body.strip():
+        return None, "empty_response", ""
+    if not is_utf8(body):
+        return None, "invalid_utf8", ""
+    try:
+        return decoded(body.removeprefix(b"\xef\xbb\xbf"), decode), OK, ""
+    except msgspec.ValidationError as error:
+        if reported := error_of(body):
+            message = said(body, marks)
+            return None, in_band(reported, marks), message
+        return None, "invalid_schema", str(error)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return None, "invalid_json", str(error)
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether it is."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def decoded(data: bytes, decode: Callable[[bytes], T]) -> T:

@@ -28,8 +28,8 @@ PATIENCE_S: Final = 10.0
 _WORD: Final = re.compile(r"[A-Za-z_.-]+|[0-9]{1,5}")
 _DIALECTS: Final[dict[str, tuple[Callable[[Marks], Any], Callable[[bytes, Marks], Any]]]] = {
     "completions": (chat.StreamReader, chat.read_answer),
-    "messages": (messages.reader, messages.read_answer),
-    "responses": (responses.reader, responses.read_answer),
+    "messages": (messages.StreamReader, messages.read_answer),
+    "responses": (responses.StreamReader, responses.read_answer),
 }
 """What reads streams and bodies, by the last part of the path they come from."""
 

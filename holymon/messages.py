@@ -2,7 +2,7 @@
 
 Pure, beside `chat` and used in the same way:
 
-    reader(marks).feed(now, bytes) ... .close() -> error type    for `stream: true`
+    StreamReader(marks).feed(now, bytes) ... .close() -> error type    for `stream: true`
     read_answer(bytes, marks) -> error type, message, text    for one JSON body
 
 A stream is complete when a stop reason or `message_stop` was seen. `input_tokens` leaves out what
@@ -14,10 +14,11 @@ from typing import Any, Final
 import msgspec
 
 from holymon.completion import count
-from holymon.errorbody import BROKEN, decoded, fault, in_band, message_of, said
+from holymon.errorbody import decoded, in_band, read_body, said
 from holymon.errors import OK
 from holymon.events import Reader
 from holymon.marks import Flag, Marks
+from holymon.sse import Event
 
 _FINISH: Final = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length",
@@ -54,22 +55,23 @@ _event: Final = msgspec.json.Decoder(_Event).decode
 _message: Final = msgspec.json.Decoder(_Message).decode
 
 
-def reader(marks: Marks) -> Reader:
-    """What reads one streamed answer into its marks."""
-    return Reader(marks, _read)
+class StreamReader(Reader):
+    """Reads one streamed answer into its marks, piece by piece."""
 
+    __slots__ = ()
 
-def _read(stream: Reader, now: float, data: bytes) -> int:
-    event = decoded(data, _event)
-    if event.type == "content_block_delta":
-        return _delta(stream.marks, now, event.delta or _Delta())
-    if event.error or event.type == "error":
-        stream.fail("stream_error_event", said(data, stream.marks))
-    elif event.type == "content_block_start":
-        return int(_kind(event.content_block) in _SAYS)
-    else:
-        _about(stream, now, event)
-    return 0
+    def read(self, now: float, event: Event) -> int:
+        """Whether one event brought tokens of output (0 or 1)."""
+        found = decoded(event.data, _event)
+        if found.type == "content_block_delta":
+            return _delta(self.marks, now, found.delta or _Delta())
+        if found.error or found.type == "error":
+            self.fail("stream_error_event", said(event.data, self.marks))
+        elif found.type == "content_block_start":
+            return int(_kind(found.content_block) in _SAYS)
+        else:
+            _about(self, now, found)
+        return 0
 
 
 def _delta(marks: Marks, now: float, delta: _Delta) -> int:
@@ -80,7 +82,7 @@ def _delta(marks: Marks, now: float, delta: _Delta) -> int:
     return 1 if delta.thinking or delta.partial_json else 0
 
 
-def _about(stream: Reader, now: float, event: _Event) -> None:
+def _about(stream: StreamReader, now: float, event: _Event) -> None:
     marks = stream.marks
     if event.type == "message_start":
         marks.chunk = now
@@ -98,14 +100,11 @@ def _about(stream: Reader, now: float, event: _Event) -> None:
 
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     """Error type, message and text of a 200 that was not streamed; fills in the marks' counts."""
-    if not body.strip():
-        return "empty_response", "", ""
-    try:
-        answer = decoded(body, _message)
-    except BROKEN as error:
-        return *fault(error), ""
+    answer, error, message = read_body(body, _message, marks)
+    if answer is None:
+        return error, message, ""
     if answer.error:
-        message = message_of({"error": answer.error}, marks)
+        message = said(body, marks)
         return in_band(answer.error, marks), message, ""
     if answer.content is None:
         return "invalid_schema", "no content", ""

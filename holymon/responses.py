@@ -2,7 +2,7 @@
 
 Pure, beside `chat` and used in the same way:
 
-    reader(marks).feed(now, bytes) ... .close() -> error type    for `stream: true`
+    StreamReader(marks).feed(now, bytes) ... .close() -> error type    for `stream: true`
     read_answer(bytes, marks) -> error type, message    for one JSON body
 
 A stream is complete when `response.completed` or `response.incomplete` was seen. A response whose
@@ -15,10 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from holymon.completion import read_usage
-from holymon.errorbody import BROKEN, decoded, fault, in_band, message_of
+from holymon.errorbody import decoded, in_band, message_of, read_body, said
 from holymon.errors import OK
 from holymon.events import Reader
 from holymon.marks import Marks
+from holymon.sse import Event
 
 _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
@@ -46,42 +47,40 @@ _event: Final = msgspec.json.Decoder(_Event).decode
 _response: Final = msgspec.json.Decoder(_Response).decode
 
 
-def reader(marks: Marks) -> Reader:
-    """What reads one streamed answer into its marks."""
-    return Reader(marks, _read)
+class StreamReader(Reader):
+    """Reads one streamed answer into its marks, piece by piece."""
 
+    __slots__ = ()
 
-def _read(stream: Reader, now: float, data: bytes) -> int:
-    event, marks = decoded(data, _event), stream.marks
-    if event.type.endswith(".delta"):
-        if not isinstance(event.delta, str) or not event.delta:
-            return 0
-        if event.type == "response.output_text.delta" and marks.content != marks.content:
-            marks.content = now
-        return 1
-    if event.error or event.type == "error":
-        error = event.error or {"code": event.code, "message": event.message}
-        stream.fail("stream_error_event", _said(error, marks))
-    elif event.type == "response.failed":
-        stream.fail("stream_error_event", _said(event.response.error, marks))
-    elif event.type in _ENDS:
-        _end(event.response, marks)
-        stream.finished = stream.done = True
-    elif marks.chunk != marks.chunk:
-        marks.chunk = now
-    return 0
+    def read(self, now: float, event: Event) -> int:
+        """Whether one event brought tokens of output (0 or 1)."""
+        found, marks = decoded(event.data, _event), self.marks
+        if found.type.endswith(".delta"):
+            if not isinstance(found.delta, str) or not found.delta:
+                return 0
+            if found.type == "response.output_text.delta" and marks.content != marks.content:
+                marks.content = now
+            return 1
+        if found.error or found.type == "error":
+            error = found.error or {"code": found.code, "message": found.message}
+            self.fail("stream_error_event", _said(error, marks))
+        elif found.type == "response.failed":
+            self.fail("stream_error_event", _said(found.response.error, marks))
+        elif found.type in _ENDS:
+            _end(found.response, marks)
+            self.finished = self.done = True
+        elif marks.chunk != marks.chunk:
+            marks.chunk = now
+        return 0
 
 
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str]:
     """Error type and message of a 200 that was not streamed; fills in the marks' counts."""
-    if not body.strip():
-        return "empty_response", ""
-    try:
-        answer = decoded(body, _response)
-    except BROKEN as error:
-        return fault(error)
+    answer, error, message = read_body(body, _response, marks)
+    if answer is None:
+        return error, message
     if answer.error or answer.status == "failed":
-        message = _said(answer.error, marks)
+        message = said(body, marks) if answer.error else ""
         return in_band(answer.error, marks), message
     if answer.output is None and not answer.status:
         return "invalid_schema", "neither output nor a status"

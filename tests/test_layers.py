@@ -11,7 +11,7 @@ HOUSE = Path(__file__).parent.parent / "holymon"
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "retry", "safety", "markup", "sse", "bounds", "structs", "shapes", "quantiles", "drift", "units", "slo", "plan", "chosen", "gaps", "marks", "records", "frames",
-    "errorbody", "completion", "chat", "events", "messages", "responses", "prices", "estimate", "vitals", "throughput", "tally", "figures", "summary", "stats", "peers", "differences", "reasons", "comparison", "verdict", "calibration", "series", "alerts", "rehearsal", "rules", "yamltext", "ceiling", "bisection", "bins",
+    "errorbody", "events", "completion", "chat", "messages", "responses", "prices", "estimate", "vitals", "throughput", "tally", "figures", "summary", "stats", "peers", "differences", "reasons", "comparison", "verdict", "calibration", "series", "alerts", "rehearsal", "rules", "yamltext", "ceiling", "bisection", "bins",
     "failures", "inflate", "answer", "prepared", "dial", "wire", "transport", "limits", "client", "engine", "journal",
     "parquet", "store", "listing", "export", "spill", "ledger", "selfcheck", "worker", "run", "sources", "gauges", "exporter", "scrape", "trials", "drill", "climb", "signals", "aside", "canvas", "arrivals", "plots", "charts", "live", "threads", "panels", "board", "tables", "cards", "pages", "readings",
     "prompts", "traces", "targets", "attempts", "monitor", "exchange", "clients", "web", "calibrator", "headless", "report", "starter", "baseline", "fields", "choices", "controls", "screen", "results", "dashboard", "lookout", "simmodels", "simmessages", "simulator", "sim", "doctor", "options", "progress", "capacity_command", "report_command", "watching", "cli", "__init__",
@@ -31,6 +31,7 @@ HOMES = {
     "ipywidgets": {"choices", "controls", "dashboard", "fields", "lookout", "results", "screen"},
     "matplotlib": {"arrivals", "board", "canvas", "charts", "dashboard", "live", "panels", "plots"},
     "msgspec": {
+        "events",
         "calibrator",
         "chat",
         "clients",
