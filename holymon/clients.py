@@ -9,6 +9,7 @@ of answers. Bytes, order, exceptions and their tracebacks stay what they were.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -63,7 +64,7 @@ def monitored(client: C, monitor: Monitor | None = None) -> C:
             transport.handle_async_request = watch.asynchronous(transport.handle_async_request)
         if hasattr(transport, "handle_request"):
             transport.handle_request = watch.synchronous(transport.handle_request)
-    client.monitor = watching  # type: ignore[attr-defined]
+    inner.monitor = client.monitor = watching  # type: ignore[attr-defined]
     return client
 
 
@@ -72,11 +73,11 @@ class _Watch:
 
     def __init__(self, monitor: Monitor) -> None:
         self._ledger = monitor.ledger
-        self._known: dict[tuple[str, int | None, str], Target] = {}
-        self._providers = {
-            _address(about["base_url"]): name
+        self._known: dict[tuple[str, int | None, str, str], Target] = {}
+        self._providers = [
+            (_address(about["base_url"]), name)
             for name, about in providers().items() if about.get("base_url")
-        }  # fmt: skip
+        ]  # fmt: skip
 
     def synchronous(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """`send`, watched."""
@@ -125,23 +126,29 @@ class _Watch:
         )  # fmt: skip
 
     def _target(self, url: Any, model: str) -> Target:
-        key = (url.host, url.port, model)
+        key = (url.host, url.port, url.path, model)
         found = self._known.get(key)
         if found is None:
-            found = self._find(url.host, url.port, model)
+            found = self._find(*key)
             if len(self._known) < _MOST_KNOWN:
                 self._known[key] = found
         return found
 
-    def _find(self, host: str, port: int | None, model: str) -> Target:
-        address = host if port is None else f"{host}:{port}"
+    def _find(self, host: str, port: int | None, path: str, model: str) -> Target:
         name = short(redact(model), 80).strip() or "unknown"
         try:
-            if provider := self._providers.get(address):
+            if provider := self._provider(host, port, path):
                 return target_of(f"{provider}/{name}")
+            address = host if port is None else f"{host}:{port}"
             return Target(provider=short(address, 80), model=name)
         except HolymonError:
             return OTHER
+
+    def _provider(self, host: str, port: int | None, path: str) -> str:
+        """The one whose path leads furthest; `""` where several share a host, and none has it."""
+        here = [(at[2], name) for at, name in self._providers if at[:2] == (host, port)]
+        known = [one for one in here if path.startswith(one[0])] or here[: len(here) == 1]
+        return max(known, key=lambda one: len(one[0]), default=("", ""))[1]
 
 
 def _content(request: Any) -> bytes:
@@ -152,8 +159,15 @@ def _content(request: Any) -> bytes:
     return found or b""
 
 
-def _address(base_url: str) -> str:
-    return base_url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+def _address(base_url: str) -> tuple[str, int | None, str]:
+    """Host, port and path, as httpx tells them: no port is the one that goes without saying."""
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError:  # none can be called there
+        return "", None, "/"
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.hostname or "", None if port == usual else port, parts.path.rstrip("/") + "/"
 
 
 def _answered(exchange: Exchange, response: Any) -> Any:

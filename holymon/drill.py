@@ -11,6 +11,7 @@ from holymon.records import Records
 from holymon.rehearsal import Rehearsal
 from holymon.rehearsal import rehearse as on_records
 from holymon.run import Run
+from holymon.sources import monitor_of
 from holymon.trials import named
 
 
@@ -35,7 +36,7 @@ def rehearse(
 
 
 def _part(of: Any) -> tuple[float, Records]:
-    of = getattr(of, "monitor", of)  # of a client that is `monitored`
+    of = monitor_of(of)
     records = of if isinstance(of, Records) else getattr(of, "records", None)
     if not isinstance(records, Records):
         raise PlanError(

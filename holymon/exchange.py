@@ -215,7 +215,7 @@ class Exchange:
         marks = self.marks
         if not marks.status:
             return broken
-        if marks.status != 200:
+        if marks.status != 200 and (self._known or not 200 < marks.status < 300):
             return errorbody.read_error(marks.status, b"".join(self._parts), marks)[0]
         if not self._readable:
             return broken

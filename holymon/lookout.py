@@ -28,6 +28,7 @@ from holymon.plan import Plan
 from holymon.reasons import of_loop
 from holymon.records import Records
 from holymon.rehearsal import rehearse
+from holymon.sources import monitor_of
 from holymon.stats import stats
 from holymon.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
 
@@ -210,7 +211,7 @@ def watch(
     view of this monitor or this cell, and ends with `close()` or when the monitor is closed.
     Raises PlanError.
     """
-    one = monitor if isinstance(monitor, Monitor) else getattr(monitor, "monitor", None)
+    one = monitor_of(monitor)
     if not isinstance(one, Monitor):
         raise PlanError(f"a {type(monitor).__name__} can't be watched: give a monitor.")
     if not 10 <= last_s <= 86400:

@@ -176,10 +176,16 @@ def source(of: Any, edges: Edges, *, asked: bool = False) -> Source:
         return OfRecords(of, edges)
     if isinstance(of, Path):
         return OfFolder(of, edges)
-    monitor = getattr(of, "monitor", of)
+    monitor = monitor_of(of)
     if not hasattr(monitor, "tally"):
         raise PlanError(f"a {type(of).__name__} can't be exported: give a monitor, run or records.")
     return OfSums(monitor, edges if asked else None)
+
+
+def monitor_of(of: Any) -> Any:
+    """The monitor of a client that is `monitored`, or of a copy of one; else `of` itself."""
+    inner = getattr(of, "_client", None)  # what an SDK's client shares with its copies
+    return getattr(of, "monitor", None) or getattr(inner, "monitor", None) or of
 
 
 def figures(run: Run) -> dict[str, RunFigures]:

@@ -82,6 +82,8 @@ def _read(text: str, where: str) -> dict[str, dict[str, Any]]:
         if not isinstance(about, dict):
             raise ConfigError(f"{where}: {plain(name)!r} must be a table, [{plain(name)}].")
         for key, value in about.items():
+            if key == "base_url" and not isinstance(value, str):
+                raise ConfigError(f"{where}: [{plain(name)}] base_url must be text, in quotes.")
             if key in _PROVIDER_KEYS:
                 continue
             if looks_secret(key, value):

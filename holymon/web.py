@@ -107,7 +107,7 @@ class MonitorASGI:
         marks, whole, left = self._inbound.begun(), False, False
 
         async def sending(message: Any) -> None:
-            nonlocal whole
+            nonlocal whole, left
             if message["type"] == "http.response.start":
                 marks.headers, marks.status = perf_counter(), message["status"]
             elif message["type"] == "http.response.body":
@@ -115,7 +115,11 @@ class MonitorASGI:
                 whole = not message.get("more_body", False)
             elif message["type"] == "http.response.pathsend":
                 whole = True  # the server sends the file by itself
-            await send(message)
+            try:
+                await send(message)
+            except OSError:  # ASGI 2.4: the client is gone
+                whole, left = False, True
+                raise
 
         async def receiving() -> Any:
             nonlocal left

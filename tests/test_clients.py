@@ -21,6 +21,7 @@ import holymon as hm
 from holymon.clients import monitored
 from holymon.errors import NAMES, PlanError
 from holymon.monitor import Monitor
+from holymon.sources import monitor_of
 
 from .faults.server import (
     CHUNKED,
@@ -247,6 +248,8 @@ def test_a_stream_that_nobody_reads_is_on_record_once_it_is_forgotten(lib, serve
         (stream(CREATED), ""),
         (stream(CREATED, event({"error": {"message": "no"}})), "stream_error_event"),
         ([answer({"error": {"message": "no"}}, "500 No")], "server_error"),
+        ([answer({"id": "made"}, "201 Created")], ""),
+        ([answer({"error": {"message": "no"}}, "202 Accepted")], "server_error"),
         ([CHUNKED, chunk(HELLO[0]), RST], "connection_reset"),
     ],
 )  # fmt: skip
@@ -358,6 +361,26 @@ def test_providers_are_known_by_their_address(server):
         )
     assert client.monitor.records.plan.targets[0].name == "holysheep/gpt-4.1"
     assert client.monitor.records.plan.targets[0].price.output == 8.0
+
+
+@LIBRARIES
+def test_providers_on_one_host_are_told_apart_by_their_path(lib, server, tmp_path, monkeypatch):
+    one = server(*[[answer(completion())]] * 4)
+    other = server([answer(completion())])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "targets.toml").write_text(
+        f"[first]\nbase_url = '{one.url}/first/v1'\n[second]\nbase_url = '{one.url}/second/v1/'\n"
+        f"[deep]\nbase_url = '{one.url}/second/v1/deep'\n[alone]\nbase_url = '{other.url}/v1'\n"
+        "[broken]\nbase_url = 'http://h:port/v1'\n"
+    )
+    with monitored(lib.Client()) as client:
+        for path in ("first/v1", "second/v1", "second/v1/deep/er", "third"):
+            client.post(f"{one.url}/{path}/chat/completions", json=ASK)
+        client.post(f"{other.url}/elsewhere/chat/completions", json=ASK)
+    names = [target.name for target in client.monitor.records.plan.targets]
+    assert names[:3] == ["first/fast", "second/fast", "deep/fast"]
+    assert names[3] == f"{httpx.URL(one.url).netloc.decode()}/fast"
+    assert names[4] == "alone/fast"
 
 
 def test_ten_thousand_models_are_a_hundred_targets():
@@ -615,3 +638,15 @@ def test_a_watched_client_stands_for_its_monitor(simulator):
         assert hm.rehearse(client).targets == hm.rehearse(client.monitor).targets != ()
     with httpx.Client() as bare, pytest.raises(PlanError, match="can't be exported"):
         hm.expose(bare, port=0)
+
+
+def test_a_copy_of_a_watched_client_stands_for_the_same_monitor(sdk):
+    copy = sdk.with_options(timeout=9)
+    copy.chat.completions.create(**ASK)
+    assert monitor_of(copy) is sdk.monitor
+    only(sdk.monitor)
+    view = hm.watch(copy)
+    try:
+        assert view.monitor is sdk.monitor
+    finally:
+        view.close()

@@ -1,6 +1,7 @@
 """Requests to web applications are recorded, by real frameworks on real servers."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -271,3 +272,26 @@ def test_a_file_that_the_server_sends_by_itself_is_a_whole_answer(monitor, tmp_p
     assert sent == ["http.response.start", "http.response.pathsend"]
     (row,) = monitor.records.rows
     assert (row["status"], NAMES[row["error"]]) == (200, "")
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["in the middle", "at the end"])
+@pytest.mark.parametrize("caught", [False, True], ids=["raised", "caught"])
+def test_a_server_that_says_by_an_os_error_that_the_client_left(monitor, last, caught):
+    async def gone(message):
+        await asyncio.sleep(0)
+        if message["type"] == "http.response.body" and message["more_body"] is not last:
+            raise OSError("the client is gone")
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        with contextlib.suppress(OSError if caught else ZeroDivisionError):
+            for more in (True, False):
+                await send({"type": "http.response.body", "body": b"x", "more_body": more})
+
+    async def go():
+        with contextlib.suppress(OSError):
+            await MonitorASGI(app, monitor)({"type": "http"}, None, gone)
+
+    asyncio.run(go())
+    (row,) = monitor.records.rows
+    assert (row["status"], NAMES[row["error"]]) == (200, "cancelled")
