@@ -5,13 +5,15 @@ single calls for independent then see differences between a service and itself (
 at an autocorrelation of 0.3, 32 % at 0.6, where 5 % was promised). So the unit here is the pair: A
 and B measured alternately (A B A B ...), or both interleaved call by call in one run that is cut
 into blocks of time. Each pair gives one log ratio of each percentile; Student's interval over the
-pairs holds whatever happens inside of them. All ratios of a comparison share the 5 % (Bonferroni).
+pairs holds whatever happens inside of them. What goes on for longer than a block (a slow minute
+of one of the two) makes blocks of one run alike, and the interval wider; what lasts as long as
+the whole run can't be told from a difference. All ratios of a comparison share the 5 %
+(Bonferroni).
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +22,7 @@ from holymon.differences import ErrorDifference, Ratio, Result, error_difference
 from holymon.errors import PlanError
 from holymon.figures import TargetSummary
 from holymon.markup import bullets, escaped, table
-from holymon.quantiles import Figure, Interval, student
+from holymon.quantiles import Figure, Interval, autocorrelation, mean_interval
 from holymon.reasons import Reason
 from holymon.records import Records
 from holymon.safety import escape, plain
@@ -32,6 +34,8 @@ EFFECT: Final = 0.05
 ALPHA: Final = 0.05
 FEWEST_IN_BLOCK: Final = 30
 MOST_BLOCKS: Final = 20
+ALIKE: Final = 0.3
+"""From this autocorrelation of blocks on it is said: 0.3 halves their number."""
 RATIOS: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))
 
 
@@ -113,8 +117,9 @@ def compare_pairs(
     """Compare B with A from pairs of records, each of one target, in the order of their time.
 
     `effect` is the smallest relative difference worth a word. With fewer than `FEWEST_PAIRS`
-    pairs, or pairs that were not measured alternately, nothing is claimed; `one_run` says that
-    they are blocks of one run, for the words of that. `doubts` are what speaks against each run,
+    pairs, or pairs that were not measured alternately, nothing is claimed. `one_run` says that
+    they are blocks of one run, which follow one another: as far as they are alike, they count as
+    fewer. `doubts` are what speaks against each run,
     by its id: nothing is claimed where the client made it invalid; what an API did (no call
     succeeded) is what is compared. Raises PlanError for records of several targets.
     """
@@ -130,7 +135,10 @@ def compare_pairs(
         for level in ("invalid", "suspect")
     )  # fmt: skip
     claims = interleaved and len(found) >= FEWEST_PAIRS and not invalid
-    ratios = tuple(_ratio(found, *one, effect=effect, level=level, claims=claims) for one in used)
+    ratios = tuple(
+        _ratio(found, *one, effect=effect, level=level, claims=claims, one_run=one_run)
+        for one in used
+    )
     simulated = any(summarize(one).simulated for pair in pairs for one in pair)
     notes = [*invalid]
     if len(found) < FEWEST_PAIRS and one_run:
@@ -154,9 +162,9 @@ def compare_pairs(
         a=names[0] if names else found[0][0].target if found else "A",
         b=names[1] if names else found[0][1].target if found else "B",
         pairs=len(found), effect=effect, ratios=ratios,
-        errors=error_difference(found, NormalDist().inv_cdf(1 - ALPHA / tests / 2), claims=claims),
+        errors=error_difference(found, level, claims=claims, neighbours=one_run),
         cost_ratio=_cost(found), simulated=simulated, notes=tuple(notes),
-        cautions=tuple(suspect),
+        cautions=(*suspect, *_alike(ratios, one_run=one_run)),
     )  # fmt: skip
 
 
@@ -200,7 +208,7 @@ def _figure(target: TargetSummary, metric: str) -> Figure:
 
 def _ratio(
     pairs: list[tuple[TargetSummary, TargetSummary]], metric: str, stat: str, *, effect: float,
-    level: float, claims: bool,
+    level: float, claims: bool, one_run: bool,
 ) -> Ratio:  # fmt: skip
     values = [(getattr(_figure(a, metric), stat), getattr(_figure(b, metric), stat))
               for a, b in pairs]  # fmt: skip
@@ -215,14 +223,24 @@ def _ratio(
     ratio, interval = math.exp(mean), None
     result: Result = "not comparable"
     if n >= FEWEST_PAIRS:
-        half = student(n - 1, level) * float(logs.std(ddof=1)) / math.sqrt(n)
-        interval = (math.exp(mean - half), math.exp(mean + half))
+        low, high = mean_interval(logs, level, neighbours=one_run)
+        interval = (math.exp(low), math.exp(high))
         result = _result(ratio, interval, effect) if claims else result
     times = f"{number(middle[0] * 1e3)} ms and {number(middle[1] * 1e3)} ms, ratio {ratio:.3g}"
     found = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
     said = f"{what}: {times}{found}, {words(result, effect)}"
     a, b = (float(one) for one in middle)
-    return Ratio(metric, stat, a, b, ratio, interval, n, _autocorrelation(logs), result, said)
+    return Ratio(metric, stat, a, b, ratio, interval, n, autocorrelation(logs), result, said)
+
+
+def _alike(ratios: Sequence[Ratio], *, one_run: bool) -> tuple[str, ...]:
+    most = max((one.autocorrelation or 0.0 for one in ratios), default=0.0)
+    if not one_run or most < ALIKE:
+        return ()
+    return (
+        f"blocks of time are like the ones before (autocorrelation {most:.2g}), so they count as "
+        "fewer and the intervals are wider: a longer run tells more",
+    )
 
 
 def _result(ratio: float, interval: Interval, effect: float) -> Result:
@@ -233,12 +251,6 @@ def _result(ratio: float, interval: Interval, effect: float) -> Result:
         return "lower"
     inside = interval[0] >= 1 / (1 + effect) and interval[1] <= 1 + effect
     return "same" if inside else "no difference shown"
-
-
-def _autocorrelation(values: "np.ndarray[Any, Any]") -> float | None:
-    rest = values - values.mean()
-    whole = float(rest @ rest)
-    return float(rest[1:] @ rest[:-1]) / whole if len(values) > 2 and whole > 0 else None
 
 
 def _cost(pairs: list[tuple[TargetSummary, TargetSummary]]) -> float | None:

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Literal
+
+import numpy as np
 
 from holymon.errors import NOT_THE_SERVER
 from holymon.figures import TargetSummary
-from holymon.quantiles import Interval, Rate, newcombe
+from holymon.quantiles import Interval, Rate, mean_interval, newcombe
 from holymon.units import NONE, ms, percent
 
 Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
@@ -45,7 +48,12 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class ErrorDifference:
-    """The error rate of B minus that of A, with Newcombe's interval.
+    """The error rate of B minus that of A, with the wider of two intervals.
+
+    Newcombe's takes calls for independent, and is right for few failures. But failures come in
+    bursts (an outage, a rate limit): between a service and itself Newcombe's alone shows a
+    difference in 35 to 80 % of comparisons, where 5 % was promised. Student's, over the
+    differences of the pairs, knows how much one pair differs from another.
 
     `types`: how many calls of A and of B ended in each error type, the most frequent first.
     """
@@ -83,11 +91,16 @@ def _share(name: str, n: int, of: int) -> str:
 
 
 def error_difference(
-    pairs: list[tuple[TargetSummary, TargetSummary]], z: float, *, claims: bool
+    pairs: list[tuple[TargetSummary, TargetSummary]],
+    level: float,
+    *,
+    claims: bool,
+    neighbours: bool = False,
 ) -> ErrorDifference:
-    """The error rates of all pairs together; the interval is of `z` standard errors each side."""
+    """The error rates of all pairs together; the interval is that of `level`."""
     a, b = (_rate([pair[i].error_rate for pair in pairs]) for i in (0, 1))
-    interval = newcombe(a, b, z)
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    interval = _interval(pairs, newcombe(a, b, z), level, neighbours=neighbours)
     if interval is None or a.value is None or b.value is None:
         return ErrorDifference(a, b, None, None, "not comparable", "error rate: nothing to compare")
     gap = b.value - a.value
@@ -101,6 +114,25 @@ def error_difference(
     said = (f"error rate: {gap * 100:+.3g} points ({interval[0] * 100:+.3g} to "
             f"{interval[1] * 100:+.3g}), {words(result, 0)}")  # fmt: skip
     return ErrorDifference(a, b, gap, interval, result, said, _types(pairs))
+
+
+def _interval(
+    pairs: list[tuple[TargetSummary, TargetSummary]],
+    single: Interval | None,
+    level: float,
+    *,
+    neighbours: bool,
+) -> Interval | None:
+    """The interval of `single` calls, or what the pairs say of it where that is more."""
+    gaps = [
+        y.error_rate.value - x.error_rate.value
+        for x, y in pairs
+        if x.error_rate.value is not None and y.error_rate.value is not None
+    ]
+    if single is None or len(gaps) < 2:
+        return single
+    found = mean_interval(np.array(gaps), level, neighbours=neighbours)
+    return min(single[0], found[0]), max(single[1], found[1])
 
 
 def _types(pairs: list[tuple[TargetSummary, TargetSummary]]) -> dict[str, tuple[int, int]]:

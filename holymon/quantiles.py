@@ -22,6 +22,8 @@ Counts = npt.NDArray[np.int64]
 LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 Interval = tuple[float, float]
 Z95: Final = 1.959963984540054
+MOST_ALIKE: Final = 0.95
+"""The highest autocorrelation that is reckoned with: above it, nothing is known of the mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,29 @@ def _within(t: float, df: int) -> float:
     if odd:
         return 2 / math.pi * (angle + math.sin(angle) * total)
     return math.sin(angle) * total
+
+
+def autocorrelation(values: Floats) -> float | None:
+    """That of successive values (lag 1), shape (n,); None for fewer than three or all the same."""
+    rest = values - values.mean()
+    whole = float(rest @ rest)
+    return float(rest[1:] @ rest[:-1]) / whole if len(values) > 2 and whole > 0 else None
+
+
+def mean_interval(values: Floats, level: float, *, neighbours: bool = False) -> Interval:
+    """Where the mean lies of what at least two values are drawn from: Student's interval.
+
+    `neighbours` are values that follow one another in time, such as those of blocks of one run: as
+    far as each is like the one before, they count as fewer, n (1 - r) / (1 + r) (Bayley and
+    Hammersley 1946). r is their autocorrelation, which few values make too small by (1 + 4 r) / n
+    (Kendall 1954, Marriott and Pope 1954).
+    """
+    n, r = len(values), autocorrelation(values) or 0.0
+    r = min(max(r + (1 + 4 * r) / n, 0.0), MOST_ALIKE) if neighbours else 0.0
+    fewer = n * (1 - r) / (1 + r)
+    middle = float(values.mean())
+    half = student(max(round(fewer) - 1, 1), level) * float(values.std(ddof=1)) / math.sqrt(fewer)
+    return middle - half, middle + half
 
 
 def wilson(hits: int, n: int, z: float = Z95) -> Rate:

@@ -16,6 +16,7 @@ from holymon.quantiles import (
     clustered,
     fewest_for_interval,
     figure,
+    mean_interval,
     newcombe,
     quantile_ranks,
     student,
@@ -179,3 +180,30 @@ def test_coordinated_omission_is_seen_in_the_response_latency():
     assert found.response_s.p90 == pytest.approx(0.101, abs=0.03)
     assert found.schedule_delay_s.p99 == pytest.approx(0.9, abs=0.03)
     assert not math.isclose(found.latency_s.p99, found.response_s.p99)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=30), st.sampled_from([0.9, 0.95, 0.99]))
+def test_the_interval_of_a_mean_is_students_and_wider_for_neighbours(values, level):
+    x = np.array(values)
+    low, high = mean_interval(x, level)
+    half = student(len(x) - 1, level) * x.std(ddof=1) / np.sqrt(len(x))
+    assert (low, high) == pytest.approx((x.mean() - half, x.mean() + half))
+    wide = mean_interval(x, level, neighbours=True)
+    assert wide[0] <= low
+    assert wide[1] >= high
+
+
+@pytest.mark.parametrize(
+    ("rho", "share", "plain"), [(0.0, 0.95, 0.95), (0.5, 0.91, 0.8), (0.8, 0.87, 0.5)]
+)
+def test_the_interval_of_neighbours_holds_the_mean_nearly_as_often_as_it_says(rho, share, plain):
+    rng, held, n = np.random.default_rng(2), {True: 0, False: 0}, 20
+    for _ in range(1000):
+        x = rng.normal(size=n)
+        for i in range(1, n):
+            x[i] = rho * x[i - 1] + x[i] * np.sqrt(1 - rho**2)
+        for neighbours in held:
+            low, high = mean_interval(x, 0.95, neighbours=neighbours)
+            held[neighbours] += low <= 0 <= high
+    assert held[True] >= 1000 * share - 5
+    assert abs(held[False] - 1000 * plain) < 50, "without a look at the neighbours"

@@ -29,7 +29,7 @@ def main() -> None:
     print("| design | rho | false alarms | finds +10 % |")
     print("| --- | --- | --- | --- |", flush=True)
     for name, (design, more) in DESIGNS.items():
-        for rho in (0.0, 0.3, 0.6):
+        for rho in (0.0, 0.3, 0.6, 0.9, 0.98):
             rng = np.random.default_rng(1)
             alarms = sum(design(rng, rho=rho, **more).shown for _ in range(ALARMS)) / ALARMS
             finds = sum(found(design(rng, rho=rho, shift=1.1, **more)) for _ in range(FINDS))
