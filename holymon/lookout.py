@@ -61,9 +61,8 @@ class View:
         self._box = w.VBox([style_sheet(), line, self._errors, self._alarms, self._image,
                             self._calls])  # fmt: skip
         self._box.add_class("hm")
-        self._paces = _paces()
+        self._paces = Pace(1.0, SHARES[0]), Pace(PERIOD_S, SHARES[1]), Pace(PERIOD_S)
         self._update("")
-        self._paces = _paces()  # the first picture is dear, and the next one should come soon
         self._ticker = Ticker(self._tick, aside=False, owner=self)
 
     def close(self, why: str = "closed") -> None:
@@ -124,10 +123,6 @@ class View:
             "state": state, "words": words, "simulated": self._known[2],
             "name": "calls of clients" if target is None else target.name,
         })  # fmt: skip
-
-
-def _paces() -> tuple[Pace, ...]:
-    return Pace(1.0, SHARES[0]), Pace(PERIOD_S, SHARES[1]), Pace(PERIOD_S)
 
 
 class _Picture:

@@ -4,12 +4,13 @@ ipykernel calls widgets' callbacks now from its main thread, now from that of a 
 a loop of its own; so a callback only puts its work here, and all work is done by one thread.
 """
 
+import math
 import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from queue import SimpleQueue
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final, TypeVar
 
 from holymon.aside import step_aside
@@ -48,18 +49,23 @@ class Pace:
     """Lets work that gets dearer with the number of calls happen less often."""
 
     def __init__(self, least_s: float, share: float = SHARE) -> None:
-        """At most every `least_s` seconds, and at most `share` of one core."""
-        self._least, self._share, self._next = least_s, share, 0.0
+        """At most every `least_s` seconds, and at most `share` of one core.
+
+        What counts is the time of a core, not of a clock: on a busy machine work that steps aside
+        takes long and costs nobody anything. The first time is dear, and does not count.
+        """
+        self._least, self._share, self._next = least_s, share, -math.inf
 
     def due(self, work: Callable[[], _Found], *, now: bool = False) -> _Found | None:
         """What `work` returns, or None where it is not its turn yet, unless it must be `now`."""
-        began = perf_counter()
+        began, used, first = perf_counter(), thread_time(), self._next == -math.inf
         if began < self._next and not now:
             return None
         try:
             return work()
         finally:
-            self._next = began + max(self._least, (perf_counter() - began) / self._share)
+            cost = 0.0 if first else thread_time() - used
+            self._next = began + max(self._least, cost / self._share)
 
 
 class Ticker(threading.Thread):

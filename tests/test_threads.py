@@ -73,9 +73,18 @@ def test_a_tick_may_close_its_own_thread():
 
 
 def test_dear_work_is_done_less_often():
+    def busy():
+        until = time.thread_time() + 0.05
+        while time.thread_time() < until:
+            pass
+        return "a"
+
     cheap, dear = Pace(0.0, share=1.0), Pace(0.0, share=0.001)
-    assert cheap.due(lambda: "a") == "a"
-    assert cheap.due(lambda: "b") == "b"
-    assert dear.due(lambda: time.sleep(0.05) or "a") == "a"
+    assert [cheap.due(lambda: "a") for _ in range(3)] == ["a"] * 3
+    assert dear.due(busy) == "a"
+    assert dear.due(busy) == "a", "the first time does not count"
     assert dear.due(lambda: "b") is None
     assert dear.due(lambda: "c", now=True) == "c"
+    waits = Pace(0.0, share=0.001)
+    for _ in range(3):
+        assert waits.due(lambda: time.sleep(0.05) or "a") == "a", "to wait costs nothing"
