@@ -91,7 +91,7 @@ def run_id(folder: Path) -> str:
 
 def out_of(folder: Path) -> Path:
     """The folder of everything generated that a run's folder lies in."""
-    return folder.absolute().parent.parent
+    return (folder if len(folder.parts) > 1 else folder.absolute()).parent.parent
 
 
 def find(out: Path, wanted: str) -> Path:
