@@ -1,6 +1,7 @@
 """The one place that computes: records in, figures with their intervals out.
 
-A figure that the sample can't carry is None, and `notes` says why.
+A figure that the sample can't carry is None, and `notes` says why, and which intervals are too
+narrow.
 
     service latency = end - start          ttft = first token - start
     response latency = end - due           tpot = (last - first token) / (output tokens - 1)
@@ -11,6 +12,7 @@ counted beside them. Calls of the warm-up are in none.
 """
 
 import math
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,7 @@ from holymon.quantiles import (
     Figure,
     Floats,
     Interval,
+    autocorrelation,
     clustered,
     fewest,
     fewest_for_interval,
@@ -35,6 +38,20 @@ from holymon.quantiles import (
 )
 from holymon.records import Recorded, Records, records_of
 from holymon.throughput import counted
+
+ALIKE: Final = 0.2
+"""From this autocorrelation on it is said: intervals should be a fifth wider by then."""
+
+FEWEST_ALIKE: Final = 50
+MOST_ALIKE: Final = 50_000
+CALLS_ALIKE: Final = (
+    "successive calls are alike (autocorrelation {:.2g}): the intervals of durations take calls "
+    "for independent, and are too narrow."
+)
+FAILURES_ALIKE: Final = (
+    "failures come one after another (autocorrelation {:.2g}): the interval of the error rate "
+    "takes them for independent, and is too narrow."
+)
 
 
 def summarize(of: Records | Recorded, objectives: tuple[str, ...] | None = None) -> Summary:
@@ -65,7 +82,8 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
     rows = records.chosen(mask)
     ok = rows["error"] == 0
     good = rows.only(ok)
-    judged = rows["error"][records.judged[mask]]
+    sent = records.judged[mask]
+    judged = rows["error"][sent]
     fails = int((judged != 0).sum())
     limited = int((judged == CODES["rate_limited"]).sum())
     closed = isinstance(records.plan.load, Closed)
@@ -97,7 +115,12 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
         warmup=int(every.sum() - mask.sum()),
         finish=_finishes(good),
         new_connections=int(((rows["flags"] & Flag.NEW_CONNECTION) != 0).sum()),
-        notes=(*_notes(good), *why),
+        notes=(
+            *_notes(good),
+            *_alike(good["start_s"], durations["latency"], CALLS_ALIKE),
+            *(_alike(rows["start_s"][sent], judged != 0, FAILURES_ALIKE) if fails else ()),
+            *why,
+        ),
     )
 
 
@@ -210,6 +233,24 @@ def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:
 def _finishes(good: Chosen) -> dict[str, int]:
     counted = np.bincount(good["finish"], minlength=len(FINISH))
     return {name or "none": int(n) for name, n in zip(FINISH, counted, strict=True) if n}
+
+
+def _alike(starts: Floats, values: npt.NDArray[Any], said: str) -> tuple[str, ...]:
+    """Whether successive calls are more alike than calls for which intervals hold, by ranks.
+
+    Calls lie about in the order of their time: of very many, those in the middle will do.
+    """
+    off = max(len(values) - MOST_ALIKE, 0) // 2
+    starts, values = starts[off : off + MOST_ALIKE], values[off : off + MOST_ALIKE]
+    n = len(values)
+    if n < FEWEST_ALIKE:
+        return ()
+    # Ranks, so that one very slow call does not hide that the others are alike.
+    ranks = np.unique(values, return_inverse=True)[1].astype(np.float64)
+    found = autocorrelation(ranks[np.argsort(starts, kind="stable")])
+    # Of independent values, one in 700 is over three standard errors.
+    alike = found is not None and found > max(ALIKE, 3 / math.sqrt(n))
+    return (said.format(found),) if alike else ()
 
 
 def _notes(good: Chosen) -> list[str]:

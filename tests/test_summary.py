@@ -19,7 +19,7 @@ from holymon.quantiles import (
     wilson,
 )
 from holymon.shapes import constant
-from holymon.summary import summarize
+from holymon.summary import CALLS_ALIKE, _alike, summarize
 
 TARGET = Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1",
                 price=Price(input=1.0, output=10.0, cached_input=0.5))  # fmt: skip
@@ -284,3 +284,39 @@ def test_every_figure_is_a_plain_number():
 
     found = of([call(i) for i in range(400)]).to_dict()
     assert {type(leaf) for leaf in leaves(found)} <= {float, int, str, type(None)}
+
+
+def correlated(rng, n, rho):
+    x = rng.normal(size=n)
+    for i in range(1, n):
+        x[i] = rho * x[i - 1] + x[i] * math.sqrt(1 - rho**2)
+    return x
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6])
+def test_calls_that_are_alike_are_said_to_make_intervals_too_narrow(rho):
+    latencies = 0.5 * np.exp(0.3 * correlated(np.random.default_rng(1), 200, rho))
+    calls = [call(i, latency=s) for i, s in enumerate(latencies)]
+    np.random.default_rng(2).shuffle(calls)  # they end in any order
+    alike = [note for note in of(calls).notes if "autocorrelation" in note]
+    assert len(alike) == (rho > 0)
+    assert not alike or "the intervals of durations take calls for independent" in alike[0]
+
+
+@pytest.mark.parametrize(("length", "said"), [(1, 0), (10, 1)])
+def test_failures_in_a_row_are_said_to_make_the_interval_too_narrow(length, said):
+    rng = np.random.default_rng(1)
+    failed = np.repeat(rng.random(600 // length) < 0.1, length)
+    calls = [call(i, error="server_error" if bad else "") for i, bad in enumerate(failed)]
+    notes = of(calls).notes
+    assert sum("failures come one after another" in note for note in notes) == said
+
+
+def test_independent_calls_are_hardly_ever_said_to_be_alike():
+    rng = np.random.default_rng(3)
+    many = sum(
+        bool(_alike(np.arange(100.0), rng.normal(size=100), CALLS_ALIKE)) for _ in range(5000)
+    )
+    assert many < 25
+    assert _alike(np.arange(100.0), np.full(100, 0.5), CALLS_ALIKE) == ()
+    assert _alike(np.arange(0.0), np.empty(0), CALLS_ALIKE) == ()

@@ -125,7 +125,8 @@ def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
     store.write_json(odd.folder / "run.json", {"targets": [{"target": HOSTILE}], "verdict": None})
     pages.write_index(tmp_path)
     html = (tmp_path / "index.html").read_text()
-    assert html.count("<tr>") == 4
+    assert html.count("<tr>") == 5
+    assert f">{broken.id}</a></td><td>run.json can't be read<" in html
     assert "1 missed, 1 not judged" in html
     assert "<b>m</b>" not in html
     assert good.id in html
