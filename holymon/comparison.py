@@ -119,9 +119,9 @@ def compare_pairs(
     `effect` is the smallest relative difference worth a word. With fewer than `FEWEST_PAIRS`
     pairs, or pairs that were not measured alternately, nothing is claimed. `one_run` says that
     they are blocks of one run, which follow one another: as far as they are alike, they count as
-    fewer. `doubts` are what speaks against each run,
-    by its id: nothing is claimed where the client made it invalid; what an API did (no call
-    succeeded) is what is compared. Raises PlanError for records of several targets.
+    fewer. `doubts` are what speaks against each run, by its id: nothing is claimed where the
+    client made it invalid; what an API did (no call succeeded) is what is compared. Raises
+    PlanError for records of several targets.
     """
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")

@@ -132,7 +132,7 @@ def _interval(
     if single is None or len(gaps) < 2:
         return single
     found = mean_interval(np.array(gaps), level, neighbours=neighbours)
-    return min(single[0], found[0]), max(single[1], found[1])
+    return max(min(single[0], found[0]), -1.0), min(max(single[1], found[1]), 1.0)
 
 
 def _types(pairs: list[tuple[TargetSummary, TargetSummary]]) -> dict[str, tuple[int, int]]:

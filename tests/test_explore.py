@@ -1,6 +1,7 @@
 """The dashboard in the real JupyterLab and a real browser: what a user does, and what they see."""
 
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -53,6 +54,7 @@ def test_two_targets_from_start_to_report(lab, chromium):
     assert len(heights) == 1, f"something jumped: {heights}"
     assert [now > 1.5 * then for now, then in zip(lab.ink(), before, strict=True)] == [True, True]
     expect(lab.page.locator(".hm-badge")).to_have_text("simulated")
+    time.sleep(float(os.environ.get("HOLYMON_SHOT_AFTER_S", "0")))
     lab.page.locator(".hm").scroll_into_view_if_needed()
     lab.page.locator(".hm-top").evaluate("top => top.scrollIntoView()")
     lab.shot("explore-live")
