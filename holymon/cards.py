@@ -55,12 +55,14 @@ def verdict_card(run: Run) -> Html:
     badge = '<p class="simulated">SIMULATED: the API is the built-in simulator</p>'
     body = badge * summary.simulated + f'<p class="verdict">{head}</p>'
     body += bullets(items) or "<p>The client was fit to measure: what is shown is the API.</p>"
+    missed, misses = (word * any(check.met is False for check in judged.checks)
+                      for word in (" missed", " misses"))  # fmt: skip
     if judged.checks:
-        body += f'<p class="verdict">{_objectives(judged)}</p>' + _checks(judged)
+        body += f'<p class="verdict{missed}">{_objectives(judged)}</p>' + _checks(judged)
     body += "".join(_tiles(target) for target in summary.targets)
     title = f"<h1>{escape(_title(run))}</h1><p class='when'>{escape(_when(run))}</p>"
     return Html(
-        f'{title}<div class="card {judged.measurement}">{body}</div>',
+        f'{title}<div class="card {judged.measurement}{misses}">{body}</div>',
         "\n".join(verdict_lines(judged)),
     )
 
@@ -89,7 +91,8 @@ def _checks(judged: Verdict) -> str:
     rows = [
         (
             escape(check.slo), escape(check.target), escape(checked(check)),
-            escape(_outcome(check)),
+            f'<span class="missed">{escape(_outcome(check))}</span>' if check.met is False
+            else escape(_outcome(check)),
         )
         for check in judged.checks
     ]  # fmt: skip

@@ -140,7 +140,7 @@ def _judged(run: Run, step: Step, took_s: float) -> Level:
     return Level(
         rate=step.rate, seconds=step.seconds, took_s=took_s, calls=target.requests,
         met=_met(run, judged, target, missed=bool(missed)),
-        sure=sure and judged.measurement == "valid",
+        sure=sure and judged.client == "valid",
         answers_per_s=target.requests_per_s, goodput_per_s=target.goodput_per_s,
         cost_usd=target.cost_usd, run_id=run.id, words=tuple(words),
     )  # fmt: skip
@@ -162,6 +162,6 @@ def _met(run: Run, judged: Verdict, target: TargetSummary, *, missed: bool) -> b
     """
     dropped = target.errors.get("client_dropped", 0) > 0
     if missed:
-        return False if judged.measurement == "valid" or dropped else None
+        return False if judged.client == "valid" or dropped else None
     whole = run.status.get("ended") in {None, "finished"}
-    return True if whole and judged.measurement != "invalid" else None
+    return True if whole and judged.client != "invalid" else None

@@ -242,8 +242,8 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     return run
 
 
-def attach(wanted: str, *, out: Path | str = "reports") -> Run:
-    """The run with that id, name (the latest) or path; one that goes on is followed.
+def attach(wanted: str = "last", *, out: Path | str = "reports") -> Run:
+    """The run with that id, name (its latest) or path, or the last of all; followed if it goes on.
 
     Raises RunError if there is none.
     """

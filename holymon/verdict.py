@@ -5,6 +5,7 @@
 measurement invalid; calls that were never sent, or sent late, do.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,11 @@ class Verdict:
         return all(check.met for check in self.checks)
 
     @property
+    def client(self) -> Level:
+        """How fit the client was: `measurement`, without what the API did."""
+        return _worst(one for one in self.reasons if not one.of_api)
+
+    @property
     def exit_code(self) -> int:
         """3 for an invalid measurement, 1 for a missed objective, else 0.
 
@@ -106,14 +112,17 @@ def judge(
 ) -> Verdict:  # fmt: skip
     """The verdict on a run from its figures, how its client was doing, and how it ended."""
     reasons = against(summary, plan, vitals, state, trouble, early)
-    worst = max((LEVELS.index(reason.level) for reason in reasons), default=0)
     return Verdict(
-        measurement=LEVELS[worst],
+        measurement=_worst(reasons),
         reasons=reasons,
         checks=tuple(check(slo.parse(t), one) for t in plan.slo for one in summary.targets),
         notes=tuple(f"{one.target}: {note}" for one in summary.targets for note in one.notes),
         blocked=min(filter(None, map(blocked, summary.targets)), default=None),
     )
+
+
+def _worst(reasons: Iterable[Reason]) -> Level:
+    return LEVELS[max((LEVELS.index(reason.level) for reason in reasons), default=0)]
 
 
 def check(objective: slo.Slo, target: TargetSummary) -> Check:

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -33,7 +35,7 @@ def test_a_server_with_eight_seats_is_limited_and_the_limit_is_bracketed(tmp_pat
     for level, run in zip(found.levels, runs, strict=True):
         (target,) = run.summary().targets
         assert (level.calls, level.goodput_per_s) == (target.requests, target.goodput_per_s)
-        assert level.sure <= (run.verdict().measurement == "valid")
+        assert level.sure <= (run.verdict().client == "valid")
         # At five times what the server can give, no level is ever taken for met.
         assert not (level.rate >= 240 and level.met)
     assert sum(level.took_s for level in found.levels) <= 20
@@ -95,6 +97,33 @@ def test_a_server_that_is_not_there_has_no_capacity(tmp_path):
     nobody = hm.Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1")
     with pytest.raises(hm.RunError, match="does the server run"):
         hm.capacity(plan(nobody), slo=SLO, start=40, seconds=2, out=tmp_path)
+
+
+class Broken(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(500)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_that_answers_nothing_misses_and_the_client_is_not_to_blame(tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        threading.Thread(target=server.serve_forever).start()
+        base_url = f"http://127.0.0.1:{server.server_port}/v1"
+        target = hm.Target(provider="url", model="m", base_url=base_url)
+        found = hm.capacity(plan(target), slo=SLO, start=30, seconds=1, max_calls=100, out=tmp_path)
+        server.shutdown()
+    for level in found.levels:
+        judged = hm.attach(level.run_id, out=tmp_path).verdict()
+        assert judged.measurement == "invalid"
+        assert level.met is (False if judged.client == "valid" else None)
+        assert level.sure == (judged.client == "valid")
 
 
 def test_the_plans_own_objectives_and_prompts_are_taken(tmp_path, simulator):

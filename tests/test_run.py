@@ -291,7 +291,7 @@ def test_a_run_that_can_not_be_measured_says_why(tmp_path):
 def test_a_finished_run_is_compact_and_can_be_opened_again(tmp_path):
     plan = Plan(targets=(SIM,), load=Closed(users=2), requests=10, prompts=SHORT)
     done = run.measure(plan, out=tmp_path)
-    again = run.attach("last", out=tmp_path)
+    again = run.attach(out=tmp_path)
     assert again.id == done.id
     assert again.to_dict() == done.to_dict()
     assert (done.folder / "calls.parquet").exists()

@@ -85,6 +85,6 @@ def test_dear_work_is_done_less_often():
     assert dear.due(busy) == "a", "the first time does not count"
     assert dear.due(lambda: "b") is None
     assert dear.due(lambda: "c", now=True) == "c"
-    waits = Pace(0.0, share=0.001)
+    waits = Pace(0.0, share=0.05)
     for _ in range(3):
         assert waits.due(lambda: time.sleep(0.05) or "a") == "a", "to wait costs nothing"
