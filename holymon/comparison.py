@@ -20,7 +20,7 @@ import numpy as np
 
 from holymon.differences import ErrorDifference, Ratio, Result, error_difference, words
 from holymon.errors import PlanError
-from holymon.figures import TargetSummary
+from holymon.figures import Summary, TargetSummary
 from holymon.markup import bullets, escaped, table
 from holymon.quantiles import Figure, Interval, autocorrelation, mean_interval
 from holymon.reasons import Reason
@@ -125,7 +125,8 @@ def compare_pairs(
     """
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
-    found = [(_one(a), _one(b)) for a, b in pairs]
+    figures = [(summarize(a), summarize(b)) for a, b in pairs]
+    found = [(_one(a), _one(b)) for a, b in figures]
     used = [ratio for ratio in RATIOS if any(_figure(one, ratio[0]).n for one, _ in found)]
     tests = len(used) + 1
     level = 1 - ALPHA / tests
@@ -139,7 +140,7 @@ def compare_pairs(
         _ratio(found, *one, effect=effect, level=level, claims=claims, one_run=one_run)
         for one in used
     )
-    simulated = any(summarize(one).simulated for pair in pairs for one in pair)
+    simulated = any(one.simulated for pair in figures for one in pair)
     notes = [*invalid]
     if len(found) < FEWEST_PAIRS and one_run:
         notes.append(
@@ -191,14 +192,14 @@ def blocks(records: Records, a: int, b: int) -> list[tuple[Records, Records]]:
     ]  # fmt: skip
 
 
-def _one(records: Records) -> TargetSummary:
-    present = [i for i in range(len(records.plan.targets)) if (records["target"] == i).any()]
+def _one(summary: Summary) -> TargetSummary:
+    present = [one for one in summary.targets if one.requests or one.warmup]
     if len(present) != 1:
         raise PlanError(
             f"a comparison is of one target with another, and there are {len(present)} here: "
             "name the two of them."
         )
-    return summarize(records).targets[present[0]]
+    return present[0]
 
 
 def _figure(target: TargetSummary, metric: str) -> Figure:
