@@ -39,8 +39,6 @@ class _Event(msgspec.Struct):
     delta: Any = None
     response: _Response = msgspec.field(default_factory=_Response)
     error: Any = None
-    code: Any = None
-    message: Any = None
 
 
 _event: Final = msgspec.json.Decoder(_Event).decode
@@ -62,8 +60,7 @@ class StreamReader(Reader):
                 marks.content = now
             return 1
         if found.error or found.type == "error":
-            error = found.error or {"code": found.code, "message": found.message}
-            self.fail("stream_error_event", _said(error, marks))
+            self.fail("stream_error_event", said(event.data, marks))
         elif found.type == "response.failed":
             self.fail("stream_error_event", _said(found.response.error, marks))
         elif found.type in _ENDS:

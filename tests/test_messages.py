@@ -122,26 +122,3 @@ def test_how_a_message_can_be_wrong(body, expected):
 def test_a_count_that_makes_no_sense_is_unknown(count):
     _, marks, _ = read(START, HEL, event("message_delta", usage={"output_tokens": count}), STOP)
     assert marks.output_tokens == -1
-
-
-@pytest.mark.parametrize(
-    ("data", "code", "words"),
-    [
-        (b'[{"error": {"code": "busy", "message": "no"}}]', "busy", "no"),
-        (b'{"error": {"code": "busy", "message": "no"}, "%s": 3}', "busy", "no"),
-        (b'{"type": 3, "error": "no", "code": "busy"}', "busy", "no"),
-    ],
-)
-def test_an_error_is_one_whatever_its_shape(data, code, words):
-    data = data.replace(b"%s", b"content")
-    error, marks, stream = read(WHOLE[0], b"data: " + data + b"\n\n")
-    assert (error, marks.code, stream.message) == ("stream_error_event", code, words)
-    marks = Marks(0, 0, 0.0)
-    error, message = read_answer(data, marks)[:2]
-    assert (error, marks.code, message) == ("server_error", code, words)
-
-
-def test_an_event_of_error_may_be_plain_text():
-    error, _, stream = read(WHOLE[0], b"event: error\ndata: upstream <b>went</b> away\n\n")
-    assert error == "stream_error_event"
-    assert stream.message.split() == ["upstream", "went", "away"]
