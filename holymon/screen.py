@@ -149,7 +149,8 @@ def _ends(plan: Plan) -> float:
     if not counted or (estimate(plan).calls or COUNTED) >= COUNTED:
         return plan.seconds
     due = plan.due()
-    return float(due[-1]) if len(due) else plan.seconds
+    # The only call of a plan is due at 0, and how far the run is, is a share of this.
+    return max(float(due[-1]), 1e-3) if len(due) else plan.seconds
 
 
 def _when(following: _Following, state: str) -> str:

@@ -285,6 +285,16 @@ def test_random_arrivals_end_when_their_last_call_is_due(here):
     assert _ends(random) == random.due()[-1] < random.seconds
 
 
+def test_how_far_a_run_of_one_call_is_can_be_told(here):
+    folder = store.new_folder(here / "reports", "one")
+    store.write_aside(folder / "plan.json", plan(requests=1, duration_s=None).to_json())
+    store.write_state(folder, state="starting")
+    following = _Following(runs.Run(folder), runs.Run(folder))
+    following._zero, following._status = time.perf_counter() - 1.2, {"state": "running"}
+    assert following.about()["share"] >= 1
+    assert "waiting for the last answers" in following.about()["words"]
+
+
 def test_calls_in_flight_say_that_they_are_of_all_targets(here):
     for n, title in ((1, "Calls in flight"), (2, "Calls in flight, of all targets")):
         targets = tuple(target(name) for name in ("sim/fast", "sim/slow")[:n])
