@@ -5,6 +5,7 @@ from itertools import groupby
 
 from holymon.errors import ERRORS
 from holymon.figures import TargetSummary
+from holymon.formatting import NONE, failures, interval, ms, percent
 from holymon.markup import bullets, table
 from holymon.peers import OURS, PERCENTILES, Definitions, definitions
 from holymon.peers import said as values_of
@@ -22,7 +23,6 @@ from holymon.tables import (
     tokens_of,
     verdict_lines,
 )
-from holymon.units import NONE, failures, interval, ms, percent
 from holymon.verdict import Check, Verdict
 
 

@@ -21,13 +21,13 @@ import numpy as np
 from holymon.differences import ErrorDifference, Ratio, Result, error_difference, words
 from holymon.errors import PlanError
 from holymon.figures import Summary, TargetSummary
+from holymon.formatting import number
 from holymon.markup import bullets, escaped, table
 from holymon.quantiles import Figure, Interval, autocorrelation, mean_interval
 from holymon.reasons import Reason
 from holymon.records import Records
 from holymon.safety import escape, plain
 from holymon.summary import summarize
-from holymon.units import number
 
 FEWEST_PAIRS: Final = 5
 EFFECT: Final = 0.05

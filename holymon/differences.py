@@ -9,8 +9,8 @@ import numpy as np
 
 from holymon.errors import NOT_THE_SERVER
 from holymon.figures import TargetSummary
+from holymon.formatting import NONE, ms, percent
 from holymon.quantiles import Interval, Rate, mean_interval, newcombe
-from holymon.units import NONE, ms, percent
 
 Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
 

@@ -6,9 +6,9 @@ from typing import Final
 
 from holymon import prices
 from holymon.errors import PlanError
+from holymon.formatting import number
 from holymon.plan import Closed, Plan
 from holymon.shapes import Replay, cumulative, polyline
-from holymon.units import number
 
 COUNTED: Final = 1_000_000
 """Up to so many calls a schedule is made to count them; above, the area under it will do."""

@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from holymon import slo
+from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.markup import columns, table
 from holymon.quantiles import Figure, Interval, Rate
 from holymon.safety import escape
-from holymon.units import NONE, interval, ms, number, percent, whole
 
 SHOWN: Final = (
     ("latency p50, ms", "latency_s", "p50"), ("p95", "latency_s", "p95"),

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon import store
+from holymon.formatting import NONE, ms, percent
 from holymon.safety import escape
-from holymon.units import NONE, ms, percent
 
 MOST: Final = 500
 

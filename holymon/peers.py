@@ -15,13 +15,13 @@ import numpy.typing as npt
 from holymon.chosen import Chosen
 from holymon.errors import CODES
 from holymon.figures import Summary, TargetSummary
+from holymon.formatting import number
 from holymon.gaps import histogram
 from holymon.marks import Flag, gap_value
 from holymon.quantiles import Floats
 from holymon.records import Records
 from holymon.safety import plain
 from holymon.summary import summarize
-from holymon.units import number
 
 Mask = npt.NDArray[np.bool_]
 

@@ -31,11 +31,11 @@ from holymon.canvas import (
     warm_up,
 )
 from holymon.errors import NAMES
+from holymon.formatting import number
 from holymon.marks import Flag
 from holymon.plan import Closed
 from holymon.records import Recorded, Records, records_of
 from holymon.safety import ends
-from holymon.units import number
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from holymon.errors import NOT_THE_SERVER
 from holymon.figures import Summary, TargetSummary
+from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
 from holymon.reasons import LEVELS
@@ -16,7 +17,6 @@ from holymon.rehearsal import Firing, Rehearsal
 from holymon.safety import escape
 from holymon.stats import ATTEMPTS, REQUESTS, Cell, Stats
 from holymon.tables import checked
-from holymon.units import NONE, interval, ms, number, percent, whole
 from holymon.verdict import Verdict
 from holymon.vitals import Vitals
 

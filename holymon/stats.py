@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.figures import Tokens
+from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.marks import Flag
 from holymon.markup import bullets, columns, table
 from holymon.plan import Closed, Plan, Price, Target
@@ -20,7 +21,6 @@ from holymon.records import Records
 from holymon.safety import escape, plain
 from holymon.summary import summarize
 from holymon.tally import tally
-from holymon.units import NONE, interval, ms, number, percent, whole
 
 Cell = tuple[str, str]
 REQUESTS: Final = (

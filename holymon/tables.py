@@ -4,11 +4,11 @@ from typing import Final
 
 from holymon import slo
 from holymon.figures import TargetSummary
+from holymon.formatting import NONE, failures, interval, ms, number, percent, whole
 from holymon.plan import Closed
 from holymon.quantiles import Figure
 from holymon.run import Run
 from holymon.safety import ends, plain
-from holymon.units import NONE, failures, interval, ms, number, percent, whole
 from holymon.verdict import Check, Verdict
 
 DURATIONS: Final = (

@@ -8,6 +8,7 @@ import pytest
 from holymon import readings, vitals
 from holymon.alerts import Watch
 from holymon.errors import CODES
+from holymon.formatting import interval, ms, number, percent
 from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan import Closed, Open, Plan, Target
 from holymon.records import Records
@@ -15,7 +16,6 @@ from holymon.rehearsal import rehearse
 from holymon.shapes import constant
 from holymon.stats import stats
 from holymon.summary import summarize
-from holymon.units import interval, ms, number, percent
 from holymon.verdict import judge
 
 HOSTILE = "<script>alert(1)</script>\u202e'\""

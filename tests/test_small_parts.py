@@ -5,9 +5,9 @@ import pytest
 
 from holymon import prices, vitals
 from holymon.errors import CODES, ERRORS, NAMES, from_status
+from holymon.formatting import number, percent
 from holymon.marks import DTYPE, Flag
 from holymon.plan import Price
-from holymon.units import number, percent
 
 
 def test_every_error_has_blame_a_meaning_and_a_code():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from holymon import cards, pages, run, store, tables, units
+from holymon import cards, formatting, pages, run, store, tables
 from holymon.journal import Journal
 from holymon.marks import Flag, Marks
 from holymon.plan import Closed, Open, Plan, Target
@@ -113,7 +113,7 @@ def test_how_it_was_measured_is_told_in_words(recorded, load, said):
     [(None, "–"), (0.0, "0"), (0.0000505, "0.0505"), (0.0123456, "12.3"), (0.5, "500"), (12.3456, "12,346")],
 )  # fmt: skip
 def test_milliseconds(seconds, said):
-    assert units.ms(seconds) == said
+    assert formatting.ms(seconds) == said
 
 
 def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
