@@ -182,7 +182,7 @@ def _said(text: str) -> None:
 @click.option("--log", type=click.Path(path_type=Path), help="A file for one line per answer.")
 def sim(host: str, port: int, seed: int, log: Path | None) -> None:
     """Run the simulated API until Ctrl-C: models fast, slow, flaky, busy, pinned."""
-    from holymon import sim as simulator
+    from holymon.sim import __main__ as simulator
 
     if not 0 <= port < 65536:
         raise PlanError(f"port {port} is none: it lies between 0 and 65535.")

@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from holymon.simmodels import FAULTS, MODELS
+from holymon.sim.models import FAULTS, MODELS
 
 ASK = {"messages": [{"role": "user", "content": "one two three"}], "max_tokens": 6}
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from holymon.simmodels import Fate
+from holymon.sim.models import Fate
 
 _STOP: Final = {"stop": "end_turn", "length": "max_tokens"}
 

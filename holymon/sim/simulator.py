@@ -18,8 +18,9 @@ from typing import IO, Any, Final
 
 from aiohttp import web
 
-from holymon import simmessages, simmodels
-from holymon.simmodels import MODELS, STATUS, Fate, check, error_body, fate_of
+from holymon.sim import messages_api
+from holymon.sim import models as simmodels
+from holymon.sim.models import MODELS, STATUS, Fate, check, error_body, fate_of
 
 MOST_BODY: Final = 16 * 2**20
 STALL_S: Final = 30.0
@@ -194,7 +195,7 @@ def _plain(request: web.Request, fate: Fate) -> web.Response:
 
 
 def _dialect(request: web.Request) -> ModuleType:
-    return simmessages if request.path.endswith("/messages") else simmodels
+    return messages_api if request.path.endswith("/messages") else simmodels
 
 
 def _fault_answer(fate: Fate) -> web.Response:

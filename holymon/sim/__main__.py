@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from aiohttp import web
 
-from holymon.simulator import Simulator
+from holymon.sim.simulator import Simulator
 
 
 def serve(
