@@ -28,7 +28,7 @@ from holymon.marks import Flag, Marks
 from holymon.plan import Closed, Plan, Prompts, Target
 from holymon.retry import Budget, Policy, next_wait
 from holymon.structs import from_builtins, to_builtins
-from holymon.transport import Transport
+from holymon.transport.pool import Transport
 from holymon.vitals import Vitals
 
 SAMPLE_S: Final = 0.05

@@ -19,17 +19,17 @@ from typing import Final
 import httpx
 
 from holymon import chat, errorbody
-from holymon.answer import Answer, Into, Progress
 from holymon.errors import ConfigError, HolymonError
-from holymon.failures import classify, words
 from holymon.limits import Limits
 from holymon.marks import Flag, Marks
 from holymon.plan import Plan, Target
-from holymon.prepared import Prepared, post
 from holymon.retry import retry_after
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge
-from holymon.transport import Transport
+from holymon.transport.exceptions import classify, words
+from holymon.transport.pool import Transport
+from holymon.transport.prepared_request import Prepared, post
+from holymon.transport.response import Answer, Into, Progress
 
 Clock = Callable[[], float]
 Taker = Callable[[bytes], None]

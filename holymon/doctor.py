@@ -13,12 +13,12 @@ from typing import Any, Final, Literal
 
 from holymon.client import key_of
 from holymon.errors import ConfigError, HolymonError
-from holymon.failures import classify
 from holymon.plan import Target
-from holymon.prepared import post
 from holymon.safety import Secret, redact, short
 from holymon.targets import one_off, providers, target, user_file
-from holymon.transport import Transport
+from holymon.transport.exceptions import classify
+from holymon.transport.pool import Transport
+from holymon.transport.prepared_request import post
 
 State = Literal["good", "note", "bad"]
 _MARK: Final = {"good": "ok  ", "note": "--  ", "bad": "BAD "}

@@ -15,12 +15,12 @@ from typing import Any, Final, NamedTuple, Self
 from weakref import ref
 
 from holymon import chat, errorbody, messages, responses
-from holymon.failures import classify, handled
-from holymon.inflate import Inflater, inflater
 from holymon.ledger import Ledger
 from holymon.marks import Flag, Marks
 from holymon.retry import retry_after
 from holymon.sse import EventTooLarge
+from holymon.transport.exceptions import classify, handled
+from holymon.transport.inflate import Inflater, inflater
 
 PATIENCE_S: Final = 10.0
 """How long after a failure an SDK may begin its next attempt, besides what the server asked for."""

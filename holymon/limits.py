@@ -3,10 +3,10 @@
 import asyncio
 from math import inf, isnan
 
-from holymon.answer import Progress
 from holymon.errors import OK
 from holymon.marks import Marks
 from holymon.plan import Plan
+from holymon.transport.response import Progress
 
 
 class Limits:

@@ -14,12 +14,12 @@ from holymon.client import key_of
 from holymon.errors import RunError
 from holymon.figures import Summary
 from holymon.plan import Plan
-from holymon.prepared import post
 from holymon.reasons import LIVE
 from holymon.records import Records
 from holymon.safety import escape, file_name
 from holymon.structs import to_builtins
 from holymon.summary import summarize
+from holymon.transport.prepared_request import post
 from holymon.vitals import Vitals
 
 POLL_S = 0.1

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon import transport
-from holymon.answer import Answer, Progress
-from holymon.dial import Dialer
 from holymon.errors import ConfigError
-from holymon.failures import classify
-from holymon.prepared import Origin, prepare
-from holymon.transport import Transport
-from holymon.wire import Wire
+from holymon.transport import pool
+from holymon.transport.connection import Wire
+from holymon.transport.connector import Dialer
+from holymon.transport.exceptions import classify
+from holymon.transport.pool import Transport
+from holymon.transport.prepared_request import Origin, prepare
+from holymon.transport.response import Answer, Progress
 from tests.faults.server import CHUNKED, FIN, HANG, LAST, RST, Server, answer, chunk
 
 HELLO = answer(b"hello", "200 OK", "text/plain", "x-one: 1", "set-cookie: a=1", "set-cookie: b=2")
@@ -106,8 +106,8 @@ def test_calls_one_after_the_other_share_a_connection_and_at_once_they_have_thei
 
 def test_a_connection_that_its_server_may_be_about_to_close_is_not_used_again(monkeypatch):
     """Or the request meets the close: with 5 s between calls that was every other one."""
-    assert transport.IDLE_S <= 4  # a server's usual 5 s, less the way there and back
-    monkeypatch.setattr(transport, "IDLE_S", 0.05)
+    assert pool.IDLE_S <= 4  # a server's usual 5 s, less the way there and back
+    monkeypatch.setattr(pool, "IDLE_S", 0.05)
 
     async def work(client, server):
         await client.get(server.url)
@@ -307,8 +307,8 @@ def test_https_goes_through_a_proxys_tunnel_with_its_credentials(monkeypatch, fa
     async def go():
         async with Server([HELLO], tls=tls) as server, Proxy() as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss@127.0.0.1:{proxy.port}")
-            transport = Transport(verify=trusting)
-            async with httpx.AsyncClient(transport=transport) as client:
+            pool = Transport(verify=trusting)
+            async with httpx.AsyncClient(transport=pool) as client:
                 pair = [await client.get(f"https://far.example:{server.port}/") for _ in range(2)]
             return [one.text for one in pair], proxy.asked, server.seen
 

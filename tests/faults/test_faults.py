@@ -23,13 +23,13 @@ import pytest
 from holymon.chat import MAX_ERROR_BODY
 from holymon.client import Caller
 from holymon.errors import ERRORS, NAMES, CallError, ConfigError
-from holymon.failures import classify
 from holymon.marks import Flag, measure
 from holymon.monitor import Monitor
 from holymon.plan import Closed, Plan, Prompts, Target
 from holymon.retry import Policy
 from holymon.safety import spellings
-from holymon.transport import Transport
+from holymon.transport.exceptions import classify
+from holymon.transport.pool import Transport
 
 from .conftest import KEY
 from .server import (

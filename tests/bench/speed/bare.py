@@ -17,9 +17,9 @@ import aiohttp
 import httpx
 import uvloop
 
-from holymon.answer import Progress
-from holymon.prepared import prepare
-from holymon.transport import Transport
+from holymon.transport.pool import Transport
+from holymon.transport.prepared_request import prepare
+from holymon.transport.response import Progress
 
 
 class Reader:

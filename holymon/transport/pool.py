@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import httpx
 
-from holymon.answer import Answer, Progress
-from holymon.dial import Dialer
-from holymon.prepared import Origin, Prepared, prepare
 from holymon.safety import Secret
-from holymon.wire import Wire
+from holymon.transport.connection import Wire
+from holymon.transport.connector import Dialer
+from holymon.transport.prepared_request import Origin, Prepared, prepare
+from holymon.transport.response import Answer, Progress
 
 IDLE_S: Final = 4.0
 """A connection idle for longer is closed: a request that meets the server's own close is lost, and

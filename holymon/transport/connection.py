@@ -14,8 +14,8 @@ from typing import Final, cast
 import httptools
 import httpx
 
-from holymon.answer import Answer
-from holymon.prepared import Origin
+from holymon.transport.prepared_request import Origin
+from holymon.transport.response import Answer
 
 HEAD_MAX: Final = 2**16
 """Bytes of an answer's head, at most; and of whatever else comes without a byte of its body."""

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 import httpx
 
-from holymon.inflate import Inflater, inflater
+from holymon.transport.inflate import Inflater, inflater
 
 HELD_MAX: Final = 2**18
 """Bytes that wait to be read before the connection is not read any further."""

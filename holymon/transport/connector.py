@@ -16,8 +16,8 @@ from typing import Any, Final
 import aiohappyeyeballs
 import httpx
 
-from holymon.prepared import Origin, field
 from holymon.safety import Secret
+from holymon.transport.prepared_request import Origin, field
 
 NAMES_KEPT_S: Final = 60.0
 SECOND_TRY_S: Final = 0.25
