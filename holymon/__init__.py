@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from holymon.lookout import watch
     from holymon.monitor import HolySheepMonitor, Monitor
     from holymon.peers import definitions
-    from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
+    from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
+    from holymon.plan.replay_file import replay
+    from holymon.plan.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
+    from holymon.plan.targets import target
     from holymon.plots import plot_ecdf, plot_errors, plot_latency, plot_schedule_delay, plot_ttft
     from holymon.records import Records
     from holymon.report import subject, write_report
@@ -34,32 +37,29 @@ if TYPE_CHECKING:
     from holymon.run import Run, attach, measure, start
     from holymon.scrape import expose
     from holymon.series import bucket_edges
-    from holymon.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
     from holymon.summary import summarize
-    from holymon.targets import target
-    from holymon.traces import replay
     from holymon.trials import alternate, compare
     from holymon.web import MonitorASGI, MonitorWSGI
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Calibration": "calibration", "CallError": "errors", "Capacity": "ceiling", "Closed": "plan",
+    "Calibration": "calibration", "CallError": "errors", "Capacity": "ceiling", "Closed": "plan.plan",
     "Collector": "exporter", "Comparison": "comparison", "ConfigError": "errors",
     "HolySheepMonitor": "monitor", "HolymonError": "errors", "Limits": "alerts",
-    "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan",
-    "Plan": "plan", "PlanError": "errors", "Policy": "retry", "Price": "plan", "Prompts": "plan",
-    "Records": "records", "Replay": "shapes", "Run": "run", "RunError": "errors",
-    "Shape": "shapes", "Summary": "figures", "Target": "plan", "alternate": "trials",
+    "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan.plan",
+    "Plan": "plan.plan", "PlanError": "errors", "Policy": "retry", "Price": "plan.plan", "Prompts": "plan.plan",
+    "Records": "records", "Replay": "plan.shapes", "Run": "run", "RunError": "errors",
+    "Shape": "plan.shapes", "Summary": "figures", "Target": "plan.plan", "alternate": "trials",
     "attach": "run", "bucket_edges": "series", "calibrate": "calibrator", "capacity": "climb",
-    "compare": "trials", "constant": "shapes", "definitions": "peers", "explore": "dashboard",
+    "compare": "trials", "constant": "plan.shapes", "definitions": "peers", "explore": "dashboard",
     "expose": "scrape", "measure": "run", "monitored": "clients", "plot_arrivals": "arrivals",
     "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts",
     "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
-    "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "shapes", "ramp": "shapes",
-    "rehearse": "drill", "replay": "traces", "runs": "listing", "sine": "shapes",
-    "spike": "shapes", "start": "run", "steps": "shapes", "subject": "report",
-    "summarize": "summary", "target": "targets", "write_csv": "export", "write_report": "report",
+    "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "plan.shapes", "ramp": "plan.shapes",
+    "rehearse": "drill", "replay": "plan.replay_file", "runs": "listing", "sine": "plan.shapes",
+    "spike": "plan.shapes", "start": "run", "steps": "plan.shapes", "subject": "report",
+    "summarize": "summary", "target": "plan.targets", "write_csv": "export", "write_report": "report",
     "write_textfile": "exporter", "watch": "lookout",
 }  # fmt: skip
 

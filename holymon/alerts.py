@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from holymon import slo
 from holymon.errors import PlanError
+from holymon.plan import slo
 from holymon.quantiles import LEVELS
 from holymon.series import HISTOGRAM_OF
 

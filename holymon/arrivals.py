@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 
 from holymon.bins import CALLS_IN_BIN, spans_of
 from holymon.canvas import COLORS, crosses, legend, note, styled, warm_up
-from holymon.estimate import estimate
-from holymon.plan import Closed, Open, Plan, Target
+from holymon.plan.estimate import estimate
+from holymon.plan.plan import Closed, Open, Plan, Target
+from holymon.plan.shapes import Replay, Shape, polyline
 from holymon.records import Records
-from holymon.shapes import Replay, Shape, polyline
 
 MOST_DUE: Final = 5_000_000
 

@@ -25,7 +25,7 @@ from holymon.client import Caller, Taker
 from holymon.errors import CallError
 from holymon.ledger import Ledger
 from holymon.marks import Flag, Marks
-from holymon.plan import Closed, Plan, Prompts, Target
+from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.retry import Budget, Policy, next_wait
 from holymon.structs import from_builtins, to_builtins
 from holymon.transport.pool import Transport

@@ -20,7 +20,7 @@ from holymon.canvas import COLORS, MARKERS, RED, in_ms
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER
 from holymon.live import INK, Stage
 from holymon.panels import OF_A_RUN, OVER_TIME, SLOTS, Slot, panels, rounded, titled, wanted, window
-from holymon.plan import Plan
+from holymon.plan.plan import Plan
 from holymon.records import Records
 from holymon.threads import Pace
 

@@ -9,7 +9,7 @@ from holymon.formatting import NONE, failures, interval, ms, percent
 from holymon.markup import bullets, table
 from holymon.peers import OURS, PERCENTILES, Definitions, definitions
 from holymon.peers import said as values_of
-from holymon.plan import Closed, Plan
+from holymon.plan.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
 from holymon.run import Run
 from holymon.safety import escape, short

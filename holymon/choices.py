@@ -7,9 +7,9 @@ import ipywidgets as w
 from holymon.client import key_of
 from holymon.errors import ConfigError
 from holymon.fields import WIDE, heading, line
-from holymon.plan import Target
+from holymon.plan.plan import Target
+from holymon.plan.targets import one_off, providers, target
 from holymon.safety import short
-from holymon.targets import one_off, providers, target
 
 
 class Targets:

@@ -22,7 +22,7 @@ from holymon import chat, errorbody
 from holymon.errors import ConfigError, HolymonError
 from holymon.limits import Limits
 from holymon.marks import Flag, Marks
-from holymon.plan import Plan, Target
+from holymon.plan.plan import Plan, Target
 from holymon.retry import retry_after
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge

@@ -17,10 +17,10 @@ from holymon.errors import HolymonError, PlanError
 from holymon.exchange import Exchange, whole
 from holymon.ledger import OTHER
 from holymon.monitor import Monitor
-from holymon.plan import Target
+from holymon.plan.plan import Target
+from holymon.plan.targets import providers
+from holymon.plan.targets import target as target_of
 from holymon.safety import redact, short
-from holymon.targets import providers
-from holymon.targets import target as target_of
 
 C = TypeVar("C")
 _MARK: Final = "holymon_monitor"

@@ -13,10 +13,10 @@ from holymon.ceiling import Capacity, Level
 from holymon.drift import rising
 from holymon.errors import PlanError, RunError
 from holymon.figures import TargetSummary
-from holymon.plan import Open, Plan
+from holymon.plan.plan import Open, Plan
+from holymon.plan.shapes import Shape, constant
 from holymon.run import Run
 from holymon.run import start as start_run
-from holymon.shapes import Shape, constant
 from holymon.verdict import Verdict
 
 SEEDS: Final = 64

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 
 from holymon.client import key_of
 from holymon.errors import ConfigError, HolymonError
-from holymon.plan import Target
+from holymon.plan.plan import Target
+from holymon.plan.targets import one_off, providers, target, user_file
 from holymon.safety import Secret, redact, short
-from holymon.targets import one_off, providers, target, user_file
 from holymon.transport.exceptions import classify
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import post

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from holymon.errors import ERRORS, NOT_THE_SERVER, OK, UNREACHABLE
 from holymon.marks import Flag, Marks
-from holymon.plan import Closed, Open, Plan
-from holymon.shapes import Floats
+from holymon.plan.plan import Closed, Open, Plan
+from holymon.plan.shapes import Floats
 
 Send = Callable[[int, int, float], Awaitable[Marks]]
 Sink = Callable[[Marks], None]

@@ -9,7 +9,7 @@ from typing import Final
 
 from holymon.errors import RunError
 from holymon.marks import DTYPE, FIELDS, FORMAT, GAP
-from holymon.plan import Plan
+from holymon.plan.plan import Plan
 from holymon.records import Records
 
 _LONGEST_HEADER: Final = 65536

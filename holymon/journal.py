@@ -21,7 +21,7 @@ from typing import Any, Final
 from holymon.errors import LOST
 from holymon.frames import Frames, from_frames, header
 from holymon.marks import Flag, Marks, measure
-from holymon.plan import Plan
+from holymon.plan.plan import Plan
 from holymon.records import Records
 from holymon.vitals import Vitals, read
 

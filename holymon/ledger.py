@@ -24,7 +24,7 @@ import numpy as np
 from holymon.errors import PlanError
 from holymon.frames import Frames, header
 from holymon.marks import Flag, Marks, measure
-from holymon.plan import Closed, Plan, Target
+from holymon.plan.plan import Closed, Plan, Target
 from holymon.records import Records
 from holymon.spill import spill
 from holymon.tally import Edges, Tally, tally

@@ -5,7 +5,7 @@ from math import inf, isnan
 
 from holymon.errors import OK
 from holymon.marks import Marks
-from holymon.plan import Plan
+from holymon.plan.plan import Plan
 from holymon.transport.response import Progress
 
 

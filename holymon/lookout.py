@@ -24,7 +24,7 @@ from holymon.ledger import plan_of
 from holymon.marks import Flag
 from holymon.monitor import Monitor
 from holymon.panels import OF_A_RUN, window
-from holymon.plan import Plan
+from holymon.plan.plan import Plan
 from holymon.reasons import of_loop
 from holymon.records import Records
 from holymon.rehearsal import rehearse

@@ -20,14 +20,14 @@ from holymon.attempts import Requests
 from holymon.errorbody import lenient
 from holymon.errors import PlanError
 from holymon.ledger import Ledger
-from holymon.plan import Target
+from holymon.plan.plan import Target
+from holymon.plan.targets import target as target_of
 from holymon.records import Records
 from holymon.retry import Policy
 from holymon.sse import Decoder
 from holymon.stats import Stats, stats
 from holymon.structs import from_builtins, to_builtins
 from holymon.tally import Edges, Tally
-from holymon.targets import target as target_of
 from holymon.vitals import Vitals
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from holymon.errors import PlanError
 from holymon.safety import plain
 
 if TYPE_CHECKING:
-    from holymon.plan import Closed, Open, Plan, Prompts, Target
+    from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 
 _Number = TypeVar("_Number", int, float)
 
@@ -78,7 +78,7 @@ def plans_of(
     seed: int, timeout: float, name: str, max_cost: float | None, slo: tuple[str, ...],
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
-    from holymon.plan import Plan
+    from holymon.plan.plan import Plan
 
     recorded = shape is not None and shape.startswith("replay:")
     if duration is None and requests is None and not recorded:
@@ -97,7 +97,7 @@ def plans_of(
 def _targets(
     names: tuple[str, ...], base_url: str | None, model: str | None, api_key_env: str
 ) -> tuple["Target", ...]:
-    from holymon.targets import one_off, target
+    from holymon.plan.targets import one_off, target
 
     found = [target(name) for name in names]
     if base_url is not None:
@@ -114,9 +114,9 @@ def _targets(
 def _loads(
     shape: str | None, arrivals: str, rate: str | None, users: str | None, seconds: float | None
 ) -> "list[Open | Closed]":
-    from holymon import shapes
-    from holymon.plan import Closed, Open
-    from holymon.traces import replay
+    from holymon.plan import shapes
+    from holymon.plan.plan import Closed, Open
+    from holymon.plan.replay_file import replay
 
     if shape == "closed" or (shape is None and users is not None):
         if rate is not None or arrivals:
@@ -154,8 +154,8 @@ def _prompts(
     prompt: str | None, file: Path | None, tokens: int | None, max_tokens: int, stream: bool,
     seed: int,
 ) -> "Prompts":  # fmt: skip
-    from holymon.plan import Prompts
-    from holymon.prompts import from_file, synthetic
+    from holymon.plan.plan import Prompts
+    from holymon.plan.prompts import from_file, synthetic
 
     if sum(one is not None for one in (prompt, file, tokens)) > 1:
         raise PlanError("--prompt, --prompts and --prompt-tokens exclude each other: give one.")

@@ -16,9 +16,9 @@ from matplotlib.ticker import MaxNLocator
 
 from holymon.canvas import COLORS, GREY, MARKERS, RED
 from holymon.live import BADGE, INK, PAPER
-from holymon.plan import Closed, Plan
+from holymon.plan.plan import Closed, Plan
+from holymon.plan.shapes import Shape, polyline
 from holymon.safety import ends
-from holymon.shapes import Shape, polyline
 
 SIZE: Final = (12.0, 5.2)
 PANELS: Final = ("latency", "ttft", "ecdf", "rate", "curve", "errors")

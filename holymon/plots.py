@@ -33,7 +33,7 @@ from holymon.canvas import (
 from holymon.errors import NAMES
 from holymon.formatting import number
 from holymon.marks import Flag
-from holymon.plan import Closed
+from holymon.plan.plan import Closed
 from holymon.records import Recorded, Records, records_of
 from holymon.safety import ends
 

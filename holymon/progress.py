@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from holymon.signals import interruptible
 
 if TYPE_CHECKING:
-    from holymon.plan import Plan
+    from holymon.plan.plan import Plan
     from holymon.run import Run
 
 BAR_FROM_S: Final = 2.0
@@ -46,7 +46,7 @@ def _bar(plan: "Plan") -> Iterator[Callable[["Run"], None] | None]:
     """A progress bar on a terminal, for anything that takes over two seconds."""
     import time
 
-    from holymon.plan import Closed
+    from holymon.plan.plan import Closed
 
     timed = plan.duration_s is not None or not isinstance(plan.load, Closed)
     if not sys.stderr.isatty() or (timed and plan.seconds <= BAR_FROM_S):

@@ -10,7 +10,7 @@ from typing import Any, Final
 from holymon.errors import NOT_THE_SERVER
 from holymon.figures import Summary, TargetSummary
 from holymon.formatting import NONE, interval, ms, number, percent, whole
-from holymon.plan import Closed, Plan
+from holymon.plan.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
 from holymon.reasons import LEVELS
 from holymon.rehearsal import Firing, Rehearsal

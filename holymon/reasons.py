@@ -16,7 +16,7 @@ import numpy as np
 from holymon.errors import ERRORS, LOST, NOT_THE_SERVER, UNREACHABLE
 from holymon.figures import Summary, TargetSummary
 from holymon.formatting import number
-from holymon.plan import Open, Plan
+from holymon.plan.plan import Open, Plan
 from holymon.quantiles import LEVELS as PERCENTILES
 from holymon.quantiles import fewest_for_interval
 from holymon.vitals import Vitals

@@ -10,7 +10,7 @@ from holymon.chosen import Chosen
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER, PlanError
 from holymon.gaps import Pieces, bins_of, counts_of, histogram, packed, sums
 from holymon.marks import DTYPE, FINISH, GAP, GAP_BINS, Flag
-from holymon.plan import Plan
+from holymon.plan.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd

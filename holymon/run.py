@@ -13,7 +13,7 @@ from holymon import journal, store, verdict
 from holymon.client import key_of
 from holymon.errors import RunError
 from holymon.figures import Summary
-from holymon.plan import Plan
+from holymon.plan.plan import Plan
 from holymon.reasons import LIVE
 from holymon.records import Records
 from holymon.safety import escape, file_name

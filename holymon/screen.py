@@ -9,10 +9,10 @@ import ipywidgets as w
 
 from holymon import journal, readings, store, verdict
 from holymon.board import Board
-from holymon.estimate import COUNTED, estimate
 from holymon.fields import WIDE, html
 from holymon.panels import OF_A_RUN
-from holymon.plan import MAX_SECONDS, Open, Plan
+from holymon.plan.estimate import COUNTED, estimate
+from holymon.plan.plan import MAX_SECONDS, Open, Plan
 from holymon.run import Run
 from holymon.threads import Pace, Ticker
 from holymon.vitals import Vitals

@@ -11,10 +11,10 @@ from holymon import rules, yamltext
 from holymon.alerts import OBJECTIVES, Limits, Watch
 from holymon.errors import ConfigError
 from holymon.headless import PLACES
+from holymon.plan.targets import target as target_of
 from holymon.safety import plain
 from holymon.scrape import PORT
 from holymon.store import write_aside
-from holymon.targets import target as target_of
 
 DATA: Final = files("holymon") / "data"
 EVERY_S: Final = 3600.0

@@ -15,7 +15,7 @@ from holymon.figures import Tokens
 from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.marks import Flag
 from holymon.markup import bullets, columns, table
-from holymon.plan import Closed, Plan, Price, Target
+from holymon.plan.plan import Closed, Plan, Price, Target
 from holymon.quantiles import Figure, Rate, figure, wilson
 from holymon.records import Records
 from holymon.safety import escape, plain

@@ -25,7 +25,7 @@ import numpy as np
 from holymon import parquet
 from holymon.errors import PlanError, RunError
 from holymon.journal import Follower
-from holymon.plan import Plan
+from holymon.plan.plan import Plan
 from holymon.reasons import LIVE
 from holymon.records import Records
 from holymon.safety import file_name, plain, short

@@ -17,13 +17,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from holymon import prices, slo
 from holymon.chosen import Chosen
 from holymon.errors import CODES
 from holymon.figures import Summary, TargetSummary, Tokens
 from holymon.gaps import bins_of, counts_of, histogram, sums
 from holymon.marks import FINISH, Flag, gap_value
-from holymon.plan import Closed, Price
+from holymon.plan import price as prices
+from holymon.plan import slo
+from holymon.plan.plan import Closed, Price
 from holymon.quantiles import (
     LEVELS,
     Figure,

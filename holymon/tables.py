@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from holymon import slo
 from holymon.figures import TargetSummary
 from holymon.formatting import NONE, failures, interval, ms, number, percent, whole
-from holymon.plan import Closed
+from holymon.plan import slo
+from holymon.plan.plan import Closed
 from holymon.quantiles import Figure
 from holymon.run import Run
 from holymon.safety import ends, plain

@@ -15,10 +15,10 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from holymon import prices
 from holymon.errors import CODES, NAMES, PlanError
 from holymon.marks import Flag, gap_value
-from holymon.plan import Target
+from holymon.plan import price
+from holymon.plan.plan import Target
 from holymon.records import Records
 
 Rows = npt.NDArray[np.void]
@@ -139,7 +139,7 @@ def _target(records: Records, where: Mask, target: Target, edges: Edges) -> Targ
     sent = rows[~np.isnan(rows["start_s"]) & ~dropped]
     final = rows[((rows["flags"] & (Flag.RETRIED | Flag.UNDECIDED)) == 0) & ~dropped]
     good = sent[sent["error"] == 0]
-    money = prices.costs(sent, target.price)
+    money = price.costs(sent, target.price)
     by_server = (sent["flags"] & Flag.SERVER_TOKENS) != 0
     return TargetTally(
         provider=target.provider,

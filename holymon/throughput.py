@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from holymon.chosen import Chosen
 from holymon.errors import CODES
-from holymon.plan import Closed, Plan
+from holymon.plan.plan import Closed, Plan
 
 Rows = npt.NDArray[np.void] | Chosen
 Mask = npt.NDArray[np.bool_]

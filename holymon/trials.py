@@ -7,7 +7,7 @@ from pathlib import Path
 from holymon import store
 from holymon.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
 from holymon.errors import PlanError, RunError
-from holymon.plan import Plan
+from holymon.plan.plan import Plan
 from holymon.reasons import Reason
 from holymon.records import Records
 from holymon.run import Run, attach, measure

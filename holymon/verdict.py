@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from holymon import slo
 from holymon.figures import Summary, TargetSummary
 from holymon.markup import bullets
-from holymon.plan import Plan
+from holymon.plan import slo
+from holymon.plan.plan import Plan
 from holymon.quantiles import LEVELS as PERCENTILES
 from holymon.quantiles import Interval
 from holymon.reasons import LEVELS, Level, Reason, against, blocked

@@ -15,10 +15,10 @@ from typing import Any, Final
 from holymon.errors import HolymonError, from_status
 from holymon.marks import Flag, Marks
 from holymon.monitor import Monitor
-from holymon.plan import Target
+from holymon.plan.plan import Target
+from holymon.plan.targets import providers
+from holymon.plan.targets import target as target_of
 from holymon.safety import redact, short
-from holymon.targets import providers
-from holymon.targets import target as target_of
 
 KEY: Final = "holymon.target"
 _UNNAMED: Final = Target(provider="web", model="other")

@@ -26,14 +26,15 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from holymon import prices, store
+from holymon import store
 from holymon.client import Caller
 from holymon.engine import Ending, Load
 from holymon.errors import HolymonError, RunError
-from holymon.estimate import most_of_a_call
 from holymon.journal import Journal
 from holymon.marks import DTYPE, Marks, measure
-from holymon.plan import Plan
+from holymon.plan import price
+from holymon.plan.estimate import most_of_a_call
+from holymon.plan.plan import Plan
 from holymon.selfcheck import open_many, watch_self
 
 START_NS: Final = 20_000_000
@@ -252,7 +253,7 @@ def _cost_of(plan: Plan) -> Any:
 
     def cost(marks: Marks) -> float:
         row = np.frombuffer(measure(marks)[2 : 2 + DTYPE.itemsize], DTYPE)
-        money = float(prices.costs(row, plan.targets[marks.target].price)[0])
+        money = float(price.costs(row, plan.targets[marks.target].price)[0])
         if not math.isnan(money):
             return money
         return most_of_a_call(plan, marks.target, max(marks.events, 0))

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from holymon.plan import Target
+from holymon.plan.plan import Target
 
 from .lab import chromium, server  # noqa: F401 - fixtures
 

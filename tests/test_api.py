@@ -33,7 +33,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_a_name_is_the_same_object_wherever_it_is_imported():
-    assert holymon.Plan is import_module("holymon.plan").Plan
+    assert holymon.Plan is import_module("holymon.plan.plan").Plan
 
 
 def test_importing_holymon_loads_nothing_heavy():

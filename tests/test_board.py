@@ -11,9 +11,9 @@ from holymon.board import Board
 from holymon.errors import CODES
 from holymon.marks import DTYPE, GAP, Flag
 from holymon.panels import rounded, window
-from holymon.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.shapes import Replay, constant
 from holymon.records import Records
-from holymon.shapes import Replay, constant
 
 SECONDS = 30
 BLUE, ORANGE, RED = (0, 114, 178), (213, 94, 0), (176, 0, 32)

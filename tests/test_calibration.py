@@ -11,8 +11,8 @@ from holymon.calibration import Calibration, Level, errors_of
 from holymon.calibrator import calibrate, truth_of
 from holymon.frames import from_frames
 from holymon.marks import Flag, Marks, measure
-from holymon.plan import Open, Plan, Prompts
-from holymon.shapes import constant
+from holymon.plan.plan import Open, Plan, Prompts
+from holymon.plan.shapes import constant
 
 
 def level(rate, measurement="valid", off=0.0005):

@@ -15,9 +15,9 @@ import pytest
 import holymon as hm
 from holymon.client import Caller
 from holymon.errors import ConfigError
-from holymon.plan import Open, Plan, Prompts, Target
+from holymon.plan.plan import Open, Plan, Prompts, Target
+from holymon.plan.shapes import constant
 from holymon.safety import MASK, spellings
-from holymon.shapes import constant
 
 # No prefix that a pattern would know: only knowing this very key can mask it.
 KEY = "Canary/7fQ2+x9Zb=0123&456%789abcdef"

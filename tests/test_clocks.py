@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from holymon import run
-from holymon.plan import Open, Plan, Prompts
-from holymon.shapes import constant
+from holymon.plan.plan import Open, Plan, Prompts
+from holymon.plan.shapes import constant
 
 cores = sorted(os.sched_getaffinity(0))
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from holymon import shapes
 from holymon.controls import CALLS, FILE, MADE, Controls
 from holymon.errors import ConfigError, PlanError
-from holymon.plan import Closed, Open
-from holymon.shapes import Replay
+from holymon.plan import shapes
+from holymon.plan.plan import Closed, Open
+from holymon.plan.shapes import Replay
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from holymon.baseline import FILE, baseline, set_baseline
 from holymon.controls import FILE as FROM_FILE
 from holymon.dashboard import LIVE_TAB, explore
 from holymon.errors import PlanError, RunError
-from holymon.plan import Closed, Open, Plan, Prompts
+from holymon.plan.plan import Closed, Open, Plan, Prompts
+from holymon.plan.shapes import constant, poisson
+from holymon.plan.targets import target
 from holymon.screen import _ends, _Following, _when
-from holymon.shapes import constant, poisson
-from holymon.targets import target
 
 
 def plan(**more) -> Plan:

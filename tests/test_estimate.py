@@ -5,10 +5,10 @@ import json
 import pytest
 
 from holymon import run
-from holymon.estimate import estimate, most_of_a_call
-from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
-from holymon.shapes import Replay, constant, poisson, ramp
-from holymon.targets import target
+from holymon.plan.estimate import estimate, most_of_a_call
+from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
+from holymon.plan.shapes import Replay, constant, poisson, ramp
+from holymon.plan.targets import target
 
 PRICED = Target(provider="a", model="m", price=Price(input=1.0, output=10.0))
 BARE = Target(provider="a", model="n")

@@ -18,13 +18,13 @@ from holymon.exporter import Collector, families, text, write_textfile
 from holymon.frames import from_frames
 from holymon.marks import Flag, Marks, measure
 from holymon.monitor import Monitor
-from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
+from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
+from holymon.plan.shapes import constant
 from holymon.records import Records
 from holymon.retry import Policy
 from holymon.run import measure as run_plan
 from holymon.run import start
 from holymon.scrape import expose
-from holymon.shapes import constant
 from holymon.sources import OfFolder, OfRun, Reading
 from holymon.summary import summarize
 from holymon.tally import Edges, Tally, tally

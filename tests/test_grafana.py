@@ -13,10 +13,10 @@ import pytest
 
 from holymon import rules, yamltext
 from holymon.alerts import Watch
-from holymon.plan import Open, Plan, Price, Prompts
+from holymon.plan.plan import Open, Plan, Price, Prompts
+from holymon.plan.shapes import constant
 from holymon.run import start
 from holymon.scrape import expose
-from holymon.shapes import constant
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "holymon" / "data" / "grafana" / "holymon.json"

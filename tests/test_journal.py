@@ -21,9 +21,9 @@ from holymon.journal import (
     Underway,
 )
 from holymon.marks import Marks
-from holymon.plan import Open, Plan, Target
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
 from holymon.records import Records
-from holymon.shapes import constant
 
 PLAN = Plan(
     targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from holymon import run
-from holymon.plan import Open, Plan, Prompts
-from holymon.shapes import constant, poisson
+from holymon.plan.plan import Open, Plan, Prompts
+from holymon.plan.shapes import constant, poisson
 
 POINTS = 50
 AT_ONCE = 10
@@ -23,7 +23,7 @@ OWNER = textwrap.dedent("""
     import sys
     from pathlib import Path
     from holymon import run
-    from holymon.plan import Plan
+    from holymon.plan.plan import Plan
     going = run.start(Plan.from_json(Path(sys.argv[1]).read_bytes()), out=sys.argv[2], detached=False)
     print(going.id, flush=True)
     going.wait()
@@ -118,7 +118,7 @@ FULL = textwrap.dedent("""
     import resource, sys
     from pathlib import Path
     from holymon import run
-    from holymon.plan import Plan
+    from holymon.plan.plan import Plan
     free = resource.getrlimit(resource.RLIMIT_FSIZE)
     # A limit on the size of files is what a process can be given of a full disk.
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), free[1]))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 import holymon as hm
-from holymon.plan import Open, Plan, Target
-from holymon.shapes import constant
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
 from holymon.store import new_folder, write_aside, write_state
 
 

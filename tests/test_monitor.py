@@ -16,7 +16,7 @@ import holymon
 from holymon.attempts import Requests
 from holymon.errors import NAMES, CallError, ConfigError, PlanError
 from holymon.monitor import HolySheepMonitor, Monitor
-from holymon.plan import Target
+from holymon.plan.plan import Target
 from holymon.reasons import of_loop
 from holymon.retry import Policy
 

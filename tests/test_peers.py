@@ -10,8 +10,8 @@ import holymon as hm
 from holymon.frames import from_frames
 from holymon.marks import Flag, Marks, measure
 from holymon.peers import OURS, said
-from holymon.plan import Open, Plan, Target
-from holymon.shapes import constant
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
 
 PLAN = Plan(targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
             load=Open(constant(1)), requests=30)  # fmt: skip

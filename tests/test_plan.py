@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import PlanError
-from holymon.plan import Closed, Open, Plan, Price, Prompts, Target
-from holymon.shapes import Replay, constant, poisson, ramp
+from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
+from holymon.plan.shapes import Replay, constant, poisson, ramp
 from holymon.structs import from_builtins
 
 A = Target(provider="url", model="a", base_url="http://127.0.0.1:1/v1")

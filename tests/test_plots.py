@@ -11,9 +11,9 @@ from holymon.arrivals import plot_arrivals
 from holymon.bins import thinned
 from holymon.errors import CODES, PlanError
 from holymon.marks import DTYPE, GAP, Flag
-from holymon.plan import Closed, Open, Plan, Target
+from holymon.plan.plan import Closed, Open, Plan, Target
+from holymon.plan.shapes import Replay, constant, poisson, ramp, sine, spike, steps
 from holymon.records import Records
-from holymon.shapes import Replay, constant, poisson, ramp, sine, spike, steps
 
 PLOTS = [
     plots.plot_latency, plots.plot_ttft, plots.plot_ecdf, plots.plot_errors,

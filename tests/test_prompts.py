@@ -2,8 +2,8 @@
 
 import pytest
 
-from holymon import prompts
 from holymon.errors import ConfigError, PlanError
+from holymon.plan import prompts
 
 
 def test_a_line_is_a_string_or_an_object_with_a_prompt(tmp_path):

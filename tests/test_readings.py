@@ -10,10 +10,10 @@ from holymon.alerts import Watch
 from holymon.errors import CODES
 from holymon.formatting import interval, ms, number, percent
 from holymon.marks import DTYPE, GAP, Flag
-from holymon.plan import Closed, Open, Plan, Target
+from holymon.plan.plan import Closed, Open, Plan, Target
+from holymon.plan.shapes import constant
 from holymon.records import Records
 from holymon.rehearsal import rehearse
-from holymon.shapes import constant
 from holymon.stats import stats
 from holymon.summary import summarize
 from holymon.verdict import judge

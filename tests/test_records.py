@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from holymon.errors import NAMES, RunError
 from holymon.frames import Frames, from_frames, header
 from holymon.marks import DTYPE, FIELDS, FINISH, GAP_BINS, Flag, Marks, gap_bin, gap_value, measure
-from holymon.plan import Open, Plan, Target
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
 from holymon.records import Records
-from holymon.shapes import constant
 
 PLAN = Plan(targets=(Target(provider="sim", model="a"), Target(provider="sim", model="b")),
             load=Open(constant(1)), requests=1)  # fmt: skip

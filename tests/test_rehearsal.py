@@ -11,7 +11,7 @@ from holymon.errors import PlanError
 from holymon.exporter import Collector, text
 from holymon.frames import from_frames
 from holymon.marks import Flag, Marks, measure
-from holymon.plan import Closed, Plan, Target
+from holymon.plan.plan import Closed, Plan, Target
 from holymon.records import Records
 from holymon.rehearsal import Firing, rehearse
 

@@ -17,8 +17,8 @@ from holymon.errors import ConfigError, RunError
 from holymon.journal import Journal
 from holymon.marks import Marks
 from holymon.pages import write_index
-from holymon.plan import Open, Plan, Prompts, Target
-from holymon.shapes import constant
+from holymon.plan.plan import Open, Plan, Prompts, Target
+from holymon.plan.shapes import constant
 
 KEY = "sk-canary-0123456789abcdef"
 HOSTILE = (

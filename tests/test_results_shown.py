@@ -11,8 +11,8 @@ from holymon.comparison import compare_pairs
 from holymon.journal import Journal
 from holymon.listing import Runs
 from holymon.marks import Flag, Marks
-from holymon.plan import Open, Plan, Target
-from holymon.shapes import constant
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
 from holymon.stats import stats
 from holymon.store import new_folder, write_aside, write_state
 

@@ -16,8 +16,8 @@ import pytest
 
 from holymon import run, store
 from holymon.errors import ConfigError, RunError
-from holymon.plan import Closed, Open, Plan, Prompts, Target
-from holymon.shapes import constant, poisson
+from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.shapes import constant, poisson
 
 SIM = Target(provider="sim", model="fast", stall_s=2)
 SHORT = Prompts(max_tokens=4)
@@ -176,8 +176,8 @@ def test_a_killed_worker_loses_no_finished_call(tmp_path, simulator):
 OWNER = textwrap.dedent("""
     import sys
     from holymon import run
-    from holymon.plan import *
-    from holymon.shapes import constant
+    from holymon.plan.plan import *
+    from holymon.plan.shapes import constant
     target = Target(provider="url", model="fast", base_url=sys.argv[1])
     plan = Plan(targets=(target,), load=Open(constant(100)), duration_s=600)
     going = run.start(plan, out=sys.argv[2], detached=sys.argv[3] == "detached")

@@ -15,7 +15,7 @@ from holymon import scrape, series
 from holymon.errors import ConfigError
 from holymon.frames import from_frames
 from holymon.marks import Marks, measure
-from holymon.plan import Closed, Plan, Target
+from holymon.plan.plan import Closed, Plan, Target
 from holymon.scrape import expose
 from holymon.sources import source
 
@@ -157,7 +157,7 @@ def test_a_scraper_that_hangs_up_leaves_nothing_behind(served, capfd):
 def test_an_exporter_ends_with_its_process():
     code = (
         "import holymon as hm, json, sys\n"
-        "from holymon.plan import Closed\n"
+        "from holymon.plan.plan import Closed\n"
         "plan = hm.Plan(targets=(hm.target('sim/fast'),), load=Closed(users=1), requests=1)\n"
         "print(hm.expose(hm.Records(plan), port=0).url, flush=True)"
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from holymon.errors import PlanError
-from holymon.shapes import (
+from holymon.plan.shapes import (
     Replay,
     Shape,
     constant,

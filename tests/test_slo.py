@@ -3,7 +3,7 @@
 import pytest
 
 from holymon.errors import PlanError
-from holymon.slo import parse
+from holymon.plan.slo import parse
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from holymon import prices, vitals
+from holymon import vitals
 from holymon.errors import CODES, ERRORS, NAMES, from_status
 from holymon.formatting import number, percent
 from holymon.marks import DTYPE, Flag
-from holymon.plan import Price
+from holymon.plan import price as prices
+from holymon.plan.plan import Price
 
 
 def test_every_error_has_blame_a_meaning_and_a_code():

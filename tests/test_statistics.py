@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from holymon.frames import from_frames
 from holymon.marks import Flag, Marks, measure
-from holymon.plan import Open, Plan, Target
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
 from holymon.quantiles import (
     LEVELS,
     Rate,
@@ -22,7 +23,6 @@ from holymon.quantiles import (
     student,
     wilson,
 )
-from holymon.shapes import constant
 from holymon.summary import summarize
 
 TARGET = Target(provider="p", model="m", base_url="http://127.0.0.1:1/v1")

@@ -8,9 +8,9 @@ import pytest
 import holymon as hm
 from holymon.errors import CODES
 from holymon.marks import DTYPE, GAP, Flag
-from holymon.plan import Open, Plan, Price, Prompts, Target
+from holymon.plan.plan import Open, Plan, Price, Prompts, Target
+from holymon.plan.shapes import constant
 from holymon.records import Records
-from holymon.shapes import constant
 from holymon.stats import stats
 
 HOSTILE = '<img src=x onerror=alert(1)>"\u202e\x1b[31m'

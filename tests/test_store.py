@@ -11,9 +11,9 @@ from holymon import listing, store
 from holymon.errors import PlanError, RunError
 from holymon.journal import Journal
 from holymon.marks import DTYPE, GAP, Flag, Marks
-from holymon.plan import Open, Plan, Target
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
 from holymon.records import Records
-from holymon.shapes import constant
 from holymon.summary import summarize
 
 PLAN = Plan(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from holymon.frames import from_frames
 from holymon.marks import Flag, Marks, measure
-from holymon.plan import Closed, Open, Plan, Price, Target
+from holymon.plan.plan import Closed, Open, Plan, Price, Target
+from holymon.plan.shapes import constant
 from holymon.quantiles import (
     LEVELS,
     fewest,
@@ -18,7 +19,6 @@ from holymon.quantiles import (
     quantile_ranks,
     wilson,
 )
-from holymon.shapes import constant
 from holymon.summary import CALLS_ALIKE, _alike, summarize
 
 TARGET = Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1",

@@ -7,8 +7,8 @@ import pytest
 from holymon import cards, formatting, pages, run, store, tables
 from holymon.journal import Journal
 from holymon.marks import Flag, Marks
-from holymon.plan import Closed, Open, Plan, Target
-from holymon.shapes import constant, poisson
+from holymon.plan.plan import Closed, Open, Plan, Target
+from holymon.plan.shapes import constant, poisson
 
 HOSTILE = "<b>m</b>\x1b[31m\u202e"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from holymon.errors import PlanError
 from holymon.frames import from_frames
 from holymon.marks import Flag, Marks, measure
-from holymon.plan import Closed, Plan, Price, Target
+from holymon.plan.plan import Closed, Plan, Price, Target
 from holymon.summary import summarize
 from holymon.tally import Edges, Histogram, Tally, histogram, tally
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from holymon import targets
 from holymon.errors import ConfigError, PlanError
-from holymon.plan import Target
+from holymon.plan import targets
+from holymon.plan.plan import Target
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import ConfigError, PlanError
-from holymon.traces import replay
+from holymon.plan.replay_file import replay
 
 FILES = {
     "azure.csv": "TIMESTAMP,ContextTokens\n2023-11-16 18:17:03.5,4\n2023-11-16 18:17:04.0,2\n2023-11-16 18:17:05.5,2\n",

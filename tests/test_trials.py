@@ -5,9 +5,9 @@ import json
 import pytest
 
 import holymon as hm
-from holymon.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.shapes import constant
 from holymon.report_command import _findings
-from holymon.shapes import constant
 from holymon.trials import alternate, compare, named
 
 

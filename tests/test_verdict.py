@@ -8,8 +8,8 @@ import pytest
 from holymon.errors import LOST
 from holymon.frames import from_frames
 from holymon.marks import Marks, measure
-from holymon.plan import Open, Plan, Target
-from holymon.shapes import constant
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
 from holymon.summary import summarize
 from holymon.verdict import judge
 from holymon.vitals import Vitals

@@ -16,9 +16,9 @@ from holymon import vitals
 from holymon.board import Board
 from holymon.errors import NAMES
 from holymon.marks import DTYPE, GAP, Flag
-from holymon.plan import Open, Plan, Target
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import poisson
 from holymon.records import Records
-from holymon.shapes import poisson
 
 SECONDS, RATE, HZ = 30, 20, 4
 

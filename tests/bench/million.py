@@ -27,10 +27,10 @@ from holymon.frames import header
 from holymon.journal import Follower
 from holymon.marks import DTYPE, FINISH, GAP, GAP_BINS, Flag, gap_bin
 from holymon.peers import definitions
-from holymon.plan import Open, Plan, Price, Target
+from holymon.plan.plan import Open, Plan, Price, Target
+from holymon.plan.shapes import poisson
 from holymon.records import Records
 from holymon.run import Run
-from holymon.shapes import poisson
 from holymon.summary import summarize
 
 SIZES = (10_000, 100_000, 1_000_000)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from holymon.monitor import Monitor
-from holymon.plan import Target
+from holymon.plan.plan import Target
 from holymon.scrape import expose
 
 ROUNDS, SECONDS, RATE = 3, 8.0, 1000.0

@@ -25,7 +25,7 @@ from holymon.client import Caller
 from holymon.errors import ERRORS, NAMES, CallError, ConfigError
 from holymon.marks import Flag, measure
 from holymon.monitor import Monitor
-from holymon.plan import Closed, Plan, Prompts, Target
+from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.retry import Policy
 from holymon.safety import spellings
 from holymon.transport.exceptions import classify

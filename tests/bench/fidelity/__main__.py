@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from holymon.calibration import QUANTILES, errors_of
-from holymon.plan import Open, Plan, Prompts, Target
+from holymon.plan.plan import Open, Plan, Prompts, Target
+from holymon.plan.shapes import constant, poisson
 from holymon.run import start
 from holymon.screen import Screen
-from holymon.shapes import constant, poisson
 
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))

@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 
 from holymon import store
 from holymon.canvas import COLORS, MARKERS, STYLE, frame
-from holymon.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.shapes import constant
 from holymon.run import Run
-from holymon.shapes import constant
 from tests.bench.million import held, records_of, write_journal
 
 HERE = Path(__file__).parent

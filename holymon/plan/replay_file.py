@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.errors import ConfigError, PlanError
+from holymon.plan.shapes import Replay
 from holymon.safety import plain
-from holymon.shapes import Replay
 
 COLUMNS: Final = (
     "timestamp", "time", "arrival_time", "arrived_at", "due_s", "start_s", "start_time", "t",

@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from holymon import prices
 from holymon.errors import PlanError
 from holymon.formatting import number
-from holymon.plan import Closed, Plan
-from holymon.shapes import Replay, cumulative, polyline
+from holymon.plan import price
+from holymon.plan.plan import Closed, Plan
+from holymon.plan.shapes import Replay, cumulative, polyline
 
 COUNTED: Final = 1_000_000
 """Up to so many calls a schedule is made to count them; above, the area under it will do."""
@@ -78,7 +78,7 @@ def most_of_a_call(plan: Plan, target: int, told: int) -> float:
     """
     size = max(_sizes(plan)) + AROUND
     longest = plan.prompts.max_tokens
-    found = prices.most(plan.targets[target].price, 1, size, told if longest is None else longest)
+    found = price.most(plan.targets[target].price, 1, size, told if longest is None else longest)
     if found is None:
         raise PlanError(f"no price is known for {plan.targets[target].name}.")
     return found
@@ -113,7 +113,7 @@ def _cost(plan: Plan, each: int) -> tuple[float | None, str]:
         return None, "answers of any length may cost any sum."
     asked = _asked(_sizes(plan), each)
     found = [
-        prices.most(target.price, 1, asked, each * plan.prompts.max_tokens)
+        price.most(target.price, 1, asked, each * plan.prompts.max_tokens)
         for target in plan.targets
     ]
     return math.fsum(one for one in found if one is not None), ""

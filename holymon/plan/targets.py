@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
-from holymon.plan import Target
+from holymon.plan.plan import Target
 from holymon.safety import looks_secret, plain
 from holymon.structs import from_builtins
 
@@ -45,7 +45,7 @@ def one_off(base_url: str, model: str, api_key_env: str = "") -> Target:
 
 def providers() -> dict[str, dict[str, Any]]:
     """Every provider that is known, the user's own settings laid over the packaged ones."""
-    known = _read(files("holymon").joinpath("data/targets.toml").read_text("utf-8"), "packaged")
+    known = _read(files("holymon").joinpath("plan/targets.toml").read_text("utf-8"), "packaged")
     path = user_file()
     if path is not None:
         try:

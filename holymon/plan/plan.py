@@ -13,11 +13,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from holymon import markup, shapes
+from holymon import markup
 from holymon.bounds import address, number, require, variable_name
 from holymon.errors import PlanError
+from holymon.plan import shapes
+from holymon.plan.slo import parse
 from holymon.safety import plain
-from holymon.slo import parse
 from holymon.structs import Struct
 
 MAX_SECONDS: Final = shapes.MAX_SECONDS

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from holymon.chosen import Chosen
 from holymon.marks import Flag
-from holymon.plan import Price
+from holymon.plan.plan import Price
 
 PER: float = 1e6
 
