@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from holymon.dashboard import explore
     from holymon.drill import rehearse
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
-    from holymon.export import write_csv
     from holymon.exporter import Collector, write_textfile
     from holymon.figures import Summary
-    from holymon.listing import runs
     from holymon.lookout import watch
     from holymon.monitor import HolySheepMonitor, Monitor
     from holymon.peers import definitions
@@ -31,7 +29,9 @@ if TYPE_CHECKING:
     from holymon.plan.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
     from holymon.plan.targets import target
     from holymon.plots import plot_ecdf, plot_errors, plot_latency, plot_schedule_delay, plot_ttft
-    from holymon.records import Records
+    from holymon.records.export import write_csv
+    from holymon.records.listing import runs
+    from holymon.records.records import Records
     from holymon.report import subject, write_report
     from holymon.retry import Policy
     from holymon.run import Run, attach, measure, start
@@ -49,7 +49,7 @@ _HOME = {
     "HolySheepMonitor": "monitor", "HolymonError": "errors", "Limits": "alerts",
     "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan.plan",
     "Plan": "plan.plan", "PlanError": "errors", "Policy": "retry", "Price": "plan.plan", "Prompts": "plan.plan",
-    "Records": "records", "Replay": "plan.shapes", "Run": "run", "RunError": "errors",
+    "Records": "records.records", "Replay": "plan.shapes", "Run": "run", "RunError": "errors",
     "Shape": "plan.shapes", "Summary": "figures", "Target": "plan.plan", "alternate": "trials",
     "attach": "run", "bucket_edges": "series", "calibrate": "calibrator", "capacity": "climb",
     "compare": "trials", "constant": "plan.shapes", "definitions": "peers", "explore": "dashboard",
@@ -57,9 +57,9 @@ _HOME = {
     "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts",
     "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
     "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "plan.shapes", "ramp": "plan.shapes",
-    "rehearse": "drill", "replay": "plan.replay_file", "runs": "listing", "sine": "plan.shapes",
+    "rehearse": "drill", "replay": "plan.replay_file", "runs": "records.listing", "sine": "plan.shapes",
     "spike": "plan.shapes", "start": "run", "steps": "plan.shapes", "subject": "report",
-    "summarize": "summary", "target": "plan.targets", "write_csv": "export", "write_report": "report",
+    "summarize": "summary", "target": "plan.targets", "write_csv": "records.export", "write_report": "report",
     "write_textfile": "exporter", "watch": "lookout",
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from holymon.canvas import COLORS, crosses, legend, note, styled, warm_up
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import Replay, Shape, polyline
-from holymon.records import Records
+from holymon.records.records import Records
 
 MOST_DUE: Final = 5_000_000
 

@@ -24,12 +24,12 @@ from typing import Final
 from holymon.client import Caller, Taker
 from holymon.errors import CallError
 from holymon.ledger import Ledger
-from holymon.marks import Flag, Marks
 from holymon.plan.plan import Closed, Plan, Prompts, Target
+from holymon.records.attempt import Flag, Marks
+from holymon.records.client_health import Vitals
 from holymon.retry import Budget, Policy, next_wait
 from holymon.structs import from_builtins, to_builtins
 from holymon.transport.pool import Transport
-from holymon.vitals import Vitals
 
 SAMPLE_S: Final = 0.05
 MOST_LAGS: Final = 6000

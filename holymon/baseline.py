@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Final
 
-from holymon import store
 from holymon.errors import RunError
+from holymon.records import run_folder
 from holymon.run import Run, attach
 
 FILE: Final = "baseline.json"
@@ -13,8 +13,8 @@ FILE: Final = "baseline.json"
 
 def set_baseline(run: Run) -> Path:
     """Hold the other runs of its folder against this one from now on; the file that says so."""
-    path = store.out_of(run.folder) / FILE
-    store.write_json(path, {"run_id": run.id, "set_at": store.now().isoformat()})
+    path = run_folder.out_of(run.folder) / FILE
+    run_folder.write_json(path, {"run_id": run.id, "set_at": run_folder.now().isoformat()})
     return path
 
 

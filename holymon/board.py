@@ -21,7 +21,7 @@ from holymon.errors import CODES, NAMES, NOT_THE_SERVER
 from holymon.live import INK, Stage
 from holymon.panels import OF_A_RUN, OVER_TIME, SLOTS, Slot, panels, rounded, titled, wanted, window
 from holymon.plan.plan import Plan
-from holymon.records import Records
+from holymon.records.records import Records
 from holymon.threads import Pace
 
 Floats = npt.NDArray[np.float64]

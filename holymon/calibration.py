@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.figures import Summary
-from holymon.marks import gap_value
 from holymon.quantiles import Floats
-from holymon.records import Records
+from holymon.records.attempt import gap_value
+from holymon.records.records import Records
 from holymon.verdict import Verdict
 
 QUANTILES: Final = {"p50": 0.5, "p99": 0.99}

@@ -58,7 +58,8 @@ def capacity(
 
     The exit code is 0 if a rate was met, 1 if none was, 3 if no measurement was valid.
     """
-    from holymon import climb, store
+    from holymon import climb
+    from holymon.records import run_folder
 
     (plan,) = plans_of(
         (target,) if target else (), base_url=base_url, model=model, api_key_env=api_key_env,
@@ -73,7 +74,7 @@ def capacity(
             max_calls=max_calls, max_cost=max_cost, arrivals=arrivals, out=out, seen=_said,
         )
     if as_json:
-        click.echo(json.dumps(store.finite(found.to_dict()), indent=1))
+        click.echo(json.dumps(run_folder.finite(found.to_dict()), indent=1))
     else:
         click.echo("\n".join(plain(line) for line in found.lines))
     if found.ended == "interrupted":

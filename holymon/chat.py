@@ -16,7 +16,7 @@ from holymon.completion import Choice, answer_of, failed, finish, read_usage, sa
 from holymon.errorbody import decoded, in_band, lenient, message_of, read_body, said
 from holymon.errors import OK
 from holymon.events import Reader
-from holymon.marks import Marks
+from holymon.records.attempt import Marks
 from holymon.sse import MAX_EVENT, Event
 
 MAX_BODY: Final = 64 * 1024 * 1024

@@ -71,7 +71,8 @@ main.add_command(report)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> None:
     """Measure TARGETs (written provider/model) and print their figures."""
-    from holymon import store, tables
+    from holymon import tables
+    from holymon.records import run_folder
 
     measured, interrupted = [], False
     for plan in plans_of(targets, **options):
@@ -81,7 +82,7 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
     found = [run.to_dict() for run in measured] if as_json else []
     if as_json:
         printed = found[0] if len(found) == 1 else {"sweep": found}
-        click.echo(json.dumps(store.finite(printed), indent=1))
+        click.echo(json.dumps(run_folder.finite(printed), indent=1))
     elif len(measured) == 1:
         click.echo(tables.text(measured[0]))
     else:
@@ -111,7 +112,8 @@ def compare(
     Runs are compared in pairs that were measured alternately, at least five of them; the exit
     code is 3 where nothing can be claimed.
     """
-    from holymon import store, trials
+    from holymon import trials
+    from holymon.records import run_folder
 
     if len(runs) > 2 or len(targets) not in {0, 2}:
         raise PlanError("compare takes one or two RUNs, and --target not at all or twice.")
@@ -119,7 +121,7 @@ def compare(
     chosen = (targets[0], targets[1]) if targets else None
     compared = trials.compare(*found, targets=chosen, effect=effect)
     if as_json:
-        click.echo(json.dumps(store.finite(compared.to_dict()), indent=1))
+        click.echo(json.dumps(run_folder.finite(compared.to_dict()), indent=1))
     else:
         click.echo("\n".join(plain(line) for line in compared.lines))
     sys.exit(3 if compared.notes else 0)
@@ -130,7 +132,7 @@ def compare(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
 def runs(as_json: bool, out: Path) -> None:
     """List the runs in the folder of reports, oldest first."""
-    from holymon import listing
+    from holymon.records import listing
 
     found = listing.runs(out)
     if as_json:
@@ -153,18 +155,19 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
 
     Draws a chart, too: calibration.png beside the runs.
     """
-    from holymon import canvas, charts, store
+    from holymon import canvas, charts
     from holymon.calibrator import calibrate as run_all
+    from holymon.records import run_folder
 
     with interruptible():
         found = run_all(seconds=seconds, out=out, seen=_said)
     folder = out / "calibration"
-    store.write_json(folder / "calibration.json", found.to_dict())
+    run_folder.write_json(folder / "calibration.json", found.to_dict())
     picture = folder / "calibration.png"
     figure = charts.plot_calibration(found).get_figure(root=True)
-    store.write_aside(picture, canvas.frame(figure) if figure else b"")
+    run_folder.write_aside(picture, canvas.frame(figure) if figure else b"")
     if as_json:
-        click.echo(json.dumps(store.finite(found.to_dict()), indent=1))
+        click.echo(json.dumps(run_folder.finite(found.to_dict()), indent=1))
     else:
         click.echo("\n".join([*found.lines, str(picture)]))
     sys.exit(0 if found.highest_valid_rate is not None else 3)

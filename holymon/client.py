@@ -21,8 +21,8 @@ import httpx
 from holymon import chat, errorbody
 from holymon.errors import ConfigError, HolymonError
 from holymon.limits import Limits
-from holymon.marks import Flag, Marks
 from holymon.plan.plan import Plan, Target
+from holymon.records.attempt import Flag, Marks
 from holymon.retry import retry_after
 from holymon.safety import MASK, Secret, redact, short
 from holymon.sse import EventTooLarge

@@ -25,7 +25,7 @@ from holymon.formatting import number
 from holymon.markup import bullets, escaped, table
 from holymon.quantiles import Figure, Interval, autocorrelation, mean_interval
 from holymon.reasons import Reason
-from holymon.records import Records
+from holymon.records.records import Records
 from holymon.safety import escape, plain
 from holymon.summary import summarize
 

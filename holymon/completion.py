@@ -4,7 +4,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from holymon.marks import FINISH, Flag, Marks
+from holymon.records.attempt import FINISH, Flag, Marks
 
 MAX_COUNT: Final = 2**31 - 1
 _T = TypeVar("_T")

@@ -10,7 +10,6 @@ from typing import Any, Final
 import ipywidgets as w
 from matplotlib.figure import Figure
 
-from holymon import store
 from holymon.arrivals import plot_arrivals
 from holymon.canvas import frame
 from holymon.controls import Controls
@@ -20,6 +19,7 @@ from holymon.live import PAPER
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Plan
 from holymon.reasons import LIVE
+from holymon.records import run_folder
 from holymon.results import Results
 from holymon.run import Run, attach, start
 from holymon.safety import escape, short
@@ -165,8 +165,8 @@ def explore(
 
 def _going(out: Path) -> Run | None:
     """The latest run that goes on, if any does."""
-    for folder in reversed(store.folders(out)[-RECENT:]):
-        if store.read_state(folder)["state"] in LIVE:
+    for folder in reversed(run_folder.folders(out)[-RECENT:]):
+        if run_folder.read_state(folder)["state"] in LIVE:
             return Run(folder)
     return None
 

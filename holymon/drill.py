@@ -7,7 +7,7 @@ from typing import Any
 
 from holymon.alerts import OBJECTIVES, Limits, Watch
 from holymon.errors import PlanError
-from holymon.records import Records
+from holymon.records.records import Records
 from holymon.rehearsal import Rehearsal
 from holymon.rehearsal import rehearse as on_records
 from holymon.run import Run

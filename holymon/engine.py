@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import ERRORS, NOT_THE_SERVER, OK, UNREACHABLE
-from holymon.marks import Flag, Marks
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.shapes import Floats
+from holymon.records.attempt import Flag, Marks
 
 Send = Callable[[int, int, float], Awaitable[Marks]]
 Sink = Callable[[Marks], None]

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from holymon.errors import OK, from_status
-from holymon.marks import Marks
+from holymon.records.attempt import Marks
 from holymon.safety import short
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import msgspec
 
 from holymon.errorbody import is_error, is_utf8, lenient, said
 from holymon.errors import OK
-from holymon.marks import Flag, Marks
+from holymon.records.attempt import Flag, Marks
 from holymon.sse import MAX_EVENT, Decoder, Event
 
 DONE = b"[DONE]"

@@ -16,7 +16,7 @@ from weakref import ref
 
 from holymon import chat, errorbody, messages, responses
 from holymon.ledger import Ledger
-from holymon.marks import Flag, Marks
+from holymon.records.attempt import Flag, Marks
 from holymon.retry import retry_after
 from holymon.sse import EventTooLarge
 from holymon.transport.exceptions import classify, handled

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from holymon import series
 from holymon.quantiles import Figure
+from holymon.records.client_health import Vitals
 from holymon.sources import RunFigures
-from holymon.vitals import Vitals
 
 Name = tuple[str, str]
 Rows = Iterable[tuple[tuple[str, ...], float | None]]

@@ -22,11 +22,11 @@ from typing import Final
 import numpy as np
 
 from holymon.errors import PlanError
-from holymon.frames import Frames, header
-from holymon.marks import Flag, Marks, measure
 from holymon.plan.plan import Closed, Plan, Target
-from holymon.records import Records
-from holymon.spill import spill
+from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.frames import Frames, header
+from holymon.records.records import Records
+from holymon.records.spill import spill
 from holymon.tally import Edges, Tally, tally
 
 _BATCH: Final = 256

@@ -4,8 +4,8 @@ import asyncio
 from math import inf, isnan
 
 from holymon.errors import OK
-from holymon.marks import Marks
 from holymon.plan.plan import Plan
+from holymon.records.attempt import Marks
 from holymon.transport.response import Progress
 
 

@@ -17,7 +17,7 @@ from holymon.completion import count
 from holymon.errorbody import decoded, in_band, read_body, said
 from holymon.errors import OK
 from holymon.events import Reader
-from holymon.marks import Flag, Marks
+from holymon.records.attempt import Flag, Marks
 from holymon.sse import Event
 
 _FINISH: Final = {

@@ -22,13 +22,13 @@ from holymon.errors import PlanError
 from holymon.ledger import Ledger
 from holymon.plan.plan import Target
 from holymon.plan.targets import target as target_of
-from holymon.records import Records
+from holymon.records.client_health import Vitals
+from holymon.records.records import Records
 from holymon.retry import Policy
 from holymon.sse import Decoder
 from holymon.stats import Stats, stats
 from holymon.structs import from_builtins, to_builtins
 from holymon.tally import Edges, Tally
-from holymon.vitals import Vitals
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from holymon import store
 from holymon.formatting import NONE, ms, percent
+from holymon.records import run_folder
 from holymon.safety import escape
 
 MOST: Final = 500
@@ -16,7 +16,7 @@ def write_index(out: Path) -> None:
     """Write `index.html` from the run.json files below `out`."""
     rows = "".join(_row(folder, out) for folder in reversed(_reported(out)[-MOST:]))
     style = files("holymon").joinpath("templates/holymon/style.css").read_text("utf-8")
-    store.write_aside(
+    run_folder.write_aside(
         out / "index.html",
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src '
@@ -45,7 +45,7 @@ def _row(folder: Path, out: Path) -> str:
 
 def _link(folder: Path, out: Path) -> str:
     link = (folder / "report.html").relative_to(out).as_posix()
-    return f'<a href="{escape(link)}">{escape(store.run_id(folder))}</a>'
+    return f'<a href="{escape(link)}">{escape(run_folder.run_id(folder))}</a>'
 
 
 def _told(about: dict[str, Any], folder: Path, out: Path) -> str:

@@ -12,14 +12,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from holymon.chosen import Chosen
 from holymon.errors import CODES
 from holymon.figures import Summary, TargetSummary
 from holymon.formatting import number
-from holymon.gaps import histogram
-from holymon.marks import Flag, gap_value
 from holymon.quantiles import Floats
-from holymon.records import Records
+from holymon.records.attempt import Flag, gap_value
+from holymon.records.chosen import Chosen
+from holymon.records.gaps import histogram
+from holymon.records.records import Records
 from holymon.safety import plain
 from holymon.summary import summarize
 

@@ -32,9 +32,9 @@ from holymon.canvas import (
 )
 from holymon.errors import NAMES
 from holymon.formatting import number
-from holymon.marks import Flag
 from holymon.plan.plan import Closed
-from holymon.records import Recorded, Records, records_of
+from holymon.records.attempt import Flag
+from holymon.records.records import Recorded, Records, records_of
 from holymon.safety import ends
 
 Floats = npt.NDArray[np.float64]

@@ -13,12 +13,12 @@ from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.plan.plan import Closed, Plan
 from holymon.quantiles import Figure, Interval
 from holymon.reasons import LEVELS
+from holymon.records.client_health import Vitals
 from holymon.rehearsal import Firing, Rehearsal
 from holymon.safety import escape
 from holymon.stats import ATTEMPTS, REQUESTS, Cell, Stats
 from holymon.tables import checked
 from holymon.verdict import Verdict
-from holymon.vitals import Vitals
 
 HEADS: Final = {
     "valid": "✓ The client keeps up", "suspect": "! Read with care",

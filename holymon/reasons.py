@@ -19,7 +19,7 @@ from holymon.formatting import number
 from holymon.plan.plan import Open, Plan
 from holymon.quantiles import LEVELS as PERCENTILES
 from holymon.quantiles import fewest_for_interval
-from holymon.vitals import Vitals
+from holymon.records.client_health import Vitals
 
 Level = Literal["valid", "suspect", "invalid"]
 LEVELS: Final[tuple[Level, ...]] = ("valid", "suspect", "invalid")

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from holymon.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
 from holymon.errors import CODES, PlanError
-from holymon.marks import Flag
-from holymon.records import Records
+from holymon.records.attempt import Flag
+from holymon.records.records import Records
 from holymon.safety import escape, plain
 
 Floats = npt.NDArray[np.float64]

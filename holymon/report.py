@@ -14,7 +14,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from holymon import store
 from holymon.client import key_of
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.headless import Status, check_parameters, execute, find_notebook, quiet
@@ -22,6 +21,7 @@ from holymon.pages import write_index
 from holymon.plan import shapes
 from holymon.plan.plan import Open, Plan
 from holymon.plan.targets import target
+from holymon.records import run_folder
 from holymon.run import Run, attach, measure
 from holymon.safety import MASK, Secret, redact, short
 
@@ -77,12 +77,12 @@ def write_report(
         run.require_end("report")
     path, given = find_notebook(notebook), dict(parameters or {})
     known = check_parameters(path, given)
-    folder = run.folder if run is not None else store.new_folder(Path(out), name or path.stem)
+    folder = run.folder if run is not None else run_folder.new_folder(Path(out), name or path.stem)
     if run is not None:
         if "run" not in known:
             raise ConfigError(f"{path.name} has no parameter 'run', so it can't report one.")
         given["run"] = str(folder.resolve())
-    begun, started = time.monotonic(), store.now()
+    begun, started = time.monotonic(), run_folder.now()
     secrets = _secrets(run.plan if run is not None else None)
     notebook_out, status, error, interrupt = execute(path, given, folder, timeout_s)
     error = redact(short(error), secrets)
@@ -91,7 +91,7 @@ def write_report(
         "started_at": started.isoformat(), "duration_s": round(time.monotonic() - begun, 3),
     }  # fmt: skip
     _clean(notebook_out, secrets)
-    title = f"holymon: {store.run_id(folder)}"
+    title = f"holymon: {run_folder.run_id(folder)}"
     banner = f"{status}: {error}" if status != "ok" else ""
     page = _html(notebook_out, title, banner)
     try:
@@ -193,14 +193,14 @@ def _publish(folder: Path, html: str, notebook: Any, secrets: tuple[Secret, ...]
         for secret in secrets:
             for form in secret.forms():
                 text = text.replace(form, MASK)  # noqa: PLW2901 - each form in turn
-        store.write_aside(folder / name, text)
+        run_folder.write_aside(folder / name, text)
 
 
 def _lead_to(folder: Path) -> None:
     """Bring `latest.html`, if nothing of this name is newer, and the list of all up to date."""
     reported = [page.parent.name for page in folder.parent.glob("*/report.html")]
     if folder.name == max(reported):
-        store.write_aside(folder.parent / "latest.html", (folder / "report.html").read_bytes())
+        run_folder.write_aside(folder.parent / "latest.html", (folder / "report.html").read_bytes())
     write_index(folder.parent.parent)
 
 
@@ -209,4 +209,4 @@ def _write_json(folder: Path, run: Run | None, about: dict[str, Any]) -> None:
     if run is not None:
         with contextlib.suppress(HolymonError, PlanError):
             found = run.to_dict()
-    store.write_json(folder / "run.json", {**found, "report": about})
+    run_folder.write_json(folder / "run.json", {**found, "report": about})

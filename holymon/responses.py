@@ -18,7 +18,7 @@ from holymon.completion import read_usage
 from holymon.errorbody import decoded, in_band, message_of, read_body, said
 from holymon.errors import OK
 from holymon.events import Reader
-from holymon.marks import Marks
+from holymon.records.attempt import Marks
 from holymon.sse import Event
 
 _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import ipywidgets as w
 
-from holymon import store
 from holymon.baseline import baseline, set_baseline
 from holymon.errors import HolymonError, RunError
-from holymon.export import write_csv
 from holymon.fields import choice, html
 from holymon.reasons import LIVE
+from holymon.records import run_folder
+from holymon.records.export import write_csv
 from holymon.report import write_report
 from holymon.run import Run, attach
 from holymon.safety import escape, short
@@ -70,13 +70,13 @@ class Results:
 
     def _others(self, run: Run) -> list[tuple[str, str]]:
         found = [("the targets of this run with one another", "")] * (len(run.plan.targets) == 2)
-        out = store.out_of(run.folder)
+        out = run_folder.out_of(run.folder)
         with contextlib.suppress(HolymonError):
             if (base := baseline(out)) is not None and base.id != run.id:
                 found.append((f"the baseline, {base.id}", base.id))
-        for folder in reversed(store.folders(out)[-MOST_RUNS:]):
-            one = store.run_id(folder)
-            if one != run.id and store.read_state(folder)["state"] not in LIVE:
+        for folder in reversed(run_folder.folders(out)[-MOST_RUNS:]):
+            one = run_folder.run_id(folder)
+            if one != run.id and run_folder.read_state(folder)["state"] not in LIVE:
                 found.append((one, one))
         return found or [("no other run yet", "")]
 
@@ -107,7 +107,7 @@ class Results:
         if not source.is_file():
             raise RunError("this run is not in Parquet: its folder could not be written.")
         # Beside the runs, not in one: a run's own files are what it is read from.
-        copy = store.out_of(source.parent) / f"{self._shown.id.replace('/', '-')}.parquet"
+        copy = run_folder.out_of(source.parent) / f"{self._shown.id.replace('/', '-')}.parquet"
         shutil.copyfile(source, copy)
         self._file(copy, "Parquet")
 
@@ -121,7 +121,7 @@ class Results:
             raise RunError("there is nothing to compare with yet: measure another run.")
         found = []
         if other:
-            with_run = attach(other, out=store.out_of(run.folder))
+            with_run = attach(other, out=run_folder.out_of(run.folder))
             names = [t.name for t in with_run.plan.targets]
             both = [t.name for t in run.plan.targets if t.name in names]
             if not both:

@@ -9,18 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from holymon import journal, store, verdict
+from holymon import verdict
 from holymon.client import key_of
 from holymon.errors import RunError
 from holymon.figures import Summary
 from holymon.plan.plan import Plan
 from holymon.reasons import LIVE
-from holymon.records import Records
+from holymon.records import journal, run_folder
+from holymon.records.client_health import Vitals
+from holymon.records.records import Records
 from holymon.safety import escape, file_name
 from holymon.structs import to_builtins
 from holymon.summary import summarize
 from holymon.transport.prepared_request import post
-from holymon.vitals import Vitals
 
 POLL_S = 0.1
 
@@ -38,13 +39,13 @@ class Run:
     def __init__(self, folder: Path) -> None:
         """Open the run in `folder`. Raises RunError if there is none."""
         self.folder = folder
-        self.plan = store.read_plan(folder)
+        self.plan = run_folder.read_plan(folder)
         self._process: _Worker | None = None
         self._taking = threading.RLock()
         self._follower: journal.Follower | None = None
         self._summary: tuple[int, Summary] | None = None
-        if store.is_compacted(folder):
-            self._records = store.load(folder)
+        if run_folder.is_compacted(folder):
+            self._records = run_folder.load(folder)
         else:
             self._records = Records(self.plan)
             self._follower = journal.Follower(folder, self._records)
@@ -54,7 +55,7 @@ class Run:
     @property
     def id(self) -> str:
         """`name/UTC`."""
-        return store.run_id(self.folder)
+        return run_folder.run_id(self.folder)
 
     @property
     def state(self) -> str:
@@ -65,7 +66,7 @@ class Run:
     def status(self) -> dict[str, Any]:
         """What the worker says of the run: state, why it ended, when it started."""
         gone = self._process is not None and self._process.poll() is not None
-        found = store.read_state(self.folder)
+        found = run_folder.read_state(self.folder)
         if found["state"] == "starting" and gone:
             return {**found, "state": "failed"}
         return found
@@ -81,7 +82,7 @@ class Run:
         with self._taking:
             if self._follower is not None:
                 self._follower.poll()
-                if store.is_compacted(self.folder):  # by another process
+                if run_folder.is_compacted(self.folder):  # by another process
                     self.close()
             return self._records
 
@@ -106,7 +107,7 @@ class Run:
     def verdict(self) -> verdict.Verdict:
         """Whether they can be trusted, and whether the objectives are met."""
         status = self.status
-        return verdict.judge(self.summary(), self.plan, self.vitals, *store.ending(status))
+        return verdict.judge(self.summary(), self.plan, self.vitals, *run_folder.ending(status))
 
     @property
     def exit_code(self) -> int:
@@ -163,22 +164,22 @@ class Run:
                 self._take_the_rest(self._follower)
 
     def _take_the_rest(self, follower: journal.Follower) -> None:
-        with store.compacting(self.folder) as mine:
-            if not store.is_compacted(self.folder):
+        with run_folder.compacting(self.folder) as mine:
+            if not run_folder.is_compacted(self.folder):
                 follower.poll()
                 follower.unfinished()
                 if mine:
                     with contextlib.suppress(RunError):  # a full disk: the journals are enough
-                        store.compact(self.folder, self._records)
-            if not mine and store.is_compacted(self.folder):
+                        run_folder.compact(self.folder, self._records)
+            if not mine and run_folder.is_compacted(self.folder):
                 # Journals vanish while another process compacts; what it wrote is whole.
-                self._records = store.load(self.folder)
+                self._records = run_folder.load(self.folder)
         self._follower = self._summary = None  # times were rounded
 
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""
         summary, status = self.summary(), self.status
-        judged = verdict.judge(summary, self.plan, self.vitals, *store.ending(status))
+        judged = verdict.judge(summary, self.plan, self.vitals, *run_folder.ending(status))
         return {
             "run_id": self.id,
             "state": status["state"],
@@ -223,9 +224,9 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
         if target.base_url:
             post(target.base_url)
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
-    folder = store.new_folder(Path(out), name)
-    store.write_aside(folder / "plan.json", plan.to_json())
-    store.write_state(folder, state="starting", started_at=store.now().isoformat())
+    folder = run_folder.new_folder(Path(out), name)
+    run_folder.write_aside(folder / "plan.json", plan.to_json())
+    run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())
     command = [sys.executable, "-m", "holymon.worker", str(folder.resolve())]
     with (folder / "worker.log").open("wb") as log:
         process = _Worker(
@@ -247,7 +248,7 @@ def attach(wanted: str = "last", *, out: Path | str = "reports") -> Run:
 
     Raises RunError if there is none.
     """
-    return Run(store.find(Path(out), wanted))
+    return Run(run_folder.find(Path(out), wanted))
 
 
 def measure(plan: Plan, *, out: Path | str = "reports") -> Run:

@@ -7,15 +7,16 @@ from typing import Final
 
 import ipywidgets as w
 
-from holymon import journal, readings, store, verdict
+from holymon import readings, verdict
 from holymon.board import Board
 from holymon.fields import WIDE, html
 from holymon.panels import OF_A_RUN
 from holymon.plan.estimate import COUNTED, estimate
 from holymon.plan.plan import MAX_SECONDS, Open, Plan
+from holymon.records import journal, run_folder
+from holymon.records.client_health import Vitals
 from holymon.run import Run
 from holymon.threads import Pace, Ticker
-from holymon.vitals import Vitals
 
 HURRY_S: Final = 0.05
 OF_SEVERAL: Final = {**OF_A_RUN, "curve": "Calls in flight, of all targets"}
@@ -83,7 +84,7 @@ class Screen:
 
     def _read(self, following: "_Following") -> None:
         run, summary, status = following.run, following.own.summary(), following.run.status
-        judged = verdict.judge(summary, run.plan, following.vitals, *store.ending(status))
+        judged = verdict.judge(summary, run.plan, following.vitals, *run_folder.ending(status))
         self._trust.value = readings.trust(summary, judged, following.vitals, run.plan)
         self._table.value = readings.figures(summary, judged)
 
@@ -121,7 +122,7 @@ class _Following:
             return 1e-3
         if self._zero is None:
             began = datetime.fromisoformat(str(self._status["started_at"]))
-            self._zero = perf_counter() - (store.now() - began).total_seconds()
+            self._zero = perf_counter() - (run_folder.now() - began).total_seconds()
         return max(perf_counter() - self._zero, 1e-3)
 
     def about(self) -> dict[str, object]:
@@ -131,7 +132,7 @@ class _Following:
         return {
             "name": run.id, "state": state, "simulated": run.plan.simulated,
             "words": f"{_when(self, state)}, {n:,} calls"
-            + _why(store.ended_early(self._status)),
+            + _why(run_folder.ended_early(self._status)),
             "share": 1.0 if state == "finished" else self._share(n),
         }  # fmt: skip
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from holymon import vitals
 from holymon.engine import Ending, Load
-from holymon.journal import Journal
-from holymon.store import write_aside
+from holymon.records import client_health
+from holymon.records.journal import Journal
+from holymon.records.run_folder import write_aside
 
 SAMPLE_S: Final = 0.05
 FILES: Final = (2**17, 10240)
@@ -91,7 +91,7 @@ def _note(
     moment = perf_counter() - load.zero
     cpu, waited = share.take()
     journal.vital(
-        vitals.line(moment, lags, cpu, waited, pause.take(), load.in_flight, _rss_mb())
+        client_health.line(moment, lags, cpu, waited, pause.take(), load.in_flight, _rss_mb())
     )  # fmt: skip
 
 

@@ -13,16 +13,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from holymon import store
 from holymon.errors import HolymonError, PlanError
 from holymon.figures import TargetSummary
 from holymon.reasons import LIVE
-from holymon.records import Records
+from holymon.records import run_folder
+from holymon.records.client_health import Vitals
+from holymon.records.records import Records
 from holymon.run import Run
 from holymon.summary import summarize
 from holymon.tally import Edges, Tally, tally
 from holymon.verdict import Verdict, judge
-from holymon.vitals import Vitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +135,14 @@ class OfFolder:
     def __init__(self, out: Path, edges: Edges) -> None:
         """Leave out the runs that have already ended."""
         self._out, self._edges = out, edges
-        self._done = {folder for folder in store.folders(out) if not _goes_on(folder)}
+        self._done = {folder for folder in run_folder.folders(out) if not _goes_on(folder)}
         self._readers: dict[Path, OfRun] = {}
         self._ended = Tally(edges, {})
         self._latest: dict[str, RunFigures] = {}
 
     def read(self) -> Reading:
         """The sums over these runs; the figures are those of the latest run of each target."""
-        for folder in store.folders(self._out):
+        for folder in run_folder.folders(self._out):
             if folder not in self._done and folder not in self._readers:
                 try:
                     self._readers[folder] = OfRun(folder, self._edges)
@@ -162,7 +162,7 @@ class OfFolder:
 
 
 def _goes_on(folder: Path) -> bool:
-    return store.read_state(folder)["state"] in LIVE
+    return run_folder.read_state(folder)["state"] in LIVE
 
 
 def source(of: Any, edges: Edges, *, asked: bool = False) -> Source:
@@ -195,7 +195,7 @@ def figures(run: Run) -> dict[str, RunFigures]:
 
 def _figures(run: Run, records: Records, status: dict[str, Any]) -> dict[str, RunFigures]:
     summary, vitals = summarize(records), run.vitals
-    judged = judge(summary, run.plan, vitals, *store.ending(status))
+    judged = judge(summary, run.plan, vitals, *run_folder.ending(status))
     return {
         target.name: RunFigures(
             target.provider, target.model, one, judged, vitals, _moment(status.get("started_at")),

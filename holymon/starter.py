@@ -12,9 +12,9 @@ from holymon.alerts import OBJECTIVES, Limits, Watch
 from holymon.errors import ConfigError
 from holymon.headless import PLACES
 from holymon.plan.targets import target as target_of
+from holymon.records.run_folder import write_aside
 from holymon.safety import plain
 from holymon.scrape import PORT
-from holymon.store import write_aside
 
 DATA: Final = files("holymon") / "data"
 EVERY_S: Final = 3600.0

@@ -13,11 +13,11 @@ import numpy as np
 
 from holymon.figures import Tokens
 from holymon.formatting import NONE, interval, ms, number, percent, whole
-from holymon.marks import Flag
 from holymon.markup import bullets, columns, table
 from holymon.plan.plan import Closed, Plan, Price, Target
 from holymon.quantiles import Figure, Rate, figure, wilson
-from holymon.records import Records
+from holymon.records.attempt import Flag
+from holymon.records.records import Records
 from holymon.safety import escape, plain
 from holymon.summary import summarize
 from holymon.tally import tally

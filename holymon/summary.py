@@ -17,11 +17,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from holymon.chosen import Chosen
 from holymon.errors import CODES
 from holymon.figures import Summary, TargetSummary, Tokens
-from holymon.gaps import bins_of, counts_of, histogram, sums
-from holymon.marks import FINISH, Flag, gap_value
 from holymon.plan import price as prices
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Price
@@ -37,7 +34,10 @@ from holymon.quantiles import (
     figure,
     wilson,
 )
-from holymon.records import Recorded, Records, records_of
+from holymon.records.attempt import FINISH, Flag, gap_value
+from holymon.records.chosen import Chosen
+from holymon.records.gaps import bins_of, counts_of, histogram, sums
+from holymon.records.records import Recorded, Records, records_of
 from holymon.throughput import counted
 
 ALIKE: Final = 0.2

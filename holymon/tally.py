@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES, NAMES, PlanError
-from holymon.marks import Flag, gap_value
 from holymon.plan import price
 from holymon.plan.plan import Target
-from holymon.records import Records
+from holymon.records.attempt import Flag, gap_value
+from holymon.records.records import Records
 
 Rows = npt.NDArray[np.void]
 Mask = npt.NDArray[np.bool_]

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from holymon.chosen import Chosen
 from holymon.errors import CODES
 from holymon.plan.plan import Closed, Plan
+from holymon.records.chosen import Chosen
 
 Rows = npt.NDArray[np.void] | Chosen
 Mask = npt.NDArray[np.bool_]

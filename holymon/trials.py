@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from holymon import store
 from holymon.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
 from holymon.errors import PlanError, RunError
 from holymon.plan.plan import Plan
 from holymon.reasons import Reason
-from holymon.records import Records
+from holymon.records import run_folder
+from holymon.records.records import Records
 from holymon.run import Run, attach, measure
 from holymon.safety import plain
 
@@ -64,7 +64,7 @@ def named(wanted: str, *, out: Path | str = "reports") -> list[Run]:
 
     Where none has, those that go on. Raises RunError.
     """
-    folders = [f for f in store.folders(Path(out)) if f.parent.name == wanted]
+    folders = [f for f in run_folder.folders(Path(out)) if f.parent.name == wanted]
     runs = [Run(folder) for folder in folders] or [attach(wanted, out=out)]
     return [run for run in runs if not run.live] or runs
 

@@ -16,8 +16,8 @@ from holymon.plan.plan import Plan
 from holymon.quantiles import LEVELS as PERCENTILES
 from holymon.quantiles import Interval
 from holymon.reasons import LEVELS, Level, Reason, against, blocked
+from holymon.records.client_health import Vitals
 from holymon.safety import escape, plain
-from holymon.vitals import Vitals
 
 
 @dataclass(frozen=True, slots=True)

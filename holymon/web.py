@@ -13,11 +13,11 @@ from time import perf_counter
 from typing import Any, Final
 
 from holymon.errors import HolymonError, from_status
-from holymon.marks import Flag, Marks
 from holymon.monitor import Monitor
 from holymon.plan.plan import Target
 from holymon.plan.targets import providers
 from holymon.plan.targets import target as target_of
+from holymon.records.attempt import Flag, Marks
 from holymon.safety import redact, short
 
 KEY: Final = "holymon.target"

@@ -26,15 +26,15 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from holymon import store
 from holymon.client import Caller
 from holymon.engine import Ending, Load
 from holymon.errors import HolymonError, RunError
-from holymon.journal import Journal
-from holymon.marks import DTYPE, Marks, measure
 from holymon.plan import price
 from holymon.plan.estimate import most_of_a_call
 from holymon.plan.plan import Plan
+from holymon.records import run_folder
+from holymon.records.attempt import DTYPE, Marks, measure
+from holymon.records.journal import Journal
 from holymon.selfcheck import open_many, watch_self
 
 START_NS: Final = 20_000_000
@@ -64,15 +64,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _first(folder: Path, *, attached: bool) -> int:
-    lock = store.take_lock(folder)
+    lock = run_folder.take_lock(folder)
     state: dict[str, Any] = {"pid": os.getpid(), "workers": 1}
     with lock, contextlib.ExitStack() as stack:
         try:
-            plan = store.read_plan(folder)
+            plan = run_folder.read_plan(folder)
             sim_url = stack.enter_context(_simulator(folder, plan))
             plan = _placed(plan, sim_url)
             others = stack.enter_context(_others(folder, plan, sim_url))
-            state |= {"started_at": store.now().isoformat(), "workers": plan.workers}
+            state |= {"started_at": run_folder.now().isoformat(), "workers": plan.workers}
             if sim_url:
                 state["sim_url"] = sim_url
 
@@ -80,8 +80,8 @@ def _first(folder: Path, *, attached: bool) -> int:
                 zero_wall = time.time_ns() + START_NS
                 for other in others:
                     _tell(other, f"{zero_wall}\n")
-                state["started_at"] = store.now().isoformat()
-                store.write_state(folder, state="running", **state)
+                state["started_at"] = run_folder.now().isoformat()
+                run_folder.write_state(folder, state="running", **state)
                 return zero_wall
 
             ending, trouble = asyncio_run(_measure(folder, plan, 0, begin, watch_stdin=attached))
@@ -95,20 +95,20 @@ def _first(folder: Path, *, attached: bool) -> int:
             raise
         _last_word(
             folder, state=STATES.get(ending.why, "finished"), ended=ending.why,
-            detail=ending.detail, trouble=trouble, ended_at=store.now().isoformat(), **state,
+            detail=ending.detail, trouble=trouble, ended_at=run_folder.now().isoformat(), **state,
         )  # fmt: skip
     return 0
 
 
 def _last_word(folder: Path, **state: Any) -> None:
     try:
-        store.write_state(folder, **state)
+        run_folder.write_state(folder, **state)
     except OSError as error:  # the disk is full: the run will be shown as interrupted
         print(f"can't write state.json: {error.strerror}.", file=sys.stderr)
 
 
 def _further(folder: Path, part: int, sim_url: str) -> int:
-    plan = _placed(store.read_plan(folder), sim_url)
+    plan = _placed(run_folder.read_plan(folder), sim_url)
 
     def begin() -> int:
         print("ready", flush=True)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from holymon import vitals
 from holymon.board import Board
 from holymon.errors import CODES
-from holymon.marks import DTYPE, GAP, Flag
 from holymon.panels import rounded, window
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import Replay, constant
-from holymon.records import Records
+from holymon.records import client_health
+from holymon.records.attempt import DTYPE, GAP, Flag
+from holymon.records.records import Records
 
 SECONDS = 30
 BLUE, ORANGE, RED = (0, 114, 178), (213, 94, 0), (176, 0, 32)
@@ -47,7 +47,7 @@ def count(png: bytes, color: tuple[int, int, int]) -> int:
     return int((pixels(png) == color).all(axis=2).sum())
 
 
-NOBODY = [vitals.read([]).flight]
+NOBODY = [client_health.read([]).flight]
 
 
 def test_a_run_is_drawn_in_full_only_when_limits_change():
@@ -124,8 +124,8 @@ def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
     rows["target"] = 0
     rows["start_s"][3:5] = rows["end_s"][3:5] = np.nan
     grow(records, rows)
-    lines = [vitals.line(t, [0.001], 0.1, 0.0, 0.0, 7, 50) for t in (1, 2, 3)]
-    last = made.frame(records, [vitals.read(lines).flight], 9.0, final=True)
+    lines = [client_health.line(t, [0.001], 0.1, 0.0, 0.0, 7, 50) for t in (1, 2, 3)]
+    last = made.frame(records, [client_health.read(lines).flight], 9.0, final=True)
     assert pixels(first).shape == pixels(last).shape == (520, 1200, 3)
     assert count(last, RED) > count(first, RED)
 

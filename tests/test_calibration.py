@@ -9,10 +9,10 @@ import holymon as hm
 from holymon import charts
 from holymon.calibration import Calibration, Level, errors_of
 from holymon.calibrator import calibrate, truth_of
-from holymon.frames import from_frames
-from holymon.marks import Flag, Marks, measure
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
+from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.frames import from_frames
 
 
 def level(rate, measurement="valid", off=0.0005):

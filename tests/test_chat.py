@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from holymon.chat import StreamReader, read_answer, request_body
 from holymon.errorbody import read_error
 from holymon.errors import ERRORS
-from holymon.marks import Flag, Marks, measure
+from holymon.records.attempt import Flag, Marks, measure
 
 
 def chunk(content=None, finish=None, **delta) -> bytes:

@@ -8,12 +8,12 @@ import pytest
 from holymon.comparison import blocks, compare_pairs
 from holymon.differences import error_difference
 from holymon.errors import PlanError
-from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan.plan import Open, Plan, Price, Target
 from holymon.plan.shapes import constant
 from holymon.quantiles import wilson
 from holymon.reasons import Reason
-from holymon.records import CODES, Records
+from holymon.records.attempt import DTYPE, GAP, Flag
+from holymon.records.records import CODES, Records
 
 PRICE = Price(input=1.0, output=1.0)
 A, B = (Target(provider="p", model=m, base_url="http://127.0.0.1:1/v1", price=PRICE) for m in "ab")

@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from holymon import run as runs
-from holymon import store
 from holymon.baseline import FILE, baseline, set_baseline
 from holymon.controls import FILE as FROM_FILE
 from holymon.dashboard import LIVE_TAB, explore
@@ -19,6 +18,7 @@ from holymon.errors import PlanError, RunError
 from holymon.plan.plan import Closed, Open, Plan, Prompts
 from holymon.plan.shapes import constant, poisson
 from holymon.plan.targets import target
+from holymon.records import run_folder
 from holymon.screen import _ends, _Following, _when
 
 
@@ -80,7 +80,7 @@ def test_a_run_that_was_started_here_is_not_set_aside_like_the_drawing(here):
         made._stop.click()
         until(lambda: made.run.state == "stopped" and not made._start.disabled)
         idle(made)
-        assert store.is_compacted(made.run.folder)
+        assert run_folder.is_compacted(made.run.folder)
 
 
 def test_a_new_dashboard_takes_the_place_and_the_run_goes_on(here):
@@ -170,9 +170,9 @@ def test_start_says_what_it_would_do_or_why_it_can_not(here):
 
 
 def test_a_run_that_could_not_be_measured_is_an_error_in_the_dashboard(here):
-    folder = store.new_folder(here / "reports", "broken")
-    store.write_aside(folder / "plan.json", plan().to_json())
-    store.write_state(folder, state="failed", detail="no such <luck>")
+    folder = run_folder.new_folder(here / "reports", "broken")
+    run_folder.write_aside(folder / "plan.json", plan().to_json())
+    run_folder.write_state(folder, state="failed", detail="no such <luck>")
     with shown(run="broken") as made:
         until(lambda: "no such &lt;luck&gt;" in made._errors.value)
 
@@ -217,7 +217,7 @@ def test_another_run_that_goes_on_is_shown_and_no_second_one_is_started(here):
             assert f"{going.id} is going on, it is shown here" in made._errors.value
             assert made.run.id == going.id
             assert (made._start.disabled, made._stop.disabled) == (True, False)
-            assert len(store.folders(here / "reports")) == 2
+            assert len(run_folder.folders(here / "reports")) == 2
         finally:
             going.stop()
             going.wait()
@@ -268,9 +268,9 @@ def test_what_can_not_be_read_leaves_nothing_to_start(here):
     ],
 )
 def test_the_time_that_is_left_is_up_to_the_last_call(here, more, ends_s):
-    folder = store.new_folder(here / "reports", "left")
-    store.write_aside(folder / "plan.json", plan(**more).to_json())
-    store.write_state(folder, state="starting")
+    folder = run_folder.new_folder(here / "reports", "left")
+    run_folder.write_aside(folder / "plan.json", plan(**more).to_json())
+    run_folder.write_state(folder, state="starting")
     following = _Following(runs.Run(folder), runs.Run(folder))
     assert following.ends_s == pytest.approx(ends_s)
     following._zero, following._status = time.perf_counter() - 1.2, {"state": "running"}
@@ -286,9 +286,9 @@ def test_random_arrivals_end_when_their_last_call_is_due(here):
 
 
 def test_how_far_a_run_of_one_call_is_can_be_told(here):
-    folder = store.new_folder(here / "reports", "one")
-    store.write_aside(folder / "plan.json", plan(requests=1, duration_s=None).to_json())
-    store.write_state(folder, state="starting")
+    folder = run_folder.new_folder(here / "reports", "one")
+    run_folder.write_aside(folder / "plan.json", plan(requests=1, duration_s=None).to_json())
+    run_folder.write_state(folder, state="starting")
     following = _Following(runs.Run(folder), runs.Run(folder))
     following._zero, following._status = time.perf_counter() - 1.2, {"state": "running"}
     assert following.about()["share"] >= 1
@@ -298,8 +298,8 @@ def test_how_far_a_run_of_one_call_is_can_be_told(here):
 def test_calls_in_flight_say_that_they_are_of_all_targets(here):
     for n, title in ((1, "Calls in flight"), (2, "Calls in flight, of all targets")):
         targets = tuple(target(name) for name in ("sim/fast", "sim/slow")[:n])
-        folder = store.new_folder(here / "reports", f"n{n}")
-        store.write_aside(folder / "plan.json", plan(targets=targets).to_json())
-        store.write_state(folder, state="starting")
+        folder = run_folder.new_folder(here / "reports", f"n{n}")
+        run_folder.write_aside(folder / "plan.json", plan(targets=targets).to_json())
+        run_folder.write_state(folder, state="starting")
         made = _Following(runs.Run(folder), runs.Run(folder))._board
         assert title in [ax.get_title(loc="left") for ax in made.figure.axes]

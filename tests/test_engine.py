@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holymon.engine import HOPELESS, Load
-from holymon.marks import Flag, Marks
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant, poisson
+from holymon.records.attempt import Flag, Marks
 
 A = Target(provider="url", model="a", base_url="http://127.0.0.1:1/v1")
 B = Target(provider="url", model="b", base_url="http://127.0.0.1:1/v1")

@@ -7,7 +7,7 @@ import pytest
 
 from holymon.errorbody import in_band, is_error, lenient, message_of, read_error
 from holymon.errors import ERRORS
-from holymon.marks import Marks
+from holymon.records.attempt import Marks
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from holymon import chat, messages, responses
-from holymon.marks import Marks
+from holymon.records.attempt import Marks
 
 DIALECTS = pytest.mark.parametrize(
     ("dialect", "field"),

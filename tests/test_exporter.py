@@ -15,12 +15,12 @@ from holymon import rules, series, yamltext
 from holymon.drill import rehearse
 from holymon.errors import CallError, PlanError, RunError
 from holymon.exporter import Collector, families, text, write_textfile
-from holymon.frames import from_frames
-from holymon.marks import Flag, Marks, measure
 from holymon.monitor import Monitor
 from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.plan.shapes import constant
-from holymon.records import Records
+from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.frames import from_frames
+from holymon.records.records import Records
 from holymon.retry import Policy
 from holymon.run import measure as run_plan
 from holymon.run import start

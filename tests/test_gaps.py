@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon import gaps
-from holymon.marks import GAP, GAP_BINS
+from holymon.records import gaps
+from holymon.records.attempt import GAP, GAP_BINS
 
 some = st.lists(st.tuples(st.integers(0, GAP_BINS - 1), st.integers(0, 100) | st.just(65535)))
 

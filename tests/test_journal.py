@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon import journal, store
 from holymon.errors import CODES
-from holymon.journal import (
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
+from holymon.records import journal, run_folder
+from holymon.records.attempt import Marks
+from holymon.records.journal import (
     FEWEST_SLOTS,
     NOTES_OF_A_KIND,
     Appender,
@@ -20,10 +23,7 @@ from holymon.journal import (
     Journal,
     Underway,
 )
-from holymon.marks import Marks
-from holymon.plan.plan import Open, Plan, Target
-from holymon.plan.shapes import constant
-from holymon.records import Records
+from holymon.records.records import Records
 
 PLAN = Plan(
     targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
@@ -39,7 +39,7 @@ def marks(number: int, error: str = "", message: str = "") -> Marks:
 
 @pytest.fixture
 def folder(tmp_path):
-    store.write_aside(tmp_path / "plan.json", PLAN.to_json())
+    run_folder.write_aside(tmp_path / "plan.json", PLAN.to_json())
     return tmp_path
 
 
@@ -62,14 +62,14 @@ def test_journals_of_several_workers_are_one_run(folder):
         for number in range(worker, 30, 3):
             written.record(marks(number))
         written.close()
-    assert sorted(store.load(folder)["request"]) == list(range(30))
+    assert sorted(run_folder.load(folder)["request"]) == list(range(30))
 
 
 def test_times_are_counted_from_the_start_of_the_run(folder):
     written = Journal(folder, 0, zero=100.0)
     written.record(marks(101))
     written.close()
-    (row,) = store.load(folder).rows
+    (row,) = run_folder.load(folder).rows
     assert (row["due_s"], row["end_s"]) == (1.0, 1.5)
 
 
@@ -81,7 +81,7 @@ def test_a_torn_last_record_costs_only_itself(folder, cut):
     written.close()
     path = folder / "calls.0.journal"
     path.write_bytes(path.read_bytes()[:-cut])
-    assert list(store.load(folder)["request"]) == [0, 1]
+    assert list(run_folder.load(folder)["request"]) == [0, 1]
 
 
 def test_a_full_disk_keeps_records_in_memory_and_says_so(tmp_path):
@@ -89,7 +89,7 @@ def test_a_full_disk_keeps_records_in_memory_and_says_so(tmp_path):
     script = textwrap.dedent("""
         import resource, sys
         from pathlib import Path
-        from holymon.journal import Appender
+        from holymon.records.journal import Appender
         path = Path(sys.argv[1])
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
         file = Appender(path)
@@ -143,7 +143,7 @@ def test_calls_under_way_for_which_the_disk_has_no_room_are_left_out(folder):
     script = textwrap.dedent("""
         import resource, sys
         from pathlib import Path
-        from holymon.journal import FEWEST_SLOTS, Underway
+        from holymon.records.journal import FEWEST_SLOTS, Underway
         resource.setrlimit(resource.RLIMIT_FSIZE, (FEWEST_SLOTS * 24, resource.RLIM_INFINITY))
         slots = Underway(Path(sys.argv[1]))
         for number in range(4 * FEWEST_SLOTS):

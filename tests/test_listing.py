@@ -8,7 +8,7 @@ import pytest
 import holymon as hm
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.store import new_folder, write_aside, write_state
+from holymon.records.run_folder import new_folder, write_aside, write_state
 
 
 @pytest.fixture

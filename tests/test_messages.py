@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.events import Reader
-from holymon.marks import Flag, Marks
 from holymon.messages import StreamReader, read_answer
+from holymon.records.attempt import Flag, Marks
 
 
 def event(kind: str, **more) -> bytes:

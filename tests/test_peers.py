@@ -7,11 +7,11 @@ import re
 import pytest
 
 import holymon as hm
-from holymon.frames import from_frames
-from holymon.marks import Flag, Marks, measure
 from holymon.peers import OURS, said
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
+from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.frames import from_frames
 
 PLAN = Plan(targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
             load=Open(constant(1)), requests=30)  # fmt: skip

@@ -10,10 +10,10 @@ from holymon import canvas, plots
 from holymon.arrivals import plot_arrivals
 from holymon.bins import thinned
 from holymon.errors import CODES, PlanError
-from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import Replay, constant, poisson, ramp, sine, spike, steps
-from holymon.records import Records
+from holymon.records.attempt import DTYPE, GAP, Flag
+from holymon.records.records import Records
 
 PLOTS = [
     plots.plot_latency, plots.plot_ttft, plots.plot_ecdf, plots.plot_errors,

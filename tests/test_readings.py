@@ -5,14 +5,15 @@ import re
 import numpy as np
 import pytest
 
-from holymon import readings, vitals
+from holymon import readings
 from holymon.alerts import Watch
 from holymon.errors import CODES
 from holymon.formatting import interval, ms, number, percent
-from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records import Records
+from holymon.records import client_health
+from holymon.records.attempt import DTYPE, GAP, Flag
+from holymon.records.records import Records
 from holymon.rehearsal import rehearse
 from holymon.stats import stats
 from holymon.summary import summarize
@@ -35,7 +36,9 @@ def measured(n: int = 100, model: str = "m", **more) -> Records:
 
 
 def client(cpu: float = 0.1, lag: float = 0.0005):
-    return vitals.read([vitals.line(t, [lag] * 20, cpu, 0.0, 0.0, 3, 60) for t in range(1, 9)])
+    return client_health.read(
+        [client_health.line(t, [lag] * 20, cpu, 0.0, 0.0, 3, 60) for t in range(1, 9)]
+    )
 
 
 def told(records: Records, health, state: str = "running") -> tuple[str, str]:

@@ -8,11 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import NAMES, RunError
-from holymon.frames import Frames, from_frames, header
-from holymon.marks import DTYPE, FIELDS, FINISH, GAP_BINS, Flag, Marks, gap_bin, gap_value, measure
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records import Records
+from holymon.records.attempt import (
+    DTYPE,
+    FIELDS,
+    FINISH,
+    GAP_BINS,
+    Flag,
+    Marks,
+    gap_bin,
+    gap_value,
+    measure,
+)
+from holymon.records.frames import Frames, from_frames, header
+from holymon.records.records import Records
 
 PLAN = Plan(targets=(Target(provider="sim", model="a"), Target(provider="sim", model="b")),
             load=Open(constant(1)), requests=1)  # fmt: skip

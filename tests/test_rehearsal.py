@@ -9,10 +9,10 @@ from holymon import rules, series, yamltext
 from holymon.alerts import Limits, Watch
 from holymon.errors import PlanError
 from holymon.exporter import Collector, text
-from holymon.frames import from_frames
-from holymon.marks import Flag, Marks, measure
 from holymon.plan.plan import Closed, Plan, Target
-from holymon.records import Records
+from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.frames import from_frames
+from holymon.records.records import Records
 from holymon.rehearsal import Firing, rehearse
 
 TARGET = Target(provider="p", model="m")

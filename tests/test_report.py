@@ -12,13 +12,14 @@ import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
-from holymon import listing, report, run, store
+from holymon import report, run
 from holymon.errors import ConfigError, RunError
-from holymon.journal import Journal
-from holymon.marks import Marks
 from holymon.pages import write_index
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
+from holymon.records import listing, run_folder
+from holymon.records.attempt import Marks
+from holymon.records.journal import Journal
 
 KEY = "sk-canary-0123456789abcdef"
 HOSTILE = (
@@ -74,10 +75,10 @@ def made(subject):
 
 def recorded(out, target, marks):
     """A run that was recorded elsewhere: its folder with a journal."""
-    folder = store.new_folder(out, "recorded")
+    folder = run_folder.new_folder(out, "recorded")
     plan = Plan(targets=(target,), load=Open(constant(1)), requests=len(marks))
-    store.write_aside(folder / "plan.json", plan.to_json())
-    store.write_state(folder, state="finished", started_at=store.now().isoformat())
+    run_folder.write_aside(folder / "plan.json", plan.to_json())
+    run_folder.write_state(folder, state="finished", started_at=run_folder.now().isoformat())
     written = Journal(folder, 0)
     for one in marks:
         written.record(one)
@@ -114,7 +115,7 @@ def test_the_page_shows_everything_and_asks_for_nothing(tmp_path, browse):
 def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
     about = json.loads((made.folder / "run.json").read_text())
     assert about["report"]["status"] == "ok"
-    assert {k: v for k, v in about.items() if k != "report"} == store.finite(subject.to_dict())
+    assert {k: v for k, v in about.items() if k != "report"} == run_folder.finite(subject.to_dict())
     p50 = about["targets"][0]["latency_s"]["p50"]
     page, _, _ = browse(made.html)
     assert f"{p50 * 1e3:.3g}" in page.inner_text("table.figures")

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holymon.events import Reader
-from holymon.marks import Flag, Marks
+from holymon.records.attempt import Flag, Marks
 from holymon.responses import StreamReader, read_answer
 
 

@@ -14,10 +14,11 @@ import time
 import psutil
 import pytest
 
-from holymon import run, store
+from holymon import run
 from holymon.errors import ConfigError, RunError
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant, poisson
+from holymon.records import run_folder
 
 SIM = Target(provider="sim", model="fast", stall_s=2)
 SHORT = Prompts(max_tokens=4)
@@ -324,4 +325,4 @@ def test_the_json_form_has_what_the_contract_names(tmp_path):
     } <= set(target)  # fmt: skip
     assert {"n", "mean", "p50", "p90", "p95", "p99", "max", "ci"} == set(target["latency_s"])
     assert {"prompt", "output", "source"} == set(target["tokens"])
-    assert store.load(store.find(tmp_path, "last")).plan == plan
+    assert run_folder.load(run_folder.find(tmp_path, "last")).plan == plan

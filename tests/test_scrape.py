@@ -13,9 +13,9 @@ import pytest
 
 from holymon import scrape, series
 from holymon.errors import ConfigError
-from holymon.frames import from_frames
-from holymon.marks import Marks, measure
 from holymon.plan.plan import Closed, Plan, Target
+from holymon.records.attempt import Marks, measure
+from holymon.records.frames import from_frames
 from holymon.scrape import expose
 from holymon.sources import source
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from holymon import vitals
 from holymon.errors import CODES, ERRORS, NAMES, from_status
 from holymon.formatting import number, percent
-from holymon.marks import DTYPE, Flag
 from holymon.plan import price as prices
 from holymon.plan.plan import Price
+from holymon.records import client_health
+from holymon.records.attempt import DTYPE, Flag
 
 
 def test_every_error_has_blame_a_meaning_and_a_code():
@@ -65,9 +65,9 @@ def test_a_row_with_unknown_tokens_has_no_known_cost():
 
 
 def test_vitals_come_back_from_their_lines_and_torn_ones_are_passed_over():
-    lines = [vitals.line(1.0, [0.001, 0.002], 0.5, float("nan"), 0.01, 3, 50.0),
-             vitals.line(2.0, [0.003], 0.7, 0.2, 0.0, 4, 51.0), b'{"t": 3.0, "la', b"[]", b"{}"]  # fmt: skip
-    found = vitals.read(lines)
+    lines = [client_health.line(1.0, [0.001, 0.002], 0.5, float("nan"), 0.01, 3, 50.0),
+             client_health.line(2.0, [0.003], 0.7, 0.2, 0.0, 4, 51.0), b'{"t": 3.0, "la', b"[]", b"{}"]  # fmt: skip
+    found = client_health.read(lines)
     assert found.lag_s.tolist() == [0.001, 0.002, 0.003]
     assert found.cpu.tolist() == [0.5, 0.7]
     assert found.to_dict()["cpu_max"] == 0.7
@@ -75,4 +75,4 @@ def test_vitals_come_back_from_their_lines_and_torn_ones_are_passed_over():
 
 
 def test_a_client_that_noted_nothing_has_no_figures():
-    assert set(vitals.read([]).to_dict().values()) == {None}
+    assert set(client_health.read([]).to_dict().values()) == {None}

@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon.frames import from_frames
-from holymon.marks import Flag, Marks, measure
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.quantiles import (
@@ -23,6 +21,8 @@ from holymon.quantiles import (
     student,
     wilson,
 )
+from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.frames import from_frames
 from holymon.summary import summarize
 
 TARGET = Target(provider="p", model="m", base_url="http://127.0.0.1:1/v1")

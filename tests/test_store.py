@@ -7,13 +7,13 @@ import threading
 import numpy as np
 import pytest
 
-from holymon import listing, store
 from holymon.errors import PlanError, RunError
-from holymon.journal import Journal
-from holymon.marks import DTYPE, GAP, Flag, Marks
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records import Records
+from holymon.records import listing, run_folder
+from holymon.records.attempt import DTYPE, GAP, Flag, Marks
+from holymon.records.journal import Journal
+from holymon.records.records import Records
 from holymon.summary import summarize
 
 PLAN = Plan(
@@ -23,9 +23,9 @@ PLAN = Plan(
 
 
 def a_run(out, name="run", calls=3, state="finished"):
-    folder = store.new_folder(out, name)
-    store.write_aside(folder / "plan.json", PLAN.to_json())
-    store.write_state(folder, state=state, started_at="2026-01-01T00:00:00+00:00")
+    folder = run_folder.new_folder(out, name)
+    run_folder.write_aside(folder / "plan.json", PLAN.to_json())
+    run_folder.write_state(folder, state=state, started_at="2026-01-01T00:00:00+00:00")
     written = Journal(folder, 0)
     for number in range(calls):
         marks = Marks(number, 0, 0.1 * number)
@@ -42,9 +42,9 @@ def a_run(out, name="run", calls=3, state="finished"):
 
 def test_parquet_holds_what_the_journal_held(tmp_path):
     folder = a_run(tmp_path, calls=40)
-    before = store.load(folder)
-    store.compact(folder, before)
-    after = store.load(folder)
+    before = run_folder.load(folder)
+    run_folder.compact(folder, before)
+    after = run_folder.load(folder)
     assert list(folder.glob("calls.*.journal")) == []
     for name in before.rows.dtype.names:
         np.testing.assert_array_equal(before[name], after[name], err_msg=name)
@@ -54,10 +54,10 @@ def test_parquet_holds_what_the_journal_held(tmp_path):
 
 def test_compaction_moves_times_by_30_ns_at_most_and_figures_stay_what_the_files_say(tmp_path):
     folder = a_run(tmp_path, calls=200)
-    raw, kept = store.load(folder), store.load(folder)
+    raw, kept = run_folder.load(folder), run_folder.load(folder)
     before = summarize(raw).targets[0].latency_s
-    store.compact(folder, kept)
-    again = store.load(folder)
+    run_folder.compact(folder, kept)
+    again = run_folder.load(folder)
     for name in (name for name in DTYPE.names if DTYPE[name].kind == "f"):
         np.testing.assert_allclose(again[name], raw[name], rtol=0, atol=2**-25)
     assert summarize(kept) == summarize(again)
@@ -72,8 +72,8 @@ def test_gaps_of_long_even_streams_survive_compaction(tmp_path):
     pairs = np.array([(700, 5000), (3, 1), (700, 16), (2799, 65535), (9, 17)], GAP)
     records.extend(np.zeros(4, DTYPE), pairs, np.array([2, 0, 2, 1]))
     folder = a_run(tmp_path, calls=0)
-    store.compact(folder, records)
-    again = store.load(folder)
+    run_folder.compact(folder, records)
+    again = run_folder.load(folder)
     for i, wanted in enumerate([{700: 5000, 3: 1}, {}, {700: 16, 2799: 65535}, {9: 17}]):
         found = again.gap_histogram(np.arange(4) == i)
         assert {int(k): int(found[k]) for k in np.nonzero(found)[0]} == wanted
@@ -84,7 +84,7 @@ def test_a_run_of_an_earlier_version_is_read(tmp_path):
     import duckdb
 
     folder = a_run(tmp_path, calls=3)
-    before = store.load(folder)
+    before = run_folder.load(folder)
     names = [name for name in DTYPE.names if name not in {"code", "chunk_s"}]
     calls = {name: np.ascontiguousarray(before[name]) for name in names}
     calls["code"] = before["code"].astype("U24").astype(object)
@@ -99,7 +99,7 @@ def test_a_run_of_an_earlier_version_is_read(tmp_path):
             )
     for path in folder.glob("calls.0.*"):
         path.unlink()
-    again = store.load(folder)
+    again = run_folder.load(folder)
     for name in (*names, "code"):
         np.testing.assert_array_equal(again[name], before[name], err_msg=name)
     assert np.isnan(again["chunk_s"]).all()
@@ -111,7 +111,7 @@ def test_what_was_not_measured_is_null_in_parquet(tmp_path):
     import duckdb
 
     folder = a_run(tmp_path, calls=2)
-    store.compact(folder, store.load(folder))
+    run_folder.compact(folder, run_folder.load(folder))
     with duckdb.connect() as connection:
         query = f"SELECT count(headers_s), count(first_s) FROM '{folder / 'calls.parquet'}'"
         assert connection.execute(query).fetchone() == (0, 2)
@@ -119,15 +119,15 @@ def test_what_was_not_measured_is_null_in_parquet(tmp_path):
 
 def test_a_run_without_calls_can_be_compacted(tmp_path):
     folder = a_run(tmp_path, calls=0)
-    store.compact(folder, store.load(folder))
-    assert len(store.load(folder)) == 0
+    run_folder.compact(folder, run_folder.load(folder))
+    assert len(run_folder.load(folder)) == 0
 
 
 def test_parquet_can_be_read_by_anyone(tmp_path):
     import duckdb
 
     folder = a_run(tmp_path, calls=4)
-    store.compact(folder, store.load(folder))
+    run_folder.compact(folder, run_folder.load(folder))
     with duckdb.connect() as connection:
         query = f"SELECT request, code FROM '{folder / 'calls.parquet'}' ORDER BY request"
         assert connection.execute(query).fetchall() == [
@@ -138,7 +138,7 @@ def test_parquet_can_be_read_by_anyone(tmp_path):
 def test_runs_that_start_in_the_same_second_do_not_meet(tmp_path):
     made = []
     threads = [
-        threading.Thread(target=lambda: made.append(store.new_folder(tmp_path, "same")))
+        threading.Thread(target=lambda: made.append(run_folder.new_folder(tmp_path, "same")))
         for _ in range(20)
     ]
     for thread in threads:
@@ -150,30 +150,32 @@ def test_runs_that_start_in_the_same_second_do_not_meet(tmp_path):
 
 def test_a_run_whose_worker_is_gone_is_interrupted(tmp_path):
     folder = a_run(tmp_path, state="running")
-    assert store.read_state(folder)["state"] == "interrupted"
-    with store.take_lock(folder):
-        assert store.read_state(folder)["state"] == "running"
-    assert store.read_state(folder)["state"] == "interrupted"
+    assert run_folder.read_state(folder)["state"] == "interrupted"
+    with run_folder.take_lock(folder):
+        assert run_folder.read_state(folder)["state"] == "running"
+    assert run_folder.read_state(folder)["state"] == "interrupted"
 
 
 def test_one_run_has_one_worker(tmp_path):
     folder = a_run(tmp_path, state="running")
-    with store.take_lock(folder), pytest.raises(RunError, match="already being measured"):
-        store.take_lock(folder)
+    with run_folder.take_lock(folder), pytest.raises(RunError, match="already being measured"):
+        run_folder.take_lock(folder)
 
 
 def test_a_run_that_never_began_is_interrupted_after_a_while(tmp_path):
     folder = a_run(tmp_path, state="starting")
-    assert store.read_state(folder)["state"] == "starting"
-    long_ago = (folder / "state.json").stat().st_mtime - store.START_S - 1
+    assert run_folder.read_state(folder)["state"] == "starting"
+    long_ago = (folder / "state.json").stat().st_mtime - run_folder.START_S - 1
     os.utime(folder / "state.json", (long_ago, long_ago))
-    assert store.read_state(folder)["state"] == "interrupted"
+    assert run_folder.read_state(folder)["state"] == "interrupted"
 
 
 def test_runs_are_listed_oldest_first_with_what_scripts_need(tmp_path):
     folders = [a_run(tmp_path, name) for name in ("b", "a", "c")]
     listed = listing.runs(tmp_path)
-    assert sorted(store.run_id(folder) for folder in folders) == sorted(r["run_id"] for r in listed)
+    assert sorted(run_folder.run_id(folder) for folder in folders) == sorted(
+        r["run_id"] for r in listed
+    )
     assert {"run_id", "name", "state", "requests", "started_at", "targets"} <= listed[0].keys()
     assert [run["requests"] for run in listed] == [3, 3, 3]
 
@@ -201,30 +203,30 @@ def test_a_run_of_a_later_version_is_named_and_said_to_be_one(tmp_path):
     plan = json.loads((folder / "plan.json").read_bytes())
     (folder / "plan.json").write_text(json.dumps({**plan, "unheard_of": 1}))
     with pytest.raises(PlanError, match=r"^later/.* another version of holymon .*`unheard_of`"):
-        store.read_plan(folder)
+        run_folder.read_plan(folder)
 
 
 @pytest.mark.parametrize("wanted", ["name/UTC", "name", "last", "folder"])
 def test_a_run_is_found_by_id_name_folder_or_as_the_last(tmp_path, wanted):
     folder = a_run(tmp_path, "name")
-    asked = {"name/UTC": store.run_id(folder), "folder": str(folder)}.get(wanted, wanted)
-    assert store.find(tmp_path, asked) == folder
+    asked = {"name/UTC": run_folder.run_id(folder), "folder": str(folder)}.get(wanted, wanted)
+    assert run_folder.find(tmp_path, asked) == folder
 
 
 def test_a_run_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(RunError, match="there is no run 'nothing'"):
-        store.find(tmp_path, "nothing")
+        run_folder.find(tmp_path, "nothing")
 
 
 @pytest.mark.parametrize("name", ["../../etc/x", "a/b:free", "CON", "x" * 300, "<script>"])
 def test_no_name_leaves_the_folder_of_runs(tmp_path, name):
-    folder = store.new_folder(tmp_path / "out", name)
+    folder = run_folder.new_folder(tmp_path / "out", name)
     assert folder.parent.parent == tmp_path / "out"
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path):
     path = tmp_path / "file.json"
-    store.write_aside(path, json.dumps([0] * 100_000))
+    run_folder.write_aside(path, json.dumps([0] * 100_000))
     stop, broken = threading.Event(), []
 
     def read():
@@ -237,7 +239,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     reader = threading.Thread(target=read)
     reader.start()
     for k in range(50):
-        store.write_aside(path, json.dumps([k] * 100_000))
+        run_folder.write_aside(path, json.dumps([k] * 100_000))
     stop.set()
     reader.join()
     assert broken == []

@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon.frames import from_frames
-from holymon.marks import Flag, Marks, measure
 from holymon.plan.plan import Closed, Open, Plan, Price, Target
 from holymon.plan.shapes import constant
 from holymon.quantiles import (
@@ -19,6 +17,8 @@ from holymon.quantiles import (
     quantile_ranks,
     wilson,
 )
+from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.frames import from_frames
 from holymon.summary import CALLS_ALIKE, _alike, summarize
 
 TARGET = Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1",

@@ -4,11 +4,12 @@ import re
 
 import pytest
 
-from holymon import cards, formatting, pages, run, store, tables
-from holymon.journal import Journal
-from holymon.marks import Flag, Marks
+from holymon import cards, formatting, pages, run, tables
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant, poisson
+from holymon.records import run_folder
+from holymon.records.attempt import Flag, Marks
+from holymon.records.journal import Journal
 
 HOSTILE = "<b>m</b>\x1b[31m\u202e"
 
@@ -22,9 +23,9 @@ def recorded(tmp_path):
             targets=(Target(provider="url", model=model, base_url="http://127.0.0.1:1/v1"),),
             load=load or Open(constant(20)), requests=max(n, 1), slo=slo,
         )  # fmt: skip
-        folder = store.new_folder(tmp_path, "recorded")
-        store.write_aside(folder / "plan.json", plan.to_json())
-        store.write_state(folder, state="finished", started_at="2026-11-23T20:00:00+00:00")
+        folder = run_folder.new_folder(tmp_path, "recorded")
+        run_folder.write_aside(folder / "plan.json", plan.to_json())
+        run_folder.write_state(folder, state="finished", started_at="2026-11-23T20:00:00+00:00")
         written = Journal(folder, 0)
         for number in range(n):
             one = Marks(number, 0, number / 20)
@@ -118,13 +119,15 @@ def test_milliseconds(seconds, said):
 
 def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
     good = recorded(20)
-    store.write_json(good.folder / "run.json", {**good.to_dict(), "report": {"status": "ok"}})
+    run_folder.write_json(good.folder / "run.json", {**good.to_dict(), "report": {"status": "ok"}})
     bare = recorded(20, failed=range(20), slo=("error_rate<1%", "latency_p50<1"))
-    store.write_json(bare.folder / "run.json", {**bare.to_dict(), "report": {"status": "ok"}})
+    run_folder.write_json(bare.folder / "run.json", {**bare.to_dict(), "report": {"status": "ok"}})
     broken = recorded(20)
     (broken.folder / "run.json").write_text("{")
     odd = recorded(20, model=HOSTILE)
-    store.write_json(odd.folder / "run.json", {"targets": [{"target": HOSTILE}], "verdict": None})
+    run_folder.write_json(
+        odd.folder / "run.json", {"targets": [{"target": HOSTILE}], "verdict": None}
+    )
     pages.write_index(tmp_path)
     html = (tmp_path / "index.html").read_text()
     assert html.count("<tr>") == 5

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import PlanError
-from holymon.frames import from_frames
-from holymon.marks import Flag, Marks, measure
 from holymon.plan.plan import Closed, Plan, Price, Target
+from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.frames import from_frames
 from holymon.summary import summarize
 from holymon.tally import Edges, Histogram, Tally, histogram, tally
 

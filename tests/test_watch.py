@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 import holymon as hm
 from holymon.errors import CODES
 from holymon.lookout import View, watch
-from holymon.marks import Marks
+from holymon.records.attempt import Marks
 
 from .lab import HOSTILE, opened
 

@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from holymon.chosen import Chosen
-from holymon.marks import Flag
 from holymon.plan.plan import Price
+from holymon.records.attempt import Flag
+from holymon.records.chosen import Chosen
 
 PER: float = 1e6
 

@@ -12,13 +12,13 @@ from time import sleep, thread_time
 
 import numpy as np
 
-from holymon import vitals
 from holymon.board import Board
 from holymon.errors import NAMES
-from holymon.marks import DTYPE, GAP, Flag
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import poisson
-from holymon.records import Records
+from holymon.records import client_health
+from holymon.records.attempt import DTYPE, GAP, Flag
+from holymon.records.records import Records
 
 SECONDS, RATE, HZ = 30, 20, 4
 
@@ -59,8 +59,10 @@ def drawn(plan: Plan, calls: np.ndarray) -> dict[str, list[tuple[float, int]]]:
         new = calls[seen : np.searchsorted(calls["end_s"], now)]
         records.extend(new, np.zeros(0, GAP), np.zeros(len(new), np.int64))
         if step % HZ == 0:
-            lines.append(vitals.line(now, [0.001], 0.2, 0.0, 0.0, int(5 + 3 * np.sin(now)), 100))
-        health, before, began = [vitals.read(lines).flight], board.full_draws, thread_time()
+            lines.append(
+                client_health.line(now, [0.001], 0.2, 0.0, 0.0, int(5 + 3 * np.sin(now)), 100)
+            )
+        health, before, began = [client_health.read(lines).flight], board.full_draws, thread_time()
         size = len(board.frame(records, health, now))
         kind = "blit" if board.full_draws == before else "full draw"
         found[kind].append((thread_time() - began, size))

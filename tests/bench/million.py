@@ -20,16 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from holymon import plots, store
+from holymon import plots
 from holymon.canvas import frame
 from holymon.errors import CODES
-from holymon.frames import header
-from holymon.journal import Follower
-from holymon.marks import DTYPE, FINISH, GAP, GAP_BINS, Flag, gap_bin
 from holymon.peers import definitions
 from holymon.plan.plan import Open, Plan, Price, Target
 from holymon.plan.shapes import poisson
-from holymon.records import Records
+from holymon.records import run_folder
+from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag, gap_bin
+from holymon.records.frames import header
+from holymon.records.journal import Follower
+from holymon.records.records import Records
 from holymon.run import Run
 from holymon.summary import summarize
 
@@ -158,9 +159,9 @@ def write_journal(folder: Path, records: Records) -> None:
 def a_run(out: Path, calls: int) -> tuple[Path, Records]:
     """A finished run of `calls` calls that was never compacted."""
     records = records_of(calls)
-    folder = store.new_folder(out, f"calls-{calls}")
-    store.write_aside(folder / "plan.json", records.plan.to_json())
-    store.write_state(folder, state="finished", started_at=store.now().isoformat())
+    folder = run_folder.new_folder(out, f"calls-{calls}")
+    run_folder.write_aside(folder / "plan.json", records.plan.to_json())
+    run_folder.write_state(folder, state="finished", started_at=run_folder.now().isoformat())
     write_journal(folder, records)
     return folder, records
 
@@ -213,7 +214,7 @@ def measured(calls: int, out: Path, *, report: bool = True) -> dict[str, float]:
     folder, made = a_run(out, calls)
     n, found = len(made), {}
     del made
-    plan = store.read_plan(folder)
+    plan = run_folder.read_plan(folder)
     other = out / "followed"
     other.mkdir()
     each, records = following(folder, other, plan)
@@ -221,8 +222,8 @@ def measured(calls: int, out: Path, *, report: bool = True) -> dict[str, float]:
     found["memory after following, bytes a record"] = held(records) / n
     found["journal, bytes a record"] = (folder / "calls.0.journal").stat().st_size / n
     shutil.rmtree(other)
-    found["reading a journal, s"], records = timed(lambda: store.load(folder))
-    found["compacting, s"], _ = timed(lambda: store.compact(folder, records))
+    found["reading a journal, s"], records = timed(lambda: run_folder.load(folder))
+    found["compacting, s"], _ = timed(lambda: run_folder.compact(folder, records))
     for name in ("calls", "gaps"):
         size = (folder / f"{name}.parquet").stat().st_size
         found[f"{name}.parquet, bytes a record"] = size / n

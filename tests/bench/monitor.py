@@ -21,9 +21,9 @@ import psutil
 from holymon.clients import monitored
 from holymon.ledger import Ledger
 from holymon.lookout import watch
-from holymon.marks import Flag, Marks
 from holymon.monitor import Monitor
 from holymon.plan.plan import Target
+from holymon.records.attempt import Flag, Marks
 from holymon.retry import Budget, Policy, next_wait
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Say hello. " * 40}], "stream": True}

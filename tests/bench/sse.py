@@ -15,7 +15,7 @@ import httpx
 import httpx_sse
 
 from holymon.chat import StreamReader
-from holymon.marks import Marks
+from holymon.records.attempt import Marks
 from holymon.sse import Decoder
 
 EVENTS, ROUNDS = 20_000, 9

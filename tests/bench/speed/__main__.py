@@ -21,10 +21,10 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from holymon import store
 from holymon.canvas import COLORS, MARKERS, STYLE, frame
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
+from holymon.records import run_folder
 from holymon.run import Run
 from tests.bench.million import held, records_of, write_journal
 
@@ -81,9 +81,9 @@ def measured(
     ]
     prompts = Prompts(texts=("hello",), max_tokens=tokens, stream=stream)
     plan = Plan(targets=tuple(all_of), prompts=prompts, **load)
-    place = store.new_folder(folder, "run")
-    store.write_aside(place / "plan.json", plan.to_json())
-    store.write_state(place, state="starting")
+    place = run_folder.new_folder(folder, "run")
+    run_folder.write_aside(place / "plan.json", plan.to_json())
+    run_folder.write_state(place, state="starting")
     with on(cores, ["-m", "holymon.worker", str(place)]) as process:
         assert process.wait() == 0
     return Run(place)
@@ -261,13 +261,13 @@ def growth(folder, rounds):
 def sizes(folder, n):
     """Bytes of a record of a stream of `n` tokens: in a journal, in Parquet, in memory."""
     records = records_of(20_000, tokens=n)
-    place = store.new_folder(folder, "sizes")
-    store.write_aside(place / "plan.json", records.plan.to_json())
+    place = run_folder.new_folder(folder, "sizes")
+    run_folder.write_aside(place / "plan.json", records.plan.to_json())
     write_journal(place, records)
     journal = (place / "calls.0.journal").stat().st_size
-    store.compact(place, records)
+    run_folder.compact(place, records)
     files = sum(path.stat().st_size for path in place.glob("*.parquet"))
-    found = [size / len(records) for size in (journal, files, held(store.load(place)))]
+    found = [size / len(records) for size in (journal, files, held(run_folder.load(place)))]
     KEPT["bytes"][str(n)] = [round(one, 1) for one in found]
     return [f"{one:.0f}" for one in found]
 

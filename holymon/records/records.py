@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from holymon.chosen import Chosen
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER, PlanError
-from holymon.gaps import Pieces, bins_of, counts_of, histogram, packed, sums
-from holymon.marks import DTYPE, FINISH, GAP, GAP_BINS, Flag
 from holymon.plan.plan import Plan
+from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag
+from holymon.records.chosen import Chosen
+from holymon.records.gaps import Pieces, bins_of, counts_of, histogram, packed, sums
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,11 +19,11 @@ from time import perf_counter
 from typing import Any, Final
 
 from holymon.errors import LOST
-from holymon.frames import Frames, from_frames, header
-from holymon.marks import Flag, Marks, measure
 from holymon.plan.plan import Plan
-from holymon.records import Records
-from holymon.vitals import Vitals, read
+from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.client_health import Vitals, read
+from holymon.records.frames import Frames, from_frames, header
+from holymon.records.records import Records
 
 NOTES_OF_A_KIND: Final = 5
 NOTES: Final = 200

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from holymon.errors import RunError
-from holymon.records import Records
+from holymon.records.records import Records
 from holymon.safety import short
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import RunError
-from holymon.marks import DTYPE, GAP, GAP_BINS
-from holymon.records import Records
+from holymon.records.attempt import DTYPE, GAP, GAP_BINS
+from holymon.records.records import Records
 from holymon.safety import short
 
 _TICKS: Final = 2.0**24

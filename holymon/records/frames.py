@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from holymon.errors import RunError
-from holymon.marks import DTYPE, FIELDS, FORMAT, GAP
 from holymon.plan.plan import Plan
-from holymon.records import Records
+from holymon.records.attempt import DTYPE, FIELDS, FORMAT, GAP
+from holymon.records.records import Records
 
 _LONGEST_HEADER: Final = 65536
 

@@ -22,12 +22,12 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from holymon import parquet
 from holymon.errors import PlanError, RunError
-from holymon.journal import Follower
 from holymon.plan.plan import Plan
 from holymon.reasons import LIVE
-from holymon.records import Records
+from holymon.records import parquet
+from holymon.records.journal import Follower
+from holymon.records.records import Records
 from holymon.safety import file_name, plain, short
 
 START_S: Final = 30.0

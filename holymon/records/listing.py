@@ -7,7 +7,7 @@ from typing import Any
 
 from holymon.errors import PlanError, RunError
 from holymon.markup import columns, escaped, table
-from holymon.store import count, folders, read_plan, read_state, run_id
+from holymon.records.run_folder import count, folders, read_plan, read_state, run_id
 
 HEADS = ("run", "state", "calls", "started (UTC)", "targets", "")
 

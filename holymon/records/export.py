@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from holymon.errors import RunError
-from holymon.records import Recorded, Records, records_of
+from holymon.records.records import Recorded, Records, records_of
+from holymon.records.run_folder import write_aside
 from holymon.safety import plain, short
-from holymon.store import write_aside
 
 # OWASP, "CSV Injection"; some spreadsheets also take the full-width signs.
 _FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
