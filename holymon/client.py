@@ -18,14 +18,14 @@ from typing import Final
 
 import httpx
 
-from holymon import chat, errorbody
 from holymon.errors import ConfigError, HolymonError
 from holymon.limits import Limits
 from holymon.plan.plan import Plan, Target
+from holymon.protocols import chat, error_body
+from holymon.protocols.sse import EventTooLarge
 from holymon.records.attempt import Flag, Marks
 from holymon.retry import retry_after
 from holymon.safety import MASK, Secret, redact, short
-from holymon.sse import EventTooLarge
 from holymon.transport.exceptions import classify, words
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import Prepared, post
@@ -215,8 +215,8 @@ class Caller:
         body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
         if not body.strip():
             marks.error = "empty_response"
-        elif errorbody.is_error(body):
-            _, marks.message = errorbody.read_error(200, body, marks)
+        elif error_body.is_error(body):
+            _, marks.message = error_body.read_error(200, body, marks)
             marks.error = "stream_error_event"
         else:
             marks.error = "unexpected_content_type"
@@ -228,9 +228,9 @@ class Caller:
         marks.retry_after = retry_after(*asked)
         marks.told = header("x-should-retry")
         # The status counts even if the body never ends.
-        marks.error, _ = errorbody.read_error(marks.status, b"", marks)
+        marks.error, _ = error_body.read_error(marks.status, b"", marks)
         body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
-        marks.error, marks.message = errorbody.read_error(marks.status, body, marks)
+        marks.error, marks.message = error_body.read_error(marks.status, body, marks)
 
 
 def _both(reader: chat.StreamReader, into: Taker) -> Into:

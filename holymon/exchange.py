@@ -14,11 +14,11 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple, Self
 from weakref import ref
 
-from holymon import chat, errorbody, messages, responses
 from holymon.ledger import Ledger
+from holymon.protocols import chat, error_body, messages, responses
+from holymon.protocols.sse import EventTooLarge
 from holymon.records.attempt import Flag, Marks
 from holymon.retry import retry_after
-from holymon.sse import EventTooLarge
 from holymon.transport.exceptions import classify, handled
 from holymon.transport.inflate import Inflater, inflater
 
@@ -216,7 +216,7 @@ class Exchange:
         if not marks.status:
             return broken
         if marks.status != 200 and (self._known or not 200 < marks.status < 300):
-            return errorbody.read_error(marks.status, b"".join(self._parts), marks)[0]
+            return error_body.read_error(marks.status, b"".join(self._parts), marks)[0]
         if not self._readable:
             return broken
         if self._reader is not None:

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from holymon.attempts import Requests
-from holymon.errorbody import lenient
 from holymon.errors import PlanError
 from holymon.ledger import Ledger
 from holymon.plan.plan import Target
 from holymon.plan.targets import target as target_of
+from holymon.protocols.error_body import lenient
+from holymon.protocols.sse import Decoder
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
 from holymon.retry import Policy
-from holymon.sse import Decoder
 from holymon.stats import Stats, stats
 from holymon.structs import from_builtins, to_builtins
 from holymon.tally import Edges, Tally

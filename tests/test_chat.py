@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon.chat import StreamReader, read_answer, request_body
-from holymon.errorbody import read_error
 from holymon.errors import ERRORS
+from holymon.protocols.chat import StreamReader, read_answer, request_body
+from holymon.protocols.error_body import read_error
 from holymon.records.attempt import Flag, Marks, measure
 
 

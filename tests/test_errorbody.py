@@ -5,8 +5,8 @@ from time import perf_counter
 
 import pytest
 
-from holymon.errorbody import in_band, is_error, lenient, message_of, read_error
 from holymon.errors import ERRORS
+from holymon.protocols.error_body import in_band, is_error, lenient, message_of, read_error
 from holymon.records.attempt import Marks
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holymon import chat, messages, responses
+from holymon.protocols import chat, messages, responses
 from holymon.records.attempt import Marks
 
 DIALECTS = pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon.events import Reader
-from holymon.messages import StreamReader, read_answer
+from holymon.protocols.messages import StreamReader, read_answer
+from holymon.protocols.reading import Reader
 from holymon.records.attempt import Flag, Marks
 
 

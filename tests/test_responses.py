@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from holymon.events import Reader
+from holymon.protocols.reading import Reader
+from holymon.protocols.responses import StreamReader, read_answer
 from holymon.records.attempt import Flag, Marks
-from holymon.responses import StreamReader, read_answer
 
 
 def event(kind: str, **more) -> bytes:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon.sse import Decoder, Event, EventTooLarge
+from holymon.protocols.sse import Decoder, Event, EventTooLarge
 
 STREAM = (
     b"\xef\xbb\xbf: hello\n\ndata: one\n\nevent: error\ndata: two\ndata: 2\nid: 7\n\nretry: 10\n\n"

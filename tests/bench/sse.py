@@ -14,9 +14,9 @@ from time import perf_counter
 import httpx
 import httpx_sse
 
-from holymon.chat import StreamReader
+from holymon.protocols.chat import StreamReader
+from holymon.protocols.sse import Decoder
 from holymon.records.attempt import Marks
-from holymon.sse import Decoder
 
 EVENTS, ROUNDS = 20_000, 9
 

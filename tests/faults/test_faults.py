@@ -20,11 +20,11 @@ from typing import Any
 import httpx
 import pytest
 
-from holymon.chat import MAX_ERROR_BODY
 from holymon.client import Caller
 from holymon.errors import ERRORS, NAMES, CallError, ConfigError
 from holymon.monitor import Monitor
 from holymon.plan.plan import Closed, Plan, Prompts, Target
+from holymon.protocols.chat import MAX_ERROR_BODY
 from holymon.records.attempt import Flag, measure
 from holymon.retry import Policy
 from holymon.safety import spellings

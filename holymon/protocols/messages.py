@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.completion import count
-from holymon.errorbody import decoded, in_band, read_body, said
 from holymon.errors import OK
-from holymon.events import Reader
+from holymon.protocols.completion import count
+from holymon.protocols.error_body import decoded, in_band, read_body, said
+from holymon.protocols.reading import Reader
+from holymon.protocols.sse import Event
 from holymon.records.attempt import Flag, Marks
-from holymon.sse import Event
 
 _FINISH: Final = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length",

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.completion import Choice, answer_of, failed, finish, read_usage, says
-from holymon.errorbody import decoded, in_band, lenient, message_of, read_body, said
 from holymon.errors import OK
-from holymon.events import Reader
+from holymon.protocols.completion import Choice, answer_of, failed, finish, read_usage, says
+from holymon.protocols.error_body import decoded, in_band, lenient, message_of, read_body, said
+from holymon.protocols.reading import Reader
+from holymon.protocols.sse import MAX_EVENT, Event
 from holymon.records.attempt import Marks
-from holymon.sse import MAX_EVENT, Event
 
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY: Final = 64 * 1024

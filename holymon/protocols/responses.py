@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.completion import read_usage
-from holymon.errorbody import decoded, in_band, message_of, read_body, said
 from holymon.errors import OK
-from holymon.events import Reader
+from holymon.protocols.completion import read_usage
+from holymon.protocols.error_body import decoded, in_band, message_of, read_body, said
+from holymon.protocols.reading import Reader
+from holymon.protocols.sse import Event
 from holymon.records.attempt import Marks
-from holymon.sse import Event
 
 _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from holymon.errorbody import is_error, is_utf8, lenient, said
 from holymon.errors import OK
+from holymon.protocols.error_body import is_error, is_utf8, lenient, said
+from holymon.protocols.sse import MAX_EVENT, Decoder, Event
 from holymon.records.attempt import Flag, Marks
-from holymon.sse import MAX_EVENT, Decoder, Event
 
 DONE = b"[DONE]"
 """The last event of OpenAI's chat; some servers end any stream with it."""
