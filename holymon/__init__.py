@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from holymon.charts import plot_calibration, plot_capacity, plot_comparison
     from holymon.clients import monitored
     from holymon.climb import capacity
-    from holymon.comparison import Comparison
     from holymon.dashboard import explore
     from holymon.drill import rehearse
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.exporter import Collector, write_textfile
-    from holymon.figures import Summary
+    from holymon.figures.comparison import Comparison
+    from holymon.figures.summary import summarize
+    from holymon.figures.summary_types import Summary
+    from holymon.figures.tool_definitions import definitions
     from holymon.lookout import watch
     from holymon.monitor import HolySheepMonitor, Monitor
-    from holymon.peers import definitions
     from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plan.replay_file import replay
     from holymon.plan.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from holymon.run import Run, attach, measure, start
     from holymon.scrape import expose
     from holymon.series import bucket_edges
-    from holymon.summary import summarize
     from holymon.trials import alternate, compare
     from holymon.web import MonitorASGI, MonitorWSGI
 
@@ -45,21 +45,21 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Calibration": "calibration", "CallError": "errors", "Capacity": "ceiling", "Closed": "plan.plan",
-    "Collector": "exporter", "Comparison": "comparison", "ConfigError": "errors",
+    "Collector": "exporter", "Comparison": "figures.comparison", "ConfigError": "errors",
     "HolySheepMonitor": "monitor", "HolymonError": "errors", "Limits": "alerts",
     "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan.plan",
     "Plan": "plan.plan", "PlanError": "errors", "Policy": "retry", "Price": "plan.plan", "Prompts": "plan.plan",
     "Records": "records.records", "Replay": "plan.shapes", "Run": "run", "RunError": "errors",
-    "Shape": "plan.shapes", "Summary": "figures", "Target": "plan.plan", "alternate": "trials",
+    "Shape": "plan.shapes", "Summary": "figures.summary_types", "Target": "plan.plan", "alternate": "trials",
     "attach": "run", "bucket_edges": "series", "calibrate": "calibrator", "capacity": "climb",
-    "compare": "trials", "constant": "plan.shapes", "definitions": "peers", "explore": "dashboard",
+    "compare": "trials", "constant": "plan.shapes", "definitions": "figures.tool_definitions", "explore": "dashboard",
     "expose": "scrape", "measure": "run", "monitored": "clients", "plot_arrivals": "arrivals",
     "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts",
     "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
     "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "plan.shapes", "ramp": "plan.shapes",
     "rehearse": "drill", "replay": "plan.replay_file", "runs": "records.listing", "sine": "plan.shapes",
     "spike": "plan.shapes", "start": "run", "steps": "plan.shapes", "subject": "report",
-    "summarize": "summary", "target": "plan.targets", "write_csv": "records.export", "write_report": "report",
+    "summarize": "figures.summary", "target": "plan.targets", "write_csv": "records.export", "write_report": "report",
     "write_textfile": "exporter", "watch": "lookout",
 }  # fmt: skip
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from holymon.errors import PlanError
+from holymon.figures.quantiles import LEVELS
 from holymon.plan import slo
-from holymon.quantiles import LEVELS
 from holymon.series import HISTOGRAM_OF
 
 OBJECTIVES: Final = ("error_rate<1%", "ttft_p95<2s")

@@ -16,8 +16,8 @@ from typing import Final
 from holymon.bounds import number
 from holymon.ceiling import Level, best_of, latest
 from holymon.errors import PlanError
+from holymon.figures.quantiles import LEVELS, Z95, fewest_for_interval
 from holymon.plan.slo import Slo, parse
-from holymon.quantiles import LEVELS, Z95, fewest_for_interval
 
 LONGER: Final = 3.0
 """A level that could not tell is measured once more, for so many times as long."""

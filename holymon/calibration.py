@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from holymon.figures import Summary
-from holymon.quantiles import Floats
+from holymon.figures.quantiles import Floats
+from holymon.figures.summary_types import Summary
+from holymon.figures.verdict import Verdict
 from holymon.records.attempt import gap_value
 from holymon.records.records import Records
-from holymon.verdict import Verdict
 
 QUANTILES: Final = {"p50": 0.5, "p99": 0.99}
 METRICS: Final = ("ttft_s", "latency_s", "itl_s")

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from holymon.errors import ERRORS
-from holymon.figures import TargetSummary
+from holymon.figures.quantiles import Figure, Interval
+from holymon.figures.summary_types import TargetSummary
+from holymon.figures.tool_definitions import OURS, PERCENTILES, Definitions, definitions
+from holymon.figures.tool_definitions import said as values_of
+from holymon.figures.verdict import Check, Verdict
 from holymon.formatting import NONE, failures, interval, ms, percent
 from holymon.markup import bullets, table
-from holymon.peers import OURS, PERCENTILES, Definitions, definitions
-from holymon.peers import said as values_of
 from holymon.plan.plan import Closed, Plan
-from holymon.quantiles import Figure, Interval
 from holymon.run import Run
 from holymon.safety import escape, short
 from holymon.tables import (
@@ -23,7 +24,6 @@ from holymon.tables import (
     tokens_of,
     verdict_lines,
 )
-from holymon.verdict import Check, Verdict
 
 
 @dataclass(frozen=True, slots=True)

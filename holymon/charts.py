@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter
 from holymon.calibration import Calibration
 from holymon.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
 from holymon.ceiling import Capacity, latest
-from holymon.comparison import Comparison
+from holymon.figures.comparison import Comparison
 from holymon.safety import ends, plain
 
 

@@ -12,12 +12,12 @@ from holymon.bisection import Bounds, Step, following
 from holymon.ceiling import Capacity, Level
 from holymon.drift import rising
 from holymon.errors import PlanError, RunError
-from holymon.figures import TargetSummary
+from holymon.figures.summary_types import TargetSummary
+from holymon.figures.verdict import Verdict
 from holymon.plan.plan import Open, Plan
 from holymon.plan.shapes import Shape, constant
 from holymon.run import Run
 from holymon.run import start as start_run
-from holymon.verdict import Verdict
 
 SEEDS: Final = 64
 EVEN: Final = 0.01

@@ -15,10 +15,10 @@ from holymon.canvas import frame
 from holymon.controls import Controls
 from holymon.errors import RunError
 from holymon.fields import error_line, html, said, style_sheet
+from holymon.figures.reasons import LIVE
 from holymon.live import PAPER
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Plan
-from holymon.reasons import LIVE
 from holymon.records import run_folder
 from holymon.results import Results
 from holymon.run import Run, attach, start

@@ -23,12 +23,12 @@ from prometheus_client.utils import floatToGoString
 
 from holymon import series, sources
 from holymon.errors import NOT_THE_SERVER, PlanError, RunError
+from holymon.figures.totals import Histogram, TargetTally
 from holymon.gauges import Name, Rows, gauges, lags
 from holymon.records.run_folder import write_aside
 from holymon.run import Run
 from holymon.safety import short
 from holymon.sources import Reading, RunFigures
-from holymon.tally import Histogram, TargetTally
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 MOST_TARGETS: Final = 50

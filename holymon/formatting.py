@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from holymon.quantiles import Interval, Rate
+from holymon.figures.quantiles import Interval, Rate
 
 NONE: Final = "–"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from holymon import series
-from holymon.quantiles import Figure
+from holymon.figures.quantiles import Figure
 from holymon.records.client_health import Vitals
 from holymon.sources import RunFigures
 

@@ -22,12 +22,12 @@ from typing import Final
 import numpy as np
 
 from holymon.errors import PlanError
+from holymon.figures.totals import Edges, Tally, tally
 from holymon.plan.plan import Closed, Plan, Target
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import Frames, header
 from holymon.records.records import Records
 from holymon.records.spill import spill
-from holymon.tally import Edges, Tally, tally
 
 _BATCH: Final = 256
 _PARTS: Final = 8

@@ -20,16 +20,16 @@ from holymon.bins import per_second
 from holymon.board import Board, Curve
 from holymon.errors import PlanError
 from holymon.fields import WIDE, error_line, html, style_sheet
+from holymon.figures.reasons import of_loop
+from holymon.figures.request_stats import stats
 from holymon.ledger import plan_of
 from holymon.monitor import Monitor
 from holymon.panels import OF_A_RUN, window
 from holymon.plan.plan import Plan
-from holymon.reasons import of_loop
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.rehearsal import rehearse
 from holymon.sources import monitor_of
-from holymon.stats import stats
 from holymon.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
 
 OF_CALLS: Final = {

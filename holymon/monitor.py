@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from holymon.attempts import Requests
 from holymon.errors import PlanError
+from holymon.figures.request_stats import Stats, stats
+from holymon.figures.totals import Edges, Tally
 from holymon.ledger import Ledger
 from holymon.plan.plan import Target
 from holymon.plan.targets import target as target_of
@@ -26,9 +28,7 @@ from holymon.protocols.sse import Decoder
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
 from holymon.retry import Policy
-from holymon.stats import Stats, stats
 from holymon.structs import from_builtins, to_builtins
-from holymon.tally import Edges, Tally
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,17 +8,17 @@ from time import localtime, strftime
 from typing import Any, Final
 
 from holymon.errors import NOT_THE_SERVER
-from holymon.figures import Summary, TargetSummary
+from holymon.figures.quantiles import Figure, Interval
+from holymon.figures.reasons import LEVELS
+from holymon.figures.request_stats import ATTEMPTS, REQUESTS, Cell, Stats
+from holymon.figures.summary_types import Summary, TargetSummary
+from holymon.figures.verdict import Verdict
 from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.plan.plan import Closed, Plan
-from holymon.quantiles import Figure, Interval
-from holymon.reasons import LEVELS
 from holymon.records.client_health import Vitals
 from holymon.rehearsal import Firing, Rehearsal
 from holymon.safety import escape
-from holymon.stats import ATTEMPTS, REQUESTS, Cell, Stats
 from holymon.tables import checked
-from holymon.verdict import Verdict
 
 HEADS: Final = {
     "valid": "✓ The client keeps up", "suspect": "! Read with care",

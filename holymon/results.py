@@ -13,7 +13,7 @@ import ipywidgets as w
 from holymon.baseline import baseline, set_baseline
 from holymon.errors import HolymonError, RunError
 from holymon.fields import choice, html
-from holymon.reasons import LIVE
+from holymon.figures.reasons import LIVE
 from holymon.records import run_folder
 from holymon.records.export import write_csv
 from holymon.report import write_report

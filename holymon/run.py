@@ -9,18 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from holymon import verdict
 from holymon.client import key_of
 from holymon.errors import RunError
-from holymon.figures import Summary
+from holymon.figures import verdict
+from holymon.figures.reasons import LIVE
+from holymon.figures.summary import summarize
+from holymon.figures.summary_types import Summary
 from holymon.plan.plan import Plan
-from holymon.reasons import LIVE
 from holymon.records import journal, run_folder
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
 from holymon.safety import escape, file_name
 from holymon.structs import to_builtins
-from holymon.summary import summarize
 from holymon.transport.prepared_request import post
 
 POLL_S = 0.1

@@ -7,9 +7,10 @@ from typing import Final
 
 import ipywidgets as w
 
-from holymon import readings, verdict
+from holymon import readings
 from holymon.board import Board
 from holymon.fields import WIDE, html
+from holymon.figures import verdict
 from holymon.panels import OF_A_RUN
 from holymon.plan.estimate import COUNTED, estimate
 from holymon.plan.plan import MAX_SECONDS, Open, Plan

@@ -8,8 +8,8 @@ what became of them in the end, but for those that were stopped from our side, s
 from collections.abc import Iterable
 from typing import Final
 
+from holymon.figures.totals import DOUBLING, SECONDS, Edges
 from holymon.plan import slo
-from holymon.tally import DOUBLING, SECONDS, Edges
 
 REQUESTS: Final = "api_requests_total"
 ERRORS: Final = "api_errors_total"

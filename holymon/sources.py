@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import HolymonError, PlanError
-from holymon.figures import TargetSummary
-from holymon.reasons import LIVE
+from holymon.figures.reasons import LIVE
+from holymon.figures.summary import summarize
+from holymon.figures.summary_types import TargetSummary
+from holymon.figures.totals import Edges, Tally, tally
+from holymon.figures.verdict import Verdict, judge
 from holymon.records import run_folder
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
 from holymon.run import Run
-from holymon.summary import summarize
-from holymon.tally import Edges, Tally, tally
-from holymon.verdict import Verdict, judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from holymon.figures import TargetSummary
+from holymon.figures.quantiles import Figure
+from holymon.figures.summary_types import TargetSummary
+from holymon.figures.verdict import Check, Verdict
 from holymon.formatting import NONE, failures, interval, ms, number, percent, whole
 from holymon.plan import slo
 from holymon.plan.plan import Closed
-from holymon.quantiles import Figure
 from holymon.run import Run
 from holymon.safety import ends, plain
-from holymon.verdict import Check, Verdict
 
 DURATIONS: Final = (
     ("latency", "latency_s"), ("TTFT", "ttft_s"), ("TPOT", "tpot_s"), ("ITL", "itl_s"),

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from holymon.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
 from holymon.errors import PlanError, RunError
+from holymon.figures.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
+from holymon.figures.reasons import Reason
 from holymon.plan.plan import Plan
-from holymon.reasons import Reason
 from holymon.records import run_folder
 from holymon.records.records import Records
 from holymon.run import Run, attach, measure

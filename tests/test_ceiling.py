@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from holymon.bisection import LOWEST, Bounds, Step, following
 from holymon.ceiling import Capacity, Level, latest
 from holymon.errors import PlanError
-from holymon.quantiles import wilson
+from holymon.figures.quantiles import wilson
 
 SLO = ("ttft_p95<1", "error_rate<5%")
 

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from holymon.comparison import blocks, compare_pairs
-from holymon.differences import error_difference
 from holymon.errors import PlanError
+from holymon.figures.comparison import blocks, compare_pairs
+from holymon.figures.pair_tests import error_difference
+from holymon.figures.quantiles import wilson
+from holymon.figures.reasons import Reason
 from holymon.plan.plan import Open, Plan, Price, Target
 from holymon.plan.shapes import constant
-from holymon.quantiles import wilson
-from holymon.reasons import Reason
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import CODES, Records
 

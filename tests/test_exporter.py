@@ -15,6 +15,8 @@ from holymon import rules, series, yamltext
 from holymon.drill import rehearse
 from holymon.errors import CallError, PlanError, RunError
 from holymon.exporter import Collector, families, text, write_textfile
+from holymon.figures.summary import summarize
+from holymon.figures.totals import Edges, Tally, tally
 from holymon.monitor import Monitor
 from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.plan.shapes import constant
@@ -26,8 +28,6 @@ from holymon.run import measure as run_plan
 from holymon.run import start
 from holymon.scrape import expose
 from holymon.sources import OfFolder, OfRun, Reading
-from holymon.summary import summarize
-from holymon.tally import Edges, Tally, tally
 
 TARGETS = (
     Target(provider="sim", model="a", price=Price(input=1.0, output=10.0)),

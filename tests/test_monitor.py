@@ -15,9 +15,9 @@ import pytest
 import holymon
 from holymon.attempts import Requests
 from holymon.errors import NAMES, CallError, ConfigError, PlanError
+from holymon.figures.reasons import of_loop
 from holymon.monitor import HolySheepMonitor, Monitor
 from holymon.plan.plan import Target
-from holymon.reasons import of_loop
 from holymon.retry import Policy
 
 from .faults.server import CHUNKED, HELLO, LAST, Server, answer, chunk, completion, stream

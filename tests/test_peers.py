@@ -7,7 +7,7 @@ import re
 import pytest
 
 import holymon as hm
-from holymon.peers import OURS, said
+from holymon.figures.tool_definitions import OURS, said
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks, measure

@@ -8,6 +8,9 @@ import pytest
 from holymon import readings
 from holymon.alerts import Watch
 from holymon.errors import CODES
+from holymon.figures.request_stats import stats
+from holymon.figures.summary import summarize
+from holymon.figures.verdict import judge
 from holymon.formatting import interval, ms, number, percent
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant
@@ -15,9 +18,6 @@ from holymon.records import client_health
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
 from holymon.rehearsal import rehearse
-from holymon.stats import stats
-from holymon.summary import summarize
-from holymon.verdict import judge
 
 HOSTILE = "<script>alert(1)</script>\u202e'\""
 

@@ -7,14 +7,14 @@ import pytest
 
 import holymon as hm
 from holymon.ceiling import Capacity, Level
-from holymon.comparison import compare_pairs
+from holymon.figures.comparison import compare_pairs
+from holymon.figures.request_stats import stats
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks
 from holymon.records.journal import Journal
 from holymon.records.listing import Runs
 from holymon.records.run_folder import new_folder, write_aside, write_state
-from holymon.stats import stats
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror='1'> \u202e\x1b[31m\"&"
 

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon.plan.plan import Open, Plan, Target
-from holymon.plan.shapes import constant
-from holymon.quantiles import (
+from holymon.figures.quantiles import (
     LEVELS,
     Rate,
     clustered,
@@ -21,9 +19,11 @@ from holymon.quantiles import (
     student,
     wilson,
 )
+from holymon.figures.summary import summarize
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import from_frames
-from holymon.summary import summarize
 
 TARGET = Target(provider="p", model="m", base_url="http://127.0.0.1:1/v1")
 

@@ -7,11 +7,11 @@ import pytest
 
 import holymon as hm
 from holymon.errors import CODES
+from holymon.figures.request_stats import stats
 from holymon.plan.plan import Open, Plan, Price, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
-from holymon.stats import stats
 
 HOSTILE = '<img src=x onerror=alert(1)>"\u202e\x1b[31m'
 

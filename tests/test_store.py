@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from holymon.errors import PlanError, RunError
+from holymon.figures.summary import summarize
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records import listing, run_folder
 from holymon.records.attempt import DTYPE, GAP, Flag, Marks
 from holymon.records.journal import Journal
 from holymon.records.records import Records
-from holymon.summary import summarize
 
 PLAN = Plan(
     targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),

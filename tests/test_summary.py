@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon.plan.plan import Closed, Open, Plan, Price, Target
-from holymon.plan.shapes import constant
-from holymon.quantiles import (
+from holymon.figures.quantiles import (
     LEVELS,
     fewest,
     fewest_for_interval,
@@ -17,9 +15,11 @@ from holymon.quantiles import (
     quantile_ranks,
     wilson,
 )
+from holymon.figures.summary import CALLS_ALIKE, _alike, summarize
+from holymon.plan.plan import Closed, Open, Plan, Price, Target
+from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import from_frames
-from holymon.summary import CALLS_ALIKE, _alike, summarize
 
 TARGET = Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1",
                 price=Price(input=1.0, output=10.0, cached_input=0.5))  # fmt: skip

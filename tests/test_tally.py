@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import PlanError
+from holymon.figures.summary import summarize
+from holymon.figures.totals import Edges, Histogram, Tally, histogram, tally
 from holymon.plan.plan import Closed, Plan, Price, Target
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import from_frames
-from holymon.summary import summarize
-from holymon.tally import Edges, Histogram, Tally, histogram, tally
 
 TARGETS = (
     Target(provider="sim", model="a", price=Price(input=1.0, output=10.0)),

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from holymon.errors import LOST
+from holymon.figures.summary import summarize
+from holymon.figures.verdict import judge
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Marks, measure
 from holymon.records.client_health import Vitals
 from holymon.records.frames import from_frames
-from holymon.summary import summarize
-from holymon.verdict import judge
 
 TARGET = Target(provider="url", model="m", base_url="http://host:1/v1", api_key_env="MY_KEY")
 PLAN = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=20)

@@ -23,8 +23,8 @@ from typing import IO, Any, Final
 import numpy as np
 
 from holymon.errors import PlanError, RunError
+from holymon.figures.reasons import LIVE
 from holymon.plan.plan import Plan
-from holymon.reasons import LIVE
 from holymon.records import parquet
 from holymon.records.journal import Follower
 from holymon.records.records import Records

@@ -23,7 +23,8 @@ import numpy as np
 from holymon import plots
 from holymon.canvas import frame
 from holymon.errors import CODES
-from holymon.peers import definitions
+from holymon.figures.summary import summarize
+from holymon.figures.tool_definitions import definitions
 from holymon.plan.plan import Open, Plan, Price, Target
 from holymon.plan.shapes import poisson
 from holymon.records import run_folder
@@ -32,7 +33,6 @@ from holymon.records.frames import header
 from holymon.records.journal import Follower
 from holymon.records.records import Records
 from holymon.run import Run
-from holymon.summary import summarize
 
 SIZES = (10_000, 100_000, 1_000_000)
 RATE, TOKENS, STEP = 4000.0, 16, 1000

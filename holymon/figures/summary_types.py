@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from holymon.figures.quantiles import Figure, Interval, Rate
 from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.markup import columns, table
 from holymon.plan import slo
-from holymon.quantiles import Figure, Interval, Rate
 from holymon.safety import escape
 
 SHOWN: Final = (

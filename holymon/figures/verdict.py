@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from holymon.figures import Summary, TargetSummary
+from holymon.figures.quantiles import LEVELS as PERCENTILES
+from holymon.figures.quantiles import Interval
+from holymon.figures.reasons import LEVELS, Level, Reason, against, blocked
+from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.markup import bullets
 from holymon.plan import slo
 from holymon.plan.plan import Plan
-from holymon.quantiles import LEVELS as PERCENTILES
-from holymon.quantiles import Interval
-from holymon.reasons import LEVELS, Level, Reason, against, blocked
 from holymon.records.client_health import Vitals
 from holymon.safety import escape, plain
 

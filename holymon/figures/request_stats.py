@@ -11,16 +11,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from holymon.figures import Tokens
+from holymon.figures.quantiles import Figure, Rate, figure, wilson
+from holymon.figures.summary import summarize
+from holymon.figures.summary_types import Tokens
+from holymon.figures.totals import tally
 from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.markup import bullets, columns, table
 from holymon.plan.plan import Closed, Plan, Price, Target
-from holymon.quantiles import Figure, Rate, figure, wilson
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.safety import escape, plain
-from holymon.summary import summarize
-from holymon.tally import tally
 
 Cell = tuple[str, str]
 REQUESTS: Final = (

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from holymon.errors import NOT_THE_SERVER
-from holymon.figures import TargetSummary
+from holymon.figures.quantiles import Interval, Rate, mean_interval, newcombe
+from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import NONE, ms, percent
-from holymon.quantiles import Interval, Rate, mean_interval, newcombe
 
 Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
 

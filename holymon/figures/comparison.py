@@ -18,16 +18,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from holymon.differences import ErrorDifference, Ratio, Result, error_difference, words
 from holymon.errors import PlanError
-from holymon.figures import Summary, TargetSummary
+from holymon.figures.pair_tests import ErrorDifference, Ratio, Result, error_difference, words
+from holymon.figures.quantiles import Figure, Interval, autocorrelation, mean_interval
+from holymon.figures.reasons import Reason
+from holymon.figures.summary import summarize
+from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import number
 from holymon.markup import bullets, escaped, table
-from holymon.quantiles import Figure, Interval, autocorrelation, mean_interval
-from holymon.reasons import Reason
 from holymon.records.records import Records
 from holymon.safety import escape, plain
-from holymon.summary import summarize
 
 FEWEST_PAIRS: Final = 5
 EFFECT: Final = 0.05

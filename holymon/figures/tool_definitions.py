@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
-from holymon.figures import Summary, TargetSummary
+from holymon.figures.quantiles import Floats
+from holymon.figures.summary import summarize
+from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import number
-from holymon.quantiles import Floats
 from holymon.records.attempt import Flag, gap_value
 from holymon.records.chosen import Chosen
 from holymon.records.gaps import histogram
 from holymon.records.records import Records
 from holymon.safety import plain
-from holymon.summary import summarize
 
 Mask = npt.NDArray[np.bool_]
 

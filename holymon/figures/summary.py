@@ -18,11 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
-from holymon.figures import Summary, TargetSummary, Tokens
-from holymon.plan import price as prices
-from holymon.plan import slo
-from holymon.plan.plan import Closed, Price
-from holymon.quantiles import (
+from holymon.figures.quantiles import (
     LEVELS,
     Figure,
     Floats,
@@ -34,11 +30,15 @@ from holymon.quantiles import (
     figure,
     wilson,
 )
+from holymon.figures.summary_types import Summary, TargetSummary, Tokens
+from holymon.figures.throughput import counted
+from holymon.plan import price as prices
+from holymon.plan import slo
+from holymon.plan.plan import Closed, Price
 from holymon.records.attempt import FINISH, Flag, gap_value
 from holymon.records.chosen import Chosen
 from holymon.records.gaps import bins_of, counts_of, histogram, sums
 from holymon.records.records import Recorded, Records, records_of
-from holymon.throughput import counted
 
 ALIKE: Final = 0.2
 """From this autocorrelation on it is said: intervals should be a fifth wider by then."""

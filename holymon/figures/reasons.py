@@ -14,11 +14,11 @@ from typing import Final, Literal
 import numpy as np
 
 from holymon.errors import ERRORS, LOST, NOT_THE_SERVER, UNREACHABLE
-from holymon.figures import Summary, TargetSummary
+from holymon.figures.quantiles import LEVELS as PERCENTILES
+from holymon.figures.quantiles import fewest_for_interval
+from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import number
 from holymon.plan.plan import Open, Plan
-from holymon.quantiles import LEVELS as PERCENTILES
-from holymon.quantiles import fewest_for_interval
 from holymon.records.client_health import Vitals
 
 Level = Literal["valid", "suspect", "invalid"]
