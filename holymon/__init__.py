@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from holymon.figures.summary import summarize
     from holymon.figures.summary_types import Summary
     from holymon.figures.tool_definitions import definitions
+    from holymon.load.run import Run, attach, measure, start
     from holymon.lookout import watch
     from holymon.monitor import HolySheepMonitor, Monitor
     from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from holymon.records.records import Records
     from holymon.report import subject, write_report
     from holymon.retry import Policy
-    from holymon.run import Run, attach, measure, start
     from holymon.scrape import expose
     from holymon.series import bucket_edges
     from holymon.trials import alternate, compare
@@ -49,16 +49,16 @@ _HOME = {
     "HolySheepMonitor": "monitor", "HolymonError": "errors", "Limits": "alerts",
     "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan.plan",
     "Plan": "plan.plan", "PlanError": "errors", "Policy": "retry", "Price": "plan.plan", "Prompts": "plan.plan",
-    "Records": "records.records", "Replay": "plan.shapes", "Run": "run", "RunError": "errors",
+    "Records": "records.records", "Replay": "plan.shapes", "Run": "load.run", "RunError": "errors",
     "Shape": "plan.shapes", "Summary": "figures.summary_types", "Target": "plan.plan", "alternate": "trials",
-    "attach": "run", "bucket_edges": "series", "calibrate": "calibrator", "capacity": "climb",
+    "attach": "load.run", "bucket_edges": "series", "calibrate": "calibrator", "capacity": "climb",
     "compare": "trials", "constant": "plan.shapes", "definitions": "figures.tool_definitions", "explore": "dashboard",
-    "expose": "scrape", "measure": "run", "monitored": "clients", "plot_arrivals": "arrivals",
+    "expose": "scrape", "measure": "load.run", "monitored": "clients", "plot_arrivals": "arrivals",
     "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts",
     "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
     "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "plan.shapes", "ramp": "plan.shapes",
     "rehearse": "drill", "replay": "plan.replay_file", "runs": "records.listing", "sine": "plan.shapes",
-    "spike": "plan.shapes", "start": "run", "steps": "plan.shapes", "subject": "report",
+    "spike": "plan.shapes", "start": "load.run", "steps": "plan.shapes", "subject": "report",
     "summarize": "figures.summary", "target": "plan.targets", "write_csv": "records.export", "write_report": "report",
     "write_textfile": "exporter", "watch": "lookout",
 }  # fmt: skip

@@ -21,9 +21,9 @@ from math import isnan
 from time import perf_counter
 from typing import Final
 
-from holymon.client import Caller, Taker
 from holymon.errors import CallError
 from holymon.ledger import Ledger
+from holymon.load.caller import Caller, Taker
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.records.attempt import Flag, Marks
 from holymon.records.client_health import Vitals

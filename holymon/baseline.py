@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from holymon.errors import RunError
+from holymon.load.run import Run, attach
 from holymon.records import run_folder
-from holymon.run import Run, attach
 
 FILE: Final = "baseline.json"
 

@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 
 from holymon.calibration import Calibration, Level, level_of
+from holymon.load.run import Run, measure
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
 from holymon.plan.targets import target
-from holymon.run import Run, measure
 
 RATES: Final = (20.0, 50.0, 100.0)
 LADDER: Final = (100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0)

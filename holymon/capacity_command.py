@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holymon.load.interrupts import INTERRUPTED, interruptible
 from holymon.options import plans_of
 from holymon.safety import plain
-from holymon.signals import INTERRUPTED, interruptible
 
 if TYPE_CHECKING:
     from holymon.ceiling import Capacity

@@ -10,9 +10,9 @@ from holymon.figures.tool_definitions import OURS, PERCENTILES, Definitions, def
 from holymon.figures.tool_definitions import said as values_of
 from holymon.figures.verdict import Check, Verdict
 from holymon.formatting import NONE, failures, interval, ms, percent
+from holymon.load.run import Run
 from holymon.markup import bullets, table
 from holymon.plan.plan import Closed, Plan
-from holymon.run import Run
 from holymon.safety import escape, short
 from holymon.tables import (
     DURATIONS,

@@ -15,11 +15,11 @@ import click
 
 from holymon.capacity_command import capacity
 from holymon.errors import HolymonError, PlanError, RunError
+from holymon.load.interrupts import INTERRUPTED, interruptible
 from holymon.options import load_options, plans_of
 from holymon.progress import measured_with_bar
 from holymon.report_command import report
 from holymon.safety import plain, redact
-from holymon.signals import INTERRUPTED, interruptible
 from holymon.watching import init, metrics
 
 

@@ -14,10 +14,10 @@ from holymon.drift import rising
 from holymon.errors import PlanError, RunError
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.verdict import Verdict
+from holymon.load.run import Run
+from holymon.load.run import start as start_run
 from holymon.plan.plan import Open, Plan
 from holymon.plan.shapes import Shape, constant
-from holymon.run import Run
-from holymon.run import start as start_run
 
 SEEDS: Final = 64
 EVEN: Final = 0.01

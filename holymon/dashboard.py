@@ -17,11 +17,11 @@ from holymon.errors import RunError
 from holymon.fields import error_line, html, said, style_sheet
 from holymon.figures.reasons import LIVE
 from holymon.live import PAPER
+from holymon.load.run import Run, attach, start
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.results import Results
-from holymon.run import Run, attach, start
 from holymon.safety import escape, short
 from holymon.screen import Screen
 from holymon.threads import Jobs, free_of_cells, owners

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from holymon.client import key_of
 from holymon.errors import ConfigError, HolymonError
+from holymon.load.caller import key_of
 from holymon.plan.plan import Target
 from holymon.plan.targets import one_off, providers, target, user_file
 from holymon.safety import Secret, redact, short

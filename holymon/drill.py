@@ -7,10 +7,10 @@ from typing import Any
 
 from holymon.alerts import OBJECTIVES, Limits, Watch
 from holymon.errors import PlanError
+from holymon.load.run import Run
 from holymon.records.records import Records
 from holymon.rehearsal import Rehearsal
 from holymon.rehearsal import rehearse as on_records
-from holymon.run import Run
 from holymon.sources import monitor_of
 from holymon.trials import named
 

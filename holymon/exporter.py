@@ -25,8 +25,8 @@ from holymon import series, sources
 from holymon.errors import NOT_THE_SERVER, PlanError, RunError
 from holymon.figures.totals import Histogram, TargetTally
 from holymon.gauges import Name, Rows, gauges, lags
+from holymon.load.run import Run
 from holymon.records.run_folder import write_aside
-from holymon.run import Run
 from holymon.safety import short
 from holymon.sources import Reading, RunFigures
 

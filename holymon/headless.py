@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from holymon.errors import ConfigError
+from holymon.load.interrupts import interruptible
 from holymon.safety import plain, refuse_secret, short
-from holymon.signals import interruptible
 
 PLACES: Final = (Path(__file__).parent / "notebooks", Path(__file__).parent.parent / "notebooks")
 MOST_OF_A_SOCKET: Final = 100

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from holymon.signals import interruptible
+from holymon.load.interrupts import interruptible
 
 if TYPE_CHECKING:
+    from holymon.load.run import Run
     from holymon.plan.plan import Plan
-    from holymon.run import Run
 
 BAR_FROM_S: Final = 2.0
 
 
 def measured_with_bar(plan: "Plan", out: Path) -> tuple["Run", bool]:
     """Measure with a progress bar; whether it was interrupted."""
-    from holymon.run import start
+    from holymon.load.run import start
 
     interrupted = False
     with interruptible():

@@ -14,15 +14,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from holymon.client import key_of
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.headless import Status, check_parameters, execute, find_notebook, quiet
+from holymon.load.caller import key_of
+from holymon.load.run import Run, attach, measure
 from holymon.pages import write_index
 from holymon.plan import shapes
 from holymon.plan.plan import Open, Plan
 from holymon.plan.targets import target
 from holymon.records import run_folder
-from holymon.run import Run, attach, measure
 from holymon.safety import MASK, Secret, redact, short
 
 DEFAULT: Final = "report_health"

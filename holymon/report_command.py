@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holymon.errors import PlanError, RunError
+from holymon.load.interrupts import INTERRUPTED
 from holymon.options import given, load_options, plans_of
 from holymon.progress import measured_with_bar
 from holymon.safety import plain, redact
-from holymon.signals import INTERRUPTED
 
 if TYPE_CHECKING:
-    from holymon.run import Run
+    from holymon.load.run import Run
 
 OF_A_LOAD: Final = {
     "run": "use --run", "targets": "name all of them", "rate": "use --rate",
@@ -64,7 +64,7 @@ def report(
     if wanted is not None:
         for one in (*targets, *sorted(load)):
             raise PlanError(f"{plain(one)} does not go with --run: that load is over.")
-        from holymon.run import attach
+        from holymon.load.run import attach
 
         run = attach(wanted, out=out)
     elif not measures:

@@ -14,10 +14,10 @@ from holymon.baseline import baseline, set_baseline
 from holymon.errors import HolymonError, RunError
 from holymon.fields import choice, html
 from holymon.figures.reasons import LIVE
+from holymon.load.run import Run, attach
 from holymon.records import run_folder
 from holymon.records.export import write_csv
 from holymon.report import write_report
-from holymon.run import Run, attach
 from holymon.safety import escape, short
 from holymon.trials import compare
 

@@ -11,12 +11,12 @@ from holymon import readings
 from holymon.board import Board
 from holymon.fields import WIDE, html
 from holymon.figures import verdict
+from holymon.load.run import Run
 from holymon.panels import OF_A_RUN
 from holymon.plan.estimate import COUNTED, estimate
 from holymon.plan.plan import MAX_SECONDS, Open, Plan
 from holymon.records import journal, run_folder
 from holymon.records.client_health import Vitals
-from holymon.run import Run
 from holymon.threads import Pace, Ticker
 
 HURRY_S: Final = 0.05

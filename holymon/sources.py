@@ -19,10 +19,10 @@ from holymon.figures.summary import summarize
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.totals import Edges, Tally, tally
 from holymon.figures.verdict import Verdict, judge
+from holymon.load.run import Run
 from holymon.records import run_folder
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
-from holymon.run import Run
 
 
 @dataclass(frozen=True, slots=True)

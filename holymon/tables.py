@@ -6,9 +6,9 @@ from holymon.figures.quantiles import Figure
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.verdict import Check, Verdict
 from holymon.formatting import NONE, failures, interval, ms, number, percent, whole
+from holymon.load.run import Run
 from holymon.plan import slo
 from holymon.plan.plan import Closed
-from holymon.run import Run
 from holymon.safety import ends, plain
 
 DURATIONS: Final = (

@@ -7,10 +7,10 @@ from pathlib import Path
 from holymon.errors import PlanError, RunError
 from holymon.figures.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
 from holymon.figures.reasons import Reason
+from holymon.load.run import Run, attach, measure
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.records import Records
-from holymon.run import Run, attach, measure
 from holymon.safety import plain
 
 

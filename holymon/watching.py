@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from holymon.errors import PlanError
+from holymon.load.interrupts import interruptible
 from holymon.options import given
 from holymon.safety import plain
-from holymon.signals import interruptible
 
 
 @click.command()
@@ -53,7 +53,7 @@ def metrics(
 ) -> None:
     """Serve figures to Prometheus until Ctrl-C: of all runs in the folder that go on, or begin."""
     from holymon.exporter import write_textfile
-    from holymon.run import attach
+    from holymon.load.run import attach
     from holymon.scrape import expose
 
     if textfile is not None:

@@ -11,9 +11,9 @@ import pytest
 
 from holymon import rules, yamltext
 from holymon.alerts import Watch
+from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
-from holymon.run import start
 
 OBJECTIVES = ("error_rate<1%", "ttft_p95<2s")
 

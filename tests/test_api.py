@@ -57,7 +57,7 @@ def test_importing_holymon_loads_nothing_heavy():
 def test_the_worker_loads_no_notebook_library():
     heavy = {"matplotlib", "nbconvert", "pandas", "papermill", "IPython", "duckdb"}
     done = subprocess.run(
-        [sys.executable, "-c", "import sys, holymon.worker; print(*sys.modules)"],
+        [sys.executable, "-c", "import sys, holymon.load.worker; print(*sys.modules)"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert heavy & set(done.stdout.split()) == set()

@@ -13,8 +13,8 @@ from itertools import count
 import pytest
 
 import holymon as hm
-from holymon.client import Caller
 from holymon.errors import ConfigError
+from holymon.load.caller import Caller
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.safety import MASK, spellings
@@ -30,7 +30,7 @@ logging.captureWarnings(True)
 LOOK = """
 import copy, pickle, traceback
 import holymon as hm
-from holymon.client import Caller
+from holymon.load.caller import Caller
 subject = hm.attach(run)
 print(subject, subject.plan, repr(subject.plan), subject.notes, subject.status, vars(subject))
 print(subject.summary(), subject.verdict(), hm.definitions(subject.records))

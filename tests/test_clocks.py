@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from holymon import run
+from holymon.load import run
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
 

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from holymon import run as runs
 from holymon.baseline import FILE, baseline, set_baseline
 from holymon.controls import FILE as FROM_FILE
 from holymon.dashboard import LIVE_TAB, explore
 from holymon.errors import PlanError, RunError
+from holymon.load import run as runs
 from holymon.plan.plan import Closed, Open, Plan, Prompts
 from holymon.plan.shapes import constant, poisson
 from holymon.plan.targets import target

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holymon.engine import HOPELESS, Load
+from holymon.load.engine import HOPELESS, Load
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant, poisson
 from holymon.records.attempt import Flag, Marks

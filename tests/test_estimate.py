@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from holymon import run
+from holymon.load import run
 from holymon.plan.estimate import estimate, most_of_a_call
 from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.plan.shapes import Replay, constant, poisson, ramp

@@ -17,6 +17,8 @@ from holymon.errors import CallError, PlanError, RunError
 from holymon.exporter import Collector, families, text, write_textfile
 from holymon.figures.summary import summarize
 from holymon.figures.totals import Edges, Tally, tally
+from holymon.load.run import measure as run_plan
+from holymon.load.run import start
 from holymon.monitor import Monitor
 from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.plan.shapes import constant
@@ -24,8 +26,6 @@ from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import from_frames
 from holymon.records.records import Records
 from holymon.retry import Policy
-from holymon.run import measure as run_plan
-from holymon.run import start
 from holymon.scrape import expose
 from holymon.sources import OfFolder, OfRun, Reading
 

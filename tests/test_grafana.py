@@ -13,9 +13,9 @@ import pytest
 
 from holymon import rules, yamltext
 from holymon.alerts import Watch
+from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Price, Prompts
 from holymon.plan.shapes import constant
-from holymon.run import start
 from holymon.scrape import expose
 
 HERE = Path(__file__).parent

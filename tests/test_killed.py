@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from holymon import run
+from holymon.load import run
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant, poisson
 
@@ -22,7 +22,7 @@ AT_ONCE = 10
 OWNER = textwrap.dedent("""
     import sys
     from pathlib import Path
-    from holymon import run
+    from holymon.load import run
     from holymon.plan.plan import Plan
     going = run.start(Plan.from_json(Path(sys.argv[1]).read_bytes()), out=sys.argv[2], detached=False)
     print(going.id, flush=True)
@@ -117,7 +117,7 @@ def test_unfinished_calls_are_shown_and_are_no_failures_of_the_api(tmp_path, sim
 FULL = textwrap.dedent("""
     import resource, sys
     from pathlib import Path
-    from holymon import run
+    from holymon.load import run
     from holymon.plan.plan import Plan
     free = resource.getrlimit(resource.RLIMIT_FSIZE)
     # A limit on the size of files is what a process can be given of a full disk.

@@ -12,8 +12,9 @@ import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
-from holymon import report, run
+from holymon import report
 from holymon.errors import ConfigError, RunError
+from holymon.load import run
 from holymon.pages import write_index
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant

@@ -14,8 +14,8 @@ import time
 import psutil
 import pytest
 
-from holymon import run
 from holymon.errors import ConfigError, RunError
+from holymon.load import run
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant, poisson
 from holymon.records import run_folder
@@ -176,7 +176,7 @@ def test_a_killed_worker_loses_no_finished_call(tmp_path, simulator):
 
 OWNER = textwrap.dedent("""
     import sys
-    from holymon import run
+    from holymon.load import run
     from holymon.plan.plan import *
     from holymon.plan.shapes import constant
     target = Target(provider="url", model="fast", base_url=sys.argv[1])

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from holymon import cards, formatting, pages, run, tables
+from holymon import cards, formatting, pages, tables
+from holymon.load import run
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant, poisson
 from holymon.records import run_folder

@@ -25,6 +25,7 @@ from holymon.canvas import frame
 from holymon.errors import CODES
 from holymon.figures.summary import summarize
 from holymon.figures.tool_definitions import definitions
+from holymon.load.run import Run
 from holymon.plan.plan import Open, Plan, Price, Target
 from holymon.plan.shapes import poisson
 from holymon.records import run_folder
@@ -32,7 +33,6 @@ from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag, gap_bin
 from holymon.records.frames import header
 from holymon.records.journal import Follower
 from holymon.records.records import Records
-from holymon.run import Run
 
 SIZES = (10_000, 100_000, 1_000_000)
 RATE, TOKENS, STEP = 4000.0, 16, 1000

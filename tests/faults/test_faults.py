@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
-from holymon.client import Caller
 from holymon.errors import ERRORS, NAMES, CallError, ConfigError
+from holymon.load.caller import Caller
 from holymon.monitor import Monitor
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.protocols.chat import MAX_ERROR_BODY

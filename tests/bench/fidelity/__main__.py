@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from holymon.calibration import QUANTILES, errors_of
+from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant, poisson
-from holymon.run import start
 from holymon.screen import Screen
 
 HERE = Path(__file__).parent

@@ -22,10 +22,10 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from holymon.canvas import COLORS, MARKERS, STYLE, frame
+from holymon.load.run import Run
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records import run_folder
-from holymon.run import Run
 from tests.bench.million import held, records_of, write_journal
 
 HERE = Path(__file__).parent
@@ -84,7 +84,7 @@ def measured(
     place = run_folder.new_folder(folder, "run")
     run_folder.write_aside(place / "plan.json", plan.to_json())
     run_folder.write_state(place, state="starting")
-    with on(cores, ["-m", "holymon.worker", str(place)]) as process:
+    with on(cores, ["-m", "holymon.load.worker", str(place)]) as process:
         assert process.wait() == 0
     return Run(place)
 

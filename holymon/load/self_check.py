@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from holymon.engine import Ending, Load
+from holymon.load.engine import Ending, Load
 from holymon.records import client_health
 from holymon.records.journal import Journal
 from holymon.records.run_folder import write_aside

@@ -19,7 +19,7 @@ from typing import Final
 import httpx
 
 from holymon.errors import ConfigError, HolymonError
-from holymon.limits import Limits
+from holymon.load.timeouts import Limits
 from holymon.plan.plan import Plan, Target
 from holymon.protocols import chat, error_body
 from holymon.protocols.sse import EventTooLarge

@@ -1,4 +1,4 @@
-"""`python -m holymon.worker FOLDER`: plan in, rows to the journal; nothing is drawn here.
+"""`python -m holymon.load.worker FOLDER`: plan in, rows to the journal; nothing is drawn here.
 
 Worker 0 starts what the run needs (the simulator, further workers), says in `state.json` how it
 goes, and holds the run's lock while it lives. Worker k sends every n-th call of the same plan.
@@ -26,16 +26,16 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from holymon.client import Caller
-from holymon.engine import Ending, Load
 from holymon.errors import HolymonError, RunError
+from holymon.load.caller import Caller
+from holymon.load.engine import Ending, Load
+from holymon.load.self_check import open_many, watch_self
 from holymon.plan import price
 from holymon.plan.estimate import most_of_a_call
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.attempt import DTYPE, Marks, measure
 from holymon.records.journal import Journal
-from holymon.selfcheck import open_many, watch_self
 
 START_NS: Final = 20_000_000
 """Between the word "go" and the first call: time enough for every worker to hear it."""
@@ -45,7 +45,7 @@ STATES: Final = {"stopped": "stopped", "failed": "failed", "interrupted": "inter
 
 def main(argv: list[str] | None = None) -> int:
     """Measure the plan in a folder; 0 if every record was written."""
-    parser = argparse.ArgumentParser(prog="python -m holymon.worker")
+    parser = argparse.ArgumentParser(prog="python -m holymon.load.worker")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--attached", action="store_true")
     parser.add_argument("--part", type=int, default=0)
@@ -177,7 +177,7 @@ def _apart(pid: int, workers: int) -> None:
 def _others(folder: Path, plan: Plan, sim_url: str) -> Iterator[list["subprocess.Popen[str]"]]:
     """The workers beside this one, ready to go."""
     with contextlib.ExitStack() as stack:
-        command = [sys.executable, "-m", "holymon.worker", str(folder), "--sim-url", sim_url]
+        command = [sys.executable, "-m", "holymon.load.worker", str(folder), "--sim-url", sim_url]
         others = [
             stack.enter_context(_child([*command, "--part", str(k)]))
             for k in range(1, plan.workers)

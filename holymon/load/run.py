@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from holymon.client import key_of
 from holymon.errors import RunError
 from holymon.figures import verdict
 from holymon.figures.reasons import LIVE
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
+from holymon.load.caller import key_of
 from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder
 from holymon.records.client_health import Vitals
@@ -227,7 +227,7 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     folder = run_folder.new_folder(Path(out), name)
     run_folder.write_aside(folder / "plan.json", plan.to_json())
     run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())
-    command = [sys.executable, "-m", "holymon.worker", str(folder.resolve())]
+    command = [sys.executable, "-m", "holymon.load.worker", str(folder.resolve())]
     with (folder / "worker.log").open("wb") as log:
         process = _Worker(
             command if detached else [*command, "--attached"],
