@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holymon.alerts import Limits
-    from holymon.calibration import Calibration
-    from holymon.calibrator import calibrate
-    from holymon.ceiling import Capacity
     from holymon.charts import plot_calibration, plot_capacity, plot_comparison
     from holymon.clients import monitored
-    from holymon.climb import capacity
     from holymon.dashboard import explore
     from holymon.drill import rehearse
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
+    from holymon.experiments.alternate import alternate, compare
+    from holymon.experiments.calibration import Calibration
+    from holymon.experiments.calibrator import calibrate
+    from holymon.experiments.capacity import Capacity
+    from holymon.experiments.capacity_search import capacity
     from holymon.exporter import Collector, write_textfile
     from holymon.figures.comparison import Comparison
     from holymon.figures.summary import summarize
@@ -38,21 +39,20 @@ if TYPE_CHECKING:
     from holymon.retry import Policy
     from holymon.scrape import expose
     from holymon.series import bucket_edges
-    from holymon.trials import alternate, compare
     from holymon.web import MonitorASGI, MonitorWSGI
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Calibration": "calibration", "CallError": "errors", "Capacity": "ceiling", "Closed": "plan.plan",
+    "Calibration": "experiments.calibration", "CallError": "errors", "Capacity": "experiments.capacity", "Closed": "plan.plan",
     "Collector": "exporter", "Comparison": "figures.comparison", "ConfigError": "errors",
     "HolySheepMonitor": "monitor", "HolymonError": "errors", "Limits": "alerts",
     "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan.plan",
     "Plan": "plan.plan", "PlanError": "errors", "Policy": "retry", "Price": "plan.plan", "Prompts": "plan.plan",
     "Records": "records.records", "Replay": "plan.shapes", "Run": "load.run", "RunError": "errors",
-    "Shape": "plan.shapes", "Summary": "figures.summary_types", "Target": "plan.plan", "alternate": "trials",
-    "attach": "load.run", "bucket_edges": "series", "calibrate": "calibrator", "capacity": "climb",
-    "compare": "trials", "constant": "plan.shapes", "definitions": "figures.tool_definitions", "explore": "dashboard",
+    "Shape": "plan.shapes", "Summary": "figures.summary_types", "Target": "plan.plan", "alternate": "experiments.alternate",
+    "attach": "load.run", "bucket_edges": "series", "calibrate": "experiments.calibrator", "capacity": "experiments.capacity_search",
+    "compare": "experiments.alternate", "constant": "plan.shapes", "definitions": "figures.tool_definitions", "explore": "dashboard",
     "expose": "scrape", "measure": "load.run", "monitored": "clients", "plot_arrivals": "arrivals",
     "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts",
     "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",

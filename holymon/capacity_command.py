@@ -12,7 +12,7 @@ from holymon.options import plans_of
 from holymon.safety import plain
 
 if TYPE_CHECKING:
-    from holymon.ceiling import Capacity
+    from holymon.experiments.capacity import Capacity
 
 
 # fmt: off
@@ -58,7 +58,7 @@ def capacity(
 
     The exit code is 0 if a rate was met, 1 if none was, 3 if no measurement was valid.
     """
-    from holymon import climb
+    from holymon.experiments import capacity_search
     from holymon.records import run_folder
 
     (plan,) = plans_of(
@@ -69,7 +69,7 @@ def capacity(
         timeout=timeout, name=name, max_cost=None, slo=slo,
     )
     with interruptible():
-        found = climb.capacity(
+        found = capacity_search.capacity(
             plan, start=start, most=most, seconds=duration, precision=precision, budget_s=budget,
             max_calls=max_calls, max_cost=max_cost, arrivals=arrivals, out=out, seen=_said,
         )

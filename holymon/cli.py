@@ -112,14 +112,14 @@ def compare(
     Runs are compared in pairs that were measured alternately, at least five of them; the exit
     code is 3 where nothing can be claimed.
     """
-    from holymon import trials
+    from holymon.experiments import alternate
     from holymon.records import run_folder
 
     if len(runs) > 2 or len(targets) not in {0, 2}:
         raise PlanError("compare takes one or two RUNs, and --target not at all or twice.")
-    found = [trials.named(name, out=out) for name in runs]
+    found = [alternate.named(name, out=out) for name in runs]
     chosen = (targets[0], targets[1]) if targets else None
-    compared = trials.compare(*found, targets=chosen, effect=effect)
+    compared = alternate.compare(*found, targets=chosen, effect=effect)
     if as_json:
         click.echo(json.dumps(run_folder.finite(compared.to_dict()), indent=1))
     else:
@@ -156,7 +156,7 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
     Draws a chart, too: calibration.png beside the runs.
     """
     from holymon import canvas, charts
-    from holymon.calibrator import calibrate as run_all
+    from holymon.experiments.calibrator import calibrate as run_all
     from holymon.records import run_folder
 
     with interruptible():

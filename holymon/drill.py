@@ -7,12 +7,12 @@ from typing import Any
 
 from holymon.alerts import OBJECTIVES, Limits, Watch
 from holymon.errors import PlanError
+from holymon.experiments.alternate import named
 from holymon.load.run import Run
 from holymon.records.records import Records
 from holymon.rehearsal import Rehearsal
 from holymon.rehearsal import rehearse as on_records
 from holymon.sources import monitor_of
-from holymon.trials import named
 
 
 def rehearse(

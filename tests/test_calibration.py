@@ -7,8 +7,8 @@ import pytest
 
 import holymon as hm
 from holymon import charts
-from holymon.calibration import Calibration, Level, errors_of
-from holymon.calibrator import calibrate, truth_of
+from holymon.experiments.calibration import Calibration, Level, errors_of
+from holymon.experiments.calibrator import calibrate, truth_of
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks, measure

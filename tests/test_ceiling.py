@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from holymon.bisection import LOWEST, Bounds, Step, following
-from holymon.ceiling import Capacity, Level, latest
 from holymon.errors import PlanError
+from holymon.experiments.bisection import LOWEST, Bounds, Step, following
+from holymon.experiments.capacity import Capacity, Level, latest
 from holymon.figures.quantiles import wilson
 
 SLO = ("ttft_p95<1", "error_rate<5%")

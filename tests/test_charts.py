@@ -6,7 +6,7 @@ from matplotlib.colors import same_color
 
 import holymon as hm
 from holymon.canvas import COLORS, frame
-from holymon.ceiling import Capacity, Level
+from holymon.experiments.capacity import Capacity, Level
 from tests.test_comparison import alternated
 
 PNG = b"\x89PNG"

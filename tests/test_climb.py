@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 import holymon as hm
-from holymon.climb import EVEN, even
+from holymon.experiments.capacity_search import EVEN, even
 
 SLO = ("ttft_p95<0.4", "error_rate<20%")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holymon.drift import FEWEST, rising
+from holymon.experiments.drift import FEWEST, rising
 
 
 @pytest.mark.parametrize("n", [60, 400])

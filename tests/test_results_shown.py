@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 import holymon as hm
-from holymon.ceiling import Capacity, Level
+from holymon.experiments.capacity import Capacity, Level
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.request_stats import stats
 from holymon.plan.plan import Open, Plan, Target

@@ -5,10 +5,10 @@ import json
 import pytest
 
 import holymon as hm
+from holymon.experiments.alternate import alternate, compare, named
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.report_command import _findings
-from holymon.trials import alternate, compare, named
 
 
 def plan(simulator, model="fast", *, users=8, requests=24, **more):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from holymon.calibration import QUANTILES, errors_of
+from holymon.experiments.calibration import QUANTILES, errors_of
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant, poisson

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from holymon.calibration import Calibration, Level, level_of
+from holymon.experiments.calibration import Calibration, Level, level_of
 from holymon.load.run import Run, measure
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant

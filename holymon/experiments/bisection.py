@@ -14,8 +14,8 @@ from statistics import median
 from typing import Final
 
 from holymon.bounds import number
-from holymon.ceiling import Level, best_of, latest
 from holymon.errors import PlanError
+from holymon.experiments.capacity import Level, best_of, latest
 from holymon.figures.quantiles import LEVELS, Z95, fewest_for_interval
 from holymon.plan.slo import Slo, parse
 

@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from holymon.bisection import Bounds, Step, following
-from holymon.ceiling import Capacity, Level
-from holymon.drift import rising
 from holymon.errors import PlanError, RunError
+from holymon.experiments.bisection import Bounds, Step, following
+from holymon.experiments.capacity import Capacity, Level
+from holymon.experiments.drift import rising
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.verdict import Verdict
 from holymon.load.run import Run
