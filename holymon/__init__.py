@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holymon.alerts import Limits
     from holymon.charts import plot_calibration, plot_capacity, plot_comparison
-    from holymon.clients import monitored
     from holymon.dashboard import explore
     from holymon.drill import rehearse
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
     from holymon.figures.tool_definitions import definitions
     from holymon.load.run import Run, attach, measure, start
     from holymon.lookout import watch
-    from holymon.monitor import HolySheepMonitor, Monitor
+    from holymon.monitor.clients import monitored
+    from holymon.monitor.middleware import MonitorASGI, MonitorWSGI
+    from holymon.monitor.monitor import HolySheepMonitor, Monitor
+    from holymon.monitor.retry import Policy
     from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
     from holymon.plan.replay_file import replay
     from holymon.plan.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
@@ -36,24 +38,22 @@ if TYPE_CHECKING:
     from holymon.records.listing import runs
     from holymon.records.records import Records
     from holymon.report import subject, write_report
-    from holymon.retry import Policy
     from holymon.scrape import expose
     from holymon.series import bucket_edges
-    from holymon.web import MonitorASGI, MonitorWSGI
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Calibration": "experiments.calibration", "CallError": "errors", "Capacity": "experiments.capacity", "Closed": "plan.plan",
     "Collector": "exporter", "Comparison": "figures.comparison", "ConfigError": "errors",
-    "HolySheepMonitor": "monitor", "HolymonError": "errors", "Limits": "alerts",
-    "Monitor": "monitor", "MonitorASGI": "web", "MonitorWSGI": "web", "Open": "plan.plan",
-    "Plan": "plan.plan", "PlanError": "errors", "Policy": "retry", "Price": "plan.plan", "Prompts": "plan.plan",
+    "HolySheepMonitor": "monitor.monitor", "HolymonError": "errors", "Limits": "alerts",
+    "Monitor": "monitor.monitor", "MonitorASGI": "monitor.middleware", "MonitorWSGI": "monitor.middleware", "Open": "plan.plan",
+    "Plan": "plan.plan", "PlanError": "errors", "Policy": "monitor.retry", "Price": "plan.plan", "Prompts": "plan.plan",
     "Records": "records.records", "Replay": "plan.shapes", "Run": "load.run", "RunError": "errors",
     "Shape": "plan.shapes", "Summary": "figures.summary_types", "Target": "plan.plan", "alternate": "experiments.alternate",
     "attach": "load.run", "bucket_edges": "series", "calibrate": "experiments.calibrator", "capacity": "experiments.capacity_search",
     "compare": "experiments.alternate", "constant": "plan.shapes", "definitions": "figures.tool_definitions", "explore": "dashboard",
-    "expose": "scrape", "measure": "load.run", "monitored": "clients", "plot_arrivals": "arrivals",
+    "expose": "scrape", "measure": "load.run", "monitored": "monitor.clients", "plot_arrivals": "arrivals",
     "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts",
     "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
     "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "plan.shapes", "ramp": "plan.shapes",

@@ -22,8 +22,8 @@ from holymon.errors import PlanError
 from holymon.fields import WIDE, error_line, html, style_sheet
 from holymon.figures.reasons import of_loop
 from holymon.figures.request_stats import stats
-from holymon.ledger import plan_of
-from holymon.monitor import Monitor
+from holymon.monitor.ledger import plan_of
+from holymon.monitor.monitor import Monitor
 from holymon.panels import OF_A_RUN, window
 from holymon.plan.plan import Plan
 from holymon.records.attempt import Flag

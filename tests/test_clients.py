@@ -18,9 +18,9 @@ import openai
 import pytest
 
 import holymon as hm
-from holymon.clients import monitored
 from holymon.errors import NAMES, PlanError
-from holymon.monitor import Monitor
+from holymon.monitor.clients import monitored
+from holymon.monitor.monitor import Monitor
 from holymon.sources import monitor_of
 
 from .faults.server import (

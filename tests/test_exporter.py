@@ -19,13 +19,13 @@ from holymon.figures.summary import summarize
 from holymon.figures.totals import Edges, Tally, tally
 from holymon.load.run import measure as run_plan
 from holymon.load.run import start
-from holymon.monitor import Monitor
+from holymon.monitor.monitor import Monitor
+from holymon.monitor.retry import Policy
 from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import from_frames
 from holymon.records.records import Records
-from holymon.retry import Policy
 from holymon.scrape import expose
 from holymon.sources import OfFolder, OfRun, Reading
 

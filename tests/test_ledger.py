@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from holymon.ledger import Ledger
+from holymon.monitor.ledger import Ledger
 from holymon.plan.plan import Target
 from holymon.records.attempt import Flag, Marks
 
@@ -159,7 +159,7 @@ def test_a_disk_that_can_not_be_written_costs_no_memory_and_no_sum(tmp_path):
 
 def test_what_is_spilled_as_the_interpreter_ends_is_on_disk(tmp_path):
     script = (
-        "import atexit, pathlib, sys; from holymon.ledger import Ledger; "
+        "import atexit, pathlib, sys; from holymon.monitor.ledger import Ledger; "
         "from holymon.records.attempt import Marks; from holymon.plan.plan import Target; "
         "ledger = Ledger(folder=pathlib.Path(sys.argv[1])); atexit.register(ledger.flush); "
         "target = ledger.index(Target(provider='sim', model='a')); "

@@ -13,12 +13,12 @@ import duckdb
 import pytest
 
 import holymon
-from holymon.attempts import Requests
 from holymon.errors import NAMES, CallError, ConfigError, PlanError
 from holymon.figures.reasons import of_loop
-from holymon.monitor import HolySheepMonitor, Monitor
+from holymon.monitor.monitor import HolySheepMonitor, Monitor
+from holymon.monitor.requests import Requests
+from holymon.monitor.retry import Policy
 from holymon.plan.plan import Target
-from holymon.retry import Policy
 
 from .faults.server import CHUNKED, HELLO, LAST, Server, answer, chunk, completion, stream
 

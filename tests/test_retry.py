@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import ERRORS, PlanError
-from holymon.retry import Budget, Policy, next_wait, retry_after
+from holymon.monitor.retry import Budget, Policy, next_wait, retry_after
 
 POLICY = Policy()
 SAFE = {

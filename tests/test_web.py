@@ -18,8 +18,8 @@ from starlette.routing import Route
 from werkzeug.serving import make_server
 
 from holymon.errors import NAMES
-from holymon.monitor import Monitor
-from holymon.web import MonitorASGI, MonitorWSGI
+from holymon.monitor.middleware import MonitorASGI, MonitorWSGI
+from holymon.monitor.monitor import Monitor
 
 
 @pytest.fixture

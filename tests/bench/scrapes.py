@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from holymon.monitor import Monitor
+from holymon.monitor.monitor import Monitor
 from holymon.plan.plan import Target
 from holymon.scrape import expose
 

@@ -22,11 +22,11 @@ import pytest
 
 from holymon.errors import ERRORS, NAMES, CallError, ConfigError
 from holymon.load.caller import Caller
-from holymon.monitor import Monitor
+from holymon.monitor.monitor import Monitor
+from holymon.monitor.retry import Policy
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.protocols.chat import MAX_ERROR_BODY
 from holymon.records.attempt import Flag, measure
-from holymon.retry import Policy
 from holymon.safety import spellings
 from holymon.transport.exceptions import classify
 from holymon.transport.pool import Transport

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from holymon.errors import HolymonError, from_status
-from holymon.monitor import Monitor
+from holymon.monitor.monitor import Monitor
 from holymon.plan.plan import Target
 from holymon.plan.targets import providers
 from holymon.plan.targets import target as target_of

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from holymon.errors import HolymonError, PlanError
-from holymon.exchange import Exchange, whole
-from holymon.ledger import OTHER
-from holymon.monitor import Monitor
+from holymon.monitor.ledger import OTHER
+from holymon.monitor.monitor import Monitor
+from holymon.monitor.observed_call import Exchange, whole
 from holymon.plan.plan import Target
 from holymon.plan.targets import providers
 from holymon.plan.targets import target as target_of

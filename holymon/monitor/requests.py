@@ -22,12 +22,12 @@ from time import perf_counter
 from typing import Final
 
 from holymon.errors import CallError
-from holymon.ledger import Ledger
 from holymon.load.caller import Caller, Taker
+from holymon.monitor.ledger import Ledger
+from holymon.monitor.retry import Budget, Policy, next_wait
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.records.attempt import Flag, Marks
 from holymon.records.client_health import Vitals
-from holymon.retry import Budget, Policy, next_wait
 from holymon.structs import from_builtins, to_builtins
 from holymon.transport.pool import Transport
 

@@ -16,18 +16,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
-from holymon.attempts import Requests
 from holymon.errors import PlanError
 from holymon.figures.request_stats import Stats, stats
 from holymon.figures.totals import Edges, Tally
-from holymon.ledger import Ledger
+from holymon.monitor.ledger import Ledger
+from holymon.monitor.requests import Requests
+from holymon.monitor.retry import Policy
 from holymon.plan.plan import Target
 from holymon.plan.targets import target as target_of
 from holymon.protocols.error_body import lenient
 from holymon.protocols.sse import Decoder
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
-from holymon.retry import Policy
 from holymon.structs import from_builtins, to_builtins
 
 if TYPE_CHECKING:

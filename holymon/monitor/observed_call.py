@@ -14,11 +14,11 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple, Self
 from weakref import ref
 
-from holymon.ledger import Ledger
+from holymon.monitor.ledger import Ledger
+from holymon.monitor.retry import retry_after
 from holymon.protocols import chat, error_body, messages, responses
 from holymon.protocols.sse import EventTooLarge
 from holymon.records.attempt import Flag, Marks
-from holymon.retry import retry_after
 from holymon.transport.exceptions import classify, handled
 from holymon.transport.inflate import Inflater, inflater
 
