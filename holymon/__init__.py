@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from holymon.records.export import write_csv
     from holymon.records.listing import runs
     from holymon.records.records import Records
-    from holymon.report import subject, write_report
+    from holymon.report.report import subject, write_report
     from holymon.scrape import expose
     from holymon.series import bucket_edges
 
@@ -58,8 +58,8 @@ _HOME = {
     "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
     "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "plan.shapes", "ramp": "plan.shapes",
     "rehearse": "drill", "replay": "plan.replay_file", "runs": "records.listing", "sine": "plan.shapes",
-    "spike": "plan.shapes", "start": "load.run", "steps": "plan.shapes", "subject": "report",
-    "summarize": "figures.summary", "target": "plan.targets", "write_csv": "records.export", "write_report": "report",
+    "spike": "plan.shapes", "start": "load.run", "steps": "plan.shapes", "subject": "report.report",
+    "summarize": "figures.summary", "target": "plan.targets", "write_csv": "records.export", "write_report": "report.report",
     "write_textfile": "exporter", "watch": "lookout",
 }  # fmt: skip
 

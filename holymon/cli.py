@@ -71,8 +71,8 @@ main.add_command(report)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> None:
     """Measure TARGETs (written provider/model) and print their figures."""
-    from holymon import tables
     from holymon.records import run_folder
+    from holymon.report import text as tables
 
     measured, interrupted = [], False
     for plan in plans_of(targets, **options):

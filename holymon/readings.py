@@ -17,8 +17,8 @@ from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.plan.plan import Closed, Plan
 from holymon.records.client_health import Vitals
 from holymon.rehearsal import Firing, Rehearsal
+from holymon.report.text import checked
 from holymon.safety import escape
-from holymon.tables import checked
 
 HEADS: Final = {
     "valid": "✓ The client keeps up", "suspect": "! Read with care",

@@ -51,15 +51,15 @@ def report(
     Without NOTEBOOK it is report_health. A notebook of your own without TARGET measures what it
     likes.
     """
-    from holymon import headless
-    from holymon import report as reports
+    from holymon.report import notebooks
+    from holymon.report import report as reports
 
     notebook, targets = _split(arguments)
     values = {name: _value(text) for name, text in parameters}
     run, interrupted = None, False
     measures = bool(targets or options["base_url"] or notebook == reports.DEFAULT)
     of_a_run = {"run": ""} if measures or wanted is not None else {}
-    headless.check_parameters(notebook, {**values, **of_a_run})
+    notebooks.check_parameters(notebook, {**values, **of_a_run})
     load = given(ctx) - {"-p", "--run", "--out"}
     if wanted is not None:
         for one in (*targets, *sorted(load)):
@@ -101,7 +101,7 @@ def _findings(run: "Run") -> list[str]:
 
 def _split(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """The notebook (by default report_health) and the targets."""
-    from holymon.report import DEFAULT
+    from holymon.report.report import DEFAULT
 
     if arguments and (arguments[0].endswith(".ipynb") or "/" not in arguments[0]):
         return arguments[0], arguments[1:]

@@ -18,7 +18,7 @@ from holymon.figures.reasons import LIVE
 from holymon.load.run import Run, attach
 from holymon.records import run_folder
 from holymon.records.export import write_csv
-from holymon.report import write_report
+from holymon.report.report import write_report
 from holymon.safety import escape, short
 
 NOTHING: Final = (

@@ -10,9 +10,9 @@ from typing import Final
 from holymon import rules, yamltext
 from holymon.alerts import OBJECTIVES, Limits, Watch
 from holymon.errors import ConfigError
-from holymon.headless import PLACES
 from holymon.plan.targets import target as target_of
 from holymon.records.run_folder import write_aside
+from holymon.report.notebooks import PLACES
 from holymon.safety import plain
 from holymon.scrape import PORT
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
 import holymon as hm
-from holymon import tables
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records.export import cell
+from holymon.report import text as tables
 
 HOSTILE = (
     "<script>document.title='pw'+'ned'</script></script><img src=x onerror=\"document.title='pw'+'ned'\">"

@@ -12,15 +12,15 @@ import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
-from holymon import report
 from holymon.errors import ConfigError, RunError
 from holymon.load import run
-from holymon.pages import write_index
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records import listing, run_folder
 from holymon.records.attempt import Marks
 from holymon.records.journal import Journal
+from holymon.report import report
+from holymon.report.index import write_index
 
 KEY = "sk-canary-0123456789abcdef"
 HOSTILE = (

@@ -4,13 +4,15 @@ import re
 
 import pytest
 
-from holymon import cards, formatting, pages, tables
+from holymon import formatting
 from holymon.load import run
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant, poisson
 from holymon.records import run_folder
 from holymon.records.attempt import Flag, Marks
 from holymon.records.journal import Journal
+from holymon.report import html as cards
+from holymon.report import index, text
 
 HOSTILE = "<b>m</b>\x1b[31m\u202e"
 
@@ -46,7 +48,7 @@ def recorded(tmp_path):
 
 
 def test_the_terminal_shows_the_figures_in_milliseconds(recorded):
-    said = tables.text(recorded())
+    said = text.text(recorded())
     assert re.search(r"latency +400 +123 +123 +123 +123 +123", said)
     assert re.search(r"TTFT +400 +100", said)
     assert "0 of 400 failed, at most 0.95 %" in said
@@ -55,12 +57,12 @@ def test_the_terminal_shows_the_figures_in_milliseconds(recorded):
 
 
 def test_no_line_is_wider_than_a_terminal(recorded):
-    said = tables.text(recorded(failed=range(100)))
+    said = text.text(recorded(failed=range(100)))
     assert [line for line in said.splitlines() if len(line) > 100 and "note" not in line] == []
 
 
 def test_a_missing_figure_is_a_dash_and_never_a_zero(recorded):
-    said = tables.text(recorded(15))
+    said = text.text(recorded(15))
     assert re.search(r"latency +15 +123 +123 +– +– +123", said)
     assert "n too small (have 15, need 20 for p95)" in said
 
@@ -74,7 +76,7 @@ def test_text_from_outside_is_escaped_everywhere(recorded, table):
     html = shown._repr_html_()
     assert "<b>m</b>" not in html
     assert not set(html) & set("\x1b\u202e")
-    assert not set(tables.text(found)) & set("\x1b\u202e")
+    assert not set(text.text(found)) & set("\x1b\u202e")
     assert repr(shown)
 
 
@@ -129,7 +131,7 @@ def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
     run_folder.write_json(
         odd.folder / "run.json", {"targets": [{"target": HOSTILE}], "verdict": None}
     )
-    pages.write_index(tmp_path)
+    index.write_index(tmp_path)
     html = (tmp_path / "index.html").read_text()
     assert html.count("<tr>") == 5
     assert f">{broken.id}</a></td><td>run.json can't be read<" in html

@@ -13,8 +13,7 @@ from holymon.formatting import NONE, failures, interval, ms, percent
 from holymon.load.run import Run
 from holymon.markup import bullets, table
 from holymon.plan.plan import Closed, Plan
-from holymon.safety import escape, short
-from holymon.tables import (
+from holymon.report.text import (
     DURATIONS,
     STATS,
     calls_of,
@@ -24,6 +23,7 @@ from holymon.tables import (
     tokens_of,
     verdict_lines,
 )
+from holymon.safety import escape, short
 
 
 @dataclass(frozen=True, slots=True)

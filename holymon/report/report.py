@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
-from holymon.headless import Status, check_parameters, execute, find_notebook, quiet
 from holymon.load.caller import key_of
 from holymon.load.run import Run, attach, measure
-from holymon.pages import write_index
 from holymon.plan import shapes
 from holymon.plan.plan import Open, Plan
 from holymon.plan.targets import target
 from holymon.records import run_folder
+from holymon.report.index import write_index
+from holymon.report.notebooks import Status, check_parameters, execute, find_notebook, quiet
 from holymon.safety import MASK, Secret, redact, short
 
 DEFAULT: Final = "report_health"
-TEMPLATES: Final = Path(str(files("holymon").joinpath("templates")))
+TEMPLATES: Final = Path(str(files("holymon").joinpath("report/templates")))
 HIDDEN: Final = {"parameters", "injected-parameters", "remove-cell", "papermill-error-cell-tag"}
 TAGS: Final = frozenset(
     "a abbr b blockquote br code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p "

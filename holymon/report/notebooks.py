@@ -18,7 +18,10 @@ from holymon.errors import ConfigError
 from holymon.load.interrupts import interruptible
 from holymon.safety import plain, refuse_secret, short
 
-PLACES: Final = (Path(__file__).parent / "notebooks", Path(__file__).parent.parent / "notebooks")
+PLACES: Final = (
+    Path(__file__).parent.parent / "notebooks",
+    Path(__file__).parent.parent.parent / "notebooks",
+)
 MOST_OF_A_SOCKET: Final = 100
 """Bytes of its path, before the number that jupyter_client puts behind it."""
 

@@ -15,7 +15,7 @@ MOST: Final = 500
 def write_index(out: Path) -> None:
     """Write `index.html` from the run.json files below `out`."""
     rows = "".join(_row(folder, out) for folder in reversed(_reported(out)[-MOST:]))
-    style = files("holymon").joinpath("templates/holymon/style.css").read_text("utf-8")
+    style = files("holymon").joinpath("report/templates/holymon/style.css").read_text("utf-8")
     run_folder.write_aside(
         out / "index.html",
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
