@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holymon.alerts import Limits
-    from holymon.charts import plot_calibration, plot_capacity, plot_comparison
     from holymon.dashboard import explore
     from holymon.drill import rehearse
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
@@ -33,7 +32,14 @@ if TYPE_CHECKING:
     from holymon.plan.replay_file import replay
     from holymon.plan.shapes import Replay, Shape, constant, poisson, ramp, sine, spike, steps
     from holymon.plan.targets import target
-    from holymon.plots import plot_ecdf, plot_errors, plot_latency, plot_schedule_delay, plot_ttft
+    from holymon.plots.call_plots import (
+        plot_ecdf,
+        plot_errors,
+        plot_latency,
+        plot_schedule_delay,
+        plot_ttft,
+    )
+    from holymon.plots.result_plots import plot_calibration, plot_capacity, plot_comparison
     from holymon.records.export import write_csv
     from holymon.records.listing import runs
     from holymon.records.records import Records
@@ -53,10 +59,10 @@ _HOME = {
     "Shape": "plan.shapes", "Summary": "figures.summary_types", "Target": "plan.plan", "alternate": "experiments.alternate",
     "attach": "load.run", "bucket_edges": "series", "calibrate": "experiments.calibrator", "capacity": "experiments.capacity_search",
     "compare": "experiments.alternate", "constant": "plan.shapes", "definitions": "figures.tool_definitions", "explore": "dashboard",
-    "expose": "scrape", "measure": "load.run", "monitored": "monitor.clients", "plot_arrivals": "arrivals",
-    "plot_calibration": "charts", "plot_capacity": "charts", "plot_comparison": "charts",
-    "plot_ecdf": "plots", "plot_errors": "plots", "plot_latency": "plots",
-    "plot_schedule_delay": "plots", "plot_ttft": "plots", "poisson": "plan.shapes", "ramp": "plan.shapes",
+    "expose": "scrape", "measure": "load.run", "monitored": "monitor.clients", "plot_arrivals": "plots.schedule_plot",
+    "plot_calibration": "plots.result_plots", "plot_capacity": "plots.result_plots", "plot_comparison": "plots.result_plots",
+    "plot_ecdf": "plots.call_plots", "plot_errors": "plots.call_plots", "plot_latency": "plots.call_plots",
+    "plot_schedule_delay": "plots.call_plots", "plot_ttft": "plots.call_plots", "poisson": "plan.shapes", "ramp": "plan.shapes",
     "rehearse": "drill", "replay": "plan.replay_file", "runs": "records.listing", "sine": "plan.shapes",
     "spike": "plan.shapes", "start": "load.run", "steps": "plan.shapes", "subject": "report.report",
     "summarize": "figures.summary", "target": "plan.targets", "write_csv": "records.export", "write_report": "report.report",

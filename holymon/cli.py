@@ -155,8 +155,8 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
 
     Draws a chart, too: calibration.png beside the runs.
     """
-    from holymon import canvas, charts
     from holymon.experiments.calibrator import calibrate as run_all
+    from holymon.plots import canvas, result_plots
     from holymon.records import run_folder
 
     with interruptible():
@@ -164,7 +164,7 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
     folder = out / "calibration"
     run_folder.write_json(folder / "calibration.json", found.to_dict())
     picture = folder / "calibration.png"
-    figure = charts.plot_calibration(found).get_figure(root=True)
+    figure = result_plots.plot_calibration(found).get_figure(root=True)
     run_folder.write_aside(picture, canvas.frame(figure) if figure else b"")
     if as_json:
         click.echo(json.dumps(run_folder.finite(found.to_dict()), indent=1))

@@ -10,8 +10,6 @@ from typing import Any, Final
 import ipywidgets as w
 from matplotlib.figure import Figure
 
-from holymon.arrivals import plot_arrivals
-from holymon.canvas import frame
 from holymon.controls import Controls
 from holymon.errors import RunError
 from holymon.fields import error_line, html, said, style_sheet
@@ -20,6 +18,8 @@ from holymon.live import PAPER
 from holymon.load.run import Run, attach, start
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Plan
+from holymon.plots.canvas import frame
+from holymon.plots.schedule_plot import plot_arrivals
 from holymon.records import run_folder
 from holymon.results import Results
 from holymon.safety import escape, short

@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from holymon.canvas import COLORS, GREY, RED
+from holymon.plots.canvas import COLORS, GREY, RED
 
 PAPER: Final = "#F7F8FA"
 """Light in a dark notebook too: the colours are made for it."""

@@ -16,7 +16,6 @@ import numpy as np
 
 from holymon import readings
 from holymon.alerts import OBJECTIVES, Limits, Watch
-from holymon.bins import per_second
 from holymon.board import Board, Curve
 from holymon.errors import PlanError
 from holymon.fields import WIDE, error_line, html, style_sheet
@@ -26,6 +25,7 @@ from holymon.monitor.ledger import plan_of
 from holymon.monitor.monitor import Monitor
 from holymon.panels import OF_A_RUN, window
 from holymon.plan.plan import Plan
+from holymon.plots.binning import per_second
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.rehearsal import rehearse

@@ -14,10 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from holymon.canvas import COLORS, GREY, MARKERS, RED
 from holymon.live import BADGE, INK, PAPER
 from holymon.plan.plan import Closed, Plan
 from holymon.plan.shapes import Shape, polyline
+from holymon.plots.canvas import COLORS, GREY, MARKERS, RED
 from holymon.safety import ends
 
 SIZE: Final = (12.0, 5.2)

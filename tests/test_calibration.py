@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import holymon as hm
-from holymon import charts
 from holymon.experiments.calibration import Calibration, Level, errors_of
 from holymon.experiments.calibrator import calibrate, truth_of
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
+from holymon.plots import result_plots
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import from_frames
 
@@ -82,7 +82,7 @@ def test_a_calibration_measures_prints_and_draws(tmp_path):
     said = str(found)
     assert "reported minus true" in said
     assert f"{found.accuracy[0].errors['ttft_s']['p50'] * 1e3:.2f}" in said
-    ax = charts.plot_calibration(found)
+    ax = result_plots.plot_calibration(found)
     assert {"TTFT", "latency", "gaps"} <= {
         text.get_text().split()[0] for text in ax.get_legend().get_texts()
     }

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import same_color
 
 import holymon as hm
-from holymon.canvas import COLORS, frame
 from holymon.experiments.capacity import Capacity, Level
+from holymon.plots.canvas import COLORS, frame
 from tests.test_comparison import alternated
 
 PNG = b"\x89PNG"

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from holymon import canvas, plots
-from holymon.arrivals import plot_arrivals
-from holymon.bins import thinned
 from holymon.errors import CODES, PlanError
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import Replay, constant, poisson, ramp, sine, spike, steps
+from holymon.plots import call_plots, canvas
+from holymon.plots.binning import thinned
+from holymon.plots.schedule_plot import plot_arrivals
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
 
 PLOTS = [
-    plots.plot_latency, plots.plot_ttft, plots.plot_ecdf, plots.plot_errors,
-    plots.plot_schedule_delay,
+    call_plots.plot_latency, call_plots.plot_ttft, call_plots.plot_ecdf, call_plots.plot_errors,
+    call_plots.plot_schedule_delay,
 ]  # fmt: skip
 
 
@@ -73,14 +73,14 @@ def test_a_plot_is_drawn_on_the_axes_it_is_given(plot):
 def test_the_points_are_the_latencies_of_the_successful_calls_and_no_others():
     found = calls()
     ok = found.ok
-    drawn = points(plots.plot_latency(found), "url/a")
+    drawn = points(call_plots.plot_latency(found), "url/a")
     np.testing.assert_array_equal(drawn[:, 0], found["start_s"][ok])
     np.testing.assert_array_equal(drawn[:, 1], (found["end_s"] - found["start_s"])[ok])
 
 
 def test_failures_are_marked_at_their_time_above_the_points():
     found = calls()
-    ax = plots.plot_latency(found)
+    ax = call_plots.plot_latency(found)
     crosses = points(ax, "failed")
     np.testing.assert_array_equal(crosses[:, 0], found["start_s"][~found.ok])
     assert crosses[:, 1].min() > points(ax, "url/a")[:, 1].max()
@@ -88,7 +88,7 @@ def test_failures_are_marked_at_their_time_above_the_points():
 
 def test_a_rolling_line_is_the_percentile_of_its_calls():
     found = calls(failed=0.0)
-    ax = plots.plot_latency(found)
+    ax = call_plots.plot_latency(found)
     middles = points(ax, "p50")
     width = middles[1, 0] - middles[0, 0]
     latency = found["end_s"] - found["start_s"]
@@ -100,14 +100,14 @@ def test_a_rolling_line_is_the_percentile_of_its_calls():
 
 def test_the_ecdf_ends_at_one_and_rises_at_each_call():
     found = calls(failed=0.0)
-    drawn = points(plots.plot_ecdf(found), "url/a\n  latency")
+    drawn = points(call_plots.plot_ecdf(found), "url/a\n  latency")
     latency = np.sort(found["end_s"] - found["start_s"])
     np.testing.assert_array_equal(np.unique(drawn[:, 0]), np.unique(latency))
     assert drawn[-1, 1] == 1.0
 
 
 def test_a_logarithmic_axis_has_ticks_to_read_it_by():
-    ax = plots.plot_ecdf(calls(failed=0.0))
+    ax = call_plots.plot_ecdf(calls(failed=0.0))
     assert ax.get_xscale() == "log"
     ax.figure.draw_without_rendering()
     low, high = ax.get_xlim()
@@ -118,32 +118,32 @@ def test_a_logarithmic_axis_has_ticks_to_read_it_by():
 
 def test_errors_over_time_add_up_to_all_errors():
     found = calls()
-    ax = plots.plot_errors(found)
+    ax = call_plots.plot_errors(found)
     assert sum(bar.get_height() for bar in ax.patches if hasattr(bar, "get_height")) == sum(
         ~found.ok
     )
     assert any("rate_limited" in text for text in texts(ax))
-    assert "No failures in 600 calls" in texts(plots.plot_errors(calls(failed=0.0)))
+    assert "No failures in 600 calls" in texts(call_plots.plot_errors(calls(failed=0.0)))
 
 
 def test_calls_that_we_stopped_are_shown_and_are_not_said_to_have_failed():
     found = calls(failed=0.0)
     found["error"][500:] = CODES["cancelled"]
-    title, *said = texts(plots.plot_errors(found))
+    title, *said = texts(call_plots.plot_errors(found))
     assert title == "No failures in 500 calls; 100 more stopped or never sent by us"
     assert "cancelled, n = 100" in said
     found["error"][:20] = CODES["server_error"]
-    assert texts(plots.plot_errors(found))[0].startswith("20 of 500 calls failed; 100 more")
+    assert texts(call_plots.plot_errors(found))[0].startswith("20 of 500 calls failed; 100 more")
 
 
 def test_what_was_not_measured_is_said():
-    assert "not streamed: no TTFT" in texts(plots.plot_ttft(calls(streamed=False)))
+    assert "not streamed: no TTFT" in texts(call_plots.plot_ttft(calls(streamed=False)))
     closed = calls(load=Closed(users=1))
-    assert any("closed loop" in text for text in texts(plots.plot_schedule_delay(closed)))
+    assert any("closed loop" in text for text in texts(call_plots.plot_schedule_delay(closed)))
 
 
 def test_the_warm_up_is_shaded_and_not_counted():
-    ax = plots.plot_latency(calls(warmup=5.0, failed=0.0))
+    ax = call_plots.plot_latency(calls(warmup=5.0, failed=0.0))
     assert "Latency of 500 successful calls" in texts(ax)
     assert "warm-up" in texts(ax)
 
@@ -157,7 +157,7 @@ def test_a_simulated_run_says_so():
 
 def test_long_names_that_differ_at_their_end_stay_two():
     found = calls(models=("x" * 80 + "-fp8", "x" * 80 + "-fp16"), failed=0.0)
-    names = [text for text in texts(plots.plot_latency(found)) if ", n = " in text]
+    names = [text for text in texts(call_plots.plot_latency(found)) if ", n = " in text]
     assert len(set(names)) == 2
 
 
@@ -175,9 +175,9 @@ def test_no_legend_is_cut_however_many_targets(plot, n):
 
 def test_names_from_outside_are_text():
     found = calls(models=("$x^2$ \u202eevil", "b"))
-    labels = texts(plots.plot_latency(found))
+    labels = texts(call_plots.plot_latency(found))
     assert any("$x^2$ <U+202E>evil" in label for label in labels)
-    assert canvas.frame(plots.plot_latency(found).figure)
+    assert canvas.frame(call_plots.plot_latency(found).figure)
 
 
 @pytest.mark.parametrize("plot", PLOTS)
@@ -187,7 +187,7 @@ def test_many_calls_are_a_small_picture_with_the_extremes_in_it(plot):
     ax = plot(found)
     assert sum(len(line.get_xdata()) for line in ax.lines) < 60_000
     assert len(canvas.frame(ax.figure)) < 300_000
-    if plot is plots.plot_latency:
+    if plot is call_plots.plot_latency:
         assert found["start_s"][slowest] in points(ax, "url/a")[:, 0]
 
 
@@ -215,7 +215,7 @@ def test_a_strip_of_failures_is_dark_where_many_are_and_shows_each_one_that_stan
     found = calls(100_000, failed=0.0)
     found.rows["error"][50_000:60_000] = CODES["server_error"]
     found.rows["error"][7] = CODES["server_error"]
-    ax = plots.plot_latency(found)
+    ax = call_plots.plot_latency(found)
     (strip,) = ax.collections
     at, dark = strip.get_offsets()[:, 0], strip.get_facecolor()[:, 3]
     assert at[0] == pytest.approx(found["start_s"][7], abs=20)

@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from holymon import plots
-from holymon.canvas import frame
 from holymon.errors import CODES
 from holymon.figures.summary import summarize
 from holymon.figures.tool_definitions import definitions
 from holymon.load.run import Run
 from holymon.plan.plan import Open, Plan, Price, Target
 from holymon.plan.shapes import poisson
+from holymon.plots import call_plots
+from holymon.plots.canvas import frame
 from holymon.records import run_folder
 from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag, gap_bin
 from holymon.records.frames import header
@@ -238,7 +238,7 @@ def measured(calls: int, out: Path, *, report: bool = True) -> dict[str, float]:
     found["definitions of the report, s"], _ = timed(lambda: definitions(records))
     total = 0.0
     for name in ("latency", "ttft", "ecdf", "errors", "schedule_delay", "arrivals"):
-        draw = getattr(plots, f"plot_{name}")
+        draw = getattr(call_plots, f"plot_{name}")
         found[f"{name}, s"], png = timed(lambda draw=draw: frame(draw(records).figure))
         found[f"{name}, kB"] = len(png) / 1e3
         total += found[f"{name}, s"]

@@ -21,10 +21,10 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from holymon.canvas import COLORS, MARKERS, STYLE, frame
 from holymon.load.run import Run
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
+from holymon.plots.canvas import COLORS, MARKERS, STYLE, frame
 from holymon.records import run_folder
 from tests.bench.million import held, records_of, write_journal
 

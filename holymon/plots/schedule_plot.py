@@ -5,11 +5,11 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 
-from holymon.bins import CALLS_IN_BIN, spans_of
-from holymon.canvas import COLORS, crosses, legend, note, styled, warm_up
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import Replay, Shape, polyline
+from holymon.plots.binning import CALLS_IN_BIN, spans_of
+from holymon.plots.canvas import COLORS, crosses, legend, note, styled, warm_up
 from holymon.records.records import Records
 
 MOST_DUE: Final = 5_000_000

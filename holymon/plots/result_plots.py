@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from holymon.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
 from holymon.experiments.calibration import Calibration
 from holymon.experiments.capacity import Capacity, latest
 from holymon.figures.comparison import Comparison
+from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
 from holymon.safety import ends, plain
 
 

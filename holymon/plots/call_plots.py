@@ -15,9 +15,12 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
-from holymon import canvas
-from holymon.bins import CALLS_IN_BIN, MOST_POINTS, edges_of, rolling, steps_of, thinned
-from holymon.canvas import (
+from holymon.errors import NAMES
+from holymon.formatting import number
+from holymon.plan.plan import Closed
+from holymon.plots import canvas
+from holymon.plots.binning import CALLS_IN_BIN, MOST_POINTS, edges_of, rolling, steps_of, thinned
+from holymon.plots.canvas import (
     COLORS,
     GREY,
     HATCHES,
@@ -30,9 +33,6 @@ from holymon.canvas import (
     styled,
     warm_up,
 )
-from holymon.errors import NAMES
-from holymon.formatting import number
-from holymon.plan.plan import Closed
 from holymon.records.attempt import Flag
 from holymon.records.records import Recorded, Records, records_of
 from holymon.safety import ends

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from holymon.bins import crowds
+from holymon.plots.binning import crowds
 
 Floats = npt.NDArray[np.float64]
 
