@@ -8,16 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from holymon.alerts import Limits
     from holymon.dashboard import explore
-    from holymon.drill import rehearse
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.experiments.alternate import alternate, compare
     from holymon.experiments.calibration import Calibration
     from holymon.experiments.calibrator import calibrate
     from holymon.experiments.capacity import Capacity
     from holymon.experiments.capacity_search import capacity
-    from holymon.exporter import Collector, write_textfile
     from holymon.figures.comparison import Comparison
     from holymon.figures.summary import summarize
     from holymon.figures.summary_types import Summary
@@ -40,33 +37,36 @@ if TYPE_CHECKING:
         plot_ttft,
     )
     from holymon.plots.result_plots import plot_calibration, plot_capacity, plot_comparison
+    from holymon.prometheus.alerts import Limits
+    from holymon.prometheus.backtest_sources import rehearse
+    from holymon.prometheus.exporter import Collector, write_textfile
+    from holymon.prometheus.metric_names import bucket_edges
+    from holymon.prometheus.server import expose
     from holymon.records.export import write_csv
     from holymon.records.listing import runs
     from holymon.records.records import Records
     from holymon.report.report import subject, write_report
-    from holymon.scrape import expose
-    from holymon.series import bucket_edges
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Calibration": "experiments.calibration", "CallError": "errors", "Capacity": "experiments.capacity", "Closed": "plan.plan",
-    "Collector": "exporter", "Comparison": "figures.comparison", "ConfigError": "errors",
-    "HolySheepMonitor": "monitor.monitor", "HolymonError": "errors", "Limits": "alerts",
+    "Collector": "prometheus.exporter", "Comparison": "figures.comparison", "ConfigError": "errors",
+    "HolySheepMonitor": "monitor.monitor", "HolymonError": "errors", "Limits": "prometheus.alerts",
     "Monitor": "monitor.monitor", "MonitorASGI": "monitor.middleware", "MonitorWSGI": "monitor.middleware", "Open": "plan.plan",
     "Plan": "plan.plan", "PlanError": "errors", "Policy": "monitor.retry", "Price": "plan.plan", "Prompts": "plan.plan",
     "Records": "records.records", "Replay": "plan.shapes", "Run": "load.run", "RunError": "errors",
     "Shape": "plan.shapes", "Summary": "figures.summary_types", "Target": "plan.plan", "alternate": "experiments.alternate",
-    "attach": "load.run", "bucket_edges": "series", "calibrate": "experiments.calibrator", "capacity": "experiments.capacity_search",
+    "attach": "load.run", "bucket_edges": "prometheus.metric_names", "calibrate": "experiments.calibrator", "capacity": "experiments.capacity_search",
     "compare": "experiments.alternate", "constant": "plan.shapes", "definitions": "figures.tool_definitions", "explore": "dashboard",
-    "expose": "scrape", "measure": "load.run", "monitored": "monitor.clients", "plot_arrivals": "plots.schedule_plot",
+    "expose": "prometheus.server", "measure": "load.run", "monitored": "monitor.clients", "plot_arrivals": "plots.schedule_plot",
     "plot_calibration": "plots.result_plots", "plot_capacity": "plots.result_plots", "plot_comparison": "plots.result_plots",
     "plot_ecdf": "plots.call_plots", "plot_errors": "plots.call_plots", "plot_latency": "plots.call_plots",
     "plot_schedule_delay": "plots.call_plots", "plot_ttft": "plots.call_plots", "poisson": "plan.shapes", "ramp": "plan.shapes",
-    "rehearse": "drill", "replay": "plan.replay_file", "runs": "records.listing", "sine": "plan.shapes",
+    "rehearse": "prometheus.backtest_sources", "replay": "plan.replay_file", "runs": "records.listing", "sine": "plan.shapes",
     "spike": "plan.shapes", "start": "load.run", "steps": "plan.shapes", "subject": "report.report",
     "summarize": "figures.summary", "target": "plan.targets", "write_csv": "records.export", "write_report": "report.report",
-    "write_textfile": "exporter", "watch": "lookout",
+    "write_textfile": "prometheus.exporter", "watch": "lookout",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604 - the same names, sorted

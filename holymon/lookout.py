@@ -15,7 +15,6 @@ import ipywidgets as w
 import numpy as np
 
 from holymon import readings
-from holymon.alerts import OBJECTIVES, Limits, Watch
 from holymon.board import Board, Curve
 from holymon.errors import PlanError
 from holymon.fields import WIDE, error_line, html, style_sheet
@@ -26,10 +25,11 @@ from holymon.monitor.monitor import Monitor
 from holymon.panels import OF_A_RUN, window
 from holymon.plan.plan import Plan
 from holymon.plots.binning import per_second
+from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
+from holymon.prometheus.backtest import rehearse
+from holymon.prometheus.sources import monitor_of
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
-from holymon.rehearsal import rehearse
-from holymon.sources import monitor_of
 from holymon.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
 
 OF_CALLS: Final = {

@@ -15,8 +15,8 @@ from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.verdict import Verdict
 from holymon.formatting import NONE, interval, ms, number, percent, whole
 from holymon.plan.plan import Closed, Plan
+from holymon.prometheus.backtest import Firing, Rehearsal
 from holymon.records.client_health import Vitals
-from holymon.rehearsal import Firing, Rehearsal
 from holymon.report.text import checked
 from holymon.safety import escape
 

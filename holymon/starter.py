@@ -7,14 +7,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from holymon import rules, yamltext
-from holymon.alerts import OBJECTIVES, Limits, Watch
+from holymon import yamltext
 from holymon.errors import ConfigError
 from holymon.plan.targets import target as target_of
+from holymon.prometheus import rules
+from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
+from holymon.prometheus.server import PORT
 from holymon.records.run_folder import write_aside
 from holymon.report.notebooks import PLACES
 from holymon.safety import plain
-from holymon.scrape import PORT
 
 DATA: Final = files("holymon") / "data"
 EVERY_S: Final = 3600.0

@@ -52,9 +52,9 @@ def metrics(
     out: Path,
 ) -> None:
     """Serve figures to Prometheus until Ctrl-C: of all runs in the folder that go on, or begin."""
-    from holymon.exporter import write_textfile
     from holymon.load.run import attach
-    from holymon.scrape import expose
+    from holymon.prometheus.exporter import write_textfile
+    from holymon.prometheus.server import expose
 
     if textfile is not None:
         for option in given(ctx) & {"--port", "--host", "--slo", "--dense"}:
@@ -95,7 +95,7 @@ def init(folder: Path, target: str, slo: tuple[str, ...], webhook: str, port: in
     Files that are there already stay as they are.
     """
     from holymon import starter
-    from holymon.alerts import OBJECTIVES
+    from holymon.prometheus.alerts import OBJECTIVES
 
     if not 0 < port < 65536:
         raise PlanError(f"port {port} is none: it lies between 1 and 65535.")

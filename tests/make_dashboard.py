@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
 )
 
-from holymon import series as s
+from holymon.prometheus import metric_names as s
 
 PATH = Path(__file__).parent.parent / "holymon" / "data" / "grafana" / "holymon.json"
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")

@@ -9,11 +9,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from holymon import rules, yamltext
-from holymon.alerts import Watch
+from holymon import yamltext
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
+from holymon.prometheus import rules
+from holymon.prometheus.alerts import Watch
 
 OBJECTIVES = ("error_rate<1%", "ttft_p95<2s")
 

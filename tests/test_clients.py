@@ -21,7 +21,7 @@ import holymon as hm
 from holymon.errors import NAMES, PlanError
 from holymon.monitor.clients import monitored
 from holymon.monitor.monitor import Monitor
-from holymon.sources import monitor_of
+from holymon.prometheus.sources import monitor_of
 
 from .faults.server import (
     CHUNKED,

@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from holymon import rules, series, yamltext
-from holymon.drill import rehearse
+from holymon import yamltext
 from holymon.errors import CallError, PlanError, RunError
-from holymon.exporter import Collector, families, text, write_textfile
 from holymon.figures.summary import summarize
 from holymon.figures.totals import Edges, Tally, tally
 from holymon.load.run import measure as run_plan
@@ -23,11 +21,14 @@ from holymon.monitor.monitor import Monitor
 from holymon.monitor.retry import Policy
 from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.plan.shapes import constant
+from holymon.prometheus import metric_names, rules
+from holymon.prometheus.backtest_sources import rehearse
+from holymon.prometheus.exporter import Collector, families, text, write_textfile
+from holymon.prometheus.server import expose
+from holymon.prometheus.sources import OfFolder, OfRun, Reading
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import from_frames
 from holymon.records.records import Records
-from holymon.scrape import expose
-from holymon.sources import OfFolder, OfRun, Reading
 
 TARGETS = (
     Target(provider="sim", model="a", price=Price(input=1.0, output=10.0)),
@@ -108,25 +109,30 @@ def test_values_are_those_of_the_summary(samples):
     found = samples(text(Collector(records)))
     for one in summarize(records).targets:
         whose = dict(zip(("provider", "model"), one.target.split("/"), strict=True))
-        requests = total(found, series.REQUESTS, **whose)
-        failed = total(found, series.ERRORS, **whose)
+        requests = total(found, metric_names.REQUESTS, **whose)
+        failed = total(found, metric_names.ERRORS, **whose)
         assert failed / requests == pytest.approx(one.error_rate.value)
         assert requests == one.error_rate.of
-        assert requests + of(found, series.STOPPED, **whose) == one.requests
+        assert requests + of(found, metric_names.STOPPED, **whose) == one.requests
         errors = {name: n for name, n in one.errors.items() if name != "cancelled"}
-        assert {e: total(found, series.ERRORS, error_type=e, **whose) for e in errors} == errors
-        assert of(found, f"{series.LATENCY}_count", **whose) == one.ok == one.latency_s.n
-        assert of(found, f"{series.LATENCY}_sum", **whose) / one.ok == pytest.approx(
+        assert {
+            e: total(found, metric_names.ERRORS, error_type=e, **whose) for e in errors
+        } == errors
+        assert of(found, f"{metric_names.LATENCY}_count", **whose) == one.ok == one.latency_s.n
+        assert of(found, f"{metric_names.LATENCY}_sum", **whose) / one.ok == pytest.approx(
             one.latency_s.mean
         )
-        for name, figure, rel in ((series.TTFT, one.ttft_s, 1e-9), (series.CHUNK, one.itl_s, 0.01)):
+        for name, figure, rel in (
+            (metric_names.TTFT, one.ttft_s, 1e-9),
+            (metric_names.CHUNK, one.itl_s, 0.01),
+        ):
             count = total(found, f"{name}_count", **whose)
             assert count == figure.n
             assert total(found, f"{name}_sum", **whose) / count == pytest.approx(
                 figure.mean, rel=rel
             )
         for kind, n in (("input", one.tokens.prompt), ("output", one.tokens.output)):
-            assert total(found, f"{series.TOKENS}_sum", gen_ai_token_type=kind, **whose) == n
+            assert total(found, f"{metric_names.TOKENS}_sum", gen_ai_token_type=kind, **whose) == n
     costs = [one.cost_usd for one in summarize(records).targets]
     assert of(
         found, "holymon_cost_total", provider="sim", model="a", currency="USD"
@@ -136,19 +142,19 @@ def test_values_are_those_of_the_summary(samples):
 def test_values_are_those_of_the_tally_bucket_by_bucket(samples):
     records = records_of()
     found = samples(text(Collector(records)))
-    for one in tally(records, series.bucket_edges()).targets.values():
+    for one in tally(records, metric_names.bucket_edges()).targets.values():
         whose = {"provider": one.provider, "model": one.model}
         for name, histogram in (
-            (series.LATENCY, one.latency),
-            (series.TTFT, one.ttft),
-            (series.CHUNK, one.chunk),
+            (metric_names.LATENCY, one.latency),
+            (metric_names.TTFT, one.ttft),
+            (metric_names.CHUNK, one.chunk),
         ):
             upto = list(itertools.accumulate(histogram.counts))
             for edge, n in zip((*histogram.edges, math.inf), upto, strict=True):
                 le = "+Inf" if edge == math.inf else repr(edge)
                 assert total(found, f"{name}_bucket", le=le, **whose) == n
-        assert total(found, series.RETRIES, **whose) == one.retries
-        assert total(found, series.ATTEMPTS, **whose) == sum(one.attempts.values())
+        assert total(found, metric_names.RETRIES, **whose) == one.retries
+        assert total(found, metric_names.ATTEMPTS, **whose) == sum(one.attempts.values())
         assert of(found, "holymon_unpriced_attempts_total", **whose) == one.unpriced
 
 
@@ -156,21 +162,23 @@ def test_durations_are_told_by_error_type(samples):
     one = Marks(0, 0, 0.0)
     one.start, one.end, one.error, one.status = 1.0, 3.0, "server_error", 500
     found = samples(text(Collector(from_frames(PLAN, [measure(one)]))))
-    assert total(found, f"{series.DURATION}_sum", error_type="server_error") == pytest.approx(3.0)
-    assert total(found, f"{series.LATENCY}_count") == 0, "failures are in no latency"
+    assert total(found, f"{metric_names.DURATION}_sum", error_type="server_error") == pytest.approx(
+        3.0
+    )
+    assert total(found, f"{metric_names.LATENCY}_count") == 0, "failures are in no latency"
 
 
 def test_watched_errors_are_0_before_they_are_met(samples):
     found = samples(text(Collector(Records(PLAN))))
-    for error in series.WATCHED:
-        for name in (series.ERRORS, series.ATTEMPTS):
+    for error in metric_names.WATCHED:
+        for name in (metric_names.ERRORS, metric_names.ATTEMPTS):
             assert of(found, name, provider="sim", model="a", error_type=error) == 0
 
 
 def test_limits_of_objectives_are_bucket_edges(samples):
     found = samples(text(Collector(records_of(), slo=("ttft_p95<0.7", "latency_p99<3s"))))
-    assert total(found, f"{series.TTFT}_bucket", le="0.7") > 0
-    assert total(found, f"{series.LATENCY}_bucket", le="3.0") > 0
+    assert total(found, f"{metric_names.TTFT}_bucket", le="0.7") > 0
+    assert total(found, f"{metric_names.LATENCY}_bucket", le="3.0") > 0
 
 
 @pytest.mark.parametrize("limit", [0.001, 0.05, 0.5, 1.0, 2.5, 30, 1234.5, 99999.0])
@@ -207,9 +215,11 @@ def test_ten_thousand_hostile_names_make_few_labels_and_lose_no_count(promtool, 
     registry.register(Given())
     raw = generate_latest(registry)
     found = samples(raw)
-    assert len({dict(had)["model"] for n, had in found if n == f"{series.LATENCY}_count"}) <= 51
-    assert total(found, f"{series.LATENCY}_count") == 10_000 * one.latency.count
-    assert total(found, series.REQUESTS) == 10_000 * sum(
+    assert (
+        len({dict(had)["model"] for n, had in found if n == f"{metric_names.LATENCY}_count"}) <= 51
+    )
+    assert total(found, f"{metric_names.LATENCY}_count") == 10_000 * one.latency.count
+    assert total(found, metric_names.REQUESTS) == 10_000 * sum(
         n for (_, error), n in one.requests.items() if error != "cancelled"
     )
     assert total(found, "holymon_cost_total") == pytest.approx(10_000 * one.cost)
@@ -249,14 +259,17 @@ def test_a_run_is_exported_with_the_figures_of_its_report(shared_simulator, expo
     assert of(found, "holymon_run_latency_seconds", stat="p95", **whose) == one.latency_s.p95
     assert of(found, "holymon_run_error_ratio", **whose) == one.error_rate.value
     assert of(found, "holymon_run_objective_met", objective="error_rate<1%", **whose) == 0
-    assert of(found, series.VALID, **whose) == (run.verdict().measurement != "invalid")
-    assert of(found, series.LAG, stat="max", **whose) == run.vitals.to_dict()["loop_lag_max_s"]
+    assert of(found, metric_names.VALID, **whose) == (run.verdict().measurement != "invalid")
+    assert (
+        of(found, metric_names.LAG, stat="max", **whose) == run.vitals.to_dict()["loop_lag_max_s"]
+    )
     assert ("holymon_run_cost_usd", frozenset(whose.items())) not in found, "not known is not 0"
     assert ("holymon_run_latency_seconds", frozenset({**whose, "stat": "p99"}.items())) not in found
     counts = shared_simulator.counted()["flaky"]
-    assert total(found, series.REQUESTS) == counts["requests"], "as the API counted itself"
+    assert total(found, metric_names.REQUESTS) == counts["requests"], "as the API counted itself"
     assert (
-        total(found, series.ERRORS, error_type="rate_limited") == counts["faults"]["rate_limited"]
+        total(found, metric_names.ERRORS, error_type="rate_limited")
+        == counts["faults"]["rate_limited"]
     )
 
 
@@ -288,7 +301,7 @@ def test_the_textfile_holds_the_figures_of_the_summary(exported, tmp_path, promt
 
 def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
     run = start(plan_on(simulator), out=tmp_path, detached=False)
-    reader, before, seen = OfRun(run.folder, series.bucket_edges()), {}, 0
+    reader, before, seen = OfRun(run.folder, metric_names.bucket_edges()), {}, 0
     while run.live:
         (one,) = reader.read().tally.targets.values()
         now = {**one.attempts, "sum": one.latency.sum, "count": one.latency.count}
@@ -298,7 +311,7 @@ def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
         time.sleep(0.02)
     run.wait()  # which compacts the run below the reader's feet
     found = reader.read().tally
-    whole = tally(run.records, series.bucket_edges())
+    whole = tally(run.records, metric_names.bucket_edges())
     (one,), (other,) = found.targets.values(), whole.targets.values()
     assert seen > 3
     assert (one.attempts, one.requests, one.latency.counts) == (
@@ -310,7 +323,7 @@ def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
 
 
 def test_rows_that_come_back_in_another_order_are_counted_once(exported):
-    run, reader = exported, OfRun(exported.folder, series.bucket_edges())
+    run, reader = exported, OfRun(exported.folder, metric_names.bucket_edges())
     first = reader.read().tally
     rows, again = run.records, Records(run.plan)
     order = np.arange(len(rows))[::-1]
@@ -321,7 +334,7 @@ def test_rows_that_come_back_in_another_order_are_counted_once(exported):
 
 def test_a_folder_is_followed_from_run_to_run(simulator, tmp_path):
     run_plan(plan_on(simulator, "fast"), out=tmp_path)  # ended before anybody read
-    reader = OfFolder(tmp_path, series.bucket_edges())
+    reader = OfFolder(tmp_path, metric_names.bucket_edges())
     assert reader.read().tally.targets == {}
     n = 0
     for model in ("fast", "flaky", "fast"):
@@ -349,10 +362,10 @@ def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prome
         server = prometheus(yamltext.dump(settings))
         for job in ("holymon", "dense"):
             server.until(f'up{{job="{job}"}} == 1')
-            for name, figure in ((series.TTFT, target.ttft_s), (series.LATENCY, target.latency_s),
-                                 (series.CHUNK, target.itl_s)):  # fmt: skip
-                edges = [0.0, *(getattr(series.bucket_edges(dense=job == "dense"), {
-                    series.TTFT: "ttft", series.LATENCY: "latency", series.CHUNK: "chunk"}[name]))]  # fmt: skip
+            for name, figure in ((metric_names.TTFT, target.ttft_s), (metric_names.LATENCY, target.latency_s),
+                                 (metric_names.CHUNK, target.itl_s)):  # fmt: skip
+                edges = [0.0, *(getattr(metric_names.bucket_edges(dense=job == "dense"), {
+                    metric_names.TTFT: "ttft", metric_names.LATENCY: "latency", metric_names.CHUNK: "chunk"}[name]))]  # fmt: skip
                 for stat, q in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
                     theirs = server.value(
                         f'histogram_quantile({q}, {name}_bucket{{job="{job}", model="a"}})'
@@ -368,7 +381,7 @@ def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prome
                     if job == "dense":
                         assert theirs == pytest.approx(ours, rel=0.19)
         assert (
-            server.value(f'sum({series.REQUESTS}{{job="holymon", model="a"}})')
+            server.value(f'sum({metric_names.REQUESTS}{{job="holymon", model="a"}})')
             == target.error_rate.of
         )
 
@@ -378,7 +391,7 @@ def test_a_scrape_of_nothing_is_fine_too(promtool):
 
 
 def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):
-    edges = series.bucket_edges(("ttft_p95<0.5",))
+    edges = metric_names.bucket_edges(("ttft_p95<0.5",))
     policy = Policy(wait_s=0.001)
     with Monitor(simulator.target("flaky", stall_s=0.2), policy=policy, edges=edges) as monitor:
         with expose(monitor, port=0, slo=("ttft_p95<0.5",)) as served:
@@ -392,17 +405,19 @@ def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):
             assert samples(httpx.get(served.url).content).keys() <= samples(raw).keys()
         found, attempts = samples(raw), monitor.records
         whose = {"provider": "url", "model": "flaky"}
-        assert total(found, series.REQUESTS, **whose) == 60
-        assert total(found, series.ERRORS, **whose) == failed
-        assert total(found, series.ATTEMPTS, **whose) == len(attempts) > 60
-        assert of(found, series.RETRIES, **whose) == len(attempts) - 60
-        assert total(found, series.ATTEMPTS, **whose) == simulator.counted()["flaky"]["requests"]
-        assert total(found, f"{series.DURATION}_count", **whose) == 60
+        assert total(found, metric_names.REQUESTS, **whose) == 60
+        assert total(found, metric_names.ERRORS, **whose) == failed
+        assert total(found, metric_names.ATTEMPTS, **whose) == len(attempts) > 60
+        assert of(found, metric_names.RETRIES, **whose) == len(attempts) - 60
+        assert (
+            total(found, metric_names.ATTEMPTS, **whose) == simulator.counted()["flaky"]["requests"]
+        )
+        assert total(found, f"{metric_names.DURATION}_count", **whose) == 60
         assert promtool(raw) == (0, "")
         assert rehearse(monitor).seconds > 0
-        lag = {stat: of(found, series.LAG, stat=stat, **whose) for stat in ("p99", "max")}
+        lag = {stat: of(found, metric_names.LAG, stat=stat, **whose) for stat in ("p99", "max")}
         assert 0 <= lag["p99"] <= lag["max"] < 60
-        assert series.VALID not in {name for name, _ in found}, "that is a run's"
+        assert metric_names.VALID not in {name for name, _ in found}, "that is a run's"
 
 
 def test_a_monitor_without_the_edges_that_are_asked_for_is_told_how_to_get_them():
@@ -415,4 +430,4 @@ def test_a_monitor_without_the_edges_that_are_asked_for_is_told_how_to_get_them(
 def test_an_application_serves_holymons_figures_from_its_own_registry(samples):
     registry = CollectorRegistry()
     registry.register(Collector(records_of(100)))
-    assert total(samples(generate_latest(registry)), series.REQUESTS) > 0
+    assert total(samples(generate_latest(registry)), metric_names.REQUESTS) > 0

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from holymon import rules, yamltext
-from holymon.alerts import Watch
+from holymon import yamltext
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Price, Prompts
 from holymon.plan.shapes import constant
-from holymon.scrape import expose
+from holymon.prometheus import rules
+from holymon.prometheus.alerts import Watch
+from holymon.prometheus.server import expose
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "holymon" / "data" / "grafana" / "holymon.json"

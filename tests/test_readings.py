@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from holymon import readings
-from holymon.alerts import Watch
 from holymon.errors import CODES
 from holymon.figures.request_stats import stats
 from holymon.figures.summary import summarize
@@ -14,10 +13,11 @@ from holymon.figures.verdict import judge
 from holymon.formatting import interval, ms, number, percent
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant
+from holymon.prometheus.alerts import Watch
+from holymon.prometheus.backtest import rehearse
 from holymon.records import client_health
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
-from holymon.rehearsal import rehearse
 
 HOSTILE = "<script>alert(1)</script>\u202e'\""
 

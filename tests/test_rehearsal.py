@@ -5,15 +5,16 @@ import subprocess
 import numpy as np
 import pytest
 
-from holymon import rules, series, yamltext
-from holymon.alerts import Limits, Watch
+from holymon import yamltext
 from holymon.errors import PlanError
-from holymon.exporter import Collector, text
 from holymon.plan.plan import Closed, Plan, Target
+from holymon.prometheus import metric_names, rules
+from holymon.prometheus.alerts import Limits, Watch
+from holymon.prometheus.backtest import Firing, rehearse
+from holymon.prometheus.exporter import Collector, text
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import from_frames
 from holymon.records.records import Records
-from holymon.rehearsal import Firing, rehearse
 
 TARGET = Target(provider="p", model="m")
 PLAN = Plan(targets=(TARGET,), load=Closed(users=1), requests=1)
@@ -261,4 +262,4 @@ def test_a_million_calls_are_rehearsed_without_a_loop_over_them():
     many = Records(PLAN)
     many.extend(rows, records.gap_pairs[:0], np.zeros(len(rows), np.int64))
     assert rehearse([(0.0, many)], WATCH).seconds > 6.9 * 86400
-    assert series.WATCHED
+    assert metric_names.WATCHED

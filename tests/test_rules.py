@@ -9,45 +9,49 @@ import subprocess
 import pytest
 import yaml
 
-from holymon import rules, series, yamltext
-from holymon.alerts import Limits, Watch, burning
+from holymon import yamltext
 from holymon.errors import ConfigError, PlanError
+from holymon.prometheus import metric_names, rules
+from holymon.prometheus.alerts import Limits, Watch, burning
 
 WATCH = Watch(("error_rate<1%", "ttft_p95<0.5", "latency_p99<10s"))
 TARGET = 'provider="p", model="m"'
 MINUTES = 480  # more than the shorter window of a ticket; a ratio needs no whole long one
 
 FLOWING = {
-    f'{series.REQUESTS}{{{TARGET}, status="200"}}': "0+60x",
-    f'{series.ERRORS}{{{TARGET}, error_type="server_error"}}': "0+0x",
-    f'{series.ATTEMPTS}{{{TARGET}, error_type=""}}': "0+60x",
-    **{f'{series.ATTEMPTS}{{{TARGET}, error_type="{t}"}}': "0+0x" for t in series.WATCHED},
-    f"{series.RETRIES}{{{TARGET}}}": "0+0x",
-    f"{series.DROPPED}{{{TARGET}}}": "0+0x",
-    f'{series.TTFT}_bucket{{{TARGET}, le="0.5"}}': "0+60x",
-    f"{series.TTFT}_count{{{TARGET}}}": "0+60x",
-    f'{series.LATENCY}_bucket{{{TARGET}, le="10.0"}}': "0+60x",
-    f"{series.LATENCY}_count{{{TARGET}}}": "0+60x",
-    f"{series.CHUNK}_sum{{{TARGET}}}": "0+30x",
-    f'{series.TOKENS}_sum{{{TARGET}, gen_ai_token_type="output"}}': "0+3000x",
-    f"{series.VALID}{{{TARGET}}}": "1+0x",
+    f'{metric_names.REQUESTS}{{{TARGET}, status="200"}}': "0+60x",
+    f'{metric_names.ERRORS}{{{TARGET}, error_type="server_error"}}': "0+0x",
+    f'{metric_names.ATTEMPTS}{{{TARGET}, error_type=""}}': "0+60x",
+    **{
+        f'{metric_names.ATTEMPTS}{{{TARGET}, error_type="{t}"}}': "0+0x"
+        for t in metric_names.WATCHED
+    },
+    f"{metric_names.RETRIES}{{{TARGET}}}": "0+0x",
+    f"{metric_names.DROPPED}{{{TARGET}}}": "0+0x",
+    f'{metric_names.TTFT}_bucket{{{TARGET}, le="0.5"}}': "0+60x",
+    f"{metric_names.TTFT}_count{{{TARGET}}}": "0+60x",
+    f'{metric_names.LATENCY}_bucket{{{TARGET}, le="10.0"}}': "0+60x",
+    f"{metric_names.LATENCY}_count{{{TARGET}}}": "0+60x",
+    f"{metric_names.CHUNK}_sum{{{TARGET}}}": "0+30x",
+    f'{metric_names.TOKENS}_sum{{{TARGET}, gen_ai_token_type="output"}}': "0+3000x",
+    f"{metric_names.VALID}{{{TARGET}}}": "1+0x",
     'up{job="holymon"}': "1+0x",
 }
 
 
 def failing(per_minute):
-    return {f'{series.ERRORS}{{{TARGET}, error_type="server_error"}}': f"0+{per_minute}x"}
+    return {f'{metric_names.ERRORS}{{{TARGET}, error_type="server_error"}}': f"0+{per_minute}x"}
 
 
 def attempts(error_type, values):
-    return {f'{series.ATTEMPTS}{{{TARGET}, error_type="{error_type}"}}': values}
+    return {f'{metric_names.ATTEMPTS}{{{TARGET}, error_type="{error_type}"}}': values}
 
 
 def quick(name, le, per_minute):
     return {f'{name}_bucket{{{TARGET}, le="{le}"}}': f"0+{per_minute}x"}
 
 
-TOKENS = f'{series.TOKENS}_sum{{{TARGET}, gen_ai_token_type="output"}}'
+TOKENS = f'{metric_names.TOKENS}_sum{{{TARGET}, gen_ai_token_type="output"}}'
 UNTIL_NOW, NOW = "0+0x", "_x"
 # An alert, the series that make it fire, and those just under its threshold; after so many minutes.
 CASES = [
@@ -55,23 +59,23 @@ CASES = [
     ("ErrorBudgetSlowBurn", failing(4), failing(3), 360),
     ("ErrorBudgetTicket", failing(0.7), failing(0.5), MINUTES),
     # 5 % may be slower: 14.4-fold that is 72 %, over half way to all, 52.5 %.
-    ("TTFTFastBurn", quick(series.TTFT, 0.5, 28), quick(series.TTFT, 0.5, 29), 60),
-    ("TTFTSlowBurn", quick(series.TTFT, 0.5, 41), quick(series.TTFT, 0.5, 43), 360),
-    ("TTFTTicket", quick(series.TTFT, 0.5, 56), quick(series.TTFT, 0.5, 58), MINUTES),
-    ("LatencyFastBurn", quick(series.LATENCY, "10.0", 51), quick(series.LATENCY, "10.0", 52), 60),
-    ("LatencySlowBurn", quick(series.LATENCY, "10.0", 56), quick(series.LATENCY, "10.0", 57), 360),
-    ("LatencyTicket", quick(series.LATENCY, "10.0", 59.3), quick(series.LATENCY, "10.0", 59.5), MINUTES),
+    ("TTFTFastBurn", quick(metric_names.TTFT, 0.5, 28), quick(metric_names.TTFT, 0.5, 29), 60),
+    ("TTFTSlowBurn", quick(metric_names.TTFT, 0.5, 41), quick(metric_names.TTFT, 0.5, 43), 360),
+    ("TTFTTicket", quick(metric_names.TTFT, 0.5, 56), quick(metric_names.TTFT, 0.5, 58), MINUTES),
+    ("LatencyFastBurn", quick(metric_names.LATENCY, "10.0", 51), quick(metric_names.LATENCY, "10.0", 52), 60),
+    ("LatencySlowBurn", quick(metric_names.LATENCY, "10.0", 56), quick(metric_names.LATENCY, "10.0", 57), 360),
+    ("LatencyTicket", quick(metric_names.LATENCY, "10.0", 59.3), quick(metric_names.LATENCY, "10.0", 59.5), MINUTES),
     ("StreamTruncated", attempts("stream_truncated", "0+0.07x"), attempts("stream_truncated", "0+0.05x"), 60),
     ("TokenStall", attempts("stream_stalled", "0+0.1x"), {}, 60),
     ("QuotaExhausted", attempts("quota_exhausted", "0+0x58 1+0x"), {}, 60),
     ("AuthenticationFailing", attempts("permission", "0+0x58 1+0x"), {}, 60),
     ("RateLimited", attempts("rate_limited", "0+4x"), attempts("rate_limited", "0+3x"), 60),
-    ("RetryRatioHigh", {f"{series.RETRIES}{{{TARGET}}}": "0+7x"}, {f"{series.RETRIES}{{{TARGET}}}": "0+5x"}, 60),
+    ("RetryRatioHigh", {f"{metric_names.RETRIES}{{{TARGET}}}": "0+7x"}, {f"{metric_names.RETRIES}{{{TARGET}}}": "0+5x"}, 60),
     # 100 tokens per second of streaming; then 45, or 55.
     ("ThroughputDrop", {TOKENS: "0+3000x110 331350+1350x"}, {TOKENS: "0+3000x110 331650+1650x"}, 120),
-    ("NoTraffic", {f'{series.REQUESTS}{{{TARGET}, status="200"}}': "0+60x40 2400+0x"}, {}, 60),
-    ("MeasurementInvalid", {f"{series.DROPPED}{{{TARGET}}}": "0+0x58 1+0x"}, {}, 60),
-    ("MeasurementInvalid", {f"{series.VALID}{{{TARGET}}}": "0+0x"}, {}, 60),
+    ("NoTraffic", {f'{metric_names.REQUESTS}{{{TARGET}, status="200"}}': "0+60x40 2400+0x"}, {}, 60),
+    ("MeasurementInvalid", {f"{metric_names.DROPPED}{{{TARGET}}}": "0+0x58 1+0x"}, {}, 60),
+    ("MeasurementInvalid", {f"{metric_names.VALID}{{{TARGET}}}": "0+0x"}, {}, 60),
     ("ExporterDown", {'up{job="holymon"}': "0+0x"}, {'up{job="holymon"}': "0+0x58 1+0x"}, 60),
 ]  # fmt: skip
 
@@ -166,7 +170,7 @@ def test_a_test_that_must_fail_fails(check):
 
 def test_few_calls_burn_no_budget(check):
     """One failure among the nine calls of five minutes is no reason to wake anyone."""
-    few = {f'{series.REQUESTS}{{{TARGET}, status="200"}}': "0+1.8x", **failing(1)}
+    few = {f'{metric_names.REQUESTS}{{{TARGET}, status="200"}}': "0+1.8x", **failing(1)}
     assert check([case("ErrorBudgetFastBurn", few, 60, [])])[0] == 0
 
 
@@ -184,7 +188,7 @@ def test_a_limit_that_the_exporter_has_no_bucket_for_is_said(check):
     found = rules.rule_file(watch, interval_s=60.0)
     expected = expected_of("ObjectiveNotExported", found, provider="p", model="m")
     assert check([case("ObjectiveNotExported", {}, 60, [expected])], watch)[0] == 0
-    known = quick(series.TTFT, "0.7", 60)
+    known = quick(metric_names.TTFT, "0.7", 60)
     assert check([case("ObjectiveNotExported", known, 60, [])], watch)[0] == 0
 
 

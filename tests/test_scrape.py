@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from holymon import scrape, series
 from holymon.errors import ConfigError
 from holymon.plan.plan import Closed, Plan, Target
+from holymon.prometheus import metric_names, server
+from holymon.prometheus.server import expose
+from holymon.prometheus.sources import source
 from holymon.records.attempt import Marks, measure
 from holymon.records.frames import from_frames
-from holymon.scrape import expose
-from holymon.sources import source
 
 PLAN = Plan(targets=(Target(provider="sim", model="a"),), load=Closed(users=1), requests=1)
 
@@ -77,7 +77,7 @@ def test_slow_scrapers_take_their_places_and_no_more(served):
     """Half a request each: the eight places are taken, the next is hung up on, then all is well."""
     parts = urlsplit(served.url)
     slow = [
-        socket.create_connection((parts.hostname, parts.port)) for _ in range(scrape.MOST_AT_ONCE)
+        socket.create_connection((parts.hostname, parts.port)) for _ in range(server.MOST_AT_ONCE)
     ]
     for one in slow:
         one.sendall(b"GET /metrics HTTP/1.1\r\n")
@@ -102,7 +102,7 @@ def test_figures_are_made_once_a_second_and_answers_are_bounded_however_many_ask
     class Sums:
         def tally(self):
             made.append(time.monotonic())
-            return source(records_of(10), series.bucket_edges()).read().tally
+            return source(records_of(10), metric_names.bucket_edges()).read().tally
 
     with expose(Sums(), port=0) as served:
         parts, begun = urlsplit(served.url), time.monotonic()
@@ -118,7 +118,7 @@ def test_figures_are_made_once_a_second_and_answers_are_bounded_however_many_ask
         took = time.monotonic() - begun
     assert 1 <= len(made) <= took + 2
     assert answers + hung_up == 600
-    assert 0 < answers <= scrape.MOST_PER_S * (took + 2)
+    assert 0 < answers <= server.MOST_PER_S * (took + 2)
 
 
 def test_a_source_that_fails_is_told_and_the_next_scrape_is_served():
@@ -128,7 +128,7 @@ def test_a_source_that_fails_is_told_and_the_next_scrape_is_served():
         def tally(self):
             if self.broken:
                 raise OSError("no disk\x1b[31m")
-            return source(records_of(10), series.bucket_edges()).read().tally
+            return source(records_of(10), metric_names.bucket_edges()).read().tally
 
     sums = Sums()
     with expose(sums, port=0) as served:

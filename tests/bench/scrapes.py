@@ -17,7 +17,7 @@ import numpy as np
 
 from holymon.monitor.monitor import Monitor
 from holymon.plan.plan import Target
-from holymon.scrape import expose
+from holymon.prometheus.server import expose
 
 ROUNDS, SECONDS, RATE = 3, 8.0, 1000.0
 

@@ -5,14 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from holymon.alerts import OBJECTIVES, Limits, Watch
 from holymon.errors import PlanError
 from holymon.experiments.alternate import named
 from holymon.load.run import Run
+from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
+from holymon.prometheus.backtest import Rehearsal
+from holymon.prometheus.backtest import rehearse as on_records
+from holymon.prometheus.sources import monitor_of
 from holymon.records.records import Records
-from holymon.rehearsal import Rehearsal
-from holymon.rehearsal import rehearse as on_records
-from holymon.sources import monitor_of
 
 
 def rehearse(

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from holymon import series
-from holymon.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
 from holymon.errors import ConfigError
+from holymon.prometheus import metric_names
+from holymon.prometheus.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
 from holymon.safety import plain
 
 BY: Final = "sum by (provider, model)"
@@ -69,7 +69,7 @@ def expression(alert: Alert) -> str:
         case Slower():
             return _slower(condition)
         case Silent():
-            name, silence = series.REQUESTS, span(condition.window_s)
+            name, silence = metric_names.REQUESTS, span(condition.window_s)
             gone = f"absent_over_time({name}[{silence}])"
             return f"{BY} (increase({name}[{silence}])) == 0\nor {gone}"
 
@@ -84,15 +84,15 @@ def _selector(count: Count) -> str:
     match count.kind:
         case "timed" | "slow":
             assert count.objective, "only an objective has a limit to be slow by"
-            return f"{series.HISTOGRAM_OF[count.objective.metric]}_count"
+            return f"{metric_names.HISTOGRAM_OF[count.objective.metric]}_count"
         case "tokens":
-            return f'{series.TOKENS}_sum{{gen_ai_token_type="output"}}'
+            return f'{metric_names.TOKENS}_sum{{gen_ai_token_type="output"}}'
         case "streaming":
-            return f"{series.CHUNK}_sum"
+            return f"{metric_names.CHUNK}_sum"
         case other:
             return {
-                "requests": series.REQUESTS, "errors": series.ERRORS, "dropped": series.DROPPED,
-                "retries": series.RETRIES, "attempts": series.ATTEMPTS + types,
+                "requests": metric_names.REQUESTS, "errors": metric_names.ERRORS, "dropped": metric_names.DROPPED,
+                "retries": metric_names.RETRIES, "attempts": metric_names.ATTEMPTS + types,
             }[other]  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def _ratio(part: Count, whole: Count, window: float) -> str:
     if part.kind != "slow":
         return f"{_rate(part, window)}\n  / {_rate(whole, window)}"
     assert part.objective, "only an objective has a limit to be slow by"
-    name = series.HISTOGRAM_OF[part.objective.metric]
+    name = metric_names.HISTOGRAM_OF[part.objective.metric]
     quick = f'{BY} (rate({name}_bucket{{le="{part.objective.limit!r}"}}[{span(window)}]))'
     return f"1 - {quick}\n  / {_rate(whole, window)}"
 
@@ -132,7 +132,7 @@ def _seen(name: str, condition: Seen) -> str:
         f"or ({BY} ({what}) > 0 unless {BY} ({what} offset {window}))"
     )
     if name == TIMING_OFF:
-        found += f"\nor min by (provider, model) ({series.VALID}) == 0"
+        found += f"\nor min by (provider, model) ({metric_names.VALID}) == 0"
     return found
 
 
@@ -145,7 +145,7 @@ def _slower(condition: Slower) -> str:
         f"< {condition.under:g} * {_rate(condition.part, before, offset)}\n"
         f"  / {_rate(condition.whole, before, offset)}\n"
         f"and {_enough(Count('requests'), now, condition.fewest)}\n"
-        f"and {BY} (increase({series.REQUESTS}[{span(before)}]{offset})) >= {condition.fewest:g}"
+        f"and {BY} (increase({metric_names.REQUESTS}[{span(before)}]{offset})) >= {condition.fewest:g}"
     )
 
 
@@ -162,8 +162,8 @@ def _exporter_down(down_s: float) -> dict[str, Any]:
 def _unknown_limits(watch: Watch) -> Iterator[dict[str, Any]]:
     """A limit that the exporter has no bucket for would leave its alert silent for ever."""
     for one in watch.parsed:
-        if one.metric in series.HISTOGRAM_OF:
-            name = series.HISTOGRAM_OF[one.metric]
+        if one.metric in metric_names.HISTOGRAM_OF:
+            name = metric_names.HISTOGRAM_OF[one.metric]
             yield {
                 "alert": "ObjectiveNotExported",
                 "expr": f'{BY} ({name}_count)\nunless {BY} ({name}_bucket{{le="{one.limit!r}"}})',

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from holymon.errors import PlanError
 from holymon.figures.quantiles import LEVELS
 from holymon.plan import slo
-from holymon.series import HISTOGRAM_OF
+from holymon.prometheus.metric_names import HISTOGRAM_OF
 
 OBJECTIVES: Final = ("error_rate<1%", "ttft_p95<2s")
 """What is watched if no objective is given."""

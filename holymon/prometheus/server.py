@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self
 
 from holymon.errors import ConfigError
-from holymon.exporter import CONTENT_TYPE, Collector, text
+from holymon.prometheus.exporter import CONTENT_TYPE, Collector, text
 from holymon.safety import plain, short
 
 HOST: Final = "127.0.0.1"

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from holymon.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
 from holymon.errors import CODES, PlanError
+from holymon.prometheus.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.safety import escape, plain

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from holymon import series
 from holymon.figures.quantiles import Figure
+from holymon.prometheus import metric_names
+from holymon.prometheus.sources import RunFigures
 from holymon.records.client_health import Vitals
-from holymon.sources import RunFigures
 
 Name = tuple[str, str]
 Rows = Iterable[tuple[tuple[str, ...], float | None]]
@@ -42,7 +42,7 @@ def gauges(named: Named) -> Iterator[Gauge]:
 
 def lags(named: Iterable[tuple[Name, Vitals]]) -> Gauge:
     """How late the event loops of clients woke."""
-    return series.LAG, "How late the client's event loop woke.", (*_WHOSE, "stat"), [
+    return metric_names.LAG, "How late the client's event loop woke.", (*_WHOSE, "stat"), [
         ((*name, stat), vitals.to_dict()[f"loop_lag_{stat}_s"])
         for name, vitals in named for stat in ("p99", "max")
     ]  # fmt: skip
@@ -56,7 +56,7 @@ def _stats(named: Named, field: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 _SINGLE: Final[tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...]] = (
-    (series.VALID, "0: the measurement is invalid, don't quote its figures; 1: valid or suspect.",
+    (metric_names.VALID, "0: the measurement is invalid, don't quote its figures; 1: valid or suspect.",
      lambda one: float(one.verdict.measurement != "invalid")),
     ("holymon_run_suspect", "1: the measurement is suspect or invalid.",
      lambda one: float(one.verdict.measurement != "valid")),

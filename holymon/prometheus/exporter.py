@@ -21,14 +21,14 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.utils import floatToGoString
 
-from holymon import series, sources
 from holymon.errors import NOT_THE_SERVER, PlanError, RunError
 from holymon.figures.totals import Histogram, TargetTally
-from holymon.gauges import Name, Rows, gauges, lags
 from holymon.load.run import Run
+from holymon.prometheus import metric_names, sources
+from holymon.prometheus.run_gauges import Name, Rows, gauges, lags
+from holymon.prometheus.sources import Reading, RunFigures
 from holymon.records.run_folder import write_aside
 from holymon.safety import short
-from holymon.sources import Reading, RunFigures
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 MOST_TARGETS: Final = 50
@@ -51,7 +51,7 @@ class Collector:
         """Objectives of `slo`, and of a run's plan, become bucket edges. Raises PlanError."""
         planned = of.plan.slo if isinstance(of, Run) else ()
         objectives = [*planned, *slo]
-        edges = series.bucket_edges(objectives, dense=dense)
+        edges = metric_names.bucket_edges(objectives, dense=dense)
         self._source = sources.source(of, edges, asked=bool(objectives) or dense)
         self._most = most
 
@@ -172,18 +172,18 @@ def _judged(one: TargetTally) -> Iterator[tuple[int, str, int]]:
 
 def _requests(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
     yield _counter(
-        series.REQUESTS, "Requests that ended, by the HTTP status of their last attempt; 0: none.",
+        metric_names.REQUESTS, "Requests that ended, by the HTTP status of their last attempt; 0: none.",
         (*_WHOSE, "status"),
         _each(tallies, lambda one: _by((str(status), n) for status, _, n in _judged(one))),
     )  # fmt: skip
     yield _counter(
-        series.ERRORS, "Requests that failed in the end, by holymon's error types.",
+        metric_names.ERRORS, "Requests that failed in the end, by holymon's error types.",
         (*_WHOSE, "error_type"),
         _each(tallies, lambda one: _by(
-            ((error, n) for _, error, n in _judged(one) if error), series.WATCHED)),
+            ((error, n) for _, error, n in _judged(one) if error), metric_names.WATCHED)),
     )  # fmt: skip
     yield _counter(
-        series.STOPPED, "Requests that were stopped from our side, which say nothing of the API.",
+        metric_names.STOPPED, "Requests that were stopped from our side, which say nothing of the API.",
         _WHOSE,
         [(name, float(sum(n for (_, error), n in one.requests.items() if error in NOT_THE_SERVER)))
          for name, one in tallies.items()],
@@ -192,33 +192,33 @@ def _requests(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
 
 def _attempts(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
     yield _counter(
-        series.ATTEMPTS, "HTTP exchanges, by error type; empty: it succeeded.",
+        metric_names.ATTEMPTS, "HTTP exchanges, by error type; empty: it succeeded.",
         (*_WHOSE, "error_type"),
         _each(tallies, lambda one: _by(
-            ((error, n) for (_, error), n in one.attempts.items()), ("", *series.WATCHED))),
+            ((error, n) for (_, error), n in one.attempts.items()), ("", *metric_names.WATCHED))),
     )  # fmt: skip
-    yield _counter(series.RETRIES, "Attempts after the first of a request.", _WHOSE,
+    yield _counter(metric_names.RETRIES, "Attempts after the first of a request.", _WHOSE,
                    [(name, one.retries) for name, one in tallies.items()])  # fmt: skip
-    yield _counter(series.DROPPED, "Calls that were due but never sent: the client was full.",
+    yield _counter(metric_names.DROPPED, "Calls that were due but never sent: the client was full.",
                    _WHOSE, [(name, one.dropped) for name, one in tallies.items()])  # fmt: skip
 
 
 def _histograms(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
     latency = HistogramMetricFamily(
-        series.LATENCY, "Latency of successful attempts, from their own start.", labels=_WHOSE
+        metric_names.LATENCY, "Latency of successful attempts, from their own start.", labels=_WHOSE
     )
     duration = HistogramMetricFamily(
-        series.DURATION, "Duration of requests as their caller felt them, with all their attempts.",
+        metric_names.DURATION, "Duration of requests as their caller felt them, with all their attempts.",
         labels=(*_GEN_AI, "error_type"),
     )  # fmt: skip
     ttft = HistogramMetricFamily(
-        series.TTFT, "Start of a successful attempt to its first token.", labels=_GEN_AI
+        metric_names.TTFT, "Start of a successful attempt to its first token.", labels=_GEN_AI
     )
     chunk = HistogramMetricFamily(
-        series.CHUNK, "Gaps between received pieces with tokens.", labels=_GEN_AI
+        metric_names.CHUNK, "Gaps between received pieces with tokens.", labels=_GEN_AI
     )
     tokens = HistogramMetricFamily(
-        series.TOKENS, "Tokens of an attempt as the server counted them.",
+        metric_names.TOKENS, "Tokens of an attempt as the server counted them.",
         labels=(*_GEN_AI, "gen_ai_token_type"),
     )  # fmt: skip
     for name, one in tallies.items():
