@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from holymon.dashboard import explore
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.experiments.alternate import alternate, compare
     from holymon.experiments.calibration import Calibration
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from holymon.figures.summary_types import Summary
     from holymon.figures.tool_definitions import definitions
     from holymon.load.run import Run, attach, measure, start
-    from holymon.lookout import watch
     from holymon.monitor.clients import monitored
     from holymon.monitor.middleware import MonitorASGI, MonitorWSGI
     from holymon.monitor.monitor import HolySheepMonitor, Monitor
@@ -46,6 +44,8 @@ if TYPE_CHECKING:
     from holymon.records.listing import runs
     from holymon.records.records import Records
     from holymon.report.report import subject, write_report
+    from holymon.widgets.dashboard import explore
+    from holymon.widgets.monitor_view import watch
 
 __version__ = "0.1.0"
 
@@ -58,7 +58,7 @@ _HOME = {
     "Records": "records.records", "Replay": "plan.shapes", "Run": "load.run", "RunError": "errors",
     "Shape": "plan.shapes", "Summary": "figures.summary_types", "Target": "plan.plan", "alternate": "experiments.alternate",
     "attach": "load.run", "bucket_edges": "prometheus.metric_names", "calibrate": "experiments.calibrator", "capacity": "experiments.capacity_search",
-    "compare": "experiments.alternate", "constant": "plan.shapes", "definitions": "figures.tool_definitions", "explore": "dashboard",
+    "compare": "experiments.alternate", "constant": "plan.shapes", "definitions": "figures.tool_definitions", "explore": "widgets.dashboard",
     "expose": "prometheus.server", "measure": "load.run", "monitored": "monitor.clients", "plot_arrivals": "plots.schedule_plot",
     "plot_calibration": "plots.result_plots", "plot_capacity": "plots.result_plots", "plot_comparison": "plots.result_plots",
     "plot_ecdf": "plots.call_plots", "plot_errors": "plots.call_plots", "plot_latency": "plots.call_plots",
@@ -66,7 +66,7 @@ _HOME = {
     "rehearse": "prometheus.backtest_sources", "replay": "plan.replay_file", "runs": "records.listing", "sine": "plan.shapes",
     "spike": "plan.shapes", "start": "load.run", "steps": "plan.shapes", "subject": "report.report",
     "summarize": "figures.summary", "target": "plan.targets", "write_csv": "records.export", "write_report": "report.report",
-    "write_textfile": "prometheus.exporter", "watch": "lookout",
+    "write_textfile": "prometheus.exporter", "watch": "widgets.monitor_view",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604 - the same names, sorted

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from holymon.board import Board
 from holymon.errors import CODES
-from holymon.panels import rounded, window
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import Replay, constant
 from holymon.records import client_health
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
+from holymon.widgets.live_figure import Board
+from holymon.widgets.panels import rounded, window
 
 SECONDS = 30
 BLUE, ORANGE, RED = (0, 114, 178), (213, 94, 0), (176, 0, 32)

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from holymon.controls import CALLS, FILE, MADE, Controls
 from holymon.errors import ConfigError, PlanError
 from holymon.plan import shapes
 from holymon.plan.plan import Closed, Open
 from holymon.plan.shapes import Replay
+from holymon.widgets.set_up_tab import CALLS, FILE, MADE, Controls
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from holymon.baseline import FILE, baseline, set_baseline
-from holymon.controls import FILE as FROM_FILE
-from holymon.dashboard import LIVE_TAB, explore
 from holymon.errors import PlanError, RunError
 from holymon.load import run as runs
 from holymon.plan.plan import Closed, Open, Plan, Prompts
 from holymon.plan.shapes import constant, poisson
 from holymon.plan.targets import target
 from holymon.records import run_folder
-from holymon.screen import _ends, _Following, _when
+from holymon.widgets.baseline import FILE, baseline, set_baseline
+from holymon.widgets.dashboard import LIVE_TAB, explore
+from holymon.widgets.live_tab import _ends, _Following, _when
+from holymon.widgets.set_up_tab import FILE as FROM_FILE
 
 
 def plan(**more) -> Plan:

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 
-from holymon import readings
 from holymon.errors import CODES
 from holymon.figures.request_stats import stats
 from holymon.figures.summary import summarize
@@ -18,6 +17,7 @@ from holymon.prometheus.backtest import rehearse
 from holymon.records import client_health
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
+from holymon.widgets import panels_html
 
 HOSTILE = "<script>alert(1)</script>\u202e'\""
 
@@ -44,8 +44,8 @@ def client(cpu: float = 0.1, lag: float = 0.0005):
 def told(records: Records, health, state: str = "running") -> tuple[str, str]:
     summary = summarize(records)
     judged = judge(summary, records.plan, health, state)
-    return (readings.trust(summary, judged, health, records.plan),
-            readings.figures(summary, judged))  # fmt: skip
+    return (panels_html.trust(summary, judged, health, records.plan),
+            panels_html.figures(summary, judged))  # fmt: skip
 
 
 def test_a_client_that_keeps_up_is_said_to():
@@ -134,7 +134,7 @@ def test_every_cell_has_its_second_line_whether_or_not_there_is_an_interval():
 
 def test_names_are_text():
     trust, table = told(measured(model=HOSTILE, slo=("latency_p95<1",)), client(cpu=1))
-    line = readings.progress({"name": HOSTILE, "state": "running", "words": HOSTILE,
+    line = panels_html.progress({"name": HOSTILE, "state": "running", "words": HOSTILE,
                               "share": 3.0, "simulated": True})  # fmt: skip
     for html in (trust, table, line):
         assert "<script" not in html
@@ -147,7 +147,7 @@ def test_names_are_text():
     [(-1, "0 s"), (7.4, "7 s"), (59.6, "1:00"), (185, "3:05"), (7385, "2:03:05")],
 )
 def test_the_clock(seconds, text):
-    assert readings.clock(seconds) == text
+    assert panels_html.clock(seconds) == text
 
 
 def test_alarms_tell_what_fires_what_has_fired_and_when():
@@ -160,7 +160,7 @@ def test_alarms_tell_what_fires_what_has_fired_and_when():
         records.rows["error"][bad] = CODES["server_error"]
     began = 1.7e9
     told = rehearse([(began, records)], Watch(), until=began + 60.0 * n)
-    html = readings.alarms(stats(records), told)
+    html = panels_html.alarms(stats(records), told)
     ended = [one for one in told.firings if one.end_s is not None]
     firing = [one for one in told.firings if one.end_s is None]
     assert "ErrorBudgetSlowBurn" in {one.alert for one in ended} & {one.alert for one in firing}
@@ -175,5 +175,5 @@ def test_alarms_tell_what_fires_what_has_fired_and_when():
     evil = measured(model=HOSTILE)
     evil.rows["error"] = CODES["server_error"]
     told = rehearse([(0.0, evil)], Watch(), until=30.0)
-    html = readings.alarms(stats(evil), told) + readings.calls(stats(evil), [HOSTILE])
+    html = panels_html.alarms(stats(evil), told) + panels_html.calls(stats(evil), [HOSTILE])
     assert (len(told.firings) > 1, "<script" in html, "\u202e" in html) == (True, False, False)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from holymon.threads import Jobs, Pace, Ticker, owners
+from holymon.widgets.threads import Jobs, Pace, Ticker, owners
 
 
 def test_work_is_done_in_turn_and_goes_on_after_a_failure():

@@ -14,8 +14,8 @@ from playwright.sync_api import expect
 
 import holymon as hm
 from holymon.errors import CODES
-from holymon.lookout import View, watch
 from holymon.records.attempt import Marks
+from holymon.widgets.monitor_view import View, watch
 
 from .lab import HOSTILE, opened
 

@@ -228,7 +228,7 @@ class Monitor:
 
     def live(self, **options: Any) -> Any:
         """A view of these calls for a notebook: the same as `hm.watch(self, **options)`."""
-        return import_module("holymon.lookout").watch(self, **options)
+        return import_module("holymon.widgets.monitor_view").watch(self, **options)
 
 
 def HolySheepMonitor(  # noqa: N802 - as a class

@@ -12,13 +12,13 @@ from time import sleep, thread_time
 
 import numpy as np
 
-from holymon.board import Board
 from holymon.errors import NAMES
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import poisson
 from holymon.records import client_health
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
+from holymon.widgets.live_figure import Board
 
 SECONDS, RATE, HZ = 30, 20, 4
 

@@ -18,13 +18,13 @@ import httpx2
 import numpy as np
 import psutil
 
-from holymon.lookout import watch
 from holymon.monitor.clients import monitored
 from holymon.monitor.ledger import Ledger
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.retry import Budget, Policy, next_wait
 from holymon.plan.plan import Target
 from holymon.records.attempt import Flag, Marks
+from holymon.widgets.monitor_view import watch
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Say hello. " * 40}], "stream": True}
 URL = "http://127.0.0.1:1/v1/chat/completions"

@@ -23,7 +23,7 @@ from holymon.experiments.calibration import QUANTILES, errors_of
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant, poisson
-from holymon.screen import Screen
+from holymon.widgets.live_tab import Screen
 
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))

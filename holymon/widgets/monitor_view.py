@@ -14,15 +14,11 @@ from typing import Any, Final
 import ipywidgets as w
 import numpy as np
 
-from holymon import readings
-from holymon.board import Board, Curve
 from holymon.errors import PlanError
-from holymon.fields import WIDE, error_line, html, style_sheet
 from holymon.figures.reasons import of_loop
 from holymon.figures.request_stats import stats
 from holymon.monitor.ledger import plan_of
 from holymon.monitor.monitor import Monitor
-from holymon.panels import OF_A_RUN, window
 from holymon.plan.plan import Plan
 from holymon.plots.binning import per_second
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
@@ -30,7 +26,11 @@ from holymon.prometheus.backtest import rehearse
 from holymon.prometheus.sources import monitor_of
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
-from holymon.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
+from holymon.widgets import panels_html
+from holymon.widgets.fields import WIDE, error_line, html, style_sheet
+from holymon.widgets.live_figure import Board, Curve
+from holymon.widgets.panels import OF_A_RUN, window
+from holymon.widgets.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
 
 OF_CALLS: Final = {
     **OF_A_RUN, "latency": "Latency of attempts", "ecdf": "Share of attempts that took no longer",
@@ -98,10 +98,10 @@ class View:
         every_s = EVERY_S * (1 + elapsed // (EVERY_S * MOST_STEPS))
         alerts = rehearse([(ledger.began, records)], self._watch, every_s=every_s,
                           until=ledger.began + elapsed)  # fmt: skip
-        self._alarms.value = readings.alarms(found, alerts)
+        self._alarms.value = panels_html.alarms(found, alerts)
         vitals = self.monitor.vitals
         doubts = of_loop(vitals, [found.ttft_s.p50]) if vitals else ()
-        self._calls.value = readings.calls(found, [one.text for one in doubts])
+        self._calls.value = panels_html.calls(found, [one.text for one in doubts])
         self._known = len(records), elapsed, found.simulated
 
     def _draw(self, why: str) -> None:
@@ -113,13 +113,13 @@ class View:
             self._tell("ended", f"{why}, {n:,} attempts in memory")
             return
         elapsed = perf_counter() - self.monitor.ledger.zero
-        age = f" {readings.clock(elapsed - at)} ago" if elapsed - at >= OLD_S else ""
-        self._tell("watching", f"{readings.clock(elapsed)} since it began, {n:,} attempts in "
+        age = f" {panels_html.clock(elapsed - at)} ago" if elapsed - at >= OLD_S else ""
+        self._tell("watching", f"{panels_html.clock(elapsed)} since it began, {n:,} attempts in "
                                f"memory{age}")  # fmt: skip
 
     def _tell(self, state: str, words: str) -> None:
         target = self.monitor.target
-        self._top.value = readings.top({
+        self._top.value = panels_html.top({
             "state": state, "words": words, "simulated": self._known[2],
             "name": "calls of clients" if target is None else target.name,
         })  # fmt: skip

@@ -7,17 +7,17 @@ from typing import Final
 
 import ipywidgets as w
 
-from holymon import readings
-from holymon.board import Board
-from holymon.fields import WIDE, html
 from holymon.figures import verdict
 from holymon.load.run import Run
-from holymon.panels import OF_A_RUN
 from holymon.plan.estimate import COUNTED, estimate
 from holymon.plan.plan import MAX_SECONDS, Open, Plan
 from holymon.records import journal, run_folder
 from holymon.records.client_health import Vitals
-from holymon.threads import Pace, Ticker
+from holymon.widgets import panels_html
+from holymon.widgets.fields import WIDE, html
+from holymon.widgets.live_figure import Board
+from holymon.widgets.panels import OF_A_RUN
+from holymon.widgets.threads import Pace, Ticker
 
 HURRY_S: Final = 0.05
 OF_SEVERAL: Final = {**OF_A_RUN, "curve": "Calls in flight, of all targets"}
@@ -81,13 +81,13 @@ class Screen:
             self._read(following)
         following.look()
         self.image.value = following.frame(final=final)
-        self.progress.value = readings.progress(following.about())
+        self.progress.value = panels_html.progress(following.about())
 
     def _read(self, following: "_Following") -> None:
         run, summary, status = following.run, following.own.summary(), following.run.status
         judged = verdict.judge(summary, run.plan, following.vitals, *run_folder.ending(status))
-        self._trust.value = readings.trust(summary, judged, following.vitals, run.plan)
-        self._table.value = readings.figures(summary, judged)
+        self._trust.value = panels_html.trust(summary, judged, following.vitals, run.plan)
+        self._table.value = panels_html.figures(summary, judged)
 
 
 class _Following:
@@ -159,14 +159,14 @@ def _when(following: _Following, state: str) -> str:
     if state == "starting":
         return "starting"
     if state != "running":
-        return f"{readings.clock(following.own.summary().duration_s)} in all"
+        return f"{panels_html.clock(following.own.summary().duration_s)} in all"
     elapsed, whole = following.elapsed, following.ends_s
-    said = f"{readings.clock(elapsed)} elapsed"
+    said = f"{panels_html.clock(elapsed)} elapsed"
     if whole >= MAX_SECONDS:
         return said
     if elapsed > whole:
         return f"{said}, waiting for the last answers"
-    return f"{said}, {readings.clock(whole - elapsed)} left"
+    return f"{said}, {panels_html.clock(whole - elapsed)} left"
 
 
 def _why(early: str) -> str:

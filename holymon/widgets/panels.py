@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from holymon.live import BADGE, INK, PAPER
 from holymon.plan.plan import Closed, Plan
 from holymon.plan.shapes import Shape, polyline
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED
 from holymon.safety import ends
+from holymon.widgets.blitting import BADGE, INK, PAPER
 
 SIZE: Final = (12.0, 5.2)
 PANELS: Final = ("latency", "ttft", "ecdf", "rate", "curve", "errors")

@@ -16,13 +16,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER
-from holymon.live import INK, Stage
-from holymon.panels import OF_A_RUN, OVER_TIME, SLOTS, Slot, panels, rounded, titled, wanted, window
 from holymon.plan.plan import Plan
 from holymon.plots.binning import per_second, rolling, steps_of, thinned
 from holymon.plots.canvas import COLORS, MARKERS, RED, in_ms
 from holymon.records.records import Records
-from holymon.threads import Pace
+from holymon.widgets.blitting import INK, Stage
+from holymon.widgets.panels import (
+    OF_A_RUN,
+    OVER_TIME,
+    SLOTS,
+    Slot,
+    panels,
+    rounded,
+    titled,
+    wanted,
+    window,
+)
+from holymon.widgets.threads import Pace
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.void]

@@ -59,5 +59,5 @@ def choice(label: str, options: Any, **more: Any) -> w.Dropdown:
 
 def style_sheet() -> w.HTML:
     """The look of the dashboard, in the colours of the notebook's theme."""
-    css = files("holymon").joinpath("data/explore.css").read_text("utf-8")
+    css = files("holymon").joinpath("widgets/explore.css").read_text("utf-8")
     return w.HTML(f"<style>{css}</style>", layout={"display": "block", "height": "0"})

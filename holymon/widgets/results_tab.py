@@ -10,16 +10,16 @@ from urllib.parse import quote
 
 import ipywidgets as w
 
-from holymon.baseline import baseline, set_baseline
 from holymon.errors import HolymonError, RunError
 from holymon.experiments.alternate import compare
-from holymon.fields import choice, html
 from holymon.figures.reasons import LIVE
 from holymon.load.run import Run, attach
 from holymon.records import run_folder
 from holymon.records.export import write_csv
 from holymon.report.report import write_report
 from holymon.safety import escape, short
+from holymon.widgets.baseline import baseline, set_baseline
+from holymon.widgets.fields import choice, html
 
 NOTHING: Final = (
     "<p class='hm-quiet'>A run can be saved, exported and compared once it has ended.</p>"

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from time import perf_counter, thread_time
 from typing import Final, TypeVar
 
-from holymon.aside import step_aside
+from holymon.widgets.aside import step_aside
 
 PERIOD_S: Final = 0.25
 SHARE: Final = 0.05

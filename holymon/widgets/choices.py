@@ -5,11 +5,11 @@ from collections.abc import Callable
 import ipywidgets as w
 
 from holymon.errors import ConfigError
-from holymon.fields import WIDE, heading, line
 from holymon.load.caller import key_of
 from holymon.plan.plan import Target
 from holymon.plan.targets import one_off, providers, target
 from holymon.safety import short
+from holymon.widgets.fields import WIDE, heading, line
 
 
 class Targets:

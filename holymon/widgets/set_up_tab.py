@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import ipywidgets as w
 
-from holymon.choices import Targets
 from holymon.errors import PlanError
-from holymon.fields import LABEL, WIDE, choice, heading, line, number, whole
 from holymon.plan import shapes
 from holymon.plan.plan import Closed, Open, Plan, Prompts
 from holymon.plan.prompts import from_file, synthetic
 from holymon.plan.replay_file import replay
 from holymon.safety import plain
+from holymon.widgets.choices import Targets
+from holymon.widgets.fields import LABEL, WIDE, choice, heading, line, number, whole
 
 SHAPES: Final[dict[str, tuple[tuple[str, float | str], ...]]] = {
     "constant": (("Calls per s", 5.0),),

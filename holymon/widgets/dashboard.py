@@ -10,21 +10,21 @@ from typing import Any, Final
 import ipywidgets as w
 from matplotlib.figure import Figure
 
-from holymon.controls import Controls
 from holymon.errors import RunError
-from holymon.fields import error_line, html, said, style_sheet
 from holymon.figures.reasons import LIVE
-from holymon.live import PAPER
 from holymon.load.run import Run, attach, start
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Plan
 from holymon.plots.canvas import frame
 from holymon.plots.schedule_plot import plot_arrivals
 from holymon.records import run_folder
-from holymon.results import Results
 from holymon.safety import escape, short
-from holymon.screen import Screen
-from holymon.threads import Jobs, free_of_cells, owners
+from holymon.widgets.blitting import PAPER
+from holymon.widgets.fields import error_line, html, said, style_sheet
+from holymon.widgets.live_tab import Screen
+from holymon.widgets.results_tab import Results
+from holymon.widgets.set_up_tab import Controls
+from holymon.widgets.threads import Jobs, free_of_cells, owners
 
 LIVE_TAB: Final = 1
 RECENT: Final = 50
