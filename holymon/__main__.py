@@ -1,6 +1,6 @@
 """`python -m holymon` is the command `holymon`."""
 
-from holymon.cli import main
+from holymon.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""Make `holymon/data/grafana/holymon.json` again: the dashboard, by Grafana's own builders."""
+"""Make `holymon/cli/start/grafana/holymon.json` again: the dashboard, by Grafana's own builders."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from holymon.prometheus import metric_names as s
 
-PATH = Path(__file__).parent.parent / "holymon" / "data" / "grafana" / "holymon.json"
+PATH = Path(__file__).parent.parent / "holymon" / "cli" / "start" / "grafana" / "holymon.json"
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 OUTPUT, USD = ', gen_ai_token_type="output"', ', currency="USD"'
 CHOSEN = 'provider=~"$provider", model=~"$model"'

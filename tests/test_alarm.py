@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from holymon import yamltext
+from holymon.cli import yamltext
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from holymon import yamltext
+from holymon.cli import yamltext
 from holymon.errors import CallError, PlanError, RunError
 from holymon.figures.summary import summarize
 from holymon.figures.totals import Edges, Tally, tally

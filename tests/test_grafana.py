@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holymon import yamltext
+from holymon.cli import yamltext
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Price, Prompts
 from holymon.plan.shapes import constant
@@ -20,7 +20,7 @@ from holymon.prometheus.alerts import Watch
 from holymon.prometheus.server import expose
 
 HERE = Path(__file__).parent
-SHIPPED = HERE.parent / "holymon" / "data" / "grafana" / "holymon.json"
+SHIPPED = HERE.parent / "holymon" / "cli" / "start" / "grafana" / "holymon.json"
 
 
 def panels(board):

@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from holymon import yamltext
+from holymon.cli import yamltext
 from holymon.errors import PlanError
 from holymon.plan.plan import Closed, Plan, Target
 from holymon.prometheus import metric_names, rules

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import yaml
 
-from holymon import yamltext
+from holymon.cli import yamltext
 from holymon.errors import ConfigError, PlanError
 from holymon.prometheus import metric_names, rules
 from holymon.prometheus.alerts import Limits, Watch, burning

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holymon.cli import main
-from holymon.starter import create
+from holymon.cli.init_folder import create
+from holymon.cli.main import main
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 SLO = ("error_rate<1%", "ttft_p95<0.5", "cost_usd<5")

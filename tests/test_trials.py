@@ -5,10 +5,10 @@ import json
 import pytest
 
 import holymon as hm
+from holymon.cli.report import _findings
 from holymon.experiments.alternate import alternate, compare, named
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
-from holymon.report_command import _findings
 
 
 def plan(simulator, model="fast", *, users=8, requests=24, **more):

@@ -25,11 +25,11 @@ def wheel(tmp_path_factory):
 def test_the_wheel_carries_notebooks_templates_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
-        "holymon/data/grafana/holymon.json",
-        "holymon/data/start/README.md",
-        "holymon/data/start/holymon.cron",
-        "holymon/data/start/holymon.env",
-        "holymon/data/start/systemd/holymon-metrics.service",
+        "holymon/cli/start/grafana/holymon.json",
+        "holymon/cli/start/README.md",
+        "holymon/cli/start/holymon.cron",
+        "holymon/cli/start/holymon.env",
+        "holymon/cli/start/systemd/holymon-metrics.service",
         "holymon/data/targets.toml",
         "holymon/notebooks/calibrate.ipynb",
         "holymon/notebooks/report_health.ipynb",

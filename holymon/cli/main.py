@@ -13,14 +13,14 @@ from typing import Any, NoReturn
 
 import click
 
-from holymon.capacity_command import capacity
+from holymon.cli.capacity import capacity
+from holymon.cli.options import load_options, plans_of
+from holymon.cli.progress import measured_with_bar
+from holymon.cli.report import report
+from holymon.cli.services import init, metrics
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.load.interrupts import INTERRUPTED, interruptible
-from holymon.options import load_options, plans_of
-from holymon.progress import measured_with_bar
-from holymon.report_command import report
 from holymon.safety import plain, redact
-from holymon.watching import init, metrics
 
 
 class _Commands(click.Group):
@@ -199,7 +199,7 @@ def sim(host: str, port: int, seed: int, log: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def doctor(targets: tuple[str, ...], base_url: str | None, api_key_env: str, as_json: bool) -> None:
     """Check this machine, the packages, the keys and whether providers or TARGETs answer."""
-    from holymon import doctor as checks
+    from holymon.cli import doctor as checks
 
     found = checks.examine(targets, base_url=base_url, api_key_env=api_key_env)
     if as_json:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
+from holymon.cli.options import given
 from holymon.errors import PlanError
 from holymon.load.interrupts import interruptible
-from holymon.options import given
 from holymon.safety import plain
 
 
@@ -94,12 +94,12 @@ def init(folder: Path, target: str, slo: tuple[str, ...], webhook: str, port: in
 
     Files that are there already stay as they are.
     """
-    from holymon import starter
+    from holymon.cli import init_folder
     from holymon.prometheus.alerts import OBJECTIVES
 
     if not 0 < port < 65536:
         raise PlanError(f"port {port} is none: it lies between 1 and 65535.")
-    written, kept = starter.create(
+    written, kept = init_folder.create(
         folder, target=target, slo=slo or OBJECTIVES, webhook=webhook, port=port
     )
     for path in written:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holymon.cli.options import plans_of
 from holymon.load.interrupts import INTERRUPTED, interruptible
-from holymon.options import plans_of
 from holymon.safety import plain
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from holymon.cli.options import given, load_options, plans_of
+from holymon.cli.progress import measured_with_bar
 from holymon.errors import PlanError, RunError
 from holymon.load.interrupts import INTERRUPTED
-from holymon.options import given, load_options, plans_of
-from holymon.progress import measured_with_bar
 from holymon.safety import plain, redact
 
 if TYPE_CHECKING:

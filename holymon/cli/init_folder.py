@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from holymon import yamltext
+from holymon.cli import yamltext
 from holymon.errors import ConfigError
 from holymon.plan.targets import target as target_of
 from holymon.prometheus import rules
@@ -17,7 +17,7 @@ from holymon.records.run_folder import write_aside
 from holymon.report.notebooks import PLACES
 from holymon.safety import plain
 
-DATA: Final = files("holymon") / "data"
+DATA: Final = files("holymon") / "cli/start"
 EVERY_S: Final = 3600.0
 SECRETS: Final = "holymon.env"
 
