@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from holymon.errors import CODES, ERRORS, NAMES, from_status
+from holymon.figures.cost import costs
 from holymon.formatting import number, percent
-from holymon.plan import price as prices
 from holymon.plan.plan import Price
+from holymon.plan.price import most
 from holymon.records import client_health
 from holymon.records.attempt import DTYPE, Flag
 
@@ -51,8 +52,8 @@ def test_no_number_is_shown_as_a_power_of_ten(value):
 
 def test_the_most_that_calls_can_cost():
     price = Price(input=1.0, output=10.0)
-    assert prices.most(price, 1000, 100, 64) == pytest.approx(1000 * (100 + 640) / 1e6)
-    assert prices.most(Price(output=1.0), 1, 1, 1) is None
+    assert most(price, 1000, 100, 64) == pytest.approx(1000 * (100 + 640) / 1e6)
+    assert most(Price(output=1.0), 1, 1, 1) is None
 
 
 def test_a_row_with_unknown_tokens_has_no_known_cost():
@@ -60,7 +61,7 @@ def test_a_row_with_unknown_tokens_has_no_known_cost():
     rows["prompt_tokens"], rows["output_tokens"], rows["cached_tokens"] = 10, 10, -1
     rows["flags"] = [Flag.SERVER_TOKENS, 0, 0]
     rows["error"] = [0, 0, CODES["rate_limited"]]
-    found = prices.costs(rows, Price(input=1.0, output=1.0))
+    found = costs(rows, Price(input=1.0, output=1.0))
     np.testing.assert_array_equal(found, [20 / 1e6, np.nan, 0.0])
 
 

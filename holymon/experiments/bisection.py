@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from holymon.bounds import number
 from holymon.errors import PlanError
 from holymon.experiments.capacity import Level, best_of, latest
 from holymon.figures.quantiles import LEVELS, Z95, fewest_for_interval
 from holymon.plan.slo import Slo, parse
+from holymon.structs import number
 
 LONGER: Final = 3.0
 """A level that could not tell is measured once more, for so many times as long."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from holymon.formatting import escaped, table
 from holymon.formatting import number as number_of
-from holymon.markup import escaped, table
 from holymon.safety import escape, plain
 
 ENDINGS: Final = {

@@ -20,14 +20,14 @@ import numpy as np
 
 from holymon.errors import PlanError
 from holymon.figures.pair_tests import ErrorDifference, Ratio, Result, error_difference, words
-from holymon.figures.quantiles import Figure, Interval, autocorrelation, mean_interval
+from holymon.figures.quantiles import Figure, autocorrelation, mean_interval
 from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import number
-from holymon.markup import bullets, escaped, table
+from holymon.formatting import bullets, escaped, number, table
 from holymon.records.records import Records
 from holymon.safety import escape, plain
+from holymon.structs import Interval
 
 FEWEST_PAIRS: Final = 5
 EFFECT: Final = 0.05

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 
 from holymon.errors import NOT_THE_SERVER
-from holymon.figures.quantiles import Interval, Rate, mean_interval, newcombe
+from holymon.figures.quantiles import mean_interval, newcombe
 from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import NONE, ms, percent
+from holymon.structs import Interval, Rate
 
 Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
 

@@ -17,10 +17,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from holymon.structs import Interval, Rate
+
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-Interval = tuple[float, float]
 Z95: Final = 1.959963984540054
 MOST_ALIKE: Final = 0.95
 """The highest autocorrelation that is reckoned with: above it, nothing is known of the mean."""
@@ -38,16 +39,6 @@ class Figure:
     p99: float | None = None
     max: float | None = None
     ci: dict[str, Interval | None] = field(default_factory=lambda: dict.fromkeys(LEVELS))
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """A share of `of` calls, with Wilson's 95 % interval; all None for no calls at all."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    of: int
 
 
 def figure(values: Floats) -> Figure:

@@ -20,12 +20,10 @@ from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import number
 from holymon.plan.plan import Open, Plan
 from holymon.records.client_health import Vitals
+from holymon.records.run_folder import LIVE
 
 Level = Literal["valid", "suspect", "invalid"]
 LEVELS: Final[tuple[Level, ...]] = ("valid", "suspect", "invalid")
-
-LIVE: Final = frozenset({"starting", "running"})
-"""The states of a run that goes on."""
 
 LAG_S: Final = 0.010
 LAG_OF_TTFT: Final = 0.05

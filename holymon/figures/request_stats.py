@@ -11,16 +11,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from holymon.figures.quantiles import Figure, Rate, figure, wilson
+from holymon.figures.quantiles import Figure, figure, wilson
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Tokens
 from holymon.figures.totals import tally
-from holymon.formatting import NONE, interval, ms, number, percent, whole
-from holymon.markup import bullets, columns, table
+from holymon.formatting import NONE, bullets, columns, interval, ms, number, percent, table, whole
 from holymon.plan.plan import Closed, Plan, Price, Target
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.safety import escape, plain
+from holymon.structs import Rate
 
 Cell = tuple[str, str]
 REQUESTS: Final = (

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
+from holymon.figures.cost import costs
 from holymon.figures.quantiles import (
     LEVELS,
     Figure,
     Floats,
-    Interval,
     autocorrelation,
     clustered,
     fewest,
@@ -32,13 +32,13 @@ from holymon.figures.quantiles import (
 )
 from holymon.figures.summary_types import Summary, TargetSummary, Tokens
 from holymon.figures.throughput import counted
-from holymon.plan import price as prices
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Price
 from holymon.records.attempt import FINISH, Flag, gap_value
 from holymon.records.chosen import Chosen
 from holymon.records.gaps import bins_of, counts_of, histogram, sums
 from holymon.records.records import Recorded, Records, records_of
+from holymon.structs import Interval
 
 ALIKE: Final = 0.2
 """From this autocorrelation on it is said: intervals should be a fifth wider by then."""
@@ -224,7 +224,7 @@ def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:
         return None, ("no cost: the price of this model is not known (targets.toml).",)
     if price.currency != "USD":
         return None, (f"no cost in USD: the price is in {price.currency}.",)
-    each = prices.costs(rows, price)
+    each = costs(rows, price)
     unknown = int(np.isnan(each).sum())
     if unknown:
         return None, (f"no cost: {unknown:,} calls came without the server's token counts.",)

@@ -3,11 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from holymon.figures.quantiles import Figure, Interval, Rate
-from holymon.formatting import NONE, interval, ms, number, percent, whole
-from holymon.markup import columns, table
+from holymon.figures.quantiles import Figure
+from holymon.formatting import NONE, columns, interval, ms, number, percent, table, whole
 from holymon.plan import slo
 from holymon.safety import escape
+from holymon.structs import Interval, Rate
 
 SHOWN: Final = (
     ("latency p50, ms", "latency_s", "p50"), ("p95", "latency_s", "p95"),

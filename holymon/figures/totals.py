@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES, NAMES, PlanError
-from holymon.plan import price
+from holymon.figures.cost import costs
 from holymon.plan.plan import Target
 from holymon.records.attempt import Flag, gap_value
 from holymon.records.records import Records
@@ -139,7 +139,7 @@ def _target(records: Records, where: Mask, target: Target, edges: Edges) -> Targ
     sent = rows[~np.isnan(rows["start_s"]) & ~dropped]
     final = rows[((rows["flags"] & (Flag.RETRIED | Flag.UNDECIDED)) == 0) & ~dropped]
     good = sent[sent["error"] == 0]
-    money = price.costs(sent, target.price)
+    money = costs(sent, target.price)
     by_server = (sent["flags"] & Flag.SERVER_TOKENS) != 0
     return TargetTally(
         provider=target.provider,

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from holymon.figures.quantiles import LEVELS as PERCENTILES
-from holymon.figures.quantiles import Interval
 from holymon.figures.reasons import LEVELS, Level, Reason, against, blocked
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.markup import bullets
+from holymon.formatting import bullets
 from holymon.plan import slo
 from holymon.plan.plan import Plan
 from holymon.records.client_health import Vitals
 from holymon.safety import escape, plain
+from holymon.structs import Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ import httpx
 
 from holymon.errors import ConfigError, HolymonError
 from holymon.load.timeouts import Limits
-from holymon.monitor.retry import retry_after
 from holymon.plan.plan import Plan, Target
 from holymon.protocols import chat, error_body
+from holymon.protocols.retry_after import retry_after
 from holymon.protocols.sse import EventTooLarge
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import MASK, Secret, redact, short

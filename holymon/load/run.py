@@ -11,7 +11,6 @@ from typing import Any
 
 from holymon.errors import RunError
 from holymon.figures import verdict
-from holymon.figures.reasons import LIVE
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
 from holymon.load.caller import key_of
@@ -19,6 +18,7 @@ from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
+from holymon.records.run_folder import LIVE
 from holymon.safety import escape, file_name
 from holymon.structs import to_builtins
 from holymon.transport.prepared_request import post

@@ -27,10 +27,10 @@ import msgspec
 import numpy as np
 
 from holymon.errors import HolymonError, RunError
+from holymon.figures.cost import costs
 from holymon.load.caller import Caller
 from holymon.load.engine import Ending, Load
 from holymon.load.self_check import open_many, watch_self
-from holymon.plan import price
 from holymon.plan.estimate import most_of_a_call
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
@@ -253,7 +253,7 @@ def _cost_of(plan: Plan) -> Any:
 
     def cost(marks: Marks) -> float:
         row = np.frombuffer(measure(marks)[2 : 2 + DTYPE.itemsize], DTYPE)
-        money = float(price.costs(row, plan.targets[marks.target].price)[0])
+        money = float(costs(row, plan.targets[marks.target].price)[0])
         if not math.isnan(money):
             return money
         return most_of_a_call(plan, marks.target, max(marks.events, 0))

@@ -12,7 +12,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
@@ -225,10 +224,6 @@ class Monitor:
     def vitals(self) -> Vitals | None:
         """How late its own event loop woke; None for calls of clients, which have their own."""
         return None if self._calls is None else self._calls.vitals
-
-    def live(self, **options: Any) -> Any:
-        """A view of these calls for a notebook: the same as `hm.watch(self, **options)`."""
-        return import_module("holymon.widgets.monitor_view").watch(self, **options)
 
 
 def HolySheepMonitor(  # noqa: N802 - as a class

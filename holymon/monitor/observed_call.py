@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple, Self
 from weakref import ref
 
 from holymon.monitor.ledger import Ledger
-from holymon.monitor.retry import retry_after
 from holymon.protocols import chat, error_body, messages, responses
+from holymon.protocols.retry_after import retry_after
 from holymon.protocols.sse import EventTooLarge
 from holymon.records.attempt import Flag, Marks
 from holymon.transport.exceptions import classify, handled

@@ -9,7 +9,6 @@ behind are repeated; those of unknown outcome (`ambiguous` in `errors`) only whe
 import math
 from collections import deque
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from holymon.errors import ERRORS, PlanError
@@ -120,26 +119,3 @@ class Budget:
             return False
         self._paid.append(max(self._paid[-1], earned) + 1)
         return True
-
-
-def retry_after(asked: str, date: str, milliseconds: str = "") -> float:
-    """Seconds that a server asks to wait, NaN if it asks for nothing that makes sense.
-
-    `asked` and `date` are its headers Retry-After and Date, `milliseconds` is its retry-after-ms.
-    A moment is compared with the server's own clock: ours may be wrong.
-    """
-    for text, scale in ((milliseconds, 1e-3), (asked, 1.0)):
-        try:
-            wait = float(text or "nan") * scale
-        except ValueError:
-            wait = _until(text, date)
-        if 0 <= wait < 1e9:
-            return wait
-    return math.nan
-
-
-def _until(moment: str, date: str) -> float:
-    try:
-        return (parsedate_to_datetime(moment) - parsedate_to_datetime(date)).total_seconds()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return math.nan

@@ -13,13 +13,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from holymon import markup
-from holymon.bounds import address, number, require, variable_name
+from holymon import formatting
 from holymon.errors import PlanError
 from holymon.plan import shapes
 from holymon.plan.slo import parse
 from holymon.safety import plain
-from holymon.structs import Struct
+from holymon.structs import Struct, address, number, require, variable_name
 
 MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
@@ -71,7 +70,7 @@ class Target(Struct, frozen=True):
             address(self.base_url)
 
     def _repr_html_(self) -> str:
-        return markup.table(("target", self.name), markup.escaped(self.facts))
+        return formatting.table(("target", self.name), formatting.escaped(self.facts))
 
     @property
     def name(self) -> str:
@@ -215,7 +214,9 @@ class Plan(Struct, frozen=True):
                 require(bool(calls <= MAX_CALLS), "rate x duration", less, "lower one")
 
     def _repr_html_(self) -> str:
-        return markup.table(("plan", self.name or "without a name"), markup.escaped(self.facts))
+        return formatting.table(
+            ("plan", self.name or "without a name"), formatting.escaped(self.facts)
+        )
 
     @property
     def seconds(self) -> float:

@@ -1,33 +1,8 @@
-"""Money: what calls cost by the server's token counts and the target's prices."""
-
-import numpy as np
-import numpy.typing as npt
+"""The price book: what a price is per, and what calls can cost at most before they are made."""
 
 from holymon.plan.plan import Price
-from holymon.records.attempt import Flag
-from holymon.records.chosen import Chosen
 
 PER: float = 1e6
-
-
-def costs(rows: npt.NDArray[np.void] | Chosen, price: Price) -> npt.NDArray[np.float64]:
-    """What each row cost, in the price's currency, shape (n,); NaN where it is not known.
-
-    Cached prompt tokens cost their own price if there is one. Reasoning tokens are part of the
-    output tokens and are not counted twice. A row without any tokens (it failed) costs nothing.
-    """
-    if price.input is None or price.output is None:
-        return np.full(len(rows), np.nan)
-    prompt = rows["prompt_tokens"].astype(np.float64)
-    output = rows["output_tokens"].astype(np.float64)
-    cached = np.clip(rows["cached_tokens"], 0, prompt)  # a server may claim more than there were
-    cheaper = price.input if price.cached_input is None else price.cached_input
-    money = (prompt - cached) * price.input + cached * cheaper + output * price.output
-    counted = (rows["flags"] & Flag.SERVER_TOKENS) != 0
-    free = (rows["error"] != 0) & (rows["events"] == 0) & ~counted
-    known = counted & (prompt >= 0) & (output >= 0)
-    result: npt.NDArray[np.float64] = np.where(known, money / PER, np.where(free, 0.0, np.nan))
-    return result
 
 
 def most(price: Price, calls: int, prompt_tokens: int, max_tokens: int) -> float | None:

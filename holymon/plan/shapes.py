@@ -18,10 +18,9 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from holymon.bounds import number, require
 from holymon.errors import PlanError
 from holymon.safety import plain
-from holymon.structs import Struct, replace
+from holymon.structs import Struct, number, replace, require
 
 Floats = npt.NDArray[np.float64]
 Arrivals = Literal["constant", "poisson", "gamma"]

@@ -172,7 +172,8 @@ def _judged(one: TargetTally) -> Iterator[tuple[int, str, int]]:
 
 def _requests(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
     yield _counter(
-        metric_names.REQUESTS, "Requests that ended, by the HTTP status of their last attempt; 0: none.",
+        metric_names.REQUESTS,
+        "Requests that ended, by the HTTP status of their last attempt; 0: none.",
         (*_WHOSE, "status"),
         _each(tallies, lambda one: _by((str(status), n) for status, _, n in _judged(one))),
     )  # fmt: skip
@@ -183,7 +184,8 @@ def _requests(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
             ((error, n) for _, error, n in _judged(one) if error), metric_names.WATCHED)),
     )  # fmt: skip
     yield _counter(
-        metric_names.STOPPED, "Requests that were stopped from our side, which say nothing of the API.",
+        metric_names.STOPPED,
+        "Requests that were stopped from our side, which say nothing of the API.",
         _WHOSE,
         [(name, float(sum(n for (_, error), n in one.requests.items() if error in NOT_THE_SERVER)))
          for name, one in tallies.items()],
@@ -208,7 +210,8 @@ def _histograms(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
         metric_names.LATENCY, "Latency of successful attempts, from their own start.", labels=_WHOSE
     )
     duration = HistogramMetricFamily(
-        metric_names.DURATION, "Duration of requests as their caller felt them, with all their attempts.",
+        metric_names.DURATION,
+        "Duration of requests as their caller felt them, with all their attempts.",
         labels=(*_GEN_AI, "error_type"),
     )  # fmt: skip
     ttft = HistogramMetricFamily(

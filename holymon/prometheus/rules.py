@@ -91,7 +91,8 @@ def _selector(count: Count) -> str:
             return f"{metric_names.CHUNK}_sum"
         case other:
             return {
-                "requests": metric_names.REQUESTS, "errors": metric_names.ERRORS, "dropped": metric_names.DROPPED,
+                "requests": metric_names.REQUESTS, "errors": metric_names.ERRORS,
+                "dropped": metric_names.DROPPED,
                 "retries": metric_names.RETRIES, "attempts": metric_names.ATTEMPTS + types,
             }[other]  # fmt: skip
 
@@ -145,7 +146,8 @@ def _slower(condition: Slower) -> str:
         f"< {condition.under:g} * {_rate(condition.part, before, offset)}\n"
         f"  / {_rate(condition.whole, before, offset)}\n"
         f"and {_enough(Count('requests'), now, condition.fewest)}\n"
-        f"and {BY} (increase({metric_names.REQUESTS}[{span(before)}]{offset})) >= {condition.fewest:g}"
+        f"and {BY} (increase({metric_names.REQUESTS}[{span(before)}]{offset}))"
+        f" >= {condition.fewest:g}"
     )
 
 

@@ -56,7 +56,8 @@ def _stats(named: Named, field: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 _SINGLE: Final[tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...]] = (
-    (metric_names.VALID, "0: the measurement is invalid, don't quote its figures; 1: valid or suspect.",
+    (metric_names.VALID,
+     "0: the measurement is invalid, don't quote its figures; 1: valid or suspect.",
      lambda one: float(one.verdict.measurement != "invalid")),
     ("holymon_run_suspect", "1: the measurement is suspect or invalid.",
      lambda one: float(one.verdict.measurement != "valid")),

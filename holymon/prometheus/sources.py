@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import HolymonError, PlanError
-from holymon.figures.reasons import LIVE
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.totals import Edges, Tally, tally
@@ -23,6 +22,7 @@ from holymon.load.run import Run
 from holymon.records import run_folder
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
+from holymon.records.run_folder import LIVE
 
 
 @dataclass(frozen=True, slots=True)

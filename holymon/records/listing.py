@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from holymon.errors import PlanError, RunError
-from holymon.markup import columns, escaped, table
+from holymon.formatting import columns, escaped, table
 from holymon.records.run_folder import count, folders, read_plan, read_state, run_id
 
 HEADS = ("run", "state", "calls", "started (UTC)", "targets", "")

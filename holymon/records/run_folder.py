@@ -23,7 +23,6 @@ from typing import IO, Any, Final
 import numpy as np
 
 from holymon.errors import PlanError, RunError
-from holymon.figures.reasons import LIVE
 from holymon.plan.plan import Plan
 from holymon.records import parquet
 from holymon.records.journal import Follower
@@ -31,6 +30,9 @@ from holymon.records.records import Records
 from holymon.safety import file_name, plain, short
 
 START_S: Final = 30.0
+
+LIVE: Final = frozenset({"starting", "running"})
+"""The states of a run that goes on."""
 
 
 def write_aside(path: Path, data: bytes | str) -> None:

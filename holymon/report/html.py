@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from holymon.errors import ERRORS
-from holymon.figures.quantiles import Figure, Interval
+from holymon.figures.quantiles import Figure
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.tool_definitions import OURS, PERCENTILES, Definitions, definitions
 from holymon.figures.tool_definitions import said as values_of
 from holymon.figures.verdict import Check, Verdict
-from holymon.formatting import NONE, failures, interval, ms, percent
+from holymon.formatting import NONE, bullets, failures, interval, ms, percent, table
 from holymon.load.run import Run
-from holymon.markup import bullets, table
 from holymon.plan.plan import Closed, Plan
 from holymon.report.text import (
     DURATIONS,
@@ -24,6 +23,7 @@ from holymon.report.text import (
     verdict_lines,
 )
 from holymon.safety import escape, short
+from holymon.structs import Interval
 
 
 @dataclass(frozen=True, slots=True)

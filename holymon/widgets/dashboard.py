@@ -11,13 +11,13 @@ import ipywidgets as w
 from matplotlib.figure import Figure
 
 from holymon.errors import RunError
-from holymon.figures.reasons import LIVE
 from holymon.load.run import Run, attach, start
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Plan
 from holymon.plots.canvas import frame
 from holymon.plots.schedule_plot import plot_arrivals
 from holymon.records import run_folder
+from holymon.records.run_folder import LIVE
 from holymon.safety import escape, short
 from holymon.widgets.blitting import PAPER
 from holymon.widgets.fields import error_line, html, said, style_sheet

@@ -8,7 +8,7 @@ from time import localtime, strftime
 from typing import Any, Final
 
 from holymon.errors import NOT_THE_SERVER
-from holymon.figures.quantiles import Figure, Interval
+from holymon.figures.quantiles import Figure
 from holymon.figures.reasons import LEVELS
 from holymon.figures.request_stats import ATTEMPTS, REQUESTS, Cell, Stats
 from holymon.figures.summary_types import Summary, TargetSummary
@@ -19,6 +19,7 @@ from holymon.prometheus.backtest import Firing, Rehearsal
 from holymon.records.client_health import Vitals
 from holymon.report.text import checked
 from holymon.safety import escape
+from holymon.structs import Interval
 
 HEADS: Final = {
     "valid": "✓ The client keeps up", "suspect": "! Read with care",

@@ -12,10 +12,10 @@ import ipywidgets as w
 
 from holymon.errors import HolymonError, RunError
 from holymon.experiments.alternate import compare
-from holymon.figures.reasons import LIVE
 from holymon.load.run import Run, attach
 from holymon.records import run_folder
 from holymon.records.export import write_csv
+from holymon.records.run_folder import LIVE
 from holymon.report.report import write_report
 from holymon.safety import escape, short
 from holymon.widgets.baseline import baseline, set_baseline

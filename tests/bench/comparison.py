@@ -8,7 +8,7 @@ of its own that differs by 3 % (standard deviation), as runs at different hours 
 
 import numpy as np
 
-from tests.test_comparison import alternated, interleaved
+from tests.figures.test_comparison import alternated, interleaved
 
 DESIGNS = {
     "5 pairs of runs, 200 calls each": (alternated, {"offset": 0.03}),

@@ -22,7 +22,7 @@ from holymon.transport.exceptions import classify
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import Origin, prepare
 from holymon.transport.response import Answer, Progress
-from tests.faults.server import CHUNKED, FIN, HANG, LAST, RST, Server, answer, chunk
+from tests.promises.faults.server import CHUNKED, FIN, HANG, LAST, RST, Server, answer, chunk
 
 HELLO = answer(b"hello", "200 OK", "text/plain", "x-one: 1", "set-cookie: a=1", "set-cookie: b=2")
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from holymon.cli.main import main
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 

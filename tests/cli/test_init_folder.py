@@ -14,7 +14,7 @@ import yaml
 from holymon.cli.init_folder import create
 from holymon.cli.main import main
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SLO = ("error_rate<1%", "ttft_p95<0.5", "cost_usd<5")
 
 

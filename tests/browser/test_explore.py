@@ -10,9 +10,9 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from .lab import HOSTILE, opened
+from tests.lab import HOSTILE, opened
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "explore.ipynb"
 MORE = (
     "import time\ntime.sleep(8)",

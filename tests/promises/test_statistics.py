@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from holymon.figures.quantiles import (
     LEVELS,
-    Rate,
     clustered,
     fewest_for_interval,
     figure,
@@ -24,6 +23,7 @@ from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.frames import from_frames
+from holymon.structs import Rate
 
 TARGET = Target(provider="p", model="m", base_url="http://127.0.0.1:1/v1")
 

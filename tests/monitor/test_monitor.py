@@ -19,8 +19,16 @@ from holymon.monitor.monitor import HolySheepMonitor, Monitor
 from holymon.monitor.requests import Requests
 from holymon.monitor.retry import Policy
 from holymon.plan.plan import Target
-
-from .faults.server import CHUNKED, HELLO, LAST, Server, answer, chunk, completion, stream
+from tests.promises.faults.server import (
+    CHUNKED,
+    HELLO,
+    LAST,
+    Server,
+    answer,
+    chunk,
+    completion,
+    stream,
+)
 
 BUSY = [answer({"error": {"message": "busy"}}, "503 Busy")]
 GOOD = [answer(completion())]

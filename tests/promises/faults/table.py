@@ -1,4 +1,4 @@
-"""Plays all cases and writes what became of them into README.md: python -m tests.faults.table"""
+"""Plays all cases and writes what became of them into README.md: python -m tests.promises.faults.table"""
 
 import re
 import sys

@@ -7,7 +7,7 @@ from matplotlib.colors import same_color
 import holymon as hm
 from holymon.experiments.capacity import Capacity, Level
 from holymon.plots.canvas import COLORS, frame
-from tests.test_comparison import alternated
+from tests.figures.test_comparison import alternated
 
 PNG = b"\x89PNG"
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import ERRORS, PlanError
-from holymon.monitor.retry import Budget, Policy, next_wait, retry_after
+from holymon.monitor.retry import Budget, Policy, next_wait
+from holymon.protocols.retry_after import retry_after
 
 POLICY = Policy()
 SAFE = {

@@ -22,8 +22,7 @@ from holymon.errors import NAMES, PlanError
 from holymon.monitor.clients import monitored
 from holymon.monitor.monitor import Monitor
 from holymon.prometheus.sources import monitor_of
-
-from .faults.server import (
+from tests.promises.faults.server import (
     CHUNKED,
     FIN,
     HELLO,

@@ -19,8 +19,8 @@ from holymon.prometheus import rules
 from holymon.prometheus.alerts import Watch
 from holymon.prometheus.server import expose
 
-HERE = Path(__file__).parent
-SHIPPED = HERE.parent / "holymon" / "cli" / "start" / "grafana" / "holymon.json"
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "holymon" / "cli" / "start" / "grafana" / "holymon.json"
 
 
 def panels(board):
@@ -34,7 +34,9 @@ def board():
 
 
 def test_the_dashboard_is_what_its_builder_makes():
-    spec = importlib.util.spec_from_file_location("make_dashboard", HERE / "make_dashboard.py")
+    spec = importlib.util.spec_from_file_location(
+        "make_dashboard", ROOT / "tests" / "make_dashboard.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert SHIPPED.read_text() == module.make(), "run tests/make_dashboard.py"

@@ -776,7 +776,7 @@ def test_F31_nothing_but_503(run):
     assert sums.requests == {(503, "unavailable"): 400}
 
 
-# The table in README.md, written by `python -m tests.faults.table`.
+# The table in README.md, written by `python -m tests.promises.faults.table`.
 
 LATER = {
     **dict.fromkeys(("F92", "F97", "F98"), "exporter"),

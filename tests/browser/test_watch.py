@@ -16,10 +16,9 @@ import holymon as hm
 from holymon.errors import CODES
 from holymon.records.attempt import Marks
 from holymon.widgets.monitor_view import View, watch
+from tests.lab import HOSTILE, opened
 
-from .lab import HOSTILE, opened
-
-NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "watch.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "watch.ipynb"
 ASKED = {"model": "fast", "max_tokens": 2, "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -97,7 +96,7 @@ def test_the_view_counts_what_the_simulator_counted(simulator, shown):
 
 def test_the_same_rules_as_in_a_rehearsal_say_what_fires(simulator, shown):
     with hm.Monitor(simulator.target("flaky")) as monitor:
-        view = monitor.live()
+        view = hm.watch(monitor)
         assert isinstance(view, View)
         assert "No call has ended yet" in view._alarms.value or view._alarms.value == ""
         ask(monitor, 120)

@@ -1,0 +1,170 @@
+"""The house: rooms import one way, pure rooms stay pure, each library has its home rooms."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HOUSE = ROOT / "holymon"
+
+PURE = ("errors", "safety", "structs", "formatting", "protocols", "figures", "plots/binning",
+        "plan/plan", "plan/shapes", "plan/slo", "plan/estimate", "plan/price", "records/attempt",
+        "records/records", "records/frames", "experiments/bisection", "experiments/capacity",
+        "experiments/calibration", "monitor/retry", "prometheus/metric_names",
+        "prometheus/alerts", "prometheus/rules", "prometheus/backtest")  # fmt: skip
+HOMES = {
+    "aiohappyeyeballs": {"transport"},
+    "aiohttp": {"sim"},
+    "bleach": {"report"},
+    "click": {"cli"},
+    "duckdb": {"records"},
+    "httptools": {"transport"},
+    "httpx": {"cli", "load", "transport"},
+    "PIL": {"widgets"},
+    "ipywidgets": {"widgets"},
+    "matplotlib": {"plots", "widgets"},
+    "msgspec": {"experiments", "load", "monitor", "plan", "protocols", "structs"},
+    "nbclient": {"report"},
+    "nbconvert": {"report"},
+    "nbformat": {"report"},
+    "pandas": {"monitor", "records"},
+    "papermill": {"report"},
+    "prometheus_client": {"prometheus"},
+    "tqdm": {"cli"},
+    "uvloop": {"load", "sim"},
+}
+IMPURE = {
+    "asyncio", "datetime", "importlib", "io", "logging", "os", "pathlib", "random", "socket",
+    "subprocess", "threading", "time",
+}  # fmt: skip
+MODULES = {
+    str(path.relative_to(HOUSE).with_suffix("")): ast.parse(path.read_text("utf-8"))
+    for path in sorted(HOUSE.rglob("*.py"))
+}
+PURE_MODULES = sorted(name for name in MODULES if name in PURE or name.partition("/")[0] in PURE)
+
+
+@cache
+def libraries(module: str) -> frozenset[str]:
+    """The top-level names of all that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found.add(node.module)
+    return frozenset(name.partition(".")[0] for name in found)
+
+
+def lint_imports(tree: Path) -> subprocess.CompletedProcess[str]:
+    """The contracts of pyproject.toml, held against the package beside it."""
+    return subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()",
+         "--no-cache"],
+        cwd=tree, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_contracts_of_the_rooms_are_kept():
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 kept, 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("records/records", "from holymon.figures.quantiles import figure"),
+        ("sim/models", "from holymon.formatting import ms"),
+        ("transport/pool", "from holymon.load.engine import Engine"),
+        ("plan/shapes", "from holymon.plan.plan import Plan"),
+    ],
+)
+def test_a_contract_fails_when_it_is_broken(tmp_path, module, line):
+    shutil.copytree(HOUSE, tmp_path / "holymon")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "holymon" / f"{module}.py").open("a") as file:
+        file.write(f"\n{line}\n")
+    done = lint_imports(tmp_path)
+    assert done.returncode == 1
+    assert "BROKEN" in done.stdout
+
+
+def test_only_the_front_door_imports_by_name():
+    assert [name for name in MODULES if "import_module" in ast.unparse(MODULES[name])] == [
+        "__init__"
+    ]
+
+
+def test_the_house_has_six_files_beside_its_rooms():
+    files = {path.stem for path in HOUSE.glob("*.py")}
+    assert files == {"__init__", "__main__", "errors", "formatting", "safety", "structs"}
+
+
+@pytest.mark.parametrize("library", sorted(HOMES))
+def test_a_library_is_imported_only_at_home(library):
+    found = {name.partition("/")[0] for name in MODULES if library in libraries(name)}
+    assert found == HOMES[library]
+
+
+@pytest.mark.parametrize("name", PURE_MODULES)
+def test_pure_modules_have_no_clock_no_chance_and_no_outside(name):
+    assert libraries(name) & IMPURE == set()
+    tree = MODULES[name]
+    chance = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "np.random"
+    }
+    assert chance <= {"default_rng"}, "only generators with a seed of their own"
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert called & {"open", "print", "input", "exec", "eval", "__import__"} == set()
+
+
+def test_every_pure_name_is_there():
+    assert [name for name in PURE if name not in MODULES and not (HOUSE / name).is_dir()] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_tells_its_job_in_its_first_line(name):
+    text = ast.get_docstring(MODULES[name]) or ""
+    assert len(text.splitlines()[0]) > 20
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_fits_one_sitting_and_a_function_one_screen(name):
+    assert len((HOUSE / f"{name}.py").read_text("utf-8").splitlines()) <= 300
+    long = [
+        node.name
+        for node in ast.walk(MODULES[name])
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno - node.lineno >= 60
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in MODULES if "/" in name and name.endswith("__init__")]
+)
+def test_a_room_hands_on_nothing(name):
+    """Its `__init__` is a docstring: what is in a room is imported from its modules."""
+    assert [type(node) for node in MODULES[name].body] == [ast.Expr]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_importing_a_module_changes_nothing(name):
+    """At module level there are only imports, definitions and constants."""
+    allowed = (
+        ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef,
+        ast.Assign, ast.AnnAssign, ast.If, ast.Assert,
+    )  # fmt: skip
+    for node in MODULES[name].body:
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        is_command = name == "cli/main" and isinstance(node, ast.Expr)
+        assert isinstance(node, allowed) or is_text or is_command, ast.unparse(node)
