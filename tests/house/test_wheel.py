@@ -30,13 +30,13 @@ def test_the_wheel_carries_notebooks_templates_and_data(wheel):
         "holymon/cli/start/holymon.cron",
         "holymon/cli/start/holymon.env",
         "holymon/cli/start/systemd/holymon-metrics.service",
-        "holymon/data/targets.toml",
+        "holymon/plan/targets.toml",
         "holymon/notebooks/calibrate.ipynb",
         "holymon/notebooks/report_health.ipynb",
         "holymon/notebooks/watch.ipynb",
-        "holymon/templates/holymon/index.html.j2",
-        "holymon/templates/holymon/style.css",
-        "holymon/templates/holymon/conf.json",
+        "holymon/report/templates/holymon/index.html.j2",
+        "holymon/report/templates/holymon/style.css",
+        "holymon/report/templates/holymon/conf.json",
     } <= names
     assert not [name for name in names if name.startswith(("tests", "reports"))]
 
