@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         plot_ttft,
     )
     from holymon.plots.result_plots import plot_calibration, plot_capacity, plot_comparison
+    from holymon.plots.schedule_plot import plot_arrivals
     from holymon.prometheus.alerts import Limits
     from holymon.prometheus.backtest_sources import rehearse
     from holymon.prometheus.exporter import Collector, write_textfile

@@ -5,33 +5,47 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 
+from holymon.errors import PlanError
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import Replay, Shape, polyline
 from holymon.plots.binning import CALLS_IN_BIN, spans_of
 from holymon.plots.canvas import COLORS, crosses, legend, note, styled, warm_up
-from holymon.records.records import Records
+from holymon.records.records import Recorded, Records
 
 MOST_DUE: Final = 5_000_000
 
 
 def plot_arrivals(
-    what: Plan | Shape | Replay | Records, *, seconds: float | None = None, ax: Axes | None = None
+    what: Plan | Shape | Replay | Records | Recorded,
+    *,
+    seconds: float | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """The rate that a shape, plan or run wants over time, and the calls due in each moment.
 
-    For records also the calls that were sent. A shape without an end is drawn for `seconds` (60).
-    Of a plan of over 5,000,000 calls only the rate is drawn.
+    For a run, or its records, also the calls that were sent. A shape without an end is drawn for
+    `seconds` (60). Of a plan of over 5,000,000 calls only the rate is drawn. Raises PlanError for
+    what has no schedule.
     """
-    records = what if isinstance(what, Records) else None
-    plan = records.plan if records is not None else what
-    if isinstance(plan, Shape | Replay):
-        load = Open(plan)
-        end = seconds or plan.ends or 60.0
-        anything = Target(provider="any", model="any")
-        plan = Plan(targets=(anything,), load=load, duration_s=max(end, 0.01))
-    assert isinstance(plan, Plan)
+    plan, records = _scheduled(what, seconds)
     return styled(lambda a: _draw(plan, records, a), ax)
+
+
+def _scheduled(what: object, seconds: float | None) -> tuple[Plan, Records | None]:
+    """The plan to draw, and the records of what was made of it, if there are any."""
+    if isinstance(what, Plan):
+        return what, None
+    if isinstance(what, Shape | Replay):
+        end = seconds or what.ends or 60.0
+        anything = Target(provider="any", model="any")
+        return Plan(targets=(anything,), load=Open(what), duration_s=max(end, 0.01)), None
+    plan, records = getattr(what, "plan", None), getattr(what, "records", what)
+    if not isinstance(plan, Plan) or not isinstance(records, Records):
+        raise PlanError(
+            f"plot_arrivals takes a plan, a shape, a run or its records, not {type(what).__name__}."
+        )
+    return plan, records
 
 
 def _draw(plan: Plan, records: Records | None, ax: Axes) -> None:

@@ -1,5 +1,6 @@
 """What `import holymon` offers, and how little it loads."""
 
+import ast
 import subprocess
 import sys
 from importlib import import_module
@@ -21,6 +22,13 @@ def test_the_names_are_sorted_and_told():
 @pytest.mark.parametrize("name", holymon.__all__)
 def test_every_name_is_there(name):
     assert getattr(holymon, name) is not None
+
+
+def test_every_name_is_known_to_type_checkers():
+    tree = ast.parse(Path(holymon.__file__).read_text("utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    known = {name.name for node in block.body for name in node.names}
+    assert known == set(holymon.__all__) - {"__version__"}
 
 
 def test_no_name_is_a_modules():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import holymon as hm
 from holymon.errors import CODES, PlanError
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import Replay, constant, poisson, ramp, sine, spike, steps
@@ -268,6 +269,24 @@ def test_what_was_sent_is_drawn_over_what_was_planned():
     (sent,) = [patch for patch in ax.patches if patch.get_label().startswith("sent")]
     heights, edges, _ = sent.get_data()
     assert (heights * np.diff(edges)).sum() == pytest.approx(395, abs=3)
+
+
+def test_the_schedule_of_a_run_is_drawn_beside_what_was_sent(tmp_path):
+    """Of a run that was measured, as users have it: planned, sent, and the same as its records."""
+    plan = hm.Plan(targets=(hm.target("sim/fast"),), load=hm.Open(constant(40)), duration_s=1.0,
+                   prompts=hm.Prompts(max_tokens=1))  # fmt: skip
+    run = hm.measure(plan, out=tmp_path)
+    ax = hm.plot_arrivals(run)
+    assert {"due, n = 40", "sent, n = 40", "wanted rate"} <= set(texts(ax))
+    assert texts(ax) == texts(hm.plot_arrivals(run.records))
+
+
+@pytest.mark.parametrize("what", [[], None, "sim/fast", 3.0, Target(provider="sim", model="m")])
+def test_what_has_no_schedule_is_refused_in_one_sentence(what):
+    with pytest.raises(
+        PlanError, match=f"^plot_arrivals takes a plan.*not {type(what).__name__}.$"
+    ):
+        plot_arrivals(what)
 
 
 def test_a_run_will_do_for_its_records():
