@@ -1,0 +1,87 @@
+"""Runs measured by the code before the rooms are read, and their figures are what they were.
+
+`fixtures` holds what `load` (one target; two), `report` and a run whose worker was killed had
+written, the file of calls that left a monitor's memory, and in `figures.json` what that code said.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from holymon.experiments.alternate import compare
+from holymon.load.run import attach
+from holymon.records.listing import runs
+
+FIXTURES = Path(__file__).parent / "fixtures"
+FIGURES = json.loads((FIXTURES / "figures.json").read_text())
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """A copy of all of them: a folder as `--out` names it."""
+    return Path(shutil.copytree(FIXTURES, tmp_path / "reports"))
+
+
+def agree(found, expected):
+    """Compare figures; times of a run that was compacted were rounded to 60 ns."""
+    if isinstance(expected, dict):
+        assert found.keys() >= expected.keys()
+        for name, value in expected.items():
+            agree(found[name], value)
+    elif isinstance(expected, list):
+        assert len(found) == len(expected)
+        for mine, theirs in zip(found, expected, strict=True):
+            agree(mine, theirs)
+    else:
+        assert found == (pytest.approx(expected, abs=1e-7) if type(expected) is float else expected)
+
+
+@pytest.mark.parametrize("run_id", FIGURES)
+def test_the_figures_of_an_earlier_run_are_what_they_were(earlier, run_id):
+    expected = FIGURES[run_id]
+    found = attach(run_id, out=earlier).to_dict()
+    assert found["verdict"]["measurement"] == expected.pop("measurement")
+    agree(json.loads(json.dumps(found)), expected)
+
+
+def test_earlier_runs_are_listed_with_their_states_and_calls(earlier):
+    listed = {run["run_id"]: run for run in runs(earlier)}
+    assert listed.keys() == FIGURES.keys()
+    assert {name: run["state"] for name, run in listed.items()} == {
+        name: expected["state"] for name, expected in FIGURES.items()
+    }
+    assert {run["name"]: run["requests"] for run in listed.values() if run["name"] != "killed"} == {
+        "finished": 20, "two": 80, "reported": 30,
+    }  # fmt: skip
+
+
+def test_earlier_runs_are_compared(earlier):
+    found = compare(attach("two", out=earlier))
+    assert (found.a, found.b) == ("sim/fast", "sim/flaky")
+    assert found.ratios[0].ratio == pytest.approx(1.14, abs=0.005)
+    both = compare(attach("finished", out=earlier), attach("reported", out=earlier))
+    assert both.pairs == 1
+
+
+def test_an_earlier_run_becomes_a_report(earlier, holymon):
+    made = holymon("report", "--run", "killed", "--out", str(earlier))
+    assert made.returncode == 0, made.stderr
+    (page,) = earlier.glob("killed/*/report.html")
+    assert "sim/" in page.read_text("utf-8")
+
+
+def test_the_command_lists_and_compares_earlier_runs(earlier, holymon):
+    listed = holymon("runs", "--json", "--out", str(earlier))
+    assert {run["run_id"] for run in json.loads(listed.stdout)} == FIGURES.keys()
+    compared = holymon("compare", "two", "--out", str(earlier))
+    assert compared.returncode == 3, "40 calls of each can't be compared"
+    assert "B = sim/flaky against A = sim/fast" in compared.stdout
+
+
+def test_calls_that_left_an_earlier_monitors_memory_are_read_by_any_tool():
+    (path,) = (FIXTURES / "monitor_spill").glob("*.parquet")
+    query = f"SELECT count(*), min(target), count(at), max(ttft_s) < 1 FROM '{path}'"
+    assert duckdb.sql(query).fetchone() == (14, "sim/flaky", 14, True)
