@@ -29,19 +29,26 @@ Status = Literal["ok", "failed", "timeout", "killed"]
 
 
 def find_notebook(notebook: str | Path) -> Path:
-    """A notebook by its path, or by its name among the packaged ones. Raises ConfigError."""
+    """A notebook by its path, or by its name among the packaged ones, whose number may be left out.
+
+    Raises ConfigError if there is none.
+    """
     given = Path(notebook)
     if given.is_file():
         return given
-    for place in PLACES:
-        found = place / given.with_suffix(".ipynb").name
-        if found.is_file() and given.parent == Path():
-            return found
-    names = sorted({path.stem for place in PLACES for path in place.glob("*.ipynb")})
+    packaged = sorted(path for place in PLACES for path in place.glob("*.ipynb"))
+    for path in packaged if given.parent == Path() else ():
+        if given.name.removesuffix(".ipynb") in {path.stem, title(path)}:
+            return path
     raise ConfigError(
         f"there is no notebook {plain(str(notebook))!r}: give the path of one, or one of "
-        f"{', '.join(names)}."
+        f"{', '.join(title(path) for path in packaged)}."
     )
+
+
+def title(path: Path) -> str:
+    """A notebook's name, without the number that puts a packaged one in its order."""
+    return path.stem.lstrip("0123456789").lstrip("_") if path.parent in PLACES else path.stem
 
 
 def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> dict[str, Any]:

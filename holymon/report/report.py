@@ -22,7 +22,14 @@ from holymon.plan.plan import Open, Plan
 from holymon.plan.targets import target
 from holymon.records import run_folder
 from holymon.report.index import write_index
-from holymon.report.notebooks import Status, check_parameters, execute, find_notebook, quiet
+from holymon.report.notebooks import (
+    Status,
+    check_parameters,
+    execute,
+    find_notebook,
+    quiet,
+    title,
+)
 from holymon.safety import MASK, Secret, redact, short
 
 DEFAULT: Final = "report_health"
@@ -77,7 +84,9 @@ def write_report(
         run.require_end("report")
     path, given = find_notebook(notebook), dict(parameters or {})
     known = check_parameters(path, given)
-    folder = run.folder if run is not None else run_folder.new_folder(Path(out), name or path.stem)
+    folder = (
+        run.folder if run is not None else run_folder.new_folder(Path(out), name or title(path))
+    )
     if run is not None:
         if "run" not in known:
             raise ConfigError(f"{path.name} has no parameter 'run', so it can't report one.")
@@ -87,13 +96,12 @@ def write_report(
     notebook_out, status, error, interrupt = execute(path, given, folder, timeout_s)
     error = redact(short(error), secrets)
     about = {
-        "status": status, "error": error, "notebook": path.stem,
+        "status": status, "error": error, "notebook": title(path),
         "started_at": started.isoformat(), "duration_s": round(time.monotonic() - begun, 3),
     }  # fmt: skip
     _clean(notebook_out, secrets)
-    title = f"holymon: {run_folder.run_id(folder)}"
     banner = f"{status}: {error}" if status != "ok" else ""
-    page = _html(notebook_out, title, banner)
+    page = _html(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
     try:
         _publish(folder, page, notebook_out, secrets)
         _write_json(folder, run, about)

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from tests.lab import HOSTILE, opened
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOK = ROOT / "notebooks" / "explore.ipynb"
+NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
 MORE = (
     "import time\ntime.sleep(8)",
     "import threading\nprint('threads', *sorted(t.name for t in threading.enumerate() "
@@ -24,7 +24,7 @@ MORE = (
 
 @pytest.fixture
 def lab(server, chromium, request):
-    with opened(server, chromium, request.node.name, "explore.ipynb", MORE) as found:
+    with opened(server, chromium, request.node.name, "01_explore.ipynb", MORE) as found:
         yield found
 
 

@@ -18,7 +18,7 @@ from holymon.records.attempt import Marks
 from holymon.widgets.monitor_view import View, watch
 from tests.lab import HOSTILE, opened
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "watch.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05_watch.ipynb"
 ASKED = {"model": "fast", "max_tokens": 2, "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -201,7 +201,7 @@ def test_the_picture_holds_the_last_minutes_and_counts_no_call_twice(shown):
 
 @pytest.fixture
 def lab(server, chromium, request):
-    with opened(server, chromium, request.node.name, "watch.ipynb", MORE) as found:
+    with opened(server, chromium, request.node.name, "05_watch.ipynb", MORE) as found:
         yield found
 
 

@@ -87,7 +87,7 @@ def test_objectives_decide_the_exit_code(holymon, slo, code):
         (["report", "--run", "a", "--slo", "error_rate<1%"], "--slo does not go with --run"),
         (["report", "--run", "a", "--rate", "5"], "--rate does not go with --run"),
         (["report", "capacity", "--rate", "5"], "--rate needs a TARGET"),
-        (["report", "capacity", "sim/fast"], "capacity.ipynb has no parameter run"),
+        (["report", "capacity", "sim/fast"], "03_capacity.ipynb has no parameter run"),
         (["metrics", "--textfile", "x.prom", "--dense"], "--dense does not go with --textfile"),
     ],
 )

@@ -101,7 +101,7 @@ def test_the_parts_name_the_same_places(team):
     assert json.loads((team / "grafana/dashboards/holymon.json").read_text())["title"] == "holymon"
     ours = {path.name: path.read_bytes() for path in NOTEBOOKS.glob("*.ipynb")}
     assert {path.name: path.read_bytes() for path in (team / "notebooks").iterdir()} == ours
-    assert "watch.ipynb" in ours
+    assert "05_watch.ipynb" in ours
 
 
 def test_a_copied_notebook_makes_the_hourly_report(team):

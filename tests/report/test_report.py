@@ -19,7 +19,7 @@ from holymon.plan.shapes import constant
 from holymon.records import listing, run_folder
 from holymon.records.attempt import Marks
 from holymon.records.journal import Journal
-from holymon.report import report
+from holymon.report import notebooks, report
 from holymon.report.index import write_index
 
 KEY = "sk-canary-0123456789abcdef"
@@ -254,6 +254,17 @@ def test_wrong_parameters_are_refused_before_anything_is_made(tmp_path, paramete
 def test_a_notebook_that_is_not_there_is_named_with_those_that_are(tmp_path):
     with pytest.raises(ConfigError, match=r"no notebook 'nothing'.*report_health"):
         report.write_report("nothing", out=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["watch", "watch.ipynb", "05_watch", "05_watch.ipynb"])
+def test_a_packaged_notebook_is_found_without_its_number(name):
+    found = notebooks.find_notebook(name)
+    assert (found.name, notebooks.title(found)) == ("05_watch.ipynb", "watch")
+
+
+def test_the_number_of_a_notebook_of_ones_own_is_part_of_its_name(tmp_path):
+    made = report.write_report(notebook(tmp_path / "01_mine.ipynb", "run"), out=tmp_path)
+    assert made.folder.parent.name == "01_mine"
 
 
 def test_a_key_is_in_no_file_whatever_the_notebook_prints(tmp_path, monkeypatch, files_below):
