@@ -144,6 +144,12 @@ def test_cost_counts_cached_tokens_at_their_own_price():
     assert found.cost_usd == pytest.approx((3 * 1 + 4 * 0.5 + 5 * 10 + 7 * 1 + 5 * 10) / 1e6)
 
 
+def test_no_more_tokens_are_cached_than_were_asked():
+    """Some servers count the cached tokens of earlier turns: a prompt would then cost below 0."""
+    found = of([call(0, cached_tokens=7), call(1, cached_tokens=2000), call(2, cached_tokens=-1)])
+    assert found.cost_usd == pytest.approx((7 * 0.5 + 7 * 0.5 + 7 + 3 * 5 * 10) / 1e6)
+
+
 def test_a_cost_that_is_not_known_is_none_and_says_why():
     found = of([call(0), call(1, flags=int(Flag.STREAM))])
     assert found.cost_usd is None

@@ -67,6 +67,15 @@ def test_what_can_not_be_sent_is_a_record():
     assert all(marks.start != marks.start for marks in dropped), "a dropped call has no start"
 
 
+@pytest.mark.parametrize(("most", "parts", "each"), [(6, 1, 6), (6, 2, 3), (7, 2, 3), (1, 2, 1)])
+def test_the_limit_of_calls_in_flight_is_shared_by_all_workers(most, parts, each):
+    plan = Plan(targets=(A,), load=Open(constant(200), max_in_flight=most), duration_s=0.1)
+    for k in range(parts):
+        _, records = drive(plan, takes=5, stop_after=0.3, part=(k, parts))
+        sent = [marks.error for marks in records].count("cancelled")
+        assert (sent, len(records)) == (each, 20 // parts)
+
+
 def test_targets_are_interleaved_in_blocks():
     plan = Plan(targets=(A, B), load=Open(constant(50)), duration_s=0.4)
     _, records = drive(plan)

@@ -55,6 +55,18 @@ def test_what_the_server_asks_for_is_a_floor(asked, u):
     assert asked <= wait(asked=asked, u=u) <= max(asked, 0.5) + 0.1 * asked
 
 
+@given(st.floats(5, 60), st.floats(0, 1))
+def test_callers_that_are_told_the_same_moment_come_back_over_a_tenth_of_that_time(asked, u):
+    assert wait(asked=asked, u=u) == pytest.approx(asked * (1 + u / 10))
+
+
+def test_a_wait_that_ends_just_at_the_deadline_is_not_begun():
+    assert wait(asked=2.0, u=0.0, left=2.0) is None
+    assert wait(asked=2.0, u=0.0, left=math.nextafter(2.0, 3.0)) == 2.0
+    assert wait(error="server_disconnected", stale=True, left=0.0) is None
+    assert wait(error="server_disconnected", stale=True, left=1e-9) == 0.0
+
+
 def test_an_hour_is_not_waited_for_nor_anything_beyond_the_deadline():
     assert wait(asked=3600.0) is None
     assert wait(asked=60.0) is not None
