@@ -30,7 +30,7 @@ Bytes = npt.NDArray[np.uint8]
 _Artist = TypeVar("_Artist", bound=Artist)
 
 
-class Stage:
+class Blitter:
     """A figure, its moving artists, and the ground that is kept between frames."""
 
     def __init__(self, figure: Figure) -> None:

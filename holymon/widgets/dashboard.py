@@ -1,6 +1,6 @@
-"""The live dashboard: controls, screen and results put together, and the run they are about.
+"""The live dashboard: its three tabs put together, and the run they are about.
 
-callback (any thread) --> Jobs (one thread: start, report, export) --> Run --> Screen's thread
+callback (any thread) --> Jobs (one thread: start, report, export) --> Run --> the thread of LiveTab
 Stop alone does not wait in that queue: it is one write into the run's folder.
 """
 
@@ -21,9 +21,9 @@ from holymon.records.run_folder import LIVE
 from holymon.safety import escape, short
 from holymon.widgets.blitting import PAPER
 from holymon.widgets.fields import error_line, html, said, style_sheet
-from holymon.widgets.live_tab import Screen
-from holymon.widgets.results_tab import Results
-from holymon.widgets.set_up_tab import Controls
+from holymon.widgets.live_tab import LiveTab
+from holymon.widgets.results_tab import ResultsTab
+from holymon.widgets.set_up_tab import SetUpTab
 from holymon.widgets.threads import Jobs, free_of_cells, owners
 
 LIVE_TAB: Final = 1
@@ -39,21 +39,21 @@ class Dashboard:
         self._out = out
         self._asked = 0
         # The only part that may refuse comes first, before there is a thread.
-        self._controls = Controls(targets, self._changed)
+        self._set_up = SetUpTab(targets, self._changed)
         self._jobs = Jobs(self._failed, self)
-        self._screen = Screen(self._failed, lambda run: self._jobs.do(lambda: self._ended(run)))
-        self._results = Results(self._do)
-        self._controls.targets.add_button.on_click(
-            lambda _: self._do(self._controls.targets.add_written)
+        self._live = LiveTab(self._failed, lambda run: self._jobs.do(lambda: self._ended(run)))
+        self._results = ResultsTab(self._do)
+        self._set_up.targets.add_button.on_click(
+            lambda _: self._do(self._set_up.targets.add_written)
         )
         self._start = w.Button(description="Start", icon="play", button_style="primary")
         self._stop = w.Button(description="Stop", icon="stop", disabled=True)
         self._start.on_click(lambda _: self._do(self._begin))
         self._stop.on_click(lambda _: self._halt())
         self._notice, self._errors = html(kind="hm-notice"), html(kind="hm-errors")
-        self._tabs = w.Tab([self._controls.box, self._screen.box, self._results.box],
+        self._tabs = w.Tab([self._set_up.box, self._live.box, self._results.box],
                            titles=("Set up", "Live", "Results"))  # fmt: skip
-        top = w.HBox([self._start, self._stop, self._screen.progress])
+        top = w.HBox([self._start, self._stop, self._live.progress])
         top.add_class("hm-top")
         self._box = w.VBox([style_sheet(), top, self._notice, self._errors, self._tabs])
         self._box.add_class("hm")
@@ -65,7 +65,7 @@ class Dashboard:
 
     def close(self) -> None:
         """Draw no more and do no more; a run that goes on is not disturbed."""
-        self._screen.close()
+        self._live.close()
         self._jobs.close()
         for button in (self._start, self._stop, *self._results.buttons.values()):
             button.disabled = True
@@ -96,7 +96,7 @@ class Dashboard:
     def _preview(self) -> None:
         """Say what Start would do, or why it can't."""
         try:
-            plan = self._controls.plan()
+            plan = self._set_up.plan()
             words, kind = f"Start makes {_told(plan)}", ""
             if plan.max_cost is not None:
                 words = f"{words.rstrip('.')}. It stops before {plan.max_cost:g} USD are spent."
@@ -107,7 +107,7 @@ class Dashboard:
             self._notice.value = f"<span class='{kind}'>{escape(short(words, 300))}</span>"
         self._start.disabled = plan is None or live
         if plan is not None and not live:
-            self._controls.preview.value = _arrivals(plan)
+            self._set_up.preview.value = _arrivals(plan)
 
     def _begin(self) -> None:
         if (going := _going(self._out)) is not None:
@@ -116,7 +116,7 @@ class Dashboard:
             raise RunError(
                 f"{going.id} is going on, it is shown here: wait for its end or stop it."
             )
-        self._follow(start(self._controls.plan(), out=self._out))
+        self._follow(start(self._set_up.plan(), out=self._out))
 
     def _follow(self, run: Run) -> None:
         self.run = run
@@ -124,12 +124,12 @@ class Dashboard:
         self._start.disabled, self._stop.disabled = run.live, not run.live
         self._notice.value = escape(short(f"This run: {_told(run.plan)}", 300))
         self._tabs.selected_index = LIVE_TAB
-        self._screen.follow(run)
+        self._live.follow(run)
 
     def _halt(self) -> None:
         if self.run is not None:
             self.run.stop()
-            self._screen.hurry()
+            self._live.hurry()
             self._jobs.do(lambda: setattr(self._stop, "disabled", True))
 
     def _ended(self, run: Run) -> None:
@@ -137,7 +137,7 @@ class Dashboard:
             return
         self._stop.disabled, self._start.disabled = True, False
         run.wait()
-        self._screen.last(run)
+        self._live.last(run)
         self._results.offer(run)
         self._changed()
 

@@ -20,7 +20,7 @@ from holymon.plan.plan import Plan
 from holymon.plots.binning import per_second, rolling, steps_of, thinned
 from holymon.plots.canvas import COLORS, MARKERS, RED, in_ms
 from holymon.records.records import Records
-from holymon.widgets.blitting import INK, Stage
+from holymon.widgets.blitting import INK, Blitter
 from holymon.widgets.panels import (
     OF_A_RUN,
     OVER_TIME,
@@ -57,7 +57,7 @@ class _Series:
     curve: Line2D
 
 
-class Board:
+class LiveFigure:
     """Six panels: latency, TTFT, distribution; throughput, a curve of the caller's, errors."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Board:
         self.plan, self._words = plan, words
         self.simulated = plan.simulated if simulated is None else simulated
         figure, self._axes = panels(plan, words, simulated=self.simulated)
-        self._stage = Stage(figure)
+        self._blitter = Blitter(figure)
         self._limits = {"time": 0.0, "latency": 0.0, "ttft": 0.0, "rate": 0.0, "curve": 0.0}
         self._seen = self._turn = 0
         self._kinds: list[int] = []
@@ -93,12 +93,12 @@ class Board:
     @property
     def figure(self) -> Figure:
         """The figure itself; only its drawing thread may change it."""
-        return self._stage.figure
+        return self._blitter.figure
 
     @property
     def full_draws(self) -> int:
         """How many frames were drawn from scratch."""
-        return self._stage.full_draws
+        return self._blitter.full_draws
 
     def frame(
         self, records: Records, curves: Sequence[Curve], now: float, *, final: bool = False
@@ -109,17 +109,17 @@ class Board:
         lines up to date.
         """
         if final or len(records) < self._seen:
-            self._stage.redraw()
+            self._blitter.redraw()
         self._fit(records.rows[self._seen :], curves, now)
         self._turn = (self._turn + 1) % len(GROUPS)
         for group in GROUPS if final else (GROUPS[self._turn],):
             self._paces[group].due(partial(self._bring, group, records, curves, now), now=final)
-        fresh = self._stage.fresh
+        fresh = self._blitter.fresh
         kept = self._add(records.rows if fresh else records.rows[self._seen :])
         self._seen = len(records)
         kept += [one for slot in self._slots for one in slot.artists] if fresh else self._news
         self._news = []
-        return self._stage.frame(kept)
+        return self._blitter.frame(kept)
 
     def _bring(self, group: str, records: Records, curves: Sequence[Curve], now: float) -> None:
         if group in ENDS:
@@ -157,7 +157,7 @@ class Board:
 
     def _line(self, name: str, color: str, **style: Any) -> Line2D:
         (line,) = self._axes[name].plot([], [], color=color, lw=1.7, **style)
-        return self._stage.moves(line)
+        return self._blitter.moves(line)
 
     def _fit(self, rows: Rows, curves: Sequence[Curve], now: float) -> None:
         self._grow("time", now)
@@ -176,7 +176,7 @@ class Board:
         room = 1.0 if name == "time" else 0.97
         if value <= room * self._limits[name]:
             return
-        self._stage.redraw()
+        self._blitter.redraw()
         if name == "time":
             self._limits[name] = window(value, self.plan)
             for panel in OVER_TIME:

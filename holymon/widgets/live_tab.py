@@ -15,7 +15,7 @@ from holymon.records import journal, run_folder
 from holymon.records.client_health import Vitals
 from holymon.widgets import panels_html
 from holymon.widgets.fields import WIDE, html
-from holymon.widgets.live_figure import Board
+from holymon.widgets.live_figure import LiveFigure
 from holymon.widgets.panels import OF_A_RUN
 from holymon.widgets.threads import Pace, Ticker
 
@@ -23,7 +23,7 @@ HURRY_S: Final = 0.05
 OF_SEVERAL: Final = {**OF_A_RUN, "curve": "Calls in flight, of all targets"}
 
 
-class Screen:
+class LiveTab:
     """Follows one run at a time. Its thread only draws; what is to follow the end is `ended`."""
 
     def __init__(self, failed: Callable[[Exception], None], ended: Callable[[Run], None]) -> None:
@@ -41,7 +41,7 @@ class Screen:
         """Show `run` from now on, instead of any other."""
         self.close()
         # The drawing thread has records of its own: a cell may ask for those of the run meanwhile.
-        following = _Following(run, Run(run.folder) if run.live else run)
+        following = _FollowedRun(run, Run(run.folder) if run.live else run)
         if run.live:
             self._ticker = Ticker(lambda: self._tick(following))
         else:
@@ -55,14 +55,14 @@ class Screen:
     def last(self, run: Run) -> None:
         """Show a run that has ended, with all its records; from the thread that ended it."""
         self.close()
-        self._show(_Following(run, run), final=True, readings_too=True)
+        self._show(_FollowedRun(run, run), final=True, readings_too=True)
 
     def close(self) -> None:
         """Draw no more."""
         if self._ticker is not None:
             self._ticker.close()
 
-    def _tick(self, following: "_Following") -> bool:
+    def _tick(self, following: "_FollowedRun") -> bool:
         try:
             live = following.run.live
             following.paces[0].due(lambda: self._read(following))
@@ -75,7 +75,7 @@ class Screen:
         return live
 
     def _show(
-        self, following: "_Following", *, final: bool = False, readings_too: bool = False
+        self, following: "_FollowedRun", *, final: bool = False, readings_too: bool = False
     ) -> None:
         if readings_too:
             self._read(following)
@@ -83,22 +83,22 @@ class Screen:
         self.image.value = following.frame(final=final)
         self.progress.value = panels_html.progress(following.about())
 
-    def _read(self, following: "_Following") -> None:
+    def _read(self, following: "_FollowedRun") -> None:
         run, summary, status = following.run, following.own.summary(), following.run.status
         judged = verdict.judge(summary, run.plan, following.vitals, *run_folder.ending(status))
         self._trust.value = panels_html.trust(summary, judged, following.vitals, run.plan)
         self._table.value = panels_html.figures(summary, judged)
 
 
-class _Following:
-    """A run with its board, and what was read of it at what pace."""
+class _FollowedRun:
+    """A run with its figure, and what was read of it at what pace."""
 
     def __init__(self, run: Run, own: Run) -> None:
         self.run, self.own = run, own
         self.vitals: Vitals = journal.vitals(run.folder)
         self.paces = (Pace(1.0, share=0.02), Pace(0.5))
         several = len(run.plan.targets) > 1
-        self._board = Board(run.plan, OF_SEVERAL if several else OF_A_RUN)
+        self._figure = LiveFigure(run.plan, OF_SEVERAL if several else OF_A_RUN)
         self._expected = estimate(run.plan).calls
         self.ends_s = _ends(run.plan)
         self._zero: float | None = None
@@ -114,7 +114,7 @@ class _Following:
         """The figure of now."""
         records = self.own.records
         now = self.elapsed if self.run.live else max(self.own.summary().duration_s, 1e-3)
-        return self._board.frame(records, [self.vitals.flight], now, final=final)
+        return self._figure.frame(records, [self.vitals.flight], now, final=final)
 
     @property
     def elapsed(self) -> float:
@@ -155,7 +155,7 @@ def _ends(plan: Plan) -> float:
     return max(float(due[-1]), 1e-3) if len(due) else plan.seconds
 
 
-def _when(following: _Following, state: str) -> str:
+def _when(following: _FollowedRun, state: str) -> str:
     if state == "starting":
         return "starting"
     if state != "running":

@@ -1,7 +1,7 @@
 """The live view of an application's own calls: figures, a picture over time, and the alerts.
 
 ledger --> figures and alerts (at most once a second) --> HTML
-       --> the attempts of the last minutes (at most four times) --> board --> PNG
+       --> the attempts of the last minutes (at most four times) --> LiveFigure --> PNG
 
 Calls are made by this very process, so each reading costs it no more than a small share of a core.
 """
@@ -28,7 +28,7 @@ from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.widgets import panels_html
 from holymon.widgets.fields import WIDE, error_line, html, style_sheet
-from holymon.widgets.live_figure import Board, Curve
+from holymon.widgets.live_figure import Curve, LiveFigure
 from holymon.widgets.panels import OF_A_RUN, window
 from holymon.widgets.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
 
@@ -132,27 +132,27 @@ class _Picture:
         self._monitor, self._last_s = monitor, last_s
         self._origin = 0.0
         self._first: tuple[int, int] | None = None
-        self._board: Board | None = None
+        self._figure: LiveFigure | None = None
 
     def frame(self, *, final: bool) -> bytes:
         """A PNG of now."""
         ledger = self._monitor.ledger
         now = perf_counter() - ledger.zero
         if now - self._origin > self._last_s:
-            self._origin, self._board = now - self._last_s / 2, None
+            self._origin, self._figure = now - self._last_s / 2, None
         records = _shown(ledger.records(self._origin), self._origin)
         plan = self._plan(records)
         flagged = bool((records["flags"] & Flag.SIMULATED).any())
         simulated = plan.simulated or flagged
-        if self._board is None or (self._board.plan, self._board.simulated) != (plan, simulated):
+        if self._figure is None or (self._figure.plan, self._figure.simulated) != (plan, simulated):
             begins = strftime("%H:%M:%S", localtime(ledger.began + self._origin))
             words = {**OF_CALLS, "time": f"s from {begins}"}
-            self._board = Board(plan, words, curve=1.0, simulated=simulated)
+            self._figure = LiveFigure(plan, words, curve=1.0, simulated=simulated)
         # What leaves the memory at the front is not to be mistaken for what was drawn already.
         first = tuple(records.rows[["request", "attempt"]][0].tolist()) if len(records) else None
         moved, self._first = first != self._first, first
         now -= self._origin
-        return self._board.frame(records, _failures(records, now), now, final=final or moved)
+        return self._figure.frame(records, _failures(records, now), now, final=final or moved)
 
     def _plan(self, records: Records) -> Plan:
         target = self._monitor.target

@@ -1,6 +1,7 @@
 """What can be done with a run that has ended: report, export, baseline, comparison."""
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -18,16 +19,16 @@ from holymon.records.export import write_csv
 from holymon.records.run_folder import LIVE
 from holymon.report.report import write_report
 from holymon.safety import escape, short
-from holymon.widgets.baseline import baseline, set_baseline
 from holymon.widgets.fields import choice, html
 
 NOTHING: Final = (
     "<p class='hm-quiet'>A run can be saved, exported and compared once it has ended.</p>"
 )
 MOST_RUNS: Final = 30
+BASELINE_FILE: Final = "baseline.json"
 
 
-class Results:
+class ResultsTab:
     """Buttons for one run, and what came of them."""
 
     def __init__(self, do: Callable[[Callable[[], object]], None]) -> None:
@@ -145,3 +146,22 @@ class Results:
         )  # fmt: skip
         data = {"text/html": f"<ul>{links}</ul>", "text/plain": str(path)}
         self._links.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
+
+
+def set_baseline(run: Run) -> Path:
+    """Hold the other runs of its folder against this one from now on; the file that says so."""
+    path = run_folder.out_of(run.folder) / BASELINE_FILE
+    run_folder.write_json(path, {"run_id": run.id, "set_at": run_folder.now().isoformat()})
+    return path
+
+
+def baseline(out: Path | str = "reports") -> Run | None:
+    """The run that was set, if any. Raises RunError if it is gone or the file can't be read."""
+    path = Path(out) / BASELINE_FILE
+    if not path.exists():
+        return None
+    try:
+        wanted = json.loads(path.read_bytes())["run_id"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise RunError(f"{path} can't be read: set the baseline again.") from None
+    return attach(str(wanted), out=out)

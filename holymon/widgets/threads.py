@@ -4,7 +4,9 @@ ipykernel calls widgets' callbacks now from its main thread, now from that of a 
 a loop of its own; so a callback only puts its work here, and all work is done by one thread.
 """
 
+import contextlib
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -12,8 +14,6 @@ from contextvars import ContextVar, copy_context
 from queue import SimpleQueue
 from time import perf_counter, thread_time
 from typing import Final, TypeVar
-
-from holymon.widgets.aside import step_aside
 
 PERIOD_S: Final = 0.25
 SHARE: Final = 0.05
@@ -43,6 +43,18 @@ def _answer_no_cell() -> None:
     parent = getattr(base.Kernel.instance(), "_shell_parent", None)
     if isinstance(parent, ContextVar):
         parent.set({})
+
+
+def step_aside() -> None:
+    """Let everything else run before the calling thread, for the rest of that thread's life.
+
+    A kernel that draws on the worker's core holds it for a scheduler's slice at a time (3 to 5 ms
+    on Linux), and every answer that arrives meanwhile looks that much slower. Linux's SCHED_IDLE
+    needs no rights to enter, but some to leave: call this in a thread that only draws. Elsewhere
+    it does nothing.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 class Pace:

@@ -18,7 +18,7 @@ from holymon.plan.shapes import poisson
 from holymon.records import client_health
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
-from holymon.widgets.live_figure import Board
+from holymon.widgets.live_figure import LiveFigure
 
 SECONDS, RATE, HZ = 30, 20, 4
 
@@ -52,7 +52,7 @@ def main() -> None:
 
 def drawn(plan: Plan, calls: np.ndarray) -> dict[str, list[tuple[float, int]]]:
     """CPU seconds and bytes of each frame, by the way it was drawn."""
-    board, records, lines = Board(plan), Records(plan), []
+    figure, records, lines = LiveFigure(plan), Records(plan), []
     found: dict[str, list[tuple[float, int]]] = {"blit": [], "full draw": [], "savefig": []}
     for step in range(1, SECONDS * HZ + 1):
         now, seen = step / HZ, len(records)
@@ -62,20 +62,20 @@ def drawn(plan: Plan, calls: np.ndarray) -> dict[str, list[tuple[float, int]]]:
             lines.append(
                 client_health.line(now, [0.001], 0.2, 0.0, 0.0, int(5 + 3 * np.sin(now)), 100)
             )
-        health, before, began = [client_health.read(lines).flight], board.full_draws, thread_time()
-        size = len(board.frame(records, health, now))
-        kind = "blit" if board.full_draws == before else "full draw"
+        health, before, began = [client_health.read(lines).flight], figure.full_draws, thread_time()
+        size = len(figure.frame(records, health, now))
+        kind = "blit" if figure.full_draws == before else "full draw"
         found[kind].append((thread_time() - began, size))
         if step % HZ == 0:
-            found["savefig"].append(saved(board))
+            found["savefig"].append(saved(figure))
         sleep(1 / HZ)
     return found
 
 
-def saved(board: Board) -> tuple[float, int]:
+def saved(figure: LiveFigure) -> tuple[float, int]:
     """The same figure, drawn and written in full."""
     began, out = thread_time(), io.BytesIO()
-    board.figure.savefig(out, format="png", dpi=100)
+    figure.figure.savefig(out, format="png", dpi=100)
     return thread_time() - began, len(out.getvalue())
 
 

@@ -185,7 +185,7 @@ def test_the_picture_holds_the_last_minutes_and_counts_no_call_twice(shown):
         ledger.add(call(k, 36.0 * k))
     ledger.hold(call(100, 3590, "server_error"), time.perf_counter() + 60)
     view = shown(monitor)
-    until(lambda: view._picture._board is not None)
+    until(lambda: view._picture._figure is not None)
     view.close()
     picture = view._picture
     assert view._errors.value == ""
@@ -193,7 +193,7 @@ def test_the_picture_holds_the_last_minutes_and_counts_no_call_twice(shown):
     ledger.add(call(101, 3592))
     ledger.settle(100, retried=True)
     frames = [bytes(picture.frame(final=final)) for final in (False, True)]
-    assert picture._board._seen == int((ledger.records()["start_s"] >= picture._origin).sum())
+    assert picture._figure._seen == int((ledger.records()["start_s"] >= picture._origin).sum())
     assert {len(one) > 1000 for one in frames} == {True}
     everything = ledger.records()
     assert np.count_nonzero(everything["error"] == CODES["server_error"]) == 1

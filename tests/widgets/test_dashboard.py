@@ -16,10 +16,10 @@ from holymon.plan.plan import Closed, Open, Plan, Prompts
 from holymon.plan.shapes import constant, poisson
 from holymon.plan.targets import target
 from holymon.records import run_folder
-from holymon.widgets.baseline import FILE, baseline, set_baseline
 from holymon.widgets.dashboard import LIVE_TAB, explore
-from holymon.widgets.live_tab import _ends, _Following, _when
-from holymon.widgets.set_up_tab import FILE as FROM_FILE
+from holymon.widgets.live_tab import _ends, _FollowedRun, _when
+from holymon.widgets.results_tab import BASELINE_FILE, baseline, set_baseline
+from holymon.widgets.set_up_tab import FILE
 
 
 def plan(**more) -> Plan:
@@ -75,7 +75,7 @@ def test_a_run_that_was_started_here_is_not_set_aside_like_the_drawing(here):
             policies = {os.sched_getscheduler(one.pid)
                         for one in (worker, *worker.children(recursive=True))}  # fmt: skip
             assert policies == {os.SCHED_OTHER}
-        until(lambda: bytes(made._screen.image.value[:4]) == b"\x89PNG")
+        until(lambda: bytes(made._live.image.value[:4]) == b"\x89PNG")
         assert (made._start.disabled, made._stop.disabled) == (True, False)
         made._stop.click()
         until(lambda: made.run.state == "stopped" and not made._start.disabled)
@@ -105,7 +105,7 @@ def test_a_run_that_has_ended_can_be_shown_and_kept(here):
     with shown(run="done") as made:
         until(lambda: not made._results.buttons["Compare"].disabled)
         assert made.run.id == ended.id
-        assert "s in all, 40 calls" in made._screen.progress.value
+        assert "s in all, 40 calls" in made._live.progress.value
         for name in ("Export CSV", "Export Parquet", "Set as baseline", "Compare"):
             made._results.buttons[name].click()
             idle(made)
@@ -153,17 +153,17 @@ def test_start_says_what_it_would_do_or_why_it_can_not(here):
     with shown() as made:
         idle(made)
         assert "Start makes 150 calls" in made._notice.value
-        preview = made._controls.preview
+        preview = made._set_up.preview
         assert bytes(preview.value[:4]) == b"\x89PNG"
         seen = bytes(preview.value)
-        made._controls._length.value = 600_000
+        made._set_up._length.value = 600_000
         idle(made)
         assert bytes(preview.value) != seen, "of too many calls to draw, too, the rate is seen"
-        made._controls._length.value = 15
-        made._controls._money.value = "0.01"
+        made._set_up._length.value = 15
+        made._set_up._money.value = "0.01"
         idle(made)
         assert "are invented). It stops before 0.01 USD" in made._notice.value
-        made._controls._length.value = -1
+        made._set_up._length.value = -1
         idle(made)
         assert "duration" in made._notice.value
         assert made._start.disabled
@@ -197,10 +197,10 @@ def test_what_can_not_be_shown_is_an_error_at_once(here):
 def test_a_baseline_that_is_gone_or_broken_is_said(here):
     assert baseline() is None
     (here / "reports").mkdir()
-    (here / "reports" / FILE).write_text("{}")
+    (here / "reports" / BASELINE_FILE).write_text("{}")
     with pytest.raises(RunError, match="set the baseline again"):
         baseline()
-    (here / "reports" / FILE).write_text(json.dumps({"run_id": "a/b"}))
+    (here / "reports" / BASELINE_FILE).write_text(json.dumps({"run_id": "a/b"}))
     with pytest.raises(RunError, match="no run"):
         baseline()
 
@@ -246,12 +246,12 @@ def test_what_can_not_be_read_leaves_nothing_to_start(here):
     with shown() as made:
         idle(made)
         assert not made._start.disabled
-        made._controls._file.value = "deep.jsonl"
-        made._controls._kind.value = FROM_FILE
+        made._set_up._file.value = "deep.jsonl"
+        made._set_up._kind.value = FILE
         idle(made)
         assert "deep.jsonl, line 1 is not JSON" in made._notice.value
         assert made._start.disabled
-        made._controls.plan = lambda: {}["<b>"]
+        made._set_up.plan = lambda: {}["<b>"]
         made._changed()
         idle(made)
         assert "KeyError: &#x27;&lt;b&gt;&#x27;" in made._notice.value
@@ -271,7 +271,7 @@ def test_the_time_that_is_left_is_up_to_the_last_call(here, more, ends_s):
     folder = run_folder.new_folder(here / "reports", "left")
     run_folder.write_aside(folder / "plan.json", plan(**more).to_json())
     run_folder.write_state(folder, state="starting")
-    following = _Following(runs.Run(folder), runs.Run(folder))
+    following = _FollowedRun(runs.Run(folder), runs.Run(folder))
     assert following.ends_s == pytest.approx(ends_s)
     following._zero, following._status = time.perf_counter() - 1.2, {"state": "running"}
     left = round(ends_s - 1.2)
@@ -289,7 +289,7 @@ def test_how_far_a_run_of_one_call_is_can_be_told(here):
     folder = run_folder.new_folder(here / "reports", "one")
     run_folder.write_aside(folder / "plan.json", plan(requests=1, duration_s=None).to_json())
     run_folder.write_state(folder, state="starting")
-    following = _Following(runs.Run(folder), runs.Run(folder))
+    following = _FollowedRun(runs.Run(folder), runs.Run(folder))
     following._zero, following._status = time.perf_counter() - 1.2, {"state": "running"}
     assert following.about()["share"] >= 1
     assert "waiting for the last answers" in following.about()["words"]
@@ -301,5 +301,5 @@ def test_calls_in_flight_say_that_they_are_of_all_targets(here):
         folder = run_folder.new_folder(here / "reports", f"n{n}")
         run_folder.write_aside(folder / "plan.json", plan(targets=targets).to_json())
         run_folder.write_state(folder, state="starting")
-        made = _Following(runs.Run(folder), runs.Run(folder))._board
+        made = _FollowedRun(runs.Run(folder), runs.Run(folder))._figure
         assert title in [ax.get_title(loc="left") for ax in made.figure.axes]

@@ -8,13 +8,13 @@ from holymon.errors import ConfigError, PlanError
 from holymon.plan import shapes
 from holymon.plan.plan import Closed, Open
 from holymon.plan.shapes import Replay
-from holymon.widgets.set_up_tab import CALLS, FILE, MADE, Controls
+from holymon.widgets.set_up_tab import CALLS, FILE, MADE, SetUpTab
 
 
 @pytest.fixture
 def fields(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return Controls(("sim/fast",), lambda: None)
+    return SetUpTab(("sim/fast",), lambda: None)
 
 
 def shaped(fields, kind, *values):
@@ -115,7 +115,7 @@ def test_a_users_own_targets_are_in_the_list_as_text(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = "<b>x</b>"
     (tmp_path / "targets.toml").write_text(f"[own.models.{json.dumps(name)}]\ninput = 1\n")
-    made = Controls((f"own/{name}", "local/any"), lambda: None)
+    made = SetUpTab((f"own/{name}", "local/any"), lambda: None)
     boxes = {box.description: box for box in made.targets._targets}
     assert boxes["own/<b>x</b>"].value
     assert boxes["local/any"].value
@@ -125,7 +125,7 @@ def test_a_users_own_targets_are_in_the_list_as_text(tmp_path, monkeypatch):
 def test_every_change_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = []
-    made = Controls(("sim/fast",), lambda: told.append(1))
+    made = SetUpTab(("sim/fast",), lambda: told.append(1))
     made._length.value = 3
     next(iter(made.targets._targets)).value = False
     made._forms["ramp"].children[0].value = 3

@@ -23,7 +23,7 @@ from holymon.experiments.calibration import QUANTILES, errors_of
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant, poisson
-from holymon.widgets.live_tab import Screen
+from holymon.widgets.live_tab import LiveTab
 
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))
@@ -80,11 +80,11 @@ def measured(folder: Path, shape, seconds: float, *, draw: bool = False):
     frames = []
     if draw:
         ended = threading.Event()
-        screen = Screen(failed=print, ended=lambda _: ended.set())
-        screen.image.observe(lambda change: frames.append(len(change["new"])), "value")
-        screen.follow(run)
+        tab = LiveTab(failed=print, ended=lambda _: ended.set())
+        tab.image.observe(lambda change: frames.append(len(change["new"])), "value")
+        tab.follow(run)
         ended.wait()
-        screen.close()
+        tab.close()
     run.wait()
     return run, server.close(), len(frames)
 
