@@ -18,6 +18,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from holymon.plan.plan import Target
 
 from .lab import chromium, server  # noqa: F401 - fixtures
+from .parallel import (  # noqa: F401 - hooks
+    pytest_cmdline_main,
+    pytest_collection_modifyitems,
+    pytest_runtest_protocol,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
 
 
 class Simulator:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import httpx
 import nbformat
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -130,7 +131,7 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """JupyterLab on a folder of its own, without a token: on loopback, for these tests only."""
     root, port = tmp_path_factory.mktemp("lab"), free_port()
@@ -167,11 +168,11 @@ def server(tmp_path_factory):
             process.wait(30)
 
 
-@pytest.fixture(scope="module")
-def chromium():
+@pytest.fixture(scope="module")  # its event loop stands in the way of tests with their own
+def chromium(debian):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path=debian("chromium", "chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
         )
         yield browser
@@ -196,3 +197,5 @@ def opened(server, chromium, name: str, notebook: str, more: Iterable[str]) -> I
     with contextlib.suppress(Exception):  # for whoever has to find out why a test failed
         made.shot(f"{notebook.partition('.')[0]}-last-{folder.name}")
     page.close()
+    for kernel in httpx.get(f"{url}/api/kernels").json():
+        httpx.delete(f"{url}/api/kernels/{kernel['id']}", timeout=30).raise_for_status()

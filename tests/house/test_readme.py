@@ -22,7 +22,7 @@ def commands() -> list[str]:
 def test_the_test_command_stands_once_between_its_marks():
     found = re.findall(r"<!-- test -->\n```sh\n(.*)\n```\n<!-- end -->", README)
     assert len(found) == 1
-    assert found[0].endswith("-m pytest")
+    assert found[0].endswith("-m pytest -n auto")
 
 
 def test_the_first_command_makes_a_report_on_the_simulator():

@@ -10,7 +10,6 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import sync_playwright
 
 import holymon as hm
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
@@ -90,18 +89,14 @@ def visible(text: str) -> bool:
     )
 
 
-def test_a_hostile_server_is_inert_in_every_view(serve, tmp_path, holymon):
+def test_a_hostile_server_is_inert_in_every_view(serve, tmp_path, holymon, chromium):
     plan = Plan(targets=(target(serve()),), load=Open(constant(60)), requests=90)
     run = hm.measure(plan, out=tmp_path / "reports")
     assert set(run.summary().targets[0].errors) == {"server_error", "stream_error_event"}
     made = hm.write_report(run=run)
     assert made.status == "ok"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-        )
-        page = browser.new_context(offline=True).new_page()
+    with chromium.new_context(offline=True) as context:
+        page = context.new_page()
         asked, said = [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(message.text))
@@ -114,7 +109,6 @@ def test_a_hostile_server_is_inert_in_every_view(serve, tmp_path, holymon):
             assert page.evaluate(f"document.querySelectorAll('{active}').length") == 0
             assert "onerror" in page.inner_text("body"), "it is shown, as text"
             assert visible(page.inner_text("body"))
-        browser.close()
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     shown = [tables.text(run), repr(run), str(run.verdict()), repr(hm.definitions(run.records))]

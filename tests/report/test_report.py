@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import sync_playwright
 
 from holymon.errors import ConfigError, RunError
 from holymon.load import run
@@ -30,28 +29,26 @@ HOSTILE = (
 
 
 @pytest.fixture
-def browse():
+def browse(chromium):
     """Opens a page in Chromium without a network: what it asked for, said, and shows."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-        )
+    opened = []
 
-        def look(path, shot=None):
-            page = browser.new_context(offline=True).new_page()
-            asked, said = [], []
-            page.on("request", lambda request: asked.append(request.url))
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.goto(path.resolve().as_uri())
-            if shot:
-                page.screenshot(path=shot, full_page=True)
-            outside = [url for url in asked if not url.startswith(("file:", "data:"))]
-            return page, outside, said
+    def look(path, shot=None):
+        opened.append(chromium.new_context(offline=True))
+        page = opened[-1].new_page()
+        asked, said = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(path.resolve().as_uri())
+        if shot:
+            page.screenshot(path=shot, full_page=True)
+        outside = [url for url in asked if not url.startswith(("file:", "data:"))]
+        return page, outside, said
 
-        yield look
-        browser.close()
+    yield look
+    for context in opened:
+        context.close()
 
 
 def measured(out, model="fast", **more):

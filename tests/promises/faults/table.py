@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from .test_faults import README, RUNS, where_tested
+from .test_faults import README, RUNS, home, where_tested
 
 
 class Results:
@@ -29,8 +29,8 @@ class Results:
 
 def main() -> int:
     """Rewrite the table; non-zero if a case failed."""
-    results, above = Results(), README.parent.parent
-    elsewhere = [f"{above / file}::{name}" for file, _, name in
+    results = Results()
+    elsewhere = [f"{home(file)}::{name}" for file, _, name in
                  (test.partition("::") for test in RUNS.values())]  # fmt: skip
     arguments = ["-q", "-p", "no:cacheprovider", str(README.parent), *elsewhere]
     arguments += ["-k", "not readme"]  # the test of the table itself can't hold yet

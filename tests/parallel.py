@@ -1,0 +1,93 @@
+"""How the tests share the cores: a file goes to one worker, the longest first, and what judges a
+client's fitness comes last, while every other worker waits.
+
+`python -m pytest -n auto` uses it; without xdist, or without `-n`, the tests run in their order.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+# Begun first, so that no worker is left alone with one of them at the end.
+LONGEST = (
+    "browser/test_explore.py", "browser/test_watch.py", "report/test_report.py",
+    "promises/faults/test_faults.py", "house/test_style.py", "house/test_wheel.py",
+    "cli/test_cli.py",
+)  # fmt: skip
+# More than that, and those that measure would disturb each other.
+MOST_WORKERS = 4
+QUIET = "quiet"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config) -> int:
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config) -> None:
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist, config.option.loadscopereorder = "loadgroup", False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    if config.option.dist != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByFile(LoadGroupScheduling):
+        """A unit of work is a group, and what has none goes by its file."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return super()._split_scope(nodeid).partition("::")[0]
+
+    return ByFile(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items) -> None:
+    begin = {name: place for place, name in enumerate(LONGEST)}
+    here = Path(__file__).parent
+
+    def place(item) -> tuple[bool, int]:
+        name = item.path.relative_to(here).as_posix()
+        return item.get_closest_marker(QUIET) is not None, begin.get(name, len(LONGEST))
+
+    for item in items:
+        if item.get_closest_marker(QUIET):
+            item.add_marker(pytest.mark.xdist_group(QUIET))
+    if items and hasattr(items[0].config, "workerinput"):
+        items.sort(key=place)
+
+
+@contextmanager
+def turn(folder: Path, *, alone: bool) -> Iterator[None]:
+    """A block that no other worker's goes beside, if `alone`; else any that is not."""
+    with (folder / "gate").open("w") as gate, (folder / "room").open("w") as room:
+        # Whoever waits for the room holds the gate: else those that share it would never leave
+        # it empty.
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None or fcntl is None:
+        return (yield)
+    folder = Path(tempfile.gettempdir()) / f"holymon-tests-{run}"
+    folder.mkdir(exist_ok=True)
+    with turn(folder, alone=item.get_closest_marker(QUIET) is not None):
+        return (yield)
