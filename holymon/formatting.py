@@ -6,13 +6,13 @@ from typing import Final
 from holymon.safety import escape, plain
 from holymon.structs import Interval, Rate
 
-NONE: Final = "–"
+DASH: Final = "–"
 
 
 def ms(seconds: float | None) -> str:
     """Seconds as milliseconds with three figures."""
     if seconds is None:
-        return NONE
+        return DASH
     value = seconds * 1e3
     if value == 0:
         return "0"
@@ -28,22 +28,22 @@ def percent(share: float) -> str:
     return f"{next((one for one in said if share >= 1 or one != '100'), '100')} %"
 
 
-def number(value: float | None, figures: int = 4) -> str:
+def rounded(value: float | None, figures: int = 4) -> str:
     """A number with so many figures, or all it has before the point."""
     if value is None:
-        return NONE
+        return DASH
     whole_ones = abs(value) >= 10**figures - 0.5
     return f"{value:,.0f}" if whole_ones else f"{value:.{figures}g}"
 
 
-def whole(value: int | None) -> str:
+def count(value: int | None) -> str:
     """A count."""
-    return NONE if value is None else f"{value:,}"
+    return DASH if value is None else f"{value:,}"
 
 
-def interval(found: Interval | None) -> str:
+def ms_interval(found: Interval | None) -> str:
     """Both ends of an interval in milliseconds."""
-    return NONE if found is None else f"{ms(found[0])}–{ms(found[1])}"
+    return DASH if found is None else f"{ms(found[0])}–{ms(found[1])}"
 
 
 def failures(rate: Rate) -> str:

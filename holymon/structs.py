@@ -53,7 +53,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The fields that differ from their defaults, in words; without the name."""
         given = [(field, getattr(self, field.name)) for field in msgspec.structs.fields(self)]
         return [
-            (field.name, told(value))
+            (field.name, in_words(value))
             for field, value in given
             if value != field.default and field.name != "name"
         ]
@@ -72,10 +72,10 @@ def replace(value: _S, **changes: Any) -> _S:
     return msgspec.structs.replace(value, **changes)
 
 
-def told(value: Any) -> str:
+def in_words(value: Any) -> str:
     """A value of a plan in words."""
     if isinstance(value, tuple):
-        return ", ".join(map(told, value))
+        return ", ".join(map(in_words, value))
     if isinstance(value, Struct):
         return value.words
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -100,7 +100,7 @@ def require(good: bool, field: str, what: str, mend: str) -> None:
         raise PlanError(f"{field} {what}: {mend}.")
 
 
-def number(field: str, value: float | None, low: float, high: float, unit: str = "") -> None:
+def check_range(field: str, value: float | None, low: float, high: float, unit: str = "") -> None:
     """Raise PlanError, naming the field, for a number out of bounds; None is no number."""
     # Written so that NaN fails it too.
     if value is not None and not low <= value <= high:
@@ -108,7 +108,7 @@ def number(field: str, value: float | None, low: float, high: float, unit: str =
         raise PlanError(f"{field} is {said}: it must lie between {low:g} and {high:g}.")
 
 
-def address(url: str) -> None:
+def check_base_url(url: str) -> None:
     """Raise PlanError for a base_url that can't be one, or that holds a secret."""
     # Nothing before an @ and nothing behind a ? is repeated: passwords and keys stand there.
     shown = plain(redact(re.split(r"[?#]", url.rpartition("@")[2])[0]))
@@ -131,7 +131,7 @@ def address(url: str) -> None:
         raise PlanError("base_url ends in /chat/completions: leave that off, it is added.")
 
 
-def variable_name(name: str) -> None:
+def check_variable_name(name: str) -> None:
     """Raise PlanError for an api_key_env that names no environment variable."""
     # A key can look like a name: letters and digits only. No name is such a long word, though.
     key = looks_secret("", name) or (len(name) >= 24 and name.isalnum() and not name.isalpha())

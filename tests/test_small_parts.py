@@ -5,7 +5,7 @@ import pytest
 
 from holymon.errors import CODES, ERRORS, NAMES, from_status
 from holymon.figures.cost import costs
-from holymon.formatting import number, percent
+from holymon.formatting import percent, rounded
 from holymon.plan.plan import Price
 from holymon.plan.price import most
 from holymon.records import client_health
@@ -46,8 +46,8 @@ def test_only_all_is_said_to_be_100_percent(share, text):
 
 @pytest.mark.parametrize("value", [999.6, 1234.5, 9999.4, 9999.6, 12345.0, 3e7])
 def test_no_number_is_shown_as_a_power_of_ten(value):
-    assert float(number(value).replace(",", "")) == pytest.approx(value, rel=1e-3)
-    assert "e" not in number(value) + number(value, 3)
+    assert float(rounded(value).replace(",", "")) == pytest.approx(value, rel=1e-3)
+    assert "e" not in rounded(value) + rounded(value, 3)
 
 
 def test_the_most_that_calls_can_cost():

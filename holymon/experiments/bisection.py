@@ -17,7 +17,7 @@ from holymon.errors import PlanError
 from holymon.experiments.capacity import Level, best_of, latest
 from holymon.figures.quantiles import LEVELS, Z95, fewest_for_interval
 from holymon.plan.slo import Slo, parse
-from holymon.structs import number
+from holymon.structs import check_range
 
 LONGER: Final = 3.0
 """A level that could not tell is measured once more, for so many times as long."""
@@ -63,13 +63,13 @@ class Bounds:
             raise PlanError("capacity needs an objective: give one, such as ttft_p95<1.")
         for text in self.objectives:
             parse(text)
-        number("from", self.start, 1e-3, 1e6, "calls per second")
-        number("to", self.most, self.start, 1e6, "calls per second")
-        number("duration", self.seconds, 0.1, 86400, "seconds")
-        number("precision", self.precision, 0.01, 1)
-        number("budget", self.budget_s, self.seconds + START_S, 7 * 86400, "seconds")
-        number("max_calls", self.max_calls, 1, 1e9)
-        number("max_cost", self.max_cost, 0, 1e9)
+        check_range("from", self.start, 1e-3, 1e6, "calls per second")
+        check_range("to", self.most, self.start, 1e6, "calls per second")
+        check_range("duration", self.seconds, 0.1, 86400, "seconds")
+        check_range("precision", self.precision, 0.01, 1)
+        check_range("budget", self.budget_s, self.seconds + START_S, 7 * 86400, "seconds")
+        check_range("max_calls", self.max_calls, 1, 1e9)
+        check_range("max_cost", self.max_cost, 0, 1e9)
 
     @property
     def calls(self) -> int:

@@ -24,7 +24,7 @@ from holymon.figures.quantiles import Figure, autocorrelation, mean_interval
 from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import bullets, escaped, number, table
+from holymon.formatting import bullets, escaped, rounded, table
 from holymon.records.records import Records
 from holymon.safety import escape, plain
 from holymon.structs import Interval
@@ -227,7 +227,7 @@ def _ratio(
         low, high = mean_interval(logs, level, neighbours=one_run)
         interval = (math.exp(low), math.exp(high))
         result = _result(ratio, interval, effect) if claims else result
-    times = f"{number(middle[0] * 1e3)} ms and {number(middle[1] * 1e3)} ms, ratio {ratio:.3g}"
+    times = f"{rounded(middle[0] * 1e3)} ms and {rounded(middle[1] * 1e3)} ms, ratio {ratio:.3g}"
     found = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
     said = f"{what}: {times}{found}, {words(result, effect)}"
     a, b = (float(one) for one in middle)

@@ -10,7 +10,7 @@ import numpy as np
 from holymon.errors import NOT_THE_SERVER
 from holymon.figures.quantiles import mean_interval, newcombe
 from holymon.figures.summary_types import TargetSummary
-from holymon.formatting import NONE, ms, percent
+from holymon.formatting import DASH, ms, percent
 from holymon.structs import Interval, Rate
 
 Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
@@ -42,8 +42,8 @@ class Ratio:
         ends = self.interval
         return (
             f"{self.metric.removesuffix('_s').replace('ttft', 'TTFT')} {self.stat}",
-            f"{ms(self.a)} ms", f"{ms(self.b)} ms", NONE if not self.ratio else f"{self.ratio:.3g}",
-            f"{ends[0]:.3g}–{ends[1]:.3g}" if ends else NONE, self.result,
+            f"{ms(self.a)} ms", f"{ms(self.b)} ms", DASH if not self.ratio else f"{self.ratio:.3g}",
+            f"{ends[0]:.3g}–{ends[1]:.3g}" if ends else DASH, self.result,
         )  # fmt: skip
 
 
@@ -70,18 +70,18 @@ class ErrorDifference:
     @property
     def cells(self) -> tuple[str, ...]:
         """A row of a table: what, A, B, difference, interval, result."""
-        a, b = (NONE if r.value is None else percent(r.value) for r in (self.a, self.b))
+        a, b = (DASH if r.value is None else percent(r.value) for r in (self.a, self.b))
         gap, ends = self.difference, self.interval
         return (
-            "failed", a, b, NONE if gap is None else f"{gap * 100:+.3g} points",
-            f"{ends[0] * 100:+.3g} to {ends[1] * 100:+.3g}" if ends else NONE, self.result,
+            "failed", a, b, DASH if gap is None else f"{gap * 100:+.3g} points",
+            f"{ends[0] * 100:+.3g} to {ends[1] * 100:+.3g}" if ends else DASH, self.result,
         )  # fmt: skip
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
         """A row for each error type, its shares side by side."""
         return [
-            (f"– {name}", _share(name, a, self.a.of), _share(name, b, self.b.of), NONE, NONE, "")
+            (f"– {name}", _share(name, a, self.a.of), _share(name, b, self.b.of), DASH, DASH, "")
             for name, (a, b) in self.types.items()
         ]
 

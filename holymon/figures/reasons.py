@@ -17,7 +17,7 @@ from holymon.errors import ERRORS, LOST, NOT_THE_SERVER, UNREACHABLE
 from holymon.figures.quantiles import LEVELS as PERCENTILES
 from holymon.figures.quantiles import fewest_for_interval
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import number
+from holymon.formatting import rounded
 from holymon.plan.plan import Open, Plan
 from holymon.records.client_health import Vitals
 from holymon.records.run_folder import LIVE
@@ -195,9 +195,9 @@ def _of_rate(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
     if not isinstance(plan.load, Open) or sent is None or wanted is None:
         return
     if target.requests >= FEWEST_FOR_RATE and sent < ACHIEVED * wanted:
-        said = f"{number(sent)} calls/s were sent, {number(wanted)} were wanted"
+        said = f"{rounded(sent)} calls/s were sent, {rounded(wanted)} were wanted"
         yield Reason("invalid", f"{target.target}: {said}.")
 
 
 def _ms(seconds: float) -> str:
-    return f"{number(seconds * 1e3, 3)} ms"
+    return f"{rounded(seconds * 1e3, 3)} ms"

@@ -15,7 +15,17 @@ from holymon.figures.quantiles import Figure, figure, wilson
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Tokens
 from holymon.figures.totals import tally
-from holymon.formatting import NONE, bullets, columns, interval, ms, number, percent, table, whole
+from holymon.formatting import (
+    DASH,
+    bullets,
+    columns,
+    count,
+    ms,
+    ms_interval,
+    percent,
+    rounded,
+    table,
+)
 from holymon.plan.plan import Closed, Plan, Price, Target
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
@@ -87,9 +97,9 @@ class Stats:
         """One row under `REQUESTS`: each figure as text, and its 95 % interval."""
         lasted = self.latency_s
         return [
-            (self.target, ""), (whole(self.requests), ""), _share(self.success),
+            (self.target, ""), (count(self.requests), ""), _share(self.success),
             _share(self.first_attempts), *(_time(lasted, stat) for stat in ("p50", "p95", "p99")),
-            _time(self.failure_s, "p50"), (number(self.backoff_s), ""),
+            _time(self.failure_s, "p50"), (rounded(self.backoff_s), ""),
         ]  # fmt: skip
 
     @property
@@ -97,10 +107,10 @@ class Stats:
         """One row under `ATTEMPTS`: each figure as text, and its 95 % interval."""
         tokens = self.tokens
         return [
-            (self.target, ""), (whole(self.attempts), ""), (number(self.amplification), ""),
+            (self.target, ""), (count(self.attempts), ""), (rounded(self.amplification), ""),
             _time(self.attempt_s, "p50"), _time(self.attempt_s, "p95"), _time(self.ttft_s, "p50"),
             _time(self.ttft_s, "p95"), _time(self.itl_s, "p50"),
-            (f"{whole(tokens.prompt)} / {whole(tokens.output)}", ""),
+            (f"{count(tokens.prompt)} / {count(tokens.output)}", ""),
             (" / ".join(self.money), ""),
         ]  # fmt: skip
 
@@ -146,19 +156,19 @@ class Stats:
 
 def _money(usd: float | None, known: float | None) -> str:
     if usd is not None:
-        return number(usd)
-    return f"≥ {number(known)}" if known else NONE
+        return rounded(usd)
+    return f"≥ {rounded(known)}" if known else DASH
 
 
 def _share(rate: Rate) -> Cell:
     if rate.value is None or rate.low is None or rate.high is None:
-        return NONE, ""
+        return DASH, ""
     return percent(rate.value), f"{percent(rate.low)}–{percent(rate.high)}"
 
 
 def _time(figure: Figure, stat: str) -> Cell:
     found = figure.ci.get(stat)
-    return ms(getattr(figure, stat)), interval(found) if found else ""
+    return ms(getattr(figure, stat)), ms_interval(found) if found else ""
 
 
 def stats(records: Records) -> Stats:

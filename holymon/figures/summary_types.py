@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from holymon.figures.quantiles import Figure
-from holymon.formatting import NONE, columns, interval, ms, number, percent, table, whole
+from holymon.formatting import DASH, columns, count, ms, ms_interval, percent, rounded, table
 from holymon.plan import slo
 from holymon.safety import escape
 from holymon.structs import Interval, Rate
@@ -73,15 +73,15 @@ class TargetSummary:
         rate = self.error_rate
         known = rate.value is not None and rate.low is not None and rate.high is not None
         ends = f"{percent(rate.low or 0)}–{percent(rate.high or 0)}" if known else ""
-        cells = [(self.target, ""), (whole(self.requests), ""),
-                 (NONE if rate.value is None else percent(rate.value), ends)]  # fmt: skip
+        cells = [(self.target, ""), (count(self.requests), ""),
+                 (DASH if rate.value is None else percent(rate.value), ends)]  # fmt: skip
         for _, name, stat in SHOWN:
             figure: Figure = getattr(self, name)
             found = figure.ci.get(stat)
-            cells.append((ms(getattr(figure, stat)), interval(found) if found else ""))
-        money = number(self.cost_usd)
-        return [*cells, (number(self.requests_per_s), ""),
-                (number(self.output_tokens_per_s), ""), (money, "")]  # fmt: skip
+            cells.append((ms(getattr(figure, stat)), ms_interval(found) if found else ""))
+        money = rounded(self.cost_usd)
+        return [*cells, (rounded(self.requests_per_s), ""),
+                (rounded(self.output_tokens_per_s), ""), (money, "")]  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form that the contract names."""

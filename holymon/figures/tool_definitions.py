@@ -16,7 +16,7 @@ from holymon.errors import CODES
 from holymon.figures.quantiles import Floats
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import number
+from holymon.formatting import rounded
 from holymon.records.attempt import Flag, gap_value
 from holymon.records.chosen import Chosen
 from holymon.records.gaps import histogram
@@ -76,7 +76,7 @@ def said(one: Definition) -> str:
         return f"p50 {_ms(one.p50)}, p95 {_ms(one.p95)} ms"
     if one.value is None:
         return ""
-    return f"{number(one.value)}/s" if one.unit == "1/s" else f"{one.value * 100:.4g} %"
+    return f"{rounded(one.value)}/s" if one.unit == "1/s" else f"{one.value * 100:.4g} %"
 
 
 def _ms(seconds: float) -> str:

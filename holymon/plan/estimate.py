@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from holymon.errors import PlanError
-from holymon.formatting import number
+from holymon.formatting import rounded
 from holymon.plan import price
 from holymon.plan.plan import Closed, Plan
 from holymon.plan.shapes import Replay, cumulative, polyline
@@ -46,7 +46,7 @@ class Estimate:
             told = f"at most {self.output_tokens:,} answered"
         money = self.why
         if self.cost_usd is not None:
-            money = f"at most {number(self.cost_usd, 3)} USD"
+            money = f"at most {rounded(self.cost_usd, 3)} USD"
         return f"{calls}, {asked}, {told}; {money}"
 
 

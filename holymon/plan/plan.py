@@ -18,7 +18,7 @@ from holymon.errors import PlanError
 from holymon.plan import shapes
 from holymon.plan.slo import parse
 from holymon.safety import plain
-from holymon.structs import Struct, address, number, require, variable_name
+from holymon.structs import Struct, check_base_url, check_range, check_variable_name, require
 
 MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
@@ -45,7 +45,7 @@ class Price(Struct, frozen=True):
         super().__post_init__()
         for name in ("input", "output", "cached_input"):
             if (value := getattr(self, name)) is not None:
-                number(f"price of {name}", value, 0, 1e6)
+                check_range(f"price of {name}", value, 0, 1e6)
 
 
 class Target(Struct, frozen=True):
@@ -63,11 +63,11 @@ class Target(Struct, frozen=True):
         super().__post_init__()
         require(bool(self.model.strip()), "model", "is empty", "name a model")
         require(bool(self.provider.strip()), "provider", "is empty", "name a provider")
-        number("stall_s", self.stall_s, 0.01, MAX_SECONDS)
+        check_range("stall_s", self.stall_s, 0.01, MAX_SECONDS)
         if self.api_key_env:
-            variable_name(self.api_key_env)
+            check_variable_name(self.api_key_env)
         if self.base_url:
-            address(self.base_url)
+            check_base_url(self.base_url)
 
     def _repr_html_(self) -> str:
         return formatting.table(("target", self.name), formatting.escaped(self.facts))
@@ -101,9 +101,9 @@ class Prompts(Struct, frozen=True):
         super().__post_init__()
         require(bool(self.texts), "prompts", "are empty", "give at least one text")
         if self.tokens is not None:
-            number("prompt_tokens", self.tokens, 1, 1_000_000)
+            check_range("prompt_tokens", self.tokens, 1, 1_000_000)
         if self.max_tokens is not None:
-            number("max_tokens", self.max_tokens, 1, 10_000_000)
+            check_range("max_tokens", self.max_tokens, 1, 10_000_000)
 
 
 class Open(Struct, frozen=True, kw_only=False, tag="open"):
@@ -115,7 +115,7 @@ class Open(Struct, frozen=True, kw_only=False, tag="open"):
     def __post_init__(self) -> None:
         """Raise PlanError for a schedule that can't be."""
         super().__post_init__()
-        number("max_in_flight", self.max_in_flight, 1, 100_000)
+        check_range("max_in_flight", self.max_in_flight, 1, 100_000)
 
     @property
     def words(self) -> str:
@@ -131,7 +131,7 @@ class Closed(Struct, frozen=True, tag="closed"):
     def __post_init__(self) -> None:
         """Raise PlanError for a number of users that can't be."""
         super().__post_init__()
-        number("concurrency", self.users, 1, 10_000, "users")
+        check_range("concurrency", self.users, 1, 10_000, "users")
 
     @property
     def words(self) -> str:
@@ -182,15 +182,15 @@ class Plan(Struct, frozen=True):
         endless = isinstance(self.load, Closed) or self.load.shape.ends is None
         if self.duration_s is None and self.requests is None and endless:
             raise PlanError("duration and requests are both missing: say when the load is to end.")
-        number("duration", self.duration_s, 0.01, MAX_SECONDS, "seconds")
-        number("requests", self.requests, 1, MAX_CALLS)
-        number("warmup", self.warmup_s, 0, MAX_SECONDS, "seconds")
+        check_range("duration", self.duration_s, 0.01, MAX_SECONDS, "seconds")
+        check_range("requests", self.requests, 1, MAX_CALLS)
+        check_range("warmup", self.warmup_s, 0, MAX_SECONDS, "seconds")
         for name in ("timeout_s", "connect_s", "first_byte_s"):
-            number(name.removesuffix("_s"), getattr(self, name), 0.01, MAX_SECONDS, "seconds")
-        number("max_errors", self.max_errors, 1, MAX_CALLS)
-        number("max_cost", self.max_cost, 0, 1e9)
-        number("workers", self.workers, 1, 64)
-        number("seed", self.seed, 0, 2**63 - 1)
+            check_range(name.removesuffix("_s"), getattr(self, name), 0.01, MAX_SECONDS, "seconds")
+        check_range("max_errors", self.max_errors, 1, MAX_CALLS)
+        check_range("max_cost", self.max_cost, 0, 1e9)
+        check_range("workers", self.workers, 1, 64)
+        check_range("seed", self.seed, 0, 2**63 - 1)
         self._check_together()
 
     def _check_together(self) -> None:
@@ -201,9 +201,9 @@ class Plan(Struct, frozen=True):
                 "known in USD: put input and output prices into targets.toml."
             )
         if isinstance(self.load, Open):
-            number("requests / rate", self.seconds, 0, 2 * MAX_SECONDS, "seconds")
+            check_range("requests / rate", self.seconds, 0, 2 * MAX_SECONDS, "seconds")
             if isinstance(self.load.shape, shapes.Replay):
-                number("warmup of a replay", self.warmup_s, 0, 0, "seconds")
+                check_range("warmup of a replay", self.warmup_s, 0, 0, "seconds")
             else:
                 line = shapes.polyline(
                     self.load.shape, end=self.seconds, warm_up=self.warmup_s,

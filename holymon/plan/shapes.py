@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from holymon.errors import PlanError
 from holymon.safety import plain
-from holymon.structs import Struct, number, replace, require
+from holymon.structs import Struct, check_range, replace, require
 
 Floats = npt.NDArray[np.float64]
 Arrivals = Literal["constant", "poisson", "gamma"]
@@ -51,14 +51,14 @@ class Shape(Struct, frozen=True, tag="shape"):
         super().__post_init__()
         require(bool(self.points), "shape", "has no points", "give (seconds, calls per second)")
         for t, rate in self.points:
-            number("time of a shape", t, 0, MAX_SECONDS, "seconds")
-            number("rate", rate, 0, MAX_RATE, "calls per second")
+            check_range("time of a shape", t, 0, MAX_SECONDS, "seconds")
+            check_range("rate", rate, 0, MAX_RATE, "calls per second")
         steps = pairwise(t for t, _ in self.points)
         require(self.points[0][0] == 0, "shape", "does not begin at 0", "its first time is 0")
         require(all(a <= b for a, b in steps), "shape", "goes back in time", "sort its points")
         highest = max(rate for _, rate in self.points)
-        number("rate", highest, 1e-4, MAX_RATE, "calls per second")
-        number("cv", self.cv, 0.05, 20)
+        check_range("rate", highest, 1e-4, MAX_RATE, "calls per second")
+        check_range("cv", self.cv, 0.05, 20)
 
     def arriving(self, arrivals: str, *, cv: float = 1.0) -> "Shape":
         """The same rates, with calls spread around them as `constant`, `poisson` or `gamma`."""
@@ -98,9 +98,9 @@ class Replay(Struct, frozen=True, tag="replay"):
     def __post_init__(self) -> None:
         """Raise PlanError for times that can't be."""
         super().__post_init__()
-        number("number of times", len(self.times), 1, MAX_TIMES)
-        number("first time", self.times[0], 0, 0)
-        number("last time", self.times[-1], 0, MAX_SECONDS, "seconds")
+        check_range("number of times", len(self.times), 1, MAX_TIMES)
+        check_range("first time", self.times[0], 0, 0)
+        check_range("last time", self.times[-1], 0, MAX_SECONDS, "seconds")
         ordered = bool((np.diff(self.times) >= 0).all())
         require(ordered, "times", "go back", "sort them")
 
@@ -157,9 +157,9 @@ def spike(
 
 def sine(mean: float, amplitude: float, period: float, *, periods: float = 1.0) -> Shape:
     """A rate that swings around `mean` by `amplitude`, once in `period` seconds."""
-    number("amplitude", amplitude, 0, mean, "calls per second")
-    number("period", period, 1e-3, MAX_SECONDS, "seconds")
-    number("periods", periods, 0.01, 10_000)
+    check_range("amplitude", amplitude, 0, mean, "calls per second")
+    check_range("period", period, 1e-3, MAX_SECONDS, "seconds")
+    check_range("periods", periods, 0.01, 10_000)
     t = np.linspace(0, period * periods, max(2, math.ceil(CORNERS * periods) + 1))
     rates = np.maximum(mean + amplitude * np.sin(2 * np.pi * t / period), 0)
     return Shape(points=tuple(zip(t.tolist(), rates.tolist(), strict=True)), kind="sine")
@@ -210,7 +210,7 @@ def _parse(name: str, given: str, rate: float, seconds: float | None) -> Shape:
     if name == "spike":
         return spike(values[0], values[1], at=0.4 * seconds, seconds=0.2 * seconds)
     period = values[2] if len(values) > 2 else seconds
-    number("period", period, 1e-3, MAX_SECONDS, "seconds")
+    check_range("period", period, 1e-3, MAX_SECONDS, "seconds")
     return sine(values[0], values[1], period, periods=seconds / period)
 
 

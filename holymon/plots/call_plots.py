@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from holymon.errors import NAMES
-from holymon.formatting import number
+from holymon.formatting import rounded
 from holymon.plan.plan import Closed
 from holymon.plots import canvas
 from holymon.plots.binning import CALLS_IN_BIN, MOST_POINTS, edges_of, rolling, steps_of, thinned
@@ -241,7 +241,7 @@ def _delay(records: Records, ax: Axes) -> None:
             label=f"calls, n = {len(delay):,}")  # fmt: skip
     if len(delay) >= 100:
         p99 = float(np.quantile(delay, 0.99, method="median_unbiased"))
-        ax.axhline(p99, color=COLORS[1], ls="--", lw=1.3, label=f"p99 = {number(p99 * 1e3, 3)} ms")
+        ax.axhline(p99, color=COLORS[1], ls="--", lw=1.3, label=f"p99 = {rounded(p99 * 1e3, 3)} ms")
     ax.set_ylim(min(0.0, float(delay.min())), max(float(delay.max()) * 1.15, 1e-3))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
     ax.set(xlabel="due time of the call, s from the start of the run", ylabel="sent late by, ms")

@@ -9,7 +9,7 @@ from holymon.figures.summary_types import TargetSummary
 from holymon.figures.tool_definitions import OURS, PERCENTILES, Definitions, definitions
 from holymon.figures.tool_definitions import said as values_of
 from holymon.figures.verdict import Check, Verdict
-from holymon.formatting import NONE, bullets, failures, interval, ms, percent, table
+from holymon.formatting import DASH, bullets, failures, ms, ms_interval, percent, table
 from holymon.load.run import Run
 from holymon.plan.plan import Closed, Plan
 from holymon.report.text import (
@@ -105,7 +105,7 @@ def _tiles(target: TargetSummary) -> str:
         ("latency p95", ms(target.latency_s.p95), "ms"),
         ("TTFT p50", ms(target.ttft_s.p50), "ms"),
         ("TTFT p95", ms(target.ttft_s.p95), "ms"),
-        ("failed", NONE if target.error_rate.value is None else percent(target.error_rate.value),
+        ("failed", DASH if target.error_rate.value is None else percent(target.error_rate.value),
          f"of {target.error_rate.of:,}"),
     )  # fmt: skip
     cells = "".join(
@@ -135,7 +135,7 @@ def figures_table(run: Run) -> Html:
 
 
 def _small(found: Interval | None) -> str:
-    return "" if found is None else f'<br><span class="ci">{escape(interval(found))}</span>'
+    return "" if found is None else f'<br><span class="ci">{escape(ms_interval(found))}</span>'
 
 
 def errors_table(run: Run) -> Html:

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from holymon.formatting import NONE, ms, percent
+from holymon.formatting import DASH, ms, percent
 from holymon.records import run_folder
 from holymon.safety import escape
 
@@ -38,7 +38,7 @@ def _row(folder: Path, out: Path) -> str:
     try:
         return _told(json.loads((folder / "run.json").read_bytes()), folder, out)
     except (OSError, ValueError, RecursionError, AttributeError, TypeError):
-        dashes = f"<td>{NONE}</td>" * 7
+        dashes = f"<td>{DASH}</td>" * 7
         return (f"<tr><td></td><td>{_link(folder, out)}</td><td>run.json can't be read</td>"
                 f"{dashes}</tr>")  # fmt: skip
 
@@ -55,17 +55,17 @@ def _told(about: dict[str, Any], folder: Path, out: Path) -> str:
     checks = [check.get("met") for check in verdict.get("slo", ())]
     missed, unknown = checks.count(False), checks.count(None)
     bad = [f"{missed} missed"] * bool(missed) + [f"{unknown} not judged"] * bool(unknown)
-    said = ", ".join(bad) or ("met" if checks else NONE)
+    said = ", ".join(bad) or ("met" if checks else DASH)
     whole = report.get("status") == "ok"
-    state = verdict.get("measurement", NONE) if whole else report.get("status")
+    state = verdict.get("measurement", DASH) if whole else report.get("status")
     cells = [
         escape(str(report.get("started_at", ""))[:16].replace("T", " ")),
         _link(folder, out),
-        escape(", ".join(str(one.get("target")) for one in targets) or NONE)
+        escape(", ".join(str(one.get("target")) for one in targets) or DASH)
         + (" (simulated)" if about.get("simulated") else ""),
         escape(str(state)),
         said,
-        escape(str(sum(one.get("requests", 0) for one in targets)) if targets else NONE),
+        escape(str(sum(one.get("requests", 0) for one in targets)) if targets else DASH),
         _each(targets, lambda one: percent(one["error_rate"]["value"])),
         _each(targets, lambda one: ms(one["latency_s"]["p50"])),
         _each(targets, lambda one: ms(one["latency_s"]["p95"])),
@@ -80,5 +80,5 @@ def _each(targets: list[dict[str, Any]], figure: Any) -> str:
         try:
             said.append(escape(figure(one)))
         except (KeyError, TypeError, ValueError):
-            said.append(NONE)
-    return "<br>".join(said) or NONE
+            said.append(DASH)
+    return "<br>".join(said) or DASH

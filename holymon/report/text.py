@@ -5,7 +5,7 @@ from typing import Final
 from holymon.figures.quantiles import Figure
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.verdict import Check, Verdict
-from holymon.formatting import NONE, failures, interval, ms, number, percent, whole
+from holymon.formatting import DASH, count, failures, ms, ms_interval, percent, rounded
 from holymon.load.run import Run
 from holymon.plan import slo
 from holymon.plan.plan import Closed
@@ -40,9 +40,9 @@ def sweep(runs: list[Run]) -> str:
         for target in run.summary().targets:
             rate = target.error_rate.value
             cells = (
-                number(target.requests_per_s), ms(target.latency_s.p50), ms(target.latency_s.p95),
+                rounded(target.requests_per_s), ms(target.latency_s.p50), ms(target.latency_s.p95),
                 ms(target.ttft_s.p50), ms(target.ttft_s.p95),
-                NONE if rate is None else percent(rate), judged.measurement,
+                DASH if rate is None else percent(rate), judged.measurement,
             )  # fmt: skip
             row = " ".join(f"{cell:>11}" for cell in cells)
             lines.append(f"{said[:28]:<28} {ends(target.target, 20):<20} {row}")
@@ -71,7 +71,7 @@ def _target_lines(target: TargetSummary) -> list[str]:
             lines.append(f"  {title:<15}{figure.n:>10,}{cells}")
             if title in {"latency", "TTFT"}:
                 lines.append(f"  {'  95 % interval':<25}" + "".join(
-                    f"{interval(figure.ci.get(stat)):>13}" if stat != "max" else ""
+                    f"{ms_interval(figure.ci.get(stat)):>13}" if stat != "max" else ""
                     for stat in STATS).rstrip())  # fmt: skip
     return [*lines, f"  {rates_of(target)}", f"  {tokens_of(target)}"]
 
@@ -84,12 +84,12 @@ def calls_of(target: TargetSummary) -> str:
 
 def rates_of(target: TargetSummary) -> str:
     """Answers, calls and tokens per second."""
-    parts = [f"{number(target.requests_per_s)} answers/s"]
+    parts = [f"{rounded(target.requests_per_s)} answers/s"]
     if target.wanted_per_s is not None:
-        parts.append(f"{number(target.sent_per_s)} of {number(target.wanted_per_s)} calls/s sent")
-    parts.append(f"{number(target.output_tokens_per_s)} output tokens/s")
+        parts.append(f"{rounded(target.sent_per_s)} of {rounded(target.wanted_per_s)} calls/s sent")
+    parts.append(f"{rounded(target.output_tokens_per_s)} output tokens/s")
     if target.goodput_per_s is not None:
-        parts.append(f"goodput {number(target.goodput_per_s)}/s")
+        parts.append(f"goodput {rounded(target.goodput_per_s)}/s")
     return ", ".join(parts)
 
 
@@ -97,8 +97,8 @@ def tokens_of(target: TargetSummary) -> str:
     """Tokens, who counted them, and what they cost."""
     counted = {"server": "counted by the server", "chunks": "estimated: pieces counted",
                "mixed": "partly estimated"}.get(str(target.tokens.source), "not known")  # fmt: skip
-    money = NONE if target.cost_usd is None else f"{number(target.cost_usd, 6)} USD"
-    prompt, output = whole(target.tokens.prompt), whole(target.tokens.output)
+    money = DASH if target.cost_usd is None else f"{rounded(target.cost_usd, 6)} USD"
+    prompt, output = count(target.tokens.prompt), count(target.tokens.output)
     return f"tokens {prompt} in, {output} out ({counted}); cost {money}"
 
 
@@ -106,7 +106,7 @@ def checked(found: Check) -> str:
     """The figure that an objective was held against, in the unit of its kind."""
     objective = slo.parse(found.slo)
     if found.value is None:
-        return NONE
+        return DASH
     if objective.stat:
         return f"{ms(found.value)} ms"
-    return percent(found.value) if "rate" in objective.metric else number(found.value)
+    return percent(found.value) if "rate" in objective.metric else rounded(found.value)

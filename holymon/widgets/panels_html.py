@@ -13,7 +13,7 @@ from holymon.figures.reasons import LEVELS
 from holymon.figures.request_stats import ATTEMPTS, REQUESTS, Cell, Stats
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.verdict import Verdict
-from holymon.formatting import NONE, interval, ms, number, percent, whole
+from holymon.formatting import DASH, count, ms, ms_interval, percent, rounded
 from holymon.plan.plan import Closed, Plan
 from holymon.prometheus.backtest import Firing, Rehearsal
 from holymon.records.client_health import Vitals
@@ -90,10 +90,10 @@ def _tiles(summary: Summary, vitals: Vitals, plan: Plan) -> list[tuple[str, str]
     closed = isinstance(plan.load, Closed)
     sources = {str(one.tokens.source) for one in targets if one.tokens.source}
     counted = {"server": "by the server", "chunks": "estimated", "mixed": "partly estimated"}
-    said = counted[sources.pop()] if len(sources) == 1 else "differs" if sources else NONE
+    said = counted[sources.pop()] if len(sources) == 1 else "differs" if sources else DASH
     return [
-        ("calls", whole(sum(one.requests for one in targets))),
-        ("failed", whole(sum(_failed(one) for one in targets))),
+        ("calls", count(sum(one.requests for one in targets))),
+        ("failed", count(sum(_failed(one) for one in targets))),
         ("sent late, at most", "no schedule" if closed else _ms(max(delays, default=None))),
         ("loop lag p99", _ms(vitals.lag(0.99))),
         ("sent of wanted, per s", "no schedule" if closed else _pace(targets)),
@@ -111,7 +111,7 @@ def _highest(figure: Figure) -> float | None:
 
 
 def _ms(seconds: float | None) -> str:
-    return NONE if seconds is None else f"{ms(seconds)} ms"
+    return DASH if seconds is None else f"{ms(seconds)} ms"
 
 
 def _pace(targets: tuple[TargetSummary, ...]) -> str:
@@ -119,9 +119,9 @@ def _pace(targets: tuple[TargetSummary, ...]) -> str:
     known = [(one.sent_per_s, one.wanted_per_s) for one in targets
              if one.sent_per_s is not None and one.wanted_per_s]  # fmt: skip
     if not known:
-        return NONE
+        return DASH
     sent, wanted = min(known, key=lambda pair: pair[0] / pair[1])
-    return f"{number(sent)} of {number(wanted)}"
+    return f"{rounded(sent)} of {rounded(wanted)}"
 
 
 def figures(summary: Summary, judged: Verdict) -> str:
@@ -149,19 +149,19 @@ def _table(heads: Iterable[str], rows: Iterable[list[Cell]]) -> str:
 
 def _row(target: TargetSummary) -> list[Cell]:
     rate = target.error_rate
-    failed = NONE if rate.value is None else percent(rate.value)
+    failed = DASH if rate.value is None else percent(rate.value)
     ends = "" if rate.low is None or rate.high is None else (
         f"{percent(rate.low)}–{percent(rate.high)}"
     )  # fmt: skip
-    cells = [(target.target, ""), (whole(target.requests), ""), (failed, ends)]
+    cells = [(target.target, ""), (count(target.requests), ""), (failed, ends)]
     for _, name, stat in COLUMNS:
         figure: Figure = getattr(target, name)
         cells.append((ms(getattr(figure, stat)), _interval(figure.ci.get(stat))))
-    return [*cells, (number(target.requests_per_s), ""), (number(target.output_tokens_per_s), "")]
+    return [*cells, (rounded(target.requests_per_s), ""), (rounded(target.output_tokens_per_s), "")]
 
 
 def _interval(found: Interval | None) -> str:
-    return "" if found is None else interval(found)
+    return "" if found is None else ms_interval(found)
 
 
 def _cells(cells: Iterable[Cell]) -> Iterable[str]:
@@ -214,11 +214,11 @@ def _at(rehearsed: Rehearsal, seconds: float) -> str:
 
 
 def _fared(found: Stats) -> list[tuple[str, str]]:
-    shares = [NONE if one.value is None else percent(one.value)
+    shares = [DASH if one.value is None else percent(one.value)
               for one in (found.success, found.first_attempts)]  # fmt: skip
     return [
-        ("requests", whole(found.requests)), ("succeeded in the end", shares[0]),
-        ("succeeded at once", shares[1]), ("attempts per request", number(found.amplification)),
+        ("requests", count(found.requests)), ("succeeded in the end", shares[0]),
+        ("succeeded at once", shares[1]), ("attempts per request", rounded(found.amplification)),
         ("USD", found.money[0]), ("USD on failures", found.money[1]),
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ from holymon.errors import CODES
 from holymon.figures.request_stats import stats
 from holymon.figures.summary import summarize
 from holymon.figures.verdict import judge
-from holymon.formatting import interval, ms, number, percent
+from holymon.formatting import ms, ms_interval, percent, rounded
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.prometheus.alerts import Watch
@@ -107,7 +107,7 @@ def test_the_pace_is_that_of_the_target_furthest_behind():
     both.rows["start_s"][50:] = both.rows["due_s"][50:] * 2
     trust, _ = told(both, client())
     slow = summarize(both).targets[1]
-    assert f"<b>{number(slow.sent_per_s)} of {number(slow.wanted_per_s)}</b>" in trust
+    assert f"<b>{rounded(slow.sent_per_s)} of {rounded(slow.wanted_per_s)}</b>" in trust
     assert slow.sent_per_s < 0.8 * summarize(both).targets[0].sent_per_s
 
 
@@ -121,7 +121,7 @@ def test_the_table_has_the_summarys_figures_with_their_intervals():
     _, table = told(records, client())
     one = summarize(records).targets[0]
     for text in (ms(one.latency_s.p50), ms(one.latency_s.p95), ms(one.ttft_s.p50),
-                 interval(one.latency_s.ci["p50"]), percent(one.error_rate.high)):  # fmt: skip
+                 ms_interval(one.latency_s.ci["p50"]), percent(one.error_rate.high)):  # fmt: skip
         assert text in table
     assert re.findall("hm-goal (\\w+)", table) == ["met", "missed"]
 
