@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from holymon.formatting import escaped, table
-from holymon.formatting import number as number_of
+from holymon.formatting import rounded
 from holymon.safety import escape, plain
 
 ENDINGS: Final = {
@@ -129,7 +129,7 @@ class Capacity:
     def _repr_html_(self) -> str:
         said, ended, *_ = self.lines
         rows = [(f"{one.rate:g}", f"{one.calls:,}", f"{one.seconds:.3g}", _outcome(one),
-                 number_of(one.answers_per_s), number_of(one.goodput_per_s), one.run_id)
+                 rounded(one.answers_per_s), rounded(one.goodput_per_s), one.run_id)
                 for one in self.levels]  # fmt: skip
         heads = ("calls/s", "calls", "seconds", "objectives", "answers/s", "goodput/s", "run")
         return f"<p><b>{escape(said)}</b><br>{escape(ended)}</p>" + table(heads, escaped(rows))
