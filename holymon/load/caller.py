@@ -1,4 +1,4 @@
-"""One monitored call: sends a prepared request, stamps what arrives, names what went wrong.
+"""One monitored call: sends a prepared request, and hands what arrives to its reading.
 
     Caller.send(number, target, due) -> Marks      never raises for what a server or network does
     Caller.ask(marks, body)                        the same with a body of one's own
@@ -19,17 +19,16 @@ from typing import Final
 import httpx
 
 from holymon.errors import ConfigError, HolymonError
-from holymon.load.timeouts import Limits
+from holymon.load.timeouts import Deadlines
 from holymon.plan.plan import Plan, Target
-from holymon.protocols import chat, error_body
-from holymon.protocols.retry_after import retry_after
-from holymon.protocols.sse import EventTooLarge
+from holymon.protocols.dialects import DIALECTS
+from holymon.protocols.reading import Reading
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import MASK, Secret, redact, short
 from holymon.transport.exceptions import classify, words
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import Prepared, post
-from holymon.transport.response import Answer, Into, Progress
+from holymon.transport.response import Into, Progress, Response
 
 Clock = Callable[[], float]
 Taker = Callable[[bytes], None]
@@ -109,181 +108,103 @@ class Caller:
         until: float = inf,
     ) -> None:
         marks.start = self._clock()
-        limits = Limits(self.plan, marks, Progress(self._clock), until)
+        deadlines = Deadlines(self.plan, marks, Progress(self._clock), until)
+        dialect = DIALECTS[self.plan.targets[marks.target].endpoint]
+        reading = Reading(marks, dialect, stream=self.plan.prompts.stream, keep=self._keep)
+        broken: tuple[str, ...] = ()
         try:
-            await self._exchange(marks, limits, request, into)
+            await self._exchange(reading, deadlines, request, into)
         except asyncio.CancelledError:
-            exceeded = limits.settle()
+            exceeded = deadlines.settle()
             if isnan(marks.end):  # else only the end of the body was still waited for
-                marks.error = marks.error or exceeded or "cancelled"
-        except EventTooLarge:
-            marks.error = "event_too_large"
+                marks.error = exceeded or "cancelled"
         except Exception as error:  # noqa: BLE001 - whatever happens to a call is a record
-            if not marks.error:
-                marks.error, marks.message = classify(error), words(error)
+            broken = classify(error), words(error)
         finally:
-            limits.disarm()
-        if isnan(marks.end):
-            marks.end = self._clock()
-        self._complete(marks, limits.progress)
+            deadlines.disarm()
+        reading.end(self._clock(), *broken)
+        self._complete(reading, deadlines.progress)
 
-    def _complete(self, marks: Marks, progress: Progress) -> None:
+    def _complete(self, reading: Reading, progress: Progress) -> None:
+        marks = reading.marks
         marks.connect_start, marks.connect_end = progress.connect_start, progress.connect_end
         if not isnan(marks.connect_end):
             marks.flags |= Flag.NEW_CONNECTION
-        if self.plan.prompts.stream:
-            marks.flags |= Flag.STREAM
-        if marks.error and marks.events:
-            marks.flags |= Flag.AFTER_FIRST_TOKEN
-        if marks.output_tokens < 0 and marks.events:
-            marks.output_tokens = marks.events
         if marks.message:
             marks.message = _masked(short(marks.message), self._secrets)
         if marks.code and redact(marks.code, self._secrets) != marks.code:
             marks.code = "other"
+        if reading.texts is not None and marks.status == 200:
+            self.kept[marks.request] = reading.texts.get(0, "")
 
     async def _exchange(
-        self, marks: Marks, limits: Limits, request: Prepared | Exception, into: Taker | None
+        self,
+        reading: Reading,
+        deadlines: Deadlines,
+        request: Prepared | Exception,
+        into: Taker | None,
     ) -> None:
         if isinstance(request, Exception):
             raise request
-        key = self._keys[marks.target]
-        answer = await self._transport.send(request, limits.progress, key)
+        key = self._keys[reading.marks.target]
+        response = await self._transport.send(request, deadlines.progress, key)
         try:
-            await answer.begin()
-            marks.headers, marks.status = answer.at, answer.status
-            if answer.header("x-holymon-sim"):
-                marks.flags |= Flag.SIMULATED
-            await self._read(answer, marks, limits, into)
+            await response.begin()
+            reading.head(response.at, response.status, response.header)
+            if reading.streaming:
+                deadlines.streaming()
+                await response.pour(reading.piece if into is None else _both(reading, into))
+            else:
+                await response.pour(reading.piece)
+            error = reading.end(response.at, whole=response.whole)
+            if into is not None and not error and not reading.streaming:
+                into(reading.body)
+            if reading.done and not response.ended:
+                deadlines.disarm()
+                await _linger(response, reading)
         finally:
-            answer.close()
-
-    async def _read(self, answer: Answer, marks: Marks, limits: Limits, into: Taker | None) -> None:
-        if marks.status != 200:
-            await self._read_error(answer, marks)
-        elif not self.plan.prompts.stream:
-            await self._read_body(answer, marks, into)
-        elif not answer.header("content-type").lower().startswith("text/event-stream"):
-            await self._read_no_stream(answer, marks)
-        else:
-            limits.streaming()
-            await self._read_stream(answer, marks, limits, into)
-
-    async def _read_stream(
-        self, answer: Answer, marks: Marks, limits: Limits, into: Taker | None
-    ) -> None:
-        reader = chat.StreamReader(marks, keep=self._keep)
-        try:
-            await answer.pour(reader.feed if into is None else _both(reader, into))
-            marks.error = reader.close(answer.at)
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            marks.error = reader.close(self._clock())
-            # What had come before the connection broke may still be a whole answer.
-            if marks.error in {"stream_truncated", "empty_response"}:
-                cut = classify(error)
-                if cut != "server_disconnected" or not marks.events:
-                    marks.error, marks.message = cut, words(error)
-        finally:
-            marks.message = reader.message or marks.message
-            if self._keep:
-                self.kept[marks.request] = reader.text
-        if reader.done:
-            marks.end = answer.at
-            if not answer.ended:
-                limits.disarm()
-                await _linger(answer, reader)
-
-    async def _read_body(self, answer: Answer, marks: Marks, into: Taker | None) -> None:
-        kind = answer.header("content-type").lower()
-        body = await _all(answer, marks, chat.MAX_BODY)
-        if body is None:
-            marks.error = "response_too_large"
-        elif "html" in kind or (kind.startswith("text/") and "json" not in kind):
-            marks.error, marks.message = "unexpected_content_type", kind
-        else:
-            marks.error, marks.message, text = chat.read_answer(body, marks)
-            if not (marks.error or answer.whole):
-                marks.error = "decoding_error"
-            marks.end = answer.at
-            if self._keep:
-                self.kept[marks.request] = text
-            if into is not None and not marks.error:
-                into(body)
-
-    async def _read_no_stream(self, answer: Answer, marks: Marks) -> None:
-        """A stream was asked for and something else came: an error in JSON, or no answer at all."""
-        body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
-        if not body.strip():
-            marks.error = "empty_response"
-        elif error_body.is_error(body):
-            _, marks.message = error_body.read_error(200, body, marks)
-            marks.error = "stream_error_event"
-        else:
-            marks.error = "unexpected_content_type"
-            marks.message = answer.header("content-type")
-
-    async def _read_error(self, answer: Answer, marks: Marks) -> None:
-        header = answer.header
-        asked = header("retry-after"), header("date"), header("retry-after-ms")
-        marks.retry_after = retry_after(*asked)
-        marks.told = header("x-should-retry")
-        # The status counts even if the body never ends.
-        marks.error, _ = error_body.read_error(marks.status, b"", marks)
-        body = await _all(answer, marks, chat.MAX_ERROR_BODY, cut=True) or b""
-        marks.error, marks.message = error_body.read_error(marks.status, body, marks)
+            response.close()
 
 
-def _both(reader: chat.StreamReader, into: Taker) -> Into:
+def _both(reading: Reading, into: Taker) -> Into:
     """Reads a piece, and hands it on if it is good."""
 
-    def feed(now: float, piece: bytes) -> bool:
-        enough = reader.feed(now, piece)
-        if not reader.error:
+    def take(now: float, piece: bytes) -> bool:
+        enough = reading.piece(now, piece)
+        if not reading.error:
             into(piece)
         return enough
 
-    return feed
+    return take
 
 
-async def _all(answer: Answer, marks: Marks, limit: int, *, cut: bool = False) -> bytes | None:
-    """The whole body; over the limit None, or with `cut` what fits."""
-    parts: list[bytes] = []
-    while piece := await answer.read():
-        marks.bytes += len(piece)
-        parts.append(piece)
-        if marks.bytes > limit:
-            return b"".join(parts)[:limit] if cut else None
-    return b"".join(parts)
-
-
-async def _linger(answer: Answer, reader: chat.StreamReader) -> None:
+async def _linger(response: Response, reading: Reading) -> None:
     """Wait for the end of the body, which most servers send right behind `[DONE]`."""
 
-    def feed(now: float, piece: bytes) -> bool:
-        reader.feed(now, piece)
+    def take(now: float, piece: bytes) -> bool:
+        reading.piece(now, piece)
         return False
 
     with contextlib.suppress(TimeoutError, httpx.TransportError, httpx.DecodingError, HolymonError):
         async with asyncio.timeout(LINGER_S):
-            await answer.pour(feed)
+            await response.pour(take)
 
 
 def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:
     """One prepared request for each prompt; what can't be written as JSON fails when called."""
+    dialect, stream = DIALECTS[target.endpoint], plan.prompts.stream
     headers = {
-        "accept": "text/event-stream" if plan.prompts.stream else "application/json",
+        "accept": "text/event-stream" if stream else "application/json",
         "accept-encoding": "gzip, deflate",
         "content-type": "application/json",
         "user-agent": "holymon",
+        **dialect.headers,
     }
-    url = target.base_url.rstrip("/") + "/chat/completions"
-    common = post(url, headers)
+    common = post(target.base_url.rstrip("/") + dialect.path, headers, dialect.key_header)
     made: list[Prepared | Exception] = []
     for text in plan.prompts.texts:
         try:
-            body = chat.request_body(
-                target.model, text, max_tokens=plan.prompts.max_tokens, stream=plan.prompts.stream
-            )
+            body = dialect.body(target.model, text, plan.prompts.max_tokens, stream)
             made.append(common._replace(content=body))
         except (ValueError, TypeError, UnicodeError) as error:
             made.append(error)

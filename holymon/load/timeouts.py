@@ -9,7 +9,7 @@ from holymon.records.attempt import Marks
 from holymon.transport.response import Progress
 
 
-class Limits:
+class Deadlines:
     """Cancels the task it was made in when a limit of the call has passed.
 
     Until the headers come it is the first byte's (from when the request began to be written;

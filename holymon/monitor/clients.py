@@ -16,7 +16,7 @@ import msgspec
 from holymon.errors import HolymonError, PlanError
 from holymon.monitor.ledger import OTHER
 from holymon.monitor.monitor import Monitor
-from holymon.monitor.observed_call import Exchange, whole
+from holymon.monitor.observed_call import ObservedCall
 from holymon.plan.plan import Target
 from holymon.plan.targets import providers
 from holymon.plan.targets import target as target_of
@@ -83,12 +83,12 @@ class _Watch:
         """`send`, watched."""
 
         def handle_request(request: Any) -> Any:
-            exchange = self._begin(request)
-            if exchange is None:
+            call = self._begin(request)
+            if call is None:
                 return send(request)
-            with exchange:
+            with call:
                 response = send(request)
-            return _answered(exchange, response)
+            return _answered(call, response)
 
         return handle_request
 
@@ -98,16 +98,16 @@ class _Watch:
         """`send`, watched."""
 
         async def handle_async_request(request: Any) -> Any:
-            exchange = self._begin(request)
-            if exchange is None:
+            call = self._begin(request)
+            if call is None:
                 return await send(request)
-            with exchange:
+            with call:
                 response = await send(request)
-            return _answered(exchange, response)
+            return _answered(call, response)
 
         return handle_async_request
 
-    def _begin(self, request: Any) -> Exchange | None:
+    def _begin(self, request: Any) -> ObservedCall | None:
         """What watches a call; None for one that asks no model."""
         if request.method != "POST":
             return None
@@ -119,7 +119,7 @@ class _Watch:
         counted = request.headers.get("x-stainless-retry-count")
         if model == "unknown" and not path.endswith(_NAMELESS):
             return None
-        return Exchange(
+        return ObservedCall(
             self._ledger, self._ledger.index(self._target(request.url, model)), path=path,
             body=request.stream,
             counted=int(counted) if counted and counted.isdecimal() else None,
@@ -170,10 +170,13 @@ def _address(base_url: str) -> tuple[str, int | None, str]:
     return parts.hostname or "", None if port == usual else port, parts.path.rstrip("/") + "/"
 
 
-def _answered(exchange: Exchange, response: Any) -> Any:
-    exchange.answered(response.status_code, response.headers.get)
-    if not whole(exchange, response):
-        response.stream = _kind(response.stream.__class__)(response.stream, exchange)
+def _answered(call: ObservedCall, response: Any) -> Any:
+    call.answered(response.status_code, response.headers.get)
+    body = getattr(response, "_content", None)
+    if body is not None:
+        call.came_read(body)
+    else:
+        response.stream = _kind(response.stream.__class__)(response.stream, call)
     return response
 
 
@@ -190,8 +193,8 @@ def _kind(kind: type[Any]) -> type[Any]:
     return type("WatchedStream", bases, methods)
 
 
-def _init(self: Any, stream: Any, exchange: Exchange) -> None:
-    self._stream, self._exchange = stream, exchange
+def _init(self: Any, stream: Any, call: ObservedCall) -> None:
+    self._stream, self._call = stream, call
 
 
 def _rest(self: Any, name: str) -> Any:
@@ -199,44 +202,44 @@ def _rest(self: Any, name: str) -> Any:
 
 
 def _del(self: Any) -> None:
-    exchange = self.__dict__.get("_exchange")
-    if exchange is not None:
-        exchange.dropped()
+    call = self.__dict__.get("_call")
+    if call is not None:
+        call.dropped()
 
 
 def _iter(self: Any) -> Iterator[bytes]:
-    exchange = self._exchange
-    seen = exchange.piece
-    with exchange:
+    call = self._call
+    seen = call.piece
+    with call:
         for piece in self._stream:
             seen(piece)
             yield piece
-    exchange.ended()
+    call.ended()
 
 
 def _close(self: Any) -> None:
     try:
         self._stream.close()
     finally:
-        self._exchange.closed()
+        self._call.closed()
 
 
 async def _aiter(self: Any) -> AsyncIterator[bytes]:
-    exchange, stream = self._exchange, self._stream.__aiter__()
-    seen = exchange.piece
+    call, stream = self._call, self._stream.__aiter__()
+    seen = call.piece
     try:
-        with exchange:
+        with call:
             async for piece in stream:
                 seen(piece)
                 yield piece
     finally:
         if hasattr(stream, "aclose"):
             await stream.aclose()
-    exchange.ended()
+    call.ended()
 
 
 async def _aclose(self: Any) -> None:
     try:
         await self._stream.aclose()
     finally:
-        self._exchange.closed()
+        self._call.closed()

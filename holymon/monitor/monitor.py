@@ -23,7 +23,7 @@ from holymon.monitor.requests import Requests
 from holymon.monitor.retry import Policy
 from holymon.plan.plan import Target
 from holymon.plan.targets import target as target_of
-from holymon.protocols.error_body import lenient
+from holymon.protocols.error_body import parsed
 from holymon.protocols.sse import Decoder
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
@@ -71,6 +71,11 @@ class Monitor:
     ) -> None:
         """Watch; nothing is opened before the first call. Raises PlanError, ConfigError."""
         self.target = target_of(target) if isinstance(target, str) else target
+        if self.target is not None and self.target.endpoint != "chat":
+            raise PlanError(
+                f"{self.target.name} speaks {self.target.endpoint}, and a Monitor asks in chat: "
+                "leave its endpoint out, or watch the client of an SDK with hm.monitored(client)."
+            )
         self.policy = Policy() if policy is None else policy
         self.ledger = Ledger(
             keep=keep, keep_s=keep_s, edges=edges, folder=None if spill is None else Path(spill)
@@ -123,7 +128,7 @@ class Monitor:
         if not stream:
             parts: list[bytes] = []
             _wait(self._begin(body, stream=False, into=parts.append))
-            return Reply(lenient(b"".join(parts)))
+            return Reply(parsed(b"".join(parts)))
         pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         task = self._begin(body, stream=True, into=pieces.put)
         task.add_done_callback(lambda _: pieces.put(None))
@@ -151,7 +156,7 @@ class Monitor:
         if not stream:
             parts: list[bytes] = []
             await asyncio.wrap_future(self._begin(body, stream=False, into=parts.append))
-            return Reply(lenient(b"".join(parts)))
+            return Reply(parsed(b"".join(parts)))
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -250,7 +255,7 @@ def _wait(future: "Future[T]") -> T:
 
 
 def _parsed(decoder: Decoder, piece: bytes) -> list[Event]:
-    found = [lenient(event.data) for event in decoder.feed(piece)]
+    found = [parsed(event.data) for event in decoder.feed(piece)]
     return [event for event in found if isinstance(event, dict)]
 
 

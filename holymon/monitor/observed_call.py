@@ -1,6 +1,6 @@
 """One call that somebody else makes: what is seen of it passing by becomes a record.
 
-    begin(...) -> Exchange --> answered --> piece, piece, ... --> ended | failed | closed
+    ObservedCall(...) --> answered --> piece, piece, ... --> ended | failed | closed
 
 Whoever makes the call must notice nothing: no method here raises, and what can't be read is
 recorded as far as it was seen.
@@ -11,14 +11,14 @@ import zlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 from weakref import ref
 
 from holymon.monitor.ledger import Ledger
-from holymon.protocols import chat, error_body, messages, responses
-from holymon.protocols.retry_after import retry_after
-from holymon.protocols.sse import EventTooLarge
-from holymon.records.attempt import Flag, Marks
+from holymon.protocols.chat import CHAT
+from holymon.protocols.dialects import of_path
+from holymon.protocols.reading import Reading
+from holymon.records.attempt import Marks
 from holymon.transport.exceptions import classify, handled
 from holymon.transport.inflate import Inflater, inflater
 
@@ -26,18 +26,6 @@ PATIENCE_S: Final = 10.0
 """How long after a failure an SDK may begin its next attempt, besides what the server asked for."""
 
 _WORD: Final = re.compile(r"[A-Za-z_.-]+|[0-9]{1,5}")
-_DIALECTS: Final[dict[str, tuple[Callable[[Marks], Any], Callable[[bytes, Marks], Any]]]] = {
-    "completions": (chat.StreamReader, chat.read_answer),
-    "messages": (messages.StreamReader, messages.read_answer),
-    "responses": (responses.StreamReader, responses.read_answer),
-}
-"""What reads streams and bodies, by the last part of the path they come from."""
-
-_ODD: Final = frozenset(
-    {"stream_truncated", "empty_response", "invalid_schema", "invalid_json", "invalid_utf8",
-     "unexpected_content_type"}
-)  # fmt: skip
-"""What is no fault of an answer of which nobody knows how it should look."""
 
 
 class _Last(NamedTuple):
@@ -50,7 +38,7 @@ class _Last(NamedTuple):
 _LAST: Final[ContextVar[_Last | None]] = ContextVar("the last failed attempt here", default=None)
 
 
-class Exchange:
+class ObservedCall:
     """One attempt, as it passes by.
 
     `counted` is its number if its caller repeats calls by itself, as the SDKs do and tell in a
@@ -59,80 +47,54 @@ class Exchange:
     """
 
     __slots__ = (
-        "_before",
-        "_body",
-        "_counted",
-        "_enough",
-        "_inflater",
-        "_known",
-        "_ledger",
-        "_open",
-        "_parts",
-        "_read",
-        "_readable",
-        "_reader",
-        "_readers",
-        "_redirected",
-        "_size",
-        "marks",
+        "_before", "_body", "_counted", "_enough", "_inflater", "_ledger", "_readable", "_reading",
+        "_redirected", "marks",
     )  # fmt: skip
 
     def __init__(
         self, ledger: Ledger, target: int, *, path: str, body: object, counted: int | None
     ) -> None:
-        """It is about to be sent."""
+        """Begin the record of a call that is about to be sent."""
         now = perf_counter()
         number, attempt, due = _linked(ledger, counted, body, now)
         self.marks = Marks(number, target, due, attempt)
         self.marks.start = now
         self._ledger, self._counted, self._body, self._redirected = ledger, counted, body, False
-        dialect = path.rpartition("/")[2]
-        self._known = dialect in _DIALECTS
-        self._readers, self._read = _DIALECTS[dialect if self._known else "completions"]
-        self._reader: Any = None
+        dialect = of_path(path)
+        self._reading = Reading(self.marks, dialect or CHAT, lenient=dialect is None)
         self._inflater: Inflater | None = None
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._open = self._readable = True
-        self._enough = False
+        self._readable, self._enough = True, False
 
     def answered(self, status: int, header: Callable[[str, str], str]) -> None:
-        """The headers are there; `header(name, default)` finds one."""
-        marks = self.marks
-        marks.headers, marks.status = perf_counter(), status
-        if header("x-holymon-sim", ""):
-            marks.flags |= Flag.SIMULATED
+        """Take in the head of the answer; `header(name, default)` finds one."""
+        self._reading.head(perf_counter(), status, lambda name: header(name, ""))
         if packing := header("content-encoding", ""):
             self._inflater = inflater(packing)
             self._readable = self._inflater is not None or packing == "identity"
-        if status != 200:
-            asked = header("retry-after", ""), header("date", ""), header("retry-after-ms", "")
-            marks.retry_after = retry_after(*asked)
-            marks.told = header("x-should-retry", "")
-            self._redirected = status in {307, 308} and bool(header("location", ""))
-        elif header("content-type", "").lower().startswith("text/event-stream"):
-            marks.flags |= Flag.STREAM
-            self._reader = self._readers(marks)
+        self._redirected = status in {307, 308} and bool(header("location", ""))
 
     def piece(self, data: bytes) -> None:
-        """A part of the body came."""
+        """Take in a part of the body."""
         now = perf_counter()
         if self._enough:
             return
         try:
             if self._inflater is not None:
                 self._unpack(now, data)
-            elif self._reader is not None and self._readable:
-                self._feed(now, data)
+            elif self._readable:
+                self._enough = self._reading.piece(now, data)
             else:
-                self._collect(data)
-        except EventTooLarge:
-            self._enough, self._readable = True, False
-            self.marks.error = "event_too_large" if self._known else ""
+                self.marks.bytes += len(data)
         except zlib.error:
             self.marks.error, self._enough = "decoding_error", True
         except Exception:  # noqa: BLE001 - a fault of ours must not become one of the application
             self.marks.error, self._enough = "_OTHER", True
+
+    def came_read(self, body: bytes) -> None:
+        """The body came as a whole, and unpacked, as from a transport for tests."""
+        self._readable, self._inflater = True, None
+        self.piece(body)
+        self.ended()
 
     def __enter__(self) -> Self:
         self._before = handled()
@@ -154,7 +116,7 @@ class Exchange:
             return
         kind = classify(error, self._before) if isinstance(error, Exception) else "cancelled"
         if kind == "first_byte_timeout" and self.marks.status:
-            kind = "stream_stalled" if self._reader is not None else "deadline_exceeded"
+            kind = "stream_stalled" if self._reading.streaming else "deadline_exceeded"
         self._finish(kind)
 
     def closed(self) -> None:
@@ -170,65 +132,24 @@ class Exchange:
         assert self._inflater is not None
         while not self._enough:
             if piece := self._inflater.step(data):
-                if self._reader is not None:
-                    self._feed(now, piece)
-                else:
-                    self._collect(piece)
+                self._enough = self._reading.piece(now, piece)
             data = b""
             if not self._inflater.more:
                 return
 
-    def _feed(self, now: float, piece: bytes) -> None:
-        self._enough = self._reader.feed(now, piece)
-        if self._enough and self._known:
-            # The answer ends here, however long whoever asked for it keeps the stream open.
-            self.marks.end = now
-
-    def _collect(self, data: bytes) -> None:
-        self.marks.bytes += len(data)
-        self._size += len(data)
-        limit = chat.MAX_BODY if self.marks.status == 200 else chat.MAX_ERROR_BODY
-        if self._size <= limit and self._readable:
-            self._parts.append(data)
-
     def _finish(self, broken: str) -> None:
-        if not self._open:
+        if self._reading.over:
             return
-        self._open = False
-        marks = self.marks
-        now = perf_counter()
+        marks, now = self.marks, perf_counter()
+        if not self._readable:  # nor can anybody here say how it should look
+            self._reading.lenient = True
         try:
-            marks.error = marks.error or self._verdict(broken, now)
+            self._reading.end(now, broken)
         except Exception:  # noqa: BLE001 - as above
-            marks.error = "_OTHER"
+            marks.error, marks.end = "_OTHER", now
         if marks.code and not _WORD.fullmatch(marks.code):
             marks.code = "other"  # it might be a key, of which nothing is known here
-        if marks.end != marks.end:
-            marks.end = now
-        if marks.error and marks.events:
-            marks.flags |= Flag.AFTER_FIRST_TOKEN
-        if marks.output_tokens < 0 and marks.events:
-            marks.output_tokens = marks.events
         self._record(now)
-
-    def _verdict(self, broken: str, now: float) -> str:
-        marks = self.marks
-        if not marks.status:
-            return broken
-        if marks.status != 200 and (self._known or not 200 < marks.status < 300):
-            return error_body.read_error(marks.status, b"".join(self._parts), marks)[0]
-        if not self._readable:
-            return broken
-        if self._reader is not None:
-            found: str = self._reader.close(now)
-            if found in _ODD and not self._known:
-                return broken
-            whole = found not in {"stream_truncated", "empty_response"}
-            return found if whole or not broken else broken
-        if broken:
-            return broken
-        found = self._read(b"".join(self._parts), marks)[0]
-        return "" if found in _ODD and not self._known else found
 
     def _record(self, now: float) -> None:
         marks = self.marks
@@ -236,7 +157,7 @@ class Exchange:
             return  # it began before a fork, and is the parent's
         may_repeat = (
             self._counted is not None and marks.error not in {"", "cancelled"}
-            and not marks.events and marks.told != "false"
+            and not marks.events and marks.should_retry != "false"
         )  # fmt: skip
         if may_repeat or self._redirected:
             asked = 0.0 if marks.retry_after != marks.retry_after else marks.retry_after
@@ -265,14 +186,3 @@ def _linked(
     if follows:
         return before.request, before.attempt + 1, before.due
     return ledger.number(), counted or 0, now
-
-
-def whole(exchange: Exchange, response: Any) -> bool:
-    """Whether a response came with its body already read, as from a transport for tests."""
-    content = getattr(response, "_content", None)
-    if content is None:
-        return False
-    exchange._readable, exchange._inflater = True, None
-    exchange.piece(content)
-    exchange.ended()
-    return True

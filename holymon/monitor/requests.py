@@ -140,7 +140,8 @@ class Requests:
         reused = isnan(marks.connect_start)
         wait = next_wait(
             self.policy, marks.attempt, marks.error, marks.retry_after, random.random(),
-            told=marks.told, stale=reused and not marks.status, left=until - perf_counter(),
+            should_retry=marks.should_retry, stale=reused and not marks.status,
+            left=until - perf_counter(),
         )  # fmt: skip
         return wait if wait is not None and self._budget.spend(perf_counter()) else None
 

@@ -60,25 +60,25 @@ def next_wait(
     retry_after: float,
     u: float,
     *,
-    told: str = "",
+    should_retry: str = "",
     stale: bool = False,
     left: float = math.inf,
 ) -> float | None:
     """Seconds to wait before the next attempt; None if `attempt` (from 0) was the last one.
 
     `retry_after` is what the server asks for (NaN: nothing), `u` a number from 0 to 1 drawn for
-    this wait, `told` the server's x-should-retry, `left` the seconds until the deadline. `stale`
-    says that a reused connection was closed before a byte of the answer came: the request most
-    likely met the close on its way, so it is sent once more, at once.
+    this wait, `should_retry` the server's x-should-retry, `left` the seconds until the deadline.
+    `stale` says that a reused connection was closed before a byte of the answer came: the request
+    most likely met the close on its way, so it is sent once more, at once.
     """
-    if attempt + 1 >= policy.attempts or told == "false":
+    if attempt + 1 >= policy.attempts or should_retry == "false":
         return None
     if stale and error in _HUNG_UP:
         return 0.0 if left > 0 else None
     known = ERRORS.get(error)
     if known is None or known.retryable == "no":
         return None
-    asked_for = told == "true" and error in _TOLD
+    asked_for = should_retry == "true" and error in _TOLD
     if known.retryable == "ambiguous" and not (policy.retry_ambiguous or asked_for):
         return None
     floor = 0.0 if math.isnan(retry_after) else retry_after

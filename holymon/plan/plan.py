@@ -23,6 +23,8 @@ from holymon.structs import Struct, check_base_url, check_range, check_variable_
 MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
 MAX_TARGETS: Final = 255
+ENDPOINTS: Final = ("chat", "messages", "responses")
+"""The dialects that a target may speak: OpenAI's chat, Anthropic's, and OpenAI's Responses."""
 
 
 class Price(Struct, frozen=True):
@@ -49,11 +51,12 @@ class Price(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """One thing that can be called. Written `provider/model`."""
+    """One thing that can be called, in the dialect of its endpoint. Written `provider/model`."""
 
     provider: str
     model: str
     base_url: str = ""
+    endpoint: str = "chat"
     api_key_env: str = ""
     price: Price = Price()
     stall_s: float = 30.0
@@ -64,6 +67,10 @@ class Target(Struct, frozen=True):
         require(bool(self.model.strip()), "model", "is empty", "name a model")
         require(bool(self.provider.strip()), "provider", "is empty", "name a provider")
         check_range("stall_s", self.stall_s, 0.01, MAX_SECONDS)
+        endpoint, known = plain(self.endpoint), ", ".join(ENDPOINTS)
+        require(
+            self.endpoint in ENDPOINTS, "endpoint", f"{endpoint!r} is none", f"name one of {known}"
+        )
         if self.api_key_env:
             check_variable_name(self.api_key_env)
         if self.base_url:

@@ -1,11 +1,6 @@
-"""The OpenAI-compatible chat dialect: request bodies out; bytes of answers in, marks and a verdict.
+"""The OpenAI-compatible chat dialect (`/chat/completions`): bodies out, marks of answers in.
 
-Pure: bytes and points in time come in, nothing is read or awaited here.
-
-    StreamReader.feed(now, bytes) ... .close() -> error type    for `stream: true`
-    read_answer(bytes, marks) -> error type                     for one JSON body
-
-A stream is complete when a finish reason or `[DONE]` was seen.
+Pure. A stream is complete when a finish reason or `[DONE]` was seen.
 """
 
 from typing import Any, Final
@@ -13,20 +8,55 @@ from typing import Any, Final
 import msgspec
 
 from holymon.errors import OK
-from holymon.protocols.completion import Choice, answer_of, failed, finish, read_usage, says
-from holymon.protocols.error_body import decoded, in_band, lenient, message_of, read_body, said
-from holymon.protocols.reading import Reader
-from holymon.protocols.sse import MAX_EVENT, Event
-from holymon.records.attempt import Marks
+from holymon.protocols.error_body import (
+    decoded,
+    error_text,
+    in_band,
+    message_of,
+    parsed,
+    read_body,
+)
+from holymon.protocols.reading import Dialect, Reading
+from holymon.protocols.sse import Event
+from holymon.protocols.usage import read_usage
+from holymon.records.attempt import FINISH, Marks
 
-MAX_BODY: Final = 64 * 1024 * 1024
-MAX_ERROR_BODY: Final = 64 * 1024
+
+class _Message(msgspec.Struct):
+    """What was said, or a piece of it."""
+
+    content: str | list[Any] | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+    refusal: Any = None
+
+
+class _Choice(msgspec.Struct):
+    """One of the answers asked for, or a piece of it."""
+
+    index: Any = 0
+    delta: _Message | None = None
+    message: _Message | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    error: Any = None
+
+
+class _Completion(msgspec.Struct):
+    """A whole body, or one event of a stream."""
+
+    choices: list[_Choice] | None = None
+    usage: Any = None
+    error: Any = None
 
 
 _encode: Final = msgspec.json.encode
+_completion: Final = msgspec.json.Decoder(_Completion).decode
 
 
-def request_body(model: str, text: str, *, max_tokens: int | None, stream: bool) -> bytes:
+def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
     """The JSON body of one chat completion. Raises ValueError for what JSON can't carry."""
     body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": text}]}
     if max_tokens is not None:
@@ -36,126 +66,125 @@ def request_body(model: str, text: str, *, max_tokens: int | None, stream: bool)
     return _encode(body)
 
 
-class StreamReader(Reader):
-    """Reads one streamed answer into its marks, piece by piece.
+def _is_text(reading: Reading, now: float, event: Event) -> bool:
+    """Whether an event is what nearly all are, a piece of text and nothing else; noted then."""
+    data, name = event
+    if name or not data.isascii():
+        return False
+    try:
+        completion = _completion(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    if completion.error or completion.usage is not None or not completion.choices:
+        return False
+    choice = completion.choices[0]
+    delta = choice.delta
+    if delta is None or len(completion.choices) > 1 or choice.finish_reason or choice.error:
+        return False
+    if not isinstance(delta.content, str) or not delta.content or choice.text:
+        return False
+    marks = reading.marks
+    if marks.content != marks.content:
+        marks.content = now
+        if marks.chunk != marks.chunk:
+            marks.chunk = now
+    if reading.texts is not None:
+        _keep(reading, choice, delta.content)
+    return True
 
-    With `keep`, the text of choice 0 is kept in `text`.
-    """
 
-    __slots__ = ("_keep", "_texts")
+def _read(reading: Reading, now: float, event: Event) -> int:
+    """Tokens (0 or 1) in an event that may be anything of this dialect."""
+    completion, marks = decoded(event.data, _completion), reading.marks
+    if completion.error:
+        reading.fail("stream_error_event", error_text(event.data, marks))
+        return 0
+    if completion.usage is not None:
+        read_usage(completion.usage, marks)
+    elif completion.choices is None and not _may_be_empty(event):
+        reading.fail("invalid_schema", "an event with neither choices, usage nor error")
+        return 0
+    tokens = 0
+    if completion.choices:
+        if marks.chunk != marks.chunk:
+            marks.chunk = now
+        for choice in completion.choices:
+            tokens |= _read_choice(reading, now, choice)
+    return tokens
 
-    def __init__(self, marks: Marks, *, keep: bool = False, max_event: int = MAX_EVENT) -> None:
-        """Expect the beginning of a stream."""
-        super().__init__(marks, max_event=max_event)
-        self._keep = keep
-        self._texts: dict[int, list[str]] = {}
 
-    @property
-    def text(self) -> str:
-        """The content of choice 0, if it was to be kept."""
-        return self.texts.get(0, "")
-
-    @property
-    def texts(self) -> dict[int, str]:
-        """The content of each choice by its index, if it was to be kept."""
-        return {index: "".join(parts) for index, parts in self._texts.items()}
-
-    def one(self, now: float, event: Event) -> int:
-        """Whether one event brought tokens of output (0 or 1)."""
-        return 1 if self._is_text(now, event) else super().one(now, event)
-
-    def _is_text(self, now: float, event: Event) -> bool:
-        """Whether an event is what nearly all are, a piece of text and nothing else; noted then."""
-        data, name = event
-        if name or not data.isascii():
-            return False
-        try:
-            answer = answer_of(data)
-        except (msgspec.MsgspecError, RecursionError):
-            return False
-        if answer.error or answer.usage is not None or not answer.choices:
-            return False
-        choice = answer.choices[0]
-        delta = choice.delta
-        if delta is None or len(answer.choices) > 1 or choice.finish_reason or choice.error:
-            return False
-        if not isinstance(delta.content, str) or not delta.content or choice.text:
-            return False
-        marks = self.marks
+def _read_choice(reading: Reading, now: float, choice: _Choice) -> int:
+    marks = reading.marks
+    if _has_failed(choice, marks):
+        reading.fail("stream_error_event", message_of(choice.error, marks))
+        return 0
+    if choice.finish_reason and choice.finish_reason != "null":
+        reading.finished = True
+        _note_finish(choice.finish_reason, marks)
+    delta = choice.delta or choice.message
+    content = choice.text or (delta.content if delta else None)
+    if content:
         if marks.content != marks.content:
             marks.content = now
-            if marks.chunk != marks.chunk:
-                marks.chunk = now
-        if self._keep:
-            self._keep_text(choice.index, delta.content)
-        return True
+        if isinstance(content, str):
+            _keep(reading, choice, content)
+        return 1
+    return 1 if delta is not None and _has_output(delta) else 0
 
-    def read(self, now: float, event: Event) -> int:
-        """Take in an event that may be anything of this dialect."""
-        answer = decoded(event.data, answer_of)
-        if answer.error:
-            self.fail("stream_error_event", said(event.data, self.marks))
-            return 0
-        if answer.usage is not None:
-            read_usage(answer.usage, self.marks)
-        elif answer.choices is None and not _may_be_empty(event):
-            self.fail("invalid_schema", "an event with neither choices, usage nor error")
-            return 0
-        got = 0
-        if answer.choices:
-            if self.marks.chunk != self.marks.chunk:
-                self.marks.chunk = now
-            for choice in answer.choices:
-                got |= self._choice(now, choice)
-        return got
 
-    def _choice(self, now: float, choice: Choice) -> int:
-        if failed(choice, self.marks):
-            self.fail("stream_error_event", message_of(choice.error, self.marks))
-            return 0
-        if choice.finish_reason and choice.finish_reason != "null":
-            self.finished = True
-            finish(choice.finish_reason, self.marks)
-        delta = choice.delta or choice.message
-        content = choice.text or (delta.content if delta else None)
-        if content:
-            if self.marks.content != self.marks.content:
-                self.marks.content = now
-            if self._keep and isinstance(content, str):
-                self._keep_text(choice.index, content)
-            return 1
-        return 1 if delta is not None and says(delta) else 0
-
-    def _keep_text(self, index: Any, content: str) -> None:
-        number = index if isinstance(index, int) else 0
-        self._texts.setdefault(number, []).append(content)
+def _keep(reading: Reading, choice: _Choice, content: str) -> None:
+    reading.keep(content, choice.index if isinstance(choice.index, int) else 0)
 
 
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     """Error type, message and content of a non-streamed 200; fills in the marks' counts."""
-    answer, error, message = read_body(body, answer_of, marks)
-    if answer is None:
+    completion, error, message = read_body(body, _completion, marks)
+    if completion is None:
         return error, message, ""
-    if answer.error:
-        message = said(body, marks)
-        return in_band(answer.error, marks), message, ""
-    read_usage(answer.usage, marks)
-    if not answer.choices:
+    if completion.error:
+        message = error_text(body, marks)
+        return in_band(completion.error, marks), message, ""
+    read_usage(completion.usage, marks)
+    if not completion.choices:
         return "invalid_schema", "no choices", ""
-    choice = answer.choices[0]
-    if failed(choice, marks):
+    choice = completion.choices[0]
+    if _has_failed(choice, marks):
         return "server_error", message_of(choice.error, marks), ""
     if choice.message is None and choice.text is None:
         return "invalid_schema", "a choice without a message", ""
-    finish(choice.finish_reason or "", marks)
+    _note_finish(choice.finish_reason or "", marks)
     content = choice.text or (choice.message.content if choice.message else None)
-    if not content and not (choice.message and says(choice.message)) and not marks.finish:
+    if not content and not (choice.message and _has_output(choice.message)) and not marks.finish:
         return "empty_response", "", ""
     return OK, "", content if isinstance(content, str) else ""
 
 
+def _has_failed(choice: _Choice, marks: Marks) -> bool:
+    """Whether a choice reports an error of its own; noted then."""
+    if choice.error or choice.finish_reason == "error":
+        marks.finish = "error"
+        return True
+    return False
+
+
+def _note_finish(reason: str, marks: Marks) -> None:
+    if reason:
+        marks.finish = reason if reason in FINISH else "other"
+
+
+def _has_output(message: _Message) -> bool:
+    """Whether there is any output in it, be it text or not."""
+    return bool(
+        message.content or message.reasoning_content or message.reasoning or message.tool_calls
+        or message.function_call or message.refusal
+    )  # fmt: skip
+
+
 def _may_be_empty(event: Event) -> bool:
     """Bookkeeping: an object that names what it is (Azure opens with one), or a named event."""
-    found = lenient(event.data)
+    value = parsed(event.data)
     named = event.name not in {b"", b"message"}
-    return isinstance(found, dict) and (named or "object" in found or "id" in found)
+    return isinstance(value, dict) and (named or "object" in value or "id" in value)
+
+
+CHAT: Final = Dialect("/chat/completions", request_body, _read, read_answer, _is_text)

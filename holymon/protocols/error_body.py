@@ -24,7 +24,7 @@ _ESCAPE: Final = re.compile(
 
 def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
     """Error type and message of an answer that is not a 200; fills in the provider's code."""
-    message = said(body, marks)
+    message = error_text(body, marks)
     return from_status(status, marks.code), message
 
 
@@ -35,7 +35,7 @@ def is_error(body: bytes) -> bool:
 
 def error_of(body: bytes) -> Any:
     """The error that a JSON object reports; None if it reports none."""
-    return (_object(lenient(body)) or {}).get("error") or None
+    return (_object(parsed(body)) or {}).get("error") or None
 
 
 def in_band(error: Any, marks: Marks) -> str:
@@ -52,19 +52,19 @@ def in_band(error: Any, marks: Marks) -> str:
     return by_name.get(marks.code, "server_error")
 
 
-def said(data: bytes, marks: Marks) -> str:
+def error_text(data: bytes, marks: Marks) -> str:
     """The words of a body or an event that reports an error, JSON, HTML or plain text."""
-    found = lenient(data)
-    if found is not None:
-        return message_of(found, marks)
+    value = parsed(data)
+    if value is not None:
+        return message_of(value, marks)
     return short(_TAG.sub(" ", _HIDDEN.sub(" ", data.decode("utf-8", "replace"))))
 
 
-def message_of(found: Any, marks: Marks) -> str:
+def message_of(value: Any, marks: Marks) -> str:
     """The text of an error in any of the forms met in the wild; notes its code in the marks."""
-    about = _object(found)
+    about = _object(value)
     if about is None:
-        return short(_text(found))
+        return short(_text(value))
     error = about.get("error") or about.get("detail") or about.get("message") or about
     if isinstance(error, list):
         return short("; ".join(map(_detail, error[:5])))
@@ -75,18 +75,20 @@ def message_of(found: Any, marks: Marks) -> str:
     return short(_text(error.get("message") or error.get("detail") or error))
 
 
-def _object(found: Any) -> dict[str, Any] | None:
+def _object(value: Any) -> dict[str, Any] | None:
     """An object, or the only one in a list, as one large provider wraps its errors."""
-    if isinstance(found, list) and len(found) == 1:
-        found = found[0]
-    return found if isinstance(found, dict) else None
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict) else None
 
 
-def _code(*found: Any) -> str:
+def _code(*codes: Any) -> str:
     """The first word among the codes, else the first number: words tell more than a status."""
-    good = [str(one) for one in found if type(one) in {str, int} and _CODE.fullmatch(_text(one))]
+    good = [
+        str(code) for code in codes if type(code) in {str, int} and _CODE.fullmatch(_text(code))
+    ]
     words = [text for text in good if not text.isdecimal()]
-    return [*words, *good, "other" if any(found) else ""][0]
+    return [*words, *good, "other" if any(codes) else ""][0]
 
 
 def _detail(item: Any) -> str:
@@ -105,7 +107,7 @@ def _text(value: Any) -> str:
         return ""
 
 
-def lenient(data: bytes) -> Any:
+def parsed(data: bytes) -> Any:
     """Whatever JSON `data` holds; None for what is no JSON."""
     try:
         return decoded(data.removeprefix(b"\xef\xbb\xbf"), msgspec.json.decode)
@@ -127,7 +129,7 @@ def read_body(body: bytes, decode: Callable[[bytes], T], marks: Marks) -> tuple[
         return decoded(body.removeprefix(b"\xef\xbb\xbf"), decode), OK, ""
     except msgspec.ValidationError as error:
         if reported := error_of(body):
-            message = said(body, marks)
+            message = error_text(body, marks)
             return None, in_band(reported, marks), message
         return None, "invalid_schema", str(error)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -135,7 +137,7 @@ def read_body(body: bytes, decode: Callable[[bytes], T], marks: Marks) -> tuple[
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether it is."""
+    """Whether `data` is text in UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -153,7 +155,7 @@ def decoded(data: bytes, decode: Callable[[bytes], T]) -> T:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        whole = _ESCAPE.sub(lambda found: b"\\ufffd" if len(found[0]) == 6 else found[0], data)
+        whole = _ESCAPE.sub(lambda match: b"\\ufffd" if len(match[0]) == 6 else match[0], data)
         if whole == data:
             raise
         return decode(whole)

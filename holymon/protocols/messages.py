@@ -1,12 +1,8 @@
-"""Anthropic's dialect (`/v1/messages`): bytes of answers in, marks and a verdict out.
+"""Anthropic's dialect (`/messages`): bodies of requests out, marks of answers in.
 
-Pure, beside `chat` and used in the same way:
-
-    StreamReader(marks).feed(now, bytes) ... .close() -> error type    for `stream: true`
-    read_answer(bytes, marks) -> error type, message, text    for one JSON body
-
-A stream is complete when a stop reason or `message_stop` was seen. `input_tokens` leaves out what
-was read from or written to a cache; in marks `prompt_tokens` is all of it, as everywhere here.
+Pure, as `chat`. A stream is complete when a stop reason or `message_stop` was seen. `input_tokens`
+leaves out what was read from or written to a cache; in marks `prompt_tokens` is all of it, as
+everywhere here. Source: https://docs.anthropic.com/en/api/messages and .../messages-streaming.
 """
 
 from typing import Any, Final
@@ -14,17 +10,21 @@ from typing import Any, Final
 import msgspec
 
 from holymon.errors import OK
-from holymon.protocols.completion import count
-from holymon.protocols.error_body import decoded, in_band, read_body, said
-from holymon.protocols.reading import Reader
+from holymon.protocols.error_body import decoded, error_text, in_band, read_body
+from holymon.protocols.reading import Dialect, Reading
 from holymon.protocols.sse import Event
+from holymon.protocols.usage import count
 from holymon.records.attempt import Flag, Marks
+
+MAX_TOKENS: Final = 4096
+"""What a request asks for at most if nothing else is wanted: the API takes none without it, and
+every model allows so many."""
 
 _FINISH: Final = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length",
     "tool_use": "tool_calls", "refusal": "content_filter",
 }  # fmt: skip
-_SAYS: Final = frozenset({"tool_use", "server_tool_use", "redacted_thinking"})
+_OUTPUT: Final = frozenset({"tool_use", "server_tool_use", "redacted_thinking"})
 """Blocks whose beginning already is output."""
 
 
@@ -55,47 +55,53 @@ _event: Final = msgspec.json.Decoder(_Event).decode
 _message: Final = msgspec.json.Decoder(_Message).decode
 
 
-class StreamReader(Reader):
-    """Reads one streamed answer into its marks, piece by piece."""
-
-    __slots__ = ()
-
-    def read(self, now: float, event: Event) -> int:
-        """Whether one event brought tokens of output (0 or 1)."""
-        found = decoded(event.data, _event)
-        if found.type == "content_block_delta":
-            return _delta(self.marks, now, found.delta or _Delta())
-        if found.error or found.type == "error":
-            self.fail("stream_error_event", said(event.data, self.marks))
-        elif found.type == "content_block_start":
-            return int(_kind(found.content_block) in _SAYS)
-        else:
-            _about(self, now, found)
-        return 0
+def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
+    """The JSON body of one message. Raises ValueError for what JSON can't carry."""
+    body: dict[str, Any] = {
+        "model": model, "max_tokens": MAX_TOKENS if max_tokens is None else max_tokens,
+        "messages": [{"role": "user", "content": text}],
+    }  # fmt: skip
+    return msgspec.json.encode(body | {"stream": True} if stream else body)
 
 
-def _delta(marks: Marks, now: float, delta: _Delta) -> int:
+def _read(reading: Reading, now: float, event: Event) -> int:
+    """Tokens (0 or 1) in one event."""
+    data = decoded(event.data, _event)
+    if data.type == "content_block_delta":
+        return _read_delta(reading, now, data.delta or _Delta())
+    if data.error or data.type == "error":
+        reading.fail("stream_error_event", error_text(event.data, reading.marks))
+    elif data.type == "content_block_start":
+        return int(_kind(data.content_block) in _OUTPUT)
+    else:
+        _read_frame(reading, now, data)
+    return 0
+
+
+def _read_delta(reading: Reading, now: float, delta: _Delta) -> int:
     if delta.text:
-        if marks.content != marks.content:
-            marks.content = now
+        if reading.marks.content != reading.marks.content:
+            reading.marks.content = now
+        reading.keep(delta.text)
         return 1
     return 1 if delta.thinking or delta.partial_json else 0
 
 
-def _about(stream: StreamReader, now: float, event: _Event) -> None:
-    marks = stream.marks
+def _read_frame(reading: Reading, now: float, event: _Event) -> None:
+    """What stands around the output: its beginning, its counts, its end."""
+    marks = reading.marks
     if event.type == "message_start":
         marks.chunk = now
         if isinstance(event.message, dict):
-            _prompt(event.message.get("usage"), marks)
+            _read_prompt(event.message.get("usage"), marks)
     elif event.type == "message_delta":
-        _prompt(event.usage, marks)
-        _output(event.usage, marks)
+        _read_prompt(event.usage, marks)
+        _read_output(event.usage, marks)
         if event.delta and event.delta.stop_reason:
-            stream.finished = True
+            reading.finished = True
             marks.finish = _FINISH.get(event.delta.stop_reason, "other")
     elif event.type == "message_stop":
-        stream.done = True
+        reading.done = True
 
 
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
@@ -104,15 +110,15 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if answer is None:
         return error, message, ""
     if answer.error:
-        message = said(body, marks)
+        message = error_text(body, marks)
         return in_band(answer.error, marks), message, ""
     if answer.content is None:
         return "invalid_schema", "no content", ""
-    _prompt(answer.usage, marks)
-    _output(answer.usage, marks)
+    _read_prompt(answer.usage, marks)
+    _read_output(answer.usage, marks)
     if answer.stop_reason:
         marks.finish = _FINISH.get(answer.stop_reason, "other")
-    texts = [one.get("text") for one in answer.content if _kind(one) == "text"]
+    texts = [block.get("text") for block in answer.content if _kind(block) == "text"]
     return OK, "", "".join(text for text in texts if isinstance(text, str))
 
 
@@ -120,7 +126,7 @@ def _kind(block: Any) -> str:
     return str(block.get("type")) if isinstance(block, dict) else ""
 
 
-def _prompt(usage: Any, marks: Marks) -> None:
+def _read_prompt(usage: Any, marks: Marks) -> None:
     parts = [
         count(usage, name, None)
         for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -131,8 +137,14 @@ def _prompt(usage: Any, marks: Marks) -> None:
             marks.cached_tokens = parts[1]
 
 
-def _output(usage: Any, marks: Marks) -> None:
+def _read_output(usage: Any, marks: Marks) -> None:
     output = count(usage, "output_tokens", None)
     if output is not None:
         marks.output_tokens = output
         marks.flags |= Flag.SERVER_TOKENS
+
+
+MESSAGES: Final = Dialect(
+    "/messages", request_body, _read, read_answer,
+    headers={"anthropic-version": "2023-06-01"}, key_header=b"x-api-key: ",
+)  # fmt: skip

@@ -1,13 +1,9 @@
-"""OpenAI's Responses dialect (`/v1/responses`): bytes of answers in, marks and a verdict out.
+"""OpenAI's Responses dialect (`/responses`): bodies of requests out, marks of answers in.
 
-Pure, beside `chat` and used in the same way:
-
-    StreamReader(marks).feed(now, bytes) ... .close() -> error type    for `stream: true`
-    read_answer(bytes, marks) -> error type, message    for one JSON body
-
-A stream is complete when `response.completed` or `response.incomplete` was seen. A response whose
-status is `failed` has failed, though its HTTP status says 200. One that is to be made in the
-background has been accepted, and brings no output.
+Pure, as `chat`. A stream is complete when `response.completed` or `response.incomplete` was seen.
+A response whose status is `failed` has failed, though its HTTP status says 200. One that is to be
+made in the background has been accepted, and brings no output.
+Source: https://platform.openai.com/docs/api-reference/responses and .../responses-streaming.
 """
 
 from typing import Any, Final
@@ -15,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from holymon.errors import OK
-from holymon.protocols.completion import read_usage
-from holymon.protocols.error_body import decoded, in_band, message_of, read_body, said
-from holymon.protocols.reading import Reader
+from holymon.protocols.error_body import decoded, error_text, in_band, message_of, read_body
+from holymon.protocols.reading import Dialect, Reading
 from holymon.protocols.sse import Event
+from holymon.protocols.usage import read_usage
 from holymon.records.attempt import Marks
 
 _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
@@ -45,52 +41,65 @@ _event: Final = msgspec.json.Decoder(_Event).decode
 _response: Final = msgspec.json.Decoder(_Response).decode
 
 
-class StreamReader(Reader):
-    """Reads one streamed answer into its marks, piece by piece."""
+def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
+    """The JSON body of one response. Raises ValueError for what JSON can't carry."""
+    # Kept for a month otherwise, and a load would leave thousands.
+    body: dict[str, Any] = {"model": model, "input": text, "store": False}
+    if max_tokens is not None:
+        body["max_output_tokens"] = max_tokens
+    return msgspec.json.encode(body | {"stream": True} if stream else body)
 
-    __slots__ = ()
 
-    def read(self, now: float, event: Event) -> int:
-        """Whether one event brought tokens of output (0 or 1)."""
-        found, marks = decoded(event.data, _event), self.marks
-        if found.type.endswith(".delta"):
-            if not isinstance(found.delta, str) or not found.delta:
-                return 0
-            if found.type == "response.output_text.delta" and marks.content != marks.content:
+def _read(reading: Reading, now: float, event: Event) -> int:
+    """Tokens (0 or 1) in one event."""
+    data, marks = decoded(event.data, _event), reading.marks
+    if data.type.endswith(".delta"):
+        if not isinstance(data.delta, str) or not data.delta:
+            return 0
+        if data.type == "response.output_text.delta":
+            if marks.content != marks.content:
                 marks.content = now
-            return 1
-        if found.error or found.type == "error":
-            self.fail("stream_error_event", said(event.data, marks))
-        elif found.type == "response.failed":
-            self.fail("stream_error_event", _said(found.response.error, marks))
-        elif found.type in _ENDS:
-            _end(found.response, marks)
-            self.finished = self.done = True
-        elif marks.chunk != marks.chunk:
-            marks.chunk = now
-        return 0
+            reading.keep(data.delta)
+        return 1
+    if data.error or data.type == "error":
+        reading.fail("stream_error_event", error_text(event.data, marks))
+    elif data.type == "response.failed":
+        reading.fail("stream_error_event", _words(data.response.error, marks))
+    elif data.type in _ENDS:
+        _note_end(data.response, marks)
+        reading.finished = reading.done = True
+    elif marks.chunk != marks.chunk:
+        marks.chunk = now
+    return 0
 
 
-def read_answer(body: bytes, marks: Marks) -> tuple[str, str]:
-    """Error type and message of a 200 that was not streamed; fills in the marks' counts."""
+def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
+    """Error type, message and text of a 200 that was not streamed; fills in the marks' counts."""
     answer, error, message = read_body(body, _response, marks)
     if answer is None:
-        return error, message
+        return error, message, ""
     if answer.error or answer.status == "failed":
-        message = said(body, marks) if answer.error else ""
-        return in_band(answer.error, marks), message
+        message = error_text(body, marks) if answer.error else ""
+        return in_band(answer.error, marks), message, ""
     if answer.output is None and not answer.status:
-        return "invalid_schema", "neither output nor a status"
+        return "invalid_schema", "neither output nor a status", ""
     if answer.status not in {"queued", "in_progress"}:
-        _end(answer, marks)
-    return OK, ""
+        _note_end(answer, marks)
+    return OK, "", _text(answer.output or [])
 
 
-def _said(error: Any, marks: Marks) -> str:
+def _text(output: list[Any]) -> str:
+    contents = [item.get("content") for item in output if _kind(item) == "message"]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    texts = [part.get("text") for part in parts if _kind(part) == "output_text"]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _words(error: Any, marks: Marks) -> str:
     return message_of({"error": error}, marks) if error else ""
 
 
-def _end(answer: _Response, marks: Marks) -> None:
+def _note_end(answer: _Response, marks: Marks) -> None:
     """Note the counts of an answer, and why it ended."""
     read_usage(answer.usage, marks, "input_tokens", "output_tokens")
     if answer.status == "incomplete":
@@ -104,3 +113,6 @@ def _end(answer: _Response, marks: Marks) -> None:
 
 def _kind(item: Any) -> str:
     return str(item.get("type")) if isinstance(item, dict) else ""
+
+
+RESPONSES: Final = Dialect("/responses", request_body, _read, read_answer)

@@ -105,7 +105,7 @@ class Marks:
         "attempt", "bytes", "cached_tokens", "chunk", "chunks", "code", "connect_end",
         "connect_start", "content", "due", "end", "error", "events", "finish", "first", "flags",
         "gap_max", "gaps", "headers", "last", "message", "output_tokens", "prompt_tokens",
-        "reasoning_tokens", "request", "retry_after", "start", "status", "target", "told",
+        "reasoning_tokens", "request", "retry_after", "should_retry", "start", "status", "target",
     )  # fmt: skip
 
     def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
@@ -118,7 +118,7 @@ class Marks:
         self.chunks = self.events = self.bytes = self.status = self.flags = 0
         self.error = self.finish = self.code = ""
         self.message = ""  # a server's or a library's words: for the side file, never for a row
-        self.told = ""  # the server's x-should-retry: for whoever may ask again
+        self.should_retry = ""  # the server's x-should-retry: for whoever may ask again
         self.gaps: dict[int, int] = {}
 
     def token(self, now: float, tokens: int) -> None:

@@ -15,7 +15,7 @@ import httptools
 import httpx
 
 from holymon.transport.prepared_request import Origin
-from holymon.transport.response import Answer
+from holymon.transport.response import Response
 
 HEAD_MAX: Final = 2**16
 """Bytes of an answer's head, at most; and of whatever else comes without a byte of its body."""
@@ -41,7 +41,7 @@ class Wire(asyncio.Protocol):
         self._free = free
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._answer: Answer | None = None
+        self._answer: Response | None = None
         self._broken: Exception | None = None
         self._paused = self._full = False
         self._look: Callable[[], object] = bool
@@ -57,7 +57,7 @@ class Wire(asyncio.Protocol):
         """Whether nothing has come on it, its end included, that the loop has not told yet."""
         return self.usable and not self._look()
 
-    def send(self, answer: Answer, data: bytes, *, bodiless: bool = False) -> None:
+    def send(self, answer: Response, data: bytes, *, bodiless: bool = False) -> None:
         """Send a request; `bodiless` for HEAD, whose answer only looks as if it had a body."""
         assert self._transport is not None
         self._reset()
@@ -198,7 +198,7 @@ class Wire(asyncio.Protocol):
             self._over = True
             self._again = self._again or not self._parser.should_keep_alive()
 
-    def _end(self, answer: Answer) -> None:
+    def _end(self, answer: Response) -> None:
         self._answer = None
         answer.end_came(self._at)
         if self._again or self._bodiless or self._full:

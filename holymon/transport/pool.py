@@ -1,6 +1,6 @@
 """The connections that calls share, and the same as a transport for httpx.
 
-    Transport.send(prepared, progress, key) -> Answer               as `client` calls it
+    Transport.send(prepared, progress, key) -> Response               as `client` calls it
     Transport.handle_async_request(httpx.Request) -> httpx.Response  as httpx calls it
 
 httpx 0.28 as shipped scans its pool for every call (2 ms of CPU at 32 connections). This one keeps
@@ -21,7 +21,7 @@ from holymon.safety import Secret
 from holymon.transport.connection import Wire
 from holymon.transport.connector import Dialer
 from holymon.transport.prepared_request import Origin, Prepared, prepare
-from holymon.transport.response import Answer, Progress
+from holymon.transport.response import Progress, Response
 
 IDLE_S: Final = 4.0
 """A connection idle for longer is closed: a request that meets the server's own close is lost, and
@@ -48,13 +48,13 @@ class Transport(httpx.AsyncBaseTransport):
         key: Secret | None = None,
         *,
         connect_s: float | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send a prepared request, with a key that is kept nowhere; its headers are yet to come.
 
         Raises httpx.TransportError.
         """
         wire = self._idle_one(prepared.origin) or await self._open(prepared, progress, connect_s)
-        answer = Answer(prepared.request, progress, wire)
+        answer = Response(prepared.request, progress, wire)
         progress.write_start = progress.clock()
         bodiless = prepared.request.method == "HEAD"
         wire.send(answer, prepared.bytes_with(key), bodiless=bodiless)
@@ -131,7 +131,7 @@ class Transport(httpx.AsyncBaseTransport):
 class _Body(httpx.AsyncByteStream):
     """An answer's body as httpx reads it."""
 
-    def __init__(self, answer: Answer, limit: float | None) -> None:
+    def __init__(self, answer: Response, limit: float | None) -> None:
         self._answer, self._limit = answer, limit
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -40,6 +40,7 @@ class Prepared(NamedTuple):
     head: bytes
     content: bytes = b""
     proxy_key: Secret | None = None
+    key_header: bytes = b"authorization: Bearer "
 
     def bytes_with(self, key: Secret | None) -> bytes:
         """What goes over the wire."""
@@ -50,7 +51,7 @@ class Prepared(NamedTuple):
             (
                 self.head,
                 length,
-                field(b"authorization: Bearer ", key),
+                field(self.key_header, key),
                 field(b"proxy-authorization: Basic ", proxy_key),
                 b"\r\n",
                 self.content,
@@ -90,10 +91,11 @@ def prepare(request: httpx.Request) -> Prepared:
     return Prepared(request, origin, b"\r\n".join(lines) + b"\r\n", request.content, key)
 
 
-def post(url: str, headers: Mapping[str, str] | None = None) -> Prepared:
-    """A POST to be given a body. Raises ConfigError for an address that no request can be sent to.
+def post(url: str, headers: Mapping[str, str] | None = None, key_header: bytes = b"") -> Prepared:
+    """A POST to be given a body, and its key behind `key_header`.
 
-    A proxy of the environment counts as part of the way there.
+    Raises ConfigError for an address that no request can be sent to. A proxy of the environment
+    counts as part of the way there.
     """
     try:
         request = httpx.Request("POST", url, headers=headers)
@@ -102,7 +104,8 @@ def post(url: str, headers: Mapping[str, str] | None = None) -> Prepared:
         raise ConfigError(
             f"the host in {plain(url)!r} can't be a name in the net: look for a typing error in it."
         ) from None
-    return prepare(request)
+    prepared = prepare(request)
+    return prepared._replace(key_header=key_header) if key_header else prepared
 
 
 def _check_host(url: httpx.URL) -> None:

@@ -50,7 +50,7 @@ class Progress:
         self.written = False
 
 
-class Answer:
+class Response:
     """What comes back for one request.
 
     `at` is when the last piece that was handed over was received; at first, when the headers were;

@@ -14,7 +14,8 @@ from time import perf_counter
 import httpx
 import httpx_sse
 
-from holymon.protocols.chat import StreamReader
+from holymon.protocols.chat import CHAT
+from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Decoder
 from holymon.records.attempt import Marks
 
@@ -48,11 +49,11 @@ def theirs(pieces: list[bytes]) -> int:
 
 
 def read(pieces: list[bytes]) -> int:
-    marks = Marks(0, 0, 0.0)
-    reader = StreamReader(marks)
+    reading = Reading(Marks(0, 0, 0.0), CHAT, stream=True)
+    reading.head(0.0, 200, lambda name: "text/event-stream" if name == "content-type" else "")
     for piece in pieces:
-        reader.feed(perf_counter(), piece)
-    return marks.events
+        reading.piece(perf_counter(), piece)
+    return reading.marks.events
 
 
 def timed(side: Callable[[list[bytes]], int], pieces: list[bytes]) -> float:

@@ -75,10 +75,10 @@ def test_an_hour_is_not_waited_for_nor_anything_beyond_the_deadline():
 
 
 def test_the_server_may_forbid_it_and_may_settle_a_doubt_but_not_more():
-    assert wait(told="false") is None
-    assert wait(error="server_error", told="true") is not None
+    assert wait(should_retry="false") is None
+    assert wait(error="server_error", should_retry="true") is not None
     for error in ("authentication", "quota_exhausted", "bad_request", "stream_truncated"):
-        assert wait(error=error, told="true") is None
+        assert wait(error=error, should_retry="true") is None
 
 
 def test_a_request_that_met_a_closing_connection_is_sent_again_at_once():

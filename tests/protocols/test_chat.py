@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import ERRORS
-from holymon.protocols.chat import StreamReader, read_answer, request_body
+from holymon.protocols.chat import CHAT, read_answer, request_body
 from holymon.protocols.error_body import read_error
 from holymon.records.attempt import Flag, Marks, measure
+from tests.protocols.streams import begun
 
 
 def chunk(content=None, finish=None, **delta) -> bytes:
@@ -79,15 +80,14 @@ TRUTH = {
 
 
 def read(pieces) -> tuple[str, str, Marks]:
-    marks = Marks(0, 0, 0.0)
-    reader = StreamReader(marks, keep=True)
+    reading = begun(CHAT, keep=True)
     now = 1.0
     for piece in [pieces] if isinstance(pieces, bytes) else pieces:
         now += 0.01
-        reader.feed(now, piece)
-        if reader.error:
+        reading.piece(now, piece)
+        if reading.error:
             break
-    return reader.close(now), reader.text, marks
+    return reading.end(now), reading.texts.get(0, ""), reading.marks
 
 
 def test_the_table_has_all_34():
@@ -161,7 +161,8 @@ def test_half_an_ending_is_whole_and_flagged(pieces, flag):
 def test_a_count_that_can_not_be_is_unknown_and_no_failure(usage):
     data = f'data: {{"choices":[],"usage":{usage}}}\n\n'.encode()
     error, text, marks = read([HEL, LO, data, STOP, DONE])
-    assert (error, text, marks.output_tokens, marks.prompt_tokens) == ("", "Hello", -1, -1)
+    assert (error, text, marks.prompt_tokens) == ("", "Hello", -1)
+    assert (marks.output_tokens, marks.flags & Flag.SERVER_TOKENS) == (2, 0)  # as counted here
     assert not marks.flags & Flag.SERVER_TOKENS
     assert measure(marks)
 
@@ -225,17 +226,16 @@ def test_a_finish_reason_of_the_list_is_kept_and_another_is_other(reason):
 
 def test_choices_do_not_mix():
     event = b'data: {"choices":[{"index":%d,"delta":{"content":"%s"}}]}\n\n'
-    marks = Marks(0, 0, 0.0)
-    reader = StreamReader(marks, keep=True)
+    reading = begun(CHAT, keep=True)
     for index, text in ((0, b"a"), (1, b"x"), (0, b"b"), (1, b"y")):
-        reader.feed(1.0, event % (index, text))
-    assert reader.texts == {0: "ab", 1: "xy"}
+        reading.piece(1.0, event % (index, text))
+    assert reading.texts == {0: "ab", 1: "xy"}
 
 
 def test_nothing_is_kept_unless_it_is_asked_for():
-    reader = StreamReader(Marks(0, 0, 0.0))
-    reader.feed(1.0, PLAIN)
-    assert (reader.close(1.0), reader.text) == ("", "")
+    reading = begun(CHAT)
+    reading.piece(1.0, PLAIN)
+    assert (reading.end(1.0), reading.texts) == ("", None)
 
 
 @pytest.mark.parametrize("half", ["\\ud83d", "\\ude00", "\\ude00\\ud83d"])
@@ -249,10 +249,9 @@ def test_half_a_surrogate_pair_is_a_token_like_any_other(half):
 
 def test_a_message_says_what_the_server_said_in_one_line_without_keys():
     bad = b'data: {"error":{"message":"no\\n key sk-abcdef0123456789","code":"c"}}\n\n'
-    marks = Marks(0, 0, 0.0)
-    reader = StreamReader(marks)
-    reader.feed(1.0, bad)
-    assert (reader.close(1.0), reader.message, marks.code) == (
+    reading = begun(CHAT)
+    reading.piece(1.0, bad)
+    assert (reading.end(1.0), reading.marks.message, reading.marks.code) == (
         "stream_error_event", "no key ***", "c",
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from time import perf_counter
 import pytest
 
 from holymon.errors import ERRORS
-from holymon.protocols.error_body import in_band, is_error, lenient, message_of, read_error
+from holymon.protocols.error_body import in_band, is_error, message_of, parsed, read_error
 from holymon.records.attempt import Marks
 
 
@@ -82,11 +82,11 @@ def test_an_error_inside_a_200_is_named_by_its_code(error, code, expected):
 
 
 def test_half_a_surrogate_pair_is_replaced_and_a_backslash_before_it_is_not_fooled():
-    assert lenient(b'"a\\ud800b"') == "a\ufffdb"
-    assert lenient(b'"\\ud83d\\ude00"') == "\U0001f600"
-    assert lenient(b'"\\\\ud800"') == "\\ud800"
-    assert lenient(b'"\\ud83d\\ud83d\\ude00\\ude00"') == "\ufffd\U0001f600\ufffd"
-    assert lenient(b'"\\ud800') is None
+    assert parsed(b'"a\\ud800b"') == "a\ufffdb"
+    assert parsed(b'"\\ud83d\\ude00"') == "\U0001f600"
+    assert parsed(b'"\\\\ud800"') == "\\ud800"
+    assert parsed(b'"\\ud83d\\ud83d\\ude00\\ude00"') == "\ufffd\U0001f600\ufffd"
+    assert parsed(b'"\\ud800') is None
 
 
 def test_an_error_nested_to_the_limit_has_a_bounded_message():

@@ -2,23 +2,22 @@
 
 import pytest
 
-from holymon.protocols import chat, messages, responses
+from holymon.plan.plan import ENDPOINTS
+from holymon.protocols.dialects import DIALECTS
 from holymon.records.attempt import Marks
+from tests.protocols.streams import read
 
-DIALECTS = pytest.mark.parametrize(
-    ("dialect", "field"),
-    [(chat, b"choices"), (messages, b"content"), (responses, b"output")],
-    ids=["chat", "messages", "responses"],
+FIELDS = {"chat": b"choices", "messages": b"content", "responses": b"output"}
+EACH = pytest.mark.parametrize(
+    ("dialect", "field"), [(DIALECTS[name], FIELDS[name]) for name in DIALECTS], ids=list(DIALECTS)
 )
 
 
-def read(dialect, data: bytes):
-    reader = dialect.StreamReader(Marks(0, 0, 0.0))
-    reader.feed(0.0, data)
-    return reader.close(1.0), reader
+def test_a_target_may_speak_every_dialect_and_no_other():
+    assert list(ENDPOINTS) == list(DIALECTS)
 
 
-@DIALECTS
+@EACH
 @pytest.mark.parametrize(
     "data",
     [
@@ -29,21 +28,21 @@ def read(dialect, data: bytes):
 )
 def test_an_error_is_one_whatever_its_shape(dialect, field, data):
     data = data.replace(b"FIELD", field)
-    error, reader = read(dialect, b"data: " + data + b"\n\n")
-    assert (error, reader.marks.code, reader.message) == ("stream_error_event", "busy", "no")
+    error, reading = read(dialect, b"data: " + data + b"\n\n")
+    assert (error, reading.marks.code, reading.message) == ("stream_error_event", "busy", "no")
     marks = Marks(0, 0, 0.0)
-    error, message = dialect.read_answer(data, marks)[:2]
+    error, message = dialect.answer(data, marks)[:2]
     assert (error, marks.code, message) == ("server_error", "busy", "no")
 
 
-@DIALECTS
+@EACH
 def test_an_event_of_error_may_be_plain_text(dialect, field):
-    error, reader = read(dialect, b"event: error\ndata: upstream <b>went</b> away\n\n")
+    error, reading = read(dialect, b"event: error\ndata: upstream <b>went</b> away\n\n")
     assert error == "stream_error_event"
-    assert reader.message.split() == ["upstream", "went", "away"]
+    assert reading.message.split() == ["upstream", "went", "away"]
 
 
-@DIALECTS
+@EACH
 def test_what_is_no_utf_8_is_named(dialect, field):
     assert read(dialect, b'data: {"' + field + b'": "\xff"}\n\n')[0] == "invalid_utf8"
-    assert dialect.read_answer(b'{"x": "\xff"}', Marks(0, 0, 0.0))[0] == "invalid_utf8"
+    assert dialect.answer(b'{"x": "\xff"}', Marks(0, 0, 0.0))[0] == "invalid_utf8"

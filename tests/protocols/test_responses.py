@@ -6,9 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from holymon.protocols.reading import Reader
-from holymon.protocols.responses import StreamReader, read_answer
+from holymon.protocols.reading import Reading
+from holymon.protocols.responses import RESPONSES, read_answer
 from holymon.records.attempt import Flag, Marks
+from tests.protocols import streams
 
 
 def event(kind: str, **more) -> bytes:
@@ -36,13 +37,9 @@ WHOLE = [CREATED, ADDED, THINKS, HEL, LO, SAID, END]
 DONE = b"data: [DONE]\n\n"
 
 
-def read(*pieces: bytes) -> tuple[str, Marks, Reader]:
-    marks = Marks(0, 0, 0.0)
-    one = StreamReader(marks)
-    for at, piece in enumerate(pieces):
-        if one.feed(float(at), piece):
-            break
-    return one.close(float(len(pieces))), marks, one
+def read(*pieces: bytes) -> tuple[str, Marks, Reading]:
+    error, reading = streams.read(RESPONSES, *pieces)
+    return error, reading.marks, reading
 
 
 def test_a_whole_stream_is_read():
@@ -51,7 +48,7 @@ def test_a_whole_stream_is_read():
     assert (marks.chunk, marks.first, marks.content, marks.last) == (0.0, 2.0, 3.0, 4.0)
     assert (marks.prompt_tokens, marks.cached_tokens) == (10, 3)
     assert (marks.output_tokens, marks.reasoning_tokens) == (9, 4)
-    assert marks.flags == Flag.SERVER_TOKENS
+    assert marks.flags == Flag.SERVER_TOKENS | Flag.STREAM
 
 
 @given(st.lists(st.integers(0, len(b"".join(WHOLE)))))
@@ -165,5 +162,5 @@ def test_a_count_that_makes_no_sense_is_unknown(count):
         usage={"input_tokens": count, "output_tokens": count, "output_tokens_details": 3}
     )
     error, marks, _ = read(CREATED, HEL, event("response.completed", response=odd))
-    assert (error, marks.prompt_tokens, marks.output_tokens) == ("", -1, -1)
+    assert (error, marks.prompt_tokens, marks.output_tokens) == ("", -1, 1)
     assert not marks.flags & Flag.SERVER_TOKENS

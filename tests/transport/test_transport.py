@@ -21,7 +21,7 @@ from holymon.transport.connector import Dialer
 from holymon.transport.exceptions import classify
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import Origin, prepare
-from holymon.transport.response import Answer, Progress
+from holymon.transport.response import Progress, Response
 from tests.promises.faults.server import CHUNKED, FIN, HANG, LAST, RST, Server, answer, chunk
 
 HELLO = answer(b"hello", "200 OK", "text/plain", "x-one: 1", "set-cookie: a=1", "set-cookie: b=2")
@@ -422,7 +422,7 @@ def test_any_cut_of_an_answer_gives_the_same_body_and_times_in_order(pieces, kin
         freed = []
         wire = Wire(Origin(secure=False, host="x", port=1), freed.append)
         await loop.create_connection(lambda: wire, sock=ours)
-        got = Answer(httpx.Request("GET", "http://x/"), Progress(), wire)
+        got = Response(httpx.Request("GET", "http://x/"), Progress(), wire)
         wire.send(got, b"GET\r\n\r\n")
         data = written(pieces, kind, interim)
         edges = [0, *sorted(at % (len(data) + 1) for at in cuts), len(data)]

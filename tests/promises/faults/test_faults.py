@@ -25,7 +25,7 @@ from holymon.load.caller import Caller
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.retry import Policy
 from holymon.plan.plan import Closed, Plan, Prompts, Target
-from holymon.protocols.chat import MAX_ERROR_BODY
+from holymon.protocols.reading import MAX_ERROR_BODY
 from holymon.records.attempt import Flag, measure
 from holymon.safety import spellings
 from holymon.transport.exceptions import classify
