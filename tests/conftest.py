@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from holymon.cli.init_folder import create
 from holymon.plan.plan import Target
 
 from .lab import chromium, server  # noqa: F401 - fixtures
@@ -208,6 +211,22 @@ def alertmanager(debian, daemon, tmp_path):
         )  # fmt: skip
 
     return start
+
+
+@pytest.fixture
+def quick_settings(tmp_path):
+    """The folder that `holymon init` writes, but for seconds where a team would wait for more."""
+
+    def write(exporter: str, **wishes) -> Path:
+        folder = tmp_path / "team"
+        create(folder, port=urlsplit(exporter).port, **wishes)
+        for name in ("prometheus.yml", "alertmanager.yml", "rules/holymon.yml"):
+            text = (folder / name).read_text()
+            quick = re.sub("((?:interval|group_wait): )1[05]s", r"\g<1>1s", text)
+            (folder / name).write_text(quick)
+        return folder
+
+    return write
 
 
 @pytest.fixture(scope="session")

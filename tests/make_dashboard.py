@@ -1,4 +1,4 @@
-"""Make `holymon/cli/start/grafana/holymon.json` again: the dashboard, by Grafana's own builders."""
+"""Make `holymon/cli/start/grafana/dashboards/holymon.json` again: the dashboard, by Grafana's own builders."""
 
 import json
 from pathlib import Path

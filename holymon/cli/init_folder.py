@@ -1,13 +1,14 @@
 """A team's own folder: notebooks, targets, and the settings of all that watches, in one piece."""
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from holymon.cli import yamltext
+import yaml
+
 from holymon.errors import ConfigError
 from holymon.plan.targets import target as target_of
 from holymon.prometheus import rules
@@ -17,9 +18,10 @@ from holymon.records.run_folder import write_aside
 from holymon.report.notebooks import PLACES
 from holymon.safety import plain
 
-DATA: Final = files("holymon") / "cli/start"
+TEMPLATES: Final = Path(__file__).with_name("start")
 EVERY_S: Final = 3600.0
 SECRETS: Final = "holymon.env"
+WIDE: Final = sys.maxsize
 
 
 def create(
@@ -28,23 +30,26 @@ def create(
 ) -> tuple[list[Path], list[Path]]:  # fmt: skip
     """Write what is not there yet; the files written, and those that were left as they are.
 
-    Raises ConfigError if it can't be written, PlanError for objectives or a target that can't be.
+    Raises ConfigError for a webhook that is no address or a path that can't be written, PlanError
+    for objectives or a target that can't be parsed.
     """
     target_of(target)
     if not target.isprintable():
         raise ConfigError(
             f"target {plain(target)!r} can't stand in a crontab: it must be one line."
         )
+    if webhook and not webhook.startswith(("http://", "https://")):
+        raise ConfigError(f"webhook {plain(webhook)!r} is no address: write http:// or https://.")
     written: list[Path] = []
     kept: list[Path] = []
-    for name, text in list(_contents(folder.resolve(), target, slo, webhook, port)):
+    for name, content in list(_contents(folder.resolve(), target, slo, webhook, port)):
         path = folder / name
         if path.exists():
             kept.append(path)
             continue
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_aside(path, text)
+            write_aside(path, content)
             if name == SECRETS:
                 path.chmod(0o600)
         except OSError as error:
@@ -62,41 +67,32 @@ def _contents(
             f"{plain(str(home))} has a space or another special character in it, which cron, "
             "systemd and Prometheus each read in their own way: choose a plain path."
         )
-    # Two reports that did not come are a silence; with one an hour, ten minutes are none.
-    watch = Watch(slo, Limits(silence_s=2 * EVERY_S))
-    command = _command()
-    told = " ".join(f"--slo {shlex.quote(text)}" for text in slo)
-    place = next(one for one in PLACES if one.is_dir())
-    for notebook in sorted(place.glob("*.ipynb")):
+    notebooks = next(place for place in PLACES if place.is_dir())
+    for notebook in sorted(notebooks.glob("*.ipynb")):
         yield f"notebooks/{notebook.name}", notebook.read_bytes()
-    yield "targets.toml", (DATA / "start" / "targets.toml").read_text("utf-8")
-    yield SECRETS, (DATA / "start" / SECRETS).read_text("utf-8")
-    yield (
-        "prometheus.yml",
-        yamltext.dump(
-            rules.prometheus(exporter=f"127.0.0.1:{port}", rules=f"{home}/rules/*.yml"),
-            "prometheus --config.file=prometheus.yml; promtool check config prometheus.yml",
-        ),
-    )
-    yield "rules/holymon.yml", yamltext.dump(rules.rule_file(watch), _about_rules(watch))
-    yield "alertmanager.yml", yamltext.dump(rules.alertmanager(webhook), _about_alerts(webhook))
-    for name, settings in _grafana(home).items():
-        yield f"grafana/{name}", yamltext.dump(settings)
-    yield "grafana/dashboards/holymon.json", (DATA / "grafana/holymon.json").read_text("utf-8")
-    places = {"home": str(home), "command": command, "target": shlex.quote(target), "told": told,
-              "port": str(port)}  # fmt: skip
-    for name in ("holymon.cron", "README.md", "systemd/holymon-metrics.service",
-                 "systemd/holymon-report.service", "systemd/holymon-report.timer"):  # fmt: skip
-        yield name, _filled((DATA / "start" / name).read_text("utf-8"), name, places)
+    places = {
+        "home": str(home), "command": _command(), "target": shlex.quote(target),
+        "slo": " ".join(f"--slo {shlex.quote(text)}" for text in slo), "port": str(port),
+        "webhook": webhook, "off": "" if webhook else "# ",
+    }  # fmt: skip
+    for path in sorted(path for path in TEMPLATES.rglob("*") if path.is_file()):
+        yield str(path.relative_to(TEMPLATES)), _filled(path, places)
+    # Two reports that did not come are a silence; with one an hour, ten minutes are none.
+    yield "rules/holymon.yml", _rules(Watch(slo, Limits(silence_s=2 * EVERY_S)))
 
 
-def _filled(text: str, name: str, places: dict[str, str]) -> str:
-    """A template with its places filled; cron and systemd read `%` and `$` in ways of their own."""
-    own = {".cron": {"%": "\\%"}, ".service": {"%": "%%", "$": "$$"}}.get(Path(name).suffix, {})
-    for place, value in places.items():
-        spelled = "".join(own.get(char, char) for char in value)
-        text = text.replace(f"@{place}@", spelled)
-    return text
+def _filled(template: Path, places: dict[str, str]) -> str:
+    """The text of a template with every `@place@` filled, as its reader spells it."""
+    own = {".cron": {"%": "\\%"}, ".service": {"%": "%%", "$": "$$"}}.get(template.suffix, {})
+
+    def spelled(match: re.Match[str]) -> str:
+        value = places[match[1]]
+        if template.suffix == ".yml":
+            quoted = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=WIDE)
+            return str(quoted).strip()[1:-1]
+        return "".join(own.get(char, char) for char in value)
+
+    return re.sub("@([a-z]+)@", spelled, template.read_text("utf-8"))
 
 
 def _command() -> str:
@@ -105,30 +101,20 @@ def _command() -> str:
     return str(beside) if beside.is_file() else f"{sys.executable} -m holymon"
 
 
-def _about_rules(watch: Watch) -> str:
-    lines = [f"Alerts on {', '.join(watch.objectives) or 'no objective'}, by `holymon init`.",
-             "promtool check rules rules/holymon.yml"]  # fmt: skip
+def _rules(watch: Watch) -> str:
+    """The rule file, the one that is computed."""
+    head = [f"Alerts on {', '.join(watch.objectives) or 'no objective'}, by `holymon init`.",
+            "promtool check rules rules/holymon.yml"]  # fmt: skip
     if watch.unwatched:
-        lines.append(f"No alert can watch {', '.join(watch.unwatched)}: reports judge those.")
-    return "\n".join(lines)
-
-
-def _about_alerts(webhook: str) -> str:
-    if webhook:
-        return "amtool check-config alertmanager.yml"
-    return (
-        "amtool check-config alertmanager.yml\n"
-        "Nobody is told yet: give `team` a webhook, e-mail or chat (prometheus.io/docs/alerting)."
+        head.append(f"No alert can watch {', '.join(watch.unwatched)}: reports judge those.")
+    return "".join(f"# {line}\n" for line in head) + str(
+        yaml.dump(rules.rule_file(watch), Dumper=_Readable, sort_keys=False, width=WIDE)
     )
 
 
-def _grafana(home: Path) -> dict[str, dict[str, object]]:
-    """Where Grafana finds its data and the dashboard."""
-    source = {"name": "Prometheus", "type": "prometheus", "access": "proxy", "uid": "prometheus",
-              "url": "http://127.0.0.1:9090", "isDefault": True}  # fmt: skip
-    boards = {"name": "holymon", "type": "file",
-              "options": {"path": f"{home}/grafana/dashboards"}}  # fmt: skip
-    return {
-        "provisioning/datasources/holymon.yml": {"apiVersion": 1, "datasources": [source]},
-        "provisioning/dashboards/holymon.yml": {"apiVersion": 1, "providers": [boards]},
-    }
+class _Readable(yaml.SafeDumper):  # type: ignore[misc]
+    """Writes a text of several lines as such."""
+
+    def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> Any:
+        lines = "|" if isinstance(value, str) and "\n" in value else style
+        return super().represent_scalar(tag, value, lines)

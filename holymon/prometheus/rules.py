@@ -1,12 +1,10 @@
-"""The alerts as Prometheus rules, and the settings of Prometheus and Alertmanager around them."""
+"""The alerts as Prometheus rules: recorded ratios, and the conditions on them in PromQL."""
 
 from collections.abc import Iterator
 from typing import Any, Final
 
-from holymon.errors import ConfigError
 from holymon.prometheus import metric_names
 from holymon.prometheus.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
-from holymon.safety import plain
 
 BY: Final = "sum by (provider, model)"
 WHOSE: Final = (  # an absence is nobody's: it bears no labels
@@ -176,55 +174,3 @@ def _unknown_limits(watch: Watch) -> Iterator[dict[str, Any]]:
                     "--slo, else no alert on it can fire"
                 },
             }
-
-
-def prometheus(
-    *, exporter: str = "127.0.0.1:9464", alertmanager: str = "127.0.0.1:9093",
-    rules: str = "rules/*.yml", interval_s: float = 15.0,
-) -> dict[str, Any]:  # fmt: skip
-    """The settings of Prometheus: whom to scrape, by which rules, and whom to tell."""
-    return {
-        "global": {"scrape_interval": span(interval_s), "evaluation_interval": span(interval_s)},
-        "rule_files": [rules],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
-        "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": [exporter]}]}],
-    }
-
-
-def alertmanager(webhook: str = "", *, wait_s: float = 10.0) -> dict[str, Any]:
-    """The settings of Alertmanager: pages at once, tickets gathered, what follows is muted.
-
-    Without a webhook's address nothing is sent anywhere. Raises ConfigError for one that is none.
-    """
-    if webhook and not webhook.startswith(("http://", "https://")):
-        raise ConfigError(f"webhook {plain(webhook)!r} is no address: write http:// or https://.")
-    receiver: dict[str, Any] = {"name": "team"}
-    if webhook:
-        receiver["webhook_configs"] = [{"url": webhook, "send_resolved": True}]
-    target = ["provider", "model"]
-    return {
-        "route": {
-            "receiver": "team",
-            "group_by": ["alertname", *target],
-            "group_wait": span(wait_s),
-            "group_interval": "1m",
-            "repeat_interval": "4h",
-            "routes": [
-                {"matchers": ['severity="ticket"'], "receiver": "team",
-                 "group_by": target, "group_wait": "5m", "repeat_interval": "1d"},
-            ],
-        },
-        "inhibit_rules": [
-            # Durations that an unfit client measured are no reason to wake anyone.
-            _inhibit(f'alertname="{TIMING_OFF}"', 'timing="true"', target),
-            _inhibit('alertname=~".*FastBurn"', 'alertname=~".*(SlowBurn|Ticket)"',
-                     [*target, "objective"]),
-            _inhibit('alertname=~".*SlowBurn"', 'alertname=~".*Ticket"', [*target, "objective"]),
-            _inhibit('alertname="ExporterDown"', 'alertname="NoTraffic"', ["job"]),
-        ],
-        "receivers": [receiver],
-    }  # fmt: skip
-
-
-def _inhibit(source: str, muted: str, equal: list[str]) -> dict[str, Any]:
-    return {"source_matchers": [source], "target_matchers": [muted], "equal": equal}

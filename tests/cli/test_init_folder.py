@@ -13,6 +13,8 @@ import yaml
 
 from holymon.cli.init_folder import create
 from holymon.cli.main import main
+from holymon.prometheus.alerts import Limits, Watch
+from holymon.prometheus.rules import rule_file
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SLO = ("error_rate<1%", "ttft_p95<0.5", "cost_usd<5")
@@ -36,10 +38,67 @@ def test_prometheus_finds_its_rules_and_takes_them(team, debian):
     assert "No alert can watch cost_usd<5" in (team / "rules" / "holymon.yml").read_text()
 
 
-def test_alertmanager_takes_its_settings(team, debian):
+def settings(team, name):
+    return yaml.safe_load((team / name).read_text())
+
+
+@pytest.mark.parametrize("webhook", ["", "http://127.0.0.1:9/hook"])
+def test_alertmanager_takes_its_settings(tmp_path, debian, webhook):
+    create(tmp_path, webhook=webhook)
     tool = debian("amtool", "prometheus-alertmanager")
-    assert run(tool, "check-config", team / "alertmanager.yml").returncode == 0
-    assert "127.0.0.1:9/hook" in (team / "alertmanager.yml").read_text()
+    done = run(tool, "check-config", tmp_path / "alertmanager.yml")
+    assert done.returncode == 0, done.stderr
+    assert "SUCCESS" in done.stdout
+    (receiver,) = settings(tmp_path, "alertmanager.yml")["receivers"]
+    hooks = [{"url": webhook, "send_resolved": True}]
+    assert receiver == {"name": "team", **({"webhook_configs": hooks} if webhook else {})}
+
+
+def test_tickets_and_pages_take_their_routes(team, debian):
+    tool = debian("amtool", "prometheus-alertmanager")
+    for label in ("severity=page", "severity=ticket"):
+        done = run(tool, "config", "routes", "test", f"--config.file={team / 'alertmanager.yml'}",
+                   "--verify.receivers=team", label)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
+def test_what_mutes_and_what_is_muted_are_alerts_of_the_rules(team):
+    alerts = {rule["alert"]: rule["labels"] for rule in rules_of(team) if "alert" in rule}
+    assert {labels["job"] for labels in alerts.values()} == {
+        settings(team, "prometheus.yml")["scrape_configs"][0]["job_name"]
+    }
+    for rule in settings(team, "alertmanager.yml")["inhibit_rules"]:
+        for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
+            label, pattern = re.fullmatch('(\\w+)=~?"(.*)"', matcher).groups()
+            values = alerts if label == "alertname" else [a.get(label, "") for a in alerts.values()]
+            assert any(re.fullmatch(pattern, value) for value in values), matcher
+
+
+def rules_of(team):
+    return settings(team, "rules/holymon.yml")["groups"][0]["rules"]
+
+
+def test_the_rules_read_back_as_what_was_computed_a_line_of_an_expression_a_line(team):
+    watch = Watch(SLO, Limits(silence_s=7200.0))
+    assert settings(team, "rules/holymon.yml") == rule_file(watch)
+    lines = (team / "rules" / "holymon.yml").read_text().splitlines()
+    for rule in rules_of(team):
+        assert all(any(line == shown.strip() or shown.endswith(line) for shown in lines)
+                   for line in map(str.strip, rule["expr"].splitlines()))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["@port@", "a: b #c", "{a}", "*é", "\u2028", "\x7f", "[x]", "&a", "\U0001f600", "-", "a" * 200],
+)
+def test_odd_paths_and_webhooks_read_back_as_they_were_given(tmp_path, odd):
+    folder, webhook = tmp_path / odd.replace(" ", ""), f'http://h/{odd}"\\\n'
+    create(folder, webhook=webhook)
+    assert settings(folder, "prometheus.yml")["rule_files"] == [f"{folder}/rules/*.yml"]
+    (receiver,) = settings(folder, "alertmanager.yml")["receivers"]
+    assert receiver["webhook_configs"][0]["url"] == webhook
+    (boards,) = settings(folder, "grafana/provisioning/dashboards/holymon.yml")["providers"]
+    assert boards["options"]["path"] == f"{folder}/grafana/dashboards"
 
 
 def test_systemd_takes_the_units_and_starts_what_is_there(team):
@@ -129,7 +188,7 @@ def test_the_file_for_keys_is_its_owners_and_holds_none(team):
 def test_no_place_is_left_unfilled(team):
     for path in team.rglob("*"):
         if path.is_file() and path.suffix not in {".ipynb", ".json"}:
-            assert not re.search("@(home|command|target|told|port)@", path.read_text()), path
+            assert not re.search("@[a-z]+@", path.read_text()), path
 
 
 def test_bad_wishes_are_one_sentence_and_write_nothing(holymon, tmp_path):

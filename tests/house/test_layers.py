@@ -37,6 +37,7 @@ HOMES = {
     "prometheus_client": {"prometheus"},
     "tqdm": {"cli"},
     "uvloop": {"load", "sim"},
+    "yaml": {"cli"},
 }
 IMPURE = {
     "asyncio", "datetime", "importlib", "io", "logging", "os", "pathlib", "random", "socket",

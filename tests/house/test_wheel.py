@@ -25,7 +25,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_carries_notebooks_templates_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
-        "holymon/cli/start/grafana/holymon.json",
+        "holymon/cli/start/grafana/dashboards/holymon.json",
         "holymon/cli/start/README.md",
         "holymon/cli/start/holymon.cron",
         "holymon/cli/start/holymon.env",

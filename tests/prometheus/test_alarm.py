@@ -1,7 +1,6 @@
 """From an API that goes bad to somebody who is told: every process of the way is the real one."""
 
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -9,12 +8,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from holymon.cli import yamltext
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
-from holymon.prometheus import rules
-from holymon.prometheus.alerts import Watch
 
 OBJECTIVES = ("error_rate<1%", "ttft_p95<2s")
 
@@ -69,15 +65,12 @@ def exporter(tmp_path):
 
 
 def test_an_api_that_goes_bad_wakes_somebody(
-    prometheus, alertmanager, simulator, exporter, told, tmp_path
+    prometheus, alertmanager, simulator, exporter, told, quick_settings, tmp_path
 ):
-    rule_file = tmp_path / "rules.yml"
-    rule_file.write_text(yamltext.dump(rules.rule_file(Watch(OBJECTIVES), interval_s=1.0)))
-    hub = alertmanager(yamltext.dump(rules.alertmanager(told.url, wait_s=1.0)))
-    server = prometheus(yamltext.dump(rules.prometheus(
-        exporter=re.search("//(.*)/metrics", exporter)[1], alertmanager=hub.url.removeprefix("http://"),
-        rules=str(rule_file), interval_s=1.0,
-    )))  # fmt: skip
+    folder = quick_settings(exporter, slo=OBJECTIVES, webhook=told.url)
+    hub = alertmanager((folder / "alertmanager.yml").read_text())
+    settings = (folder / "prometheus.yml").read_text()
+    server = prometheus(settings.replace("127.0.0.1:9093", hub.url.removeprefix("http://")))
     plan = Plan(
         targets=(simulator.target(),),
         load=Open(constant(20)),

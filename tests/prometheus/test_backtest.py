@@ -4,8 +4,8 @@ import subprocess
 
 import numpy as np
 import pytest
+import yaml
 
-from holymon.cli import yamltext
 from holymon.errors import PlanError
 from holymon.plan.plan import Closed, Plan, Target
 from holymon.prometheus import metric_names, rules
@@ -139,8 +139,8 @@ def test_the_rehearsal_and_prometheus_agree(story, promtool, tmp_path, samples):
                 cases.append(
                     {"eval_time": f"{minute}m", "alertname": name, "exp_alerts": [alert] * firing}
                 )
-    (tmp_path / "rules.yml").write_text(yamltext.dump(file))
-    (tmp_path / "tests.yml").write_text(yamltext.dump({
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(file))
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump({
         "rule_files": ["rules.yml"], "evaluation_interval": "1m",
         "tests": [{"interval": "1m", "input_series": series_of(records, minutes, samples), "alert_rule_test": cases}],
     }))  # fmt: skip

@@ -11,16 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from holymon.cli import yamltext
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Price, Prompts
 from holymon.plan.shapes import constant
-from holymon.prometheus import rules
-from holymon.prometheus.alerts import Watch
 from holymon.prometheus.server import expose
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "holymon" / "cli" / "start" / "grafana" / "holymon.json"
+SHIPPED = ROOT / "holymon" / "cli" / "start" / "grafana" / "dashboards" / "holymon.json"
 
 
 def panels(board):
@@ -63,18 +60,15 @@ def test_panels_do_not_overlap_and_have_names_units_and_words(board):
         assert all(target["datasource"]["uid"] == "${datasource}" for target in panel["targets"])
 
 
-def test_every_query_of_every_panel_returns_data(board, prometheus, simulator, tmp_path):
+def test_every_query_of_every_panel_returns_data(
+    board, prometheus, simulator, quick_settings, tmp_path
+):
     target = simulator.target("flaky", stall_s=1.0, price=Price(input=1.0, output=2.0))
     plan = Plan(
         targets=(target,), load=Open(constant(40)), prompts=Prompts(max_tokens=8), duration_s=30
     )
-    rule_file = tmp_path / "rules.yml"
-    rule_file.write_text(yamltext.dump(rules.rule_file(Watch(), interval_s=1.0)))
     with expose(tmp_path / "runs", port=0) as served:
-        settings = rules.prometheus(
-            exporter=served.url.split("/")[2], rules=str(rule_file), interval_s=1.0
-        )
-        server = prometheus(yamltext.dump(settings))
+        server = prometheus((quick_settings(served.url) / "prometheus.yml").read_text())
         run = start(plan, out=tmp_path / "runs", detached=False)
         server.until("sum(increase(api_requests_total[10s])) > 100 and sum(api_errors_total) > 10")
         queries = [(panel["title"], t["expr"]) for panel in panels(board) for t in panel["targets"]]
