@@ -85,6 +85,8 @@ def test_a_request_that_met_a_closing_connection_is_sent_again_at_once():
     assert wait(error="server_disconnected") is None
     assert wait(error="server_disconnected", stale=True) == 0.0
     assert wait(error="server_error", stale=True) is None
+    assert wait(attempt=2, error="server_disconnected", stale=True) is None
+    assert wait(error="server_disconnected", stale=True, told="false") is None
 
 
 def amplified(calm_s, rate, outage_s=60.0, slower=1.0, **policy):
@@ -158,6 +160,28 @@ def test_most_of_scattered_failures_are_made_good(rate, most):
     assert failed / n < most
 
 
+@pytest.mark.parametrize(
+    ("calls", "loan"), [(1, 2), (59, 2), (60, 3), (100, 5), (199, 9), (200, 10), (5000, 10)]
+)
+def test_half_of_what_a_minute_of_calls_earns_is_lent_at_once(calls, loan):
+    budget = Budget(POLICY)
+    for k in range(calls):
+        budget.earn(k / calls)
+    budget.earn(100.0)  # the minute is over: none of those count any more
+    assert [budget.spend(100.0) for _ in range(3)] == [True, True, False]
+    budget = Budget(POLICY)
+    for k in range(calls):
+        budget.earn(40.001 + k / calls)
+    assert [budget.spend(100.0) for _ in range(20)] == [True] * loan + [False] * (20 - loan)
+
+
+def test_a_call_of_a_minute_ago_is_not_of_the_last_minute():
+    budget = Budget(POLICY)
+    for _ in range(100):
+        budget.earn(40.0)
+    assert [budget.spend(100.0) for _ in range(3)] == [True, True, False]
+
+
 def test_without_a_share_only_the_loan_is_spent_once():
     assert amplified(0, 10, budget=0) == amplified(100, 10, budget=0) == pytest.approx(1 + 2 / 600)
 
@@ -174,11 +198,33 @@ DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
         ("abc", DATE, "", nan), ("1e999", "", "", nan), ("nan", "", "", nan),
         ("Mon, 23 Nov 2026 10:00:07 GMT", "", "", nan), ("Mon, 99 Foo", DATE, "", nan),
         ("Mon, 23 Nov 2026 10:00:07 -0000", DATE, "", nan),
+        ("0", "", "", 0.0), (DATE, DATE, "", 0.0), ("999999999", "", "", 999999999.0),
+        ("1000000000", "", "", nan), ("7", "", "-5", 7.0), ("7", "", "0", 0.0), ("7", "", DATE, 7.0),
     ],
 )  # fmt: skip
 def test_what_a_server_asks_for(asked, date, ms, expected):
     found = retry_after(asked, date, ms)
     assert found == expected or (math.isnan(found) and math.isnan(expected))
+
+
+@pytest.mark.parametrize("name", ["attempts", "burst", "loan"])
+def test_counts_go_from_1_to_20(name):
+    assert [getattr(Policy(**{name: n}), name) for n in (1, 20)] == [1, 20]
+    for wrong in (0, 21, 1.0):
+        with pytest.raises(PlanError, match=f"{name} must be a whole number from 1 to 20"):
+            Policy(**{name: wrong})
+
+
+@pytest.mark.parametrize(
+    "name", ["deadline_s", "wait_s", "wait_max_s", "retry_after_max_s", "budget"]
+)
+def test_times_and_shares_go_to_a_million(name):
+    assert getattr(Policy(**{name: 1e6}), name) == 1e6
+    least = 1e-9 if name == "deadline_s" else 0.0
+    assert getattr(Policy(**{name: least}), name) == least
+    for wrong in (-1e-9, math.nextafter(1e6, 2e6), math.inf):
+        with pytest.raises(PlanError, match=f"{name} must be a number"):
+            Policy(**{name: wrong})
 
 
 @pytest.mark.parametrize(

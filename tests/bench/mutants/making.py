@@ -7,7 +7,6 @@ decorators, and `strict=`, which only matters after a mistake elsewhere.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import ndiff
 from pathlib import Path
 
 import libcst as cst
@@ -61,14 +60,22 @@ class Place:
             compile(replaced.code, self.path, "exec")
         except (SyntaxError, ValueError):
             return None
-        changed = [row for row in ndiff(source.splitlines(), replaced.code.splitlines())
-                   if row[:2] in {"- ", "+ "}]  # fmt: skip
-        if not changed:
+        was, now = _differing(source.splitlines(), replaced.code.splitlines())
+        if was == now:
             return None
-        was, now = (
-            "; ".join(row[2:].strip() for row in changed if row[0] == sign) for sign in "-+"
-        )
         return Mutant(self.path, self.line, was, now, replaced.code, self.statement, self.function)
+
+
+def _differing(a: list[str], b: list[str]) -> tuple[str, str]:
+    """What two sources do not share at their beginning and at their end, each on one line."""
+    same = 0
+    while same < min(len(a), len(b)) and a[same] == b[same]:
+        same += 1
+    a, b = a[same:], b[same:]
+    while a and b and a[-1] == b[-1]:
+        del a[-1], b[-1]
+    was, now = ("; ".join(line.strip() for line in lines) for lines in (a, b))
+    return was, now
 
 
 class _Walk(cst.CSTVisitor):

@@ -74,6 +74,14 @@ def _within(lines: dict[int, list[str]], span: Lines | None) -> Iterator[str]:
             yield from tests
 
 
+class _TooSlowError(BaseException):
+    """The time of a test is over. No Exception, so that no test takes it for its own."""
+
+
+def _too_slow(*_) -> None:
+    raise _TooSlowError
+
+
 class _Mapper:
     """A plugin that counts which test reaches which line, and how long it takes."""
 
@@ -85,11 +93,18 @@ class _Mapper:
         self.counting.switch_context(item.nodeid)
         begun = process_time()
         result = yield
-        self.seconds[item.nodeid] = took = process_time() - begun
+        self.seconds[item.nodeid] = process_time() - begun
         self.counting.switch_context("")
-        if took > SLOW_S:
-            self.left_out.setdefault(item.nodeid, f"slow ({took:.1f} s)")
         return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self):
+        signal.signal(signal.SIGPROF, _too_slow)
+        signal.setitimer(signal.ITIMER_PROF, SLOW_S)
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
     def pytest_runtest_logreport(self, report):
         if report.outcome != "passed":
