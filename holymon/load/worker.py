@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import gc
-import json
 import math
 import os
 import signal
@@ -36,6 +35,7 @@ from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.attempt import DTYPE, Marks, measure
 from holymon.records.journal import Journal
+from holymon.sim.process import simulator
 
 START_NS: Final = 20_000_000
 """Between the word "go" and the first call: time enough for every worker to hear it."""
@@ -149,15 +149,13 @@ def _simulator(folder: Path, plan: Plan) -> Iterator[str]:
     if all(target.base_url for target in plan.targets) or not plan.simulated:
         yield ""
         return
-    command = [sys.executable, "-m", "holymon.sim", "--port", "0", "--seed", str(plan.seed)]
-    log = ["--log", str(folder / "sim.jsonl")]  # its truth, to hold the records against
-    with _child([*command, *log, "--until-eof"]) as process:
-        said = process.stdout.readline() if process.stdout else ""
-        _apart(process.pid, plan.workers)
-        try:
-            yield str(json.loads(said)["base_url"])
-        except (ValueError, KeyError):
-            raise RunError("the simulator did not start: try `holymon sim`.") from None
+    try:  # its log is the truth to hold the records against
+        served = simulator(seed=plan.seed, log=folder / "sim.jsonl")
+    except ChildProcessError as error:
+        raise RunError(str(error)) from None
+    with served:
+        _apart(served.pid, plan.workers)
+        yield served.base_url
 
 
 def _apart(pid: int, workers: int) -> None:

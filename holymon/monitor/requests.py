@@ -8,11 +8,7 @@ busy the application is, and connections are shared by all. It costs two changes
 """
 
 import asyncio
-import json
-import os
 import random
-import subprocess
-import sys
 import threading
 import weakref
 from collections import deque
@@ -28,6 +24,7 @@ from holymon.monitor.retry import Budget, Policy, next_wait
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.records.attempt import Flag, Marks
 from holymon.records.client_health import Vitals
+from holymon.sim.process import SimulatorProcess, simulator
 from holymon.structs import from_builtins, to_builtins
 from holymon.transport.pool import Transport
 
@@ -45,8 +42,8 @@ class Requests:
         """Open nothing yet. Raises ConfigError if the key is missing."""
         self.target, self.policy, self.ledger = target, policy, ledger
         self._budget = Budget(policy)
-        self._simulator = _simulator() if target.simulated and not target.base_url else None
-        at = target if self._simulator is None else _at(target, self._simulator)
+        self._simulator = simulator() if target.simulated and not target.base_url else None
+        at = target if self._simulator is None else _at(target, self._simulator.base_url)
         transport = Transport(connect_s=connect_s)
         plans = {
             stream: Plan(targets=(at,), load=Closed(users=1), requests=1,
@@ -66,9 +63,8 @@ class Requests:
         )
         self._thread.start()
         self.stop = weakref.finalize(
-            self, _stop, self._closed, self._loop, self._thread, transport, self._simulator,
-            os.getpid(),
-        )  # fmt: skip
+            self, _stop, self._closed, self._loop, self._thread, transport, self._simulator
+        )
 
     @property
     def alive(self) -> bool:
@@ -174,8 +170,7 @@ def _stop(
     loop: asyncio.AbstractEventLoop,
     thread: threading.Thread,
     transport: Transport,
-    simulator: "subprocess.Popen[str] | None",
-    owner: int,
+    served: SimulatorProcess | None,
 ) -> None:
     async def end() -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -193,23 +188,12 @@ def _stop(
         # The last to know a forgotten monitor may be a task of this loop: it can't wait for itself.
         if threading.current_thread() is not thread:
             thread.join(10)
-    if simulator is not None and simulator.stdin and simulator.stdout:
-        simulator.stdin.close()
-        if owner == os.getpid():
-            simulator.terminate()  # a forked child may hold its standard input open
-            simulator.wait(10)
-        simulator.stdout.close()
+    if served is not None:
+        served.close()
 
 
-def _simulator() -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "holymon.sim", "--port", "0", "--until-eof"]
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+def _at(target: Target, base_url: str) -> Target:
+    found: Target = from_builtins(
+        {**to_builtins(target), "base_url": base_url}, Target, "simulator"
     )
-
-
-def _at(target: Target, simulator: "subprocess.Popen[str]") -> Target:
-    assert simulator.stdout is not None
-    where = json.loads(simulator.stdout.readline())["base_url"]
-    found: Target = from_builtins({**to_builtins(target), "base_url": where}, Target, "simulator")
     return found

@@ -7,19 +7,19 @@ papermill's own record of a run is wrong for a timeout, a dead kernel and Ctrl-C
 """
 
 import contextlib
+import os
 import re
 import time
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.load.caller import key_of
-from holymon.load.run import Run, attach, measure
-from holymon.plan import shapes
-from holymon.plan.plan import Open, Plan
-from holymon.plan.targets import target
+from holymon.load.run import Run
+from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.report.index import write_index
 from holymon.report.notebooks import (
@@ -30,7 +30,7 @@ from holymon.report.notebooks import (
     quiet,
     title,
 )
-from holymon.safety import MASK, Secret, redact, short
+from holymon.safety import MASK, Secret, escape, redact, short
 
 DEFAULT: Final = "report_health"
 TEMPLATES: Final = Path(str(files("holymon").joinpath("report/templates")))
@@ -53,19 +53,10 @@ class Report:
     error: str
     run_id: str | None
 
-
-def subject(
-    run: str = "", *, targets: list[str] | None = None, rate: float = 5.0,
-    duration_s: float = 20.0, slo: list[str] | None = None, out: str = "reports",
-) -> Run:  # fmt: skip
-    """The run that a report is about: the finished one named, or one that is measured now."""
-    if run:
-        return attach(run, out=out)
-    plan = Plan(
-        targets=tuple(target(name) for name in targets or ["sim/fast"]),
-        load=Open(shapes.constant(rate)), duration_s=duration_s, slo=tuple(slo or ()),
-    )  # fmt: skip
-    return measure(plan, out=out)
+    def _repr_html_(self) -> str:
+        state = "" if self.status == "ok" else f": {escape(self.status)}, {escape(self.error)}"
+        page = os.path.relpath(self.html)  # as JupyterLab follows a link from a notebook
+        return f"<p><a href='{quote(page)}' target='_blank'>{escape(page)}</a>{state}</p>"
 
 
 def write_report(

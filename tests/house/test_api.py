@@ -17,6 +17,7 @@ def test_the_names_are_sorted_and_told():
     names = [name for name in holymon.__all__ if not name.startswith("__")]
     assert names == sorted(names)
     assert dir(holymon) == holymon.__all__
+    assert set(names) == set(holymon._HOME)
 
 
 @pytest.mark.parametrize("name", holymon.__all__)
@@ -29,6 +30,13 @@ def test_every_name_is_known_to_type_checkers():
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     known = {name.name for node in block.body for name in node.names}
     assert known == set(holymon.__all__) - {"__version__"}
+
+
+def test_names_are_what_goes_in_and_verbs():
+    """What a verb gives is reached by it: no such class is a name, so there are few of them."""
+    results = {"Calibration", "Capacity", "Comparison", "Records", "Report", "Run", "Summary"}
+    assert set(holymon.__all__) & results == set()
+    assert len(holymon.__all__) <= 60
 
 
 def test_no_name_is_a_modules():

@@ -1,21 +1,26 @@
 """The tree is linted, formatted and typed; notebooks are thin and hold no outputs."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import holymon
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def run(*command: str) -> None:
+def run(*command: str | Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_ruff_has_nothing_to_say():
@@ -26,8 +31,16 @@ def test_everything_is_formatted():
     run("ruff", "format", "--check", "--no-cache", ".")
 
 
-def test_types_are_strict():
-    run("mypy", "--no-incremental")
+def test_types_are_strict_and_every_public_name_has_one(tmp_path):
+    """mypy has nothing to say, and reveals for each name a type that is not Any."""
+    names = [name for name in holymon.__all__ if not name.startswith("__")]
+    uses = tmp_path / "uses.py"
+    uses.write_text("\n".join(["import holymon as hm", *(f"reveal_type(hm.{n})" for n in names)]))
+    revealed = re.findall(
+        'Revealed type is "(.*)"', run("mypy", "--no-incremental", "holymon", uses)
+    )
+    assert len(revealed) == len(names)
+    assert {"Any", "object"} & set(revealed) == set()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -40,5 +53,28 @@ def test_notebooks_are_stripped_thin_and_for_python3(path):
     assert "def " not in "".join("".join(cell["source"]) for cell in code)
 
 
-def test_there_are_notebooks():
-    assert NOTEBOOKS
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_uses_public_names_only(path):
+    """It imports `holymon as hm` and what analysts have anyway, and looks behind no name."""
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    lines = "".join("".join([*cell["source"], "\n"]) for cell in cells).splitlines()
+    tree = ast.parse("\n".join(line for line in lines if not line.startswith("%")))
+    imported = {
+        (alias.name if isinstance(node, ast.Import) else node.module).partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    known = {"holymon", "matplotlib", "pandas", "httpx"}  # the last for a client to be watched
+    assert imported - known - sys.stdlib_module_names == set()
+    used = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    ours = {node.attr for node in used if ast.unparse(node.value) == "hm"}
+    assert ours <= set(holymon.__all__)
+    assert [node.attr for node in used if node.attr.startswith("_")] == []
+
+
+def test_notebooks_have_their_order_in_their_names_and_reports_are_beside_it():
+    names = [path.stem for path in NOTEBOOKS]
+    numbers = [int(name[:2]) for name in names if not name.startswith("report_")]
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) > 5

@@ -31,6 +31,7 @@ def test_the_wheel_carries_notebooks_templates_and_data(wheel):
         "holymon/cli/start/holymon.env",
         "holymon/cli/start/systemd/holymon-metrics.service",
         "holymon/plan/targets.toml",
+        "holymon/py.typed",
         "holymon/notebooks/04_calibrate.ipynb",
         "holymon/notebooks/report_health.ipynb",
         "holymon/notebooks/05_watch.ipynb",

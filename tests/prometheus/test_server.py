@@ -157,9 +157,9 @@ def test_a_scraper_that_hangs_up_leaves_nothing_behind(served, capfd):
 def test_an_exporter_ends_with_its_process():
     code = (
         "import holymon as hm, json, sys\n"
-        "from holymon.plan.plan import Closed\n"
-        "plan = hm.Plan(targets=(hm.target('sim/fast'),), load=Closed(users=1), requests=1)\n"
-        "print(hm.expose(hm.Records(plan), port=0).url, flush=True)"
+        "from holymon.records.records import Records\n"
+        "plan = hm.Plan(targets=(hm.target('sim/fast'),), load=hm.Closed(users=1), requests=1)\n"
+        "print(hm.expose(Records(plan), port=0).url, flush=True)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False

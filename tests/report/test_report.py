@@ -204,6 +204,16 @@ def test_a_signal_still_leaves_a_page(tmp_path, number):
     assert json.loads(html.with_name("run.json").read_text())["report"]["status"] == "killed"
 
 
+def test_a_report_shows_itself_as_a_link_to_its_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "it's <b>" / "report.html"
+    made = report.Report(page.parent, page, "failed", "ValueError: <i>", None)
+    assert made._repr_html_() == (
+        "<p><a href='it%27s%20%3Cb%3E/report.html' target='_blank'>it&#x27;s &lt;b&gt;/report.html"
+        "</a>: failed, ValueError: &lt;i&gt;</p>"
+    )
+
+
 def test_a_notebook_that_raises_is_exit_4_and_one_sentence(tmp_path, holymon):
     notebook(tmp_path / "mine.ipynb", "1 / 0")
     done = holymon("report", "mine.ipynb")

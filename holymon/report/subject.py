@@ -1,0 +1,60 @@
+"""What a report is about: a run, and the parts of its page, each of which shows itself."""
+
+from dataclasses import dataclass
+
+from holymon.load.run import Run, attach, measure
+from holymon.plan import shapes
+from holymon.plan.plan import Open, Plan
+from holymon.plan.targets import target
+from holymon.records.records import Records
+from holymon.report import html
+from holymon.report.html import Html
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A run that a notebook reports on."""
+
+    run: Run
+
+    @property
+    def records(self) -> Records:
+        """Its calls, for `plot_latency` and the like."""
+        return self.run.records
+
+    @property
+    def verdict(self) -> Html:
+        """The verdict on the measurement, the objectives, and the figures that matter most."""
+        return html.verdict_card(self.run)
+
+    @property
+    def figures(self) -> Html:
+        """All figures of all targets, with intervals."""
+        return html.figures_table(self.run)
+
+    @property
+    def errors(self) -> Html:
+        """Each error type: how often, whose fault, what it means, and what was said."""
+        return html.errors_table(self.run)
+
+    @property
+    def method(self) -> Html:
+        """How it was measured: plan, client and, folded, the definitions of all figures."""
+        return html.how_measured(self.run)
+
+    def _repr_html_(self) -> str:
+        return self.verdict.html
+
+
+def subject(
+    run: str = "", *, targets: list[str] | None = None, rate: float = 5.0,
+    duration_s: float = 20.0, slo: list[str] | None = None, out: str = "reports",
+) -> Subject:  # fmt: skip
+    """The subject of a report: the finished run of that name, or one that is measured now."""
+    if run:
+        return Subject(attach(run, out=out))
+    plan = Plan(
+        targets=tuple(target(name) for name in targets or ["sim/fast"]),
+        load=Open(shapes.constant(rate)), duration_s=duration_s, slo=tuple(slo or ()),
+    )  # fmt: skip
+    return Subject(measure(plan, out=out))
