@@ -22,13 +22,13 @@ CALM = Vitals(
 )  # fmt: skip
 
 
-def calls(n=400, *, late=0.0, errors=(), rate=20.0, ok=True):
+def calls(n=400, *, late=0.0, errors=(), rate=20.0, ok=True, ttft=0.05, latency=0.1):
     made = []
     for number in range(n):
         one = Marks(number, 0, number / rate)
         one.start = one.due + late
-        one.end = one.start + 0.1
-        one.token(one.start + 0.05, 1)
+        one.end = one.start + latency
+        one.token(one.start + ttft, 1)
         one.error = "" if ok else "server_error"
         made.append(one)
     for k, error in enumerate(errors):
@@ -170,3 +170,126 @@ def test_calls_left_by_a_killed_worker_are_named():
     found = verdict(calls(50, errors=["unfinished"] * 3), state="interrupted")
     assert found.measurement == "suspect"
     assert "3 calls under way" in found.reasons[0].text
+
+
+def constant_lag(seconds):
+    return {"lag_s": np.full(400, seconds)}
+
+
+@pytest.mark.parametrize(
+    ("made", "change", "level"),
+    [
+        # The event loop: 5 % of the median TTFT, 10 ms at most, and never less than 3 ms.
+        ({"ttft": 0.01}, constant_lag(0.003), "valid"),
+        ({"ttft": 0.01}, constant_lag(0.0031), "suspect"),
+        ({"ttft": 0.1}, constant_lag(0.0049), "valid"),
+        ({"ttft": 0.1}, constant_lag(0.0051), "suspect"),
+        ({"ttft": 0.9, "latency": 1}, constant_lag(0.01), "valid"),
+        ({"ttft": 0.9, "latency": 1}, constant_lag(0.0101), "suspect"),
+        ({}, {"lag_s": np.array([0.0003] * 400 + [0.25])}, "valid"),
+        ({}, {"lag_s": np.array([0.0003] * 400 + [0.2501])}, "suspect"),
+        ({}, {"lag_s": np.empty(0)}, "valid"),
+        ({}, {"cpu": np.array([0.1, 0.9])}, "valid"),
+        ({}, {"cpu": np.array([0.9001, 0.1])}, "invalid"),
+        ({}, {"cpu": np.empty(0)}, "valid"),
+        ({}, {"waited": np.array([0.25, np.nan])}, "valid"),
+        ({}, {"waited": np.array([0.2501, 0.0])}, "suspect"),
+        ({}, {"pause_s": np.array([0.01])}, "valid"),
+        ({}, {"pause_s": np.array([0.0101, 0.0])}, "suspect"),
+        ({}, {"pause_s": np.empty(0)}, "valid"),
+        # Calls that left late: a tenth of the percentile that it falsifies, and never under 3 ms.
+        ({"late": 0.0099}, {}, "valid"),
+        ({"late": 0.0101}, {}, "invalid"),
+        ({"late": 0.0029, "latency": 0.01, "ttft": 0.005}, {}, "valid"),
+        ({"late": 0.0031, "latency": 0.01, "ttft": 0.005}, {}, "invalid"),
+    ],
+)
+def test_a_measurement_is_fit_up_to_its_limits_and_not_beyond(made, change, level):
+    found = verdict(calls(**made), replace(CALM, **change))
+    assert (found.measurement, len(found.reasons)) == (level, level != "valid")
+
+
+@pytest.mark.parametrize(("n", "stat"), [(400, "p99"), (99, "p95"), (19, "p90"), (9, "p50")])
+def test_lateness_is_judged_by_the_highest_percentile_that_the_calls_carry(n, stat):
+    (reason,) = verdict(calls(n, late=0.05)).reasons
+    assert reason.text == f"url/m: calls were sent up to 50 ms late ({stat}; limit 10 ms)."
+
+
+@pytest.mark.parametrize(
+    ("n", "slower", "missed"), [(400, 1.015, False), (400, 1.025, True), (20, 1.025, True), (19, 1.025, False)]
+)  # fmt: skip
+def test_the_rate_is_reached_with_98_percent_of_it(n, slower, missed):
+    made = calls(n)
+    for one in made:
+        one.start, one.end = one.due * slower, one.due * slower + 0.1
+    texts = [reason.text for reason in verdict(made).reasons]
+    assert any("were wanted" in text for text in texts) == missed
+
+
+def test_a_run_that_still_runs_has_no_calls_yet_and_one_that_is_over_made_none():
+    live, over = verdict([], state="running"), verdict([])
+    assert (live.measurement, live.reasons[0].text) == ("suspect", "url/m: no call has ended yet.")
+    assert (over.measurement, over.reasons[0].text) == ("invalid", "url/m: no call was made.")
+    assert (live.exit_code, over.exit_code) == (0, 3)
+
+
+def test_a_run_that_sent_less_than_was_planned_says_so():
+    found = verdict(early="the spending limit was reached")
+    assert found.measurement == "suspect"
+    assert found.reasons[0].text == (
+        "not all that was planned was sent: the spending limit was reached."
+    )
+    # How it was ended otherwise says more.
+    assert [r.text for r in verdict(early="x", state="stopped").reasons] == [
+        "the run was stopped before its end."
+    ]
+
+
+def test_what_the_api_did_says_nothing_of_the_client():
+    down = verdict(calls(0, errors=["authentication"] * 10))
+    assert (down.measurement, down.client, down.blocked) == ("invalid", "valid", 2)
+    busy = verdict(calls(0, errors=["authentication"] * 10), replace(CALM, cpu=np.array([0.99])))
+    assert busy.client == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("errors", "blocked"),
+    [
+        (["authentication", "not_found"], 2),
+        (["authentication", "server_error"], None),
+        (["dns_failure", "connection_refused"], 4),
+        (["dns_failure", "authentication"], None),
+        (["authentication", "client_dropped", "cancelled"], 2),
+        (["client_dropped"], None),
+    ],
+)
+def test_a_target_is_blocked_where_all_that_was_answered_is_the_callers_to_mend(errors, blocked):
+    assert verdict(calls(0, errors=errors)).blocked == blocked
+    assert verdict(calls(1, errors=errors)).blocked is None, "one success is none"
+
+
+@pytest.mark.parametrize(
+    ("n", "slo", "met", "sure", "text"),
+    [
+        (400, "latency_mean<1", True, True, "met"),
+        (400, "requests_per_s>=100", False, True, "MISSED"),
+        (5, "latency_p50<1", True, False, "met, but there is no interval to go by"),
+        (400, "error_rate<0.1%", True, False, "met, but the sample can't rule out the opposite"),
+        (50, "latency_p99<1", None, False, "can't be judged, there is no such figure"),
+    ],
+)
+def test_an_objective_says_how_sure_its_judgement_is(n, slo, met, sure, text):
+    plan = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=20, slo=(slo,))
+    found = verdict(calls(n), plan=plan)
+    (check,) = found.checks
+    assert (check.slo, check.target, check.met, check.sure) == (slo, "url/m", met, sure)
+    assert check.text == f"{slo}: {text}"
+    assert f"objective on url/m: {slo}: {text}" in str(found)
+    assert found.to_dict()["slo"] == [check.to_dict()]
+
+
+def test_of_several_objectives_all_are_to_be_met():
+    plan = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=20,
+                slo=("latency_p50<1", "latency_p50<0.01"))  # fmt: skip
+    found = verdict(plan=plan)
+    assert ([check.met for check in found.checks], found.met) == ([True, False], False)
