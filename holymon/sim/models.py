@@ -157,12 +157,20 @@ def plain_of(fate: Fate) -> bytes:
 
 def check(body: dict[str, Any]) -> int | None:
     """The limit of tokens that a request asks for. Raises ValueError for one that can't be."""
-    messages, most = body["messages"], body.get("max_tokens", body.get("max_completion_tokens"))
+    messages = messages_of(body)
     if not isinstance(messages, list) or not messages:
         raise ValueError("messages must be a list that is not empty")
+    names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+    most = next((body[name] for name in names if name in body), None)
     if most is not None and not 1 <= int(most) <= MOST_TOKENS:
         raise ValueError(f"max_tokens must lie between 1 and {MOST_TOKENS}")
     return None if most is None else int(most)
+
+
+def messages_of(body: dict[str, Any]) -> Any:
+    """What is asked, in the form of messages: a response may be asked for by a text alone."""
+    asked = body["input"] if "input" in body else body["messages"]
+    return [{"role": "user", "content": asked}] if isinstance(asked, str) and asked else asked
 
 
 def fate_of(seed: int, number: int, body: dict[str, Any], most: int | None, arrived: float) -> Fate:
@@ -177,7 +185,7 @@ def fate_of(seed: int, number: int, body: dict[str, Any], most: int | None, arri
     tokens = wanted if most is None else most if most <= SHORT else min(wanted, most)
     if model.tokens is not None:
         tokens = min(model.tokens, most or model.tokens)
-    prompt = max(1, sum(len(str(m.get("content", "")).split()) for m in body["messages"]))
+    prompt = max(1, sum(len(str(m.get("content", "")).split()) for m in messages_of(body)))
     return Fate(
         number=number, name=name, model=model, stream=stream, fault=fault, ttft_s=ttft,
         tokens=tokens, finish="length" if tokens == most else "stop",

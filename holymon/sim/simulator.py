@@ -1,9 +1,9 @@
 """A local API server with known latency, faults and finite capacity, so that all runs with no key.
 
-It speaks the OpenAI-compatible chat dialect and Anthropic's, plain and streamed. What it does to a
-request is drawn from (seed, model, number of the request), so two servers with one seed do the
-same, and it is told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and counted (`GET /_sim/log`), so
-that a measurement can be held against the truth.
+It speaks the OpenAI-compatible chat dialect, OpenAI's Responses and Anthropic's messages, plain and
+streamed. What it does to a request is drawn from (seed, model, number of the request), so two
+servers with one seed do the same, and it is told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and
+counted (`GET /_sim/log`), so that a measurement can be held against the truth.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import IO, Any, Final
 
 from aiohttp import web
 
-from holymon.sim import messages_api
+from holymon.sim import messages_api, responses_api
 from holymon.sim import models as simmodels
 from holymon.sim.models import MODELS, STATUS, Fate, check, error_body, fate_of
 
@@ -43,6 +43,7 @@ class Simulator:
         app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors_as_json])
         app.router.add_post("/v1/chat/completions", self.chat)
         app.router.add_post("/v1/messages", self.chat)
+        app.router.add_post("/v1/responses", self.chat)
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/_sim/log", self.log)
         app.router.add_get("/healthz", self.health)
@@ -71,7 +72,7 @@ class Simulator:
         return web.json_response({"requests": total, "models": models})
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        """One chat completion, or one message in Anthropic's dialect."""
+        """One chat completion, one response, or one message in Anthropic's dialect."""
         arrived = time.perf_counter()
         headers = request.headers
         refused = _refuse_key(headers.get("authorization", headers.get("x-api-key", "")))
@@ -195,7 +196,8 @@ def _plain(request: web.Request, fate: Fate) -> web.Response:
 
 
 def _dialect(request: web.Request) -> ModuleType:
-    return messages_api if request.path.endswith("/messages") else simmodels
+    others = {"/v1/messages": messages_api, "/v1/responses": responses_api}
+    return others.get(request.path, simmodels)
 
 
 def _fault_answer(fate: Fate) -> web.Response:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from holymon.errors import PlanError
 from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.plan.shapes import Replay, constant, poisson, ramp
-from holymon.structs import from_builtins
+from holymon.structs import from_builtins, replace
 
 A = Target(provider="url", model="a", base_url="http://127.0.0.1:1/v1")
 B = Target(provider="url", model="b/c:free", base_url="https://host/v1", api_key_env="KEY")
@@ -153,3 +153,19 @@ def test_a_sweep_is_a_plan_for_each_level():
     levels = plan.sweep(Open(constant(5)), Closed(users=3))
     assert [level.load for level in levels] == [Open(constant(5)), Closed(users=3)]
     assert all(level.seed == 4 and level.duration_s == 5 for level in levels)
+
+
+def test_a_target_speaks_chat_unless_it_names_another_endpoint():
+    spoken = replace(A, endpoint="messages")
+    plan = Plan(targets=(spoken,), load=Closed(users=1), requests=1)
+    assert Plan.from_json(plan.to_json()) == plan
+    assert ("endpoint", "messages") in spoken.facts
+    assert "endpoint" not in dict(A.facts)
+    before = json.loads(replace(plan, targets=(A,)).to_json())
+    del before["targets"][0]["endpoint"]  # as plans were written before there was a choice
+    assert Plan.from_json(json.dumps(before)).targets == (A,)
+
+
+def test_an_endpoint_that_nobody_knows_is_refused_with_those_there_are():
+    with pytest.raises(PlanError, match="endpoint 'chit' is none: name one of chat, messages, r"):
+        replace(A, endpoint="chit")
