@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from holymon.formatting import escaped, table
-from holymon.formatting import rounded
+from holymon.formatting import escaped, rounded, table
 from holymon.safety import escape, plain
 
 ENDINGS: Final = {

@@ -78,6 +78,10 @@ class Caller:
         """Close all connections."""
         await self._transport.aclose()
 
+    def masked(self, text: str) -> str:
+        """`text` without the keys, not even the beginning of one where it was cut off."""
+        return _masked(text, self._secrets)
+
     async def send(self, number: int, target: int, due: float) -> Marks:
         """Make call `number` to the `target`-th target; what happened is in the marks.
 
@@ -131,7 +135,7 @@ class Caller:
         if not isnan(marks.connect_end):
             marks.flags |= Flag.NEW_CONNECTION
         if marks.message:
-            marks.message = _masked(short(marks.message), self._secrets)
+            marks.message = self.masked(short(marks.message))
         if marks.code and redact(marks.code, self._secrets) != marks.code:
             marks.code = "other"
         if reading.texts is not None and marks.status == 200:

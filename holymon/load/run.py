@@ -16,6 +16,7 @@ from holymon.figures.summary_types import Summary
 from holymon.load.caller import key_of
 from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder
+from holymon.records import notes as side_file
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
@@ -94,7 +95,12 @@ class Run:
     @property
     def notes(self) -> list[dict[str, Any]]:
         """Texts of failures, redacted: data, to be escaped wherever they are shown."""
-        return journal.notes(self.folder)
+        return side_file.notes(self.folder)
+
+    @property
+    def request_ids(self) -> dict[int, str]:
+        """The servers' ids of failed and of the slowest calls, by the number of the call: data."""
+        return side_file.request_ids(self.folder)
 
     def summary(self) -> Summary:
         """The figures up to now."""

@@ -219,7 +219,7 @@ async def _measure(
     `begin` is called when all is prepared, and says at which time (ns, wall clock) to start.
     """
     caller = Caller(plan)
-    journal = Journal(folder, part)
+    journal = Journal(folder, part, masked=caller.masked)
     load = Load(
         plan=plan, send=caller.send, sink=journal.record, begin=journal.begin,
         part=(part, plan.workers), cost=_cost_of(plan), reserve=_reserve(plan),

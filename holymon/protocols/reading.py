@@ -110,6 +110,7 @@ class Reading:
         """Take in the status and the headers, which came at `now`."""
         marks = self.marks
         marks.headers, marks.status = now, status
+        marks.request_id = header("x-request-id") or header("request-id")
         self._kind = header("content-type")
         if header("x-holymon-sim"):
             marks.flags |= Flag.SIMULATED

@@ -105,7 +105,8 @@ class Marks:
         "attempt", "bytes", "cached_tokens", "chunk", "chunks", "code", "connect_end",
         "connect_start", "content", "due", "end", "error", "events", "finish", "first", "flags",
         "gap_max", "gaps", "headers", "last", "message", "output_tokens", "prompt_tokens",
-        "reasoning_tokens", "request", "retry_after", "should_retry", "start", "status", "target",
+        "reasoning_tokens", "request", "request_id", "retry_after", "should_retry", "start",
+        "status", "target",
     )  # fmt: skip
 
     def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
@@ -118,6 +119,7 @@ class Marks:
         self.chunks = self.events = self.bytes = self.status = self.flags = 0
         self.error = self.finish = self.code = ""
         self.message = ""  # a server's or a library's words: for the side file, never for a row
+        self.request_id = ""  # the server's own: for the side file, too
         self.should_retry = ""  # the server's x-should-retry: for whoever may ask again
         self.gaps: dict[int, int] = {}
 

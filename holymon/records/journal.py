@@ -3,76 +3,34 @@
 calls.K.journal    rows of worker K: one write for each finished call
 calls.K.underway   calls that were sent and have not ended: a slot for each, freed at its end
 vitals.K.jsonl     how worker K was doing, once a second
-notes.K.jsonl      texts of failures, redacted and bounded: never part of a row
+notes.K.jsonl      what servers said and the ids they gave: redacted, bounded, never part of a row
 """
 
 import contextlib
-import json
 import mmap
 import os
 import struct
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
 from holymon.errors import LOST
 from holymon.plan.plan import Plan
+from holymon.records.appender import Appender
 from holymon.records.attempt import Flag, Marks, measure
 from holymon.records.client_health import Vitals, read
 from holymon.records.frames import Frames, from_frames, header
+from holymon.records.notes import Notes
 from holymon.records.records import Records
+from holymon.safety import redact
 
-NOTES_OF_A_KIND: Final = 5
-NOTES: Final = 200
-RETRY_S: Final = 1.0
 FEWEST_SLOTS: Final = 256
 AT_ONCE: Final = 1 << 20
 _SLOT: Final = struct.Struct("<IB3xdd")
 _NUMBER: Final = struct.Struct("<I")
 _ABOUT: Final = struct.Struct("<B3xdd")
-
-
-class Appender:
-    """A file that only grows: each piece is one write, straight to the operating system.
-
-    When the disk is full the pieces stay in memory (`kept`), are tried again every second, and
-    `trouble` says what happened.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Create `path`; an existing file is never written over."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(path, flags, 0o600)
-        self._size = 0
-        self._tried = 0.0
-        self.kept: list[bytes] = []
-        self.trouble = ""
-
-    def write(self, piece: bytes, *, now: bool = False) -> None:
-        """Append one piece, whole or not at all."""
-        if self.kept:
-            self.kept.append(piece)
-            if not now and perf_counter() - self._tried < RETRY_S:
-                return
-            piece, self.kept = b"".join(self.kept), []
-        try:
-            written = os.write(self._fd, piece)
-            while written < len(piece):
-                written += os.write(self._fd, piece[written:])
-            self._size += len(piece)
-        except OSError as error:
-            os.ftruncate(self._fd, self._size)  # half a frame would make the next unreadable
-            self.kept, self._tried = [piece], perf_counter()
-            self.trouble = f"{error.strerror}: records had to wait in memory to be written"
-
-    def close(self) -> None:
-        """Close the file; what could not be written is tried once more."""
-        if self.kept:
-            self.write(b"", now=True)
-        os.close(self._fd)
 
 
 class Underway:
@@ -145,16 +103,20 @@ class Underway:
 class Journal:
     """What one worker writes."""
 
-    def __init__(self, folder: Path, worker: int, zero: float = 0.0) -> None:
-        """Create the worker's files; `zero` is the run's start on the clock of the marks."""
+    def __init__(
+        self, folder: Path, worker: int, zero: float = 0.0, masked: Callable[[str], str] = redact
+    ) -> None:
+        """Create the worker's files; `zero` is the run's start on the clock of the marks.
+
+        `masked` takes the keys of the run out of what a server sent.
+        """
         self.zero = zero
         self._rescue = f"holymon-{folder.parent.name}-{folder.name}-calls.{worker}-rest.journal"
         self._header = header(worker)
         self._underway = Underway(folder / f"calls.{worker}.underway")
         self._calls = Appender(folder / f"calls.{worker}.journal")
         self._vitals = Appender(folder / f"vitals.{worker}.jsonl")
-        self._notes = Appender(folder / f"notes.{worker}.jsonl")
-        self._seen: Counter[tuple[int, str]] = Counter()
+        self._notes = Notes(folder, worker, masked)
         self._calls.write(self._header)
 
     def begin(self, number: int, target: int, due: float) -> None:
@@ -166,23 +128,12 @@ class Journal:
         """Write down one finished attempt."""
         self._calls.write(measure(marks, self.zero))
         self._underway.end(marks.request)
-        if marks.message:
-            self._note(marks)
+        if marks.message or marks.request_id:
+            self._notes.take(marks)
 
     def vital(self, line: bytes) -> None:
         """Write down one second of the worker."""
         self._vitals.write(line)
-
-    def _note(self, marks: Marks) -> None:
-        kind = (marks.target, marks.error)
-        if self._seen[kind] >= NOTES_OF_A_KIND or sum(self._seen.values()) >= NOTES:
-            return
-        self._seen[kind] += 1
-        note = {
-            "request": marks.request, "target": marks.target, "error_type": marks.error,
-            "status": marks.status, "code": marks.code, "message": marks.message,
-        }  # fmt: skip
-        self._notes.write(json.dumps(note).encode() + b"\n")
 
     @property
     def trouble(self) -> str:
@@ -279,15 +230,3 @@ def vitals(folder: Path) -> Vitals:
     """How the workers of a run were doing."""
     paths = sorted(folder.glob("vitals.*.jsonl"))
     return read(line for path in paths for line in path.read_bytes().splitlines())
-
-
-def notes(folder: Path) -> list[dict[str, Any]]:
-    """Texts of failures, as data: escape them wherever they are shown."""
-    found = []
-    for path in sorted(folder.glob("notes.*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            try:
-                found.append(json.loads(line))
-            except ValueError:  # a torn last line
-                continue
-    return found

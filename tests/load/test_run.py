@@ -65,6 +65,19 @@ def test_counts_agree_with_the_server_to_the_call(tmp_path, simulator):
     assert done.records.errors(done.records.mask()).get("_OTHER") is None
 
 
+def test_failures_and_the_slowest_have_the_ids_by_which_their_server_knows_them(
+    tmp_path, simulator
+):
+    plan = Plan(targets=(simulator.target("flaky", stall_s=1),), load=Closed(users=1),
+                requests=40, prompts=SHORT)  # fmt: skip
+    done = run.measure(plan, out=tmp_path)
+    # One user calls in the order of the server's numbers.
+    named = {number: f"sim-flaky-{number}" for number in range(40)}
+    assert done.request_ids == named
+    assert {note["request_id"] for note in done.notes} <= set(named.values())
+    assert all(note["message"] for note in done.notes)
+
+
 def test_a_simulated_run_has_the_servers_own_log_beside_it(tmp_path):
     target = Target(provider="sim", model="flaky", stall_s=1)
     plan = Plan(targets=(target,), load=Open(constant(60)), duration_s=2, prompts=SHORT)

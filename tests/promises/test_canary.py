@@ -74,6 +74,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
         self.send_response(status, reason)
         self.send_header("content-type", "application/json")
         self.send_header("x-echo", self.headers["authorization"])
+        self.send_header("x-request-id", self.headers["authorization"])
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from holymon.errors import CODES
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records import journal, run_folder
+from holymon.records import run_folder
+from holymon.records.appender import Appender
 from holymon.records.attempt import Marks
 from holymon.records.journal import (
     FEWEST_SLOTS,
-    NOTES_OF_A_KIND,
-    Appender,
     Follower,
     Journal,
     Underway,
 )
+from holymon.records.notes import FAILED_IDS, SLOWEST, WORDS_OF_A_KIND, notes, request_ids
 from holymon.records.records import Records
 
 PLAN = Plan(
@@ -89,7 +89,7 @@ def test_a_full_disk_keeps_records_in_memory_and_says_so(tmp_path):
     script = textwrap.dedent("""
         import resource, sys
         from pathlib import Path
-        from holymon.records.journal import Appender
+        from holymon.records.appender import Appender
         path = Path(sys.argv[1])
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
         file = Appender(path)
@@ -174,5 +174,35 @@ def test_notes_are_bounded_by_kind(folder):
         written.record(marks(number, "server_error", f"it broke {number}"))
     written.record(marks(50, "rate_limited", "slow down"))
     written.close()
-    kinds = [note["error_type"] for note in journal.notes(folder)]
-    assert kinds == ["server_error"] * NOTES_OF_A_KIND + ["rate_limited"]
+    kinds = [note["error_type"] for note in notes(folder)]
+    assert kinds == ["server_error"] * WORDS_OF_A_KIND + ["rate_limited"]
+
+
+def test_ids_of_servers_are_kept_of_failures_and_of_the_slowest_and_are_bounded(folder):
+    written = Journal(folder, 0)
+    for number in range(3000):
+        call = marks(number, "server_error" if number % 2 else "")
+        call.end = call.start + (1 + number % 7) / 10
+        call.request_id = f"req-{number}"
+        written.record(call)
+    written.close()
+    ids = request_ids(folder)
+    assert all(name == f"req-{number}" for number, name in ids.items())
+    failed = [number for number in ids if number % 2]
+    assert failed == list(range(1, 2 * FAILED_IDS, 2))
+    slowest = [number for number in range(0, 3000, 2) if number % 7 == 6][:SLOWEST]
+    assert set(slowest) <= set(ids)
+    assert len(ids) - len(failed) < 5 * SLOWEST
+    assert notes(folder) == [], "an id alone is no word"
+
+
+def test_an_id_that_holds_a_key_is_kept_without_it(folder):
+    key = "sk-canary-1234567890abcdef"
+    written = Journal(folder, 0, masked=lambda text: text.replace("canary7", "***"))
+    for number, sent in enumerate((f"req {key}", "a-canary7-b", "x" * 5000, "a\nb")):
+        call = marks(number)
+        call.request_id = sent
+        written.record(call)
+    written.close()
+    ids = request_ids(folder)
+    assert (ids[0], ids[1], len(ids[2]), ids[3]) == ("req ***", "a-***-b", 200, "a b")

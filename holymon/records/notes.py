@@ -1,0 +1,100 @@
+"""What servers said, beside the rows: words of failures, and the ids by which they know a call.
+
+Redacted and bounded: a server may send anything, and a load is long. What is read back is data.
+"""
+
+import heapq
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from holymon.records.appender import Appender
+from holymon.records.attempt import Marks
+from holymon.safety import short
+
+WORDS_OF_A_KIND: Final = 5
+WORDS: Final = 200
+FAILED_IDS: Final = 1000
+SLOWEST: Final = 50
+"""A call that took longer than all but so many before it is one to ask a provider about. Of n calls
+whose times have no trend, about 50 (1 + ln(n / 50)) are."""
+
+ID_MAX: Final = 200
+
+
+class Notes:
+    """The side file of one worker.
+
+    `masked` takes keys out of what a server sent; words come to here without them.
+    """
+
+    def __init__(self, folder: Path, worker: int, masked: Callable[[str], str]) -> None:
+        """Create the file."""
+        self._file = Appender(folder / f"notes.{worker}.jsonl")
+        self._masked = masked
+        self._said: Counter[tuple[int, str]] = Counter()
+        self._failed = 0
+        self._slowest: list[float] = []
+
+    def take(self, marks: Marks) -> None:
+        """Write down the words and the id of a call, those of them that are wanted."""
+        words = marks.message if marks.message and self._wants_words(marks) else ""
+        wants_id = bool(marks.request_id) and (self._wants_id(marks) or bool(words))
+        if not (words or wants_id):
+            return
+        note = {
+            "request": marks.request, "target": marks.target, "error_type": marks.error,
+            "status": marks.status, "code": marks.code, "message": words,
+            "request_id": self._masked(short(marks.request_id, ID_MAX)) if wants_id else "",
+        }  # fmt: skip
+        self._file.write(json.dumps(note).encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _wants_words(self, marks: Marks) -> bool:
+        kind = (marks.target, marks.error)
+        if self._said[kind] >= WORDS_OF_A_KIND or self._said.total() >= WORDS:
+            return False
+        self._said[kind] += 1
+        return True
+
+    def _wants_id(self, marks: Marks) -> bool:
+        """Whether a call has failed, or is among the slowest so far."""
+        if marks.error:
+            self._failed += 1
+            return self._failed <= FAILED_IDS
+        seconds = marks.end - marks.start
+        if len(self._slowest) < SLOWEST:
+            heapq.heappush(self._slowest, seconds)
+            return True
+        if seconds <= self._slowest[0]:
+            return False
+        heapq.heapreplace(self._slowest, seconds)
+        return True
+
+
+def notes(folder: Path) -> list[dict[str, Any]]:
+    """The words of failures in a run's folder, as data: escape them wherever they are shown."""
+    return [line for line in _lines(folder) if line.get("message")]
+
+
+def request_ids(folder: Path) -> dict[int, str]:
+    """The servers' ids of failed and of the slowest calls, by the number of the call: data."""
+    return {
+        line["request"]: line["request_id"] for line in _lines(folder) if line.get("request_id")
+    }
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    lines = []
+    for path in sorted(folder.glob("notes.*.jsonl")):
+        for line in path.read_bytes().splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:  # a torn last line
+                continue
+    return lines
