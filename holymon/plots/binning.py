@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 MOST_POINTS: Final = 4000
+"""Of more calls a picture shows a part; the extremes of moments come on top of that."""
+
+PER_MOMENT: Final = 10
 MOMENTS: Final = 400
 FEWEST_IN_BIN: Final = 20
 CALLS_IN_BIN: Final = 10
@@ -17,22 +20,36 @@ BINS: Final = 40
 WIDTHS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 
 
-def thinned(t: Floats, y: Floats) -> npt.NDArray[np.int64]:
-    """Positions of points to draw: all, or the extremes and a part of the rest of each moment.
+def one_in(n: int, most: int = MOST_POINTS) -> int:
+    """Of how many of `n` points one is to be drawn: a power of two, 1 where all have room."""
+    return 1 << max(0, math.ceil(n / most) - 1).bit_length()
+
+
+def thinned(t: Floats, y: Floats, every: int) -> npt.NDArray[np.int64]:
+    """Positions of points to draw: one in `every`, and the extremes of each moment and of all.
 
     The part thins out evenly towards the top of each moment (its 1st, 2nd, 4th, 8th, ... highest):
     a step in it would look like a gap in the data.
     """
-    if len(t) <= MOST_POINTS:
+    if every <= 1 or not len(t):
         return np.arange(len(t))
-    moment = np.digitize(t, np.linspace(t.min(), t.max(), MOMENTS))
+    moments = math.ceil(len(t) / every / PER_MOMENT)
+    moment = np.digitize(t, np.linspace(t.min(), t.max(), moments + 1)[:-1])
     order = np.lexsort((y, moment))
-    ends = np.bincount(moment).cumsum()[moment[order]]
-    from_top = ends - np.arange(len(t))
+    counts = np.bincount(moment).cumsum()[moment[order]]
+    from_top = counts - np.arange(len(t))
     kept = (from_top & (from_top - 1)) == 0
-    kept[:: len(t) // MOST_POINTS] = True
-    extremes = np.argpartition(y, -200)[-200:]
-    return np.union1d(order[kept], extremes)
+    kept[1:] |= np.diff(moment[order]) > 0
+    kept[::every] = True
+    return np.union1d(order[kept], np.nonzero(y >= slowest(y, every))[0])
+
+
+def slowest(y: Floats, every: int) -> float:
+    """From where on a value is among the extremes of all that one in `every` is drawn of."""
+    if every <= 1 or not len(y):
+        return math.inf
+    k = math.ceil(len(y) / every / PER_MOMENT)
+    return float(np.partition(y, -k)[-k])
 
 
 def crowds(t: Floats) -> tuple[Floats, Floats]:

@@ -19,18 +19,21 @@ from holymon.errors import NAMES
 from holymon.formatting import rounded
 from holymon.plan.plan import Closed
 from holymon.plots import canvas
-from holymon.plots.binning import CALLS_IN_BIN, MOST_POINTS, edges_of, rolling, steps_of, thinned
+from holymon.plots.binning import CALLS_IN_BIN, edges_of, one_in, rolling, steps_of, thinned
 from holymon.plots.canvas import (
     COLORS,
     GREY,
     HATCHES,
     MARKERS,
     crosses,
+    faded,
     in_ms,
     legend,
+    line_above,
     log_x,
     note,
     styled,
+    thinning,
     warm_up,
 )
 from holymon.records.attempt import Flag
@@ -96,8 +99,9 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
         note(ax, why if len(records) else "no calls")
         _title(ax, f"{what}: nothing to show", records)
         return
+    every = one_in(int(good.sum()))
     for i, name in enumerate(_names(records)):
-        _points(ax, records, values, good & (records["target"] == i), i, name)
+        _points(ax, records, values, good & (records["target"] == i), i, name, every)
     if len(records.plan.targets) > FEW:
         canvas.kinds_of_lines(ax, {"-": "p50", "--": "p95"})
     longest = float(values[good].max())
@@ -105,27 +109,33 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
     _rug(ax, records)
     warm_up(ax, records.plan.warmup_s)
     unit = in_ms(ax.yaxis, longest)
-    ax.set(xlabel="start of the call, s from the start of the run", ylabel=f"{what}, {unit}")
+    when = "start of the call, s from the start of the run"
+    ax.set(xlabel=_noted(when, every), ylabel=f"{what}, {unit}")
     _title(ax, f"{what} of {n:,} successful call{'s' * (n != 1)}", records)
     legend(ax)
 
 
-def _points(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name: str) -> None:
+def _points(
+    ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name: str, every: int
+) -> None:
     t, y = records["start_s"][mask], values[mask]
     warm = (records["flags"][mask] & Flag.WARMUP) != 0
     color, n = COLORS[i % len(COLORS)], int((~warm).sum())
-    chosen = thinned(t[~warm], y[~warm])
-    size = 1.7 if n > MOST_POINTS else 3.4
-    ax.plot(t[~warm][chosen], y[~warm][chosen], ls="", ms=size, mew=0, alpha=0.45, color=color,
-            marker=MARKERS[i % len(MARKERS)], label=f"{name}, n = {n:,}")  # fmt: skip
+    drawn = thinned(t[~warm], y[~warm], every)
+    ax.plot(t[~warm][drawn], y[~warm][drawn], ls="", color=color, label=f"{name}, n = {n:,}",
+            marker=MARKERS[i % len(MARKERS)], **faded(every))  # fmt: skip
     if warm.any():
-        few = thinned(t[warm], y[warm])
-        ax.plot(t[warm][few], y[warm][few], ls="", marker="o", ms=2.5, mew=0, color=GREY, alpha=0.4)
+        drawn = thinned(t[warm], y[warm], every)
+        ax.plot(t[warm][drawn], y[warm][drawn], ls="", marker="o", color=GREY, **faded(every))
     for q, line in ((0.5, "-"), (0.95, "--")):
         middles, level = rolling(t[~warm], y[~warm], q)
         if len(middles):
             label = f"p{q * 100:.0f}" if len(records.plan.targets) <= FEW else "_"
-            ax.plot(middles, level, line, color=color, lw=1.6, label=label, zorder=3)
+            line_above(ax, middles, level, line, color=color, label=label)
+
+
+def _noted(label: str, every: int) -> str:
+    return f"{label}\n{thinning(every)}".rstrip()
 
 
 def _rug(ax: Axes, records: Records) -> None:
@@ -236,14 +246,18 @@ def _delay(records: Records, ax: Axes) -> None:
         _title(ax, "Schedule delay: nothing to show", records)
         return
     t = records["due_s"][sent]
-    chosen = thinned(t, delay)
-    ax.plot(t[chosen], delay[chosen], "o", ms=3, mew=0, alpha=0.45, color=COLORS[0],
-            label=f"calls, n = {len(delay):,}")  # fmt: skip
+    every = one_in(len(t))
+    drawn = thinned(t, delay, every)
+    ax.plot(t[drawn], delay[drawn], "o", color=COLORS[0], label=f"calls, n = {len(delay):,}",
+            **faded(every))  # fmt: skip
     if len(delay) >= 100:
         p99 = float(np.quantile(delay, 0.99, method="median_unbiased"))
-        ax.axhline(p99, color=COLORS[1], ls="--", lw=1.3, label=f"p99 = {rounded(p99 * 1e3, 3)} ms")
+        label = f"p99 = {rounded(p99 * 1e3, 3)} ms"
+        line_above(ax, (0, 1), (p99, p99), "--", color=COLORS[1], label=label,
+                   transform=ax.get_yaxis_transform())  # fmt: skip
     ax.set_ylim(min(0.0, float(delay.min())), max(float(delay.max()) * 1.15, 1e-3))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
-    ax.set(xlabel="due time of the call, s from the start of the run", ylabel="sent late by, ms")
+    when = "due time of the call, s from the start of the run"
+    ax.set(xlabel=_noted(when, every), ylabel="sent late by, ms")
     _title(ax, f"Schedule delay of {len(delay):,} calls", records)
     legend(ax)

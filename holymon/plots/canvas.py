@@ -23,6 +23,7 @@ HATCHES: Final = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
 GREY: Final = "#777777"
 RED: Final = "#B00020"
 MOST_MARKS: Final = 200
+HALO: Final = 3.5
 STYLE: Final[Any] = {
     "axes.edgecolor": "#444444",
     "axes.grid": True,
@@ -83,6 +84,24 @@ def log_x(ax: Axes, span: float) -> None:
     ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
+def faded(every: int) -> dict[str, Any]:
+    """Size and opacity of points of which one in `every` is drawn: many are small and light."""
+    share = every**-0.5
+    return {"ms": 2.2 + 1.2 * share, "mew": 0, "alpha": 0.35 + 0.15 * share}
+
+
+def thinning(every: int) -> str:
+    """What a picture says of points of which one in `every` is drawn; nothing if all are."""
+    return f"points: all extremes, 1 in {every:,} of the rest" if every > 1 else ""
+
+
+def line_above(ax: Axes, x: Any, y: Any, kind: str, **look: Any) -> None:
+    """A line with a halo that keeps it apart from the points it crosses, and covers no line."""
+    under = {**look, "color": ax.get_facecolor(), "lw": HALO, "zorder": 2.5, "label": "_"}
+    ax.plot(x, y, "-", **under)
+    ax.plot(x, y, kind, lw=1.7, zorder=3, **look)
+
+
 def kinds_of_lines(ax: Axes, words: dict[str, str]) -> None:
     """Explain each kind of line once, for all targets, as far as it is drawn."""
     for kind in [kind for kind in words if kind in {line.get_linestyle() for line in ax.lines}]:
@@ -114,5 +133,5 @@ def legend(ax: Axes) -> None:
             handles, labels, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.6
         )
         for handle in made.legend_handles:
-            if isinstance(handle, Line2D):  # of thousands of calls the points are tiny
-                handle.set_markersize(max(handle.get_markersize(), 3.4))
+            if isinstance(handle, Line2D):  # of thousands of calls the points are tiny and faint
+                handle.set(markersize=max(handle.get_markersize(), 3.4), alpha=1)

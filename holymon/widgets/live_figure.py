@@ -1,9 +1,11 @@
 """The live figure of a run: six panels of fixed places, drawn from its records so far.
 
-Points of calls are added to the ground and stay there; lines move. Each frame brings one of the
-five groups of lines up to date, so that no frame is dear.
+Points of calls are added to the ground and stay there; lines move. The five groups of lines take
+turns to be brought up to date, four a second, so that no frame is dear; frames that come seldom
+bring all of them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,24 +17,26 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from holymon.errors import CODES, NAMES, NOT_THE_SERVER
+from holymon.errors import NAMES
 from holymon.plan.plan import Plan
-from holymon.plots.binning import per_second, rolling, steps_of, thinned
-from holymon.plots.canvas import COLORS, MARKERS, RED, in_ms
+from holymon.plots.binning import one_in, per_second, rolling, steps_of
+from holymon.plots.canvas import COLORS, HALO, in_ms, thinning
 from holymon.records.records import Records
-from holymon.widgets.blitting import INK, Blitter
+from holymon.widgets.blitting import INK, PAPER, Blitter
 from holymon.widgets.panels import (
     OF_A_RUN,
     OVER_TIME,
     SLOTS,
     Slot,
+    known_end,
     panels,
     rounded,
     titled,
     wanted,
     window,
 )
-from holymon.widgets.threads import Pace
+from holymon.widgets.points import MOST, OURS, Points
+from holymon.widgets.threads import PERIOD_S, Pace
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.void]
@@ -41,7 +45,6 @@ Curve = tuple[Floats, Floats]
 CORNERS: Final = 300
 ENDS: Final = {"latency": "end_s", "ttft": "first_s"}
 LEVELS: Final = {0.5: "-", 0.95: "--"}
-OURS: Final = [CODES[name] for name in NOT_THE_SERVER]
 GROUPS: Final = (*ENDS, "ecdf", "rate", "errors")
 
 
@@ -49,8 +52,6 @@ GROUPS: Final = (*ENDS, "ecdf", "rate", "errors")
 class _Series:
     """The artists of one target."""
 
-    latency: Line2D
-    ttft: Line2D
     levels: dict[tuple[str, float], Line2D]
     distribution: dict[str, Line2D]
     answered: Line2D
@@ -79,13 +80,22 @@ class LiveFigure:
         self._blitter = Blitter(figure)
         self._limits = {"time": 0.0, "latency": 0.0, "ttft": 0.0, "rate": 0.0, "curve": 0.0}
         self._seen = self._turn = 0
+        self._now, self._every = -math.inf, 1
+        self._end_s = known_end(plan)
         self._kinds: list[int] = []
         self._paces = {group: Pace(1.0) for group in GROUPS}
+        # Before all lines, so that they cover points alone.
+        self._halos = {
+            (i, name, q): self._line(name, PAPER, lw=HALO, visible=False)
+            for i in range(len(plan.targets)) for name in ENDS for q in LEVELS
+        }  # fmt: skip
         self._series = [self._of(i) for i in range(len(plan.targets))]
-        self._failed = [self._points(name, "x", RED, top=True) for name in ("latency", "ttft")]
+        self._points = {
+            name: Points(self._axes[name], end, len(plan.targets)) for name, end in ENDS.items()
+        }
         self._slots = [Slot(self._axes["errors"], k, len(plan.targets)) for k in range(SLOTS)]
         self._news: list[Artist] = []
-        self._grow("time", 1e-3)
+        self._span(1e-3)
         self._grow("rate", wanted(self._axes["rate"], plan))
         for name, least in (("latency", 0.05), ("ttft", 0.05), ("curve", curve)):
             self._grow(name, least)
@@ -111,15 +121,33 @@ class LiveFigure:
         if final or len(records) < self._seen:
             self._blitter.redraw()
         self._fit(records.rows[self._seen :], curves, now)
-        self._turn = (self._turn + 1) % len(GROUPS)
-        for group in GROUPS if final else (GROUPS[self._turn],):
-            self._paces[group].due(partial(self._bring, group, records, curves, now), now=final)
-        fresh = self._blitter.fresh
-        kept = self._add(records.rows if fresh else records.rows[self._seen :])
+        if final:
+            self._span(now, ended=True)
+        self._thin(one_in(len(records), MOST))
+        for group in GROUPS if final else self._turns(now):
+            bring = partial(self._bring, group, records, curves, now)
+            self._paces[group].due(bring, at=now, now=final)
+        kept = self._drawn(records.rows)
         self._seen = len(records)
-        kept += [one for slot in self._slots for one in slot.artists] if fresh else self._news
-        self._news = []
         return self._blitter.frame(kept)
+
+    def _turns(self, now: float) -> list[str]:
+        """The groups whose turn has come since the last frame."""
+        gone = min(len(GROUPS), max(1.0, (now - self._now) / PERIOD_S))
+        self._now = now
+        first, self._turn = self._turn, self._turn + round(gone)
+        return [GROUPS[k % len(GROUPS)] for k in range(first, self._turn)]
+
+    def _drawn(self, rows: Rows) -> list[Artist]:
+        """What is to be drawn and then kept: all points, or the new ones and what was said anew."""
+        kept: list[Artist] = []
+        for points in self._points.values():
+            kept += (points.all_anew(rows, self._every) if self._blitter.fresh
+                     else points.more(rows[self._seen :], self._seen, self._every))  # fmt: skip
+        slots = [artist for slot in self._slots for artist in slot.artists]
+        kept += slots if self._blitter.fresh else self._news
+        self._news = []
+        return kept
 
     def _bring(self, group: str, records: Records, curves: Sequence[Curve], now: float) -> None:
         if group in ENDS:
@@ -132,10 +160,8 @@ class LiveFigure:
             self._errors(records)
 
     def _of(self, i: int) -> _Series:
-        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+        color = COLORS[i % len(COLORS)]
         return _Series(
-            latency=self._points("latency", marker, color),
-            ttft=self._points("ttft", marker, color),
             levels={
                 (name, q): self._line(name, color, ls=ls)
                 for name in ENDS for q, ls in LEVELS.items()
@@ -147,20 +173,12 @@ class LiveFigure:
             curve=self._line("curve", color, drawstyle="steps-pre"),
         )  # fmt: skip
 
-    def _points(self, name: str, marker: str, color: str, *, top: bool = False) -> Line2D:
-        ax = self._axes[name]
-        more: dict[str, Any] = {"alpha": 0.5, "ms": 3.4, "mew": 0}
-        if top:
-            more = {"ms": 5, "mew": 1.2, "transform": ax.get_xaxis_transform()}
-        (line,) = ax.plot([], [], ls="", marker=marker, color=color, animated=True, **more)
-        return line
-
     def _line(self, name: str, color: str, **style: Any) -> Line2D:
-        (line,) = self._axes[name].plot([], [], color=color, lw=1.7, **style)
+        (line,) = self._axes[name].plot([], [], color=color, **{"lw": 1.7, **style})
         return self._blitter.moves(line)
 
     def _fit(self, rows: Rows, curves: Sequence[Curve], now: float) -> None:
-        self._grow("time", now)
+        self._span(now)
         good = rows[rows["error"] == 0]
         for name, end in ENDS.items():
             values = good[end] - good["start_s"]
@@ -171,17 +189,33 @@ class LiveFigure:
             if len(values):
                 self._grow("curve", float(values.max()))
 
-    def _grow(self, name: str, value: float) -> None:
-        """Make room for `value`, with some to spare, so that limits seldom change."""
-        room = 1.0 if name == "time" else 0.97
-        if value <= room * self._limits[name]:
+    def _span(self, now: float, *, ended: bool = False) -> None:
+        """Have the axes of time go as far as they must."""
+        limit = window(now, self._end_s, ended=ended)
+        if limit == self._limits["time"]:
             return
         self._blitter.redraw()
-        if name == "time":
-            self._limits[name] = window(value, self.plan)
-            for panel in OVER_TIME:
-                self._axes[panel].set_xlim(0, self._limits[name])
+        self._limits["time"] = limit
+        for panel in OVER_TIME:
+            self._axes[panel].set_xlim(0, limit)
+
+    def _thin(self, every: int) -> None:
+        """Have one point in `every` drawn, and lines that are still seen among so many."""
+        if every == self._every:
             return
+        self._blitter.redraw()
+        self._every = every
+        for name in ENDS:
+            label = f"{self._words['time']}; {thinning(every)}".removesuffix("; ")
+            self._axes[name].set_xlabel(label)
+        for line in self._halos.values():
+            line.set_visible(every > 1)
+
+    def _grow(self, name: str, value: float) -> None:
+        """Make room for `value`, with some to spare, so that limits seldom change."""
+        if value <= 0.97 * self._limits[name]:
+            return
+        self._blitter.redraw()
         self._limits[name] = limit = rounded(1.15 * value)
         if name in {"latency", "ttft"}:
             self._axes[name].set_ylim(0, limit)
@@ -194,33 +228,14 @@ class LiveFigure:
         else:
             self._axes[name].set_ylim(0, limit)
 
-    def _add(self, rows: Rows) -> list[Artist]:
-        """Give the new calls' points to their artists, which are then drawn once."""
-        kept: list[Artist] = []
-        good = rows["error"] == 0
-        for i, one in enumerate(self._series):
-            mine = rows[good & (rows["target"] == i)]
-            for line, end in ((one.latency, "end_s"), (one.ttft, "first_s")):
-                t, y = mine["start_s"], mine[end] - mine["start_s"]
-                known = ~np.isnan(y)
-                t, y = t[known], y[known]
-                if len(t):
-                    chosen = thinned(t, y)
-                    line.set_data(t[chosen], y[chosen])
-                    kept.append(line)
-        failed = rows[~good & ~np.isin(rows["error"], OURS)]
-        if len(failed):
-            for line in self._failed:
-                line.set_data(failed["start_s"], np.full(len(failed), 0.97))
-            kept += self._failed
-        return kept
-
     def _levels(self, name: str, records: Records) -> None:
         good = records.ok & records.mask()
         for i, one in enumerate(self._series):
             t, y = _known(records, good & (records["target"] == i), ENDS[name])
             for q in LEVELS:
-                one.levels[name, q].set_data(*rolling(t, y, q))
+                level = rolling(t, y, q)
+                for line in (self._halos[i, name, q], one.levels[name, q]):
+                    line.set_data(*level)
 
     def _distributions(self, records: Records) -> None:
         good = records.ok & records.mask()

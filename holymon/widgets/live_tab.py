@@ -9,14 +9,14 @@ import ipywidgets as w
 
 from holymon.figures import verdict
 from holymon.load.run import Run
-from holymon.plan.estimate import COUNTED, estimate
-from holymon.plan.plan import MAX_SECONDS, Open, Plan
+from holymon.plan.estimate import estimate
+from holymon.plan.plan import MAX_SECONDS
 from holymon.records import journal, run_folder
 from holymon.records.client_health import Vitals
 from holymon.widgets import panels_html
 from holymon.widgets.fields import WIDE, html
 from holymon.widgets.live_figure import LiveFigure
-from holymon.widgets.panels import OF_A_RUN
+from holymon.widgets.panels import OF_A_RUN, last_due
 from holymon.widgets.threads import Pace, Ticker
 
 HURRY_S: Final = 0.05
@@ -100,7 +100,7 @@ class _FollowedRun:
         several = len(run.plan.targets) > 1
         self._figure = LiveFigure(run.plan, OF_SEVERAL if several else OF_A_RUN)
         self._expected = estimate(run.plan).calls
-        self.ends_s = _ends(run.plan)
+        self.ends_s = last_due(run.plan)
         self._zero: float | None = None
         self._status = run.status
 
@@ -140,19 +140,6 @@ class _FollowedRun:
     def _share(self, n: int) -> float:
         by_time = self.elapsed / self.ends_s if self.run.live else 0.0
         return max(by_time, n / self._expected if self._expected else 0.0)
-
-
-def _ends(plan: Plan) -> float:
-    """When the last call is due, in seconds from the start, or what bounds that.
-
-    Arrivals at random need more or less time than others for the same number of calls.
-    """
-    counted = plan.requests is not None and isinstance(plan.load, Open)
-    if not counted or (estimate(plan).calls or COUNTED) >= COUNTED:
-        return plan.seconds
-    due = plan.due()
-    # The only call of a plan is due at 0, and how far the run is, is a share of this.
-    return max(float(due[-1]), 1e-3) if len(due) else plan.seconds
 
 
 def _when(following: _FollowedRun, state: str) -> str:

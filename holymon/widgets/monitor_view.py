@@ -6,6 +6,7 @@ ledger --> figures and alerts (at most once a second) --> HTML
 Calls are made by this very process, so each reading costs it no more than a small share of a core.
 """
 
+import math
 from collections.abc import Iterable
 from functools import partial
 from time import localtime, perf_counter, strftime
@@ -171,7 +172,7 @@ def _shown(records: Records, origin: float) -> Records:
 
 
 def _failures(records: Records, now: float) -> list[Curve]:
-    found, shown = [], window(now, records.plan)
+    found, shown = [], window(now, math.inf)
     for i in range(len(records.plan.targets)):
         failed = ~records.ok & (records["target"] == i)
         edges, values = per_second(records["end_s"][failed], now, shown)

@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from holymon.plan.plan import Closed, Plan
+from holymon.plan.estimate import COUNTED, estimate
+from holymon.plan.plan import MAX_SECONDS, Closed, Plan
 from holymon.plan.shapes import Shape, polyline
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED
 from holymon.safety import ends
@@ -30,7 +31,11 @@ OF_A_RUN: Final = {
 }  # fmt: skip
 """The titles of the panels, and the label of time."""
 
-WINDOWS: Final = (10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
+SHORTEST_S: Final = 10.0
+GROWTH: Final = 1.2
+AT_ONCE_S: Final = 600.0
+"""A load of up to so many seconds has the axis of all of it from the start."""
+
 SLOTS: Final = 6
 MOST_NAMES: Final = 4
 ONE_ROW: Final = 60
@@ -172,11 +177,39 @@ def _box(ax: Axes, corner: tuple[float, float], wide: float, high: float, color:
     return box
 
 
-def window(now: float, plan: Plan) -> float:
-    """How many seconds are shown: a round number that holds `now`, at most the whole load."""
-    wide = next((w for w in WINDOWS if w > now), 2 * now)
-    whole = plan.seconds * 1.02
-    return float(whole if now < whole <= 1.5 * wide else wide)
+def window(now: float, end_s: float, *, ended: bool = False) -> float:
+    """How many seconds are shown: as long as the load lasts, if that is known and no long time.
+
+    Else so many that `now` is in it, a fifth more each time, at most to the end; when it has
+    `ended`, just what it took. Answers that are late by more than a fifth of the load get room too.
+    """
+    if ended and math.isinf(end_s):
+        return max(now, 0.1)
+    least = SHORTEST_S if math.isinf(end_s) else min(end_s, AT_ONCE_S)
+    if end_s < now <= GROWTH * end_s:
+        return end_s
+    steps = math.ceil(round(math.log(max(now / least, 1.0), GROWTH), 9))
+    wide = least * GROWTH**steps
+    return min(wide, end_s) if now <= end_s else wide
+
+
+def known_end(plan: Plan) -> float:
+    """When the load ends, in seconds from the start; infinity if that is not known before."""
+    counted = isinstance(plan.load, Closed) and plan.requests is not None
+    return math.inf if counted or plan.seconds >= MAX_SECONDS else last_due(plan)
+
+
+def last_due(plan: Plan) -> float:
+    """When the last call is due, in seconds from the start, or what bounds that.
+
+    Arrivals at random need more or less time than others for the same number of calls.
+    """
+    counted = plan.requests is not None and not isinstance(plan.load, Closed)
+    if not counted or (estimate(plan).calls or COUNTED) >= COUNTED:
+        return plan.seconds
+    due = plan.due()
+    # The only call of a plan is due at 0, and how far the run is, is a share of this.
+    return max(float(due[-1]), 1e-3) if len(due) else plan.seconds
 
 
 def rounded(value: float) -> float:

@@ -68,9 +68,15 @@ class Pace:
         """
         self._least, self._share, self._next = least_s, share, -math.inf
 
-    def due(self, work: Callable[[], _Found], *, now: bool = False) -> _Found | None:
-        """What `work` returns, or None where it is not its turn yet, unless it must be `now`."""
-        began, used, first = perf_counter(), thread_time(), self._next == -math.inf
+    def due(
+        self, work: Callable[[], _Found], *, at: float | None = None, now: bool = False
+    ) -> _Found | None:
+        """What `work` returns, or None where it is not its turn yet, unless it must be `now`.
+
+        `at` are seconds on a clock of the caller's, where it has one.
+        """
+        began, used = perf_counter() if at is None else at, thread_time()
+        first = self._next == -math.inf
         if began < self._next and not now:
             return None
         try:

@@ -11,7 +11,7 @@ from holymon.errors import CODES, PlanError
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import Replay, constant, poisson, ramp, sine, spike, steps
 from holymon.plots import call_plots, canvas
-from holymon.plots.binning import thinned
+from holymon.plots.binning import one_in, thinned
 from holymon.plots.schedule_plot import plot_arrivals
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
@@ -197,7 +197,7 @@ def test_thinned_points_hold_the_slowest_of_every_moment_and_all_of_the_slowest_
     rng = np.random.default_rng(2)
     t, y = np.sort(rng.random(100_000)) * 100, rng.lognormal(size=100_000)
     y[:burst] += 1e3
-    kept = set(thinned(t, y).tolist())
+    kept = set(thinned(t, y, one_in(len(t))).tolist())
     assert len(kept) < 20_000
     assert set(np.argsort(y)[-200:].tolist()) <= kept
     for moment in range(100):
@@ -208,7 +208,7 @@ def test_thinned_points_hold_the_slowest_of_every_moment_and_all_of_the_slowest_
 def test_points_thin_out_without_a_gap_that_the_data_do_not_have():
     """The highest of each moment far above a sample of the rest would look like two kinds of calls."""
     y = np.random.default_rng(2).exponential(size=500_000)
-    levels = np.sort(y[thinned(np.arange(500_000.0), y)])
+    levels = np.sort(y[thinned(np.arange(500_000.0), y, one_in(500_000))])
     assert np.diff(levels[:-5]).max() < 0.3
 
 

@@ -17,7 +17,8 @@ from holymon.plan.shapes import constant, poisson
 from holymon.plan.targets import target
 from holymon.records import run_folder
 from holymon.widgets.dashboard import LIVE_TAB, explore
-from holymon.widgets.live_tab import _ends, _FollowedRun, _when
+from holymon.widgets.live_tab import _FollowedRun, _when
+from holymon.widgets.panels import last_due
 from holymon.widgets.results_tab import BASELINE_FILE, baseline, set_baseline
 from holymon.widgets.set_up_tab import FILE
 
@@ -282,7 +283,7 @@ def test_the_time_that_is_left_is_up_to_the_last_call(here, more, ends_s):
 
 def test_random_arrivals_end_when_their_last_call_is_due(here):
     random = plan(load=Open(poisson(20)), requests=100, duration_s=None)
-    assert _ends(random) == random.due()[-1] < random.seconds
+    assert last_due(random) == random.due()[-1] < random.seconds
 
 
 def test_how_far_a_run_of_one_call_is_can_be_told(here):

@@ -1,6 +1,7 @@
 """The live figure: seldom drawn in full, and nothing that was drawn is lost in between."""
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -12,11 +13,11 @@ from holymon.plan.shapes import Replay, constant
 from holymon.records import client_health
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
-from holymon.widgets.live_figure import LiveFigure
-from holymon.widgets.panels import rounded, window
+from holymon.widgets.live_figure import GROUPS, LiveFigure
+from holymon.widgets.panels import known_end, rounded, window
 
 SECONDS = 30
-BLUE, ORANGE, RED = (0, 114, 178), (213, 94, 0), (176, 0, 32)
+BLUE, ORANGE, GREEN, RED = (0, 114, 178), (213, 94, 0), (0, 158, 115), (176, 0, 32)
 
 
 def plan(**more) -> Plan:
@@ -195,8 +196,158 @@ def test_limits_are_round_and_large_enough():
     assert rounded(0.3) == pytest.approx(0.3)
 
 
-def test_the_window_grows_to_the_whole_load_and_no_further():
-    assert [window(t, plan()) for t in (1, 11, 25)] == [10, 20, pytest.approx(30.6)]
-    assert window(40, plan()) == 60
-    endless = plan(load=Closed(users=1), duration_s=None, requests=10)
-    assert window(100_000, endless) == 200_000
+LONG = plan(duration_s=3600.0)
+COUNTED = plan(load=Closed(users=1), duration_s=None, requests=10)
+
+
+@pytest.mark.parametrize(
+    ("one", "end_s"),
+    [
+        (plan(), 30.0),
+        (plan(warmup_s=5.0), 35.0),
+        (plan(load=Open(Replay((0.0, 3.0, 7.0))), duration_s=None), 7.0),
+        (plan(load=Closed(users=2)), 30.0),
+        (plan(requests=5), 0.45),
+        (COUNTED, math.inf),
+    ],
+)
+def test_a_run_whose_end_is_known_is_drawn_on_exactly_that(one, end_s):
+    assert known_end(one) == pytest.approx(end_s)
+    if math.isinf(end_s):
+        return
+    made = LiveFigure(one)
+    for now in (0.1, 0.5 * end_s, end_s, 1.15 * end_s):
+        made.frame(Records(one), NOBODY, now, final=now > end_s)
+        for panel in ("latency", "ttft", "rate", "curve"):
+            assert made._axes[panel].get_xlim() == (0, pytest.approx(end_s))
+    made.frame(Records(one), NOBODY, 3 * end_s)
+    assert made._axes["curve"].get_xlim()[1] < 1.2 * 3 * end_s, "answers come late: room is made"
+
+
+@pytest.mark.parametrize(
+    ("one", "first_s", "last_s"), [(COUNTED, 10.0, 1e5), (LONG, 600.0, 3600.0)]
+)
+def test_an_axis_of_unknown_length_grows_by_a_fifth_and_is_never_much_too_long(
+    one, first_s, last_s
+):
+    end_s = known_end(one)
+    moments = np.geomspace(0.1, last_s, 5000)
+    shown = [window(now, end_s) for now in moments]
+    steps = sorted(set(shown))
+    assert steps[0] == first_s
+    assert shown == sorted(shown), "it never shrinks"
+    assert max(np.divide(steps[1:], steps[:-1])) <= 1.2 + 1e-9
+    for now, wide in zip(moments, shown, strict=True):
+        assert now <= wide <= max(first_s, 1.2 * now + 1e-6)
+    assert max(shown) <= end_s
+
+
+def test_a_run_that_ended_is_drawn_on_what_it_took():
+    made = LiveFigure(COUNTED)
+    made.frame(Records(COUNTED), NOBODY, 3.0)
+    assert made._axes["rate"].get_xlim() == (0, 10.0)
+    made.frame(Records(COUNTED), NOBODY, 3.5, final=True)
+    assert made._axes["rate"].get_xlim() == (0, 3.5)
+
+
+def test_frames_that_come_seldom_bring_every_panel_up_to_date():
+    """As beside an application that leaves the view little time: no panel waits for its turn."""
+    made, records, rows = LiveFigure(COUNTED), Records(COUNTED), calls(1800, failed=0.3)
+    for now in (6.0, 12.0, 18.0, 24.0):
+        grow(records, rows[len(records) : np.searchsorted(rows["end_s"], now)])
+        made.frame(records, NOBODY, now)
+        failed = records.errors(~records.ok)
+        said = [text.get_text() for text in made.figure.axes[5].texts]
+        assert f"rate_limited   {failed['rate_limited']:,}" in said
+        for i, series in enumerate(made._series):
+            mine = records.ok & (records["target"] == i)
+            assert series.answered.get_xdata()[-1] == now
+            took = (records["end_s"] - records["start_s"])[mine]
+            assert series.distribution["latency"].get_xdata().max() == took.max()
+            if now > 6:
+                assert series.levels["latency", 0.5].get_xdata()[-1] > now - 4
+
+
+def test_frames_that_come_often_bring_one_group_each():
+    made, records, rows = LiveFigure(COUNTED), Records(COUNTED), calls(600)
+    brought = []
+    made._bring = lambda group, *_: brought.append(group)
+    for now in np.arange(0.25, 10.01, 0.25):
+        grow(records, rows[len(records) : np.searchsorted(rows["end_s"], now)])
+        made.frame(records, NOBODY, now)
+    assert len(brought) <= 40 + 4, "all in the first frame, then one"
+    assert {brought.count(group) for group in GROUPS} <= {7, 8, 9}
+
+
+MANY = plan(targets=tuple(Target(provider="a", model=name) for name in "mno"))
+
+
+def many(n: int = 25_000) -> np.ndarray:
+    rows = calls(n, failed=0)
+    rows["target"] = np.arange(n) % 3
+    rows["end_s"][:: n // 7] += 3.0
+    return rows
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "frame by frame"])
+def test_of_many_calls_a_part_is_drawn_with_every_extreme_and_the_panel_says_so(at_once):
+    made, records, rows = LiveFigure(MANY), Records(MANY), many()
+    drawn = spied(made)
+    for part in [rows] if at_once else np.array_split(rows, 100):
+        grow(records, part)
+        made.frame(records, NOBODY, 29.0)
+    at = [point for line, points in drawn.items() for point in points]
+    assert 1500 <= len(at) <= 6500
+    took = rows["end_s"] - rows["start_s"]
+    slow = {(rows["start_s"][k], took[k]) for k in np.argsort(took)[-40:]}
+    assert slow <= set(at)
+    label = made._axes["latency"].get_xlabel()
+    assert label == "s from the start; points: all extremes, 1 in 16 of the rest"
+    assert made.full_draws <= 12
+
+
+def spied(made: LiveFigure) -> dict[int, list[tuple[float, float]]]:
+    """The points of latency that stand on the figure, filled as they are drawn."""
+    drawn: dict[int, list[tuple[float, float]]] = {}
+    for i, line in enumerate(made._points["latency"]._lines):
+
+        def draw(renderer, i=i, line=line, before=line.draw):
+            seen = drawn.setdefault(i, [])
+            if made._blitter.fresh:
+                seen.clear()
+            seen += zip(*(xy.tolist() for xy in line.get_data()), strict=True)
+            before(renderer)
+
+        line.draw = draw
+    return drawn
+
+
+def test_points_become_lighter_and_smaller_and_lines_stay_apart_from_them():
+    few, lots = Records(MANY), Records(MANY)
+    grow(few, many(600))
+    grow(lots, many())
+    made = LiveFigure(MANY)
+    looks = []
+    for records in (few, lots):
+        made.frame(records, NOBODY, 29.0, final=True)
+        line = made._points["latency"]._lines[0]
+        halo = made._halos[0, "latency", 0.95]
+        looks.append((line.get_alpha(), line.get_markersize(), halo.get_visible()))
+    (alpha, size, bare), (lighter, smaller, apart) = looks
+    assert lighter < alpha
+    assert smaller < size
+    assert (bare, apart) == (False, True)
+
+
+def test_lines_of_each_target_are_seen_on_top_of_25000_points():
+    """Where p50 of a target runs, its ink is there, in the middle of the points of all."""
+    records, rows = Records(MANY), many()
+    rows["end_s"] += rows["target"] * 0.3
+    grow(records, rows)
+    made = LiveFigure(MANY)
+    shown = pixels(made.frame(records, NOBODY, SECONDS, final=True)).astype(int)
+    for series, color in zip(made._series, (BLUE, ORANGE, GREEN), strict=True):
+        line = series.levels["latency", 0.5]
+        at = line.get_transform().transform(np.column_stack(line.get_data())).astype(int)
+        near = [shown[519 - y - 2 : 519 - y + 3, x] for x, y in at]
+        assert max(np.abs(part - color).max(axis=1).min() for part in near) < 50
