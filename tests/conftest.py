@@ -28,6 +28,7 @@ from .parallel import (  # noqa: F401 - hooks
     pytest_xdist_auto_num_workers,
     pytest_xdist_make_scheduler,
 )
+from .warm import AT_BIRTH, Warm
 
 
 class Simulator:
@@ -45,13 +46,25 @@ class Simulator:
         return httpx.get(self.base_url.removesuffix("/v1") + "/_sim/log").json()["models"]
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm | None]:
+    """Forks processes of our modules; None where that can't be."""
+    made = Warm() if sys.platform == "linux" else None
+    yield made
+    if made:
+        made.end()
+
+
 @contextmanager
-def simulating() -> Iterator[Simulator]:
+def simulating(warm) -> Iterator[Simulator]:
     """A fresh simulator, ended with the block."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "holymon.sim", "--port", "0", "--until-eof"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    command = ["-m", "holymon.sim", "--port", "0", "--until-eof"]
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = (
+        warm.start(*command, **streams)
+        if warm
+        else subprocess.Popen([sys.executable, *command], text=True, **streams)
+    )
     try:
         yield Simulator(process, json.loads(process.stdout.readline())["base_url"])
     finally:
@@ -61,28 +74,30 @@ def simulating() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
+def simulator(warm) -> Iterator[Simulator]:
     """A fresh simulator, ended with the test."""
-    with simulating() as one:
+    with simulating(warm) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
-def shared_simulator() -> Iterator[Simulator]:
+def shared_simulator(warm) -> Iterator[Simulator]:
     """A simulator for a run that all tests of a file read."""
-    with simulating() as one:
+    with simulating(warm) as one:
         yield one
 
 
 @pytest.fixture
-def holymon(tmp_path):
+def holymon(tmp_path, warm):
     """Runs the command `holymon` in an empty folder, with an environment free of keys."""
+    clean = {k: v for k, v in os.environ.items() if not k.endswith("_KEY")}
 
     def run(*arguments: str, env: dict[str, str] | None = None, **more):
-        clean = {k: v for k, v in os.environ.items() if not k.endswith("_KEY")}
+        own, command = {**clean, **(env or {})}, ["-m", "holymon", *arguments]
+        if warm and not more and not any(name.startswith(AT_BIRTH) for name in env or {}):
+            return warm.run(*command, cwd=tmp_path, env=own, timeout=300)
         return subprocess.run(
-            [sys.executable, "-m", "holymon", *arguments],
-            cwd=tmp_path, env={**clean, **(env or {})}, capture_output=True, text=True,
+            [sys.executable, *command], cwd=tmp_path, env=own, capture_output=True, text=True,
             timeout=300, check=False, **more,
         )  # fmt: skip
 
