@@ -1,11 +1,15 @@
 """environment.yml, constraints.txt and pyproject.toml say the same, and name no host."""
 
+import ast
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name as canonical
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -47,6 +51,24 @@ def test_the_pip_part_is_what_is_tested():
 def test_every_dependency_is_pinned(group):
     wanted = PROJECT["optional-dependencies"][group] if group else PROJECT["dependencies"]
     assert [one for one in map(name_of, wanted) if one not in pins()] == []
+
+
+def test_every_library_that_is_imported_is_asked_for():
+    """Those that another library happens to bring, too: it may cease to."""
+    parts = {"IPython", "nbclient", "traitlets"}  # of what ipykernel, papermill, ipywidgets offer
+    imported = {
+        (node.module or "").partition(".")[0] if isinstance(node, ast.ImportFrom) else name
+        for path in (ROOT / "holymon").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (alias.name.partition(".")[0] for alias in node.names)
+    }
+    given = packages_distributions()
+    asked = {name_of(one) for one in PROJECT["dependencies"]}
+    for extra in ("sdk", "web"):
+        asked |= {name_of(one) for one in PROJECT["optional-dependencies"][extra]}
+    foreign = imported - sys.stdlib_module_names - {"holymon"} - parts
+    assert {name for name in foreign if not {*map(canonical, given[name])} & asked} == set()
 
 
 def test_constraints_name_no_host():

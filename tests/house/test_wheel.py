@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
 from pathlib import Path
@@ -43,14 +44,18 @@ def test_the_wheel_carries_notebooks_templates_and_data(wheel):
 
 
 def test_an_installed_wheel_makes_a_report_anywhere(wheel, tmp_path):
+    """Its libraries are those of this environment; that it names them all is tested beside."""
     home = tmp_path / "venv"
     venv.create(home)
     bin_ = home / ("Scripts" if sys.platform == "win32" else "bin")
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", bin_ / "python", "install", "-q", "--no-compile",
-         "-c", ROOT / "constraints.txt", wheel],
+         "--no-deps", wheel],
         check=True, capture_output=True,
     )  # fmt: skip
+    (package,) = home.rglob("holymon/__init__.py")
+    (package.parents[1] / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    (home / "share").symlink_to(Path(sys.prefix) / "share")
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     done = subprocess.run(
@@ -58,6 +63,8 @@ def test_an_installed_wheel_makes_a_report_anywhere(wheel, tmp_path):
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in {0, 3}, done.stderr  # 3: a busy machine, which is no fault here
+    where = [bin_ / "python", "-c", "import holymon; print(holymon.__file__)"]
+    assert subprocess.check_output(where, cwd=folder, text=True).strip() == str(package)
     html = (folder / done.stdout.strip()).read_text()
     assert html.count("data:image/png") == 6
     assert str(ROOT) not in html
