@@ -1,5 +1,6 @@
 """What a newcomer copies from the README exists and is what is tested."""
 
+import json
 import os
 import re
 import shlex
@@ -15,7 +16,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"```(?:sh|crontab)\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```(?:sh)\n(.*?)```", README, re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line]
 
 
@@ -31,31 +32,47 @@ def test_the_first_command_makes_a_report_on_the_simulator():
     assert "holymon report sim/fast" in first
 
 
+def understood(line: str) -> bool:
+    """Parse a holymon command with all its options, up to the point where it would begin."""
+    words = shlex.split(line, comments=True)
+    at = next((i for i, word in enumerate(words) if word.endswith("holymon")), None)
+    if at is None or at + 1 == len(words) or "=" in words[0]:
+        return False
+    name, *arguments = words[at + 1 :]
+    main.commands[name].make_context(name, arguments)  # raises for an option that isn't there
+    return True
+
+
 def test_every_holymon_command_in_the_readme_is_understood():
-    """Each is parsed with all its options, up to the point where it would begin."""
+    parts = [part for line in commands() for part in re.split(r"&&|>>", line)]
+    assert sum(map(understood, parts)) >= 14
+
+
+def test_every_holymon_command_in_a_notebook_is_understood():
     seen = 0
-    for line in commands():
-        for part in re.split(r"&&|>>", line.replace("\\%", "%")):
-            words = shlex.split(part, comments=True)
-            at = next((i for i, word in enumerate(words) if word.endswith("holymon")), None)
-            if at is None or at + 1 == len(words) or "=" in words[0]:
-                continue
-            name, *arguments = words[at + 1 :]
-            command = main.commands[name]
-            command.make_context(name, arguments)  # raises for an option that isn't there
-            seen += 1
-    assert seen >= 8
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        text = "".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+        seen += sum(map(understood, re.findall("`(holymon [a-z]+ [^`]+)`", text)))
+    assert seen >= 5
 
 
-def test_the_main_text_is_short():
-    main_part = README.split("## Words")[0]
-    prose = re.sub(r"```.*?```", "", main_part, flags=re.DOTALL)
+def test_it_reads_in_five_minutes():
+    prose = re.sub(r"```.*?```", "", README.split("## For contributors")[0], flags=re.DOTALL)
     assert len(prose.split()) <= 700
+    assert len(README.splitlines()) <= 160
 
 
 def test_relative_links_lead_somewhere():
     targets = re.findall(r"\]\(([^)#:]+)\)", README)
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_notebooks_lead_to_notebooks():
+    folder = ROOT / "notebooks"
+    texts = [path.read_text() for path in folder.glob("*.ipynb")]
+    found = {name for text in texts for name in re.findall(r"\]\(([^)#:]+)\)", text)}
+    assert {name for name in found if not (folder / name).exists()} == set()
+    assert {path.name for path in folder.glob("0[1-9]*.ipynb")} <= found, "00_start names them all"
 
 
 def test_ci_runs_the_readmes_own_command():
