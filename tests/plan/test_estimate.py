@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from holymon.errors import PlanError
 from holymon.load import run
 from holymon.plan.estimate import estimate, most_of_a_call
 from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
@@ -109,3 +110,82 @@ def test_stop_does_not_wait_for_the_calls_that_a_limit_lets_end(tmp_path):
     going.wait(lambda _: going.stop() if len(going.records) >= 1 else None, timeout=40)
     assert json.loads((going.folder / "state.json").read_text())["ended"] in {"max_cost", "stopped"}
     assert "cancelled" in going.records.errors(going.records.mask())
+
+
+@pytest.mark.parametrize(
+    ("more", "asked", "most", "answered"),
+    [
+        # Prompts of 84 bytes are about 21 tokens, and at most 84 and the 16 of a template.
+        ({}, 1050, 50 * 100, 2500),
+        ({"targets": (PRICED, BARE)}, 2100, 100 * 100, 5000),
+        ({"prompts": Prompts(texts=("x" * 84,), tokens=30, max_tokens=50)}, 1500, 5000, 2500),
+        ({"prompts": Prompts(texts=("x", "xyz"), max_tokens=1)}, 25, 100 + 50 * 16, 50),
+        # Of three prompts in turn, fifty calls are seventeen rounds at most, or fifty of the longest.
+        ({"prompts": Prompts(texts=("x", "y", "z" * 6), max_tokens=1)}, 34, 17 * 8 + 50 * 16, 50),
+        ({"prompts": Prompts(texts=("x", "z" * 80), max_tokens=1), "requests": 1}, 11, 80 + 16, 1),
+        ({"prompts": Prompts(texts=("é",), max_tokens=None)}, 25, 50 * (2 + 16), None),
+    ],
+)
+def test_tokens_are_those_of_all_calls_in_turn(more, asked, most, answered):
+    found = estimate(plan(**more))
+    assert (found.prompt_tokens, found.most_prompt_tokens, found.output_tokens) == (
+        asked, most, answered,
+    )  # fmt: skip
+
+
+def test_the_cost_of_several_targets_is_that_of_each():
+    other = Target(provider="a", model="o", price=Price(input=3.0, output=0.0))
+    found = estimate(plan(targets=(PRICED, other)))
+    assert found.cost_usd == pytest.approx((50 * 100 * (1 + 3) + 50 * 50 * 10) / 1e6)
+    # An odd number of calls: each target may get the one that is left over.
+    odd = estimate(
+        plan(targets=(PRICED, other), load=Open(Replay(times=(0,) * 1)), duration_s=None)
+    )
+    assert odd.cost_usd == pytest.approx((100 * (1 + 3) + 50 * 10) / 1e6)
+
+
+def test_one_call_costs_at_most_its_longest_prompt_and_answer():
+    texts = Prompts(texts=("x" * 10, "x" * 34), max_tokens=None)
+    assert most_of_a_call(plan(prompts=texts), 0, 7) == pytest.approx((50 * 1 + 7 * 10) / 1e6)
+    bounded = Prompts(texts=("x" * 34,), max_tokens=3)
+    assert most_of_a_call(plan(prompts=bounded), 0, 7) == pytest.approx((50 * 1 + 3 * 10) / 1e6)
+    with pytest.raises(PlanError, match="no price is known for a/n"):
+        most_of_a_call(plan(targets=(PRICED, BARE)), 1, 7)
+
+
+def test_a_price_in_part_or_in_another_currency_is_no_price():
+    for price in (
+        Price(input=1.0),
+        Price(output=1.0),
+        Price(input=1.0, output=1.0, currency="EUR"),
+    ):
+        bare = Target(provider="a", model="n", price=price)
+        assert estimate(plan(targets=(PRICED, bare))).why == "no price is known for a/n."
+        assert not price.known
+    assert Price(input=0.0, output=0.0).known, "what is free has a price"
+    with pytest.raises(PlanError, match="price of output is -1"):
+        Price(output=-1.0)
+    with pytest.raises(PlanError, match="price of cached_input is"):
+        Price(cached_input=1e6 + 1)
+    assert Price(input=1e6).input == 1e6
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"requests": 1, "duration_s": None}, "1 call, about 21 tokens asked, at most 50 answered; "
+         "at most 0.0006 USD"),
+        ({"prompts": Prompts(texts=("x" * 84,), max_tokens=None)}, "50 calls, about 1,050 tokens "
+         "asked, answers of any length; answers of any length may cost any sum."),
+        ({"load": Closed(users=2)}, "As many calls as there is time for; the cost is not bounded."),
+    ],
+)  # fmt: skip
+def test_the_estimate_in_a_sentence(more, words):
+    assert estimate(plan(**more)).words == words
+
+
+def test_a_schedule_of_a_million_calls_is_counted_and_a_longer_one_measured_by_its_area():
+    counted = plan(load=Open(poisson(999)), duration_s=1000, seed=1)
+    assert estimate(counted).calls == len(counted.due()) != 999_000
+    longer = plan(load=Open(poisson(1001)), duration_s=1000, seed=1)
+    assert estimate(longer).calls == 1_001_000

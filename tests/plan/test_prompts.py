@@ -45,3 +45,31 @@ def test_synthetic_prompts_have_the_length_and_differ():
 def test_a_mark_of_utf_8_at_the_beginning_is_no_part_of_a_prompt(tmp_path):
     (tmp_path / "p.jsonl").write_text('"one"\n', "utf-8-sig")
     assert prompts.from_file(tmp_path / "p.jsonl") == ("one",)
+
+
+def test_a_prompt_has_at_least_one_token_and_at_most_a_million():
+    assert len(prompts.synthetic(1)[0].split()) == 1
+    for wrong in (0, 1_000_001):
+        with pytest.raises(PlanError, match=f"prompt_tokens is {wrong}"):
+            prompts.synthetic(wrong)
+    assert len(prompts.synthetic(3)) == 64
+
+
+def test_a_line_that_is_no_prompt_is_told_from_one_that_is_no_json(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('\n"one"\n{oops\n')
+    with pytest.raises(PlanError, match="line 3 is not JSON"):
+        prompts.from_file(path)
+    path.write_text('{"prompt": "first", "text": "second"}\n{"text": ""}')
+    with pytest.raises(PlanError, match="line 2 holds no prompt"):
+        prompts.from_file(path)
+    path.write_text('{"prompt": "first", "text": "second"}\n')
+    assert prompts.from_file(path) == ("first",)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    path = tmp_path / "p.jsonl"
+    with path.open("wb") as file:
+        file.truncate(prompts.MOST_BYTES + 1)
+    with pytest.raises(PlanError, match="is over 268435456 bytes"):
+        prompts.from_file(path)

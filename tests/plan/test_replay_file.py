@@ -64,3 +64,47 @@ def test_lines_that_are_not_json_and_files_that_are_not_there(tmp_path):
         replay(tmp_path / "none.csv")
     with pytest.raises(PlanError, match="speed is 0"):
         replay([1, 2], speed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "times"),
+    [
+        ("one.csv", "5\n", (0,)),
+        ("blank.csv", "time\n\n1\n\n3\n", (0, 2)),
+        ("head.csv", " Time , x\n1,9\n3,9\n", (0, 2)),
+        ("two.csv", "start_s,timestamp\n9,1\n9,3\n", (0, 2)),  # the better known name wins
+        ("first.csv", "1,9\n3,8\n", (0, 2)),
+        ("naive.csv", "t\n2026-01-31T08:00:00\n2026-01-31T08:00:02Z\n", (0, 2)),
+        ("odd.json", '{"start_s": 9, "time": 1}\n{"time": 3}\n', (0, 2)),
+        ("lines.NDJSON", "1\n3\n", (0, 2)),
+        ("text.jsonl", '"1"\n"3.5"\n', (0, 2.5)),
+    ],
+)
+def test_more_forms_of_files(tmp_path, name, text, times):
+    (tmp_path / name).write_text(text)
+    assert replay(tmp_path / name).times == times
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("short.csv", "x,time\n1,1\n2\n", "line 3 holds no time"),
+        ("blank.csv", "time\n\n1\nsoon\n", "line 4 holds no time"),
+        ("bare.csv", "1\n2\nx\n", "line 3 holds no time"),
+        ("bool.jsonl", "1\ntrue\n", "line 2 holds no time"),
+        ("none.jsonl", '\n{"x": 1}\n', "line 2 holds no time"),
+        ("list.jsonl", "[1]\n", "line 1 holds no time"),
+    ],
+)
+def test_the_line_without_a_time_is_named(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PlanError, match=said):
+        replay(tmp_path / name)
+
+
+def test_times_are_played_faster_or_slower_by_any_finite_speed():
+    assert replay([1, 2, 5], speed=2).times == (0, 0.5, 2)
+    assert replay([1, 2, 5], speed=0.5).times == (0, 2, 8)
+    for wrong in (0, -1, float("inf"), float("nan")):
+        with pytest.raises(PlanError, match="speed is"):
+            replay([1, 2], speed=wrong)
