@@ -26,7 +26,7 @@ from holymon.formatting import (
     rounded,
     table,
 )
-from holymon.plan.plan import Closed, Plan, Price, Target
+from holymon.plan.plan import Price, Target
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.safety import escape, plain
@@ -173,11 +173,10 @@ def _time(figure: Figure, stat: str) -> Cell:
 
 def stats(records: Records) -> Stats:
     """The figures of `records`, all together and target by target."""
-    plan = records.plan
     used = set(np.unique(records["target"]).tolist())
     each = {
         target.name: _one(records.select(records["target"] == index), target)
-        for index, target in enumerate(plan.targets)
+        for index, target in enumerate(records.targets)
         if index in used
     }
     if len(each) == 1:
@@ -188,7 +187,7 @@ def stats(records: Records) -> Stats:
 
 
 def _one(chosen: Records, target: Target) -> Stats:
-    records = Records(Plan(targets=(target,), load=Closed(users=1), requests=1))
+    records = Records((target,))
     rows = chosen.rows.copy()
     rows["target"] = 0
     records.extend(rows, chosen.gap_pairs, chosen.gap_counts)

@@ -33,11 +33,11 @@ from holymon.figures.quantiles import (
 from holymon.figures.summary_types import Summary, TargetSummary, Tokens
 from holymon.figures.throughput import counted
 from holymon.plan import slo
-from holymon.plan.plan import Closed, Price
+from holymon.plan.plan import Closed, Open, Plan, Price
 from holymon.records.attempt import FINISH, Flag, gap_value
 from holymon.records.chosen import Chosen
 from holymon.records.gaps import bins_of, counts_of, histogram, sums
-from holymon.records.records import Recorded, Records, records_of
+from holymon.records.records import Recorded, Records, plan_of, records_of
 from holymon.structs import Interval
 
 ALIKE: Final = 0.2
@@ -55,29 +55,34 @@ FAILURES_ALIKE: Final = (
 )
 
 
-def summarize(of: Records | Recorded, objectives: tuple[str, ...] | None = None) -> Summary:
-    """The figures of records, or of a run's, warm-up left out.
+def summarize(
+    of: Records | Recorded, plan: Plan | None = None, *, objectives: tuple[str, ...] | None = None
+) -> Summary:
+    """The figures of a run, or of records that were made by `plan`, warm-up left out.
 
-    `objectives` (by default the plan's) only matter for goodput, which counts the successful
-    calls that meet every upper limit on a duration.
+    Records alone know no schedule: without a plan there is no wanted rate, schedule delay or
+    response time. `objectives` (by default the plan's) only matter for goodput, which counts the
+    successful calls that meet every upper limit on a duration.
     """
     records = records_of(of)
-    texts = records.plan.slo if objectives is None else objectives
-    wanted = tuple(slo.parse(text) for text in texts)
-    ends = records["end_s"]
-    simulated = records.plan.simulated or bool((records["flags"] & Flag.SIMULATED).any())
-    found = tuple(_target(records, i, wanted) for i in range(len(records.plan.targets)))
+    plan = plan_of(of) if plan is None else plan
+    texts = objectives if objectives is not None else plan.slo if plan else ()
+    limits = tuple(one for one in map(slo.parse, texts) if one.per_request)
+    load, ends = plan.load if plan else None, records["end_s"]
+    found = tuple(_target(records, i, load, limits) for i in range(len(records.targets)))
     money = [one.cost_usd for one in found]
     return Summary(
         targets=found,
-        simulated=simulated,
+        simulated=records.simulated,
         duration_s=float(np.nanmax(ends)) if np.isfinite(ends).any() else 0.0,
         cost_usd=None if None in money else math.fsum(m for m in money if m is not None),
     )
 
 
-def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> TargetSummary:
-    target = records.plan.targets[index]
+def _target(
+    records: Records, index: int, load: Open | Closed | None, limits: tuple[slo.Slo, ...]
+) -> TargetSummary:
+    target = records.targets[index]
     every = records.mask(index, warmup=True)
     mask = records.mask(index)
     rows = records.chosen(mask)
@@ -87,9 +92,9 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
     judged = rows["error"][sent]
     fails = int((judged != 0).sum())
     limited = int((judged == CODES["rate_limited"]).sum())
-    closed = isinstance(records.plan.load, Closed)
-    during, seconds = counted(rows, records.plan)
-    limits = tuple(one for one in objectives if one.per_request)
+    scheduled = isinstance(load, Open)
+    users = load.users * len(records.targets) if isinstance(load, Closed) else None
+    during, seconds = counted(rows, users)
     speed = _throughput(rows.only(ok & during), seconds, limits)
     cost, why = _cost(rows, target.price)
     durations = _durations(good)
@@ -101,8 +106,8 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
         error_rate=wilson(fails, len(judged)),
         error_rate_without_429=wilson(fails - limited, len(judged) - limited),
         latency_s=figure(durations["latency"]),
-        response_s=Figure(0) if closed else figure(durations["response"]),
-        schedule_delay_s=Figure(0) if closed else figure(rows["start_s"] - rows["due_s"]),
+        response_s=figure(durations["response"]) if scheduled else Figure(0),
+        schedule_delay_s=figure(rows["start_s"] - rows["due_s"]) if scheduled else Figure(0),
         ttft_s=figure(durations["ttft"]),
         itl_s=_gaps(records, mask & records.ok, good),
         tpot_s=figure(durations["tpot"]),
@@ -111,7 +116,7 @@ def _target(records: Records, index: int, objectives: tuple[slo.Slo, ...]) -> Ta
         goodput_per_s=speed["goodput_per_s"],
         tokens=_tokens(good),
         cost_usd=cost,
-        wanted_per_s=None if closed else _per_second(rows["due_s"]),
+        wanted_per_s=_per_second(rows["due_s"]) if scheduled else None,
         sent_per_s=_per_second(rows["start_s"]),
         warmup=int(every.sum() - mask.sum()),
         finish=_finishes(good),

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
-from holymon.plan.plan import Closed, Plan
 from holymon.records.chosen import Chosen
 
 Rows = npt.NDArray[np.void] | Chosen
@@ -18,13 +17,16 @@ Mask = npt.NDArray[np.bool_]
 _CANCELLED: Final = CODES["cancelled"]
 
 
-def counted(rows: Rows, plan: Plan) -> tuple[Mask, float]:
-    """Which rows throughput counts, shape (n,), and the seconds that belong to them."""
+def counted(rows: Rows, users: int | None) -> tuple[Mask, float]:
+    """Which rows throughput counts, shape (n,), and the seconds that belong to them.
+
+    `users` are those of a closed loop, of all its targets together; None for any other.
+    """
     ended = ~np.isnan(rows["end_s"] - rows["start_s"]) & (rows["error"] != _CANCELLED)
     if not ended.any():
         return ended, 0.0
-    if isinstance(plan.load, Closed):
-        return ended, _cycle(rows, ended, plan.load.users * len(plan.targets))
+    if users is not None:
+        return ended, _cycle(rows, ended, users)
     return _while_sending(rows, ended)
 
 

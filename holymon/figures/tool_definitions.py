@@ -20,7 +20,7 @@ from holymon.formatting import rounded
 from holymon.records.attempt import Flag, gap_value
 from holymon.records.chosen import Chosen
 from holymon.records.gaps import histogram
-from holymon.records.records import Records
+from holymon.records.records import Recorded, Records, records_of
 from holymon.safety import plain
 
 Mask = npt.NDArray[np.bool_]
@@ -254,20 +254,23 @@ PERCENTILES: Final = (
 )
 
 
-def definitions(records: Records | None = None, *, summary: Summary | None = None) -> Definitions:
-    """The formula of each figure by holymon and by other tools; with `records`, their values.
+def definitions(
+    of: Records | Recorded | None = None, *, summary: Summary | None = None
+) -> Definitions:
+    """The formula of each figure by holymon and by other tools; of a run or records, their values.
 
     For each target, from its successful calls as the tool would see them, without the warm-up.
     `summary` is that of the records, if it is there already.
     """
-    if records is None:
+    if of is None:
         return Definitions(Definition(*row[:5]) for row in _ROWS)
     found: list[Definition] = []
-    for index, target in enumerate((summary or summarize(records)).targets):
+    records = records_of(of)
+    for index, target in enumerate((summary or summarize(of)).targets):
         own = records.mask(index)
         parts = dict(_parts(records, target, own))
-        for figure, tool, name, formula, unit, of in _ROWS:
-            value = of(parts[tool])
+        for figure, tool, name, formula, unit, computed in _ROWS:
+            value = computed(parts[tool])
             p50, p95, single = (*value, None) if unit == "s" else (None, None, value)
             found.append(
                 Definition(figure, tool, name, formula, unit, target.target, p50, p95, single)

@@ -128,7 +128,7 @@ def tally(records: Records, edges: Edges | None = None) -> Tally:
     mask = records.mask()
     found = {
         target.name: _target(records, mask & (records["target"] == index), target, wanted)
-        for index, target in enumerate(records.plan.targets)
+        for index, target in enumerate(records.targets)
     }
     return Tally(wanted, found)
 

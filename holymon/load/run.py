@@ -38,20 +38,18 @@ class Run:
     """One run: its plan, its folder, its records so far."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the run in `folder`. Raises RunError if there is none."""
+        """Open the run in `folder`, and write nothing there. Raises RunError if there is none."""
         self.folder = folder
         self.plan = run_folder.read_plan(folder)
         self._process: _Worker | None = None
         self._taking = threading.RLock()
         self._follower: journal.Follower | None = None
         self._summary: tuple[int, Summary] | None = None
-        if run_folder.is_compacted(folder):
+        if run_folder.is_compacted(folder) or not self.live:
             self._records = run_folder.load(folder)
         else:
-            self._records = Records(self.plan)
+            self._records = Records(self.plan.targets)
             self._follower = journal.Follower(folder, self._records)
-            if self.state == "interrupted":
-                self.close()
 
     @property
     def id(self) -> str:
@@ -83,8 +81,10 @@ class Run:
         with self._taking:
             if self._follower is not None:
                 self._follower.poll()
-                if run_folder.is_compacted(self.folder):  # by another process
-                    self.close()
+                if run_folder.is_compacted(self.folder):  # by its worker
+                    self._take_the_rest()
+                elif self._records.began is None and len(self._records):
+                    self._records.began = run_folder.began(self.folder)
             return self._records
 
     @property
@@ -107,7 +107,7 @@ class Run:
         records = self.records
         # Records are only ever added: as many are the same ones.
         if self._summary is None or self._summary[0] != len(records):
-            self._summary = len(records), summarize(records)
+            self._summary = len(records), summarize(records, self.plan)
         return self._summary[1]
 
     def verdict(self) -> verdict.Verdict:
@@ -138,9 +138,10 @@ class Run:
     def wait(
         self, seen: Callable[["Run"], None] | None = None, timeout: float | None = None
     ) -> "Run":
-        """Wait for the end, calling `seen` about ten times a second; then compact the journal.
+        """Wait for the end, calling `seen` about ten times a second.
 
-        Raises RunError if the worker could not do its work.
+        The journals of a run that this object started are then compacted. Raises RunError if the
+        worker could not do its work.
         """
         until = None if timeout is None else time.monotonic() + timeout
         while self.live:
@@ -157,30 +158,39 @@ class Run:
                 self._process.stdin.close()
         if self.state == "failed" and not len(self.records):
             raise RunError(f"{self.id} could not be measured: {self._why_failed()}")
-        self.close()
+        if self._process is not None:
+            self.close()
+        else:
+            self._take_the_rest()
         return self
 
     def close(self) -> None:
         """Compact the journals of a run that has ended; does nothing to one that goes on.
 
-        Calls that a killed worker left under way become records, as `unfinished`.
+        Where they can't be, for a full disk or another's folder, the journals are enough.
         """
         with self._taking:
-            if self._follower is not None and not self.live:
-                self._take_the_rest(self._follower)
-
-    def _take_the_rest(self, follower: journal.Follower) -> None:
-        with run_folder.compacting(self.folder) as mine:
+            if self.live:
+                return
+            self._take_the_rest()
             if not run_folder.is_compacted(self.folder):
-                follower.poll()
-                follower.unfinished()
-                if mine:
-                    with contextlib.suppress(RunError):  # a full disk: the journals are enough
-                        run_folder.compact(self.folder, self._records)
-            if not mine and run_folder.is_compacted(self.folder):
+                with contextlib.suppress(RunError):
+                    if not run_folder.compact(self.folder, self._records):
+                        self._records = run_folder.load(self.folder)
+                self._summary = None  # times were rounded
+
+    def _take_the_rest(self) -> None:
+        """Read the last records of a run that has ended, with those left under way."""
+        with self._taking:
+            if self._follower is None:
+                return
+            self._follower.poll()
+            self._follower.unfinished(self.plan)
+            self._records.began = run_folder.began(self.folder)
+            if run_folder.is_compacted(self.folder):
                 # Journals vanish while another process compacts; what it wrote is whole.
                 self._records = run_folder.load(self.folder)
-        self._follower = self._summary = None  # times were rounded
+            self._follower = self._summary = None
 
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -33,7 +34,7 @@ from holymon.load.self_check import open_many, watch_self
 from holymon.plan.estimate import most_of_a_call
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
-from holymon.records.attempt import DTYPE, Marks, measure
+from holymon.records.attempt import DTYPE, Marks, row
 from holymon.records.journal import Journal
 from holymon.sim.process import simulator
 
@@ -80,7 +81,7 @@ def _first(folder: Path, *, attached: bool) -> int:
                 zero_wall = time.time_ns() + START_NS
                 for other in others:
                     _tell(other, f"{zero_wall}\n")
-                state["started_at"] = run_folder.now().isoformat()
+                state["started_at"] = datetime.fromtimestamp(zero_wall / 1e9, UTC).isoformat()
                 run_folder.write_state(folder, state="running", **state)
                 return zero_wall
 
@@ -97,6 +98,9 @@ def _first(folder: Path, *, attached: bool) -> int:
             folder, state=STATES.get(ending.why, "finished"), ended=ending.why,
             detail=ending.detail, trouble=trouble, ended_at=run_folder.now().isoformat(), **state,
         )  # fmt: skip
+    if not attached or ending.why == "interrupted":  # nobody else will
+        with contextlib.suppress(RunError):  # a full disk: the journals are enough
+            run_folder.compact(folder, run_folder.load(folder))
     return 0
 
 
@@ -250,8 +254,8 @@ def _cost_of(plan: Plan) -> Any:
         return None
 
     def cost(marks: Marks) -> float:
-        row = np.frombuffer(measure(marks)[2 : 2 + DTYPE.itemsize], DTYPE)
-        money = float(costs(row, plan.targets[marks.target].price)[0])
+        rows = np.frombuffer(row(marks), DTYPE)
+        money = float(costs(rows, plan.targets[marks.target].price)[0])
         if not math.isnan(money):
             return money
         return most_of_a_call(plan, marks.target, max(marks.events, 0))

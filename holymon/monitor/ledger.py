@@ -1,8 +1,8 @@
 """Rows of attempts as they come, from any thread, in bounded memory; what leaves it is summed up.
 
-    add(marks) --> fresh frames --> block of rows --> blocks --> folded into a Tally, and spilled
+    add(marks) --> fresh rows --> block of rows --> blocks --> folded into a Tally, and spilled
 
-Adding is one append to a deque, which needs no lock; frames become rows in batches. A block leaves
+Adding is one append to a deque, which needs no lock; a block gets its rows in batches, and leaves
 as a whole. In a forked child the ledger begins anew: the parent's records stay the parent's.
 """
 
@@ -23,9 +23,8 @@ import numpy as np
 
 from holymon.errors import PlanError
 from holymon.figures.totals import Edges, Tally, tally
-from holymon.plan.plan import Closed, Plan, Target
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import Frames, header
+from holymon.plan.plan import Target
+from holymon.records.attempt import Flag, Marks, gaps, row
 from holymon.records.records import Records
 from holymon.records.spill import spill
 
@@ -71,12 +70,11 @@ class Ledger:
         self._targets: list[Target] = []
         self._index: dict[str, int] = {}
         self._numbers = itertools.count()
-        self._fresh: deque[bytes] = deque()
+        self._fresh: deque[tuple[bytes, bytes]] = deque()
         self._blocks: deque[Records] = deque()
         self._rows = 0
         self._held: OrderedDict[int, tuple[Marks, float]] = OrderedDict()
-        self._plan = plan_of(())
-        self._block = Records(self._plan)
+        self._block = self._none()
         self._folded = Tally(self.edges, {})
         self._writer: ThreadPoolExecutor | None = None
         self._writing: deque[Future[None]] = deque()
@@ -97,12 +95,11 @@ class Ledger:
                 if target.name not in self._index:
                     self._index[target.name] = len(self._targets)
                     self._targets.append(target)
-                    self._plan = plan_of(tuple(self._targets))
             return self._index[target.name]
 
     def add(self, marks: Marks) -> None:
         """Take in an attempt that is over."""
-        self._fresh.append(measure(marks, self.zero))
+        self._fresh.append((row(marks, self.zero), gaps(marks)))
         if len(self._fresh) >= self._batch:
             with self._alone() as free:
                 if free:
@@ -123,15 +120,14 @@ class Ledger:
     def records(self, since: float = -math.inf) -> Records:
         """A copy of all attempts in memory; blocks that ended before `since` (s) are left out."""
         with self._alone():
-            plan, blocks = self._plan, self._now()
-        return _joined(plan, [one for one in blocks if not (one["end_s"] < since).all()])
+            whole, blocks = self._none(), self._now()
+        return _joined(whole, [one for one in blocks if not (one["end_s"] < since).all()])
 
     def tally(self) -> Tally:
         """The sums of all attempts since the start; they never shrink."""
         with self._alone():
-            plan, blocks, folded, known = self._plan, self._now(), self._folded, bool(self._targets)
-        records = _joined(plan, blocks)
-        return folded + tally(records, self.edges) if known else folded
+            whole, blocks, folded = self._none(), self._now(), self._folded
+        return folded + tally(_joined(whole, blocks), self.edges)
 
     def flush(self) -> None:
         """Spill what is still in memory, and wait until all is written; for the end."""
@@ -160,23 +156,25 @@ class Ledger:
 
     # With the lock.
 
+    def _none(self) -> Records:
+        """No rows yet, of the targets known by now."""
+        return Records(tuple(self._targets), self.began)
+
     def _settle(self, request: int, *, retried: bool) -> None:
         held = self._held.pop(request, None)
         if held is not None:
             if retried:
                 held[0].flags |= Flag.RETRIED
-            self._fresh.append(measure(held[0], self.zero))
+            self._fresh.append((row(held[0], self.zero), gaps(held[0])))
 
     def _expire(self, now: float) -> None:
         for request in [one for one, (_, until) in self._held.items() if until < now]:
             self._settle(request, retried=False)
 
     def _drain(self) -> None:
-        frames = [self._fresh.popleft() for _ in range(len(self._fresh))]
-        reader = Frames()
-        reader.feed(header(0))
-        self._block.append(*reader.feed(b"".join(frames)))
-        self._rows += len(frames)
+        fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]
+        self._block.add(fresh)
+        self._rows += len(fresh)
         now = time.perf_counter() - self.zero
         if len(self._block) >= self._part or self._is_old(self._block, now, 1):
             self._close_block()
@@ -195,11 +193,11 @@ class Ledger:
         if len(self._block):
             whole = np.ones(len(self._block), bool)
             self._blocks.append(self._block.select(whole))  # a copy without room to spare
-            self._block = Records(self._plan)
+            self._block = self._none()
 
     def _fold(self, block: Records) -> None:
         self._rows -= len(block)
-        block.plan = self._plan  # targets may have come since
+        block.targets = tuple(self._targets)  # targets may have come since
         self._folded += tally(block, self.edges)
         if self.folder is not None:
             self._writer = self._writer or ThreadPoolExecutor(1, "holymon-spill")
@@ -212,7 +210,7 @@ class Ledger:
 
     def _spill(self, block: Records, folder: Path) -> None:
         try:
-            spill(block, folder, self.began)
+            spill(block, folder)
             self.spilled += len(block)
         except Exception:  # noqa: BLE001 - whoever makes calls is not to be told by an exception
             self.lost += len(block)
@@ -224,27 +222,20 @@ class Ledger:
         """
         self._expire(time.perf_counter())
         self._drain()
-        last, held, reader = Records(self._plan), Records(self._plan), Frames()
+        last, held = self._none(), self._none()
         last.extend(self._block.rows, self._block.gap_pairs, self._block.gap_counts)
-        reader.feed(header(0))
-        held.append(*reader.feed(b"".join(map(self._as_open, self._held.values()))))
+        held.add(map(self._as_open, self._held.values()))
         return [*self._blocks, last, held]
 
-    def _as_open(self, held: tuple[Marks, float]) -> bytes:
+    def _as_open(self, held: tuple[Marks, float]) -> tuple[bytes, bytes]:
         marks = held[0]
         flags, marks.flags = marks.flags, marks.flags | Flag.UNDECIDED
-        frame = measure(marks, self.zero)
+        packed = row(marks, self.zero), gaps(marks)
         marks.flags = flags
-        return frame
+        return packed
 
 
-def _joined(plan: Plan, blocks: list[Records]) -> Records:
-    whole = Records(plan)
+def _joined(whole: Records, blocks: list[Records]) -> Records:
     for block in blocks:
         whole.extend(block.rows, block.gap_pairs, block.gap_counts)
     return whole
-
-
-def plan_of(targets: tuple[Target, ...]) -> Plan:
-    """The frame of records that no plan has asked for."""
-    return Plan(targets=targets or (OTHER,), load=Closed(users=1), requests=1, name="monitor")

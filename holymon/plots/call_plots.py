@@ -37,7 +37,7 @@ from holymon.plots.canvas import (
     warm_up,
 )
 from holymon.records.attempt import Flag
-from holymon.records.records import Recorded, Records, records_of
+from holymon.records.records import Recorded, Records, plan_of, records_of
 from holymon.safety import ends
 
 Floats = npt.NDArray[np.float64]
@@ -52,14 +52,14 @@ def plot_latency(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
     """Latency of successful calls (end - start) by the time of their start; failures on top."""
     records = records_of(of)
     values = records["end_s"] - records["start_s"]
-    return styled(lambda a: _over_time(records, values, "Latency", a), ax)
+    return styled(lambda a: _over_time(records, values, "Latency", _warm_up(of), a), ax)
 
 
 def plot_ttft(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
     """Time to first token of successful streams by the time of their start; failures on top."""
     records = records_of(of)
     values = records["first_s"] - records["start_s"]
-    return styled(lambda a: _over_time(records, values, "TTFT", a), ax)
+    return styled(lambda a: _over_time(records, values, "TTFT", _warm_up(of), a), ax)
 
 
 def plot_ecdf(of: Records | Recorded, *others: Records | Recorded, ax: Axes | None = None) -> Axes:
@@ -67,7 +67,9 @@ def plot_ecdf(of: Records | Recorded, *others: Records | Recorded, ax: Axes | No
 
     Those of other runs, given too, are drawn over it under the names of their plans.
     """
-    return styled(lambda a: _ecdf(tuple(map(records_of, (of, *others))), a), ax)
+    plans = [plan_of(one) for one in (of, *others)]
+    names = [ends(plan.name, 30) if plan else "" for plan in plans]
+    return styled(lambda a: _ecdf(tuple(map(records_of, (of, *others))), names, a), ax)
 
 
 def plot_errors(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
@@ -77,19 +79,29 @@ def plot_errors(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
 
 def plot_schedule_delay(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
     """How much later than scheduled each call was sent: the client's own lateness."""
-    return styled(lambda a: _delay(records_of(of), a), ax)
+    plan = plan_of(of)
+    closed = plan is not None and isinstance(plan.load, Closed)
+    return styled(lambda a: _delay(records_of(of), a, closed=closed), ax)
+
+
+def _warm_up(of: Records | Recorded) -> float:
+    """Seconds of warm-up: the plan's, or those up to the first of the calls that count."""
+    plan, records = plan_of(of), records_of(of)
+    if plan is not None:
+        return plan.warmup_s
+    counts = records.mask()
+    return 0.0 if counts.all() or not counts.any() else float(records["due_s"][counts].min())
 
 
 def _title(ax: Axes, text: str, records: Records) -> None:
-    simulated = records.plan.simulated or bool((records["flags"] & Flag.SIMULATED).any())
-    ax.set_title(text + (" (simulated)" if simulated else ""))
+    ax.set_title(text + (" (simulated)" if records.simulated else ""))
 
 
 def _names(records: Records) -> list[str]:
-    return [ends(target.name, 40) for target in records.plan.targets]
+    return [ends(target.name, 40) for target in records.targets]
 
 
-def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
+def _over_time(records: Records, values: Floats, what: str, warm: float, ax: Axes) -> None:
     good = records.ok & ~np.isnan(values)
     shown = good & records.mask()
     n = int(shown.sum())
@@ -102,12 +114,12 @@ def _over_time(records: Records, values: Floats, what: str, ax: Axes) -> None:
     every = one_in(int(good.sum()))
     for i, name in enumerate(_names(records)):
         _points(ax, records, values, good & (records["target"] == i), i, name, every)
-    if len(records.plan.targets) > FEW:
+    if len(records.targets) > FEW:
         canvas.kinds_of_lines(ax, {"-": "p50", "--": "p95"})
     longest = float(values[good].max())
     ax.set_ylim(0, longest * 1.18)
     _rug(ax, records)
-    warm_up(ax, records.plan.warmup_s)
+    warm_up(ax, warm)
     unit = in_ms(ax.yaxis, longest)
     when = "start of the call, s from the start of the run"
     ax.set(xlabel=_noted(when, every), ylabel=f"{what}, {unit}")
@@ -130,7 +142,7 @@ def _points(
     for q, line in ((0.5, "-"), (0.95, "--")):
         middles, level = rolling(t[~warm], y[~warm], q)
         if len(middles):
-            label = f"p{q * 100:.0f}" if len(records.plan.targets) <= FEW else "_"
+            label = f"p{q * 100:.0f}" if len(records.targets) <= FEW else "_"
             line_above(ax, middles, level, line, color=color, label=label)
 
 
@@ -146,15 +158,15 @@ def _rug(ax: Axes, records: Records) -> None:
     crosses(ax, records["start_s"][failed], top, f"failed, n = {int(failed.sum()):,}")
 
 
-def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
+def _ecdf(runs: tuple[Records, ...], names: list[str], ax: Axes) -> None:
     n = sum(int((one.ok & one.mask()).sum()) for one in runs)
     if not n:
         note(ax, "no successful call" if any(map(len, runs)) else "no calls")
         _title(ax, "Distribution: nothing to show", runs[0])
         return
-    many = sum(len(one.plan.targets) for one in runs) > FEW
+    many = sum(len(one.targets) for one in runs) > FEW
     everything: list[Floats] = []
-    for i, (name, records, mine) in enumerate(_each(runs)):
+    for i, (name, records, mine) in enumerate(_each(runs, names)):
         for what, column, line in (("latency", "end_s", "-"), ("TTFT", "first_s", "--")):
             x = (records[column] - records["start_s"])[mine]
             x = x[~np.isnan(x)]
@@ -183,11 +195,11 @@ def _ecdf(runs: tuple[Records, ...], ax: Axes) -> None:
     ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.05, 0.5), handlelength=2)
 
 
-def _each(runs: tuple[Records, ...]) -> Iterator[tuple[str, Records, Mask]]:
+def _each(runs: tuple[Records, ...], names: list[str]) -> Iterator[tuple[str, Records, Mask]]:
     """Every target of every run: its name, and which records are its successful calls."""
-    for records in runs:
+    for run, records in zip(names, runs, strict=True):
         good = records.ok & records.mask()
-        before = f"{ends(records.plan.name, 30)}: " if len(runs) > 1 and records.plan.name else ""
+        before = f"{run}: " if len(runs) > 1 and run else ""
         for k, name in enumerate(_names(records)):
             yield before + name, records, good & (records["target"] == k)
 
@@ -234,8 +246,8 @@ def _kinds(records: Records, failed: Mask) -> list[tuple[str, Mask]]:
     return [*kinds, ("other types", failed & np.isin(codes, rest))] if rest else kinds
 
 
-def _delay(records: Records, ax: Axes) -> None:
-    if isinstance(records.plan.load, Closed):
+def _delay(records: Records, ax: Axes, *, closed: bool) -> None:
+    if closed:
         note(ax, "closed loop: calls are due when they start, there is no schedule")
         _title(ax, "Schedule delay", records)
         return

@@ -1,5 +1,6 @@
 """The picture of a schedule: when calls are due, and when those of a run were sent."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -7,8 +8,8 @@ from matplotlib.axes import Axes
 
 from holymon.errors import PlanError
 from holymon.plan.estimate import estimate
-from holymon.plan.plan import Closed, Open, Plan, Target
-from holymon.plan.shapes import Replay, Shape, polyline
+from holymon.plan.plan import Closed, Plan
+from holymon.plan.shapes import Floats, Replay, Shape, due, polyline
 from holymon.plots.binning import CALLS_IN_BIN, spans_of
 from holymon.plots.canvas import COLORS, crosses, legend, note, styled, warm_up
 from holymon.records.records import Recorded, Records
@@ -24,55 +25,81 @@ def plot_arrivals(
 ) -> Axes:
     """The rate that a shape, plan or run wants over time, and the calls due in each moment.
 
-    For a run, or its records, also the calls that were sent. A shape without an end is drawn for
+    For a run also the calls that were sent; of records alone, which know no plan, what was due
+    and what was sent. A shape without an end is drawn for
     `seconds` (60). Of a plan of over 5,000,000 calls only the rate is drawn. Raises PlanError for
     what has no schedule.
     """
-    plan, records = _scheduled(what, seconds)
-    return styled(lambda a: _draw(plan, records, a), ax)
+    schedule, records = _scheduled(what, seconds)
+    return styled(lambda a: _draw(schedule, records, a), ax)
 
 
-def _scheduled(what: object, seconds: float | None) -> tuple[Plan, Records | None]:
-    """The plan to draw, and the records of what was made of it, if there are any."""
-    if isinstance(what, Plan):
-        return what, None
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    """When calls are due (s), shape (n,), or None for too many; the wanted rate as a polyline."""
+
+    words: str
+    seconds: float
+    due: Floats | None
+    rate: list[tuple[float, float]]
+    warmup_s: float = 0.0
+
+
+def _scheduled(what: object, seconds: float | None) -> tuple[_Schedule | None, Records | None]:
+    """The schedule to draw, and the records of what was made of it, if there are any."""
     if isinstance(what, Shape | Replay):
-        end = seconds or what.ends or 60.0
-        anything = Target(provider="any", model="any")
-        return Plan(targets=(anything,), load=Open(what), duration_s=max(end, 0.01)), None
-    plan, records = getattr(what, "plan", None), getattr(what, "records", what)
-    if not isinstance(plan, Plan) or not isinstance(records, Records):
+        return _of_shape(what, max(seconds or what.ends or 60.0, 0.01)), None
+    if isinstance(what, Records):
+        last = float(what["due_s"].max(initial=0.0))
+        return _Schedule("as recorded", last, what["due_s"], []), what
+    plan, records = (what, None) if isinstance(what, Plan) else (
+        getattr(what, "plan", None), getattr(what, "records", None))  # fmt: skip
+    if not isinstance(plan, Plan) or not (records is None or isinstance(records, Records)):
         raise PlanError(
             f"plot_arrivals takes a plan, a shape, a run or its records, not {type(what).__name__}."
         )
-    return plan, records
-
-
-def _draw(plan: Plan, records: Records | None, ax: Axes) -> None:
     if isinstance(plan.load, Closed):
+        return None, records
+    few = records is not None or (estimate(plan).calls or 0) <= MOST_DUE
+    return _of_plan(plan, plan.load.shape, plan.due() if few else None), records
+
+
+def _of_shape(shape: Shape | Replay, seconds: float) -> _Schedule:
+    rate = polyline(shape, end=seconds) if isinstance(shape, Shape) else []
+    many = shape.peak * seconds > MOST_DUE
+    return _Schedule(shape.words, seconds, None if many else due(shape, end=seconds), rate)
+
+
+def _of_plan(plan: Plan, shape: Shape | Replay, times: Floats | None) -> _Schedule:
+    many, end, warm, rate = len(plan.targets), plan.seconds, plan.warmup_s, []
+    if isinstance(shape, Shape):
+        rate = polyline(shape, end=end, warm_up=warm, times=many)
+    return _Schedule(shape.words + f", {many} targets" * (many > 1), end, times, rate, warm)
+
+
+def _draw(schedule: _Schedule | None, records: Records | None, ax: Axes) -> None:
+    if schedule is None:
         note(ax, "closed loop: users set the pace, there is no schedule")
         ax.set_title("Arrivals")
         return
-    shape, end, times = plan.load.shape, plan.seconds, len(plan.targets)
-    few = records is not None or (estimate(plan).calls or 0) <= MOST_DUE
-    due = plan.due() if few else np.empty(0)
+    times = np.empty(0) if schedule.due is None else schedule.due
     start = np.empty(0) if records is None else records["start_s"][records.sent]
-    edges = spans_of(max(end, 1e-3, float(start.max(initial=0.0))), len(due) / CALLS_IN_BIN)
+    last = max(schedule.seconds, 1e-3, float(start.max(initial=0.0)))
+    edges = spans_of(last, len(times) / CALLS_IN_BIN)
     width = np.diff(edges)
-    if few:
-        ax.stairs(np.histogram(due, edges)[0] / width, edges, color=COLORS[0], lw=1.2, fill=True,
-                  alpha=0.3, label=f"due, n = {len(due):,}")  # fmt: skip
-    if isinstance(shape, Shape):
-        line = polyline(shape, end=end, warm_up=plan.warmup_s, times=times)
-        ax.plot(*zip(*line, strict=True), color=COLORS[0], lw=1.8, label="wanted rate")
+    if schedule.due is not None:
+        ax.stairs(np.histogram(times, edges)[0] / width, edges, color=COLORS[0], lw=1.2, fill=True,
+                  alpha=0.3, label=f"due, n = {len(times):,}")  # fmt: skip
+    if schedule.rate:
+        ax.plot(*zip(*schedule.rate, strict=True), color=COLORS[0], lw=1.8, label="wanted rate")
     if records is not None:
         ax.stairs(np.histogram(start, edges)[0] / width, edges, color=COLORS[1], lw=1.8,
                   label=f"sent, n = {len(start):,}")  # fmt: skip
         dropped = records["due_s"][~records.sent]
         if len(dropped):
             crosses(ax, dropped, 0.0, f"not sent, n = {len(dropped):,}")
-        warm_up(ax, plan.warmup_s)
+        warm_up(ax, schedule.warmup_s)
     ax.set_ylim(bottom=0)
     ax.set(xlabel="s from the start of the run", ylabel="calls per second")
-    ax.set_title(f"Arrivals: {plan.load.shape.words}" + f", {times} targets" * (times > 1))
+    ax.set_title(f"Arrivals: {schedule.words}")
     legend(ax)

@@ -115,7 +115,7 @@ def rehearse(
     ends_with = np.ceil if until is None else np.floor
     steps = np.arange(1, int(ends_with((last - first) / every_s)) + 1)
     grid: Floats = (first + every_s * steps).astype(np.float64)
-    names = tuple(dict.fromkeys(t.name for _, records in parts for t in records.plan.targets))
+    names = tuple(dict.fromkeys(t.name for _, records in parts for t in records.targets))
     found: list[Firing] = []
     for name in names:
         counted = _Counted(name, parts)
@@ -149,7 +149,7 @@ class _Counted:
     def _make(self, count: Count) -> tuple[Floats, Floats]:
         pieces = []
         for offset, records in self._parts:
-            names = [target.name for target in records.plan.targets]
+            names = [target.name for target in records.targets]
             if self._target in names:
                 where = records.mask(names.index(self._target))
                 weights = np.where(where, _weights(records, count), 0.0)

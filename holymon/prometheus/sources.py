@@ -103,7 +103,7 @@ class OfRun:
         """Open the run in `folder`. Raises RunError if there is none."""
         self.run = Run(folder)
         self._edges = edges
-        self._records, self._n = Records(self.run.plan), 0
+        self._records, self._n = Records(self.run.plan.targets), 0
         self._tally = tally(self._records, edges)
 
     def read(self) -> Reading:
@@ -194,7 +194,7 @@ def figures(run: Run) -> dict[str, RunFigures]:
 
 
 def _figures(run: Run, records: Records, status: dict[str, Any]) -> dict[str, RunFigures]:
-    summary, vitals = summarize(records), run.vitals
+    summary, vitals = summarize(records, run.plan), run.vitals
     judged = judge(summary, run.plan, vitals, *run_folder.ending(status))
     return {
         target.name: RunFigures(

@@ -1,6 +1,6 @@
 """One attempt, one record: the row's layout, what an attempt leaves behind, and how it is packed.
 
-    bytes on the wire --> Marks (points in time, counts) --> measure() --> one frame
+    bytes on the wire --> Marks (points in time, counts) --> row() and gaps() --> Records
     frame = length | row (fixed size, `DTYPE`) | gaps (pairs of `GAP`)
     journal file = header line, frame, frame, ...   --> Frames.feed --> Records
 
@@ -152,13 +152,13 @@ _I4: Final = 2**31 - 1
 _LONGEST: Final = 1e9
 
 
-def measure(marks: Marks, zero: float = 0.0) -> bytes:
-    """The frame of one attempt; `zero` is the start of the run on the clock of the marks.
+def row(marks: Marks, zero: float = 0.0) -> bytes:
+    """One attempt as a row of `DTYPE`; `zero` is the start of the run on the clock of the marks.
 
     Never raises: counts that a row has no room for stay at its largest, whatever a server sent.
     """
     m = marks
-    row = _ROW.pack(
+    return _ROW.pack(
         m.due - zero, m.start - zero, m.headers - zero, m.chunk - zero, m.first - zero,
         m.content - zero, m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start,
         min(m.retry_after, _LONGEST),
@@ -168,13 +168,20 @@ def measure(marks: Marks, zero: float = 0.0) -> bytes:
         m.flags, m.target, min(m.attempt, 255), CODES.get(m.error, _OTHER),
         _FINISH_CODE.get(m.finish, len(FINISH) - 1), m.code.encode("ascii", "replace")[:24],
     )  # fmt: skip
-    gaps = _pack_gaps(m.gaps) if m.gaps else b""
-    return _LENGTH.pack(len(row) + len(gaps)) + row + gaps
 
 
-def _pack_gaps(gaps: dict[int, int]) -> bytes:
+def gaps(marks: Marks) -> bytes:
+    """The gaps of one attempt as pairs of `GAP`."""
+    if not marks.gaps:
+        return b""
     pairs: list[int] = []
-    for number, count in gaps.items():
+    for number, count in marks.gaps.items():
         for rest in range(count, 0, -65535):
             pairs += (number, min(rest, 65535))
     return struct.pack(f"<{min(len(pairs), 2 * _MAX_GAPS)}H", *pairs[: 2 * _MAX_GAPS])
+
+
+def frame(marks: Marks, zero: float = 0.0) -> bytes:
+    """One attempt as it stands in a journal, with its length before it."""
+    pairs = gaps(marks)
+    return _LENGTH.pack(_ROW.size + len(pairs)) + row(marks, zero) + pairs

@@ -4,13 +4,10 @@ journal = header line, frame, frame, ...     frame = length | row | gaps
 """
 
 import json
-from collections.abc import Iterable
 from typing import Final
 
 from holymon.errors import RunError
-from holymon.plan.plan import Plan
 from holymon.records.attempt import DTYPE, FIELDS, FORMAT, GAP
-from holymon.records.records import Records
 
 _LONGEST_HEADER: Final = 65536
 
@@ -74,11 +71,3 @@ def _check_header(line: bytes) -> None:
         same = False
     if not same:
         raise RunError("this journal was written by another version of holymon: use that one.")
-
-
-def from_frames(plan: Plan, frames: Iterable[bytes]) -> Records:
-    """Records of frames as `measure` made them: for tests and for callers without a journal."""
-    records, reader = Records(plan), Frames()
-    reader.feed(header(0))
-    records.append(*reader.feed(b"".join(frames)))
-    return records

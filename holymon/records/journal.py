@@ -19,11 +19,11 @@ from typing import Any, Final
 from holymon.errors import LOST
 from holymon.plan.plan import Plan
 from holymon.records.appender import Appender
-from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.attempt import Flag, Marks, frame
 from holymon.records.client_health import Vitals, read
-from holymon.records.frames import Frames, from_frames, header
+from holymon.records.frames import Frames, header
 from holymon.records.notes import Notes
-from holymon.records.records import Records
+from holymon.records.records import Records, from_marks
 from holymon.safety import redact
 
 FEWEST_SLOTS: Final = 256
@@ -126,7 +126,7 @@ class Journal:
 
     def record(self, marks: Marks) -> None:
         """Write down one finished attempt."""
-        self._calls.write(measure(marks, self.zero))
+        self._calls.write(frame(marks, self.zero))
         self._underway.end(marks.request)
         if marks.message or marks.request_id:
             self._notes.take(marks)
@@ -171,20 +171,20 @@ class Follower:
         self._records = records
         self._readers: dict[Path, tuple[Frames, int]] = {}
 
-    def unfinished(self) -> int:
+    def unfinished(self, plan: Plan) -> int:
         """Take in, as records, the calls that a killed worker left under way; how many they are.
 
-        Only for a run that has ended, and once.
+        Only for a run that has ended, and once; `plan` is the run's.
         """
         records = self._records
         known = set(records["request"].tolist())
         left = [
-            _left(number - 1, target, due, start, records.plan)
+            _left(number - 1, target, due, start, plan)
             for path in sorted(self._folder.glob("calls.*.underway"))
             for number, target, due, start in _slots(path)
             if number and number - 1 not in known
         ]
-        made = from_frames(records.plan, [measure(marks) for marks in left])
+        made = from_marks(records.targets, left)
         records.extend(made.rows, made.gap_pairs, made.gap_counts)
         return len(left)
 

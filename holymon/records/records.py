@@ -1,14 +1,15 @@
-"""The records of a run in memory: rows, the gaps beside them, and the plan they belong to."""
+"""Records in memory: rows, the gaps beside them, and the targets that they are of."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER, PlanError
-from holymon.plan.plan import Plan
-from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag
+from holymon.plan.plan import Plan, Target
+from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag, Marks, gaps, row
 from holymon.records.chosen import Chosen
 from holymon.records.gaps import Pieces, bins_of, counts_of, histogram, packed, sums
 
@@ -17,19 +18,30 @@ if TYPE_CHECKING:
 
 
 class Records:
-    """The rows of a run in memory: append-only columns, the gaps beside them, and the plan.
+    """Rows of attempts in memory: append-only columns, the gaps beside them, and the targets.
 
-    `rows` is a structured array of `DTYPE`, shape (n,). `gap_pairs` is an array of `GAP`, shape
-    (g,), of which the first `gap_counts[0]` belong to row 0, and so on.
+    `rows` is a structured array of `DTYPE`, shape (n,), whose `target` is a position in `targets`.
+    `gap_pairs` is an array of `GAP`, shape (g,), of which the first `gap_counts[0]` belong to
+    row 0, and so on. `began` is the moment at which their clock was zero, in seconds since 1970,
+    or None where it is not known.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        """No rows yet."""
-        self.plan = plan
+    def __init__(self, targets: tuple[Target, ...], began: float | None = None) -> None:
+        """Hold no rows yet."""
+        self.targets, self.began = targets, began
         self._n = self._g = 0
         self._rows = np.zeros(0, DTYPE)
         self._counts = np.zeros(0, np.uint32)
         self._gaps = np.zeros(0, np.uint16)
+
+    def add(self, attempts: Iterable[tuple[bytes, bytes]]) -> None:
+        """Add attempts, each as `attempt.row` and `attempt.gaps` give it."""
+        rows, pairs = [], []
+        for one, its in attempts:
+            rows.append(one)
+            pairs.append(its)
+        counts = [len(its) // GAP.itemsize for its in pairs]
+        self.append(b"".join(rows), b"".join(pairs), counts)
 
     def append(self, rows: bytes, gaps: bytes, counts: Sequence[int]) -> None:
         """Add rows and gaps as `Frames.feed` gives them."""
@@ -64,7 +76,7 @@ class Records:
         return self._n
 
     def __repr__(self) -> str:
-        return f"<Records: {len(self)} attempts of {', '.join(t.name for t in self.plan.targets)}>"
+        return f"<Records: {len(self)} attempts of {', '.join(t.name for t in self.targets)}>"
 
     @property
     def rows(self) -> npt.NDArray[np.void]:
@@ -133,6 +145,12 @@ class Records:
         ours = [CODES[name] for name in NOT_THE_SERVER]
         return ~np.isin(self["error"], ours)
 
+    @property
+    def simulated(self) -> bool:
+        """Whether any of them came from the simulator."""
+        flagged = (self["flags"] & Flag.SIMULATED) != 0
+        return any(target.simulated for target in self.targets) or bool(flagged.any())
+
     def errors(self, where: npt.NDArray[np.bool_]) -> dict[str, int]:
         """How many rows ended in each error type, most frequent first, in the rows `where`."""
         counted = np.bincount(self["error"][where], minlength=len(NAMES))
@@ -141,14 +159,15 @@ class Records:
 
     def select(self, where: npt.NDArray[np.bool_]) -> "Records":
         """A copy that holds only the rows where `where` is true."""
-        chosen = Records(self.plan)
+        chosen = Records(self.targets, self.began)
         chosen._extend(self.rows[where], self.gaps(where), self.gap_counts[where])
         return chosen
 
     def to_frame(self) -> "pd.DataFrame":
         """A DataFrame: one row per attempt, in order of due time, codes spelled out.
 
-        What was not measured is NaN or NA, never -1 or 0.
+        `at` is the moment in UTC at which it was sent; NaT where it was not, or `began` is not
+        known. What was not measured is NaN or NA, never -1 or 0.
         """
         import pandas as pd
 
@@ -158,24 +177,42 @@ class Records:
             columns[name] = pd.array(rows[name], dtype="Int32")
             columns[name][rows[name] < 0] = pd.NA
         frame = pd.DataFrame(columns)
-        names = np.array([t.name for t in self.plan.targets], dtype=object)
+        names = np.array([target.name for target in self.targets], dtype=object)
         frame["target"] = names[rows["target"]]
         frame["error"] = np.array(NAMES, dtype=object)[rows["error"]]
         frame["finish"] = np.array(FINISH, dtype=object)[rows["finish"]]
         frame["code"] = [code.decode("ascii", "replace") for code in rows["code"]]
         for flag in Flag:
             frame[(flag.name or "").lower()] = (rows["flags"] & flag) != 0
+        micros = ((math.nan if self.began is None else self.began) + rows["start_s"]) * 1e6
+        at = pd.to_datetime(np.round(micros), unit="us", utc=True).astype("datetime64[ns, UTC]")
+        frame.insert(0, "at", at)
         frame["latency_s"] = frame["end_s"] - frame["start_s"]
         frame["ttft_s"] = frame["first_s"] - frame["start_s"]
         return frame.drop(columns=["flags"]).rename(columns={"error": "error_type"})
 
 
+def from_marks(targets: tuple[Target, ...], marks: Iterable[Marks]) -> Records:
+    """Records of attempts whose clock was zero at the start, for callers without a journal."""
+    records = Records(targets)
+    records.add((row(one), gaps(one)) for one in marks)
+    return records
+
+
 class Recorded(Protocol):
-    """What has records: a run."""
+    """What has records, and the plan that they were made by: a run."""
+
+    plan: Plan
 
     @property
     def records(self) -> Records:
         """The records up to now."""
+
+
+def plan_of(given: Records | Recorded) -> Plan | None:
+    """The plan of the run given; None for records, which belong to targets alone."""
+    plan = getattr(given, "plan", None)
+    return plan if isinstance(plan, Plan) else None
 
 
 def records_of(given: Records | Recorded) -> Records:

@@ -15,7 +15,6 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -185,16 +184,16 @@ def take_lock(folder: Path) -> IO[bytes]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a living worker holds the run's lock."""
+    """Whether a living worker holds the run's lock; looked at without writing."""
     try:
-        file = (folder / "run.lock").open("r+b")
+        file = (folder / "run.lock").open("rb")
     except OSError:
         return False
     with file:
-        return not _try_lock(file)
+        return not _try_lock(file, shared=True)
 
 
-def _try_lock(file: IO[bytes]) -> bool:
+def _try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -203,7 +202,7 @@ def _try_lock(file: IO[bytes]) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
@@ -214,50 +213,65 @@ def is_compacted(folder: Path) -> bool:
     return (folder / "calls.parquet").is_file()
 
 
+def began(folder: Path) -> float | None:
+    """When the clock of a run's records was zero, in seconds since 1970; None if it is not known.
+
+    Earlier versions wrote down a moment up to 20 ms before it.
+    """
+    try:
+        return datetime.fromisoformat(_state_said(folder)["started_at"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def load(folder: Path) -> Records:
-    """The records of a run: from Parquet if it was compacted, else from its journals."""
-    records = Records(read_plan(folder))
-    if is_compacted(folder):
-        parquet.read(folder, records)
-        if any(folder.glob("calls.*.journal")):
-            # Saved elsewhere when the disk was full, and put back; or a compaction was cut short.
-            more = Records(records.plan)
-            Follower(folder, more).poll()
-            more = more.select(~np.isin(more["request"], records["request"]))
-            records.extend(more.rows, more.gap_pairs, more.gap_counts)
-    else:
-        Follower(folder, records).poll()
+    """The records of a run: from Parquet if it was compacted, else from its journals.
+
+    Of a run that has ended, the calls that a killed worker left under way are `unfinished`.
+    Nothing is written. Raises RunError, PlanError.
+    """
+    plan = read_plan(folder)
+    records = Records(plan.targets, began(folder))
+    if not is_compacted(folder):
+        ended = read_state(folder)["state"] not in LIVE
+        follower = Follower(folder, records)
+        follower.poll()
+        if ended:
+            follower.unfinished(plan)
+        if not is_compacted(folder):
+            return records
+        # Journals vanish while another process compacts; what it wrote is whole.
+        records = Records(plan.targets, records.began)
+    parquet.read(folder, records)
+    if any(folder.glob("calls.*.journal")):
+        # Saved elsewhere when the disk was full, and put back; or a compaction was cut short.
+        more = Records(plan.targets)
+        Follower(folder, more).poll()
+        more = more.select(~np.isin(more["request"], records["request"]))
+        records.extend(more.rows, more.gap_pairs, more.gap_counts)
     return records
 
 
-@contextlib.contextmanager
-def compacting(folder: Path) -> Iterator[bool]:
-    """Whether this process may compact the run: no other one does or did, and it can be written."""
-    try:
-        file = (folder / "compact.lock").open("wb")
-    except OSError:
-        yield False
-        return
-    with file:
-        mine = _try_lock(file) and not is_compacted(folder)
-        yield mine
-        if mine:
-            (folder / "compact.lock").unlink(missing_ok=True)
+def compact(folder: Path, records: Records) -> bool:
+    """Write `calls.parquet` and `gaps.parquet` of a run that has ended, then drop its journals.
 
-
-def compact(folder: Path, records: Records) -> None:
-    """Write `calls.parquet` and `gaps.parquet`, then drop the journals: nothing is ever lost.
-
-    Raises RunError if it can't be written; the journals stay then.
+    For the run's worker, or whoever it belongs to; false where another process does or did it.
+    Nothing is ever lost: if it can't be written, RunError is raised and the journals stay.
     """
+    lock = folder / "compact.lock"
     try:
-        parquet.write(folder, records)
+        with lock.open("wb") as file:
+            mine = _try_lock(file) and not is_compacted(folder)
+            if mine:
+                parquet.write(folder, records)
+                for pattern in ("calls.*.journal", "calls.*.underway"):
+                    for path in folder.glob(pattern):
+                        path.unlink()
+                lock.unlink(missing_ok=True)
+            return mine
     except OSError as error:
         said = short(str(error))
         raise RunError(f"{run_id(folder)} stays uncompacted, it can't be written: {said}") from None
-    for pattern in ("calls.*.journal", "calls.*.underway"):
-        for path in folder.glob(pattern):
-            path.unlink()
 
 
 def count(folder: Path) -> int:

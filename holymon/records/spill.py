@@ -10,17 +10,16 @@ from holymon.records.records import Records
 from holymon.safety import short
 
 
-def spill(records: Records, folder: Path, zero: float) -> Path:
+def spill(records: Records, folder: Path) -> Path:
     """Write one file `calls-<UTC>-<process>-<n>.parquet` of all attempts; returns its path.
 
-    Columns as in `Records.to_frame`, and `at`, when each was due in UTC; `zero` is the start of
-    the records' clock in seconds since 1970. Raises RunError if it can't be written.
+    Columns as in `Records.to_frame`, `at` in UTC without saying so, as it was from the beginning:
+    files of all versions can be read together. Raises RunError if it can't be written.
     """
     import duckdb
-    import pandas as pd
 
     frame = records.to_frame()
-    frame.insert(0, "at", pd.to_datetime(zero + frame["due_s"], unit="s"))
+    frame["at"] = frame["at"].dt.tz_localize(None)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     path = folder / f"calls-{stamp}-{os.getpid()}-{len(records)}.parquet"
     aside = folder / f".{path.name}"

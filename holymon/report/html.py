@@ -166,7 +166,7 @@ def errors_table(run: Run) -> Html:
 def how_measured(run: Run) -> Html:
     """The plan in words, the state of the client, and, folded, the definitions of the figures."""
     rows = [(escape(name), escape(value)) for name, value in _measured(run)]
-    html = table(("", ""), rows, "plan") + _defined(definitions(run.records, summary=run.summary()))
+    html = table(("", ""), rows, "plan") + _defined(definitions(run, summary=run.summary()))
     return Html(html, "\n".join(f"{name}: {value}" for name, value in _measured(run)))
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from holymon.errors import PlanError
 from holymon.figures.reasons import of_loop
 from holymon.figures.request_stats import stats
-from holymon.monitor.ledger import plan_of
+from holymon.monitor.ledger import OTHER
 from holymon.monitor.monitor import Monitor
-from holymon.plan.plan import Plan
+from holymon.plan.plan import Closed, Plan
 from holymon.plots.binning import per_second
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
 from holymon.prometheus.backtest import rehearse
@@ -143,8 +143,7 @@ class _Picture:
             self._origin, self._figure = now - self._last_s / 2, None
         records = _shown(ledger.records(self._origin), self._origin)
         plan = self._plan(records)
-        flagged = bool((records["flags"] & Flag.SIMULATED).any())
-        simulated = plan.simulated or flagged
+        simulated = plan.simulated or records.simulated
         if self._figure is None or (self._figure.plan, self._figure.simulated) != (plan, simulated):
             begins = strftime("%H:%M:%S", localtime(ledger.began + self._origin))
             words = {**OF_CALLS, "time": f"s from {begins}"}
@@ -156,10 +155,10 @@ class _Picture:
         return self._figure.frame(records, _failures(records, now), now, final=final or moved)
 
     def _plan(self, records: Records) -> Plan:
+        """What the figure goes by: calls that nobody planned."""
         target = self._monitor.target
-        if len(records) or target is None:
-            return records.plan
-        return plan_of((target,))
+        targets = records.targets or (OTHER if target is None else target,)
+        return Plan(targets=targets, load=Closed(users=1), requests=1, name="monitor")
 
 
 def _shown(records: Records, origin: float) -> Records:
@@ -173,7 +172,7 @@ def _shown(records: Records, origin: float) -> Records:
 
 def _failures(records: Records, now: float) -> list[Curve]:
     found, shown = [], window(now, math.inf)
-    for i in range(len(records.plan.targets)):
+    for i in range(len(records.targets)):
         failed = ~records.ok & (records["target"] == i)
         edges, values = per_second(records["end_s"][failed], now, shown)
         found.append((edges, np.concatenate([values[:1], values[:-1]])))

@@ -115,7 +115,7 @@ def records_of(calls: int, seed: int = 1, tokens: int = TOKENS) -> Records:
         rows[name] = _clocked(rows[name])
     order = np.argsort(rows["end_s"], kind="stable")
     pairs, counts = _counted(gaps[order], there[order])
-    found = Records(plan)
+    found = Records(plan.targets)
     found.extend(rows[order], pairs, counts)
     return found
 
@@ -160,7 +160,7 @@ def a_run(out: Path, calls: int) -> tuple[Path, Records]:
     """A finished run of `calls` calls that was never compacted."""
     records = records_of(calls)
     folder = run_folder.new_folder(out, f"calls-{calls}")
-    run_folder.write_aside(folder / "plan.json", records.plan.to_json())
+    run_folder.write_aside(folder / "plan.json", plan_of(calls).to_json())
     run_folder.write_state(folder, state="finished", started_at=run_folder.now().isoformat())
     write_journal(folder, records)
     return folder, records
@@ -191,7 +191,7 @@ def following(source: Path, folder: Path, plan: Plan) -> tuple[float, Records]:
     """Follow a journal that grows by a quarter of a second at 4,000 rows/s between two looks."""
     data = (source / "calls.0.journal").read_bytes()
     step = len(data) * STEP // max(round(plan.seconds * RATE), 1)
-    records = Records(plan)
+    records = Records(plan.targets)
     follower, spent = Follower(folder, records), 0.0
     with (folder / "calls.0.journal").open("wb", buffering=0) as file:
         for at in range(0, len(data), step):

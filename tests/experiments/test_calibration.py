@@ -11,8 +11,8 @@ from holymon.experiments.calibrator import calibrate, truth_of
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
 from holymon.plots import result_plots
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import from_marks
 
 
 def level(rate, measurement="valid", off=0.0005):
@@ -22,7 +22,7 @@ def level(rate, measurement="valid", off=0.0005):
 
 def test_errors_are_reported_minus_true_percentiles(simulator):
     plan = Plan(targets=(simulator.target("pinned"),), load=Open(constant(10)), requests=120)
-    rng, frames, truth = np.random.default_rng(3), [], []
+    rng, marks, truth = np.random.default_rng(3), [], []
     for k in range(120):
         real = 0.1 + 0.01 * np.arange(20) + rng.uniform(0, 0.003)
         one = Marks(k, 0, k / 10)
@@ -32,15 +32,15 @@ def test_errors_are_reported_minus_true_percentiles(simulator):
         one.end = one.last + 0.0002
         warm = k < 10
         one.flags = int(Flag.WARMUP) if warm else 0
-        frames.append(measure(one))
+        marks.append(one)
         truth.append({"n": k, "fault": "ok", "token_s": list(real + 5 * warm)})
     truth.append({"n": 120, "fault": "rate_limited"})
-    found = errors_of(from_frames(plan, frames), truth)
+    found = errors_of(from_marks(plan.targets, marks), truth)
     assert found["ttft_s"]["p50"] == pytest.approx(0.0007, abs=1e-6)
     assert found["ttft_s"]["p99"] == pytest.approx(0.0007, abs=1e-6)
     assert found["latency_s"]["p50"] == pytest.approx(0.0009, abs=1e-6)
     assert found["itl_s"]["p50"] == pytest.approx(0, abs=0.00005)
-    few = errors_of(from_frames(plan, frames[:40]), truth)
+    few = errors_of(from_marks(plan.targets, marks[:40]), truth)
     assert few["ttft_s"]["p99"] is None
 
 

@@ -43,7 +43,7 @@ def rows(latency, target, due, failed=None):
 
 
 def records(*parts):
-    found = Records(PLAN)
+    found = Records(PLAN.targets)
     for part in parts:
         found.extend(part, np.zeros(0, GAP), np.zeros(len(part), np.int64))
     return found

@@ -8,8 +8,7 @@ import pytest
 import holymon as hm
 from holymon.errors import CODES
 from holymon.figures.request_stats import stats
-from holymon.plan.plan import Open, Plan, Price, Prompts, Target
-from holymon.plan.shapes import constant
+from holymon.plan.plan import Price, Target
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
 
@@ -23,15 +22,13 @@ def target(model=HOSTILE) -> Target:
 
 def records(model=HOSTILE, scale=1.0, n=400) -> Records:
     rng = np.random.default_rng(1)
-    plan = Plan(targets=(target(model),), load=Open(constant(20)), requests=n, slo=("ttft_p95<1",),
-                prompts=Prompts(texts=(HOSTILE,)), name=HOSTILE)  # fmt: skip
     rows = np.zeros(n, DTYPE)
     rows["due_s"] = rows["start_s"] = np.arange(n) / 20
     rows["first_s"] = rows["start_s"] + scale * rng.lognormal(-3, 0.2, n)
     rows["end_s"] = rows["last_s"] = rows["first_s"] + scale * rng.lognormal(-2, 0.2, n)
     rows["flags"], rows["output_tokens"], rows["prompt_tokens"] = Flag.STREAM | 8, 7, 5
     rows["error"][:9] = CODES["rate_limited"]
-    found = Records(plan)
+    found = Records((target(model),))
     found.extend(rows, np.zeros(0, GAP), np.zeros(n, np.int64))
     return found
 
@@ -46,7 +43,7 @@ def repeated() -> Records:
     rows["attempt"][again] = 1
     for name in ("start_s", "first_s", "last_s", "end_s"):
         rows[name][again] += 1.0 + (rows["end_s"][first] - rows["start_s"][first])
-    found = Records(one.plan)
+    found = Records(one.targets)
     found.extend(rows, np.zeros(0, GAP), np.zeros(len(rows), np.int64))
     return found
 
@@ -81,10 +78,9 @@ def test_money_that_is_known_in_part_is_said_to_be_at_least_so_much():
 
 
 def test_stats_of_nothing_and_of_many_targets_have_their_rows():
-    nothing = stats(Records(records().plan))
+    nothing = stats(Records(records().targets))
     assert (nothing.requests, "–" in repr(nothing)) == (0, True)
-    plan = Plan(targets=(target("a"), target("b")), load=Open(constant(20)), requests=400)
-    both, one = Records(plan), records("a")
+    both, one = Records((target("a"), target("b"))), records("a")
     rows = one.rows.copy()
     rows["target"] = np.arange(len(rows)) % 2
     both.extend(rows, np.zeros(0, GAP), np.zeros(len(rows), np.int64))

@@ -18,8 +18,8 @@ from holymon.figures.quantiles import (
 from holymon.figures.summary import CALLS_ALIKE, _alike, summarize
 from holymon.plan.plan import Closed, Open, Plan, Price, Target
 from holymon.plan.shapes import constant
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import from_marks
 
 TARGET = Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1",
                 price=Price(input=1.0, output=10.0, cached_input=0.5))  # fmt: skip
@@ -51,7 +51,7 @@ def unsent(number, error):
 
 
 def of(calls, plan=PLAN):
-    return summarize(from_frames(plan, [measure(one) for one in calls])).targets[0]
+    return summarize(from_marks(plan.targets, calls), plan).targets[0]
 
 
 def test_an_exact_schedule_gives_exact_figures():

@@ -10,8 +10,8 @@ import holymon as hm
 from holymon.figures.tool_definitions import OURS, said
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import from_marks
 
 PLAN = Plan(targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
             load=Open(constant(1)), requests=30)  # fmt: skip
@@ -29,7 +29,7 @@ def call(number, error="", *, role=0.1, tokens=TOKENS, end=0.7):
 
 
 def values(calls):
-    found = hm.definitions(from_frames(PLAN, [measure(one) for one in calls]))
+    found = hm.definitions(from_marks(PLAN.targets, calls))
     return {(one.tool, one.name): one.p50 if one.unit == "s" else one.value for one in found}
 
 
@@ -83,16 +83,16 @@ def test_without_records_there_are_formulas_and_without_calls_no_values():
         one.figure for one in bare
     }
     assert all(one.formula and not said(one) for one in bare)
-    empty = hm.definitions(from_frames(PLAN, []))
+    empty = hm.definitions(from_marks(PLAN.targets, []))
     assert not any(said(one) for one in empty)
     assert "vLLM bench" in repr(bare)
 
 
 def test_a_run_on_a_server_that_opens_with_a_role_says_so(simulator, tmp_path):
     plan = Plan(targets=(simulator.target("fast"),), load=Open(constant(20)), requests=30)
-    records = hm.measure(plan, out=tmp_path).records
-    found = {(one.tool, one.name): one for one in hm.definitions(records)}
+    run = hm.measure(plan, out=tmp_path)
+    found = {(one.tool, one.name): one for one in hm.definitions(run)}
     ours, theirs = found[OURS, "TTFT"].p50, found["vLLM bench", "TTFT"].p50
     assert theirs < 0.7 * ours  # the role comes at once, the first token after some 20 ms
-    assert re.search(r"vLLM bench +p50 ", repr(hm.definitions(records)))
+    assert re.search(r"vLLM bench +p50 ", repr(hm.definitions(run)))
     assert json.dumps([one.formula for one in found.values()])

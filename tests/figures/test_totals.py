@@ -9,8 +9,8 @@ from holymon.errors import PlanError
 from holymon.figures.summary import summarize
 from holymon.figures.totals import Edges, Histogram, Tally, histogram, tally
 from holymon.plan.plan import Closed, Plan, Price, Target
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import from_marks
 
 TARGETS = (
     Target(provider="sim", model="a", price=Price(input=1.0, output=10.0)),
@@ -34,7 +34,7 @@ def attempt(request=0, number=0, *, due=0.0, start=0.0, took=0.3, error="", stat
 
 
 def of(*marks) -> Tally:
-    return tally(from_frames(PLAN, map(measure, marks)))
+    return tally(from_marks(PLAN.targets, marks))
 
 
 def test_a_request_of_three_attempts_is_one_request_with_two_retries():
@@ -90,7 +90,7 @@ def test_the_sums_agree_with_the_summary_of_the_same_records():
              for i, (t, (e, s)) in enumerate(zip(rng.lognormal(-1, 1, 500),
                 [[("", 200), ("server_error", 500)][k] for k in rng.integers(0, 2, 500)],
                 strict=True))]  # fmt: skip
-    records = from_frames(PLAN, map(measure, marks))
+    records = from_marks(PLAN.targets, marks)
     for one, summed in zip(
         summarize(records).targets, tally(records).targets.values(), strict=True
     ):
@@ -132,7 +132,7 @@ def test_a_value_on_an_edge_is_below_it():
 
 
 def test_sums_of_different_edges_are_refused():
-    other = tally(from_frames(PLAN, []), Edges(ttft=(1.0, 2.0)))
+    other = tally(from_marks(PLAN.targets, []), Edges(ttft=(1.0, 2.0)))
     with pytest.raises(PlanError, match="one kind"):
         _ = of() + other
 

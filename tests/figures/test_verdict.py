@@ -10,9 +10,9 @@ from holymon.figures.summary import summarize
 from holymon.figures.verdict import judge
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records.attempt import Marks, measure
+from holymon.records.attempt import Marks
 from holymon.records.client_health import Vitals
-from holymon.records.frames import from_frames
+from holymon.records.records import from_marks
 
 TARGET = Target(provider="url", model="m", base_url="http://host:1/v1", api_key_env="MY_KEY")
 PLAN = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=20)
@@ -41,8 +41,8 @@ def calls(n=400, *, late=0.0, errors=(), rate=20.0, ok=True, ttft=0.05, latency=
 
 
 def verdict(made=None, vitals=CALM, plan=PLAN, **more):
-    frames = [measure(one) for one in (calls() if made is None else made)]
-    return judge(summarize(from_frames(plan, frames)), plan, vitals, **more)
+    records = from_marks(plan.targets, calls() if made is None else made)
+    return judge(summarize(records, plan), plan, vitals, **more)
 
 
 def test_a_calm_client_on_a_good_api_is_valid():

@@ -359,8 +359,8 @@ def test_providers_are_known_by_their_address(server):
         client.post(
             "https://api.holysheep.ai/v1/chat/completions", json={**ASK, "model": "gpt-4.1"}
         )
-    assert client.monitor.records.plan.targets[0].name == "holysheep/gpt-4.1"
-    assert client.monitor.records.plan.targets[0].price.output == 8.0
+    assert client.monitor.records.targets[0].name == "holysheep/gpt-4.1"
+    assert client.monitor.records.targets[0].price.output == 8.0
 
 
 @LIBRARIES
@@ -377,7 +377,7 @@ def test_providers_on_one_host_are_told_apart_by_their_path(lib, server, tmp_pat
         for path in ("first/v1", "second/v1", "second/v1/deep/er", "third"):
             client.post(f"{one.url}/{path}/chat/completions", json=ASK)
         client.post(f"{other.url}/elsewhere/chat/completions", json=ASK)
-    names = [target.name for target in client.monitor.records.plan.targets]
+    names = [target.name for target in client.monitor.records.targets]
     assert names[:3] == ["first/fast", "second/fast", "deep/fast"]
     assert names[3] == f"{httpx.URL(one.url).netloc.decode()}/fast"
     assert names[4] == "alone/fast"
@@ -389,7 +389,7 @@ def test_ten_thousand_models_are_a_hundred_targets():
         for k in range(300):
             client.post("http://h/v1/chat/completions", json={**ASK, "model": f"m{k}"})
     monitor = client.monitor
-    assert len(monitor.records.plan.targets) == 101
+    assert len(monitor.records.targets) == 101
     assert monitor.tally().targets["other/other"].attempts == {(500, "server_error"): 200}
 
 

@@ -151,7 +151,7 @@ def test_each_request_is_a_record_with_its_outcome(serve, make, monitor):
         }
     assert (said["ok"], said["bad"], said["stream"], said["breaks"]) == ("fine", "no", "abc", None)
     records = monitor.records
-    names = [records.plan.targets[row["target"]].name for row in records.rows]
+    names = [records.targets[row["target"]].name for row in records.rows]
     found = [(int(row["status"]), NAMES[row["error"]]) for row in records.rows]
     assert names == ["holysheep/gpt-4.1", *["web/other"] * 5]
     assert found == [(200, ""), (429, "rate_limited"), (200, ""), (500, "server_error"),
@@ -246,7 +246,7 @@ def test_names_of_targets_are_made_harmless_and_few(monitor):
             await watched({"type": "http", "name": name}, None, sink)
 
     asyncio.run(go())
-    names = [one.name for one in monitor.records.plan.targets]
+    names = [one.name for one in monitor.records.targets]
     assert names[:2] == ["a/b [31m", "web/other"]
     assert len(names) == 101
 

@@ -12,9 +12,8 @@ from holymon.prometheus import metric_names, rules
 from holymon.prometheus.alerts import Limits, Watch
 from holymon.prometheus.backtest import Firing, rehearse
 from holymon.prometheus.exporter import Collector, text
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
-from holymon.records.records import Records
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import Records, from_marks
 
 TARGET = Target(provider="p", model="m")
 PLAN = Plan(targets=(TARGET,), load=Closed(users=1), requests=1)
@@ -42,7 +41,7 @@ def day(minutes, per_minute, how=lambda minute, k: {}):
         for k in range(per_minute):
             at = MINUTE * (minute + (k + 0.5) / per_minute)
             marks.append(call(len(marks), at, **how(minute, k)))
-    return from_frames(PLAN, map(measure, marks))
+    return from_marks(PLAN.targets, marks)
 
 
 def between(start, end, bad):
@@ -211,7 +210,7 @@ def test_targets_are_told_apart():
         one = call(k, k * 1.0, **(FAIL if k % 2 else {}))
         one.target = k % 2
         marks.append(one)
-    found = rehearse([(0.0, from_frames(plan, map(measure, marks)))], Watch(("error_rate<1%",)))
+    found = rehearse([(0.0, from_marks(plan.targets, marks))], Watch(("error_rate<1%",)))
     assert {one.target for one in found.firings if one.alert == "ErrorBudgetFastBurn"} == {"p/n"}
 
 
@@ -223,7 +222,7 @@ def test_few_calls_wake_nobody():
 
 
 def test_nothing_measured_is_nothing_to_rehearse():
-    found = rehearse([(0.0, Records(PLAN))], WATCH)
+    found = rehearse([(0.0, Records(PLAN.targets))], WATCH)
     assert (found.firings, found.seconds) == ((), 0.0)
     assert rehearse([], WATCH).firings == ()
 
@@ -239,7 +238,7 @@ def test_names_from_elsewhere_are_inert():
         targets=(Target(provider="p", model="<script>\x1b[31m"),), load=Closed(users=1), requests=1
     )
     marks = [call(k, k * 1.0, **FAIL) for k in range(600)]
-    found = rehearse([(0.0, from_frames(plan, map(measure, marks)))], WATCH)
+    found = rehearse([(0.0, from_marks(plan.targets, marks))], WATCH)
     assert found.firings
     assert "<script>" not in found._repr_html_()
     assert "\x1b" not in repr(found)
@@ -259,7 +258,7 @@ def test_a_million_calls_are_rehearsed_without_a_loop_over_them():
     records = day(1, 2)
     rows = np.repeat(records.rows[:1], 200_000)
     rows["end_s"] = np.sort(rng.uniform(0, 7 * 86400, len(rows)))
-    many = Records(PLAN)
+    many = Records(PLAN.targets)
     many.extend(rows, records.gap_pairs[:0], np.zeros(len(rows), np.int64))
     assert rehearse([(0.0, many)], WATCH).seconds > 6.9 * 86400
     assert metric_names.WATCHED

@@ -27,9 +27,8 @@ from holymon.prometheus.backtest_sources import rehearse
 from holymon.prometheus.exporter import Collector, families, text, write_textfile
 from holymon.prometheus.server import expose
 from holymon.prometheus.sources import OfFolder, OfRun, Reading
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
-from holymon.records.records import Records
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import Records, from_marks
 
 TARGETS = (
     Target(provider="sim", model="a", price=Price(input=1.0, output=10.0)),
@@ -58,7 +57,7 @@ def one_call(rng, request, target=0, at=0.0):
 def records_of(n=1000, seed=0, plan=PLAN):
     rng = np.random.default_rng(seed)
     marks = [one_call(rng, i, i % len(plan.targets), at=i * 0.1) for i in range(n)]
-    return from_frames(plan, map(measure, marks))
+    return from_marks(plan.targets, marks)
 
 
 def of(found, name, **labels):
@@ -162,7 +161,7 @@ def test_values_are_those_of_the_tally_bucket_by_bucket(samples):
 def test_durations_are_told_by_error_type(samples):
     one = Marks(0, 0, 0.0)
     one.start, one.end, one.error, one.status = 1.0, 3.0, "server_error", 500
-    found = samples(text(Collector(from_frames(PLAN, [measure(one)]))))
+    found = samples(text(Collector(from_marks(PLAN.targets, [one]))))
     assert total(found, f"{metric_names.DURATION}_sum", error_type="server_error") == pytest.approx(
         3.0
     )
@@ -170,7 +169,7 @@ def test_durations_are_told_by_error_type(samples):
 
 
 def test_watched_errors_are_0_before_they_are_met(samples):
-    found = samples(text(Collector(Records(PLAN))))
+    found = samples(text(Collector(Records(PLAN.targets))))
     for error in metric_names.WATCHED:
         for name in (metric_names.ERRORS, metric_names.ATTEMPTS):
             assert of(found, name, provider="sim", model="a", error_type=error) == 0
@@ -326,7 +325,7 @@ def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
 def test_rows_that_come_back_in_another_order_are_counted_once(exported):
     run, reader = exported, OfRun(exported.folder, metric_names.bucket_edges())
     first = reader.read().tally
-    rows, again = run.records, Records(run.plan)
+    rows, again = run.records, Records(run.plan.targets)
     order = np.arange(len(rows))[::-1]
     again.extend(rows.rows[order], rows.gap_pairs[:0], np.zeros(len(rows), np.int64))
     reader.run._records = again
@@ -387,7 +386,7 @@ def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prome
 
 
 def test_a_scrape_of_nothing_is_fine_too(promtool):
-    assert promtool(text(Collector(from_frames(PLAN, []))))[0] == 0
+    assert promtool(text(Collector(from_marks(PLAN.targets, []))))[0] == 0
 
 
 def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):

@@ -16,8 +16,8 @@ from holymon.plan.plan import Closed, Plan, Target
 from holymon.prometheus import metric_names, server
 from holymon.prometheus.server import expose
 from holymon.prometheus.sources import source
-from holymon.records.attempt import Marks, measure
-from holymon.records.frames import from_frames
+from holymon.records.attempt import Marks
+from holymon.records.records import from_marks
 
 PLAN = Plan(targets=(Target(provider="sim", model="a"),), load=Closed(users=1), requests=1)
 
@@ -26,7 +26,7 @@ def records_of(n):
     marks = [Marks(i, 0, float(i)) for i in range(n)]
     for one in marks:
         one.start, one.end, one.status = one.due, one.due + 0.2, 200
-    return from_frames(PLAN, map(measure, marks))
+    return from_marks(PLAN.targets, marks)
 
 
 @pytest.fixture
@@ -158,8 +158,7 @@ def test_an_exporter_ends_with_its_process():
     code = (
         "import holymon as hm, json, sys\n"
         "from holymon.records.records import Records\n"
-        "plan = hm.Plan(targets=(hm.target('sim/fast'),), load=hm.Closed(users=1), requests=1)\n"
-        "print(hm.expose(Records(plan), port=0).url, flush=True)"
+        "print(hm.expose(Records((hm.target('sim/fast'),)), port=0).url, flush=True)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
@@ -170,5 +169,5 @@ def test_an_exporter_ends_with_its_process():
 
 
 def test_records_without_a_call_can_be_served():
-    with expose(from_frames(PLAN, []), port=0) as served:
+    with expose(from_marks(PLAN.targets, []), port=0) as served:
         assert httpx.get(served.url).status_code == 200

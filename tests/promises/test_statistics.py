@@ -21,8 +21,8 @@ from holymon.figures.quantiles import (
 from holymon.figures.summary import summarize
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import from_marks
 from holymon.structs import Rate
 
 TARGET = Target(provider="p", model="m", base_url="http://127.0.0.1:1/v1")
@@ -133,16 +133,18 @@ def calls(n, seed=0):
             one.token(at, 1)
             at += rng.lognormal(-5, 0.4)
         one.end, one.error = one.last, "" if rng.random() < 0.95 else "server_error"
-        made.append(measure(one))
+        made.append(one)
     return made
 
 
 @given(st.integers(1, 5), st.integers(0, 100))
 def test_figures_of_several_workers_are_those_of_all_raw_records(workers, seed):
     plan = Plan(targets=(TARGET,), load=Open(constant(100)), duration_s=3)
-    frames = calls(120, seed)
-    merged = [frame for k in range(workers) for frame in frames[k::workers]]
-    whole, parts = (summarize(from_frames(plan, part)).targets[0] for part in (frames, merged))
+    marks = calls(120, seed)
+    merged = [one for k in range(workers) for one in marks[k::workers]]
+    whole, parts = (
+        summarize(from_marks(plan.targets, part), plan).targets[0] for part in (marks, merged)
+    )
     assert whole.latency_s.ci == parts.latency_s.ci
     for name in ("latency_s", "ttft_s", "itl_s", "tpot_s", "response_s", "schedule_delay_s"):
         one, two = getattr(whole, name), getattr(parts, name)
@@ -173,8 +175,8 @@ def test_coordinated_omission_is_seen_in_the_response_latency():
         one = Marks(i, 0, due)
         one.start = max(due, free)  # a client that waits for the last answer
         one.end = free = one.start + (1.0 if i == 500 else 0.001)
-        made.append(measure(one))
-    found = summarize(from_frames(plan, made)).targets[0]
+        made.append(one)
+    found = summarize(from_marks(plan.targets, made), plan).targets[0]
     assert found.latency_s.p99 == pytest.approx(0.001, abs=1e-4)
     assert found.response_s.p99 == pytest.approx(0.9, abs=0.03)
     assert found.response_s.p90 == pytest.approx(0.101, abs=0.03)

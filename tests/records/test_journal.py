@@ -44,7 +44,7 @@ def folder(tmp_path):
 
 
 def test_a_follower_sees_each_record_once(folder):
-    written, records = Journal(folder, 0), Records(PLAN)
+    written, records = Journal(folder, 0), Records(PLAN.targets)
     follower = Follower(folder, records)
     news = []
     for number in range(5):
@@ -110,8 +110,8 @@ def test_a_full_disk_keeps_records_in_memory_and_says_so(tmp_path):
 
 def left_under_way(folder) -> list[int]:
     """The numbers of the calls that a run that died now would leave unfinished."""
-    records = Records(PLAN)
-    Follower(folder, records).unfinished()
+    records = Records(PLAN.targets)
+    Follower(folder, records).unfinished(PLAN)
     assert set(records["error"]) <= {CODES["unfinished"]}
     return sorted(records["request"].tolist())
 

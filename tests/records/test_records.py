@@ -17,12 +17,12 @@ from holymon.records.attempt import (
     GAP_BINS,
     Flag,
     Marks,
+    frame,
     gap_bin,
     gap_value,
-    measure,
 )
-from holymon.records.frames import Frames, from_frames, header
-from holymon.records.records import Records
+from holymon.records.frames import Frames, header
+from holymon.records.records import Records, from_marks
 
 PLAN = Plan(targets=(Target(provider="sim", model="a"), Target(provider="sim", model="b")),
             load=Open(constant(1)), requests=1)  # fmt: skip
@@ -46,10 +46,10 @@ def marks(draw):
 
 @given(st.lists(marks(), max_size=5), st.lists(st.integers(0, 10**6)), st.integers(0, 400))
 def test_rows_survive_any_cutting_and_a_torn_end(made, places, torn):
-    whole = header(0) + b"".join(measure(one) for one in made)
-    data = whole + measure(Marks(0, 0, 0.0))[:-1][:torn]
+    whole = header(0) + b"".join(frame(one) for one in made)
+    data = whole + frame(Marks(0, 0, 0.0))[:-1][:torn]
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    found, frames = Records(PLAN), Frames()
+    found, frames = Records(PLAN.targets), Frames()
     for a, b in zip(edges, edges[1:], strict=False):
         found.append(*frames.feed(data[a:b]))
     assert len(found) == len(made)
@@ -104,7 +104,7 @@ def make(n=10):
         one.token(number + 0.2, 2)
         one.end = number + 0.3
         made.append(one)
-    return from_frames(PLAN, [measure(one) for one in made])
+    return from_marks(PLAN.targets, made)
 
 
 def test_masks_leave_the_warm_up_out_and_keep_targets_apart():
@@ -146,7 +146,7 @@ def test_tokens_are_timed_by_received_piece():
 
 
 def test_appending_grows_without_losing():
-    found = Records(PLAN)
+    found = Records(PLAN.targets)
     for _ in range(200):
         more = make(30)
         found.extend(more.rows, more.gap_pairs, more.gap_counts)

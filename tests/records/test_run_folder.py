@@ -68,7 +68,7 @@ def test_compaction_moves_times_by_30_ns_at_most_and_figures_stay_what_the_files
 
 
 def test_gaps_of_long_even_streams_survive_compaction(tmp_path):
-    records = Records(PLAN)
+    records = Records(PLAN.targets)
     pairs = np.array([(700, 5000), (3, 1), (700, 16), (2799, 65535), (9, 17)], GAP)
     records.extend(np.zeros(4, DTYPE), pairs, np.array([2, 0, 2, 1]))
     folder = a_run(tmp_path, calls=0)

@@ -52,7 +52,7 @@ NOBODY = [client_health.read([]).flight]
 
 
 def test_a_run_is_drawn_in_full_only_when_limits_change():
-    made, records, rows = LiveFigure(plan()), Records(plan()), calls()
+    made, records, rows = LiveFigure(plan()), Records(plan().targets), calls()
     for now in np.arange(0.25, SECONDS, 0.25):
         seen = len(records)
         grow(records, rows[seen : np.searchsorted(rows["end_s"], now)])
@@ -66,7 +66,7 @@ def test_frame_by_frame_shows_the_same_points_as_all_at_once():
     rows["end_s"][:2] += 2.0  # the limits are those of the first part already
     rows["first_s"][:2] += 2.0
     some, whole = LiveFigure(plan()), LiveFigure(plan())
-    records, every = Records(plan()), Records(plan())
+    records, every = Records(plan().targets), Records(plan().targets)
     grow(every, rows)
     for part in np.array_split(rows, 7):
         grow(records, part)
@@ -77,7 +77,7 @@ def test_frame_by_frame_shows_the_same_points_as_all_at_once():
 
 
 def test_points_stay_when_a_later_call_makes_a_full_draw_necessary():
-    made, records, rows = LiveFigure(plan()), Records(plan()), calls(100, failed=0)
+    made, records, rows = LiveFigure(plan()), Records(plan().targets), calls(100, failed=0)
     grow(records, rows[:99])
     before = count(made.frame(records, NOBODY, 29.0), BLUE)
     draws = made.full_draws
@@ -89,14 +89,14 @@ def test_points_stay_when_a_later_call_makes_a_full_draw_necessary():
 
 
 def test_the_last_frame_has_everything_up_to_date():
-    made, records = LiveFigure(plan()), Records(plan())
+    made, records = LiveFigure(plan()), Records(plan().targets)
     grow(records, calls())
     shown = made.frame(records, NOBODY, SECONDS, final=True)
     assert min(count(shown, color) for color in (BLUE, ORANGE, RED)) > 100
 
 
 def test_records_that_were_put_in_another_order_are_drawn_anew():
-    made, records, fewer = LiveFigure(plan()), Records(plan()), Records(plan())
+    made, records, fewer = LiveFigure(plan()), Records(plan().targets), Records(plan().targets)
     grow(records, calls(200))
     made.frame(records, NOBODY, 20.0)
     grow(fewer, calls(50))
@@ -119,7 +119,7 @@ def test_records_that_were_put_in_another_order_are_drawn_anew():
 )
 def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
     one = plan(**more)
-    made, records = LiveFigure(one), Records(one)
+    made, records = LiveFigure(one), Records(one.targets)
     first = made.frame(records, NOBODY, 0.1)
     rows = calls(30, failed=1.1)
     rows["target"] = 0
@@ -132,7 +132,7 @@ def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
 
 
 def test_calls_that_we_stopped_are_not_marked_as_failed():
-    made, records = LiveFigure(plan()), Records(plan())
+    made, records = LiveFigure(plan()), Records(plan().targets)
     rows, empty = calls(30, failed=1.1), count(made.frame(records, NOBODY, 0.1), RED)
     rows["error"] = CODES["cancelled"]
     grow(records, rows)
@@ -142,7 +142,7 @@ def test_calls_that_we_stopped_are_not_marked_as_failed():
 
 
 def test_calls_of_the_warm_up_are_seen_but_not_in_lines_and_counts():
-    made, records = LiveFigure(plan()), Records(plan())
+    made, records = LiveFigure(plan()), Records(plan().targets)
     rows = calls(200, failed=0)
     rows["flags"][:100] |= np.uint16(Flag.WARMUP)
     rows["error"][0] = CODES["server_error"]
@@ -159,7 +159,7 @@ def test_calls_of_the_warm_up_are_seen_but_not_in_lines_and_counts():
 
 
 def test_an_axis_that_began_in_ms_and_went_on_in_s_has_ticks_in_s():
-    made, records, rows = LiveFigure(plan()), Records(plan()), calls(30, failed=0)
+    made, records, rows = LiveFigure(plan()), Records(plan().targets), calls(30, failed=0)
     made.frame(records, NOBODY, 0.1)
     rows["end_s"] += 20
     grow(records, rows)
@@ -174,7 +174,7 @@ def test_an_axis_that_began_in_ms_and_went_on_in_s_has_ticks_in_s():
 @pytest.mark.parametrize("model", ["m", "meta-llama/Llama-3.3-70B-Instruct-FP8-", "x-" * 60])
 def test_the_legend_has_room_whatever_the_names(n, model):
     targets = tuple(Target(provider="openrouter", model=f"{model}{i}") for i in range(n))
-    made, one = LiveFigure(plan(targets=targets), simulated=True), Records(plan(targets=targets))
+    made, one = LiveFigure(plan(targets=targets), simulated=True), Records(targets)
     made.frame(one, NOBODY, 0.1)
     rows = [legend.get_window_extent() for legend in made.figure.legends]
     assert max(row.x1 for row in rows) < made.figure.texts[0].get_window_extent().x0

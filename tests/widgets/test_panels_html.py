@@ -22,15 +22,19 @@ from holymon.widgets import panels_html
 HOSTILE = "<script>alert(1)</script>\u202e'\""
 
 
-def measured(n: int = 100, model: str = "m", **more) -> Records:
-    plan = Plan(**{"targets": (Target(provider="a", model=model),), "load": Open(constant(10)),
+def planned(model: str = "m", **more) -> Plan:
+    return Plan(**{"targets": (Target(provider="a", model=model),), "load": Open(constant(10)),
                    "duration_s": 10, **more})  # fmt: skip
+
+
+def measured(n: int = 100, plan: Plan | None = None) -> Records:
+    plan = plan or planned()
     rows = np.zeros(n, DTYPE)
     rows["due_s"] = rows["start_s"] = np.arange(n) / 10
     rows["first_s"] = rows["start_s"] + 0.1
     rows["last_s"] = rows["end_s"] = rows["start_s"] + 0.2 + np.arange(n) / 1000
     rows["output_tokens"], rows["chunks"], rows["flags"] = 8, 8, Flag.STREAM | Flag.SERVER_TOKENS
-    records = Records(plan)
+    records = Records(plan.targets)
     records.extend(rows, np.zeros(0, GAP), np.zeros(n, np.int64))
     return records
 
@@ -41,10 +45,13 @@ def client(cpu: float = 0.1, lag: float = 0.0005):
     )
 
 
-def told(records: Records, health, state: str = "running") -> tuple[str, str]:
-    summary = summarize(records)
-    judged = judge(summary, records.plan, health, state)
-    return (panels_html.trust(summary, judged, health, records.plan),
+def told(
+    records: Records, health, state: str = "running", plan: Plan | None = None
+) -> tuple[str, str]:
+    plan = plan or planned()
+    summary = summarize(records, plan)
+    judged = judge(summary, plan, health, state)
+    return (panels_html.trust(summary, judged, health, plan),
             panels_html.figures(summary, judged))  # fmt: skip
 
 
@@ -95,30 +102,32 @@ def test_before_the_first_call_nothing_is_judged():
 
 
 def test_a_run_that_has_just_begun_is_not_invalid():
-    begun = judge(summarize(measured(0)), measured(0).plan, client(), "starting")
+    begun = judge(summarize(measured(0), planned()), planned(), client(), "starting")
     assert begun.lines[:2] == ("measurement: SUSPECT", "suspect: a/m: no call has ended yet.")
-    assert judge(summarize(measured(0)), measured(0).plan, client()).measurement == "invalid"
+    ended = judge(summarize(measured(0), planned()), planned(), client())
+    assert ended.measurement == "invalid"
 
 
 def test_the_pace_is_that_of_the_target_furthest_behind():
-    both = measured(targets=(Target(provider="a", model="m"), Target(provider="a", model="n")))
+    plan = planned(targets=(Target(provider="a", model="m"), Target(provider="a", model="n")))
+    both = measured(plan=plan)
     both.rows["target"][50:] = 1
     both.rows["due_s"][50:] -= 5
     both.rows["start_s"][50:] = both.rows["due_s"][50:] * 2
-    trust, _ = told(both, client())
-    slow = summarize(both).targets[1]
+    trust, _ = told(both, client(), plan=plan)
+    fast, slow = summarize(both, plan).targets
     assert f"<b>{rounded(slow.sent_per_s)} of {rounded(slow.wanted_per_s)}</b>" in trust
-    assert slow.sent_per_s < 0.8 * summarize(both).targets[0].sent_per_s
+    assert slow.sent_per_s < 0.8 * fast.sent_per_s
 
 
 def test_a_closed_loop_has_no_schedule_to_be_late_for():
-    trust, _ = told(measured(load=Closed(users=2)), client())
+    trust, _ = told(measured(), client(), plan=planned(load=Closed(users=2)))
     assert trust.count("no schedule") == 2
 
 
 def test_the_table_has_the_summarys_figures_with_their_intervals():
-    records = measured(slo=("latency_p95<1", "ttft_p50<0.01"))
-    _, table = told(records, client())
+    records = measured()
+    _, table = told(records, client(), plan=planned(slo=("latency_p95<1", "ttft_p50<0.01")))
     one = summarize(records).targets[0]
     for text in (ms(one.latency_s.p50), ms(one.latency_s.p95), ms(one.ttft_s.p50),
                  ms_interval(one.latency_s.ci["p50"]), percent(one.error_rate.high)):  # fmt: skip
@@ -133,7 +142,8 @@ def test_every_cell_has_its_second_line_whether_or_not_there_is_an_interval():
 
 
 def test_names_are_text():
-    trust, table = told(measured(model=HOSTILE, slo=("latency_p95<1",)), client(cpu=1))
+    plan = planned(model=HOSTILE, slo=("latency_p95<1",))
+    trust, table = told(measured(plan=plan), client(cpu=1), plan=plan)
     line = panels_html.progress({"name": HOSTILE, "state": "running", "words": HOSTILE,
                               "share": 3.0, "simulated": True})  # fmt: skip
     for html in (trust, table, line):

@@ -26,7 +26,7 @@ from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.plots.canvas import COLORS, MARKERS, STYLE, frame
 from holymon.records import run_folder
-from tests.bench.million import held, records_of, write_journal
+from tests.bench.million import held, plan_of, records_of, write_journal
 
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))
@@ -84,7 +84,8 @@ def measured(
     place = run_folder.new_folder(folder, "run")
     run_folder.write_aside(place / "plan.json", plan.to_json())
     run_folder.write_state(place, state="starting")
-    with on(cores, ["-m", "holymon.load.worker", str(place)]) as process:
+    owned = ["-m", "holymon.load.worker", str(place), "--attached"]  # compacts nothing itself
+    with on(cores, owned, stdin=subprocess.PIPE) as process:
         assert process.wait() == 0
     return Run(place)
 
@@ -262,7 +263,7 @@ def sizes(folder, n):
     """Bytes of a record of a stream of `n` tokens: in a journal, in Parquet, in memory."""
     records = records_of(20_000, tokens=n)
     place = run_folder.new_folder(folder, "sizes")
-    run_folder.write_aside(place / "plan.json", records.plan.to_json())
+    run_folder.write_aside(place / "plan.json", plan_of(20_000).to_json())
     write_journal(place, records)
     journal = (place / "calls.0.journal").stat().st_size
     run_folder.compact(place, records)
