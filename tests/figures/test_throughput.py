@@ -5,8 +5,8 @@ import pytest
 from holymon.figures.summary import summarize
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import from_marks
 
 TARGET, OTHER = (
     Target(provider="url", model=model, base_url="http://127.0.0.1:1/v1") for model in "ab"
@@ -26,7 +26,7 @@ def call(number, start, took, *, error="", target=0, tokens=2):
 
 
 def rate(calls, plan=OPEN, target=0):
-    return summarize(from_frames(plan, [measure(one) for one in calls])).targets[target]
+    return summarize(from_marks(plan.targets, calls), plan).targets[target]
 
 
 @pytest.mark.parametrize("zero", [0.0, 100.0])

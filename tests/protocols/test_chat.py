@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from holymon.errors import ERRORS
 from holymon.protocols.chat import CHAT, read_answer, request_body
 from holymon.protocols.error_body import read_error
-from holymon.records.attempt import Flag, Marks, measure
+from holymon.records.attempt import Flag, Marks, frame
 from tests.protocols.streams import begun
 
 
@@ -164,7 +164,7 @@ def test_a_count_that_can_not_be_is_unknown_and_no_failure(usage):
     assert (error, text, marks.prompt_tokens) == ("", "Hello", -1)
     assert (marks.output_tokens, marks.flags & Flag.SERVER_TOKENS) == (2, 0)  # as counted here
     assert not marks.flags & Flag.SERVER_TOKENS
-    assert measure(marks)
+    assert frame(marks)
 
 
 def test_the_largest_count_and_a_whole_float_are_counts():
@@ -275,7 +275,7 @@ HOSTILE = [
 def test_no_event_can_harm_the_reader_or_the_row(data):
     error, _, marks = read([HEL, b"data: " + data + b"\n\n", STOP, DONE])
     marks.error = error
-    assert measure(marks)
+    assert frame(marks)
 
 
 WORDS = st.sampled_from(
@@ -294,13 +294,13 @@ def test_any_json_is_read_or_named(value, status):
     data = json.dumps(value).encode()
     marks = Marks(0, 0, 0.0)
     marks.error = read_answer(data, marks)[0]
-    assert measure(marks)
+    assert frame(marks)
     error, _, marks = read([b"data: " + data + b"\n\n", DONE])
     marks.error = error
-    assert measure(marks)
+    assert frame(marks)
     marks = Marks(0, 0, 0.0)
     marks.error, message = read_error(status, data, marks)
-    assert measure(marks)
+    assert frame(marks)
     assert len(message) <= 512
 
 
@@ -308,7 +308,7 @@ def test_any_json_is_read_or_named(value, status):
 def test_any_bytes_are_read_or_named(pieces):
     error, _, marks = read(pieces)
     marks.error = error
-    assert measure(marks)
+    assert frame(marks)
     assert error in ERRORS
 
 

@@ -26,7 +26,7 @@ from holymon.monitor.monitor import Monitor
 from holymon.monitor.retry import Policy
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.protocols.reading import MAX_ERROR_BODY
-from holymon.records.attempt import Flag, measure
+from holymon.records.attempt import Flag, frame
 from holymon.safety import spellings
 from holymon.transport.exceptions import classify
 from holymon.transport.pool import Transport
@@ -81,7 +81,7 @@ async def call(url: str, *, transport=None, calls=1, **options):
 
 def look_over(marks) -> None:
     """What holds for every call: a row, times in order, no secret."""
-    assert measure(marks)
+    assert frame(marks)
     assert marks.error == "" or marks.error in ERRORS
     assert marks.error != "_OTHER"
     seen = [marks.start, marks.headers, marks.first, marks.last, marks.end]
@@ -547,7 +547,7 @@ def test_F16_a_key_that_is_echoed(run, where, form):
     assert marks.error == "authentication"
     # No piece of it either, where a long text was cut.
     assert KEY[:12] not in marks.message
-    assert KEY[:12].encode() not in measure(marks)
+    assert KEY[:12].encode() not in frame(marks)
 
 
 def test_F30_a_redirect_to_another_host(run):
