@@ -172,7 +172,7 @@ def _shown(records: Records, origin: float) -> Records:
 
 def _failures(records: Records, now: float) -> list[Curve]:
     found, shown = [], window(now, math.inf)
-    for i in range(len(records.targets)):
+    for i in range(max(len(records.targets), 1)):  # the figure has a place for the first already
         failed = ~records.ok & (records["target"] == i)
         edges, values = per_second(records["end_s"][failed], now, shown)
         found.append((edges, np.concatenate([values[:1], values[:-1]])))

@@ -12,8 +12,8 @@ from holymon.figures.quantiles import mean_interval, newcombe, wilson
 from holymon.figures.summary import summarize
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import from_marks
 from holymon.structs import Rate
 
 A, B = (Target(provider="p", model=m, base_url="http://127.0.0.1:1/v1") for m in "ab")
@@ -29,8 +29,8 @@ def side(target, *, fails=0, n=100, latency=0.5, error="server_error"):
         one.error = error if k < fails else ""
         if not one.error:
             one.token(one.start + latency / 2, 1)
-        made.append(measure(one))
-    return from_frames(PLAN, made)
+        made.append(one)
+    return from_marks(PLAN.targets, made)
 
 
 def pairs(fails, **more):
