@@ -28,7 +28,7 @@ from holymon.safety import MASK, Secret, redact, short
 from holymon.transport.exceptions import classify, words
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import Prepared, post
-from holymon.transport.response import Into, Progress, Response
+from holymon.transport.response import Into, Response
 
 Clock = Callable[[], float]
 Taker = Callable[[bytes], None]
@@ -112,12 +112,13 @@ class Caller:
         until: float = inf,
     ) -> None:
         marks.start = self._clock()
-        deadlines = Deadlines(self.plan, marks, Progress(self._clock), until)
+        response = Response(self._clock)
+        deadlines = Deadlines(self.plan, marks, response, until)
         dialect = DIALECTS[self.plan.targets[marks.target].endpoint]
         reading = Reading(marks, dialect, stream=self.plan.prompts.stream, keep=self._keep)
         broken: tuple[str, ...] = ()
         try:
-            await self._exchange(reading, deadlines, request, into)
+            await self._exchange(reading, response, deadlines, request, into)
         except asyncio.CancelledError:
             exceeded = deadlines.settle()
             if isnan(marks.end):  # else only the end of the body was still waited for
@@ -127,11 +128,11 @@ class Caller:
         finally:
             deadlines.disarm()
         reading.end(self._clock(), *broken)
-        self._complete(reading, deadlines.progress)
+        self._complete(reading, response)
 
-    def _complete(self, reading: Reading, progress: Progress) -> None:
+    def _complete(self, reading: Reading, response: Response) -> None:
         marks = reading.marks
-        marks.connect_start, marks.connect_end = progress.connect_start, progress.connect_end
+        marks.connect_start, marks.connect_end = response.connect_start, response.connect_end
         if not isnan(marks.connect_end):
             marks.flags |= Flag.NEW_CONNECTION
         if marks.message:
@@ -144,6 +145,7 @@ class Caller:
     async def _exchange(
         self,
         reading: Reading,
+        response: Response,
         deadlines: Deadlines,
         request: Prepared | Exception,
         into: Taker | None,
@@ -151,7 +153,7 @@ class Caller:
         if isinstance(request, Exception):
             raise request
         key = self._keys[reading.marks.target]
-        response = await self._transport.send(request, deadlines.progress, key)
+        await self._transport.send(request, response, key)
         try:
             await response.begin()
             reading.head(response.at, response.status, response.header)

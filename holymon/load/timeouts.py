@@ -6,7 +6,7 @@ from math import inf, isnan
 from holymon.errors import OK
 from holymon.plan.plan import Plan
 from holymon.records.attempt import Marks
-from holymon.transport.response import Progress
+from holymon.transport.response import Response
 
 
 class Deadlines:
@@ -18,13 +18,22 @@ class Deadlines:
     them and moved by nothing that comes: when it rings early it is set anew.
     """
 
-    __slots__ = ("_exceeded", "_handle", "_loop", "_marks", "_plan", "_stream", "_task",
-                 "_until", "progress")  # fmt: skip
+    __slots__ = (
+        "_exceeded",
+        "_handle",
+        "_loop",
+        "_marks",
+        "_plan",
+        "_response",
+        "_stream",
+        "_task",
+        "_until",
+    )  # fmt: skip
 
-    def __init__(self, plan: Plan, marks: Marks, progress: Progress, until: float = inf) -> None:
+    def __init__(self, plan: Plan, marks: Marks, response: Response, until: float = inf) -> None:
         """Start the timer of a call that has just begun; it is to be over at `until`."""
         self._until = min(until, marks.start + plan.timeout_s)
-        self._plan, self._marks, self.progress = plan, marks, progress
+        self._plan, self._marks, self._response = plan, marks, response
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         self._stream = False
@@ -52,11 +61,11 @@ class Deadlines:
 
     def _next(self, now: float) -> tuple[float, str]:
         """When the nearest limit passes, and its error type."""
-        marks, plan, progress = self._marks, self._plan, self.progress
+        marks, plan, response = self._marks, self._plan, self._response
         total = (self._until, "deadline_exceeded")
         if isnan(marks.headers):
-            begun = now if isnan(progress.write_start) else progress.write_start
-            waiting = "first_byte_timeout" if progress.written else "write_error"
+            begun = now if isnan(response.write_start) else response.write_start
+            waiting = "first_byte_timeout" if response.written else "write_error"
             return min(total, (begun + plan.first_byte_s, waiting))
         if not self._stream:
             return total
@@ -67,7 +76,7 @@ class Deadlines:
         return self._loop.call_later(max(0.0, seconds), self._ring)
 
     def _ring(self) -> None:
-        now = self.progress.clock()
+        now = self._response.clock()
         at, error = self._next(now)
         if now < at:
             self._handle = self._timer(at - now)

@@ -20,7 +20,7 @@ from holymon.transport.response import Response
 HEAD_MAX: Final = 2**16
 """Bytes of an answer's head, at most; and of whatever else comes without a byte of its body."""
 
-TOO_LONG: Final = "the head of the answer is too long"
+TOO_LONG: Final = "the head of the response is too long"
 
 
 def _looker(fd: int) -> Callable[[], object]:
@@ -32,16 +32,16 @@ def _looker(fd: int) -> Callable[[], object]:
     return partial(poll.poll, 0)
 
 
-class Wire(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """A connection, used by one answer at a time; `free` is called when one has come to its end."""
 
-    def __init__(self, origin: Origin, free: Callable[["Wire"], None]) -> None:
-        """Not connected yet."""
+    def __init__(self, origin: Origin, free: Callable[["Connection"], None]) -> None:
+        """Expect to be connected to `origin`."""
         self.origin = origin
         self._free = free
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._answer: Response | None = None
+        self._response: Response | None = None
         self._broken: Exception | None = None
         self._paused = self._full = False
         self._look: Callable[[], object] = bool
@@ -57,21 +57,21 @@ class Wire(asyncio.Protocol):
         """Whether nothing has come on it, its end included, that the loop has not told yet."""
         return self.usable and not self._look()
 
-    def send(self, answer: Response, data: bytes, *, bodiless: bool = False) -> None:
+    def send(self, response: Response, data: bytes, *, bodiless: bool = False) -> None:
         """Send a request; `bodiless` for HEAD, whose answer only looks as if it had a body."""
         assert self._transport is not None
         self._reset()
-        self._answer, self._bodiless = answer, bodiless
+        self._response, self._bodiless = response, bodiless
         if not self.usable:  # the peer has closed it already
             self.connection_lost(self._broken)
             return
         self._transport.write(data)
         if not self._full:
-            answer.progress.written = True
+            response.written = True
 
     def abort(self) -> None:
         """Close it at once: to close in order would wait for a peer that may never read."""
-        self._answer = None
+        self._response = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -110,16 +110,16 @@ class Wire(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The system has taken the rest."""
         self._full = False
-        if self._answer is not None:
-            self._answer.progress.written = True
+        if self._response is not None:
+            self._response.written = True
 
     def data_received(self, data: bytes) -> None:
         """Something came; nothing may come without a request."""
-        answer = self._answer
-        if answer is None:
+        response = self._response
+        if response is None:
             self.abort()
             return
-        self._at = answer.progress.clock()
+        self._at = response.clock()
         error: Exception | None = None
         try:
             self._parser.feed_data(data)
@@ -129,36 +129,36 @@ class Wire(asyncio.Protocol):
             error = wrong
         if self._body:
             body, self._body, self._bare = self._body, [], 0
-            answer.piece_came(self._at, body[0] if len(body) == 1 else b"".join(body))
+            response.piece_came(self._at, body[0] if len(body) == 1 else b"".join(body))
         else:
             self._bare += len(data)
             if self._bare > HEAD_MAX:
                 error = error or ValueError(TOO_LONG)
         if self._over:
             self._again = self._again or error is not None
-            self._end(answer)
+            self._end(response)
         elif error is not None:
-            said = str(error.__context__ or error)
-            self._fail(httpx.RemoteProtocolError(said, request=answer.request), error)
+            message = str(error.__context__ or error)
+            self._fail(httpx.RemoteProtocolError(message, request=response.request), error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed, in order or not."""
         self._broken = exc
-        answer = self._answer
-        if answer is None:
+        response = self._response
+        if response is None:
             return
         if exc is not None:
-            kind = httpx.ReadError if answer.progress.written else httpx.WriteError
-            self._fail(kind(str(exc), request=answer.request), exc)
+            kind = httpx.ReadError if response.written else httpx.WriteError
+            self._fail(kind(str(exc), request=response.request), exc)
         elif self._begun and self._lasts_until_close():
-            self._at, self._again = answer.progress.clock(), True
-            self._end(answer)
+            self._at, self._again = response.clock(), True
+            self._end(response)
         else:
-            said = (
+            message = (
                 "peer closed connection without sending the complete body" if self._begun
                 else "Server disconnected without sending a response."
             )  # fmt: skip
-            self._fail(httpx.RemoteProtocolError(said, request=answer.request), None)
+            self._fail(httpx.RemoteProtocolError(message, request=response.request), None)
 
     # What the parser calls.
 
@@ -174,17 +174,17 @@ class Wire(asyncio.Protocol):
             raise ValueError(TOO_LONG)
 
     def on_headers_complete(self) -> None:
-        """The head is complete, if it is not that of an interim answer."""
+        """The head is complete, if it is not that of an interim response."""
         status = self._parser.get_status_code()
-        if self._over or self._answer is None:
+        if self._over or self._response is None:
             return
         self._interim = 100 <= status < 200 and status != 101
         if self._interim:
             self._headers.clear()
             return
         self._begun = True
-        self._answer.raw_headers = self._headers
-        self._answer.headers_came(self._at, status)
+        self._response.raw_headers = self._headers
+        self._response.headers_came(self._at, status)
         self._over = self._bodiless
 
     def on_body(self, piece: bytes) -> None:
@@ -193,14 +193,14 @@ class Wire(asyncio.Protocol):
             self._body.append(piece)
 
     def on_message_complete(self) -> None:
-        """An answer is complete, if it is not an interim one."""
+        """An response is complete, if it is not an interim one."""
         if not self._interim:
             self._over = True
             self._again = self._again or not self._parser.should_keep_alive()
 
-    def _end(self, answer: Response) -> None:
-        self._answer = None
-        answer.end_came(self._at)
+    def _end(self, response: Response) -> None:
+        self._response = None
+        response.end_came(self._at)
         if self._again or self._bodiless or self._full:
             self.abort()
         else:
@@ -208,10 +208,10 @@ class Wire(asyncio.Protocol):
         self._free(self)
 
     def _fail(self, error: Exception, cause: Exception | None) -> None:
-        answer, self._answer = self._answer, None
+        response, self._response = self._response, None
         error.__cause__ = cause
-        if answer is not None:
-            answer.failed(error)
+        if response is not None:
+            response.failed(error)
         self.abort()
 
     def _lasts_until_close(self) -> bool:

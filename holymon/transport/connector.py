@@ -1,7 +1,7 @@
 """Opens connections: names to addresses, TCP by happy eyeballs, a proxy's tunnel, TLS.
 
-Dialer.open(origin, wire) -> the wire is connected        raises OSError, ssl.SSLError,
-                                                          httpx.ProxyError
+Connector.open(origin, connection)    it is connected; raises OSError, ssl.SSLError,
+httpx.ProxyError
 """
 
 import asyncio
@@ -28,11 +28,11 @@ _ANSWER_MAX: Final = 2**16
 Addresses = list[tuple[Any, ...]]
 
 
-class Dialer:
+class Connector:
     """Opens connections; remembers the addresses of names, and the TLS settings."""
 
     def __init__(self, verify: ssl.SSLContext | bool = True) -> None:
-        """Nothing is looked up yet."""
+        """Trust what `verify` says, by default the system's certificates."""
         self._verify = verify
         self._context: ssl.SSLContext | None = None
         self._names: dict[tuple[str, int], tuple[float, asyncio.Future[Addresses]]] = {}

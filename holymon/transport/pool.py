@@ -18,10 +18,10 @@ from typing import Any, Final
 import httpx
 
 from holymon.safety import Secret
-from holymon.transport.connection import Wire
-from holymon.transport.connector import Dialer
+from holymon.transport.connection import Connection
+from holymon.transport.connector import Connector
 from holymon.transport.prepared_request import Origin, Prepared, prepare
-from holymon.transport.response import Progress, Response
+from holymon.transport.response import Response
 
 IDLE_S: Final = 4.0
 """A connection idle for longer is closed: a request that meets the server's own close is lost, and
@@ -36,46 +36,48 @@ class Transport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, *, connect_s: float = 10.0, verify: ssl.SSLContext | bool = True) -> None:
-        """Open nothing yet."""
+        """Keep the limits; a connection is opened by the first request."""
         self._connect_s = connect_s
-        self._dialer = Dialer(verify)
-        self._idle: dict[Origin, list[tuple[float, Wire]]] = {}
+        self._connector = Connector(verify)
+        self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
 
     async def send(
         self,
         prepared: Prepared,
-        progress: Progress,
+        response: Response,
         key: Secret | None = None,
         *,
         connect_s: float | None = None,
-    ) -> Response:
-        """Send a prepared request, with a key that is kept nowhere; its headers are yet to come.
+    ) -> None:
+        """Send a prepared request, with a key that is kept nowhere; its response is yet to come.
 
         Raises httpx.TransportError.
         """
-        wire = self._idle_one(prepared.origin) or await self._open(prepared, progress, connect_s)
-        answer = Response(prepared.request, progress, wire)
-        progress.write_start = progress.clock()
+        connection = self._pop_idle(prepared.origin)
+        if connection is None:
+            connection = await self._open(prepared, response, connect_s)
+        response.expect(prepared.request, connection)
         bodiless = prepared.request.method == "HEAD"
-        wire.send(answer, prepared.bytes_with(key), bodiless=bodiless)
-        return answer
+        connection.send(response, prepared.bytes_with(key), bodiless=bodiless)
 
-    def _idle_one(self, origin: Origin) -> Wire | None:
+    def _pop_idle(self, origin: Origin) -> Connection | None:
         idle = self._idle.get(origin)
         while idle:
-            since, wire = idle.pop()
-            if monotonic() - since < IDLE_S and wire.quiet:
-                return wire
-            wire.abort()
+            since, connection = idle.pop()
+            if monotonic() - since < IDLE_S and connection.quiet:
+                return connection
+            connection.abort()
         return None
 
-    async def _open(self, prepared: Prepared, progress: Progress, limit: float | None) -> Wire:
+    async def _open(
+        self, prepared: Prepared, response: Response, limit: float | None
+    ) -> Connection:
         origin, request = prepared.origin, prepared.request
-        wire = Wire(origin, self._free)
-        progress.connect_start = progress.clock()
+        connection = Connection(origin, self._free)
+        response.connect_start = response.clock()
         try:
             async with asyncio.timeout(self._connect_s if limit is None else limit):
-                await self._dialer.open(origin, wire, prepared.proxy_key)
+                await self._connector.open(origin, connection, prepared.proxy_key)
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time", request=request) from error
         except OSError as error:
@@ -83,32 +85,32 @@ class Transport(httpx.AsyncBaseTransport):
             direct = origin.proxy is None or isinstance(error, ssl.SSLError)
             kind = httpx.ConnectError if direct else httpx.ProxyError
             raise kind(str(error), request=request) from error
-        progress.connect_end = progress.clock()
-        return wire
+        response.connect_end = response.clock()
+        return connection
 
-    def _free(self, wire: Wire) -> None:
-        if wire.usable:
-            self._idle.setdefault(wire.origin, []).append((monotonic(), wire))
+    def _free(self, connection: Connection) -> None:
+        if connection.usable:
+            self._idle.setdefault(connection.origin, []).append((monotonic(), connection))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` as httpx asks its transports to. Raises httpx.TransportError."""
         await request.aread()
-        wanted: dict[str, Any] = request.extensions.get("timeout", {})
-        progress = Progress()
-        answer = await self.send(prepare(request), progress, connect_s=wanted.get("connect"))
+        limits: dict[str, Any] = request.extensions.get("timeout", {})
+        response = Response()
+        await self.send(prepare(request), response, connect_s=limits.get("connect"))
         try:
-            async with asyncio.timeout(wanted.get("read" if progress.written else "write")):
-                await answer.begin()
+            async with asyncio.timeout(limits.get("read" if response.written else "write")):
+                await response.begin()
         except TimeoutError as error:
-            answer.close()
-            kind = httpx.ReadTimeout if progress.written else httpx.WriteTimeout
+            response.close()
+            kind = httpx.ReadTimeout if response.written else httpx.WriteTimeout
             raise kind("no answer in time", request=request) from error
         except BaseException:
-            answer.close()
+            response.close()
             raise
-        body = _Body(answer, wanted.get("read"))
+        body = _Body(response, limits.get("read"))
         return httpx.Response(
-            answer.status, headers=answer.raw_headers, stream=body, request=request
+            response.status, headers=response.raw_headers, stream=body, request=request
         )
 
     async def __aexit__(
@@ -122,17 +124,17 @@ class Transport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all idle connections."""
         for idle in self._idle.values():
-            for _, wire in idle:
-                wire.abort()
+            for _, connection in idle:
+                connection.abort()
         self._idle.clear()
         await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
 
 
 class _Body(httpx.AsyncByteStream):
-    """An answer's body as httpx reads it."""
+    """A body as httpx reads it."""
 
-    def __init__(self, answer: Response, limit: float | None) -> None:
-        self._answer, self._limit = answer, limit
+    def __init__(self, response: Response, limit: float | None) -> None:
+        self._response, self._limit = response, limit
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self._piece():
@@ -141,10 +143,10 @@ class _Body(httpx.AsyncByteStream):
     async def _piece(self) -> bytes:
         try:
             async with asyncio.timeout(self._limit):
-                return await self._answer.receive()
+                return await self._response.receive()
         except TimeoutError as error:
-            request = self._answer.request
+            request = self._response.request
             raise httpx.ReadTimeout("nothing came in time", request=request) from error
 
     async def aclose(self) -> None:
-        self._answer.close()
+        self._response.close()

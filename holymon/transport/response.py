@@ -1,7 +1,6 @@
 """What comes back for one request: its head, and its body in pieces with the time of each.
 
-    await answer.begin()     then either  await answer.read()  piece by piece, or
-    await answer.pour(into)  each piece at the moment of its arrival
+    await response.begin() --> await response.pour(into)    each piece at the moment of its arrival
 
 A piece's time is taken when the event loop hands over what it received, before anything is parsed
 and however long the task that wants it has to wait for its turn.
@@ -26,7 +25,7 @@ Into = Callable[[float, bytes], bool]
 
 
 class Link(Protocol):
-    """What an answer asks of its connection."""
+    """What a response asks of its connection."""
 
     def pause(self) -> None:
         """Read nothing until `resume`."""
@@ -38,39 +37,32 @@ class Link(Protocol):
         """Close it at once."""
 
 
-class Progress:
-    """How far a request has come, in seconds on `clock`; NaN is "not (yet)"."""
-
-    __slots__ = ("clock", "connect_end", "connect_start", "write_start", "written")
-
-    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
-        """Nothing has happened."""
-        self.clock = clock
-        self.connect_start = self.connect_end = self.write_start = nan
-        self.written = False
-
-
 class Response:
-    """What comes back for one request.
+    """One request on its way, and what comes back for it; times are seconds on `clock`.
 
     `at` is when the last piece that was handed over was received; at first, when the headers were;
-    at last, when the body ended.
+    at last, when the body ended. NaN is "not (yet)", also for the connection of a request that
+    was sent on one that was open.
     """
 
     __slots__ = (
         "_enough", "_error", "_fields", "_held", "_inflater", "_into", "_link", "_pieces",
-        "_sealed", "_waiter", "at", "ended", "progress", "raw_headers", "request", "status",
+        "_sealed", "_waiter", "at", "clock", "connect_end", "connect_start", "ended",
+        "raw_headers", "request", "status", "write_start", "written",
     )  # fmt: skip
 
-    def __init__(self, request: httpx.Request, progress: Progress, link: Link) -> None:
-        """Nothing has come yet."""
-        self.request, self.progress = request, progress
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        """Expect one, to a request that is yet to be sent."""
+        self.clock = clock
+        self.connect_start = self.connect_end = self.write_start = nan
+        self.written = False
+        self.request: httpx.Request | None = None
         self.status = 0
         self.raw_headers: list[tuple[bytes, bytes]] = []
         self.at = nan
         self.ended = False
         """Whether the whole body has come, and the connection is free for others."""
-        self._link = link
+        self._link: Link | None = None
         self._fields: dict[bytes, bytes] | None = None
         self._inflater: Inflater | None = None
         self._sealed = ""
@@ -80,6 +72,11 @@ class Response:
         self._enough = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+
+    def expect(self, request: httpx.Request, link: Link) -> None:
+        """The request is about to be written to its connection."""
+        self.request, self._link = request, link
+        self.write_start = self.clock()
 
     def header(self, name: str) -> str:
         """The value of a header, `""` if it is missing."""
@@ -104,7 +101,10 @@ class Response:
                 self._sealed = packing
 
     async def receive(self) -> bytes:
-        """The next piece as it was received, `b""` at the end. Raises httpx.TransportError."""
+        """The next piece as it was received, `b""` at the end, as httpx pulls it.
+
+        Raises httpx.TransportError.
+        """
         while not self._pieces:
             if self._error is not None:
                 raise self._error
@@ -112,19 +112,6 @@ class Response:
                 return b""
             await self._wait()
         return self._next()
-
-    async def read(self) -> bytes:
-        """The next piece, unpacked. Raises httpx.TransportError, httpx.DecodingError."""
-        unpack = self._inflater
-        self._check_seal()
-        if unpack is None:
-            return await self.receive()
-        while True:
-            packed = b"" if unpack.more else await self.receive()
-            if not packed and not unpack.more:
-                return b""
-            if piece := self._step(unpack, packed):
-                return piece
 
     async def pour(self, into: Into) -> None:
         """Hand each piece, unpacked, to `into` when it arrives, until that is true or all has come.
@@ -144,7 +131,7 @@ class Response:
     def close(self) -> None:
         """Be done with it; unless it has come to its end, its connection is closed too."""
         self._into = None
-        if not self.ended:
+        if not self.ended and self._link is not None:
             self._link.abort()
 
     # What the connection calls.
@@ -162,7 +149,7 @@ class Response:
         else:
             self._pieces.append((at, piece))
             self._held += len(piece)
-            if self._held > HELD_MAX:
+            if self._held > HELD_MAX and self._link is not None:
                 self._link.pause()
             self._wake()
 
@@ -181,7 +168,7 @@ class Response:
     def _next(self) -> bytes:
         self.at, piece = self._pieces.popleft()
         self._held -= len(piece)
-        if self._held <= HELD_MAX:
+        if self._held <= HELD_MAX and self._link is not None:
             self._link.resume()
         return piece
 
@@ -208,8 +195,8 @@ class Response:
 
     def _check_seal(self) -> None:
         if self._sealed:
-            said = f"packed as {self._sealed!r}, which was not asked for"
-            raise httpx.DecodingError(said, request=self.request)
+            message = f"packed as {self._sealed!r}, which was not asked for"
+            raise httpx.DecodingError(message, request=self.request)
 
     def _step(self, unpack: Inflater, packed: bytes) -> bytes:
         try:

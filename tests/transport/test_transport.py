@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from holymon.errors import ConfigError
 from holymon.transport import pool
-from holymon.transport.connection import Wire
-from holymon.transport.connector import Dialer
+from holymon.transport.connection import Connection
+from holymon.transport.connector import Connector
 from holymon.transport.exceptions import classify
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import Origin, prepare
-from holymon.transport.response import Progress, Response
+from holymon.transport.response import Response
 from tests.promises.faults.server import CHUNKED, FIN, HANG, LAST, RST, Server, answer, chunk
 
 HELLO = answer(b"hello", "200 OK", "text/plain", "x-one: 1", "set-cookie: a=1", "set-cookie: b=2")
@@ -215,7 +215,7 @@ def test_a_name_with_several_addresses_leads_to_the_one_that_answers():
 def test_a_machine_without_certificates_trusts_those_of_httpx(monkeypatch, tmp_path, empty):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path if empty else tmp_path / "none"))
-    context = Dialer()._tls()
+    context = Connector()._tls()
     assert context.cert_store_stats()["x509_ca"] > 100
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -420,10 +420,11 @@ def test_any_cut_of_an_answer_gives_the_same_body_and_times_in_order(pieces, kin
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         freed = []
-        wire = Wire(Origin(secure=False, host="x", port=1), freed.append)
-        await loop.create_connection(lambda: wire, sock=ours)
-        got = Response(httpx.Request("GET", "http://x/"), Progress(), wire)
-        wire.send(got, b"GET\r\n\r\n")
+        connection = Connection(Origin(secure=False, host="x", port=1), freed.append)
+        await loop.create_connection(lambda: connection, sock=ours)
+        got = Response()
+        got.expect(httpx.Request("GET", "http://x/"), connection)
+        connection.send(got, b"GET\r\n\r\n")
         data = written(pieces, kind, interim)
         edges = [0, *sorted(at % (len(data) + 1) for at in cuts), len(data)]
         with theirs:
@@ -435,11 +436,16 @@ def test_any_cut_of_an_answer_gives_the_same_body_and_times_in_order(pieces, kin
             await got.begin()
             times = [got.at]
             found = []
-            while piece := await got.read():
+
+            def take(at, piece):
                 found.append(piece)
-                times.append(got.at)
-        usable = wire.usable
-        wire.abort()
+                times.append(at)
+                return False
+
+            await got.pour(take)
+            times.append(got.at)
+        usable = connection.usable
+        connection.abort()
         await asyncio.sleep(0)
         return b"".join(found), times, got.ended, len(freed), usable
 

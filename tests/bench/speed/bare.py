@@ -19,7 +19,7 @@ import uvloop
 
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import prepare
-from holymon.transport.response import Progress
+from holymon.transport.response import Response
 
 
 class Reader:
@@ -52,7 +52,8 @@ def ours(url: str, body: bytes, *, stream: bool, read: bool):
         return False
 
     async def call() -> None:
-        answer = await transport.send(prepared, Progress())
+        answer = Response()
+        await transport.send(prepared, answer)
         await answer.begin()
         if read:
             reader = Reader(stream=stream)
