@@ -244,8 +244,8 @@ class Load:
         still = self.reserve * (self._asking + 1)
         spent = self._money + still > limit / self.part[1] or self._money >= limit / self.part[1]
         if spent:
-            said = f"one call more could pass the spending limit of {limit:g} USD"
-            self.stop("max_cost", said, cancel=False)
+            message = f"one call more could pass the spending limit of {limit:g} USD"
+            self.stop("max_cost", message, cancel=False)
         return spent
 
     def _failed(self, error: str) -> None:

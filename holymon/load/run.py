@@ -72,7 +72,7 @@ class Run:
 
     @property
     def live(self) -> bool:
-        """Whether it is still going on."""
+        """Whether the run is still going on."""
         return self.state in LIVE
 
     @property

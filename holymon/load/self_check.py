@@ -69,8 +69,8 @@ def _see_to(stop: Path, load: Load, *, look: bool) -> None:
 
 
 def _tell(stop: Path, ending: Ending) -> None:
-    said = "" if ending.why == "stopped" else f"{ending.why}\n{ending.detail}"
-    write_aside(stop, said)
+    words = "" if ending.why == "stopped" else f"{ending.why}\n{ending.detail}"
+    write_aside(stop, words)
 
 
 def _heed(stop: Path, load: Load) -> None:

@@ -31,11 +31,11 @@ _NAMELESS: Final = "/completions"
 _STREAMS: Final = {"SyncByteStream", "AsyncByteStream"}
 
 
-class _Asked(msgspec.Struct):
+class _Body(msgspec.Struct):
     model: str = "unknown"
 
 
-_asked: Final = msgspec.json.Decoder(_Asked).decode
+_body: Final = msgspec.json.Decoder(_Body).decode
 
 
 def monitored(client: C, monitor: Monitor | None = None) -> C:
@@ -55,10 +55,14 @@ def monitored(client: C, monitor: Monitor | None = None) -> C:
         )
     watching = Monitor() if monitor is None else monitor
     watch = _Watch(watching)
-    found = {id(one): one for one in (inner._transport, *inner._mounts.values()) if one is not None}
-    if any(hasattr(transport, _MARK) for transport in found.values()):
+    transports = {
+        id(transport): transport
+        for transport in (inner._transport, *inner._mounts.values())
+        if transport is not None
+    }
+    if any(hasattr(transport, _MARK) for transport in transports.values()):
         raise PlanError("this client is watched already.")
-    for transport in found.values():
+    for transport in transports.values():
         setattr(transport, _MARK, watching)
         if hasattr(transport, "handle_async_request"):
             transport.handle_async_request = watch.asynchronous(transport.handle_async_request)
@@ -112,7 +116,7 @@ class _Watch:
         if request.method != "POST":
             return None
         try:
-            model = _asked(_content(request)).model
+            model = _body(_content(request)).model
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return None
         path = request.url.path
@@ -127,12 +131,12 @@ class _Watch:
 
     def _target(self, url: Any, model: str) -> Target:
         key = (url.host, url.port, url.path, model)
-        found = self._known.get(key)
-        if found is None:
-            found = self._find(*key)
+        target = self._known.get(key)
+        if target is None:
+            target = self._find(*key)
             if len(self._known) < _MOST_KNOWN:
-                self._known[key] = found
-        return found
+                self._known[key] = target
+        return target
 
     def _find(self, host: str, port: int | None, path: str, model: str) -> Target:
         name = short(redact(model), 80).strip() or "unknown"
@@ -147,16 +151,16 @@ class _Watch:
     def _provider(self, host: str, port: int | None, path: str) -> str:
         """The one whose path leads furthest; `""` where several share a host, and none has it."""
         here = [(at[2], name) for at, name in self._providers if at[:2] == (host, port)]
-        known = [one for one in here if path.startswith(one[0])] or here[: len(here) == 1]
-        return max(known, key=lambda one: len(one[0]), default=("", ""))[1]
+        known = [entry for entry in here if path.startswith(entry[0])] or here[: len(here) == 1]
+        return max(known, key=lambda entry: len(entry[0]), default=("", ""))[1]
 
 
 def _content(request: Any) -> bytes:
     """The body of a request; one that follows a redirection has it in its stream only."""
-    found = getattr(request, "_content", None)
-    if found is None and request.stream.__class__.__name__ == "ByteStream":
-        found = b"".join(request.stream)
-    return found or b""
+    body = getattr(request, "_content", None)
+    if body is None and request.stream.__class__.__name__ == "ByteStream":
+        body = b"".join(request.stream)
+    return body or b""
 
 
 def _address(base_url: str) -> tuple[str, int | None, str]:
@@ -183,9 +187,9 @@ def _answered(call: ObservedCall, response: Any) -> Any:
 @lru_cache(maxsize=64)
 def _kind(kind: type[Any]) -> type[Any]:
     """A class of watched streams that the library of `kind` takes for its own."""
-    bases = tuple(one for one in kind.__mro__ if one.__name__ in _STREAMS)
+    bases = tuple(base for base in kind.__mro__ if base.__name__ in _STREAMS)
     methods = {"__init__": _init, "__getattr__": _rest, "__del__": _del}
-    names = {one.__name__ for one in bases}
+    names = {base.__name__ for base in bases}
     if "SyncByteStream" in names:
         methods |= {"__iter__": _iter, "close": _close}
     if "AsyncByteStream" in names:

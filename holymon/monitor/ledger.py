@@ -50,7 +50,7 @@ class Ledger:
         edges: Edges | None = None,
         folder: Path | None = None,
     ) -> None:
-        """Nothing has come. Raises PlanError for limits that can't be."""
+        """Begin empty. Raises PlanError if a limit is out of range."""
         if not 1 <= keep <= 10**8 or (keep_s is not None and not 0 < keep_s < 1e9):
             raise PlanError(f"keep and keep_s must be positive, not {keep} and {keep_s}.")
         self.edges = Edges() if edges is None else edges

@@ -168,12 +168,12 @@ class _Inbound:
     def _target(self, name: Any) -> Target:
         if not isinstance(name, str):
             return _UNNAMED
-        found = self._known.get(name)
-        if found is None:
-            found = _named(name)
+        target = self._known.get(name)
+        if target is None:
+            target = _named(name)
             if len(self._known) < _MOST_KNOWN:
-                self._known[name] = found
-        return found
+                self._known[name] = target
+        return target
 
 
 def _named(name: str) -> Target:

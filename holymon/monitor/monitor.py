@@ -69,7 +69,7 @@ class Monitor:
         spill: Path | str | None = None,
         edges: Edges | None = None,
     ) -> None:
-        """Watch; nothing is opened before the first call. Raises PlanError, ConfigError."""
+        """Open nothing before the first call. Raises PlanError, ConfigError."""
         self.target = target_of(target) if isinstance(target, str) else target
         if self.target is not None and self.target.endpoint != "chat":
             raise PlanError(
@@ -173,8 +173,10 @@ class Monitor:
     def _body(self, messages: Messages, stream: bool, options: dict[str, Any]) -> bytes:
         if self.target is None:
             raise PlanError("this monitor has no target to call: hm.Monitor('provider/model').")
-        asked = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-        body = {"model": self.target.model, "messages": asked, **options}
+        conversation = (
+            [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        )
+        body = {"model": self.target.model, "messages": conversation, **options}
         if stream:
             body = {"stream_options": {"include_usage": True}, **body, "stream": True}
         try:
@@ -238,15 +240,15 @@ def HolySheepMonitor(  # noqa: N802 - as a class
 
     Another `base_url`, such as the simulator's, is called without it: a key goes to its owner only.
     """
-    asked = target_of(f"holysheep/{model}")
+    target = target_of(f"holysheep/{model}")
     if base_url:
-        moved = {**to_builtins(asked), "base_url": base_url, "api_key_env": ""}
-        asked = from_builtins(moved, Target, "base_url")
-    return Monitor(asked, **options)
+        moved = {**to_builtins(target), "base_url": base_url, "api_key_env": ""}
+        target = from_builtins(moved, Target, "base_url")
+    return Monitor(target, **options)
 
 
 def _wait(future: "Future[T]") -> T:
-    """Its result; whoever is interrupted meanwhile calls it off."""
+    """The result of a future; whoever is interrupted meanwhile calls it off."""
     try:
         return future.result()
     except BaseException:
@@ -255,8 +257,8 @@ def _wait(future: "Future[T]") -> T:
 
 
 def _parsed(decoder: Decoder, piece: bytes) -> list[Event]:
-    found = [parsed(event.data) for event in decoder.feed(piece)]
-    return [event for event in found if isinstance(event, dict)]
+    values = [parsed(event.data) for event in decoder.feed(piece)]
+    return [event for event in values if isinstance(event, dict)]
 
 
 def _events(task: "Future[None]", following: Callable[[], bytes | None]) -> Iterator[Event]:

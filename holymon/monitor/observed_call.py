@@ -120,11 +120,11 @@ class ObservedCall:
         self._finish(kind)
 
     def closed(self) -> None:
-        """Its caller wants no more of it."""
+        """The caller wants no more of the answer."""
         self._finish("cancelled")
 
     def dropped(self) -> None:
-        """Its caller has forgotten it: garbage is collected anywhere, so nothing follows here."""
+        """The answer is forgotten: garbage is collected anywhere, so nothing follows here."""
         self._counted, self._redirected = None, False
         self._finish("cancelled")
 
@@ -160,8 +160,8 @@ class ObservedCall:
             and not marks.events and marks.should_retry != "false"
         )  # fmt: skip
         if may_repeat or self._redirected:
-            asked = 0.0 if marks.retry_after != marks.retry_after else marks.retry_after
-            self._ledger.hold(marks, now + PATIENCE_S + min(asked, 120.0))
+            wanted = 0.0 if marks.retry_after != marks.retry_after else marks.retry_after
+            self._ledger.hold(marks, now + PATIENCE_S + min(wanted, 120.0))
             sent = ref(self._body) if self._redirected else None
             _LAST.set(_Last(self._ledger, marks, self._counted, sent))
         else:

@@ -39,7 +39,7 @@ class Requests:
         self, target: Target, policy: Policy, ledger: Ledger, *, connect_s: float,
         first_byte_s: float,
     ) -> None:  # fmt: skip
-        """Open nothing yet. Raises ConfigError if the key is missing."""
+        """Start the thread and its loop. Raises ConfigError if the key is missing."""
         self.target, self.policy, self.ledger = target, policy, ledger
         self._budget = Budget(policy)
         self._simulator = simulator() if target.simulated and not target.base_url else None
@@ -193,7 +193,7 @@ def _stop(
 
 
 def _at(target: Target, base_url: str) -> Target:
-    found: Target = from_builtins(
+    placed: Target = from_builtins(
         {**to_builtins(target), "base_url": base_url}, Target, "simulator"
     )
-    return found
+    return placed

@@ -42,7 +42,7 @@ class Policy:
     retry_ambiguous: bool = False
 
     def __post_init__(self) -> None:
-        """Raise PlanError for what can't be a policy."""
+        """Raise PlanError if a number of the policy is out of range."""
         for name in ("attempts", "burst", "loan"):
             number = getattr(self, name)
             if not isinstance(number, int) or not 1 <= number <= 20:

@@ -13,4 +13,5 @@ DIALECTS: Final[dict[str, Dialect]] = {"chat": CHAT, "messages": MESSAGES, "resp
 def of_path(path: str) -> Dialect | None:
     """The dialect of an address that answers, by the last part of its path; None if unknown."""
     last = path.rpartition("/")[2]
-    return next((one for one in DIALECTS.values() if one.path.rpartition("/")[2] == last), None)
+    known = {dialect.path.rpartition("/")[2]: dialect for dialect in DIALECTS.values()}
+    return known.get(last)

@@ -115,8 +115,8 @@ class Reading:
         if header("x-holymon-sim"):
             marks.flags |= Flag.SIMULATED
         if status != 200:
-            asked = header("retry-after"), header("date"), header("retry-after-ms")
-            marks.retry_after = retry_after(*asked)
+            waits = header("retry-after"), header("date"), header("retry-after-ms")
+            marks.retry_after = retry_after(*waits)
             marks.should_retry = header("x-should-retry")
             self._most = MAX_ERROR_BODY
         elif self._stream is not False and self._kind.lower().startswith("text/event-stream"):

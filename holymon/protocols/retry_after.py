@@ -4,13 +4,13 @@ import math
 from email.utils import parsedate_to_datetime
 
 
-def retry_after(asked: str, date: str, milliseconds: str = "") -> float:
+def retry_after(wait_or_moment: str, date: str, milliseconds: str = "") -> float:
     """Seconds that a server asks to wait, NaN if it asks for nothing that makes sense.
 
-    `asked` and `date` are its headers Retry-After and Date, `milliseconds` is its retry-after-ms.
-    A moment is compared with the server's own clock: ours may be wrong.
+    `wait_or_moment` and `date` are its headers Retry-After and Date, `milliseconds` is its
+    retry-after-ms. A moment is compared with the server's own clock: ours may be wrong.
     """
-    for text, scale in ((milliseconds, 1e-3), (asked, 1.0)):
+    for text, scale in ((milliseconds, 1e-3), (wait_or_moment, 1.0)):
         try:
             wait = float(text or "nan") * scale
         except ValueError:

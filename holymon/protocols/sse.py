@@ -126,5 +126,5 @@ def _simple(chunk: bytes) -> list[Event]:
         return []
     if chunk.find(b"\n") == len(chunk) - 2:
         return [Event(chunk[6:-2])]
-    found = chunk[6:-2].split(b"\n\ndata: ")
-    return [Event(data) for data in found] if chunk.count(b"\n") == 2 * len(found) else []
+    pieces = chunk[6:-2].split(b"\n\ndata: ")
+    return [Event(data) for data in pieces] if chunk.count(b"\n") == 2 * len(pieces) else []

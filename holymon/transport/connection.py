@@ -97,24 +97,24 @@ class Connection(asyncio.Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is open."""
+        """The connection is open: tell how to look at its socket, and report what waits."""
         self._transport = cast(asyncio.Transport, transport)
         self._look = _looker(transport.get_extra_info("socket").fileno())
         # Whatever the system does not take at once is reported, and so is its end.
         self._transport.set_write_buffer_limits(high=0)
 
     def pause_writing(self) -> None:
-        """The system took only a part."""
+        """The system took only a part of the request."""
         self._full = True
 
     def resume_writing(self) -> None:
-        """The system has taken the rest."""
+        """The system has taken the rest of the request."""
         self._full = False
         if self._response is not None:
             self._response.written = True
 
     def data_received(self, data: bytes) -> None:
-        """Something came; nothing may come without a request."""
+        """Stamp and parse what came; a server that speaks without a request is cut off."""
         response = self._response
         if response is None:
             self.abort()
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError(message, request=response.request), error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is closed, in order or not."""
+        """The connection is closed, in order or not: end the response that was under way."""
         self._broken = exc
         response = self._response
         if response is None:

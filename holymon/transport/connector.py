@@ -59,14 +59,14 @@ class Connector:
             raise
 
     async def _connect(self, server: Origin) -> socket.socket:
-        found = await self._look_up(server.host, server.port)
-        return await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=SECOND_TRY_S)
+        addresses = await self._look_up(server.host, server.port)
+        return await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=SECOND_TRY_S)
 
     async def _look_up(self, host: str, port: int) -> Addresses:
         """The addresses of a name: many calls at once ask for them once."""
-        asked, task = self._names.get((host, port), (0.0, None))
+        since, task = self._names.get((host, port), (0.0, None))
         failed = task is not None and task.done() and (task.cancelled() or task.exception())
-        if task is None or failed or monotonic() - asked > NAMES_KEPT_S:
+        if task is None or failed or monotonic() - since > NAMES_KEPT_S:
             loop = asyncio.get_running_loop()
             looking = loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             task = asyncio.ensure_future(looking)
@@ -104,13 +104,13 @@ async def _tunnel(sock: socket.socket, origin: Origin, key: Secret | None) -> No
     to = f"{host}:{origin.port}".encode("ascii")
     ask = b"CONNECT %s HTTP/1.1\r\nhost: %s\r\n" % (to, to)
     await loop.sock_sendall(sock, ask + field(b"proxy-authorization: Basic ", key) + b"\r\n")
-    said = b""
+    reply = b""
     # Nothing but the proxy speaks before our first word, so nothing of the origin can be read here.
-    while b"\r\n\r\n" not in said and len(said) < _ANSWER_MAX:
+    while b"\r\n\r\n" not in reply and len(reply) < _ANSWER_MAX:
         piece = await loop.sock_recv(sock, 4096)
         if not piece:
             break
-        said += piece
-    words = said.split(b"\r\n", 1)[0].split(b" ")
+        reply += piece
+    words = reply.split(b"\r\n", 1)[0].split(b" ")
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].startswith(b"2"):
         raise httpx.ProxyError(f"the proxy said {b' '.join(words)[:80].decode('latin-1')!r}")

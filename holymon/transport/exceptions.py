@@ -19,13 +19,13 @@ def _chain(error: BaseException, but: Container[int] = ()) -> Iterator[BaseExcep
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
-        one = waiting.pop(0)
-        if one is None or id(one) in seen or id(one) in but:
+        cause = waiting.pop(0)
+        if cause is None or id(cause) in seen or id(cause) in but:
             continue
-        seen.add(id(one))
-        yield one
-        waiting += [one.__cause__, one.__context__]
-        waiting += list(getattr(one, "exceptions", ()))
+        seen.add(id(cause))
+        yield cause
+        waiting += [cause.__cause__, cause.__context__]
+        waiting += list(getattr(cause, "exceptions", ()))
 
 
 _BY_CLASS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
@@ -48,30 +48,30 @@ _HUNG_UP: Final = ("disconnected", "peer closed")
 
 
 def _is(error: BaseException, classes: tuple[type[BaseException], ...]) -> bool:
-    """Whether it is one of them, or its like of httpx2, which has the same names."""
+    """Whether an exception is of one of the classes, or its like of httpx2 by the same name."""
     if isinstance(error, classes):
         return True
     kinds = type(error).__mro__
     names = {kind.__name__ for kind in kinds if kind.__module__.partition(".")[0] == "httpx2"}
-    return bool(names) and any(one.__name__ in names for one in classes)
+    return bool(names) and any(kind.__name__ in names for kind in classes)
 
 
 def classify(error: BaseException, but: Container[int] = ()) -> str:
     """The error type of an exception of httpx, httpx2 or the system."""
     chain = list(_chain(error, but))
-    numbers = {getattr(one, "errno", None) for one in chain}
+    numbers = {getattr(cause, "errno", None) for cause in chain}
     if errno.EPIPE in numbers:
         return "write_error"
     if numbers & {errno.EMFILE, errno.ENFILE}:  # no more sockets: nothing was sent
         return "client_dropped"
     for classes, name in _BY_CLASS:
-        if any(_is(one, classes) for one in chain):
+        if any(_is(cause, classes) for cause in chain):
             timed_out = name == "connect_error" and errno.ETIMEDOUT in numbers
             return "connect_timeout" if timed_out else name
-    if any(_is(one, (httpx.RemoteProtocolError,)) for one in chain):
+    if any(_is(cause, (httpx.RemoteProtocolError,)) for cause in chain):
         text = " ".join(map(str, chain))
         return "server_disconnected" if any(w in text for w in _HUNG_UP) else "protocol_error"
-    if any(_is(one, (OSError, httpx.NetworkError)) for one in chain):
+    if any(_is(cause, (OSError, httpx.NetworkError)) for cause in chain):
         return "connection_reset"
     return "request_invalid" if isinstance(error, ValueError | TypeError) else "_OTHER"
 
@@ -82,7 +82,7 @@ def words(error: BaseException) -> str:
     if isinstance(error, ValueError | TypeError):
         return type(chain[-1]).__name__
     # The deepest that says anything: a timeout comes of a cancellation, which says nothing.
-    deepest = next((one for one in reversed(chain) if str(one)), chain[-1])
+    deepest = next((cause for cause in reversed(chain) if str(cause)), chain[-1])
     return f"{type(deepest).__name__}: {deepest}".removesuffix(": ")
 
 

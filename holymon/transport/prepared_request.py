@@ -115,8 +115,8 @@ def _check_host(url: httpx.URL) -> None:
 
 def _proxy_of(url: httpx.URL) -> tuple[Origin | None, Secret | None]:
     """The proxy that the environment names for an address, and the credentials it wants."""
-    found = urllib.request.getproxies()
-    name = found.get(url.scheme) or found.get("all")
+    proxies = urllib.request.getproxies()
+    name = proxies.get(url.scheme) or proxies.get("all")
     if not name or _is_local(url.host):
         return None, None
     if urllib.request.proxy_bypass(f"{url.host}:{url.port or _PORTS[url.scheme]}"):
@@ -133,9 +133,9 @@ def _proxy_of(url: httpx.URL) -> tuple[Origin | None, Secret | None]:
 
 def _proxy_address(scheme: str, name: str) -> httpx.URL:
     try:
-        found = httpx.URL(name)
-        _check_host(found)
-        good = bool(found.host) and "%" not in found.host and 0 < (found.port or 80) < 2**16
+        url = httpx.URL(name)
+        _check_host(url)
+        good = bool(url.host) and "%" not in url.host and 0 < (url.port or 80) < 2**16
     except (httpx.InvalidURL, UnicodeError):
         good = False
     if not good:  # what it is instead may hold a password
@@ -143,7 +143,7 @@ def _proxy_address(scheme: str, name: str) -> httpx.URL:
             f"the environment's proxy for {scheme} is no address: write {scheme.upper()}_PROXY "
             "like http://127.0.0.1:3128, or take it out."
         )
-    return found
+    return url
 
 
 def _credentials(pair: bytes) -> Secret | None:

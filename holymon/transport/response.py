@@ -52,7 +52,7 @@ class Response:
     )  # fmt: skip
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
-        """Expect one, to a request that is yet to be sent."""
+        """Expect the response to a request that is yet to be sent."""
         self.clock = clock
         self.connect_start = self.connect_end = self.write_start = nan
         self.written = False
@@ -129,7 +129,7 @@ class Response:
             raise self._error
 
     def close(self) -> None:
-        """Be done with it; unless it has come to its end, its connection is closed too."""
+        """Be done with the response; unless it is complete, its connection is closed too."""
         self._into = None
         if not self.ended and self._link is not None:
             self._link.abort()
@@ -161,7 +161,7 @@ class Response:
         self._wake()
 
     def failed(self, error: Exception) -> None:
-        """Nothing more will come."""
+        """The connection is lost: whoever waits hears of `error`."""
         self._error = self._error or error
         self._wake()
 
