@@ -41,9 +41,8 @@ if TYPE_CHECKING:
     from holymon.plots.schedule_plot import plot_arrivals
     from holymon.prometheus.alerts import Limits
     from holymon.prometheus.backtest_sources import rehearse
-    from holymon.prometheus.exporter import Collector, write_textfile
+    from holymon.prometheus.exporter import Collector, expose, write_textfile
     from holymon.prometheus.metric_names import bucket_edges
-    from holymon.prometheus.server import expose
     from holymon.records.export import write_csv
     from holymon.records.listing import runs
     from holymon.report.report import write_report
@@ -86,9 +85,8 @@ _NAMES = {
     # Prometheus and alerts.
     "prometheus.alerts": "Limits",
     "prometheus.backtest_sources": "rehearse",
-    "prometheus.exporter": "Collector write_textfile",
+    "prometheus.exporter": "Collector expose write_textfile",
     "prometheus.metric_names": "bucket_edges",
-    "prometheus.server": "expose",
     # What can go wrong, and an API to try it all on.
     "errors": "CallError ConfigError HolymonError PlanError RunError",
     "sim.process": "simulator",

@@ -13,7 +13,7 @@ from holymon.errors import ConfigError
 from holymon.plan.targets import target as target_of
 from holymon.prometheus import rules
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
-from holymon.prometheus.server import PORT
+from holymon.prometheus.exporter import PORT
 from holymon.records.run_folder import write_aside
 from holymon.report.notebooks import PLACES
 from holymon.safety import plain

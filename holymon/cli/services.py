@@ -53,8 +53,7 @@ def metrics(
 ) -> None:
     """Serve figures to Prometheus until Ctrl-C: of all runs in the folder that go on, or begin."""
     from holymon.load.run import attach
-    from holymon.prometheus.exporter import write_textfile
-    from holymon.prometheus.server import expose
+    from holymon.prometheus.exporter import expose, write_textfile
 
     if textfile is not None:
         for option in given(ctx) & {"--port", "--host", "--slo", "--dense"}:

@@ -1,68 +1,150 @@
-"""What was measured, in Prometheus' words: an adapter of sums and figures, which counts nothing.
+"""What was measured, served to Prometheus: an adapter of sums and figures, which counts nothing.
 
-`Collector` serves an exporter, or an application's own registry; `text` and `write_textfile` make
-the classic text format.
+`Collector` is for `expose` and an application's own registry, `write_textfile` for node_exporter.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from functools import reduce
-from importlib.metadata import version
-from operator import add
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
+from prometheus_client import (
+    generate_latest,
+    make_wsgi_app,
+    start_http_server,
 )
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.utils import floatToGoString
+from prometheus_client.core import Metric
 
-from holymon.errors import NOT_THE_SERVER, PlanError, RunError
-from holymon.figures.totals import Histogram, TargetTally
+from holymon.errors import ConfigError, PlanError, RunError
 from holymon.load.run import Run
 from holymon.prometheus import metric_names, sources
-from holymon.prometheus.run_gauges import Name, Rows, gauges, lags
-from holymon.prometheus.sources import Reading, RunFigures
+from holymon.prometheus.metric_families import MOST_TARGETS, families, label_of, run_families
 from holymon.records.run_folder import write_aside
-from holymon.safety import short
+from holymon.safety import plain, short
 
-CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
-MOST_TARGETS: Final = 50
-LONGEST: Final = 100
-OTHER: Final = ("other", "other")
-_WHOSE: Final = ("provider", "model")
-_GEN_AI: Final = (*_WHOSE, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+HOST: Final = "127.0.0.1"
+PORT: Final = 9464
+FRESH_S: Final = 1.0
+MOST_PER_S: Final = 50
+PATIENCE_S: Final = 10.0
 
 
 class Collector:
-    """Figures of a monitor, a run, a folder of runs or records, adapted whenever it is scraped.
+    """Figures of a monitor, a run, a folder of runs or records, adapted when they are scraped.
 
     Has the `collect` that a registry of prometheus_client wants. At most `most` targets keep
-    their names; the others are told together as `other`, so hostile names make no series.
+    their names; the others are given together as `other`, so hostile names make no series. The
+    source is read at most once in `fresh_s` seconds, however many scrape and from which threads.
     """
 
     def __init__(
-        self, of: Any, *, slo: Iterable[str] = (), dense: bool = False, most: int = MOST_TARGETS
-    ) -> None:
+        self, of: Any, *, slo: Iterable[str] = (), dense: bool = False, most: int = MOST_TARGETS,
+        fresh_s: float = FRESH_S,
+    ) -> None:  # fmt: skip
         """Objectives of `slo`, and of a run's plan, become bucket edges. Raises PlanError."""
         planned = of.plan.slo if isinstance(of, Run) else ()
         objectives = [*planned, *slo]
         edges = metric_names.bucket_edges(objectives, dense=dense)
         self._source = sources.source(of, edges, asked=bool(objectives) or dense)
-        self._most = most
+        self._most, self._fresh_s = most, fresh_s
+        self._lock = threading.Lock()
+        self._families: list[Metric] = []
+        self._stale_at = time.monotonic()
 
     def collect(self) -> Iterator[Metric]:
         """All metric families of this moment."""
-        yield from families(self._source.read(), self._most)
+        with self._lock:
+            if time.monotonic() >= self._stale_at:
+                self._families = list(families(self._source.read(), self._most))
+                self._stale_at = time.monotonic() + self._fresh_s
+            return iter(self._families)
 
 
-def text(collector: Collector) -> bytes:
-    """The classic text format (0.0.4) of a scrape."""
-    return generate_latest(collector)
+class Exposed:
+    """Figures that are served until `close`, or the end of the process; `url` says where."""
+
+    def __init__(self, collector: Collector, host: str, port: int) -> None:
+        """Serve from a thread that ends with the process. Raises OSError, OverflowError."""
+        self._server, self._thread = start_http_server(port, addr=host, registry=collector)
+        self._server.set_app(_app(make_wsgi_app(collector)))
+        self._server.verify_request = self._admit  # type: ignore[assignment, method-assign]
+        # A scraper that hung up is nobody's concern, and in a notebook would stand below some cell.
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self._second, self._admitted = 0, 0
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._server.server_port}/metrics"
+
+    def _admit(self, request: Any, _: object) -> bool:
+        """Whether to answer: `MOST_PER_S` a second at most, each within `PATIENCE_S` seconds.
+
+        The thread that answers takes its time from the process that is watched.
+        """
+        request.settimeout(PATIENCE_S)
+        second = int(time.monotonic())
+        self._admitted = self._admitted + 1 if second == self._second else 1
+        self._second = second
+        return self._admitted <= MOST_PER_S
+
+    def close(self) -> None:
+        """Stop serving and free the port."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Exposed {self.url}>"
+
+
+def _app(scrape: WSGIApplication) -> WSGIApplication:
+    """The application `scrape`, for one path, and with a sentence where figures can't be read."""
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def respond(status: str, headers: list[tuple[str, str]], *_: object) -> Any:
+            return start_response(status, [*headers, ("Server", "holymon")])
+
+        def refuse(status: str, sentence: str) -> Iterable[bytes]:
+            respond(status, [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"{sentence}\n".encode("utf-8", "replace")]
+
+        if environ["PATH_INFO"] != "/metrics":
+            return refuse("404 Not Found", "only /metrics is served here")
+        try:
+            # All of it in the classic format, whatever is wished: OpenMetrics and gzip would take
+            # three times the time from the process that is watched (18 ms instead of 6).
+            wishes = dict.fromkeys(("QUERY_STRING", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING"), "")
+            return scrape({**environ, **wishes}, respond)
+        except Exception as error:  # noqa: BLE001 - the scraper is told, and the next one served
+            why = short(str(error))
+            return refuse("500 Internal Server Error", f"the figures could not be read: {why}")
+
+    return app
+
+
+def expose(
+    of: Any, *, port: int = PORT, host: str = HOST, slo: Iterable[str] = (), dense: bool = False
+) -> Exposed:
+    """Serve the figures of a monitor, a run, a folder of runs or records to Prometheus.
+
+    For a client that is `monitored`, those of its monitor. `port` 0 takes a free one. Objectives of
+    `slo` become bucket edges, so that alerts on them are exact; `dense` gives four buckets for each
+    doubling. Raises ConfigError if the port is taken.
+    """
+    collector = Collector(of, slo=slo, dense=dense)
+    try:
+        return Exposed(collector, host, port)
+    except (OSError, OverflowError) as error:
+        why = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        raise ConfigError(
+            f"can't listen at {plain(host)}:{port}: {why}. Name another port (0 takes a free one)."
+        ) from None
 
 
 def write_textfile(run: Run, path: Path | str) -> None:
@@ -75,7 +157,7 @@ def write_textfile(run: Run, path: Path | str) -> None:
     if path.suffix != ".prom":
         raise PlanError(f"{path} would be passed over by the textfile collector: end it in .prom.")
     named = [(label_of(one), one) for one in sources.figures(run).values()]
-    raw = generate_latest(_Given(list(_run_families(named))))
+    raw = generate_latest(_Given(list(run_families(named))))
     try:
         write_aside(path, raw)
         path.chmod(0o644)
@@ -84,185 +166,11 @@ def write_textfile(run: Run, path: Path | str) -> None:
 
 
 class _Given:
-    def __init__(self, found: list[Metric]) -> None:
-        self._found = found
+    """Families that are made already, as the collector that `generate_latest` wants."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
 
     def collect(self) -> list[Metric]:
-        return self._found
-
-
-def families(reading: Reading, most: int = MOST_TARGETS) -> Iterator[Metric]:
-    """Everything, from one reading."""
-    tallies = _guarded(reading.tally.targets, most)
-    yield from _requests(tallies)
-    yield from _attempts(tallies)
-    yield from _histograms(tallies)
-    yield from _money(reading.tally.targets, tallies)
-    yield _gauge("holymon_build_info", "The version that exports.", ("version",),
-                 [((version("holymon"),), 1.0)])  # fmt: skip
-    named = [(label_of(one), one) for one in reading.runs.values()]
-    yield from _run_families([(name, one) for name, one in named if name in tallies])
-    targets = reading.tally.targets
-    loops = [(label_of(targets[name]), vitals)
-             for name, vitals in reading.loops.items() if name in targets]  # fmt: skip
-    if loops:
-        yield _gauge(*lags([(name, vitals) for name, vitals in loops if name in tallies]))
-
-
-def label_of(one: TargetTally | RunFigures) -> Name:
-    """The labels of a target: one line of printable text each."""
-    return short(one.provider, LONGEST), short(one.model, LONGEST)
-
-
-def _run_families(named: list[tuple[Name, RunFigures]]) -> Iterator[Metric]:
-    for name, about, labels, rows in gauges(named):
-        yield _gauge(name, about, labels, rows)
-
-
-def _guarded(targets: Mapping[str, TargetTally], most: int) -> dict[Name, TargetTally]:
-    """Tallies by label; those after the first `most`, and those whose labels meet, together."""
-    found: dict[Name, list[TargetTally]] = {}
-    for one in targets.values():
-        name = label_of(one)
-        found.setdefault(name if name in found or len(found) < most else OTHER, []).append(one)
-    return {
-        name: reduce(add, (replace(one, provider=name[0], model=name[1]) for one in group))
-        for name, group in found.items()
-    }
-
-
-def _counter(name: str, about: str, labels: tuple[str, ...], rows: Rows) -> Metric:
-    return _filled(CounterMetricFamily(name.removesuffix("_total"), about, labels=labels), rows)
-
-
-def _gauge(name: str, about: str, labels: tuple[str, ...], rows: Rows) -> Metric:
-    """A gauge; what was not measured is not told, which is not 0."""
-    return _filled(GaugeMetricFamily(name, about, labels=labels), rows)
-
-
-def _filled(family: Any, rows: Rows) -> Metric:
-    for labels, value in rows:
-        if value is not None:
-            family.add_metric(labels, value)
-    found: Metric = family
-    return found
-
-
-def _each(
-    tallies: Mapping[Name, TargetTally], of: Callable[[TargetTally], Mapping[str, float]]
-) -> Iterator[tuple[tuple[str, ...], float]]:
-    for name, one in tallies.items():
-        for label, value in of(one).items():
-            yield (*name, label), value
-
-
-def _by(found: Iterable[tuple[str, int]], zeros: Iterable[str] = ()) -> dict[str, float]:
-    """Numbers added up by their first part."""
-    summed = dict.fromkeys(zeros, 0.0)
-    for key, n in found:
-        summed[key] = summed.get(key, 0.0) + n
-    return summed
-
-
-def _judged(one: TargetTally) -> Iterator[tuple[int, str, int]]:
-    for (status, error), n in one.requests.items():
-        if error not in NOT_THE_SERVER:
-            yield status, error, n
-
-
-def _requests(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
-    yield _counter(
-        metric_names.REQUESTS,
-        "Requests that ended, by the HTTP status of their last attempt; 0: none.",
-        (*_WHOSE, "status"),
-        _each(tallies, lambda one: _by((str(status), n) for status, _, n in _judged(one))),
-    )  # fmt: skip
-    yield _counter(
-        metric_names.ERRORS, "Requests that failed in the end, by holymon's error types.",
-        (*_WHOSE, "error_type"),
-        _each(tallies, lambda one: _by(
-            ((error, n) for _, error, n in _judged(one) if error), metric_names.WATCHED)),
-    )  # fmt: skip
-    yield _counter(
-        metric_names.STOPPED,
-        "Requests that were stopped from our side, which say nothing of the API.",
-        _WHOSE,
-        [(name, float(sum(n for (_, error), n in one.requests.items() if error in NOT_THE_SERVER)))
-         for name, one in tallies.items()],
-    )  # fmt: skip
-
-
-def _attempts(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
-    yield _counter(
-        metric_names.ATTEMPTS, "HTTP exchanges, by error type; empty: it succeeded.",
-        (*_WHOSE, "error_type"),
-        _each(tallies, lambda one: _by(
-            ((error, n) for (_, error), n in one.attempts.items()), ("", *metric_names.WATCHED))),
-    )  # fmt: skip
-    yield _counter(metric_names.RETRIES, "Attempts after the first of a request.", _WHOSE,
-                   [(name, one.retries) for name, one in tallies.items()])  # fmt: skip
-    yield _counter(metric_names.DROPPED, "Calls that were due but never sent: the client was full.",
-                   _WHOSE, [(name, one.dropped) for name, one in tallies.items()])  # fmt: skip
-
-
-def _histograms(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
-    latency = HistogramMetricFamily(
-        metric_names.LATENCY, "Latency of successful attempts, from their own start.", labels=_WHOSE
-    )
-    duration = HistogramMetricFamily(
-        metric_names.DURATION,
-        "Duration of requests as their caller felt them, with all their attempts.",
-        labels=(*_GEN_AI, "error_type"),
-    )  # fmt: skip
-    ttft = HistogramMetricFamily(
-        metric_names.TTFT, "Start of a successful attempt to its first token.", labels=_GEN_AI
-    )
-    chunk = HistogramMetricFamily(
-        metric_names.CHUNK, "Gaps between received pieces with tokens.", labels=_GEN_AI
-    )
-    tokens = HistogramMetricFamily(
-        metric_names.TOKENS, "Tokens of an attempt as the server counted them.",
-        labels=(*_GEN_AI, "gen_ai_token_type"),
-    )  # fmt: skip
-    for name, one in tallies.items():
-        gen_ai = (*name, "chat", *name)
-        _bucketed(latency, name, one.latency)
-        for error, found in one.duration.items():
-            _bucketed(duration, (*gen_ai, error), found)
-        _bucketed(ttft, gen_ai, one.ttft)
-        _bucketed(chunk, gen_ai, one.chunk)
-        _bucketed(tokens, (*gen_ai, "input"), one.prompt_tokens)
-        _bucketed(tokens, (*gen_ai, "output"), one.output_tokens)
-    yield from (latency, duration, ttft, chunk, tokens)
-
-
-def _bucketed(family: HistogramMetricFamily, labels: tuple[str, ...], found: Histogram) -> None:
-    buckets, upto = [], 0
-    for edge, n in zip((*found.edges, float("inf")), found.counts, strict=True):
-        upto += n
-        buckets.append((_le(edge), float(upto)))
-    family.add_metric(labels, buckets, found.sum)
-
-
-def _le(edge: float) -> str:
-    """A bucket's edge as a label; the rules spell limits as `repr`, which is the same below 1e6."""
-    return str(floatToGoString(edge))  # type: ignore[no-untyped-call]
-
-
-def _money(
-    targets: Mapping[str, TargetTally], tallies: Mapping[Name, TargetTally]
-) -> Iterator[Metric]:
-    spent: dict[tuple[str, ...], float] = {}
-    wasted: dict[tuple[str, ...], float] = {}
-    for one in targets.values():
-        name = label_of(one)
-        key = (*(name if name in tallies else OTHER), one.currency)
-        spent[key] = spent.get(key, 0.0) + one.cost
-        wasted[key] = wasted.get(key, 0.0) + one.cost_of_failures
-    labels = (*_WHOSE, "currency")
-    yield _counter("holymon_cost_total", "Money spent, where price and tokens are known.", labels,
-                   spent.items())  # fmt: skip
-    yield _counter("holymon_cost_of_failures_total", "The part of it spent on failed attempts.",
-                   labels, wasted.items())  # fmt: skip
-    yield _counter("holymon_unpriced_attempts_total", "Attempts whose cost is not known.", _WHOSE,
-                   [(name, one.unpriced) for name, one in tallies.items()])  # fmt: skip
+        """The families."""
+        return self._metrics

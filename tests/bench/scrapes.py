@@ -17,7 +17,7 @@ import numpy as np
 
 from holymon.monitor.monitor import Monitor
 from holymon.plan.plan import Target
-from holymon.prometheus.server import expose
+from holymon.prometheus.exporter import expose
 
 ROUNDS, SECONDS, RATE = 3, 8.0, 1000.0
 

@@ -5,13 +5,14 @@ import subprocess
 import numpy as np
 import pytest
 import yaml
+from prometheus_client import generate_latest
 
 from holymon.errors import PlanError
 from holymon.plan.plan import Closed, Plan, Target
 from holymon.prometheus import metric_names, rules
 from holymon.prometheus.alerts import Limits, Watch
 from holymon.prometheus.backtest import Firing, rehearse
-from holymon.prometheus.exporter import Collector, text
+from holymon.prometheus.exporter import Collector
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import Records, from_marks
 
@@ -89,7 +90,11 @@ def series_of(records, minutes, samples):
     """What Prometheus scrapes each minute from an exporter that follows these records."""
     ends = records["end_s"]
     scraped = [
-        samples(text(Collector(records.select(ends <= MINUTE * minute), slo=WATCH.objectives)))
+        samples(
+            generate_latest(
+                Collector(records.select(ends <= MINUTE * minute), slo=WATCH.objectives)
+            )
+        )
         for minute in range(minutes + 1)
     ]
     names = {key for one in scraped for key in one if not key[0].startswith("holymon_build")}

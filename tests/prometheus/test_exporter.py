@@ -24,8 +24,8 @@ from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.prometheus import metric_names, rules
 from holymon.prometheus.backtest_sources import rehearse
-from holymon.prometheus.exporter import Collector, families, text, write_textfile
-from holymon.prometheus.server import expose
+from holymon.prometheus.exporter import Collector, expose, write_textfile
+from holymon.prometheus.metric_families import families
 from holymon.prometheus.sources import OfFolder, OfRun, Reading
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import Records, from_marks
@@ -82,7 +82,7 @@ def promtool(debian):
 
 
 def test_the_seed_names_have_the_seed_labels_and_the_seed_buckets(samples):
-    found = samples(text(Collector(records_of())))
+    found = samples(generate_latest(Collector(records_of())))
     labels = {name: {frozenset(dict(had)) for n, had in found if n == name} for name, _ in found}
     assert labels["api_requests_total"] == {frozenset({"provider", "model", "status"})}
     assert labels["api_errors_total"] == {frozenset({"provider", "model", "error_type"})}
@@ -106,7 +106,7 @@ def test_the_seed_names_have_the_seed_labels_and_the_seed_buckets(samples):
 
 def test_values_are_those_of_the_summary(samples):
     records = records_of()
-    found = samples(text(Collector(records)))
+    found = samples(generate_latest(Collector(records)))
     for one in summarize(records).targets:
         whose = dict(zip(("provider", "model"), one.target.split("/"), strict=True))
         requests = total(found, metric_names.REQUESTS, **whose)
@@ -141,7 +141,7 @@ def test_values_are_those_of_the_summary(samples):
 
 def test_values_are_those_of_the_tally_bucket_by_bucket(samples):
     records = records_of()
-    found = samples(text(Collector(records)))
+    found = samples(generate_latest(Collector(records)))
     for one in tally(records, metric_names.bucket_edges()).targets.values():
         whose = {"provider": one.provider, "model": one.model}
         for name, histogram in (
@@ -161,7 +161,7 @@ def test_values_are_those_of_the_tally_bucket_by_bucket(samples):
 def test_durations_are_told_by_error_type(samples):
     one = Marks(0, 0, 0.0)
     one.start, one.end, one.error, one.status = 1.0, 3.0, "server_error", 500
-    found = samples(text(Collector(from_marks(PLAN.targets, [one]))))
+    found = samples(generate_latest(Collector(from_marks(PLAN.targets, [one]))))
     assert total(found, f"{metric_names.DURATION}_sum", error_type="server_error") == pytest.approx(
         3.0
     )
@@ -169,14 +169,16 @@ def test_durations_are_told_by_error_type(samples):
 
 
 def test_watched_errors_are_0_before_they_are_met(samples):
-    found = samples(text(Collector(Records(PLAN.targets))))
+    found = samples(generate_latest(Collector(Records(PLAN.targets))))
     for error in metric_names.WATCHED:
         for name in (metric_names.ERRORS, metric_names.ATTEMPTS):
             assert of(found, name, provider="sim", model="a", error_type=error) == 0
 
 
 def test_limits_of_objectives_are_bucket_edges(samples):
-    found = samples(text(Collector(records_of(), slo=("ttft_p95<0.7", "latency_p99<3s"))))
+    found = samples(
+        generate_latest(Collector(records_of(), slo=("ttft_p95<0.7", "latency_p99<3s")))
+    )
     assert total(found, f"{metric_names.TTFT}_bucket", le="0.7") > 0
     assert total(found, f"{metric_names.LATENCY}_bucket", le="3.0") > 0
 
@@ -184,7 +186,7 @@ def test_limits_of_objectives_are_bucket_edges(samples):
 @pytest.mark.parametrize("limit", [0.001, 0.05, 0.5, 1.0, 2.5, 30, 1234.5, 99999.0])
 def test_the_rules_spell_a_limit_as_the_exporter_does(limit):
     objective = f"ttft_p95<{limit}"
-    raw = text(Collector(records_of(10), slo=(objective,))).decode()
+    raw = generate_latest(Collector(records_of(10), slo=(objective,))).decode()
     file = rules.rule_file(rules.Watch((objective,)))
     spelled = repr(float(limit))
     assert f'le="{spelled}"' in raw
@@ -242,8 +244,8 @@ def exported(shared_simulator, tmp_path_factory):
 
 
 def test_promtool_has_nothing_to_say(promtool, exported):
-    assert promtool(text(Collector(records_of()))) == (0, "")
-    assert promtool(text(Collector(exported))) == (0, "")
+    assert promtool(generate_latest(Collector(records_of()))) == (0, "")
+    assert promtool(generate_latest(Collector(exported))) == (0, "")
 
 
 def test_promtool_would_say_something(promtool):
@@ -251,7 +253,7 @@ def test_promtool_would_say_something(promtool):
 
 
 def test_a_run_is_exported_with_the_figures_of_its_report(shared_simulator, exported, samples):
-    run, found = exported, samples(text(Collector(exported)))
+    run, found = exported, samples(generate_latest(Collector(exported)))
     (one,) = run.summary().targets
     whose = {"provider": "url", "model": "flaky"}
     assert of(found, "holymon_run_requests", **whose) == one.requests
@@ -355,7 +357,7 @@ def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prome
     target = summarize(records).targets[0]
     with expose(records, port=0) as served, expose(records, port=0, dense=True) as finer:
         jobs = {"holymon": served, "dense": finer}
-        server = prometheus(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [
+        server = prometheus(yaml.safe_dump({"global": {"scrape_interval": "5s"}, "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": [urlsplit(exposed.url).netloc]}]}
             for job, exposed in jobs.items()
         ]}))  # fmt: skip
@@ -386,7 +388,7 @@ def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prome
 
 
 def test_a_scrape_of_nothing_is_fine_too(promtool):
-    assert promtool(text(Collector(from_marks(PLAN.targets, []))))[0] == 0
+    assert promtool(generate_latest(Collector(from_marks(PLAN.targets, []))))[0] == 0
 
 
 def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):
@@ -400,7 +402,7 @@ def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):
                     list(monitor.chat("hello", stream=True, max_tokens=4))
                 except CallError:
                     failed += 1
-            raw = text(Collector(monitor, slo=("ttft_p95<0.5",)))
+            raw = generate_latest(Collector(monitor, slo=("ttft_p95<0.5",)))
             assert samples(httpx.get(served.url).content).keys() <= samples(raw).keys()
         found, attempts = samples(raw), monitor.records
         whose = {"provider": "url", "model": "flaky"}

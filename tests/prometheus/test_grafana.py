@@ -14,7 +14,7 @@ import pytest
 from holymon.load.run import start
 from holymon.plan.plan import Open, Plan, Price, Prompts
 from holymon.plan.shapes import constant
-from holymon.prometheus.server import expose
+from holymon.prometheus.exporter import expose
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "holymon" / "cli" / "start" / "grafana" / "dashboards" / "holymon.json"

@@ -1,0 +1,207 @@
+"""Sums and figures of one moment as Prometheus' metric families; nothing is counted here."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import reduce
+from importlib.metadata import version
+from operator import add
+from typing import Any, Final
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.utils import floatToGoString
+
+from holymon.errors import NOT_THE_SERVER
+from holymon.figures.totals import Histogram, TargetTally
+from holymon.prometheus import metric_names
+from holymon.prometheus.run_gauges import Name, Rows, gauges, lags
+from holymon.prometheus.sources import Reading, RunFigures
+from holymon.safety import short
+
+MOST_TARGETS: Final = 50
+LONGEST: Final = 100
+OTHER: Final = ("other", "other")
+_WHOSE: Final = ("provider", "model")
+_GEN_AI: Final = (*_WHOSE, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+
+
+def families(reading: Reading, most: int = MOST_TARGETS) -> Iterator[Metric]:
+    """Everything, from one reading."""
+    tallies = _guarded(reading.tally.targets, most)
+    yield from _requests(tallies)
+    yield from _attempts(tallies)
+    yield from _histograms(tallies)
+    yield from _money(reading.tally.targets, tallies)
+    yield _gauge("holymon_build_info", "The version that exports.", ("version",),
+                 [((version("holymon"),), 1.0)])  # fmt: skip
+    named = [(label_of(one), one) for one in reading.runs.values()]
+    yield from run_families([(name, one) for name, one in named if name in tallies])
+    targets = reading.tally.targets
+    loops = [(label_of(targets[name]), vitals)
+             for name, vitals in reading.loops.items() if name in targets]  # fmt: skip
+    if loops:
+        yield _gauge(*lags([(name, vitals) for name, vitals in loops if name in tallies]))
+
+
+def label_of(one: TargetTally | RunFigures) -> Name:
+    """The labels of a target: one line of printable text each."""
+    return short(one.provider, LONGEST), short(one.model, LONGEST)
+
+
+def run_families(named: list[tuple[Name, RunFigures]]) -> Iterator[Metric]:
+    """The exact figures of runs as gauges."""
+    for name, about, labels, rows in gauges(named):
+        yield _gauge(name, about, labels, rows)
+
+
+def _guarded(targets: Mapping[str, TargetTally], most: int) -> dict[Name, TargetTally]:
+    """Tallies by label; those after the first `most`, and those whose labels meet, together."""
+    found: dict[Name, list[TargetTally]] = {}
+    for one in targets.values():
+        name = label_of(one)
+        found.setdefault(name if name in found or len(found) < most else OTHER, []).append(one)
+    return {
+        name: reduce(add, (replace(one, provider=name[0], model=name[1]) for one in group))
+        for name, group in found.items()
+    }
+
+
+def _counter(name: str, about: str, labels: tuple[str, ...], rows: Rows) -> Metric:
+    return _filled(CounterMetricFamily(name.removesuffix("_total"), about, labels=labels), rows)
+
+
+def _gauge(name: str, about: str, labels: tuple[str, ...], rows: Rows) -> Metric:
+    """A gauge; what was not measured is not told, which is not 0."""
+    return _filled(GaugeMetricFamily(name, about, labels=labels), rows)
+
+
+def _filled(family: Any, rows: Rows) -> Metric:
+    for labels, value in rows:
+        if value is not None:
+            family.add_metric(labels, value)
+    found: Metric = family
+    return found
+
+
+def _each(
+    tallies: Mapping[Name, TargetTally], of: Callable[[TargetTally], Mapping[str, float]]
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    for name, one in tallies.items():
+        for label, value in of(one).items():
+            yield (*name, label), value
+
+
+def _by(found: Iterable[tuple[str, int]], zeros: Iterable[str] = ()) -> dict[str, float]:
+    """Numbers added up by their first part."""
+    summed = dict.fromkeys(zeros, 0.0)
+    for key, n in found:
+        summed[key] = summed.get(key, 0.0) + n
+    return summed
+
+
+def _judged(one: TargetTally) -> Iterator[tuple[int, str, int]]:
+    for (status, error), n in one.requests.items():
+        if error not in NOT_THE_SERVER:
+            yield status, error, n
+
+
+def _requests(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
+    yield _counter(
+        metric_names.REQUESTS,
+        "Requests that ended, by the HTTP status of their last attempt; 0: none.",
+        (*_WHOSE, "status"),
+        _each(tallies, lambda one: _by((str(status), n) for status, _, n in _judged(one))),
+    )  # fmt: skip
+    yield _counter(
+        metric_names.ERRORS, "Requests that failed in the end, by holymon's error types.",
+        (*_WHOSE, "error_type"),
+        _each(tallies, lambda one: _by(
+            ((error, n) for _, error, n in _judged(one) if error), metric_names.WATCHED)),
+    )  # fmt: skip
+    yield _counter(
+        metric_names.STOPPED,
+        "Requests that were stopped from our side, which say nothing of the API.",
+        _WHOSE,
+        [(name, float(sum(n for (_, error), n in one.requests.items() if error in NOT_THE_SERVER)))
+         for name, one in tallies.items()],
+    )  # fmt: skip
+
+
+def _attempts(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
+    yield _counter(
+        metric_names.ATTEMPTS, "HTTP exchanges, by error type; empty: it succeeded.",
+        (*_WHOSE, "error_type"),
+        _each(tallies, lambda one: _by(
+            ((error, n) for (_, error), n in one.attempts.items()), ("", *metric_names.WATCHED))),
+    )  # fmt: skip
+    yield _counter(metric_names.RETRIES, "Attempts after the first of a request.", _WHOSE,
+                   [(name, one.retries) for name, one in tallies.items()])  # fmt: skip
+    yield _counter(metric_names.DROPPED, "Calls that were due but never sent: the client was full.",
+                   _WHOSE, [(name, one.dropped) for name, one in tallies.items()])  # fmt: skip
+
+
+def _histograms(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
+    latency = HistogramMetricFamily(
+        metric_names.LATENCY, "Latency of successful attempts, from their own start.", labels=_WHOSE
+    )
+    duration = HistogramMetricFamily(
+        metric_names.DURATION,
+        "Duration of requests as their caller felt them, with all their attempts.",
+        labels=(*_GEN_AI, "error_type"),
+    )  # fmt: skip
+    ttft = HistogramMetricFamily(
+        metric_names.TTFT, "Start of a successful attempt to its first token.", labels=_GEN_AI
+    )
+    chunk = HistogramMetricFamily(
+        metric_names.CHUNK, "Gaps between received pieces with tokens.", labels=_GEN_AI
+    )
+    tokens = HistogramMetricFamily(
+        metric_names.TOKENS, "Tokens of an attempt as the server counted them.",
+        labels=(*_GEN_AI, "gen_ai_token_type"),
+    )  # fmt: skip
+    for name, one in tallies.items():
+        gen_ai = (*name, "chat", *name)
+        _bucketed(latency, name, one.latency)
+        for error, found in one.duration.items():
+            _bucketed(duration, (*gen_ai, error), found)
+        _bucketed(ttft, gen_ai, one.ttft)
+        _bucketed(chunk, gen_ai, one.chunk)
+        _bucketed(tokens, (*gen_ai, "input"), one.prompt_tokens)
+        _bucketed(tokens, (*gen_ai, "output"), one.output_tokens)
+    yield from (latency, duration, ttft, chunk, tokens)
+
+
+def _bucketed(family: HistogramMetricFamily, labels: tuple[str, ...], found: Histogram) -> None:
+    buckets, upto = [], 0
+    for edge, n in zip((*found.edges, float("inf")), found.counts, strict=True):
+        upto += n
+        buckets.append((_le(edge), float(upto)))
+    family.add_metric(labels, buckets, found.sum)
+
+
+def _le(edge: float) -> str:
+    """A bucket's edge as a label; the rules spell limits as `repr`, which is the same below 1e6."""
+    return str(floatToGoString(edge))  # type: ignore[no-untyped-call]
+
+
+def _money(
+    targets: Mapping[str, TargetTally], tallies: Mapping[Name, TargetTally]
+) -> Iterator[Metric]:
+    spent: dict[tuple[str, ...], float] = {}
+    wasted: dict[tuple[str, ...], float] = {}
+    for one in targets.values():
+        name = label_of(one)
+        key = (*(name if name in tallies else OTHER), one.currency)
+        spent[key] = spent.get(key, 0.0) + one.cost
+        wasted[key] = wasted.get(key, 0.0) + one.cost_of_failures
+    labels = (*_WHOSE, "currency")
+    yield _counter("holymon_cost_total", "Money spent, where price and tokens are known.", labels,
+                   spent.items())  # fmt: skip
+    yield _counter("holymon_cost_of_failures_total", "The part of it spent on failed attempts.",
+                   labels, wasted.items())  # fmt: skip
+    yield _counter("holymon_unpriced_attempts_total", "Attempts whose cost is not known.", _WHOSE,
+                   [(name, one.unpriced) for name, one in tallies.items()])  # fmt: skip
