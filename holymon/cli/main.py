@@ -5,22 +5,35 @@
 """
 
 import contextlib
-import json
 import os
 import sys
+import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from holymon.cli.capacity import capacity
-from holymon.cli.options import load_options, plans_of
+from holymon.cli.options import (
+    API_KEY_ENV,
+    BASE_URL,
+    JSON,
+    LOAD,
+    OUT,
+    PATH,
+    Command,
+    plans_of,
+)
+from holymon.cli.output import note, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.report import report
 from holymon.cli.services import init, metrics
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.load.interrupts import INTERRUPTED, interruptible
 from holymon.safety import plain, redact
+
+if TYPE_CHECKING:
+    from holymon.load.run import Run
 
 
 class _Commands(click.Group):
@@ -39,6 +52,11 @@ class _Commands(click.Group):
             _fail(f"{error.strerror or type(error).__name__}{where}.", 4)
         except KeyboardInterrupt:
             _fail("interrupted.", INTERRUPTED)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception:  # noqa: BLE001 - a fault of ours; Python would end with 1, a missed objective
+            click.echo(redact(traceback.format_exc()), err=True)
+            _fail("this is a fault of holymon's own, please report it.", 4)
 
 
 def _give_up_output() -> None:
@@ -52,7 +70,9 @@ def _fail(sentence: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
+)
 @click.version_option(package_name="holymon")
 def main() -> None:
     """Measure and monitor OpenAI-compatible AI APIs: latency, TTFT, errors, cost.
@@ -61,49 +81,39 @@ def main() -> None:
     """
 
 
-main.add_command(capacity)
-main.add_command(report)
-
-
-@main.command()
+@main.command(cls=Command)
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
-@load_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@LOAD
+@JSON
 def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> None:
     """Measure TARGETs (written provider/model) and print their figures."""
-    from holymon.records import run_folder
     from holymon.report import text as tables
 
-    measured, interrupted = [], False
+    runs: list[Run] = []
+    interrupted = False
     for plan in plans_of(targets, **options):
         if not interrupted:
             run, interrupted = measured_with_bar(plan, out)
-            measured.append(run)
-    found = [run.to_dict() for run in measured] if as_json else []
-    if as_json:
-        printed = found[0] if len(found) == 1 else {"sweep": found}
-        click.echo(json.dumps(run_folder.finite(printed), indent=1))
-    elif len(measured) == 1:
-        click.echo(tables.text(measured[0]))
-    else:
-        click.echo(tables.sweep(measured))
-    sys.exit(INTERRUPTED if interrupted else max(run.exit_code for run in measured))
+            runs.append(run)
+    single = runs[0] if len(runs) == 1 else None
+
+    def lines() -> list[str]:
+        return (tables.text(single) if single else tables.sweep(runs)).splitlines()
+
+    def result() -> dict[str, Any]:
+        return single.to_dict() if single else {"sweep": [run.to_dict() for run in runs]}
+
+    show(result, lines, as_json=as_json)
+    sys.exit(INTERRUPTED if interrupted else max(run.exit_code for run in runs))
 
 
 @main.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]")
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    metavar="PROVIDER/MODEL",
-    help="Of several targets, that of A and that of B (give it twice).",
-)
-@click.option(
-    "--effect", type=float, default=0.05, help="The smallest difference that counts. [0.05]"
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
+@click.option("--target", "targets", multiple=True, metavar="PROVIDER/MODEL",
+              help="Of several targets, that of A and that of B (give it twice).")  # fmt: skip
+@click.option("--effect", type=float, default=0.05, help="The smallest difference that counts.")
+@JSON
+@OUT
 def compare(
     runs: tuple[str, ...], targets: tuple[str, ...], effect: float, as_json: bool, out: Path
 ) -> None:  # fmt: skip
@@ -113,76 +123,66 @@ def compare(
     code is 3 where nothing can be claimed.
     """
     from holymon.experiments import alternate
-    from holymon.records import run_folder
 
     if len(runs) > 2 or len(targets) not in {0, 2}:
         raise PlanError("compare takes one or two RUNs, and --target not at all or twice.")
-    found = [alternate.named(name, out=out) for name in runs]
-    chosen = (targets[0], targets[1]) if targets else None
-    compared = alternate.compare(*found, targets=chosen, effect=effect)
-    if as_json:
-        click.echo(json.dumps(run_folder.finite(compared.to_dict()), indent=1))
-    else:
-        click.echo("\n".join(plain(line) for line in compared.lines))
+    measured = [alternate.named(name, out=out) for name in runs]
+    pair = (targets[0], targets[1]) if targets else None
+    compared = alternate.compare(*measured, targets=pair, effect=effect)
+    show(compared.to_dict, lambda: compared.lines, as_json=as_json)
     sys.exit(3 if compared.notes else 0)
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
+@JSON
+@OUT
 def runs(as_json: bool, out: Path) -> None:
     """List the runs in the folder of reports, oldest first."""
     from holymon.records import listing
 
-    found = listing.runs(out)
-    if as_json:
-        click.echo(json.dumps(found, indent=1))
-    elif not found:
-        click.echo(f"no runs in {out}: `holymon load sim/fast` makes one.")
-    for run in [] if as_json else found:
-        mark = "  simulated" if run.get("simulated") else ""
-        number = "?" if run["requests"] is None else run["requests"]
-        names = plain(", ".join(run["targets"]))
-        click.echo(f"{run['run_id']:<44} {run['state']:<12} {number:>8} calls  {names}{mark}")
+    listed = listing.runs(out)
+    nothing = [f"no runs in {out}: `holymon load sim/fast` makes one."]
+    show(lambda: listed, lambda: [_line(run) for run in listed] or nothing, as_json=as_json)
+
+
+def _line(run: dict[str, Any]) -> str:
+    mark = "  simulated" if run.get("simulated") else ""
+    calls = "?" if run["requests"] is None else run["requests"]
+    targets = plain(", ".join(run["targets"]))
+    return f"{run['run_id']:<44} {run['state']:<12} {calls:>8} calls  {targets}{mark}"
 
 
 @main.command()
-@click.option("--seconds", type=float, default=8.0, help="For each rate. [8]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
+@click.option("--seconds", type=float, default=8.0, help="For each rate.")
+@JSON
+@OUT
 def calibrate(seconds: float, as_json: bool, out: Path) -> None:
     """Say how far off this machine measures, against the built-in simulator, whose truth is known.
 
     Draws a chart, too: calibration.png beside the runs.
     """
-    from holymon.experiments.calibrator import calibrate as run_all
+    from holymon.experiments import calibrator
     from holymon.plots import canvas, result_plots
     from holymon.records import run_folder
 
     with interruptible():
-        found = run_all(seconds=seconds, out=out, seen=_said)
+        calibration = calibrator.calibrate(
+            seconds=seconds, out=out, seen=lambda step: note(f"measuring {step} ...")
+        )
     folder = out / "calibration"
-    run_folder.write_json(folder / "calibration.json", found.to_dict())
+    run_folder.write_json(folder / "calibration.json", calibration.to_dict())
     picture = folder / "calibration.png"
-    figure = result_plots.plot_calibration(found).get_figure(root=True)
+    figure = result_plots.plot_calibration(calibration).get_figure(root=True)
     run_folder.write_aside(picture, canvas.frame(figure) if figure else b"")
-    if as_json:
-        click.echo(json.dumps(run_folder.finite(found.to_dict()), indent=1))
-    else:
-        click.echo("\n".join([*found.lines, str(picture)]))
-    sys.exit(0 if found.highest_valid_rate is not None else 3)
-
-
-def _said(text: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"measuring {text} ...", err=True)
+    show(calibration.to_dict, lambda: [*calibration.lines, str(picture)], as_json=as_json)
+    sys.exit(0 if calibration.highest_valid_rate is not None else 3)
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", help="Address to listen at. [127.0.0.1]")
-@click.option("--port", type=int, default=8800, help="Port; 0 takes a free one. [8800]")
-@click.option("--seed", type=int, default=0, help="Makes times and faults repeatable. [0]")
-@click.option("--log", type=click.Path(path_type=Path), help="A file for one line per answer.")
+@click.option("--host", default="127.0.0.1", help="Address to listen at.")
+@click.option("--port", type=int, default=8800, help="Port; 0 takes a free one.")
+@click.option("--seed", type=int, default=0, help="Makes times and faults repeatable.")
+@click.option("--log", type=PATH, help="A file for one line per answer.")
 def sim(host: str, port: int, seed: int, log: Path | None) -> None:
     """Run the simulated API until Ctrl-C: models fast, slow, flaky, busy, pinned."""
     from holymon.sim import __main__ as simulator
@@ -194,21 +194,23 @@ def sim(host: str, port: int, seed: int, log: Path | None) -> None:
 
 @main.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
-@click.option("--base-url", help="Root of an API to look at.")
-@click.option("--api-key-env", default="", metavar="NAME", help="Variable that holds its key.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@BASE_URL
+@API_KEY_ENV
+@JSON
 def doctor(targets: tuple[str, ...], base_url: str | None, api_key_env: str, as_json: bool) -> None:
     """Check this machine, the packages, the keys and whether providers or TARGETs answer."""
-    from holymon.cli import doctor as checks
+    from holymon.cli.doctor import examine
 
-    found = checks.examine(targets, base_url=base_url, api_key_env=api_key_env)
-    if as_json:
-        click.echo(json.dumps([check.to_dict() for check in found], indent=1))
-    else:
-        for check in found:
-            click.echo(plain(check.text()))
-    sys.exit(2 if any(check.state == "bad" for check in found) else 0)
+    checks = examine(targets, base_url=base_url, api_key_env=api_key_env)
+    show(
+        lambda: [check.to_dict() for check in checks],
+        lambda: [line for check in checks for line in check.text().splitlines()],
+        as_json=as_json,
+    )
+    sys.exit(2 if any(check.state == "bad" for check in checks) else 0)
 
 
+main.add_command(capacity)
+main.add_command(report)
 main.add_command(metrics)
 main.add_command(init)

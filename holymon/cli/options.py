@@ -1,8 +1,8 @@
-"""The options that make a plan, shared by the commands that measure."""
+"""The options of the commands, each written once, and the plans that they make."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -14,50 +14,104 @@ if TYPE_CHECKING:
     from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 
 _Number = TypeVar("_Number", int, float)
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+PATH: Final = click.Path(path_type=Path)
 
 
-def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that make a plan, shared by `load` and `report`."""
-    options = [
-        click.option("--base-url", help="Root of an OpenAI-compatible API, for a target that is "
-                     "in no targets.toml (with --model)."),
-        click.option("--model", help="Its model."),
-        click.option("--api-key-env", default="", metavar="NAME",
-                     help="Name of the environment variable that holds its key."),
-        click.option("--shape", help="When calls are sent: constant, poisson, gamma:CV, "
-                     "ramp:FROM,TO, steps:R1,R2,..., spike:BASE,PEAK, sine:MEAN,AMPLITUDE[,PERIOD]"
-                     ", replay:FILE[,SPEED], or closed: each user after the last answer. "
-                     "[constant; closed with --concurrency]"),
-        click.option("--arrivals", default="", help="How calls spread around a shape: constant, "
-                     "poisson, gamma:CV. [constant]"),
-        click.option("--rate", help="Calls per second for each target; several, as 5,10,20, are a "
-                     "sweep: one run after another. [5]"),
-        click.option("--concurrency", help="Users of a closed loop for each target; several, as "
-                     "1,4,16, are a sweep."),
-        click.option("--duration", type=float, help="Seconds. [30, unless --requests]"),
-        click.option("--requests", type=int, help="Calls for each target."),
-        click.option("--warmup", type=float, default=0.0,
-                     help="Seconds before that, recorded but in no figure. [0]"),
-        click.option("--prompt", help="What to ask."),
-        click.option("--prompts", "prompts_file", type=click.Path(path_type=Path),
-                     help="JSONL file of what to ask in turn: strings, or objects with 'prompt'."),
-        click.option("--prompt-tokens", type=int, help="Ask synthetic prompts of about so many "
-                     "tokens, each one different."),
-        click.option("--max-tokens", type=int, default=64, help="Longest answer. [64]"),
-        click.option("--no-stream", is_flag=True, help="Ask for whole answers (no TTFT then)."),
-        click.option("--workers", type=int, default=1, help="Processes that send. [1]"),
-        click.option("--seed", type=int, default=0, help="Makes a random schedule repeatable. [0]"),
-        click.option("--timeout", type=float, default=120.0, help="Seconds for one call. [120]"),
-        click.option("--name", default="", help="Name of the run. [made from the models]"),
-        click.option("--max-cost", type=float, metavar="USD", help="Stop before more is spent."),
-        click.option("--slo", multiple=True, metavar="EXPR", help="An objective such as "
-                     "'ttft_p95<0.5' or 'error_rate<1%'; if one is missed, the exit code is 1."),
-        click.option("--out", type=click.Path(path_type=Path), default=Path("reports"),
-                     help="Folder of everything that is made. [reports]"),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+class Command(click.Command):
+    """A command whose help lists its options by what they are about."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each group of `_SECTIONS` that has options here, then the rest."""
+        titles = {name: title for title, names in _SECTIONS.items() for name in names.split()}
+        rows: dict[str, list[tuple[str, str]]] = {title: [] for title in (*_SECTIONS, "Options")}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if row:
+                rows[titles.get(parameter.name or "", "Options")].append(row)
+        for title, records in rows.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+_SECTIONS: Final = {
+    "Target": "base_url model api_key_env",
+    "Load": "shape arrivals rate concurrency duration requests warmup",
+    "Search": "start most precision budget max_calls",
+    "What is asked": "prompt prompts_file prompt_tokens max_tokens no_stream",
+    "Sending": "workers seed timeout max_cost",
+}
+
+
+def composed(*options: _Decorator) -> _Decorator:
+    """Several options as one, in the order in which help shows them."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def text(flag: str, **more: Any) -> _Decorator:
+    """An option for a text that is empty unless given."""
+    return click.option(flag, **{"default": "", "show_default": False, **more})
+
+
+BASE_URL: Final = click.option("--base-url", help="Root of an OpenAI-compatible API that is in no "
+                               "targets.toml.")  # fmt: skip
+API_KEY_ENV: Final = text("--api-key-env", metavar="NAME", help="Name of the environment variable "
+                          "that holds its key.")  # fmt: skip
+ONE_OFF: Final = composed(BASE_URL, click.option("--model", help="The model there."), API_KEY_ENV)
+PROMPTS: Final = composed(
+    click.option("--prompt", help="What to ask."),
+    click.option("--prompts", "prompts_file", type=PATH,
+                 help="JSONL file of what to ask in turn: strings, or objects with 'prompt'."),
+    click.option("--prompt-tokens", type=int, help="Ask synthetic prompts of about so many tokens, "
+                 "each one different."),
+    click.option("--max-tokens", type=int, default=64, help="Longest answer."),
+    click.option("--no-stream", is_flag=True, help="Ask for whole answers (no TTFT then)."),
+)  # fmt: skip
+SENDING: Final = composed(
+    click.option("--workers", type=int, default=1, help="Processes that send."),
+    click.option("--seed", type=int, default=0, help="Makes a random schedule repeatable."),
+    click.option("--timeout", type=float, default=120.0, help="Seconds for one call."),
+    click.option("--max-cost", type=float, metavar="USD", help="Stop before more is spent."),
+)
+SLO: Final = click.option(
+    "--slo", multiple=True, metavar="EXPR", help="An objective such as 'ttft_p95<0.5' or "
+    "'error_rate<1%'; may be given several times.",
+)  # fmt: skip
+OUT: Final = click.option("--out", type=PATH, default=Path("reports"), help="Folder of all runs.")
+JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+RUN: Final = click.option("--run", "wanted", metavar="RUN", help="This run only: an id, a name for "
+                          "its latest, or last.")  # fmt: skip
+PORT: Final = click.option("--port", type=int, default=9464, help="Port of `holymon metrics`.")
+LOAD: Final = composed(
+    ONE_OFF,
+    click.option("--shape", help="When calls are sent: constant, poisson, gamma:CV, ramp:FROM,TO, "
+                 "steps:R1,R2,..., spike:BASE,PEAK, sine:MEAN,AMPLITUDE[,PERIOD], replay:FILE"
+                 "[,SPEED], or closed: each user after the last answer. "
+                 "[default: constant; closed with --concurrency]"),
+    text("--arrivals", help="How calls spread around a shape: constant, poisson, gamma:CV. "
+         "[default: constant]"),
+    click.option("--rate", help="Calls per second for each target; several, as 5,10,20, are a "
+                 "sweep: one run after another. [default: 5]"),
+    click.option("--concurrency", help="Users of a closed loop for each target; several, as "
+                 "1,4,16, are a sweep."),
+    click.option("--duration", type=float, help="Seconds. [default: 30, unless --requests]"),
+    click.option("--requests", type=int, help="Calls for each target."),
+    click.option("--warmup", type=float, default=0.0,
+                 help="Seconds before that, recorded but in no figure."),
+    PROMPTS,
+    SENDING,
+    text("--name", help="Name of the run. [default: made from the models]"),
+    SLO,
+    OUT,
+)  # fmt: skip
+"""Everything that makes a plan."""
 
 
 def given(ctx: click.Context) -> set[str]:
@@ -72,10 +126,11 @@ def given(ctx: click.Context) -> set[str]:
 
 def plans_of(
     targets: tuple[str, ...], *, base_url: str | None, model: str | None, api_key_env: str,
-    shape: str | None, arrivals: str, rate: str | None, concurrency: str | None,
-    duration: float | None, requests: int | None, prompt: str | None, prompts_file: Path | None,
-    prompt_tokens: int | None, max_tokens: int, no_stream: bool, warmup: float, workers: int,
-    seed: int, timeout: float, name: str, max_cost: float | None, slo: tuple[str, ...],
+    prompt: str | None, prompts_file: Path | None, prompt_tokens: int | None, max_tokens: int,
+    no_stream: bool, workers: int, seed: int, timeout: float, name: str, slo: tuple[str, ...],
+    shape: str | None = None, arrivals: str = "", rate: str | None = None,
+    concurrency: str | None = None, duration: float | None = None, requests: int | None = None,
+    warmup: float = 0.0, max_cost: float | None = None,
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
     from holymon.plan.plan import Plan
@@ -99,16 +154,16 @@ def _targets(
 ) -> tuple["Target", ...]:
     from holymon.plan.targets import one_off, target
 
-    found = [target(name) for name in names]
+    targets = [target(name) for name in names]
     if base_url is not None:
         if not model:
             raise PlanError("--base-url needs --model: say which model to call there.")
-        found.append(one_off(base_url, model, api_key_env))
+        targets.append(one_off(base_url, model, api_key_env))
     elif model or api_key_env:
         raise PlanError("--model and --api-key-env belong to --base-url: give that too.")
-    if not found:
+    if not targets:
         raise PlanError("no target: name one (such as sim/fast), or give --base-url and --model.")
-    return tuple(found)
+    return tuple(targets)
 
 
 def _loads(
@@ -127,26 +182,26 @@ def _loads(
         ]
     if users is not None:
         raise PlanError(f"--concurrency does not go with --shape {plain(str(shape))}: use --rate.")
-    said = "constant" if shape is None else shape
-    kind, _, given = said.partition(":")
+    shape = "constant" if shape is None else shape
+    kind, _, recording = shape.partition(":")
     paced = kind in {"constant", "poisson", "gamma"}
     if rate is not None and not paced:
         raise PlanError(f"--rate does not go with --shape {plain(kind)}, which has its own rates.")
     if arrivals and kind in {"poisson", "gamma", "replay"}:
         raise PlanError(f"--arrivals does not go with --shape {kind}, which has its own.")
     if kind == "replay":
-        file, _, speed = given.rpartition(",") if "," in given else (given, "", "1")
+        file, _, speed = recording.rpartition(",") if "," in recording else (recording, "", "1")
         return [Open(replay(Path(file), speed=_several(speed, "speed", float)[0]))]
     rates = _several("5" if rate is None else rate, "rate", float)
-    return [Open(shapes.parse(said, rate=r, seconds=seconds, arrivals=arrivals)) for r in rates]
+    return [Open(shapes.parse(shape, rate=r, seconds=seconds, arrivals=arrivals)) for r in rates]
 
 
-def _several(text: str, field: str, kind: type[_Number]) -> list[_Number]:
+def _several(listed: str, field: str, kind: type[_Number]) -> list[_Number]:
     try:
-        return [kind(one) for one in text.split(",")]
+        return [kind(part) for part in listed.split(",")]
     except ValueError:
         raise PlanError(
-            f"{field} {plain(text)!r} is not a number, nor several with commas between."
+            f"{field} {plain(listed)!r} is not a number, nor several with commas between."
         ) from None
 
 
@@ -157,7 +212,7 @@ def _prompts(
     from holymon.plan.plan import Prompts
     from holymon.plan.prompts import from_file, synthetic
 
-    if sum(one is not None for one in (prompt, file, tokens)) > 1:
+    if sum(source is not None for source in (prompt, file, tokens)) > 1:
         raise PlanError("--prompt, --prompts and --prompt-tokens exclude each other: give one.")
     if file is not None:
         return Prompts(texts=from_file(file), max_tokens=max_tokens, stream=stream)

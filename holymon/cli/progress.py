@@ -44,26 +44,21 @@ def _wait_stopped(run: "Run") -> None:
 @contextlib.contextmanager
 def _bar(plan: "Plan") -> Iterator[Callable[["Run"], None] | None]:
     """A progress bar on a terminal, for anything that takes over two seconds."""
-    import time
+    from tqdm import tqdm
 
     from holymon.plan.plan import Closed
 
     timed = plan.duration_s is not None or not isinstance(plan.load, Closed)
-    if not sys.stderr.isatty() or (timed and plan.seconds <= BAR_FROM_S):
-        yield None
-        return
-    from tqdm import tqdm
-
-    begun = time.monotonic()
     total = plan.seconds if timed else float((plan.requests or 0) * len(plan.targets))
     form = "{desc} {percentage:3.0f}% |{bar}| {postfix}"
-    with tqdm(total=total, desc="measuring", bar_format=form, leave=False, file=sys.stderr) as bar:
+    with tqdm(total=total, desc="measuring", bar_format=form, leave=False, file=sys.stderr,
+              disable=None, delay=BAR_FROM_S) as bar:  # fmt: skip
 
         def show(run: "Run") -> None:
             records = run.records
-            done = time.monotonic() - begun if timed else float(len(records))
+            done = bar.format_dict["elapsed"] if timed else float(len(records))
             bar.n = min(done, total)
             failed = int((~records.ok).sum())
             bar.set_postfix_str(f"{len(records)} calls, {failed} failed")
 
-        yield show
+        yield None if bar.disable else show

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from holymon.cli.options import given, load_options, plans_of
+from holymon.cli.options import LOAD, RUN, Command, given, plans_of
 from holymon.cli.progress import measured_with_bar
 from holymon.errors import PlanError, RunError
 from holymon.load.interrupts import INTERRUPTED
@@ -23,24 +23,12 @@ OF_A_LOAD: Final = {
 """Parameters of notebooks that the command's own options stand for."""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("arguments", nargs=-1, metavar="[NOTEBOOK] [TARGET]...")
-@load_options
-@click.option(
-    "-p",
-    "--parameter",
-    "parameters",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A parameter of the notebook; VALUE is read as JSON if it is that.",
-)
-@click.option(
-    "--run",
-    "wanted",
-    metavar="RUN",
-    help="Report this finished run (an id, a name for its latest, or last).",
-)
+@LOAD
+@click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
+              help="A parameter of the notebook; VALUE is read as JSON if it is that.")  # fmt: skip
+@RUN
 @click.pass_context
 def report(
     ctx: click.Context, /, arguments: tuple[str, ...], parameters: tuple[tuple[str, str], ...],
@@ -62,14 +50,14 @@ def report(
     notebooks.check_parameters(notebook, {**values, **of_a_run})
     load = given(ctx) - {"-p", "--run", "--out"}
     if wanted is not None:
-        for one in (*targets, *sorted(load)):
-            raise PlanError(f"{plain(one)} does not go with --run: that load is over.")
+        for argument in (*targets, *sorted(load)):
+            raise PlanError(f"{plain(argument)} does not go with --run: that load is over.")
         from holymon.load.run import attach
 
         run = attach(wanted, out=out)
     elif not measures:
-        for one in sorted(load - {"--name"}):
-            raise PlanError(f"{one} needs a TARGET: without, {plain(notebook)} measures by itself.")
+        for option in sorted(load - {"--name"}):
+            raise PlanError(f"{option} needs a TARGET: {plain(notebook)} measures by itself.")
     else:
         for name in values.keys() & OF_A_LOAD.keys():
             raise PlanError(f"-p {name} does not go with a TARGET: {OF_A_LOAD[name]}.")

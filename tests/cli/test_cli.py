@@ -242,7 +242,20 @@ def test_the_spending_limit_ends_a_load(holymon, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["load", "report", "runs", "sim", "doctor", "metrics", "init", ""]
+    "command",
+    [
+        "load",
+        "report",
+        "runs",
+        "sim",
+        "doctor",
+        "metrics",
+        "init",
+        "capacity",
+        "compare",
+        "calibrate",
+        "",
+    ],
 )
 def test_help_is_there(holymon, command):
     done = holymon(*filter(None, [command]), "--help")
@@ -275,6 +288,36 @@ def test_a_damaged_file_of_calls_is_one_sentence_and_hides_no_other_run(holymon,
         done = holymon(*command)
         assert (done.returncode, done.stdout) == (4, "")
         assert re.fullmatch("holymon: torn/.*: calls.parquet can't be read: .*\n", done.stderr)
+
+
+@pytest.mark.parametrize("fault", ["1 / 0", "raise RuntimeError('k=sk-' + 'a' * 40)"])
+def test_a_fault_of_our_own_is_exit_4_and_never_a_missed_objective(tmp_path, fault):
+    code = (
+        "from holymon.cli.main import main\nfrom holymon.records import listing\n"
+        f"def runs(out):\n    {fault}\nlisting.runs = runs\nmain(['runs'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "holymon: this is a fault of holymon's own, please report it."
+    )
+    assert "a" * 40 not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["load", "report", "capacity"])
+def test_help_lists_options_by_what_they_are_about(holymon, command):
+    sections = re.split("\n(?=[A-Z][a-z ]+:\n)", holymon(command, "--help").stdout)
+    titles = {text.partition(":")[0]: re.findall("^  (?:-., )?(--[a-z-]+)", text, re.MULTILINE)
+              for text in sections[1:]}  # fmt: skip
+    assert titles["Target"] == ["--base-url", "--model", "--api-key-env"]
+    assert {"--prompt", "--max-tokens"} <= set(titles["What is asked"])
+    assert {"--workers", "--max-cost"} <= set(titles["Sending"])
+    assert list(titles)[-1] == "Options"
+    assert {"--slo", "--out", "--help"} <= set(titles["Options"])
+    flags = [flag for listed in titles.values() for flag in listed]
+    assert len(flags) == len(set(flags))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")

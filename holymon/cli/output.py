@@ -1,0 +1,29 @@
+"""What commands print: a result as JSON or as lines, and what is being done while one waits."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from holymon.safety import plain
+
+
+def show(
+    result: Callable[[], Any], lines: Callable[[], Iterable[str]], *, as_json: bool
+) -> None:  # fmt: skip
+    """Print a result as JSON, with null for what is no number, or its lines, and make only that."""
+    from holymon.records.run_folder import finite
+
+    if as_json:
+        click.echo(json.dumps(finite(result()), indent=1))
+    else:
+        for line in lines():
+            click.echo(plain(line))
+
+
+def note(text: str) -> None:
+    """Print what is going on where somebody looks on."""
+    if sys.stderr.isatty():
+        click.echo(text, err=True)
