@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 
 from holymon.errors import ConfigError, HolymonError
 from holymon.load.caller import key_of
+from holymon.plan import targets
 from holymon.plan.plan import Target
-from holymon.plan.targets import one_off, providers, target, user_file
 from holymon.safety import Secret, redact, short
 from holymon.transport.exceptions import classify
 from holymon.transport.pool import Transport
@@ -56,21 +56,22 @@ def examine(
     checks = [*_machine(), *_keys()]
     if any(check.what == "targets" and check.state == "bad" for check in checks):
         return checks
-    asked = [_target(name) for name in names]
+    looked_at = [_target(name) for name in names]
     if base_url is not None:
-        asked.append(one_off(base_url, "any", api_key_env))
-    if not asked:
-        asked = [one for one in map(_target, providers()) if os.environ.get(one.api_key_env)]
-    for one in asked:
-        checks += _endpoint(one, named=bool(names or base_url))
+        looked_at.append(targets.one_off(base_url, "any", api_key_env))
+    if not looked_at:
+        known = map(_target, targets.providers())
+        looked_at = [target for target in known if os.environ.get(target.api_key_env)]
+    for target in looked_at:
+        checks += _endpoint(target, named=bool(names or base_url))
     return checks
 
 
 def _target(name: str) -> Target:
     """A target by its name, or a provider with any model."""
-    if name in providers():
-        return target(f"{name}/fast" if name == "sim" else f"{name}/any")
-    return target(name)
+    if name in targets.providers():
+        return targets.target(f"{name}/fast" if name == "sim" else f"{name}/any")
+    return targets.target(name)
 
 
 def _machine() -> Iterator[Check]:
@@ -90,15 +91,15 @@ def _machine() -> Iterator[Check]:
 
 
 def _packages() -> Check:
-    missing, found = [], []
+    missing, versions = [], []
     for name in _PACKAGES:
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
         return Check("packages", "bad", f"missing {', '.join(missing)}", "pip install holymon")
-    return Check("packages", "good", ", ".join(found))
+    return Check("packages", "good", ", ".join(versions))
 
 
 def _writable(folder: Path) -> Check:
@@ -116,11 +117,11 @@ def _writable(folder: Path) -> Check:
 
 def _keys() -> Iterator[Check]:
     try:
-        known = providers()
+        known = targets.providers()
     except HolymonError as error:
         yield Check("targets", "bad", str(error), "mend the file, or move it away")
         return
-    path = user_file()
+    path = targets.user_file()
     yield Check("targets", "good", "packaged" + (f" and {path.name}" if path else " only"))
     for name, about in known.items():
         variable = about.get("api_key_env")
@@ -138,22 +139,22 @@ def _keys() -> Iterator[Check]:
             yield Check(what, "bad", "not usable", str(error))
 
 
-def _endpoint(one: Target, *, named: bool) -> Iterator[Check]:
-    if one.simulated:
+def _endpoint(target: Target, *, named: bool) -> Iterator[Check]:
+    if target.simulated:
         yield Check("sim", "good", "built in: every run starts its own")
         return
-    what = f"{one.provider} at {one.base_url or '(no base_url)'}"
+    what = f"{target.provider} at {target.base_url or '(no base_url)'}"
     try:
-        key = key_of(one)
-        if one.base_url:
-            post(one.base_url)
+        key = key_of(target)
+        if target.base_url:
+            post(target.base_url)
     except ConfigError as error:
         yield Check(what, "bad" if named else "note", "not asked", str(error))
         return
-    yield asyncio.run(_ask(one, key, what))
+    yield asyncio.run(_ask(target, key, what))
 
 
-async def _ask(one: Target, key: Secret | None, what: str) -> Check:
+async def _ask(target: Target, key: Secret | None, what: str) -> Check:
     """GET /models, which most OpenAI-compatible APIs answer and none bills."""
     import httpx
 
@@ -162,12 +163,14 @@ async def _ask(one: Target, key: Secret | None, what: str) -> Check:
     try:
         # By the way that calls go: with the same proxies and the same trusted certificates.
         async with httpx.AsyncClient(transport=Transport(), timeout=10, headers=headers) as client:
-            answer = await client.get(one.base_url.rstrip("/") + "/models")
+            answer = await client.get(target.base_url.rstrip("/") + "/models")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out
         said = f"not reachable: {classify(error)}"
         return Check(what, "bad", said, "check the address and the network")
     if answer.status_code in {401, 403}:
-        mend = f"check the key in {one.api_key_env}" if key else "name its key with --api-key-env"
+        mend = (
+            f"check the key in {target.api_key_env}" if key else "name its key with --api-key-env"
+        )
         return Check(what, "bad", f"answers {answer.status_code}: the key was refused", mend)
     if answer.status_code != 200:
         said = redact(short(answer.text, 120), secrets)

@@ -163,7 +163,8 @@ class Watch:
     @property
     def parsed(self) -> tuple[slo.Slo, ...]:
         """The objectives that alerts are made of."""
-        return tuple(one for one in map(slo.parse, self.objectives) if _budget(one) is not None)
+        parsed = map(slo.parse, self.objectives)
+        return tuple(objective for objective in parsed if _budget(objective) is not None)
 
     @property
     def unwatched(self) -> tuple[str, ...]:
@@ -199,20 +200,23 @@ ATTEMPTS: Final = Count("attempts")
 
 
 def _burns(objectives: Iterable[slo.Slo], limits: Limits) -> Iterable[Alert]:
-    for one in objectives:
-        timing = one.metric != "error_rate"
-        title = {"error_rate": "ErrorBudget", "ttft": "TTFT", "latency": "Latency"}[one.metric]
-        part = Count("slow", objective=one) if timing else Count("errors")
-        whole = Count("timed", objective=one) if timing else REQUESTS
-        budget = _budget(one) or 0.0
+    for objective in objectives:
+        timing = objective.metric != "error_rate"
+        title = {"error_rate": "ErrorBudget", "ttft": "TTFT", "latency": "Latency"}[
+            objective.metric
+        ]
+        part = Count("slow", objective=objective) if timing else Count("errors")
+        whole = Count("timed", objective=objective) if timing else REQUESTS
+        budget = _budget(objective) or 0.0
         for name, severity, factor, long_s, short_s in limits.burns:
             over = burning(factor, budget)
-            missed = f"took longer than {one.limit:g} s" if timing else "failed"
+            missed = f"took longer than {objective.limit:g} s" if timing else "failed"
             yield Alert(
                 f"{title}{name}", severity,
                 Burn(part, whole, over, (long_s, short_s), limits.fewest),
-                f"over {100 * over:.3g} % of the calls {missed} ({one.text} burns {factor:g}-fold)",
-                objective=one.text, timing=timing,
+                f"over {100 * over:.3g} % of the calls {missed} "
+                f"({objective.text} burns {factor:g}-fold)",
+                objective=objective.text, timing=timing,
             )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ class Firing:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Backtest:
     """What would have fired, in order of time, over `seconds` of records.
 
     `began_s` is the moment of the first call on the clock of the records.
@@ -55,21 +55,21 @@ class Rehearsal:
 
     def times(self, alert: str) -> int:
         """How often an alert would have fired, on any target."""
-        return sum(one.alert == alert for one in self.firings)
+        return sum(firing.alert == alert for firing in self.firings)
 
     @property
     def lines(self) -> list[str]:
         """A line for each alert, and one on what was looked at."""
-        found = [f"{_span(self.seconds)} of calls to {', '.join(self.targets) or 'nobody'}"]
+        lines = [f"{_span(self.seconds)} of calls to {', '.join(self.targets) or 'nobody'}"]
         for name in dict.fromkeys(alert.name for alert in self.watch.alerts):
-            mine = [one for one in self.firings if one.alert == name]
+            mine = [firing for firing in self.firings if firing.alert == name]
             if mine:
-                said = ", ".join(_said(one) for one in mine[:3])
+                shown = ", ".join(_shown(firing) for firing in mine[:3])
                 more = f" and {len(mine) - 3} more" if len(mine) > 3 else ""
                 often = "once" if len(mine) == 1 else f"{len(mine)} times"
-                found.append(f"{name} would have fired {often}: {said}{more}")
+                lines.append(f"{name} would have fired {often}: {shown}{more}")
         quiet = [a.name for a in self.watch.alerts if not self.times(a.name)]
-        return [*found, f"silent: {', '.join(dict.fromkeys(quiet)) or 'none'}"]
+        return [*lines, f"silent: {', '.join(dict.fromkeys(quiet)) or 'none'}"]
 
     def __repr__(self) -> str:
         return plain("\n".join(self.lines))
@@ -79,25 +79,26 @@ class Rehearsal:
         return f"<p>{first}</p><ul>" + "".join(f"<li>{line}</li>" for line in rest) + "</ul>"
 
 
-def _said(one: Firing) -> str:
-    until = "to the end" if one.end_s is None else f"for {_span(one.end_s - one.start_s)}"
-    return f"{one.target} after {_span(one.start_s)} {until}{', muted' * one.muted}"
+def _shown(firing: Firing) -> str:
+    until = "to the end" if firing.end_s is None else f"for {_span(firing.end_s - firing.start_s)}"
+    return f"{firing.target} after {_span(firing.start_s)} {until}{', muted' * firing.muted}"
 
 
 def _span(seconds: float) -> str:
     size, unit = next(
-        (one for one in ((86400, "days"), (3600, "h"), (60, "min")) if seconds >= one[0]), (1, "s")
+        (unit for unit in ((86400, "days"), (3600, "h"), (60, "min")) if seconds >= unit[0]),
+        (1, "s"),
     )
     return f"{seconds / size:.3g} {unit}"
 
 
-def rehearse(
+def backtest(
     parts: Sequence[tuple[float, Records]],
     watch: Watch,
     *,
     every_s: float = 15.0,
     until: float | None = None,
-) -> Rehearsal:
+) -> Backtest:
     """Evaluate the alerts of `watch` on records, every `every_s` seconds.
 
     `parts` are records with the moment, in seconds, at which their clock was zero. The first call
@@ -108,7 +109,7 @@ def rehearse(
     ends = [offset + _times(records) for offset, records in parts]
     known = np.concatenate([*ends, np.zeros(0)])
     if not len(known):
-        return Rehearsal(watch, (), 0.0, ())
+        return Backtest(watch, (), 0.0, ())
     first, last = float(known.min()), float(known.max()) if until is None else until
     if not every_s > 0 or (last - first) / every_s > MOST_STEPS:
         raise PlanError(f"every_s {every_s:g} makes no steps, or over {MOST_STEPS} of them.")
@@ -116,18 +117,18 @@ def rehearse(
     steps = np.arange(1, int(ends_with((last - first) / every_s)) + 1)
     grid: Floats = (first + every_s * steps).astype(np.float64)
     names = tuple(dict.fromkeys(t.name for _, records in parts for t in records.targets))
-    found: list[Firing] = []
+    firings: list[Firing] = []
     for name in names:
         counted = _Counted(name, parts)
         for alert in watch.alerts:
             held = _held(_met(alert, counted, grid), round(alert.hold_s / every_s))
-            found += _firings(alert, name, held, grid - first)
-    told = tuple(sorted(_muted(found, watch), key=_when))
-    return Rehearsal(watch, names, last - first, told, first)
+            firings += _firings(alert, name, held, grid - first)
+    ordered = tuple(sorted(_muted(firings, watch), key=_when))
+    return Backtest(watch, names, last - first, ordered, first)
 
 
-def _when(one: Firing) -> tuple[float, str, str]:
-    return one.start_s, one.alert, one.target
+def _when(firing: Firing) -> tuple[float, str, str]:
+    return firing.start_s, firing.alert, firing.target
 
 
 class _Counted:
@@ -143,8 +144,8 @@ class _Counted:
             self._made[count] = self._make(count)
         times, totals = self._made[count]
         upto, before = (np.searchsorted(times, at, side="right") for at in (end, start))
-        found: Floats = totals[upto] - totals[before]
-        return found
+        counted: Floats = totals[upto] - totals[before]
+        return counted
 
     def _make(self, count: Count) -> tuple[Floats, Floats]:
         pieces = []
@@ -154,9 +155,9 @@ class _Counted:
                 where = records.mask(names.index(self._target))
                 weights = np.where(where, _weights(records, count), 0.0)
                 pieces.append((offset + _times(records), weights))
-        times = np.concatenate([one for one, _ in pieces])
+        times = np.concatenate([times for times, _ in pieces])
         order = np.argsort(times, kind="stable")
-        weights = np.concatenate([one for _, one in pieces])[order]
+        weights = np.concatenate([weights for _, weights in pieces])[order]
         return times[order], np.concatenate([[0.0], np.cumsum(weights)])
 
 
@@ -173,27 +174,27 @@ def _weights(records: Records, count: Count) -> Floats:
     ended = records.final & records.judged
     match count.kind:
         case "requests":
-            found = ended
+            counted = ended
         case "errors":
-            found = ended & (error != 0)
+            counted = ended & (error != 0)
         case "attempts":
             codes = [CODES[name] for name in count.types]
-            found = sent & np.isin(error, codes) if codes else sent
+            counted = sent & np.isin(error, codes) if codes else sent
         case "retries":
-            found = sent & (rows["attempt"] > 0)
+            counted = sent & (rows["attempt"] > 0)
         case "dropped":
-            found = error == CODES["client_dropped"]
+            counted = error == CODES["client_dropped"]
         case "timed":
-            found = ~np.isnan(_durations(records, count))
+            counted = ~np.isnan(_durations(records, count))
         case "slow":
             assert count.objective, "only an objective has a limit to be slow by"
-            found = _durations(records, count) > count.objective.limit
+            counted = _durations(records, count) > count.objective.limit
         case "tokens":
             by_server = (rows["flags"] & Flag.SERVER_TOKENS) != 0
             return np.where(sent & by_server, np.maximum(rows["output_tokens"], 0), 0.0)
         case "streaming":
             return np.where(records.ok, np.nan_to_num(rows["last_s"] - rows["first_s"]), 0.0)
-    return found.astype(np.float64)
+    return counted.astype(np.float64)
 
 
 def _durations(records: Records, count: Count) -> Floats:
@@ -231,11 +232,11 @@ def _met(alert: Alert, counted: _Counted, grid: Floats) -> Bools:
             return seen
         case Slower():
             now, before = condition.window_s, condition.before_s
-            one, other = condition.part, condition.whole
-            slower = ratio(one, other, now) < condition.under * ratio(one, other, before, now)
-            asked = Count("requests")
+            part, whole = condition.part, condition.whole
+            slower = ratio(part, whole, now) < condition.under * ratio(part, whole, before, now)
+            requests = Count("requests")
             few = condition.fewest
-            return slower & (within(asked, now) >= few) & (within(asked, before, now) >= few)
+            return slower & (within(requests, now) >= few) & (within(requests, before, now) >= few)
         case Silent():
             silent: Bools = within(condition.what, condition.window_s) == 0
             return silent
@@ -245,8 +246,8 @@ def _held(met: Bools, steps: int) -> Bools:
     """Where a condition has been met at this step and at the `steps` before; shape (m,)."""
     at = np.arange(len(met))
     last_unmet = np.maximum.accumulate(np.where(met, -1, at))
-    found: Bools = at - last_unmet > steps
-    return found
+    held: Bools = at - last_unmet > steps
+    return held
 
 
 def _firings(alert: Alert, target: str, held: Bools, at: Floats) -> list[Firing]:
@@ -258,16 +259,18 @@ def _firings(alert: Alert, target: str, held: Bools, at: Floats) -> list[Firing]
     ]  # fmt: skip
 
 
-def _muted(found: list[Firing], watch: Watch) -> list[Firing]:
+def _muted(firings: list[Firing], watch: Watch) -> list[Firing]:
     """The same firings, with those marked that an unfit client would have muted."""
-    unfit = [one for one in found if one.alert == INVALID]
+    unfit = [firing for firing in firings if firing.alert == INVALID]
     timing = {alert.name for alert in watch.alerts if alert.timing}
     return [
-        replace(one, muted=one.alert in timing and any(_covers(other, one) for other in unfit))
-        for one in found
+        replace(
+            firing, muted=firing.alert in timing and any(_covers(cause, firing) for cause in unfit)
+        )
+        for firing in firings
     ]
 
 
-def _covers(unfit: Firing, one: Firing) -> bool:
-    lasted = unfit.end_s is None or one.start_s < unfit.end_s
-    return unfit.target == one.target and unfit.start_s <= one.start_s and lasted
+def _covers(unfit: Firing, firing: Firing) -> bool:
+    lasted = unfit.end_s is None or firing.start_s < unfit.end_s
+    return unfit.target == firing.target and unfit.start_s <= firing.start_s and lasted

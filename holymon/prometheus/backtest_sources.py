@@ -9,8 +9,7 @@ from holymon.errors import PlanError
 from holymon.experiments.alternate import named
 from holymon.load.run import Run
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
-from holymon.prometheus.backtest import Rehearsal
-from holymon.prometheus.backtest import rehearse as on_records
+from holymon.prometheus.backtest import Backtest, backtest
 from holymon.prometheus.sources import monitor_of
 from holymon.records.records import Records
 
@@ -22,7 +21,7 @@ def rehearse(
     limits: Limits | None = None,
     every_s: float = 15.0,
     out: Path | str = "reports",
-) -> Rehearsal:
+) -> Backtest:
     """Where the alerts for `slo` would have fired on a monitor, records, a run or several runs.
 
     A name stands for all runs of that name in the folder `out`. The thresholds are those of the
@@ -30,9 +29,9 @@ def rehearse(
     call. Raises PlanError for what has no records, RunError for a name that no run has.
     """
     watch = Watch(tuple(slo), Limits() if limits is None else limits)
-    found = named(of, out=out) if isinstance(of, str) else of
-    many = found if isinstance(found, Sequence) else [found]
-    return on_records([_part(one) for one in many], watch, every_s=every_s)
+    source = named(of, out=out) if isinstance(of, str) else of
+    several = source if isinstance(source, Sequence) else [source]
+    return backtest([_part(source) for source in several], watch, every_s=every_s)
 
 
 def _part(of: Any) -> tuple[float, Records]:

@@ -47,7 +47,7 @@ class Collector:
         planned = of.plan.slo if isinstance(of, Run) else ()
         objectives = [*planned, *slo]
         edges = metric_names.bucket_edges(objectives, dense=dense)
-        self._source = sources.source(of, edges, asked=bool(objectives) or dense)
+        self._source = sources.source(of, edges, required=bool(objectives) or dense)
         self._most, self._fresh_s = most, fresh_s
         self._lock = threading.Lock()
         self._families: list[Metric] = []
@@ -156,7 +156,7 @@ def write_textfile(run: Run, path: Path | str) -> None:
     path = Path(path)
     if path.suffix != ".prom":
         raise PlanError(f"{path} would be passed over by the textfile collector: end it in .prom.")
-    named = [(label_of(one), one) for one in sources.figures(run).values()]
+    named = [(label_of(figures), figures) for figures in sources.figures(run).values()]
     raw = generate_latest(_Given(list(run_families(named))))
     try:
         write_aside(path, raw)

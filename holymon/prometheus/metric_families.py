@@ -38,8 +38,8 @@ def families(reading: Reading, most: int = MOST_TARGETS) -> Iterator[Metric]:
     yield from _money(reading.tally.targets, tallies)
     yield _gauge("holymon_build_info", "The version that exports.", ("version",),
                  [((version("holymon"),), 1.0)])  # fmt: skip
-    named = [(label_of(one), one) for one in reading.runs.values()]
-    yield from run_families([(name, one) for name, one in named if name in tallies])
+    named = [(label_of(run), run) for run in reading.runs.values()]
+    yield from run_families([(name, run) for name, run in named if name in tallies])
     targets = reading.tally.targets
     loops = [(label_of(targets[name]), vitals)
              for name, vitals in reading.loops.items() if name in targets]  # fmt: skip
@@ -47,9 +47,9 @@ def families(reading: Reading, most: int = MOST_TARGETS) -> Iterator[Metric]:
         yield _gauge(*lags([(name, vitals) for name, vitals in loops if name in tallies]))
 
 
-def label_of(one: TargetTally | RunFigures) -> Name:
+def label_of(target: TargetTally | RunFigures) -> Name:
     """The labels of a target: one line of printable text each."""
-    return short(one.provider, LONGEST), short(one.model, LONGEST)
+    return short(target.provider, LONGEST), short(target.model, LONGEST)
 
 
 def run_families(named: list[tuple[Name, RunFigures]]) -> Iterator[Metric]:
@@ -60,13 +60,13 @@ def run_families(named: list[tuple[Name, RunFigures]]) -> Iterator[Metric]:
 
 def _guarded(targets: Mapping[str, TargetTally], most: int) -> dict[Name, TargetTally]:
     """Tallies by label; those after the first `most`, and those whose labels meet, together."""
-    found: dict[Name, list[TargetTally]] = {}
-    for one in targets.values():
-        name = label_of(one)
-        found.setdefault(name if name in found or len(found) < most else OTHER, []).append(one)
+    groups: dict[Name, list[TargetTally]] = {}
+    for tally in targets.values():
+        name = label_of(tally)
+        groups.setdefault(name if name in groups or len(groups) < most else OTHER, []).append(tally)
     return {
-        name: reduce(add, (replace(one, provider=name[0], model=name[1]) for one in group))
-        for name, group in found.items()
+        name: reduce(add, (replace(tally, provider=name[0], model=name[1]) for tally in group))
+        for name, group in groups.items()
     }
 
 
@@ -83,28 +83,28 @@ def _filled(family: Any, rows: Rows) -> Metric:
     for labels, value in rows:
         if value is not None:
             family.add_metric(labels, value)
-    found: Metric = family
-    return found
+    metric: Metric = family
+    return metric
 
 
 def _each(
     tallies: Mapping[Name, TargetTally], of: Callable[[TargetTally], Mapping[str, float]]
 ) -> Iterator[tuple[tuple[str, ...], float]]:
-    for name, one in tallies.items():
-        for label, value in of(one).items():
+    for name, tally in tallies.items():
+        for label, value in of(tally).items():
             yield (*name, label), value
 
 
-def _by(found: Iterable[tuple[str, int]], zeros: Iterable[str] = ()) -> dict[str, float]:
+def _by(counts: Iterable[tuple[str, int]], zeros: Iterable[str] = ()) -> dict[str, float]:
     """Numbers added up by their first part."""
     summed = dict.fromkeys(zeros, 0.0)
-    for key, n in found:
+    for key, n in counts:
         summed[key] = summed.get(key, 0.0) + n
     return summed
 
 
-def _judged(one: TargetTally) -> Iterator[tuple[int, str, int]]:
-    for (status, error), n in one.requests.items():
+def _judged(tally: TargetTally) -> Iterator[tuple[int, str, int]]:
+    for (status, error), n in tally.requests.items():
         if error not in NOT_THE_SERVER:
             yield status, error, n
 
@@ -114,20 +114,21 @@ def _requests(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
         metric_names.REQUESTS,
         "Requests that ended, by the HTTP status of their last attempt; 0: none.",
         (*_WHOSE, "status"),
-        _each(tallies, lambda one: _by((str(status), n) for status, _, n in _judged(one))),
+        _each(tallies, lambda tally: _by((str(status), n) for status, _, n in _judged(tally))),
     )  # fmt: skip
     yield _counter(
         metric_names.ERRORS, "Requests that failed in the end, by holymon's error types.",
         (*_WHOSE, "error_type"),
-        _each(tallies, lambda one: _by(
-            ((error, n) for _, error, n in _judged(one) if error), metric_names.WATCHED)),
+        _each(tallies, lambda tally: _by(
+            ((error, n) for _, error, n in _judged(tally) if error), metric_names.WATCHED)),
     )  # fmt: skip
     yield _counter(
         metric_names.STOPPED,
         "Requests that were stopped from our side, which say nothing of the API.",
         _WHOSE,
-        [(name, float(sum(n for (_, error), n in one.requests.items() if error in NOT_THE_SERVER)))
-         for name, one in tallies.items()],
+        [(name, float(sum(n for (_, error), n in tally.requests.items()
+                          if error in NOT_THE_SERVER)))
+         for name, tally in tallies.items()],
     )  # fmt: skip
 
 
@@ -135,13 +136,13 @@ def _attempts(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
     yield _counter(
         metric_names.ATTEMPTS, "HTTP exchanges, by error type; empty: it succeeded.",
         (*_WHOSE, "error_type"),
-        _each(tallies, lambda one: _by(
-            ((error, n) for (_, error), n in one.attempts.items()), ("", *metric_names.WATCHED))),
+        _each(tallies, lambda tally: _by(
+            ((error, n) for (_, error), n in tally.attempts.items()), ("", *metric_names.WATCHED))),
     )  # fmt: skip
     yield _counter(metric_names.RETRIES, "Attempts after the first of a request.", _WHOSE,
-                   [(name, one.retries) for name, one in tallies.items()])  # fmt: skip
+                   [(name, tally.retries) for name, tally in tallies.items()])  # fmt: skip
     yield _counter(metric_names.DROPPED, "Calls that were due but never sent: the client was full.",
-                   _WHOSE, [(name, one.dropped) for name, one in tallies.items()])  # fmt: skip
+                   _WHOSE, [(name, tally.dropped) for name, tally in tallies.items()])  # fmt: skip
 
 
 def _histograms(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
@@ -163,24 +164,24 @@ def _histograms(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
         metric_names.TOKENS, "Tokens of an attempt as the server counted them.",
         labels=(*_GEN_AI, "gen_ai_token_type"),
     )  # fmt: skip
-    for name, one in tallies.items():
+    for name, tally in tallies.items():
         gen_ai = (*name, "chat", *name)
-        _bucketed(latency, name, one.latency)
-        for error, found in one.duration.items():
-            _bucketed(duration, (*gen_ai, error), found)
-        _bucketed(ttft, gen_ai, one.ttft)
-        _bucketed(chunk, gen_ai, one.chunk)
-        _bucketed(tokens, (*gen_ai, "input"), one.prompt_tokens)
-        _bucketed(tokens, (*gen_ai, "output"), one.output_tokens)
+        _bucketed(latency, name, tally.latency)
+        for error, histogram in tally.duration.items():
+            _bucketed(duration, (*gen_ai, error), histogram)
+        _bucketed(ttft, gen_ai, tally.ttft)
+        _bucketed(chunk, gen_ai, tally.chunk)
+        _bucketed(tokens, (*gen_ai, "input"), tally.prompt_tokens)
+        _bucketed(tokens, (*gen_ai, "output"), tally.output_tokens)
     yield from (latency, duration, ttft, chunk, tokens)
 
 
-def _bucketed(family: HistogramMetricFamily, labels: tuple[str, ...], found: Histogram) -> None:
+def _bucketed(family: HistogramMetricFamily, labels: tuple[str, ...], histogram: Histogram) -> None:
     buckets, upto = [], 0
-    for edge, n in zip((*found.edges, float("inf")), found.counts, strict=True):
+    for edge, n in zip((*histogram.edges, float("inf")), histogram.counts, strict=True):
         upto += n
         buckets.append((_le(edge), float(upto)))
-    family.add_metric(labels, buckets, found.sum)
+    family.add_metric(labels, buckets, histogram.sum)
 
 
 def _le(edge: float) -> str:
@@ -193,15 +194,15 @@ def _money(
 ) -> Iterator[Metric]:
     spent: dict[tuple[str, ...], float] = {}
     wasted: dict[tuple[str, ...], float] = {}
-    for one in targets.values():
-        name = label_of(one)
-        key = (*(name if name in tallies else OTHER), one.currency)
-        spent[key] = spent.get(key, 0.0) + one.cost
-        wasted[key] = wasted.get(key, 0.0) + one.cost_of_failures
+    for tally in targets.values():
+        name = label_of(tally)
+        key = (*(name if name in tallies else OTHER), tally.currency)
+        spent[key] = spent.get(key, 0.0) + tally.cost
+        wasted[key] = wasted.get(key, 0.0) + tally.cost_of_failures
     labels = (*_WHOSE, "currency")
     yield _counter("holymon_cost_total", "Money spent, where price and tokens are known.", labels,
                    spent.items())  # fmt: skip
     yield _counter("holymon_cost_of_failures_total", "The part of it spent on failed attempts.",
                    labels, wasted.items())  # fmt: skip
     yield _counter("holymon_unpriced_attempts_total", "Attempts whose cost is not known.", _WHOSE,
-                   [(name, one.unpriced) for name, one in tallies.items()])  # fmt: skip
+                   [(name, tally.unpriced) for name, tally in tallies.items()])  # fmt: skip

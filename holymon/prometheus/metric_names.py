@@ -46,7 +46,11 @@ def bucket_edges(objectives: Iterable[str] = (), *, dense: bool = False) -> Edge
     parsed = [slo.parse(text) for text in objectives]
     more = set(_DENSE) if dense else set()
     limits = {
-        metric: {one.limit for one in parsed if one.metric == metric and one.limit > 0}
+        metric: {
+            objective.limit
+            for objective in parsed
+            if objective.metric == metric and objective.limit > 0
+        }
         for metric in HISTOGRAM_OF
     }
     return Edges(

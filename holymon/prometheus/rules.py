@@ -17,7 +17,7 @@ _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 def span(seconds: float) -> str:
     """A duration as PromQL writes it: `5m`."""
-    size, unit = next(one for one in _UNITS if seconds % one[0] == 0)
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
     return f"{int(seconds / size)}{unit}"
 
 
@@ -126,13 +126,13 @@ def _ratio_name(burn: Burn, window: float) -> str:
 def _seen(name: str, condition: Seen) -> str:
     """A rise, or a counter that is new and not 0: its first rise was before the first scrape."""
     what, window = _selector(condition.what), span(condition.window_s)
-    found = (
+    expr = (
         f"{BY} (increase({what}[{window}])) > 0\n"
         f"or ({BY} ({what}) > 0 unless {BY} ({what} offset {window}))"
     )
     if name == TIMING_OFF:
-        found += f"\nor min by (provider, model) ({metric_names.VALID}) == 0"
-    return found
+        expr += f"\nor min by (provider, model) ({metric_names.VALID}) == 0"
+    return expr
 
 
 def _slower(condition: Slower) -> str:
@@ -161,16 +161,17 @@ def _exporter_down(down_s: float) -> dict[str, Any]:
 
 def _unknown_limits(watch: Watch) -> Iterator[dict[str, Any]]:
     """A limit that the exporter has no bucket for would leave its alert silent for ever."""
-    for one in watch.parsed:
-        if one.metric in metric_names.HISTOGRAM_OF:
-            name = metric_names.HISTOGRAM_OF[one.metric]
+    for objective in watch.parsed:
+        if objective.metric in metric_names.HISTOGRAM_OF:
+            name = metric_names.HISTOGRAM_OF[objective.metric]
             yield {
                 "alert": "ObjectiveNotExported",
-                "expr": f'{BY} ({name}_count)\nunless {BY} ({name}_bucket{{le="{one.limit!r}"}})',
+                "expr": f"{BY} ({name}_count)\nunless "
+                f'{BY} ({name}_bucket{{le="{objective.limit!r}"}})',
                 "for": span(watch.limits.hold_s),
-                "labels": {"severity": "ticket", "job": JOB, "objective": one.text},
+                "labels": {"severity": "ticket", "job": JOB, "objective": objective.text},
                 "annotations": {
-                    "summary": f"the exporter has no bucket for {one.text}: start it with that "
-                    "--slo, else no alert on it can fire"
+                    "summary": f"the exporter has no bucket for {objective.text}: start it with "
+                    "that --slo, else no alert on it can fire"
                 },
             }

@@ -23,10 +23,10 @@ def gauges(named: Named) -> Iterator[Gauge]:
     if not named:
         return
     for gauge, about, value in _SINGLE:
-        yield gauge, about, _WHOSE, [(name, value(one)) for name, one in named]
+        yield gauge, about, _WHOSE, [(name, value(run)) for name, run in named]
     yield "holymon_run_errors", "Failed calls of the run.", (*_WHOSE, "error_type"), [
         ((*name, error), float(n))
-        for name, one in named for error, n in one.summary.errors.items()
+        for name, run in named for error, n in run.summary.errors.items()
     ]  # fmt: skip
     for figure in _DURATIONS:
         rows = _stats(named, f"{figure}_s")
@@ -34,10 +34,10 @@ def gauges(named: Named) -> Iterator[Gauge]:
         yield name, about, (*_WHOSE, "stat"), rows
     yield "holymon_run_objective_met", "1: met; 0: missed.", (*_WHOSE, "objective"), [
         ((*name, check.slo), float(check.met))
-        for name, one in named for check in one.verdict.checks
-        if check.target == one.summary.target and check.met is not None
+        for name, run in named for check in run.verdict.checks
+        if check.target == run.summary.target and check.met is not None
     ]  # fmt: skip
-    yield lags((name, one.vitals) for name, one in named)
+    yield lags((name, run.vitals) for name, run in named)
 
 
 def lags(named: Iterable[tuple[Name, Vitals]]) -> Gauge:
@@ -49,8 +49,8 @@ def lags(named: Iterable[tuple[Name, Vitals]]) -> Gauge:
 
 
 def _stats(named: Named, field: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, one in named:
-        figure: Figure = getattr(one.summary, field)
+    for name, run in named:
+        figure: Figure = getattr(run.summary, field)
         for stat in _STATS:
             yield (*name, stat), getattr(figure, stat)
 
@@ -58,24 +58,24 @@ def _stats(named: Named, field: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 _SINGLE: Final[tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...]] = (
     (metric_names.VALID,
      "0: the measurement is invalid, don't quote its figures; 1: valid or suspect.",
-     lambda one: float(one.verdict.measurement != "invalid")),
+     lambda run: float(run.verdict.measurement != "invalid")),
     ("holymon_run_suspect", "1: the measurement is suspect or invalid.",
-     lambda one: float(one.verdict.measurement != "valid")),
+     lambda run: float(run.verdict.measurement != "valid")),
     ("holymon_run_simulated", "1: the API is the built-in simulator.",
-     lambda one: float(one.simulated)),
-    ("holymon_run_requests", "Calls of the run.", lambda one: float(one.summary.requests)),
-    ("holymon_run_ok", "Calls of the run that succeeded.", lambda one: float(one.summary.ok)),
+     lambda run: float(run.simulated)),
+    ("holymon_run_requests", "Calls of the run.", lambda run: float(run.summary.requests)),
+    ("holymon_run_ok", "Calls of the run that succeeded.", lambda run: float(run.summary.ok)),
     ("holymon_run_error_ratio", "Failed calls of those that say something of the API.",
-     lambda one: one.summary.error_rate.value),
+     lambda run: run.summary.error_rate.value),
     ("holymon_run_requests_per_second", "Answers per second.",
-     lambda one: one.summary.requests_per_s),
+     lambda run: run.summary.requests_per_s),
     ("holymon_run_output_tokens_per_second", "Output tokens per second, over all calls.",
-     lambda one: one.summary.output_tokens_per_s),
+     lambda run: run.summary.output_tokens_per_s),
     ("holymon_run_goodput_per_second", "Answers within the objectives per second.",
-     lambda one: one.summary.goodput_per_s),
-    ("holymon_run_prompt_tokens", "Tokens asked.", lambda one: one.summary.tokens.prompt),
-    ("holymon_run_output_tokens", "Tokens answered.", lambda one: one.summary.tokens.output),
-    ("holymon_run_cost_usd", "Cost of the run.", lambda one: one.summary.cost_usd),
-    ("holymon_run_start_timestamp_seconds", "When the run began.", lambda one: one.started),
-    ("holymon_run_duration_seconds", "How long it took.", lambda one: one.duration_s),
+     lambda run: run.summary.goodput_per_s),
+    ("holymon_run_prompt_tokens", "Tokens asked.", lambda run: run.summary.tokens.prompt),
+    ("holymon_run_output_tokens", "Tokens answered.", lambda run: run.summary.tokens.output),
+    ("holymon_run_cost_usd", "Cost of the run.", lambda run: run.summary.cost_usd),
+    ("holymon_run_start_timestamp_seconds", "When the run began.", lambda run: run.started),
+    ("holymon_run_duration_seconds", "How long it took.", lambda run: run.duration_s),
 )  # fmt: skip

@@ -69,12 +69,12 @@ class OfSums:
         if limits is None:
             return
         have = monitor.tally().edges
-        for one in fields(Edges):
-            if lacking := set(getattr(limits, one.name)) - set(getattr(have, one.name)):
-                said = ", ".join(f"{edge:g}" for edge in sorted(lacking)[:5])
+        for histogram in fields(Edges):
+            if lacking := set(getattr(limits, histogram.name)) - set(getattr(have, histogram.name)):
+                missing = ", ".join(f"{edge:g}" for edge in sorted(lacking)[:5])
                 raise PlanError(
-                    f"this monitor has no {one.name} buckets that end at {said}: make it with "
-                    "Monitor(..., edges=holymon.bucket_edges(slo, dense=...))."
+                    f"this monitor has no {histogram.name} buckets that end at {missing}: make "
+                    "it with Monitor(..., edges=holymon.bucket_edges(slo, dense=...))."
                 )
 
     def read(self) -> Reading:
@@ -125,8 +125,8 @@ class OfRun:
 def _keys(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
     """What tells attempts of a run apart; shape (n,)."""
     wide = rows["request"].astype(np.int64) << 16
-    found: npt.NDArray[np.int64] = wide | rows["target"].astype(np.int64) << 8 | rows["attempt"]
-    return found
+    keys: npt.NDArray[np.int64] = wide | rows["target"].astype(np.int64) << 8 | rows["attempt"]
+    return keys
 
 
 class OfFolder:
@@ -151,11 +151,11 @@ class OfFolder:
         total = self._ended
         for folder, reader in list(self._readers.items()):
             ended = not reader.run.live  # before reading: after it nothing is added
-            found = reader.read()
-            total += found.tally
-            self._latest |= found.runs
+            reading = reader.read()
+            total += reading.tally
+            self._latest |= reading.runs
             if ended:
-                self._ended += found.tally
+                self._ended += reading.tally
                 self._done.add(folder)
                 del self._readers[folder]
         return Reading(total, dict(self._latest))
@@ -165,10 +165,10 @@ def _goes_on(folder: Path) -> bool:
     return run_folder.read_state(folder)["state"] in LIVE
 
 
-def source(of: Any, edges: Edges, *, asked: bool = False) -> Source:
+def source(of: Any, edges: Edges, *, required: bool = False) -> Source:
     """A source of a Run, Records, a folder of runs (a Path), a monitor, or a `monitored` client.
 
-    A monitor has edges of its own, which must do if `edges` were asked for. Raises PlanError.
+    A monitor has edges of its own, which must do if `edges` are `required`. Raises PlanError.
     """
     if isinstance(of, Run):
         return OfRun(of.folder, edges)
@@ -179,7 +179,7 @@ def source(of: Any, edges: Edges, *, asked: bool = False) -> Source:
     monitor = monitor_of(of)
     if not hasattr(monitor, "tally"):
         raise PlanError(f"a {type(of).__name__} can't be exported: give a monitor, run or records.")
-    return OfSums(monitor, edges if asked else None)
+    return OfSums(monitor, edges if required else None)
 
 
 def monitor_of(of: Any) -> Any:
@@ -198,10 +198,10 @@ def _figures(run: Run, records: Records, status: dict[str, Any]) -> dict[str, Ru
     judged = judge(summary, run.plan, vitals, *run_folder.ending(status))
     return {
         target.name: RunFigures(
-            target.provider, target.model, one, judged, vitals, _moment(status.get("started_at")),
-            summary.duration_s, summary.simulated,
+            target.provider, target.model, figured, judged, vitals,
+            _moment(status.get("started_at")), summary.duration_s, summary.simulated,
         )
-        for target, one in zip(run.plan.targets, summary.targets, strict=True)
+        for target, figured in zip(run.plan.targets, summary.targets, strict=True)
     }  # fmt: skip
 
 

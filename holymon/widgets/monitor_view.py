@@ -23,7 +23,7 @@ from holymon.monitor.monitor import Monitor
 from holymon.plan.plan import Closed, Plan
 from holymon.plots.binning import per_second
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
-from holymon.prometheus.backtest import rehearse
+from holymon.prometheus.backtest import backtest
 from holymon.prometheus.sources import monitor_of
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
@@ -97,7 +97,7 @@ class View:
         records, elapsed = ledger.records(), perf_counter() - ledger.zero
         found = stats(records)
         every_s = EVERY_S * (1 + elapsed // (EVERY_S * MOST_STEPS))
-        alerts = rehearse([(ledger.began, records)], self._watch, every_s=every_s,
+        alerts = backtest([(ledger.began, records)], self._watch, every_s=every_s,
                           until=ledger.began + elapsed)  # fmt: skip
         self._alarms.value = panels_html.alarms(found, alerts)
         vitals = self.monitor.vitals

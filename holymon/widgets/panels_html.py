@@ -15,7 +15,7 @@ from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.verdict import Verdict
 from holymon.formatting import DASH, count, ms, ms_interval, percent, rounded
 from holymon.plan.plan import Closed, Plan
-from holymon.prometheus.backtest import Firing, Rehearsal
+from holymon.prometheus.backtest import Backtest, Firing
 from holymon.records.client_health import Vitals
 from holymon.report.text import checked
 from holymon.safety import escape
@@ -174,7 +174,7 @@ def _cells(cells: Iterable[Cell]) -> Iterable[str]:
         )
 
 
-def alarms(found: Stats, rehearsed: Rehearsal) -> str:
+def alarms(found: Stats, rehearsed: Backtest) -> str:
     """What fires now and since when, what has fired, and how an application's requests fared.
 
     The clock of what was rehearsed is the wall's.
@@ -208,7 +208,7 @@ def _named(one: Firing) -> str:
     return f"{one.alert} ({one.severity}{', muted' * one.muted}) on {one.target}"
 
 
-def _at(rehearsed: Rehearsal, seconds: float) -> str:
+def _at(rehearsed: Backtest, seconds: float) -> str:
     today = rehearsed.seconds - seconds < DAY_S
     return strftime("%H:%M:%S" if today else "%d %b %H:%M", localtime(rehearsed.began_s + seconds))
 

@@ -11,7 +11,7 @@ from holymon.errors import PlanError
 from holymon.plan.plan import Closed, Plan, Target
 from holymon.prometheus import metric_names, rules
 from holymon.prometheus.alerts import Limits, Watch
-from holymon.prometheus.backtest import Firing, rehearse
+from holymon.prometheus.backtest import Firing, backtest
 from holymon.prometheus.exporter import Collector
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import Records, from_marks
@@ -124,7 +124,7 @@ def test_the_rehearsal_and_prometheus_agree(story, promtool, tmp_path, samples):
     minutes = 140
     records = day(minutes, 12, how)
     first = float(records["end_s"].min())
-    found = rehearse([(0.0, records)], WATCH, every_s=MINUTE)
+    found = backtest([(0.0, records)], WATCH, every_s=MINUTE)
     assert {one.alert for one in found.firings} == expected, found
     file = rules.rule_file(WATCH, interval_s=MINUTE)
     asked, cases = 0, []
@@ -157,7 +157,7 @@ def test_the_rehearsal_and_prometheus_agree(story, promtool, tmp_path, samples):
 
 def test_silence_fires_after_its_window_and_its_wait():
     early, late = day(20, 12), day(20, 12)
-    found = rehearse([(0.0, early), (7200.0, late)], Watch(()), every_s=15.0)
+    found = backtest([(0.0, early), (7200.0, late)], Watch(()), every_s=15.0)
     (one,) = found.firings
     first, last = float(early["end_s"].min()), float(early["end_s"].max())
     assert one.alert == "NoTraffic"
@@ -169,13 +169,13 @@ def test_silence_up_to_now_is_told_where_now_is_given():
     """As a live view asks: on the wall's clock, and never ahead of it."""
     records, wall = day(20, 12), 1.7e9
     first, last = float(records["end_s"].min()), float(records["end_s"].max())
-    assert rehearse([(wall, records)], Watch(())).firings == ()
+    assert backtest([(wall, records)], Watch(())).firings == ()
     for now, fires in ((last + 880, False), (last + 920, True)):
-        found = rehearse([(wall, records)], Watch(()), until=wall + now)
+        found = backtest([(wall, records)], Watch(()), until=wall + now)
         assert found.began_s == pytest.approx(wall + first, abs=1e-3)
         assert [one.alert for one in found.firings] == ["NoTraffic"] * fires
         assert all(one.end_s is None and one.start_s <= now - first for one in found.firings)
-    start = rehearse([(wall, records)], Watch(()), until=wall + last + 5000).firings[0].start_s
+    start = backtest([(wall, records)], Watch(()), until=wall + last + 5000).firings[0].start_s
     assert start == pytest.approx(last - first + 900, abs=16)
 
 
@@ -183,7 +183,7 @@ def test_runs_of_a_week_are_one_history():
     """Three bad hours on three days are three firings of the same alert."""
     bad = day(90, 12, between(20, 60, lambda k: FAIL if k % 3 == 0 else {}))
     parts = [(86400.0 * d, bad) for d in (0, 3, 5)]
-    found = rehearse(parts, WATCH)
+    found = backtest(parts, WATCH)
     assert found.times("ErrorBudgetFastBurn") == 3
     assert found.seconds == pytest.approx(5 * 86400 + 90 * 60, abs=60)
     assert "ErrorBudgetFastBurn would have fired 3 times" in repr(found)
@@ -192,8 +192,8 @@ def test_runs_of_a_week_are_one_history():
 
 def test_thresholds_can_be_tried():
     records = day(120, 12, between(40, 80, lambda k: {"attempt": 1} if k % 4 == 0 else {}))
-    loud = rehearse([(0.0, records)], Watch((), Limits(retries=0.05)))
-    quiet = rehearse([(0.0, records)], Watch((), Limits(retries=0.30)))
+    loud = backtest([(0.0, records)], Watch((), Limits(retries=0.05)))
+    quiet = backtest([(0.0, records)], Watch((), Limits(retries=0.30)))
     assert (loud.times("RetryRatioHigh"), quiet.times("RetryRatioHigh")) == (1, 0)
 
 
@@ -203,7 +203,7 @@ def test_what_an_unfit_client_measured_is_muted():
             return {"error": "client_dropped", "status": 0} if k == 0 else {"ttft": 3.0}
         return {}
 
-    found = rehearse([(0.0, day(120, 12, both))], Watch(("ttft_p95<0.5",)))
+    found = backtest([(0.0, day(120, 12, both))], Watch(("ttft_p95<0.5",)))
     assert {one.muted for one in found.firings if one.alert == "TTFTTicket"} == {True}
     assert {one.muted for one in found.firings if one.alert == "MeasurementInvalid"} == {False}
 
@@ -215,27 +215,27 @@ def test_targets_are_told_apart():
         one = call(k, k * 1.0, **(FAIL if k % 2 else {}))
         one.target = k % 2
         marks.append(one)
-    found = rehearse([(0.0, from_marks(plan.targets, marks))], Watch(("error_rate<1%",)))
+    found = backtest([(0.0, from_marks(plan.targets, marks))], Watch(("error_rate<1%",)))
     assert {one.target for one in found.firings if one.alert == "ErrorBudgetFastBurn"} == {"p/n"}
 
 
 def test_few_calls_wake_nobody():
     records = day(120, 1, lambda minute, k: FAIL if minute % 4 == 0 else {})
-    found = rehearse([(0.0, records)], WATCH)
+    found = backtest([(0.0, records)], WATCH)
     assert found.times("ErrorBudgetFastBurn") == 0
     assert found.times("ErrorBudgetSlowBurn") > 0
 
 
 def test_nothing_measured_is_nothing_to_rehearse():
-    found = rehearse([(0.0, Records(PLAN.targets))], WATCH)
+    found = backtest([(0.0, Records(PLAN.targets))], WATCH)
     assert (found.firings, found.seconds) == ((), 0.0)
-    assert rehearse([], WATCH).firings == ()
+    assert backtest([], WATCH).firings == ()
 
 
 def test_steps_without_end_are_refused():
     for every in (0.0, -1.0, 1e-9, float("nan")):
         with pytest.raises(PlanError, match="every_s"):
-            rehearse([(0.0, day(10, 12))], WATCH, every_s=every)
+            backtest([(0.0, day(10, 12))], WATCH, every_s=every)
 
 
 def test_names_from_elsewhere_are_inert():
@@ -243,7 +243,7 @@ def test_names_from_elsewhere_are_inert():
         targets=(Target(provider="p", model="<script>\x1b[31m"),), load=Closed(users=1), requests=1
     )
     marks = [call(k, k * 1.0, **FAIL) for k in range(600)]
-    found = rehearse([(0.0, from_marks(plan.targets, marks))], WATCH)
+    found = backtest([(0.0, from_marks(plan.targets, marks))], WATCH)
     assert found.firings
     assert "<script>" not in found._repr_html_()
     assert "\x1b" not in repr(found)
@@ -251,7 +251,7 @@ def test_names_from_elsewhere_are_inert():
 
 def test_a_firing_lasts_from_the_first_to_the_last_step():
     records = day(60, 12, between(20, 21, lambda k: {"error": "stream_stalled"} if k == 0 else {}))
-    (one,) = rehearse([(0.0, records)], Watch(()), every_s=1.0).firings
+    (one,) = backtest([(0.0, records)], Watch(()), every_s=1.0).firings
     begun = float(records["end_s"][records["error"] != 0][0] - records["end_s"].min())
     assert isinstance(one, Firing)
     assert one.start_s == pytest.approx(begun, abs=1.01)
@@ -265,5 +265,5 @@ def test_a_million_calls_are_rehearsed_without_a_loop_over_them():
     rows["end_s"] = np.sort(rng.uniform(0, 7 * 86400, len(rows)))
     many = Records(PLAN.targets)
     many.extend(rows, records.gap_pairs[:0], np.zeros(len(rows), np.int64))
-    assert rehearse([(0.0, many)], WATCH).seconds > 6.9 * 86400
+    assert backtest([(0.0, many)], WATCH).seconds > 6.9 * 86400
     assert metric_names.WATCHED

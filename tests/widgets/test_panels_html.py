@@ -13,7 +13,7 @@ from holymon.formatting import ms, ms_interval, percent, rounded
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.prometheus.alerts import Watch
-from holymon.prometheus.backtest import rehearse
+from holymon.prometheus.backtest import backtest
 from holymon.records import client_health
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
@@ -169,7 +169,7 @@ def test_alarms_tell_what_fires_what_has_fired_and_when():
     for bad in (slice(600, 660), slice(n - 60, n)):
         records.rows["error"][bad] = CODES["server_error"]
     began = 1.7e9
-    told = rehearse([(began, records)], Watch(), until=began + 60.0 * n)
+    told = backtest([(began, records)], Watch(), until=began + 60.0 * n)
     html = panels_html.alarms(stats(records), told)
     ended = [one for one in told.firings if one.end_s is not None]
     firing = [one for one in told.firings if one.end_s is None]
@@ -184,6 +184,6 @@ def test_alarms_tell_what_fires_what_has_fired_and_when():
     assert re.search(r"\d\d \w+ \d\d:\d\d to \d\d \w+ \d\d:\d\d$", then), "not today"
     evil = measured(model=HOSTILE)
     evil.rows["error"] = CODES["server_error"]
-    told = rehearse([(0.0, evil)], Watch(), until=30.0)
+    told = backtest([(0.0, evil)], Watch(), until=30.0)
     html = panels_html.alarms(stats(evil), told) + panels_html.calls(stats(evil), [HOSTILE])
     assert (len(told.firings) > 1, "<script" in html, "\u202e" in html) == (True, False, False)
