@@ -7,8 +7,8 @@ from holymon.figures.cost import costs
 from holymon.figures.summary import summarize
 from holymon.plan.plan import Closed, Open, Plan, Price, Target
 from holymon.plan.shapes import constant
-from holymon.records.attempt import Flag, Marks, measure
-from holymon.records.frames import from_frames
+from holymon.records.attempt import Flag, Marks
+from holymon.records.records import from_marks
 
 URL = "http://127.0.0.1:1/v1"
 PRICE = Price(input=1.0, output=10.0, cached_input=0.5)
@@ -36,7 +36,8 @@ def call(number, *, at=None, latency=0.5, error="", tokens=5, gap=0.01, flags=0,
 
 
 def summary(calls, of=None):
-    return summarize(from_frames(of or plan(), [measure(one) for one in calls]))
+    of = of or plan()
+    return summarize(from_marks(of.targets, calls), of)
 
 
 def first(calls, of=None):
