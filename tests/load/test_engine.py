@@ -176,7 +176,11 @@ def test_the_limit_of_errors_ends_the_load():
     plan = Plan(targets=(A,), load=Open(constant(500)), duration_s=20, max_errors=5)
     load, records = drive(plan, error="server_error")
     assert load.ending.why == "max_errors"
-    assert sum(marks.error == "server_error" for marks in records) == 5
+    assert len(records) < 1000  # of 10,000: some may be under way by then, on a busy machine
+    alone = Plan(targets=(A,), load=Closed(users=1), requests=1000, max_errors=5)
+    load, records = drive(alone, error="server_error")
+    assert load.ending.why == "max_errors"
+    assert [marks.error for marks in records] == 5 * ["server_error"]
 
 
 def test_a_bug_in_send_is_not_hidden():
