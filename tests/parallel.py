@@ -54,8 +54,17 @@ def pytest_xdist_make_scheduler(config, log):
     return ByFile(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    node.workerinput["by_group"] = node.config.option.dist == "loadgroup"
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items) -> None:
+def pytest_collection_modifyitems(config, items) -> None:
+    worker = getattr(config, "workerinput", {})
+    if worker.get("by_group"):
+        # A worker is not told what was chosen in a hook; it is to name each test's group.
+        config.option.loadgroup = True
     begin = {name: place for place, name in enumerate(LONGEST)}
     here = Path(__file__).parent
 
@@ -66,7 +75,7 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if item.get_closest_marker(QUIET):
             item.add_marker(pytest.mark.xdist_group(QUIET))
-    if items and hasattr(items[0].config, "workerinput"):
+    if worker:
         items.sort(key=place)
 
 
