@@ -84,8 +84,8 @@ def per_second(t: Floats, now: float, shown: float) -> tuple[Floats, Floats]:
     edges = np.arange(0, math.floor(now / width) + 1) * float(width)
     if len(edges) < 2:
         return np.empty(0), np.empty(0)
-    found = np.histogram(t, edges)[0] / float(width)
-    return edges.astype(np.float64), np.append(found, found[-1])
+    rates = np.histogram(t, edges)[0] / float(width)
+    return edges.astype(np.float64), np.append(rates, rates[-1])
 
 
 def edges_of(first: float, last: float, bins: float = BINS) -> Floats:

@@ -159,30 +159,30 @@ def _rug(ax: Axes, records: Records) -> None:
 
 
 def _ecdf(runs: tuple[Records, ...], names: list[str], ax: Axes) -> None:
-    n = sum(int((one.ok & one.mask()).sum()) for one in runs)
+    n = sum(int((records.ok & records.mask()).sum()) for records in runs)
     if not n:
         note(ax, "no successful call" if any(map(len, runs)) else "no calls")
         _title(ax, "Distribution: nothing to show", runs[0])
         return
-    many = sum(len(one.targets) for one in runs) > FEW
-    everything: list[Floats] = []
+    many = sum(len(records.targets) for records in runs) > FEW
+    values: list[Floats] = []
     for i, (name, records, mine) in enumerate(_each(runs, names)):
         for what, column, line in (("latency", "end_s", "-"), ("TTFT", "first_s", "--")):
             x = (records[column] - records["start_s"])[mine]
             x = x[~np.isnan(x)]
             if len(x):
-                everything.append(x)
+                values.append(x)
                 label = f"{name}\n  {what}, n = {len(x):,}"
                 if many:
                     label = f"{name}, n = {len(x):,}" if line == "-" else "_"
                 ax.plot(*steps_of(x), line, color=COLORS[i % len(COLORS)], label=label, lw=1.6)
     if many:
         canvas.kinds_of_lines(ax, {"-": "latency", "--": "TTFT"})
-    x = np.concatenate(everything)
+    x = np.concatenate(values)
     if x.min() > 0 and x.max() > 10 * x.min():
         log_x(ax, float(x.max() / x.min()))
     for share, need in ((0.5, 1), (0.95, 20), (0.99, 100)):
-        if max(len(one) for one in everything) >= need:
+        if max(len(x) for x in values) >= need:
             ax.axhline(share, color=GREY, lw=0.8, ls=":")
             ax.annotate(
                 f"p{share * 100:.0f}", (1, share), xycoords=("axes fraction", "data"),
@@ -220,9 +220,9 @@ def _errors(records: Records, ax: Axes) -> None:
     bottom = np.zeros(len(edges) - 1)
     for k, (label, chosen) in enumerate(_kinds(records, failed)):
         height = np.histogram(t[chosen], edges)[0]
-        said = f"{label}, n = {int(chosen.sum()):,}"
+        counted = f"{label}, n = {int(chosen.sum()):,}"
         ax.bar(edges[:-1], height, width, bottom, align="edge", color=COLORS[k % len(COLORS)],
-               hatch=HATCHES[k], edgecolor="white", lw=0.3, label=said)  # fmt: skip
+               hatch=HATCHES[k], edgecolor="white", lw=0.3, label=counted)  # fmt: skip
         bottom += height
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -232,8 +232,8 @@ def _errors(records: Records, ax: Axes) -> None:
     # As in the error rate: what we stopped or never sent is shown, and is no failure of the API.
     ours = int((failed & ~records.judged).sum())
     sent = n - ours
-    said = f"{bad:,} of {sent:,} calls failed" if bad else f"No failures in {sent:,} calls"
-    _title(ax, said + f"; {ours:,} more stopped or never sent by us" * bool(ours), records)
+    title = f"{bad:,} of {sent:,} calls failed" if bad else f"No failures in {sent:,} calls"
+    _title(ax, title + f"; {ours:,} more stopped or never sent by us" * bool(ours), records)
     legend(ax)
 
 

@@ -14,86 +14,90 @@ from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note
 from holymon.safety import ends, plain
 
 
-def plot_calibration(found: Calibration, *, ax: Axes | None = None) -> Axes:
+def plot_calibration(calibration: Calibration, *, ax: Axes | None = None) -> Axes:
     """Reported minus true at p50 and p99, for TTFT, latency and gaps, at each rate."""
-    return styled(lambda a: _calibration(found, a), ax)
+    return styled(lambda a: _calibration(calibration, a), ax)
 
 
-def plot_comparison(found: Comparison, *, ax: Axes | None = None) -> Axes:
+def plot_comparison(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     """Each percentile of B over that of A, its interval, and the smallest effect that counts."""
-    return styled(lambda a: _comparison(found, a), ax)
+    return styled(lambda a: _comparison(comparison, a), ax)
 
 
-def plot_capacity(found: Capacity, *, ax: Axes | None = None) -> Axes:
+def plot_capacity(capacity: Capacity, *, ax: Axes | None = None) -> Axes:
     """Answers and goodput per second against the rate that was wanted, level by level."""
-    return styled(lambda a: _capacity(found, a), ax)
+    return styled(lambda a: _capacity(capacity, a), ax)
 
 
-def _calibration(found: Calibration, ax: Axes) -> None:
-    rates = [level.rate for level in found.accuracy]
+def _calibration(calibration: Calibration, ax: Axes) -> None:
+    rates = [level.rate for level in calibration.accuracy]
     names = {"ttft_s": "TTFT", "latency_s": "latency", "itl_s": "gaps"}
     for i, (metric, name) in enumerate(names.items()):
         for q, line in (("p50", "-"), ("p99", "--")):
-            off = [level.errors[metric][q] for level in found.accuracy]
-            known = [np.nan if one is None else one * 1e3 for one in off]
+            off = [level.errors[metric][q] for level in calibration.accuracy]
+            known = [np.nan if error is None else error * 1e3 for error in off]
             ax.plot(rates, known, line, marker=MARKERS[i], color=COLORS[i], label=f"{name} {q}")
     ax.axhline(0, color=GREY, lw=0.8)
     ax.set(xlabel="calls per second", ylabel="reported minus true, ms")
-    best = found.highest_valid_rate
-    said = "no rate was valid" if best is None else f"valid up to {best:g} calls/s"
-    ax.set_title(f"Calibration on this machine: {said} (simulated)")
+    best = calibration.highest_valid_rate
+    verdict = "no rate was valid" if best is None else f"valid up to {best:g} calls/s"
+    ax.set_title(f"Calibration on this machine: {verdict} (simulated)")
     legend(ax)
 
 
-def _comparison(found: Comparison, ax: Axes) -> None:
-    known = [(one, one.ratio) for one in found.ratios if one.ratio is not None]
+def _comparison(comparison: Comparison, ax: Axes) -> None:
+    known = [(row, row.ratio) for row in comparison.ratios if row.ratio is not None]
     if not known:
         note(ax, "nothing to compare")
         return
     rows = np.arange(len(known))[::-1]
-    ax.axvspan(1 / (1 + found.effect), 1 + found.effect, color=GREY, alpha=0.15, lw=0,
-               label=f"less than {found.effect * 100:.3g} %: too small to count")  # fmt: skip
+    ax.axvspan(1 / (1 + comparison.effect), 1 + comparison.effect, color=GREY, alpha=0.15, lw=0,
+               label=f"less than {comparison.effect * 100:.3g} %: too small to count")  # fmt: skip
     ax.axvline(1, color=GREY, lw=1)
-    for y, (one, ratio) in zip(rows, known, strict=True):
-        color = COLORS[1] if one.result in {"higher", "lower"} else COLORS[0]
-        if one.interval:
-            ax.plot(one.interval, (y, y), color=color, lw=2.4, solid_capstyle="butt")
+    for y, (row, ratio) in zip(rows, known, strict=True):
+        color = COLORS[1] if row.result in {"higher", "lower"} else COLORS[0]
+        if row.interval:
+            ax.plot(row.interval, (y, y), color=color, lw=2.4, solid_capstyle="butt")
         ax.plot(ratio, y, "o", color=color, ms=7)
-        ax.annotate(one.result, (1.01, y), xycoords=("axes fraction", "data"), va="center", size=9)
-    ax.set_yticks(rows, [one.cells[0] for one, _ in known])
-    every = [end for one, ratio in known for end in one.interval or (ratio, ratio)]
-    if max(every) > 2 or min(every) < 0.5:
-        log_x(ax, max(every) / min(every))
+        ax.annotate(row.result, (1.01, y), xycoords=("axes fraction", "data"), va="center", size=9)
+    ax.set_yticks(rows, [row.cells[0] for row, _ in known])
+    edges = [end for row, ratio in known for end in row.interval or (ratio, ratio)]
+    if max(edges) > 2 or min(edges) < 0.5:
+        log_x(ax, max(edges) / min(edges))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     ax.set(ylim=(-0.6, len(known) - 0.4), xlabel="B / A, with 95 % intervals of all together")
-    label = " (simulated)" * found.simulated
-    ax.set_title(f"B = {ends(found.b, 40)} against A = {ends(found.a, 40)}{label}")
+    label = " (simulated)" * comparison.simulated
+    ax.set_title(f"B = {ends(comparison.b, 40)} against A = {ends(comparison.a, 40)}{label}")
 
 
-def _capacity(found: Capacity, ax: Axes) -> None:
-    levels = latest(found.levels)
+def _capacity(capacity: Capacity, ax: Axes) -> None:
+    levels = latest(capacity.levels)
     if not levels:
         note(ax, "no level was measured")
         return
     rates = [level.rate for level in levels]
     ax.plot(rates, rates, ":", color=GREY, label="wanted")
     for k, (name, line) in enumerate((("answers_per_s", "-"), ("goodput_per_s", "--"))):
-        values = [np.nan if (v := getattr(one, name)) is None else v for one in levels]
+        values = [np.nan if (v := getattr(level, name)) is None else v for level in levels]
         label = "answers" if k == 0 else "goodput: within the limits"
         ax.plot(rates, values, line, color=COLORS[k], lw=1.6, label=label)
     kinds = {True: ("o", COLORS[2], "met"), False: ("X", RED, "missed"),
              None: ("s", GREY, "not valid")}  # fmt: skip
     for met, (marker, color, label) in kinds.items():
-        those = [one for one in levels if one.met is met]
+        those = [level for level in levels if level.met is met]
         if those:
-            heights = [one.answers_per_s or 0.0 for one in those]
-            ax.plot([one.rate for one in those], heights, marker, color=color, ms=7, label=label)
-    if found.best and found.limit:
-        ax.axvspan(found.best.rate, found.limit.rate, color=COLORS[5], alpha=0.25, lw=0,
+            heights = [level.answers_per_s or 0.0 for level in those]
+            ax.plot(
+                [level.rate for level in those], heights, marker, color=color, ms=7, label=label
+            )
+    if capacity.best and capacity.limit:
+        ax.axvspan(capacity.best.rate, capacity.limit.rate, color=COLORS[5], alpha=0.25, lw=0,
                    label="the limit is in here")  # fmt: skip
     if max(rates) > 20 * min(rates):
         ax.set_xscale("log")
         ax.set_yscale("log")
     ax.set(xlabel="wanted calls/s", ylabel="per second")
-    ax.set_title(f"{plain(found.target)}: {found.met_words}" + " (simulated)" * found.simulated)
+    ax.set_title(
+        f"{plain(capacity.target)}: {capacity.met_words}" + " (simulated)" * capacity.simulated
+    )
     legend(ax)

@@ -90,10 +90,10 @@ class Blitter:
 def _palette() -> Bytes:
     """The colours of a frame, shape (k, 3): every ink in steps towards the paper, and greys."""
     paper = np.array(to_rgb(PAPER))
-    inks = np.array([to_rgb(color) for color in (*COLORS, GREY, RED, INK, BADGE)])
+    inks = np.array([to_rgb(ink) for ink in (*COLORS, GREY, RED, INK, BADGE)])
     steps = np.linspace(0, 1, _LEVELS)[1:, None, None]
-    found = np.concatenate([paper[None], (paper + (inks - paper) * steps).reshape(-1, 3)])
-    return np.unique((found * 255).round().astype(np.uint8), axis=0)
+    colors = np.concatenate([paper[None], (paper + (inks - paper) * steps).reshape(-1, 3)])
+    return np.unique((colors * 255).round().astype(np.uint8), axis=0)
 
 
 def _nearest(palette: Bytes) -> Bytes:

@@ -20,7 +20,7 @@ from holymon.records import run_folder
 from holymon.records.run_folder import LIVE
 from holymon.safety import escape, short
 from holymon.widgets.blitting import PAPER
-from holymon.widgets.fields import error_line, html, said, style_sheet
+from holymon.widgets.fields import error_line, error_text, html, style_sheet
 from holymon.widgets.live_tab import LiveTab
 from holymon.widgets.results_tab import ResultsTab
 from holymon.widgets.set_up_tab import SetUpTab
@@ -34,10 +34,10 @@ class Dashboard:
     """What `explore` shows. `run` is the run that is shown, or None."""
 
     def __init__(self, targets: tuple[str, ...], out: Path) -> None:
-        """Nothing runs yet. Raises PlanError for a target that can't be."""
+        """The tabs, with no run shown. Raises PlanError if one of `targets` is not known."""
         self.run: Run | None = None
         self._out = out
-        self._asked = 0
+        self._changes = 0
         # The only part that may refuse comes first, before there is a thread.
         self._set_up = SetUpTab(targets, self._changed)
         self._jobs = Jobs(self._failed, self)
@@ -89,19 +89,19 @@ class Dashboard:
         self._errors.value = error_line(error)
 
     def _changed(self) -> None:
-        self._asked += 1
-        asked = self._asked
-        self._jobs.do(lambda: self._preview() if asked == self._asked else None)
+        self._changes += 1
+        number = self._changes
+        self._jobs.do(lambda: self._preview() if number == self._changes else None)
 
     def _preview(self) -> None:
         """Say what Start would do, or why it can't."""
         try:
             plan = self._set_up.plan()
-            words, kind = f"Start makes {_told(plan)}", ""
+            words, kind = f"Start makes {_words_of(plan)}", ""
             if plan.max_cost is not None:
                 words = f"{words.rstrip('.')}. It stops before {plan.max_cost:g} USD are spent."
         except Exception as error:  # noqa: BLE001 - whatever it is, there is nothing to start
-            plan, words, kind = None, said(error), "bad"
+            plan, words, kind = None, error_text(error), "bad"
         live = self.run is not None and self.run.live
         if not live:
             self._notice.value = f"<span class='{kind}'>{escape(short(words, 300))}</span>"
@@ -122,7 +122,7 @@ class Dashboard:
         self.run = run
         self._results.offer(None)
         self._start.disabled, self._stop.disabled = run.live, not run.live
-        self._notice.value = escape(short(f"This run: {_told(run.plan)}", 300))
+        self._notice.value = escape(short(f"This run: {_words_of(run.plan)}", 300))
         self._tabs.selected_index = LIVE_TAB
         self._live.follow(run)
 
@@ -153,14 +153,14 @@ def explore(
     the cell ran again, or before the kernel was restarted. `targets` are ticked to begin with.
     Raises PlanError, ConfigError, RunError.
     """
-    found = run if isinstance(run, Run) else attach(run, out=out) if run else _going(Path(out))
-    shown = free_of_cells(lambda: Dashboard(tuple(targets), Path(out)))
+    followed = run if isinstance(run, Run) else attach(run, out=out) if run else _going(Path(out))
+    made = free_of_cells(lambda: Dashboard(tuple(targets), Path(out)))
     for before in owners():
-        if isinstance(before, Dashboard) and before is not shown:
+        if isinstance(before, Dashboard) and before is not made:
             before.close()
-    if found is not None:
-        shown.show(found)
-    return shown
+    if followed is not None:
+        made.show(followed)
+    return made
 
 
 def _going(out: Path) -> Run | None:
@@ -188,7 +188,7 @@ def _arrivals(plan: Plan) -> bytes:
     return frame(figure)
 
 
-def _told(plan: Plan) -> str:
+def _words_of(plan: Plan) -> str:
     words = estimate(plan).words
     priced = plan.simulated and "USD" in words
     return words[:1].lower() + words[1:] + " (the simulator's prices are invented)" * priced

@@ -28,32 +28,32 @@ def html(text: str = "", kind: str = "") -> w.HTML:
 
 def error_line(error: Exception) -> str:
     """What went wrong, as HTML; the class is told of what holymon did not raise on purpose."""
-    return f"<div class='hm-error' role='alert'>{escape(short(said(error), 400))}</div>"
+    return f"<div class='hm-error' role='alert'>{escape(short(error_text(error), 400))}</div>"
 
 
-def said(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """What went wrong in a line of text."""
     name = "" if isinstance(error, HolymonError) else f"{type(error).__name__}: "
     return redact(f"{name}{error}")
 
 
-def line(label: str, value: str = "", **more: Any) -> w.Text:
-    """A line of text."""
+def text_field(label: str, value: str = "", **more: Any) -> w.Text:
+    """A field for a line of text."""
     return w.Text(value, description=label, layout=WIDE, style=LABEL, **more)
 
 
-def number(label: str, value: float, **more: Any) -> w.FloatText:
-    """A number."""
+def number_field(label: str, value: float, **more: Any) -> w.FloatText:
+    """A field for a number of any kind."""
     return w.FloatText(value, description=label, layout=WIDE, style=LABEL, **more)
 
 
-def whole(label: str, value: int, **more: Any) -> w.IntText:
-    """A whole number."""
+def integer_field(label: str, value: int, **more: Any) -> w.IntText:
+    """A field for a whole number."""
     return w.IntText(value, description=label, layout=WIDE, style=LABEL, **more)
 
 
-def choice(label: str, options: Any, **more: Any) -> w.Dropdown:
-    """One of several."""
+def choice_field(label: str, options: Any, **more: Any) -> w.Dropdown:
+    """A list that one of several options is chosen from."""
     return w.Dropdown(options=options, description=label, layout=WIDE, style=LABEL, **more)
 
 

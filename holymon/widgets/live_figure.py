@@ -230,32 +230,32 @@ class LiveFigure:
 
     def _levels(self, name: str, records: Records) -> None:
         good = records.ok & records.mask()
-        for i, one in enumerate(self._series):
+        for i, series in enumerate(self._series):
             t, y = _known(records, good & (records["target"] == i), ENDS[name])
             for q in LEVELS:
                 level = rolling(t, y, q)
-                for line in (self._halos[i, name, q], one.levels[name, q]):
+                for line in (self._halos[i, name, q], series.levels[name, q]):
                     line.set_data(*level)
 
     def _distributions(self, records: Records) -> None:
         good = records.ok & records.mask()
-        for i, one in enumerate(self._series):
+        for i, series in enumerate(self._series):
             mine = good & (records["target"] == i)
             for name, end in ENDS.items():
-                one.distribution[name].set_data(*_corners(_known(records, mine, end)[1]))
+                series.distribution[name].set_data(*_corners(_known(records, mine, end)[1]))
 
     def _rates(self, records: Records, curves: Sequence[Curve], now: float) -> None:
         good = records.ok
-        for i, one in enumerate(self._series):
+        for i, series in enumerate(self._series):
             ends = records["end_s"][good & (records["target"] == i)]
             edges, answered = per_second(ends, now, self._limits["time"])
             if len(answered):
                 self._grow("rate", float(answered.max()))
-                one.answered.set_data(edges, answered)
-        for one, curve in zip(self._series, curves, strict=False):
-            one.curve.set_data(*curve)
+                series.answered.set_data(edges, answered)
+        for series, curve in zip(self._series, curves, strict=False):
+            series.curve.set_data(*curve)
             if len(curves) < len(self._series):  # it is of all targets together
-                one.curve.set_color(INK)
+                series.curve.set_color(INK)
 
     def _errors(self, records: Records) -> None:
         failed = records.mask() & ~records.ok

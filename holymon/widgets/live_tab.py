@@ -27,7 +27,7 @@ class LiveTab:
     """Follows one run at a time. Its thread only draws; what is to follow the end is `ended`."""
 
     def __init__(self, failed: Callable[[Exception], None], ended: Callable[[Run], None]) -> None:
-        """Nothing to see yet."""
+        """An empty figure and tables; `failed` is given what a tick raised."""
         self._failed, self._ended = failed, ended
         self._ticker: Ticker | None = None
         self.progress = html(kind="hm-progress")
@@ -107,8 +107,8 @@ class _FollowedRun:
     def look(self) -> None:
         """Read how the run and its client are doing."""
         self._status = self.run.status
-        found = self.paces[1].due(lambda: journal.vitals(self.run.folder))
-        self.vitals = found or self.vitals
+        vitals = self.paces[1].due(lambda: journal.vitals(self.run.folder))
+        self.vitals = vitals or self.vitals
 
     def frame(self, *, final: bool) -> bytes:
         """The figure of now."""
@@ -148,12 +148,12 @@ def _when(following: _FollowedRun, state: str) -> str:
     if state != "running":
         return f"{panels_html.clock(following.own.summary().duration_s)} in all"
     elapsed, whole = following.elapsed, following.ends_s
-    said = f"{panels_html.clock(elapsed)} elapsed"
+    so_far = f"{panels_html.clock(elapsed)} elapsed"
     if whole >= MAX_SECONDS:
-        return said
+        return so_far
     if elapsed > whole:
-        return f"{said}, waiting for the last answers"
-    return f"{said}, {panels_html.clock(whole - elapsed)} left"
+        return f"{so_far}, waiting for the last answers"
+    return f"{so_far}, {panels_html.clock(whole - elapsed)} left"
 
 
 def _why(early: str) -> str:

@@ -48,7 +48,7 @@ class View:
     """What `watch` shows, until it is closed, its cell runs again or its monitor is closed."""
 
     def __init__(self, monitor: Monitor, watch: Watch, last_s: float) -> None:
-        """Begin to draw."""
+        """Draw once, and then from a thread of its own until closed."""
         self.monitor, self.cell = monitor, _cell()
         self._watch = watch
         self._picture = _Picture(monitor, last_s)
@@ -95,15 +95,15 @@ class View:
     def _read(self, _: str) -> None:
         ledger = self.monitor.ledger
         records, elapsed = ledger.records(), perf_counter() - ledger.zero
-        found = stats(records)
+        figures = stats(records)
         every_s = EVERY_S * (1 + elapsed // (EVERY_S * MOST_STEPS))
         alerts = backtest([(ledger.began, records)], self._watch, every_s=every_s,
                           until=ledger.began + elapsed)  # fmt: skip
-        self._alarms.value = panels_html.alarms(found, alerts)
+        self._alarms.value = panels_html.alarms(figures, alerts)
         vitals = self.monitor.vitals
-        doubts = of_loop(vitals, [found.ttft_s.p50]) if vitals else ()
-        self._calls.value = panels_html.calls(found, [one.text for one in doubts])
-        self._known = len(records), elapsed, found.simulated
+        doubts = of_loop(vitals, [figures.ttft_s.p50]) if vitals else ()
+        self._calls.value = panels_html.calls(figures, [doubt.text for doubt in doubts])
+        self._known = len(records), elapsed, figures.simulated
 
     def _draw(self, why: str) -> None:
         self._image.value = self._picture.frame(final=bool(why))
@@ -171,12 +171,12 @@ def _shown(records: Records, origin: float) -> Records:
 
 
 def _failures(records: Records, now: float) -> list[Curve]:
-    found, shown = [], window(now, math.inf)
+    curves, shown = [], window(now, math.inf)
     for i in range(max(len(records.targets), 1)):  # the figure has a place for the first already
         failed = ~records.ok & (records["target"] == i)
         edges, values = per_second(records["end_s"][failed], now, shown)
-        found.append((edges, np.concatenate([values[:1], values[:-1]])))
-    return found
+        curves.append((edges, np.concatenate([values[:1], values[:-1]])))
+    return curves
 
 
 def _cell() -> tuple[str, str]:
@@ -206,14 +206,14 @@ def watch(
     view of this monitor or this cell, and ends with `close()` or when the monitor is closed.
     Raises PlanError.
     """
-    one = monitor_of(monitor)
-    if not isinstance(one, Monitor):
+    watched = monitor_of(monitor)
+    if not isinstance(watched, Monitor):
         raise PlanError(f"a {type(monitor).__name__} can't be watched: give a monitor.")
     if not 10 <= last_s <= 86400:
         raise PlanError(f"last_s must be 10 to 86400 seconds, not {last_s:g}.")
     objectives = Watch(tuple(slo), Limits() if limits is None else limits)
     cell = _cell()
     for before in owners():
-        if isinstance(before, View) and _replaced(before, one, cell):
+        if isinstance(before, View) and _replaced(before, watched, cell):
             before.close("another view has taken the place of this one")
-    return free_of_cells(lambda: View(one, objectives, last_s))
+    return free_of_cells(lambda: View(watched, objectives, last_s))

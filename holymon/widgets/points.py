@@ -30,7 +30,7 @@ class Points:
     """The calls of each target, by when they began and how long after that `end` came."""
 
     def __init__(self, ax: Axes, end: str, targets: int) -> None:
-        """No point yet; `end` is a column of the records: `first_s` or `end_s`."""
+        """Artists without points; `end` is a column of the records: `first_s` or `end_s`."""
         self._end = end
         self._lines = [_points(ax, MARKERS[i % len(MARKERS)], COLORS[i % len(COLORS)])
                        for i in range(targets)]  # fmt: skip

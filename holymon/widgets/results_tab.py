@@ -19,7 +19,7 @@ from holymon.records.export import write_csv
 from holymon.records.run_folder import LIVE
 from holymon.report.report import write_report
 from holymon.safety import escape, short
-from holymon.widgets.fields import choice, html
+from holymon.widgets.fields import choice_field, html
 
 NOTHING: Final = (
     "<p class='hm-quiet'>A run can be saved, exported and compared once it has ended.</p>"
@@ -29,10 +29,10 @@ BASELINE_FILE: Final = "baseline.json"
 
 
 class ResultsTab:
-    """Buttons for one run, and what came of them."""
+    """Buttons for a run that has ended, and what came of pressing them."""
 
     def __init__(self, do: Callable[[Callable[[], object]], None]) -> None:
-        """`do` has work done in another thread."""
+        """Buttons, disabled until a run is offered; `do` has work done in another thread."""
         self._run = None
         self.buttons = {
             name: w.Button(description=name, icon=icon, disabled=True, layout={"width": "150px"})
@@ -47,14 +47,14 @@ class ResultsTab:
             (self._report, self._csv, self._parquet, self._baseline, self._compare), strict=True,
         ):  # fmt: skip
             button.on_click(lambda _, work=work: do(work))
-        self._other = choice("Compare with", [("", "")])
+        self._other = choice_field("Compare with", [("", "")])
         self._other.layout = {"width": "460px"}
-        self._said = html(NOTHING)
+        self._message = html(NOTHING)
         # Lab leads relative links of an output, not those of a widget, to the notebook's folder.
         self._links = w.Output()
         self._made: list[Path] = []
         *first, last = self.buttons.values()
-        self.box = w.VBox([w.HBox(first), w.HBox([self._other, last]), self._said, self._links])
+        self.box = w.VBox([w.HBox(first), w.HBox([self._other, last]), self._message, self._links])
         self.box.add_class("hm-results")
 
     _run: Run | None
@@ -63,23 +63,23 @@ class ResultsTab:
         """Offer all that goes with `run`; with None, nothing."""
         self._run = run
         self._made, self._links.outputs = [], ()
-        self._said.value = NOTHING if run is None else f"<p>{escape(run.id)}</p>"
+        self._message.value = NOTHING if run is None else f"<p>{escape(run.id)}</p>"
         for button in self.buttons.values():
             button.disabled = run is None
         if run is not None:
             self._other.options = self._others(run)
 
     def _others(self, run: Run) -> list[tuple[str, str]]:
-        found = [("the targets of this run with one another", "")] * (len(run.plan.targets) == 2)
+        options = [("the targets of this run with one another", "")] * (len(run.plan.targets) == 2)
         out = run_folder.out_of(run.folder)
         with contextlib.suppress(HolymonError):
             if (base := baseline(out)) is not None and base.id != run.id:
-                found.append((f"the baseline, {base.id}", base.id))
+                options.append((f"the baseline, {base.id}", base.id))
         for folder in reversed(run_folder.folders(out)[-MOST_RUNS:]):
-            one = run_folder.run_id(folder)
-            if one != run.id and run_folder.read_state(folder)["state"] not in LIVE:
-                found.append((one, one))
-        return found or [("no other run yet", "")]
+            name = run_folder.run_id(folder)
+            if name != run.id and run_folder.read_state(folder)["state"] not in LIVE:
+                options.append((name, name))
+        return options or [("no other run yet", "")]
 
     @property
     def _shown(self) -> Run:
@@ -120,20 +120,19 @@ class ResultsTab:
         run, other = self._shown, self._other.value
         if not other and len(run.plan.targets) != 2:
             raise RunError("there is nothing to compare with yet: measure another run.")
-        found = []
         if other:
             with_run = attach(other, out=run_folder.out_of(run.folder))
             names = [t.name for t in with_run.plan.targets]
             both = [t.name for t in run.plan.targets if t.name in names]
             if not both:
                 raise RunError(f"{other} has no target in common with this run.")
-            found = [compare(with_run, run, targets=(name, name)) for name in both]
+            comparisons = [compare(with_run, run, targets=(name, name)) for name in both]
         else:
-            found = [compare(run)]
-        self._said.value = "".join(one._repr_html_() for one in found)
+            comparisons = [compare(run)]
+        self._message.value = "".join(comparison._repr_html_() for comparison in comparisons)
 
     def _say(self, text: str) -> None:
-        self._said.value = f"<p>{escape(text)}</p>"
+        self._message.value = f"<p>{escape(text)}</p>"
 
     def _file(self, path: Path, what: str) -> None:
         """Lead to a file that was made, from the folder where the notebook is."""
@@ -141,8 +140,8 @@ class ResultsTab:
             self._made.append(path)
         self._say(f"{what} saved as {path}")
         links = "".join(
-            f"<li><a href='{quote(os.path.relpath(one))}' target='_blank'>{escape(short(str(one)))}"
-            "</a></li>" for one in self._made
+            f"<li><a href='{quote(os.path.relpath(file))}' target='_blank'>"
+            f"{escape(short(str(file)))}</a></li>" for file in self._made
         )  # fmt: skip
         data = {"text/html": f"<ul>{links}</ul>", "text/plain": str(path)}
         self._links.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)

@@ -14,7 +14,15 @@ from holymon.plan.prompts import from_file, synthetic
 from holymon.plan.replay_file import replay
 from holymon.plan.targets import one_off, providers, target
 from holymon.safety import plain, short
-from holymon.widgets.fields import LABEL, WIDE, choice, heading, line, number, whole
+from holymon.widgets.fields import (
+    LABEL,
+    WIDE,
+    choice_field,
+    heading,
+    integer_field,
+    number_field,
+    text_field,
+)
 
 SHAPES: Final[dict[str, tuple[tuple[str, float | str], ...]]] = {
     "constant": (("Calls per s", 5.0),),
@@ -33,7 +41,7 @@ TEXT, FILE, MADE = "one text", "a JSONL file", "made-up text"
 
 
 class SetUpTab:
-    """All fields of a plan."""
+    """All fields of a plan, and the picture of when its calls are due."""
 
     def __init__(self, targets: tuple[str, ...], changed: Callable[[], None]) -> None:
         """Fields with values that run as they are; `changed` is called after each change."""
@@ -61,7 +69,10 @@ class SetUpTab:
         self.box.add_class("hm-form")
 
     def plan(self) -> Plan:
-        """The plan that the fields describe. Raises PlanError, ConfigError."""
+        """The plan that the fields describe.
+
+        Raises PlanError if they describe none, ConfigError if a file of the user's can't be read.
+        """
         if not self.targets.chosen:
             raise PlanError("no target is chosen: tick one on the left.")
         counts = self._ends.value == CALLS
@@ -88,8 +99,8 @@ class SetUpTab:
             how = f"gamma:{self._cv.value}"
         if kind == "constant":
             return Open(shapes.parse(kind, rate=values[0], seconds=seconds, arrivals=how))
-        said = ",".join(str(value).replace(" ", "") for value in values)
-        return Open(shapes.parse(f"{kind}:{said}", rate=0, seconds=seconds, arrivals=how))
+        rates = ",".join(str(value).replace(" ", "") for value in values)
+        return Open(shapes.parse(f"{kind}:{rates}", rate=0, seconds=seconds, arrivals=how))
 
     def _prompts(self) -> Prompts:
         more: dict[str, Any] = {"max_tokens": self._max_tokens.value, "stream": self._stream.value}
@@ -103,35 +114,35 @@ class SetUpTab:
         return Prompts(texts=(self._text.value,), **more)
 
     def _load_fields(self) -> None:
-        self._loop = choice("Loop", [("open: calls leave by a schedule", "open"),
+        self._loop = choice_field("Loop", [("open: calls leave by a schedule", "open"),
                                      ("closed: users wait for answers", "closed")])  # fmt: skip
-        self._users = whole("Users", 4)
-        self._shape = choice("Shape", list(SHAPES))
-        self._forms = {kind: w.VBox([_field(*one) for one in fields], layout=WIDE)
+        self._users = integer_field("Users", 4)
+        self._shape = choice_field("Shape", list(SHAPES))
+        self._forms = {kind: w.VBox([_field(label, value) for label, value in fields], layout=WIDE)
                        for kind, fields in SHAPES.items()}  # fmt: skip
-        self._arrivals = choice("Arrivals", ARRIVALS)
-        self._cv = number("cv of gaps", 2.0)
-        self._ends = choice("Ends after", [SECONDS, CALLS])
-        self._length = number("How long", 30.0)
-        self._warmup = number("Warm-up, s", 0.0)
+        self._arrivals = choice_field("Arrivals", ARRIVALS)
+        self._cv = number_field("cv of gaps", 2.0)
+        self._ends = choice_field("Ends after", [SECONDS, CALLS])
+        self._length = number_field("How long", 30.0)
+        self._warmup = number_field("Warm-up, s", 0.0)
 
     def _ask_fields(self) -> None:
-        self._kind = choice("Prompts", [TEXT, FILE, MADE])
+        self._kind = choice_field("Prompts", [TEXT, FILE, MADE])
         self._text = w.Textarea(
             "Say hello in one short sentence.", description="Prompt", style=LABEL,
             layout={"width": "auto", "height": "120px"},
         )  # fmt: skip
-        self._file = line("File", placeholder="prompts.jsonl")
-        self._tokens = whole("Tokens", 200)
-        self._max_tokens = whole("Max tokens", 64)
+        self._file = text_field("File", placeholder="prompts.jsonl")
+        self._tokens = integer_field("Tokens", 200)
+        self._max_tokens = integer_field("Max tokens", 64)
         self._stream = w.Checkbox(value=True, description="stream the answers", layout=WIDE,
                                   style=LABEL)  # fmt: skip
 
     def _limit_fields(self) -> None:
-        self._money = line("Spend, USD", placeholder="no limit")
-        self._slo = line("Goals", placeholder="ttft_p95<0.5, error_rate<1%")
-        self._workers = whole("Workers", 1)
-        self._name = line("Name", placeholder="made from the models")
+        self._money = text_field("Spend, USD", placeholder="no limit")
+        self._slo = text_field("Goals", placeholder="ttft_p95<0.5, error_rate<1%")
+        self._workers = integer_field("Workers", 1)
+        self._name = text_field("Name", placeholder="made from the models")
 
     def _fields(self) -> list[Any]:
         forms = [field for form in self._forms.values() for field in form.children]
@@ -166,13 +177,13 @@ class TargetList:
         self._changed = changed
         self._targets: dict[w.Checkbox, Target] = {}
         self._list = w.VBox(layout=w.Layout(max_height="318px", overflow="auto"))
-        self._url = line("Base URL", placeholder="https://api.example.com/v1")
-        self._model = line("Model")
-        self._key = line("Key variable", placeholder="MY_API_KEY (its name)")
+        self._url = text_field("Base URL", placeholder="https://api.example.com/v1")
+        self._model = text_field("Model")
+        self._key = text_field("Key variable", placeholder="MY_API_KEY (its name)")
         self.add_button = w.Button(description="Add target", icon="plus")
         known = [f"{name}/{model}" for name, about in providers().items()
                  for model in about.get("models", {})]  # fmt: skip
-        for name in [*known, *(one for one in chosen if one not in known)]:
+        for name in [*known, *(name for name in chosen if name not in known)]:
             self.add(target(name), ticked=name in chosen)
         self.box = w.VBox([
             heading("Targets"), self._list, heading("Another one"),
@@ -181,25 +192,25 @@ class TargetList:
 
     @property
     def chosen(self) -> tuple[Target, ...]:
-        """The ticked ones."""
-        return tuple(one for box, one in self._targets.items() if box.value)
+        """The targets that are ticked, in the order of the list."""
+        return tuple(entry for box, entry in self._targets.items() if box.value)
 
-    def add(self, one: Target, *, ticked: bool = True) -> None:
+    def add(self, entry: Target, *, ticked: bool = True) -> None:
         """One more in the list. Its name is text from a file or a user: it goes in as text."""
         # The style cuts what is too long for its column; all of it is shown to who points at it.
-        words = short(one.name, 200)
-        if one.provider == "url":
-            words = f"{short(one.model, 200)} at {short(one.base_url, 200)}"
-        if not _has_key(one):
-            words += f"  ({one.api_key_env} is not set)"
+        words = short(entry.name, 200)
+        if entry.provider == "url":
+            words = f"{short(entry.model, 200)} at {short(entry.base_url, 200)}"
+        if not _has_key(entry):
+            words += f"  ({entry.api_key_env} is not set)"
         box = w.Checkbox(value=ticked, description=words, indent=False, layout=WIDE,
                          description_allow_html=False, tooltip=words)  # fmt: skip
         box.observe(lambda _: self._changed(), "value")
-        self._targets[box] = one
+        self._targets[box] = entry
         self._list.children = tuple(self._targets)
 
     def add_written(self) -> None:
-        """Add what the form says. Raises PlanError."""
+        """Add the target that the form describes. Raises PlanError if there can be none such."""
         texts = [field.value.strip() for field in (self._url, self._model, self._key)]
         self.add(one_off(*texts))
         for field in (self._url, self._model, self._key):
@@ -208,7 +219,7 @@ class TargetList:
 
 
 def _field(label: str, value: float | str) -> Any:
-    return line(label, value) if isinstance(value, str) else number(label, value)
+    return text_field(label, value) if isinstance(value, str) else number_field(label, value)
 
 
 def _path(what: str, text: str) -> Path:
@@ -226,9 +237,9 @@ def _money(text: str) -> float | None:
         raise PlanError(f"the spending limit {plain(text)!r} is not a number of USD.") from None
 
 
-def _has_key(one: Target) -> bool:
+def _has_key(entry: Target) -> bool:
     try:
-        key_of(one)
+        key_of(entry)
     except ConfigError:
         return False
     return True

@@ -17,13 +17,13 @@ from typing import Final, TypeVar
 
 PERIOD_S: Final = 0.25
 SHARE: Final = 0.05
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 
-def free_of_cells(work: Callable[[], _Found]) -> _Found:
+def free_of_cells(work: Callable[[], _Result]) -> _Result:
     """What `work` returns, with the widgets that it makes bound to no cell."""
 
-    def freed() -> _Found:
+    def freed() -> _Result:
         _answer_no_cell()
         return work()
 
@@ -69,8 +69,8 @@ class Pace:
         self._least, self._share, self._next = least_s, share, -math.inf
 
     def due(
-        self, work: Callable[[], _Found], *, at: float | None = None, now: bool = False
-    ) -> _Found | None:
+        self, work: Callable[[], _Result], *, at: float | None = None, now: bool = False
+    ) -> _Result | None:
         """What `work` returns, or None where it is not its turn yet, unless it must be `now`.
 
         `at` are seconds on a clock of the caller's, where it has one.
@@ -96,7 +96,7 @@ class Ticker(threading.Thread):
     def __init__(
         self, tick: Callable[[], bool], *, aside: bool = True, owner: object = None
     ) -> None:
-        """Start it."""
+        """Start to tick at once; `owner` is what `owners` lists."""
         super().__init__(name="holymon-draws", daemon=True)
         self.period_s, self.owner = PERIOD_S, owner
         self._aside = aside
@@ -127,7 +127,7 @@ class Jobs(threading.Thread):
     """A thread that does one piece of work after another, for as long as its owner is shown."""
 
     def __init__(self, failed: Callable[[Exception], None], owner: object) -> None:
-        """Start it; `failed` is told what a piece of work raised, and the next one follows."""
+        """Start to work; `failed` is told what a piece of work raised, and the next one follows."""
         super().__init__(name="holymon-works", daemon=True)
         self.owner = owner
         self._failed = failed
@@ -139,7 +139,7 @@ class Jobs(threading.Thread):
         self._queue.put(work)
 
     def run(self) -> None:
-        """Do what is in the queue."""
+        """Do one piece of work after another, until the queue says that it is closed."""
         _answer_no_cell()
         while (work := self._queue.get()) is not None:
             try:
@@ -154,4 +154,4 @@ class Jobs(threading.Thread):
 
 def owners() -> list[object]:
     """Whoever has a thread of these that has not ended: the thread itself is the register."""
-    return [one.owner for one in threading.enumerate() if isinstance(one, Jobs | Ticker)]
+    return [thread.owner for thread in threading.enumerate() if isinstance(thread, Jobs | Ticker)]

@@ -217,10 +217,10 @@ def test_a_run_whose_end_is_known_is_drawn_on_exactly_that(one, end_s):
         return
     made = LiveFigure(one)
     for now in (0.1, 0.5 * end_s, end_s, 1.15 * end_s):
-        made.frame(Records(one), NOBODY, now, final=now > end_s)
+        made.frame(Records(one.targets), NOBODY, now, final=now > end_s)
         for panel in ("latency", "ttft", "rate", "curve"):
             assert made._axes[panel].get_xlim() == (0, pytest.approx(end_s))
-    made.frame(Records(one), NOBODY, 3 * end_s)
+    made.frame(Records(one.targets), NOBODY, 3 * end_s)
     assert made._axes["curve"].get_xlim()[1] < 1.2 * 3 * end_s, "answers come late: room is made"
 
 
@@ -244,15 +244,15 @@ def test_an_axis_of_unknown_length_grows_by_a_fifth_and_is_never_much_too_long(
 
 def test_a_run_that_ended_is_drawn_on_what_it_took():
     made = LiveFigure(COUNTED)
-    made.frame(Records(COUNTED), NOBODY, 3.0)
+    made.frame(Records(COUNTED.targets), NOBODY, 3.0)
     assert made._axes["rate"].get_xlim() == (0, 10.0)
-    made.frame(Records(COUNTED), NOBODY, 3.5, final=True)
+    made.frame(Records(COUNTED.targets), NOBODY, 3.5, final=True)
     assert made._axes["rate"].get_xlim() == (0, 3.5)
 
 
 def test_frames_that_come_seldom_bring_every_panel_up_to_date():
     """As beside an application that leaves the view little time: no panel waits for its turn."""
-    made, records, rows = LiveFigure(COUNTED), Records(COUNTED), calls(1800, failed=0.3)
+    made, records, rows = LiveFigure(COUNTED), Records(COUNTED.targets), calls(1800, failed=0.3)
     for now in (6.0, 12.0, 18.0, 24.0):
         grow(records, rows[len(records) : np.searchsorted(rows["end_s"], now)])
         made.frame(records, NOBODY, now)
@@ -269,7 +269,7 @@ def test_frames_that_come_seldom_bring_every_panel_up_to_date():
 
 
 def test_frames_that_come_often_bring_one_group_each():
-    made, records, rows = LiveFigure(COUNTED), Records(COUNTED), calls(600)
+    made, records, rows = LiveFigure(COUNTED), Records(COUNTED.targets), calls(600)
     brought = []
     made._bring = lambda group, *_: brought.append(group)
     for now in np.arange(0.25, 10.01, 0.25):
@@ -291,7 +291,7 @@ def many(n: int = 25_000) -> np.ndarray:
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "frame by frame"])
 def test_of_many_calls_a_part_is_drawn_with_every_extreme_and_the_panel_says_so(at_once):
-    made, records, rows = LiveFigure(MANY), Records(MANY), many()
+    made, records, rows = LiveFigure(MANY), Records(MANY.targets), many()
     drawn = spied(made)
     for part in [rows] if at_once else np.array_split(rows, 100):
         grow(records, part)
@@ -323,7 +323,7 @@ def spied(made: LiveFigure) -> dict[int, list[tuple[float, float]]]:
 
 
 def test_points_become_lighter_and_smaller_and_lines_stay_apart_from_them():
-    few, lots = Records(MANY), Records(MANY)
+    few, lots = Records(MANY.targets), Records(MANY.targets)
     grow(few, many(600))
     grow(lots, many())
     made = LiveFigure(MANY)
@@ -341,7 +341,7 @@ def test_points_become_lighter_and_smaller_and_lines_stay_apart_from_them():
 
 def test_lines_of_each_target_are_seen_on_top_of_25000_points():
     """Where p50 of a target runs, its ink is there, in the middle of the points of all."""
-    records, rows = Records(MANY), many()
+    records, rows = Records(MANY.targets), many()
     rows["end_s"] += rows["target"] * 0.3
     grow(records, rows)
     made = LiveFigure(MANY)
