@@ -36,6 +36,8 @@ FEWEST_IN_BLOCK: Final = 30
 MOST_BLOCKS: Final = 20
 ALIKE: Final = 0.3
 """From this autocorrelation of blocks on it is said: 0.3 halves their number."""
+WIDEST: Final = 10.0
+"""An interval whose ends are further apart than this factor, with 1 between them, says nothing."""
 RATIOS: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))
 
 
@@ -165,7 +167,7 @@ def compare_pairs(
         pairs=len(found), effect=effect, ratios=ratios,
         errors=error_difference(found, level, claims=claims, neighbours=one_run),
         cost_ratio=_cost(found), simulated=simulated, notes=tuple(notes),
-        cautions=(*suspect, *_alike(ratios, one_run=one_run)),
+        cautions=(*suspect, *_alike(ratios, one_run=one_run), *_too_few(ratios)),
     )  # fmt: skip
 
 
@@ -227,6 +229,8 @@ def _ratio(
         low, high = mean_interval(logs, level, neighbours=one_run)
         interval = (math.exp(low), math.exp(high))
         result = _result(ratio, interval, effect) if claims else result
+        if one_run and low <= 0 <= high and high - low > math.log(WIDEST):
+            interval, result = None, "too few blocks"
     times = f"{rounded(middle[0] * 1e3)} ms and {rounded(middle[1] * 1e3)} ms, ratio {ratio:.3g}"
     found = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
     said = f"{what}: {times}{found}, {words(result, effect)}"
@@ -241,6 +245,17 @@ def _alike(ratios: Sequence[Ratio], *, one_run: bool) -> tuple[str, ...]:
     return (
         f"blocks of time are like the ones before (autocorrelation {most:.2g}), so they count as "
         "fewer and the intervals are wider: a longer run tells more",
+    )
+
+
+def _too_few(ratios: Sequence[Ratio]) -> tuple[str, ...]:
+    """Why some of the ratios of one run have no interval."""
+    bare = [one for one in ratios if one.result == "too few blocks"]
+    if not bare:
+        return ()
+    return (
+        f"too few blocks of time ({bare[0].pairs}) for an interval of some ratios: it would reach "
+        f"over a factor of {WIDEST:g}; a longer run tells more",
     )
 
 

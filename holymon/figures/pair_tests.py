@@ -13,7 +13,9 @@ from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import DASH, ms, percent
 from holymon.structs import Interval, Rate
 
-Result = Literal["higher", "lower", "same", "no difference shown", "not comparable"]
+Result = Literal[
+    "higher", "lower", "same", "no difference shown", "too few blocks", "not comparable"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,9 @@ class Ratio:
     """One percentile of B over that of A, with the interval that all pairs together give.
 
     `higher` and `lower`: the interval leaves out 1, and the ratio is at least the minimal effect
-    away from it. `same`: the interval lies within the minimal effect. `a` and `b` are the medians
-    over the pairs, in seconds. `autocorrelation` is that of successive pairs (lag 1).
+    away from it. `same`: the interval lies within the minimal effect. `too few blocks`: those of
+    one run leave room for anything, so there is no interval. `a` and `b` are the medians over the
+    pairs, in seconds. `autocorrelation` is that of successive pairs (lag 1).
     """
 
     metric: str

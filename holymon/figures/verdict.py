@@ -54,6 +54,13 @@ class Verdict:
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
     blocked: int | None = None
+    early: bool = False
+    """Whether no call has ended yet, so that there is nothing to judge."""
+
+    @property
+    def missed(self) -> bool:
+        """Whether any objective is shown to be missed."""
+        return any(check.met is False for check in self.checks)
 
     @property
     def met(self) -> bool:
@@ -112,12 +119,15 @@ def judge(
 ) -> Verdict:  # fmt: skip
     """The verdict on a run from its figures, how its client was doing, and how it ended."""
     reasons = against(summary, plan, vitals, state, trouble, early)
+    measurement = _worst(reasons)
+    begun = any(target.requests for target in summary.targets)
     return Verdict(
-        measurement=_worst(reasons),
+        measurement=measurement,
         reasons=reasons,
         checks=tuple(check(slo.parse(t), one) for t in plan.slo for one in summary.targets),
         notes=tuple(f"{one.target}: {note}" for one in summary.targets for note in one.notes),
         blocked=min(filter(None, map(blocked, summary.targets)), default=None),
+        early=not begun and measurement != "invalid",
     )
 
 

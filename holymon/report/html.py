@@ -55,14 +55,13 @@ def verdict_card(run: Run) -> Html:
     badge = '<p class="simulated">SIMULATED: the API is the built-in simulator</p>'
     body = badge * summary.simulated + f'<p class="verdict">{head}</p>'
     body += bullets(items) or "<p>The client was fit to measure: what is shown is the API.</p>"
-    missed, misses = (word * any(check.met is False for check in judged.checks)
-                      for word in (" missed", " misses"))  # fmt: skip
+    missed = " missed" * judged.missed
     if judged.checks:
         body += f'<p class="verdict{missed}">{_objectives(judged)}</p>' + _checks(judged)
     body += "".join(_tiles(target) for target in summary.targets)
     title = f"<h1>{escape(_title(run))}</h1><p class='when'>{escape(_when(run))}</p>"
     return Html(
-        f'{title}<div class="card {judged.measurement}{misses}">{body}</div>',
+        f'{title}<div class="card {judged.measurement}{missed}">{body}</div>',
         "\n".join(verdict_lines(judged)),
     )
 

@@ -65,11 +65,9 @@ def clock(seconds: float) -> str:
 
 def trust(summary: Summary, judged: Verdict, vitals: Vitals, plan: Plan) -> str:
     """Whether the client is fit to measure, why not, and the figures that say so."""
-    none = not any(target.requests for target in summary.targets)
-    early = none and judged.measurement != "invalid"
-    level = "early" if early else judged.measurement
+    level = "early" if judged.early else judged.measurement
     order = sorted(judged.reasons, key=lambda reason: -LEVELS.index(reason.level))
-    why = "".join(f"<li>{escape(reason.text)}</li>" for reason in order) if not early else ""
+    why = "".join(f"<li>{escape(reason.text)}</li>" for reason in order) if not judged.early else ""
     return _panel(level, HEADS[level], _tiles(summary, vitals, plan), why)
 
 

@@ -218,6 +218,22 @@ def test_blocks_that_are_alike_are_said_to_be():
     assert alternated(np.random.default_rng(5), rho=0.99, pairs=12).cautions == ()
 
 
+def test_too_few_blocks_are_said_to_be_instead_of_an_interval_that_holds_anything():
+    """Five blocks that drift alike gave intervals such as 0.06 to 815."""
+    few = [interleaved(np.random.default_rng(seed), rho=0.98, n=160) for seed in range(20)]
+    bare = [(one, ratio) for one in few for ratio in one.ratios if ratio.interval is None]
+    assert bare
+    for one, ratio in bare:
+        assert ratio.result == "too few blocks"
+        assert "too few blocks" in ratio.text
+        assert any("a longer run tells more" in caution for caution in one.cautions)
+        assert one.to_dict()["ratios"][one.ratios.index(ratio)]["interval"] is None
+    ends = [ratio.interval for one in few for ratio in one.ratios if ratio.interval]
+    assert max(high / low for low, high in ends if low <= 1 <= high) <= 10
+    large = interleaved(np.random.default_rng(1), rho=0.0, shift=3.0, n=160)
+    assert large.ratios[0].result == "higher", "a difference that is shown is not left out"
+
+
 def test_errors_are_compared_with_an_interval():
     rng = np.random.default_rng(4)
     worse = alternated(rng, rho=0.0, fails=(0.01, 0.08))

@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ import pytest
 
 from holymon.experiments.alternate import compare
 from holymon.load.run import attach
+from holymon.records.export import write_csv
 from holymon.records.listing import runs
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -49,6 +51,16 @@ def test_the_figures_of_an_earlier_run_are_what_they_were(earlier, run_id):
     found = attach(run_id, out=earlier).to_dict()
     assert found["verdict"]["measurement"] == expected.pop("measurement")
     agree(json.loads(json.dumps(found)), expected)
+
+
+def test_the_calls_of_an_earlier_run_have_their_moments(earlier, tmp_path):
+    run = attach("finished", out=earlier)
+    at = run.records.to_frame()["at"]
+    started = datetime.fromisoformat(run.status["started_at"])
+    ended = datetime.fromisoformat(run.status["ended_at"])
+    assert started <= at.min() < at.max() < ended
+    written = write_csv(run, tmp_path / "calls.csv").read_text()
+    assert str(at.iloc[0]) in written
 
 
 def test_earlier_runs_are_listed_with_their_states_and_calls(earlier):

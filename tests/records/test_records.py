@@ -1,6 +1,7 @@
 """Marks become rows and come back the same, however the journal is cut."""
 
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -133,6 +134,22 @@ def test_a_frame_has_names_units_and_every_row():
     assert set(frame["error_type"]) == {"", "server_error"}
     assert frame["ttft_s"].round(3).tolist() == [0.099] * 10
     assert frame["warmup"].sum() == 2
+
+
+def test_at_is_the_moment_in_utc_at_which_a_call_was_sent():
+    """On the wall's clock, to the microsecond; not known where the clock's beginning is not."""
+    import pandas as pd
+
+    records = make()
+    assert records.to_frame()["at"].isna().all()
+    records.began = datetime(2026, 11, 26, 3, 41, 11, 475888, tzinfo=UTC).timestamp()
+    records.rows["start_s"][3] = math.nan
+    frame = records.select(np.ones(len(records), bool)).to_frame()
+    assert str(frame["at"].dtype) == "datetime64[ns, UTC]"
+    assert frame["at"].isna().sum() == 1
+    first = frame.iloc[0]
+    expected = pd.Timestamp("2026-11-26T03:41:11.475888Z") + pd.Timedelta(seconds=first["start_s"])
+    assert abs(first["at"] - expected) < pd.Timedelta(microseconds=2)
 
 
 def test_tokens_are_timed_by_received_piece():

@@ -92,7 +92,7 @@ def test_objectives_say_met_missed_or_not_certain(recorded):
     html = cards.verdict_card(found)._repr_html_()
     assert "Of 4 objectives 2 missed" in html
     assert html.count('<span class="missed">MISSED') == html.count("MISSED") == 2
-    assert 'misses">' in html
+    assert 'missed">' in html
     assert "miss" not in cards.verdict_card(recorded(slo=("error_rate<9%",)))._repr_html_()
     bare = recorded(100, failed=range(100), slo=("error_rate<1%", "latency_p50<1"))
     said = "Of 2 objectives 1 missed, 1 without a figure"

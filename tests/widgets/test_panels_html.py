@@ -182,7 +182,7 @@ def test_alarms_tell_what_fires_what_has_fired_and_when():
     (then,) = (line for line in lines if line.startswith("ended: ErrorBudgetSlowBurn"))
     assert re.search(r"since \d\d:\d\d:\d\d: over 6 % of the calls failed", now)
     assert re.search(r"\d\d \w+ \d\d:\d\d to \d\d \w+ \d\d:\d\d$", then), "not today"
-    evil = measured(model=HOSTILE)
+    evil = measured(plan=planned(model=HOSTILE))
     evil.rows["error"] = CODES["server_error"]
     told = backtest([(0.0, evil)], Watch(), until=30.0)
     html = panels_html.alarms(stats(evil), told) + panels_html.calls(stats(evil), [HOSTILE])
