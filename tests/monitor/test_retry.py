@@ -86,7 +86,7 @@ def test_a_request_that_met_a_closing_connection_is_sent_again_at_once():
     assert wait(error="server_disconnected", stale=True) == 0.0
     assert wait(error="server_error", stale=True) is None
     assert wait(attempt=2, error="server_disconnected", stale=True) is None
-    assert wait(error="server_disconnected", stale=True, told="false") is None
+    assert wait(error="server_disconnected", stale=True, should_retry="false") is None
 
 
 def amplified(calm_s, rate, outage_s=60.0, slower=1.0, **policy):
