@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ class Run:
                     self._take_the_rest()
                 elif self._records.began is None and len(self._records):
                     self._records.began = run_folder.began(self.folder)
+            self._records.request_ids = partial(side_file.request_ids, self.folder)
             return self._records
 
     @property

@@ -23,7 +23,7 @@ def write_csv(of: Records | Recorded, path: Path | str) -> Path:
     frame = records_of(of).to_frame()
     for name in frame.columns:
         if frame[name].dtype == object or frame[name].dtype == "string":
-            frame[name] = frame[name].map(cell)
+            frame[name] = frame[name].map(cell, na_action="ignore")
     text = io.StringIO()
     frame.to_csv(text, index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
     try:

@@ -1,7 +1,7 @@
 """Records in memory: rows, the gaps beside them, and the targets that they are of."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -23,12 +23,14 @@ class Records:
     `rows` is a structured array of `DTYPE`, shape (n,), whose `target` is a position in `targets`.
     `gap_pairs` is an array of `GAP`, shape (g,), of which the first `gap_counts[0]` belong to
     row 0, and so on. `began` is the moment at which their clock was zero, in seconds since 1970,
-    or None where it is not known.
+    or None where it is not known. `request_ids` gives the servers' own ids by the number of the
+    call, as far as they are known.
     """
 
     def __init__(self, targets: tuple[Target, ...], began: float | None = None) -> None:
         """Hold no rows yet."""
         self.targets, self.began = targets, began
+        self.request_ids: Callable[[], dict[int, str]] = dict
         self._n = self._g = 0
         self._rows = np.zeros(0, DTYPE)
         self._counts = np.zeros(0, np.uint32)
@@ -160,6 +162,7 @@ class Records:
     def select(self, where: npt.NDArray[np.bool_]) -> "Records":
         """A copy that holds only the rows where `where` is true."""
         chosen = Records(self.targets, self.began)
+        chosen.request_ids = self.request_ids
         chosen._extend(self.rows[where], self.gaps(where), self.gap_counts[where])
         return chosen
 
@@ -167,7 +170,8 @@ class Records:
         """A DataFrame: one row per attempt, in order of due time, codes spelled out.
 
         `at` is the moment in UTC at which it was sent; NaT where it was not, or `began` is not
-        known. What was not measured is NaN or NA, never -1 or 0.
+        known. `request_id` is the server's own id, where it is known: of failures and of the
+        slowest calls of a run. What was not measured is NaN or NA, never -1 or 0.
         """
         import pandas as pd
 
@@ -189,6 +193,9 @@ class Records:
         frame.insert(0, "at", at)
         frame["latency_s"] = frame["end_s"] - frame["start_s"]
         frame["ttft_s"] = frame["first_s"] - frame["start_s"]
+        ids = self.request_ids()
+        texts = [ids.get(number, pd.NA) for number in rows["request"].tolist()] if ids else pd.NA
+        frame["request_id"] = pd.Series(texts, frame.index, dtype="string")
         return frame.drop(columns=["flags"]).rename(columns={"error": "error_type"})
 
 

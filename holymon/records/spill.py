@@ -18,7 +18,7 @@ def spill(records: Records, folder: Path) -> Path:
     """
     import duckdb
 
-    frame = records.to_frame()
+    frame = records.to_frame().drop(columns="request_id")  # no file beside it has any
     frame["at"] = frame["at"].dt.tz_localize(None)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     path = folder / f"calls-{stamp}-{os.getpid()}-{len(records)}.parquet"

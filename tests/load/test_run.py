@@ -75,6 +75,7 @@ def test_failures_and_the_slowest_have_the_ids_by_which_their_server_knows_them(
     # One user calls in the order of the server's numbers.
     named = {number: f"sim-flaky-{number}" for number in range(40)}
     assert done.request_ids == named
+    assert dict(done.records.to_frame()[["request", "request_id"]].to_numpy()) == named
     assert {note["request_id"] for note in done.notes} <= set(named.values())
     assert all(note["message"] for note in done.notes)
 
