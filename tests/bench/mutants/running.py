@@ -31,16 +31,8 @@ PATIENCE = 6
 """A mutant that takes so many times the time of its tests, and `SPARE_S`, is found."""
 SPARE_S = 6
 MOST_BYTES = 6 << 30
-_PYTEST = (
-    "-q",
-    "-x",
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "no:xdist",
-    "--assert=plain",
-    "--hypothesis-profile=mutants",
-)
+_PYTEST = ("-q", "-x", "--assert=plain", "--tb=native", "--hypothesis-profile=mutants",
+           *(f"-pno:{name}" for name in ("cacheprovider", "xdist", "unraisableexception")))  # fmt: skip
 _OUTSIDE = {"subprocess.Popen", "os.posix_spawn", "socket.connect", "socket.bind"}
 
 
