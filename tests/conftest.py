@@ -24,7 +24,6 @@ from .lab import chromium, server  # noqa: F401 - fixtures
 from .parallel import (  # noqa: F401 - hooks
     pytest_cmdline_main,
     pytest_collection_modifyitems,
-    pytest_configure_node,
     pytest_runtest_protocol,
     pytest_xdist_auto_num_workers,
     pytest_xdist_make_scheduler,

@@ -23,6 +23,8 @@ LONGEST = (
     "promises/faults/test_faults.py", "house/test_style.py", "house/test_wheel.py",
     "cli/test_cli.py",
 )  # fmt: skip
+# One JupyterLab serves both files.
+TOGETHER = ("tests/browser/",)
 # More than that, and those that measure would disturb each other.
 MOST_WORKERS = 4
 QUIET = "quiet"
@@ -36,47 +38,39 @@ def pytest_xdist_auto_num_workers(config) -> int:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config) -> None:
     if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
-        config.option.dist, config.option.loadscopereorder = "loadgroup", False
+        config.option.dist, config.option.loadscopereorder = "loadscope", False
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    if config.option.dist != "loadgroup":
+    if config.option.dist != "loadscope":
         return None
-    from xdist.scheduler import LoadGroupScheduling
+    from xdist.scheduler import LoadScopeScheduling
 
-    class ByFile(LoadGroupScheduling):
-        """A unit of work is a group, and what has none goes by its file."""
+    class ByFile(LoadScopeScheduling):
+        """A unit of work is a file, or a folder of those that share what is slow to start."""
 
         def _split_scope(self, nodeid: str) -> str:
-            return super()._split_scope(nodeid).partition("::")[0]
+            path = nodeid.partition("::")[0]
+            return next((folder for folder in TOGETHER if folder in path), path)
 
     return ByFile(config, log)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node) -> None:
-    node.workerinput["by_group"] = node.config.option.dist == "loadgroup"
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items) -> None:
-    worker = getattr(config, "workerinput", {})
-    if worker.get("by_group"):
-        # A worker is not told what was chosen in a hook; it is to name each test's group.
-        config.option.loadgroup = True
+    if not hasattr(config, "workerinput"):
+        return
     begin = {name: place for place, name in enumerate(LONGEST)}
     here = Path(__file__).parent
+    quiet = {item.path for item in items if item.get_closest_marker(QUIET)}
 
-    def place(item) -> tuple[bool, int]:
+    def place(item) -> tuple[bool, bool, int]:
         name = item.path.relative_to(here).as_posix()
-        return item.get_closest_marker(QUIET) is not None, begin.get(name, len(LONGEST))
+        alone = item.get_closest_marker(QUIET) is not None
+        return item.path in quiet, alone, begin.get(name, len(LONGEST))
 
-    for item in items:
-        if item.get_closest_marker(QUIET):
-            item.add_marker(pytest.mark.xdist_group(QUIET))
-    if worker:
-        items.sort(key=place)
+    items.sort(key=place)
 
 
 @contextmanager

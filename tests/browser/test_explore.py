@@ -13,8 +13,6 @@ from playwright.sync_api import expect
 from tests.lab import HOSTILE, opened
 
 ROOT = Path(__file__).parents[2]
-# One JupyterLab serves all that share a worker.
-pytestmark = pytest.mark.xdist_group("browser")
 NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
 MORE = (
     "import time\ntime.sleep(8)",

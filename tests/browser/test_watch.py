@@ -18,8 +18,6 @@ from holymon.records.attempt import Marks
 from holymon.widgets.monitor_view import View, watch
 from tests.lab import HOSTILE, opened
 
-# One JupyterLab serves all that share a worker.
-pytestmark = pytest.mark.xdist_group("browser")
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05_watch.ipynb"
 ASKED = {"model": "fast", "max_tokens": 2, "messages": [{"role": "user", "content": "hi"}]}
 
