@@ -1,12 +1,21 @@
-"""Figures as text, with as many digits as they bear; lists and tables as HTML and as text."""
+"""Figures as text, with as many digits as they bear; tables as text and HTML, all made here.
+
+What a result says is a `Table`; whoever shows it (a terminal, a notebook, a report, the dashboard)
+only places its text or its HTML.
+"""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from holymon.safety import escape, plain
 from holymon.structs import Interval, Rate
 
 DASH: Final = "–"
+"""What stands where there is no figure."""
+
+Cell = str | tuple[str, str]
+"""A text, or a text and the interval that stands below it (empty, it holds the place)."""
 
 
 def ms(seconds: float | None) -> str:
@@ -19,34 +28,42 @@ def ms(seconds: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
 
 
-def percent(share: float) -> str:
+def percent(share: float | None) -> str:
     """A share as per cent, with two figures; 100 only where it is all."""
+    if share is None:
+        return DASH
     if share < 0.995:
         return f"{share * 100:.2g} %"
     # All is said of all only: one failure in a million is still one.
-    said = (f"{share * 100:.{digits}g}" for digits in range(4, 17))
-    return f"{next((one for one in said if share >= 1 or one != '100'), '100')} %"
+    texts = (f"{share * 100:.{digits}g}" for digits in range(4, 17))
+    return f"{next((text for text in texts if share >= 1 or text != '100'), '100')} %"
 
 
 def rounded(value: float | None, figures: int = 4) -> str:
     """A number with so many figures, or all it has before the point."""
     if value is None:
         return DASH
-    whole_ones = abs(value) >= 10**figures - 0.5
-    return f"{value:,.0f}" if whole_ones else f"{value:.{figures}g}"
+    no_fraction = abs(value) >= 10**figures - 0.5
+    return f"{value:,.0f}" if no_fraction else f"{value:.{figures}g}"
 
 
 def count(value: int | None) -> str:
-    """A count."""
+    """A whole number, in groups of three digits."""
     return DASH if value is None else f"{value:,}"
 
 
-def ms_interval(found: Interval | None) -> str:
-    """Both ends of an interval in milliseconds."""
-    return DASH if found is None else f"{ms(found[0])}–{ms(found[1])}"
+def ms_cell(seconds: float | None, interval: Interval | None) -> Cell:
+    """A duration in milliseconds above its interval."""
+    return ms(seconds), f"{ms(interval[0])}{DASH}{ms(interval[1])}" if interval else ""
 
 
-def failures(rate: Rate) -> str:
+def rate_cell(rate: Rate) -> Cell:
+    """A share above its interval."""
+    known = rate.low is not None and rate.high is not None
+    return percent(rate.value), f"{percent(rate.low)}{DASH}{percent(rate.high)}" if known else ""
+
+
+def failed_of(rate: Rate) -> str:
     """An error rate in words; no errors are never shown without their upper bound."""
     if rate.value is None or rate.low is None or rate.high is None:
         return "no error rate"
@@ -57,32 +74,118 @@ def failures(rate: Rate) -> str:
     return f"{failed:,} of {rate.of:,} failed, {percent(rate.value)} ({low} to {high})"
 
 
-def bullets(items: Iterable[str], kind: str = "") -> str:
-    """A list of items that are HTML already; `""` if there are none."""
-    inner = "".join(f"<li>{item}</li>" for item in items)
-    return f'<ul class="{kind}">{inner}</ul>' if inner else ""
+class Html(str):
+    """HTML whose texts are escaped already: whatever makes pages takes it as it is."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        """Itself, for Jinja."""
+        return str(self)
 
 
-def table(names: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "") -> str:
-    """A table of cells that are HTML already."""
-    names = tuple(names)
-    head = "".join(f"<th>{escape(name)}</th>" for name in names) if any(names) else ""
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+def element(tag: str, *content: object, kind: str = "", **attributes: str) -> Html:
+    """`<tag>` around `content`, which is escaped unless it is `Html`; `kind` is its class."""
+    named = {"class": kind, **attributes}
+    inside = "".join(f' {name}="{escape(value)}"' for name, value in named.items() if value)
+    return Html(f"<{tag}{inside}>{join(*content)}</{tag}>")
 
 
-def escaped(rows: Iterable[Iterable[object]]) -> list[list[str]]:
-    """Cells of any text as HTML."""
-    return [[escape(cell) for cell in row] for row in rows]
+def join(*content: object) -> Html:
+    """One after the other; what is not `Html` is escaped."""
+    return Html("".join(part if isinstance(part, Html) else escape(part) for part in content))
 
 
-def columns(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table as text: the first column to the left, the others to the right."""
-    cells = [tuple(names), *(tuple(plain(str(cell)) for cell in row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(cell.rjust(width) if k else cell.ljust(width)
-                  for k, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in cells
-    ]  # fmt: skip
-    return "\n".join(line.rstrip() for line in lines)
+def stacked(*content: object) -> Html:
+    """One below the other."""
+    return Html("<br>".join(map(join, content)))
+
+
+def bullets(items: Iterable[object], kind: str = "") -> Html:
+    """A list; nothing if there is nothing in it."""
+    inner = [element("li", item) for item in items]
+    return element("ul", *inner, kind=kind) if inner else Html()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a result says: sentences, rows under heads, and notes.
+
+    `lead` comes before the rows, its first sentence being the answer. `align` has a letter for
+    each column, `l` or `r`; the last one holds for all that follow.
+    """
+
+    heads: Sequence[str] = ()
+    rows: Sequence[Sequence[Cell]] = ()
+    align: str = "lr"
+    lead: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    def text(self) -> str:
+        """For a terminal: an interval stands in a line of its own, below its figure."""
+        lines = [*self.lead[:1], *(f"  {one}" for one in self.lead[1:])]
+        lines += [*self._grid(), *self.notes]
+        return "\n".join(plain(line).rstrip() for line in lines)
+
+    def html(self, kind: str = "") -> Html:
+        """For a page: a table of the class `kind`, the sentences before it and the notes after."""
+        answer = [element("p", element("b", sentence)) for sentence in self.lead[:1]]
+        shown = element(
+            "table",
+            element("thead", self._row("th", self.heads)),
+            element("tbody", *(self._row("td", row) for row in self.rows)),
+            kind=kind,
+        )
+        return join(
+            *answer, bullets(self.lead[1:]), shown if self.heads or self.rows else Html(),
+            bullets(self.notes, "notes"),
+        )  # fmt: skip
+
+    def _sides(self, n: int) -> list[str]:
+        """The class of each of `n` columns: numbers stand at the right."""
+        return ["num" * (side == "r") for side in self.align.ljust(n, self.align[-1])[:n]]
+
+    def _row(self, tag: str, cells: Sequence[Cell]) -> Html:
+        sides = self._sides(len(cells))
+        return element(
+            "tr",
+            *(element(tag, _stack(cell), kind=side)
+              for cell, side in zip(cells, sides, strict=True)),
+        )  # fmt: skip
+
+    def _grid(self) -> list[str]:
+        grid = [tuple(self.heads)] if any(self.heads) else []
+        for row in self.rows:
+            pairs = [cell if isinstance(cell, tuple) else (cell, "") for cell in row]
+            values, intervals = zip(*pairs, strict=True)
+            grid += [values, ("  95 % interval", *intervals[1:])][: 1 + any(intervals)]
+        grid = [tuple(" ".join(plain(cell).splitlines()) for cell in line) for line in grid]
+        widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
+        sides = self._sides(len(widths))
+        return [
+            "  ".join(cell.rjust(width) if side else cell.ljust(width)
+                      for cell, width, side in zip(line, widths, sides, strict=True))
+            for line in grid
+        ]  # fmt: skip
+
+
+class Tables(tuple[Table, ...]):
+    """Tables, one below the other."""
+
+    __slots__ = ()
+
+    def text(self) -> str:
+        """For a terminal, as those of each."""
+        return "\n".join(table.text() for table in self)
+
+    def html(self, kind: str = "") -> Html:
+        """For a page, as those of each."""
+        return join(*(table.html(kind) for table in self))
+
+
+def _stack(cell: Cell) -> object:
+    """A cell of two lines; an empty interval holds its place, so that nothing jumps."""
+    if isinstance(cell, str):
+        return cell
+    value, interval = cell
+    return stacked(value, element("small", interval or "\u00a0"))

@@ -61,7 +61,10 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def words(self) -> str:
         """All of it in a line."""
-        return ", ".join(f"{name} {said}" for name, said in self.facts)
+        return ", ".join(f"{name} {text}" for name, text in self.facts)
+
+    def __repr__(self) -> str:
+        return plain(f"<{type(self).__name__} {self.words}>")
 
 
 _S = TypeVar("_S", bound=Struct)
@@ -104,8 +107,8 @@ def check_range(field: str, value: float | None, low: float, high: float, unit: 
     """Raise PlanError, naming the field, for a number out of bounds; None is no number."""
     # Written so that NaN fails it too.
     if value is not None and not low <= value <= high:
-        said = "too large" if abs(value) >= 1e15 else f"{value:g} {unit}".rstrip()
-        raise PlanError(f"{field} is {said}: it must lie between {low:g} and {high:g}.")
+        given = "too large" if abs(value) >= 1e15 else f"{value:g} {unit}".rstrip()
+        raise PlanError(f"{field} is {given}: it must lie between {low:g} and {high:g}.")
 
 
 def check_base_url(url: str) -> None:

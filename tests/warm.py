@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 MODULES = (
     "holymon.cli.main", "holymon.experiments.alternate", "holymon.experiments.capacity_search",
     "holymon.load.run", "holymon.plan.prompts", "holymon.records.listing", "holymon.report.report",
-    "holymon.report.text", "holymon.sim.simulator", "duckdb", "nbconvert", "papermill",
+    "holymon.report.sections", "holymon.sim.simulator", "duckdb", "nbconvert", "papermill",
 )  # fmt: skip
 # An interpreter asks for these before it runs anything of ours.
 AT_BIRTH = ("PYTHON", "LC_", "LANG", "LD_")

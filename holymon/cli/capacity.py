@@ -50,9 +50,9 @@ def capacity(
         result = capacity_search.capacity(
             plan, start=start, most=most, seconds=duration, precision=precision, budget_s=budget,
             max_calls=max_calls, max_cost=max_cost, arrivals=arrivals, out=out,
-            seen=lambda result: note(result.lines[-1]),
+            seen=lambda result: note(result.levels[-1].line),
         )  # fmt: skip
-    show(result.to_dict, lambda: result.lines, as_json=as_json)
+    show(result.to_dict, result.table.text, as_json=as_json)
     if result.ended == "interrupted":
         sys.exit(INTERRUPTED)
     sys.exit(0 if result.best else 1 if result.limit else 3)

@@ -87,7 +87,7 @@ def main() -> None:
 @JSON
 def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> None:
     """Measure TARGETs (written provider/model) and print their figures."""
-    from holymon.report import text as tables
+    from holymon.report import sections
 
     runs: list[Run] = []
     interrupted = False
@@ -97,13 +97,13 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
             runs.append(run)
     single = runs[0] if len(runs) == 1 else None
 
-    def lines() -> list[str]:
-        return (tables.text(single) if single else tables.sweep(runs)).splitlines()
+    def text() -> str:
+        return sections.run_text(single) if single else sections.sweep_table(runs).text()
 
     def result() -> dict[str, Any]:
         return single.to_dict() if single else {"sweep": [run.to_dict() for run in runs]}
 
-    show(result, lines, as_json=as_json)
+    show(result, text, as_json=as_json)
     sys.exit(INTERRUPTED if interrupted else max(run.exit_code for run in runs))
 
 
@@ -129,7 +129,7 @@ def compare(
     measured = [alternate.named(name, out=out) for name in runs]
     pair = (targets[0], targets[1]) if targets else None
     compared = alternate.compare(*measured, targets=pair, effect=effect)
-    show(compared.to_dict, lambda: compared.lines, as_json=as_json)
+    show(compared.to_dict, compared.table.text, as_json=as_json)
     sys.exit(3 if compared.notes else 0)
 
 
@@ -141,15 +141,8 @@ def runs(as_json: bool, out: Path) -> None:
     from holymon.records import listing
 
     listed = listing.runs(out)
-    nothing = [f"no runs in {out}: `holymon load sim/fast` makes one."]
-    show(lambda: listed, lambda: [_line(run) for run in listed] or nothing, as_json=as_json)
-
-
-def _line(run: dict[str, Any]) -> str:
-    mark = "  simulated" if run.get("simulated") else ""
-    calls = "?" if run["requests"] is None else run["requests"]
-    targets = plain(", ".join(run["targets"]))
-    return f"{run['run_id']:<44} {run['state']:<12} {calls:>8} calls  {targets}{mark}"
+    nothing = f"no runs in {out}: `holymon load sim/fast` makes one."
+    show(lambda: listed, lambda: listed.table.text() if listed else nothing, as_json=as_json)
 
 
 @main.command()
@@ -174,7 +167,7 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
     picture = folder / "calibration.png"
     figure = result_plots.plot_calibration(calibration).get_figure(root=True)
     run_folder.write_aside(picture, canvas.frame(figure) if figure else b"")
-    show(calibration.to_dict, lambda: [*calibration.lines, str(picture)], as_json=as_json)
+    show(calibration.to_dict, lambda: f"{calibration.table.text()}\n{picture}", as_json=as_json)
     sys.exit(0 if calibration.highest_valid_rate is not None else 3)
 
 

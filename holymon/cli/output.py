@@ -1,8 +1,8 @@
-"""What commands print: a result as JSON or as lines, and what is being done while one waits."""
+"""What commands print: a result as JSON or as text, and what is being done while one waits."""
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -11,16 +11,15 @@ from holymon.safety import plain
 
 
 def show(
-    result: Callable[[], Any], lines: Callable[[], Iterable[str]], *, as_json: bool
+    result: Callable[[], Any], text: Callable[[], str], *, as_json: bool
 ) -> None:  # fmt: skip
-    """Print a result as JSON, with null for what is no number, or its lines, and make only that."""
+    """Print a result as JSON, with null for what is no number, or its text, and make only that."""
     from holymon.records.run_folder import finite
 
     if as_json:
         click.echo(json.dumps(finite(result()), indent=1))
     else:
-        for line in lines():
-            click.echo(plain(line))
+        click.echo(plain(text()))
 
 
 def note(text: str) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from holymon.figures.quantiles import Floats
 from holymon.figures.summary_types import Summary
 from holymon.figures.verdict import Verdict
+from holymon.formatting import DASH, Table, Tables, count
 from holymon.records.attempt import gap_value
 from holymon.records.records import Records
 
@@ -53,38 +54,42 @@ class Calibration:
         return good
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The calibration as lines of a table."""
-        names = ("TTFT", "latency", "gaps")
-        heads = [f"{name} {q}" for name in names for q in QUANTILES]
-        lines = ["reported minus true, in ms, against the built-in simulator on this machine:",
-                 f"{'calls/s':>8}{'calls':>7}" + "".join(f"{head:>13}" for head in heads)
-                 + f"{'delay p99':>11}  verdict"]  # fmt: skip
-        for level in self.accuracy:
-            cells = [level.errors[metric][q] for metric in METRICS for q in QUANTILES]
-            lines.append(
-                f"{level.rate:>8g}{level.calls:>7}" + "".join(f"{_ms(one):>13}" for one in cells)
-                + f"{_ms(level.schedule_delay_p99_s):>11}  {level.measurement}"
-            )  # fmt: skip
-        for level in self.rates:
-            lines.append(
-                f"{level.rate:>8g} calls/s of 4 tokens: {level.measurement}, schedule delay p99 "
-                f"{_ms(level.schedule_delay_p99_s)} ms"
-            )
-            lines += [f"           {reason}" for reason in level.reasons]
+    def table(self) -> Tables:
+        """How far off each percentile is, and which rates were valid."""
+        heads = [f"{name} {q}" for name in ("TTFT", "latency", "gaps") for q in QUANTILES]
+        off = [
+            (f"{level.rate:g}", count(level.calls),
+             *(_ms(level.errors[metric][q]) for metric in METRICS for q in QUANTILES),
+             _ms(level.schedule_delay_p99_s), level.measurement)
+            for level in self.accuracy
+        ]  # fmt: skip
+        tried = [
+            (f"{level.rate:g}", _ms(level.schedule_delay_p99_s), level.measurement)
+            for level in self.rates
+        ]
+        reasons = [
+            f"{level.rate:g} calls/s: {why}" for level in self.rates for why in level.reasons
+        ]
         best = self.highest_valid_rate
         beside = "with one worker and the simulator beside it"
-        lines.append("no rate was valid" if best is None else f"valid to {best:g} calls/s {beside}")
-        return tuple(lines)
+        answer = "no rate was valid" if best is None else f"valid to {best:g} calls/s {beside}"
+        return Tables([
+            Table(("calls/s", "calls", *heads, "delay p99", "verdict"), off, "r" * 9 + "l",
+                  lead=("reported minus true, in ms, against the built-in simulator on this "
+                        "machine:",)),
+            Table(("calls/s of 4 tokens", "delay p99, ms", "verdict"), tried, "rrl",
+                  notes=(*reasons, answer)),
+        ])  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {**asdict(self), "highest_valid_rate": self.highest_valid_rate}
 
-    def __str__(self) -> str:
-        return "\n".join(self.lines)
+    def __repr__(self) -> str:
+        return self.table.text()
 
-    __repr__ = __str__
+    def _repr_html_(self) -> str:
+        return self.table.html()
 
 
 def level_of(
@@ -140,4 +145,4 @@ def _off(reported: Floats, actual: Floats, q: float) -> float | None:
 
 
 def _ms(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds * 1e3:.2f}"
+    return DASH if seconds is None else f"{seconds * 1e3:.2f}"

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from holymon.formatting import escaped, rounded, table
-from holymon.safety import escape, plain
+from holymon.formatting import Table, count, rounded
 
 ENDINGS: Final = {
     "found": "found",
@@ -40,6 +39,24 @@ class Level:
     cost_usd: float | None
     words: tuple[str, ...]
     run_id: str
+
+    @property
+    def outcome(self) -> str:
+        """What became of the objectives."""
+        if self.met is None:
+            return "not a valid measurement"
+        return ("met" if self.met else "MISSED") + ("" if self.sure else ", but not for certain")
+
+    @property
+    def line(self) -> str:
+        """The level in a line, for who waits for the next."""
+        return f"{_rate(self)}: {self.outcome}, {self.calls:,} calls in {self.seconds:.3g} s"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its row in the table of a search."""
+        return (f"{self.rate:g}", count(self.calls), f"{self.seconds:.3g}", self.outcome,
+                rounded(self.answers_per_s), rounded(self.goodput_per_s), self.run_id)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +106,24 @@ class Capacity:
         return self.limit is None or level.rate < self.limit.rate
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The answer in sentences, and a line for each level."""
+    def table(self) -> Table:
+        """The answer, why the search ended, and a row for each level."""
         label = " (simulated)" if self.simulated else ""
         best, limit = self.best, self.limit
-        said = f"{self.target}{label}, {', '.join(self.objectives)}: "
-        said += self.met_words
-        said += f"; missed from {_rate(limit)} on" if limit else ""
-        said += _doubt(limit, self.surely_missed, "from")
+        answer = f"{self.target}{label}, {', '.join(self.objectives)}: {self.met_words}"
+        answer += f"; missed from {_rate(limit)} on" if limit else ""
+        answer += _doubt(limit, self.surely_missed, "from")
         between = ""
         if best and limit:
             between = " What lies between the two is not known."
         elif best:
             between = " No rate was shown to miss them, so this is a lower bound."
-        return (
-            said,
-            f"the search ended: {ENDINGS[self.ended]}.{between}",
-            *(f"{_rate(one):>24}: {_outcome(one)}, {one.calls:,} calls in {one.seconds:.3g} s"
-              for one in self.levels),
-        )  # fmt: skip
+        return Table(
+            ("calls/s", "calls", "seconds", "objectives", "answers/s", "goodput/s", "run"),
+            [level.cells for level in self.levels],
+            "rrrlrrl",
+            lead=(answer, f"the search ended: {ENDINGS[self.ended]}.{between}"),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -120,18 +136,11 @@ class Capacity:
             "lowest_surely_missed_per_s": never.rate if (never := self.surely_missed) else None,
         }
 
-    def __str__(self) -> str:
-        return "\n".join(map(plain, self.lines))
-
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return self.table.text()
 
     def _repr_html_(self) -> str:
-        said, ended, *_ = self.lines
-        rows = [(f"{one.rate:g}", f"{one.calls:,}", f"{one.seconds:.3g}", _outcome(one),
-                 rounded(one.answers_per_s), rounded(one.goodput_per_s), one.run_id)
-                for one in self.levels]  # fmt: skip
-        heads = ("calls/s", "calls", "seconds", "objectives", "answers/s", "goodput/s", "run")
-        return f"<p><b>{escape(said)}</b><br>{escape(ended)}</p>" + table(heads, escaped(rows))
+        return self.table.html()
 
 
 def latest(levels: Sequence[Level]) -> list[Level]:
@@ -158,12 +167,6 @@ def _doubt(level: Level | None, sure: Level | None, word: str) -> str:
     if level is None or level is sure:
         return ""
     return f" (for certain {word} {_rate(sure)})" if sure else " (not for certain)"
-
-
-def _outcome(level: Level) -> str:
-    if level.met is None:
-        return "not a valid measurement"
-    return ("met" if level.met else "MISSED") + ("" if level.sure else ", but not for certain")
 
 
 def _by_rate(level: Level) -> float:

@@ -24,9 +24,9 @@ from holymon.figures.quantiles import Figure, autocorrelation, mean_interval
 from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import bullets, escaped, rounded, table
+from holymon.formatting import Table, rounded
 from holymon.records.records import Records
-from holymon.safety import escape, plain
+from holymon.safety import plain
 from holymon.structs import Interval
 
 FEWEST_PAIRS: Final = 5
@@ -70,45 +70,40 @@ class Comparison:
         return any(one.result in {"higher", "lower"} for one in self.findings)
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The comparison in sentences, the conclusion first."""
+    def headline(self) -> str:
+        """The conclusion in a sentence."""
         if self.notes:
-            head = "not comparable"
+            conclusion = "not comparable"
         elif self.shown:
-            head = "a difference is shown"
+            conclusion = "a difference is shown"
         else:
-            head = "no difference shown"
-        body = [one.text for one in self.findings]
+            conclusion = "no difference shown"
         label = " (simulated)" if self.simulated else ""
         pairs = f"{self.pairs} pair{'s' * (self.pairs != 1)}"
-        return (f"B = {self.b} against A = {self.a}{label}, {pairs}: {head}",
-                *body, *self._types, *self._cost, *self.cautions, *self.notes)  # fmt: skip
+        return f"B = {self.b} against A = {self.a}{label}, {pairs}: {conclusion}"
 
     @property
-    def _types(self) -> tuple[str, ...]:
-        return tuple(f"  {name}: {a:,} calls of A, {b:,} of B"
-                     for name, (a, b) in self.errors.types.items())  # fmt: skip
-
-    @property
-    def _cost(self) -> tuple[str, ...]:
-        if self.cost_ratio is None:
-            return ()
-        return (f"a good answer of B costs {self.cost_ratio:.3g} times as much as one of A",)
+    def table(self) -> Table:
+        """The conclusion, a row for each figure and each error type, and what to keep in mind."""
+        heads = ("", f"A: {self.a}", f"B: {self.b}", "B / A, or B - A", "95 % interval", "result")
+        rows = [(*one.cells[:-1], words(one.result, self.effect)) for one in self.findings]
+        cost: tuple[str, ...] = ()
+        if self.cost_ratio is not None:
+            cost = (f"a good answer of B costs {self.cost_ratio:.3g} times as much as one of A",)
+        return Table(
+            heads, [*rows, *self.errors.rows], "lrrrrl", lead=(self.headline,),
+            notes=(*self.notes, *self.cautions, *cost),
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {**asdict(self), "shown": self.shown}
 
-    def __str__(self) -> str:
-        return "\n".join(map(plain, self.lines))
-
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return self.table.text()
 
     def _repr_html_(self) -> str:
-        rows = [*(one.cells for one in self.findings), *self.errors.rows]
-        heads = ("", f"A: {self.a}", f"B: {self.b}", "B / A, or B - A", "95 % interval", "result")
-        return (f"<p><b>{escape(self.lines[0])}</b></p>" + table(heads, escaped(rows))
-                + bullets(map(escape, (*self.notes, *self.cautions, *self._cost))))  # fmt: skip
+        return self.table.html()
 
 
 def compare_pairs(

@@ -73,7 +73,7 @@ class ErrorDifference:
     @property
     def cells(self) -> tuple[str, ...]:
         """A row of a table: what, A, B, difference, interval, result."""
-        a, b = (DASH if r.value is None else percent(r.value) for r in (self.a, self.b))
+        a, b = (percent(rate.value) for rate in (self.a, self.b))
         gap, ends = self.difference, self.interval
         return (
             "failed", a, b, DASH if gap is None else f"{gap * 100:+.3g} points",

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from holymon.formatting import Cell, ms_cell
 from holymon.structs import Interval, Rate
 
 Floats = npt.NDArray[np.float64]
@@ -39,6 +40,10 @@ class Figure:
     p99: float | None = None
     max: float | None = None
     ci: dict[str, Interval | None] = field(default_factory=lambda: dict.fromkeys(LEVELS))
+
+    def cell(self, stat: str) -> Cell:
+        """One of them in milliseconds, with its interval, for a table."""
+        return ms_cell(getattr(self, stat), self.ci.get(stat))
 
 
 def figure(values: Floats) -> Figure:

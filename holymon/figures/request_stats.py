@@ -15,24 +15,12 @@ from holymon.figures.quantiles import Figure, figure, wilson
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Tokens
 from holymon.figures.totals import tally
-from holymon.formatting import (
-    DASH,
-    bullets,
-    columns,
-    count,
-    ms,
-    ms_interval,
-    percent,
-    rounded,
-    table,
-)
+from holymon.formatting import DASH, Cell, Table, Tables, count, rate_cell, rounded
 from holymon.plan.plan import Price, Target
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
-from holymon.safety import escape, plain
 from holymon.structs import Rate
 
-Cell = tuple[str, str]
 REQUESTS: Final = (
     "requests, as felt", "made", "succeeded", "at once", "latency p50, ms", "p95", "p99",
     "failures p50, ms", "waits in all, s",
@@ -93,26 +81,25 @@ class Stats:
         return (self, *self.targets.values()) if len(self.targets) > 1 else (self,)
 
     @property
-    def felt(self) -> list[Cell]:
-        """One row under `REQUESTS`: each figure as text, and its 95 % interval."""
-        lasted = self.latency_s
-        return [
-            (self.target, ""), (count(self.requests), ""), _share(self.success),
-            _share(self.first_attempts), *(_time(lasted, stat) for stat in ("p50", "p95", "p99")),
-            _time(self.failure_s, "p50"), (rounded(self.backoff_s), ""),
-        ]  # fmt: skip
+    def felt(self) -> tuple[Cell, ...]:
+        """Its row under `REQUESTS`."""
+        return (
+            self.target, count(self.requests), rate_cell(self.success),
+            rate_cell(self.first_attempts),
+            *(self.latency_s.cell(stat) for stat in ("p50", "p95", "p99")),
+            self.failure_s.cell("p50"), rounded(self.backoff_s),
+        )  # fmt: skip
 
     @property
-    def sent(self) -> list[Cell]:
-        """One row under `ATTEMPTS`: each figure as text, and its 95 % interval."""
+    def sent(self) -> tuple[Cell, ...]:
+        """Its row under `ATTEMPTS`."""
         tokens = self.tokens
-        return [
-            (self.target, ""), (count(self.attempts), ""), (rounded(self.amplification), ""),
-            _time(self.attempt_s, "p50"), _time(self.attempt_s, "p95"), _time(self.ttft_s, "p50"),
-            _time(self.ttft_s, "p95"), _time(self.itl_s, "p50"),
-            (f"{count(tokens.prompt)} / {count(tokens.output)}", ""),
-            (" / ".join(self.money), ""),
-        ]  # fmt: skip
+        return (
+            self.target, count(self.attempts), rounded(self.amplification),
+            self.attempt_s.cell("p50"), self.attempt_s.cell("p95"), self.ttft_s.cell("p50"),
+            self.ttft_s.cell("p95"), self.itl_s.cell("p50"),
+            f"{count(tokens.prompt)} / {count(tokens.output)}", " / ".join(self.money),
+        )  # fmt: skip
 
     @property
     def money(self) -> tuple[str, str]:
@@ -130,45 +117,27 @@ class Stats:
             found.append(f"{self.undecided:,} failed attempts may yet be repeated by their caller")
         return [*found, *self.notes]
 
-    def __str__(self) -> str:
-        parts = [
-            columns(heads, [[value for value, _ in cells] for cells in rows])
-            for heads, rows in self._tables()
-        ]  # fmt: skip
-        label = "SIMULATED\n" * self.simulated
-        return label + "\n".join([*parts, *map(plain, self.lines)])
+    @property
+    def table(self) -> Tables:
+        """Requests as they were felt, attempts as they were sent, and what no column holds."""
+        rows = self.rows
+        label = ("SIMULATED",) * self.simulated
+        return Tables([
+            Table(REQUESTS, [one.felt for one in rows], lead=label),
+            Table(ATTEMPTS, [one.sent for one in rows], notes=self.lines),
+        ])  # fmt: skip
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return self.table.text()
 
     def _repr_html_(self) -> str:
-        parts = [
-            table(heads, [[escape(value) + f"<br><small>{escape(ends)}</small>" * bool(ends)
-                           for value, ends in cells] for cells in rows])
-            for heads, rows in self._tables()
-        ]  # fmt: skip
-        label = "<p><b>simulated</b></p>" * self.simulated
-        return label + "".join(parts) + bullets(escape(line) for line in self.lines)
-
-    def _tables(self) -> tuple[tuple[tuple[str, ...], list[list[Cell]]], ...]:
-        rows = self.rows
-        return ((REQUESTS, [one.felt for one in rows]), (ATTEMPTS, [one.sent for one in rows]))
+        return self.table.html()
 
 
 def _money(usd: float | None, known: float | None) -> str:
     if usd is not None:
         return rounded(usd)
     return f"≥ {rounded(known)}" if known else DASH
-
-
-def _share(rate: Rate) -> Cell:
-    if rate.value is None or rate.low is None or rate.high is None:
-        return DASH, ""
-    return percent(rate.value), f"{percent(rate.low)}–{percent(rate.high)}"
-
-
-def _time(figure: Figure, stat: str) -> Cell:
-    found = figure.ci.get(stat)
-    return ms(getattr(figure, stat)), ms_interval(found) if found else ""
 
 
 def stats(records: Records) -> Stats:

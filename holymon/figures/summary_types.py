@@ -4,9 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from holymon.figures.quantiles import Figure
-from holymon.formatting import DASH, columns, count, ms, ms_interval, percent, rounded, table
+from holymon.formatting import Cell, Table, count, failed_of, rate_cell, rounded
 from holymon.plan import slo
-from holymon.safety import escape
 from holymon.structs import Interval, Rate
 
 SHOWN: Final = (
@@ -14,6 +13,11 @@ SHOWN: Final = (
     ("p99", "latency_s", "p99"), ("TTFT p50", "ttft_s", "p50"), ("p95", "ttft_s", "p95"),
     ("ITL p50", "itl_s", "p50"),
 )  # fmt: skip
+DURATIONS: Final = (
+    ("latency", "latency_s"), ("TTFT", "ttft_s"), ("TPOT", "tpot_s"), ("ITL", "itl_s"),
+    ("response", "response_s"), ("schedule delay", "schedule_delay_s"),
+)  # fmt: skip
+STATS: Final = ("p50", "p90", "p95", "p99", "max")
 HEADS: Final = ("target", "calls", "failed", *(head for head, _, _ in SHOWN), "answers/s",
                 "tokens/s", "USD")  # fmt: skip
 
@@ -68,20 +72,47 @@ class TargetSummary:
         return found.value, (found.low, found.high)
 
     @property
-    def cells(self) -> list[tuple[str, str]]:
-        """One row of a table under `HEADS`: each figure as text, and its 95 % interval."""
-        rate = self.error_rate
-        known = rate.value is not None and rate.low is not None and rate.high is not None
-        ends = f"{percent(rate.low or 0)}–{percent(rate.high or 0)}" if known else ""
-        cells = [(self.target, ""), (count(self.requests), ""),
-                 (DASH if rate.value is None else percent(rate.value), ends)]  # fmt: skip
-        for _, name, stat in SHOWN:
-            figure: Figure = getattr(self, name)
-            found = figure.ci.get(stat)
-            cells.append((ms(getattr(figure, stat)), ms_interval(found) if found else ""))
-        money = rounded(self.cost_usd)
-        return [*cells, (rounded(self.requests_per_s), ""),
-                (rounded(self.output_tokens_per_s), ""), (money, "")]  # fmt: skip
+    def cells(self) -> tuple[Cell, ...]:
+        """Its row in the table of a summary, under `HEADS`."""
+        return (
+            self.target, count(self.requests), rate_cell(self.error_rate),
+            *(getattr(self, name).cell(stat) for _, name, stat in SHOWN),
+            rounded(self.requests_per_s), rounded(self.output_tokens_per_s),
+            rounded(self.cost_usd),
+        )  # fmt: skip
+
+    @property
+    def table(self) -> Table:
+        """Its durations in milliseconds: a row each, with percentiles and their intervals."""
+        figures = [(title, getattr(self, name)) for title, name in DURATIONS]
+        rows = [
+            (title, count(figure.n), *(figure.cell(stat) for stat in STATS))
+            for title, figure in figures
+        ]
+        return Table(("ms", "n", *STATS), rows)
+
+    @property
+    def facts(self) -> tuple[str, str, str]:
+        """Its calls, its rates, tokens with who counted them and what they cost: a line each."""
+        warm = f" (and {self.warmup:,} before, to warm up)" if self.warmup else ""
+        rates = [f"{rounded(self.requests_per_s)} answers/s"]
+        if self.wanted_per_s is not None:
+            sent = f"{rounded(self.sent_per_s)} of {rounded(self.wanted_per_s)}"
+            rates.append(f"{sent} calls/s sent")
+        rates.append(f"{rounded(self.output_tokens_per_s)} output tokens/s")
+        if self.goodput_per_s is not None:
+            rates.append(f"goodput {rounded(self.goodput_per_s)}/s")
+        counted = {
+            "server": "counted by the server", "chunks": "estimated: pieces counted",
+            "mixed": "partly estimated",
+        }.get(str(self.tokens.source), "not known")  # fmt: skip
+        cost = "" if self.cost_usd is None else " USD"
+        return (
+            f"{self.requests:,} calls{warm}, {self.ok:,} ok, {failed_of(self.error_rate)}",
+            ", ".join(rates),
+            f"tokens {count(self.tokens.prompt)} in, {count(self.tokens.output)} out ({counted}); "
+            f"cost {rounded(self.cost_usd, 6)}{cost}",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form that the contract names."""
@@ -102,16 +133,14 @@ class Summary:
     duration_s: float
     cost_usd: float | None
 
-    def __str__(self) -> str:
-        label = "  SIMULATED" * self.simulated
-        return columns(HEADS, [[value for value, _ in one.cells] for one in self.targets]) + label
+    @property
+    def table(self) -> Table:
+        """A row for each target, times in ms."""
+        rows = [target.cells for target in self.targets]
+        return Table(HEADS, rows, notes=("SIMULATED",) * self.simulated)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return self.table.text()
 
     def _repr_html_(self) -> str:
-        rows = [
-            [escape(value) + f"<br><small>{escape(ends)}</small>" * bool(ends)
-             for value, ends in one.cells]
-            for one in self.targets
-        ]  # fmt: skip
-        return "<p><b>simulated</b></p>" * self.simulated + table(HEADS, rows)
+        return self.table.html()

@@ -7,6 +7,7 @@ and in OpenRouter's documentation. All three tools count a stream that was cut s
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -16,12 +17,11 @@ from holymon.errors import CODES
 from holymon.figures.quantiles import Floats
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import rounded
+from holymon.formatting import Table, Tables, rounded
 from holymon.records.attempt import Flag, gap_value
 from holymon.records.chosen import Chosen
 from holymon.records.gaps import histogram
 from holymon.records.records import Recorded, Records, records_of
-from holymon.safety import plain
 
 Mask = npt.NDArray[np.bool_]
 
@@ -53,30 +53,48 @@ class Definition:
     p95: float | None = None
     value: float | None = None
 
+    @property
+    def values(self) -> str:
+        """What it comes to, in words; empty if it has no values."""
+        if self.unit == "s":
+            if self.p50 is None or self.p95 is None:
+                return ""
+            return f"p50 {_ms(self.p50)}, p95 {_ms(self.p95)} ms"
+        if self.value is None:
+            return ""
+        return f"{rounded(self.value)}/s" if self.unit == "1/s" else f"{self.value * 100:.4g} %"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its row in a table; the figure is named once, where it is ours."""
+        tool = self.tool if self.name == self.figure else f"{self.tool}: {self.name}"
+        return self.figure if self.tool == OURS else "", tool, self.values, self.formula
+
 
 class Definitions(tuple[Definition, ...]):
     """Definitions that print as a table."""
 
     __slots__ = ()
 
+    @property
+    def table(self) -> Tables:
+        """A table for each target: every figure's formula here and elsewhere, with its value."""
+        heads = ("figure", "tool", "is", "formula")
+        return Tables(
+            Table(
+                heads,
+                [definition.cells for definition in its_own],
+                "l",
+                lead=(target,) * bool(target),
+            )
+            for target, its_own in groupby(self, key=lambda definition: definition.target)
+        )
+
     def __repr__(self) -> str:
-        lines = []
-        for one in self:
-            if one.tool == OURS:
-                lines += ["", f"{one.figure}   {one.target}".rstrip()]
-            lines.append(f"  {one.tool:<11} {said(one):>24}  {one.name} = {one.formula}")
-        return "\n".join(plain(line) for line in lines[1:])
+        return self.table.text()
 
-
-def said(one: Definition) -> str:
-    """The values of a definition in words; empty if it has none."""
-    if one.unit == "s":
-        if one.p50 is None or one.p95 is None:
-            return ""
-        return f"p50 {_ms(one.p50)}, p95 {_ms(one.p95)} ms"
-    if one.value is None:
-        return ""
-    return f"{rounded(one.value)}/s" if one.unit == "1/s" else f"{one.value * 100:.4g} %"
+    def _repr_html_(self) -> str:
+        return self.table.html()
 
 
 def _ms(seconds: float) -> str:

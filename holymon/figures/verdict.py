@@ -12,11 +12,10 @@ from typing import Any
 from holymon.figures.quantiles import LEVELS as PERCENTILES
 from holymon.figures.reasons import LEVELS, Level, Reason, against, blocked
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import bullets
+from holymon.formatting import Table, ms, percent, rounded
 from holymon.plan import slo
 from holymon.plan.plan import Plan
 from holymon.records.client_health import Vitals
-from holymon.safety import escape, plain
 from holymon.structs import Interval
 
 
@@ -35,6 +34,19 @@ class Check:
     met: bool | None
     sure: bool
     text: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its row in a table: objective, target, the figure in the unit of its kind, outcome."""
+        objective = slo.parse(self.slo)
+        if objective.stat:
+            figure = ms(self.value) + " ms" * (self.value is not None)
+        else:
+            figure = percent(self.value) if "rate" in objective.metric else rounded(self.value)
+        outcome = {True: "met", False: "MISSED", None: "no figure to judge by"}[self.met]
+        unsure = self.met is not None and not self.sure
+        doubt = " (not certain: the sample is small)" * unsure
+        return self.slo, self.target, figure, outcome + doubt
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -86,23 +98,22 @@ class Verdict:
         return 0 if self.met else 1
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The verdict, its reasons, the objectives, and why figures are missing, a line each."""
-        return (
-            f"measurement: {self.measurement.upper()}",
-            *(f"{reason.level}: {reason.text}" for reason in self.reasons),
-            *(f"objective on {check.target}: {check.text}" for check in self.checks),
-            *(f"note: {note}" for note in self.notes),
+    def table(self) -> Table:
+        """The verdict with its reasons, a row for each objective, and why figures are missing."""
+        reasons = (f"{reason.level}: {reason.text}" for reason in self.reasons)
+        return Table(
+            ("objective", "target", "is", "") if self.checks else (),
+            [check.cells for check in self.checks],
+            "llrl",
+            lead=(f"measurement: {self.measurement.upper()}", *reasons),
+            notes=self.notes,
         )
 
-    def __str__(self) -> str:
-        return "\n".join(plain(line) for line in self.lines)
-
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return self.table.text()
 
     def _repr_html_(self) -> str:
-        first, *rest = self.lines
-        return f"<p><b>{escape(first)}</b></p>" + bullets(map(escape, rest))
+        return self.table.html()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form that the contract names; `reasons` are sentences."""

@@ -14,6 +14,7 @@ from holymon.errors import RunError
 from holymon.figures import verdict
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
+from holymon.formatting import Table, Tables
 from holymon.load.caller import key_of
 from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder
@@ -21,7 +22,7 @@ from holymon.records import notes as side_file
 from holymon.records.client_health import Vitals
 from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
-from holymon.safety import escape, file_name
+from holymon.safety import file_name
 from holymon.structs import to_builtins
 from holymon.transport.prepared_request import post
 
@@ -213,9 +214,8 @@ class Run:
         }
 
     def _repr_html_(self) -> str:
-        said = f"{self.id}: {self.state}, {len(self.records):,} calls"
-        return (f"<p><b>{escape(said)}</b></p>" + self.summary()._repr_html_()
-                + self.verdict()._repr_html_())  # fmt: skip
+        head = Table(lead=(f"{self.id}: {self.state}, {len(self.records):,} calls",))
+        return Tables([head, self.summary().table, self.verdict().table]).html()
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.state}, {len(self.records):,} calls>"

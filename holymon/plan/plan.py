@@ -13,11 +13,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from holymon import formatting
 from holymon.errors import PlanError
+from holymon.formatting import Table
 from holymon.plan import shapes
 from holymon.plan.slo import parse
-from holymon.safety import plain
+from holymon.safety import plain, short
 from holymon.structs import Struct, check_base_url, check_range, check_variable_name, require
 
 MAX_SECONDS: Final = shapes.MAX_SECONDS
@@ -76,8 +76,13 @@ class Target(Struct, frozen=True):
         if self.base_url:
             check_base_url(self.base_url)
 
+    @property
+    def table(self) -> Table:
+        """Its name, and what differs from the defaults."""
+        return Table(("target", self.name), self.facts, "l")
+
     def _repr_html_(self) -> str:
-        return formatting.table(("target", self.name), formatting.escaped(self.facts))
+        return self.table.html()
 
     @property
     def name(self) -> str:
@@ -111,6 +116,20 @@ class Prompts(Struct, frozen=True):
             check_range("prompt_tokens", self.tokens, 1, 1_000_000)
         if self.max_tokens is not None:
             check_range("max_tokens", self.max_tokens, 1, 10_000_000)
+
+    @property
+    def kind(self) -> str:
+        """How many there are and how they are answered; no text of theirs."""
+        prompts = f"synthetic prompts of about {self.tokens} tokens" if self.tokens else (
+            "one prompt" if len(self.texts) == 1 else f"{len(self.texts)} prompts in turn"
+        )  # fmt: skip
+        most = f", at most {self.max_tokens} tokens" if self.max_tokens else ""
+        return f"{prompts}; answers {'streamed' if self.stream else 'not streamed'}{most}"
+
+    @property
+    def words(self) -> str:
+        """As `kind`, with the beginning of the first."""
+        return self.kind if self.tokens else f"{self.kind}: {short(self.texts[0], 60)!r}"
 
 
 class Open(Struct, frozen=True, kw_only=False, tag="open"):
@@ -220,10 +239,32 @@ class Plan(Struct, frozen=True):
                 less = f"is over {MAX_CALLS} calls"
                 require(bool(calls <= MAX_CALLS), "rate x duration", less, "lower one")
 
+    @property
+    def table(self) -> Table:
+        """Its name, and what differs from the defaults."""
+        return Table(("plan", self.name or "without a name"), self.facts, "l")
+
     def _repr_html_(self) -> str:
-        return formatting.table(
-            ("plan", self.name or "without a name"), formatting.escaped(self.facts)
-        )
+        return self.table.html()
+
+    @property
+    def words(self) -> str:
+        """What is called, how, for how long, and what is asked, in a line or two."""
+        names = ", ".join(target.name for target in self.targets)
+        goals = f"; to meet {', '.join(self.slo)}" if self.slo else ""
+        named = f"{self.name}: " if self.name else ""
+        return f"{named}{names}; {self.load.words}; {self.length}; {self.prompts.words}{goals}"
+
+    @property
+    def length(self) -> str:
+        """What ends the load, and its warm-up."""
+        limits = []
+        if self.duration_s is not None:
+            limits.append(f"{self.duration_s:g} s")
+        if self.requests is not None:
+            limits.append(f"{self.requests:,} calls a target")
+        warm_up = f", after {self.warmup_s:g} s to warm up" * (self.warmup_s > 0)
+        return (" or ".join(limits) or f"{self.seconds - self.warmup_s:.4g} s") + warm_up
 
     @property
     def seconds(self) -> float:

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES, PlanError
+from holymon.formatting import Table
 from holymon.prometheus.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
-from holymon.safety import escape, plain
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -58,25 +58,24 @@ class Backtest:
         return sum(firing.alert == alert for firing in self.firings)
 
     @property
-    def lines(self) -> list[str]:
-        """A line for each alert, and one on what was looked at."""
-        lines = [f"{_span(self.seconds)} of calls to {', '.join(self.targets) or 'nobody'}"]
+    def table(self) -> Table:
+        """What was looked at, and a line for each alert."""
+        lead = [f"{_span(self.seconds)} of calls to {', '.join(self.targets) or 'nobody'}"]
         for name in dict.fromkeys(alert.name for alert in self.watch.alerts):
             mine = [firing for firing in self.firings if firing.alert == name]
             if mine:
                 shown = ", ".join(_shown(firing) for firing in mine[:3])
                 more = f" and {len(mine) - 3} more" if len(mine) > 3 else ""
                 often = "once" if len(mine) == 1 else f"{len(mine)} times"
-                lines.append(f"{name} would have fired {often}: {shown}{more}")
+                lead.append(f"{name} would have fired {often}: {shown}{more}")
         quiet = [a.name for a in self.watch.alerts if not self.times(a.name)]
-        return [*lines, f"silent: {', '.join(dict.fromkeys(quiet)) or 'none'}"]
+        return Table(lead=[*lead, f"silent: {', '.join(dict.fromkeys(quiet)) or 'none'}"])
 
     def __repr__(self) -> str:
-        return plain("\n".join(self.lines))
+        return self.table.text()
 
     def _repr_html_(self) -> str:
-        first, *rest = (escape(line) for line in self.lines)
-        return f"<p>{first}</p><ul>" + "".join(f"<li>{line}</li>" for line in rest) + "</ul>"
+        return self.table.html()
 
 
 def _shown(firing: Firing) -> str:

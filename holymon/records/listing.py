@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from holymon.errors import PlanError, RunError
-from holymon.formatting import columns, escaped, table
+from holymon.formatting import Table
 from holymon.records.run_folder import count, folders, read_plan, read_state, run_id
 
 HEADS = ("run", "state", "calls", "started (UTC)", "targets", "")
@@ -18,11 +18,18 @@ class Runs(list[dict[str, Any]]):
     `hm.attach(run["run_id"])` opens one.
     """
 
+    @property
+    def table(self) -> Table:
+        """A row for each run."""
+        if not self:
+            return Table(lead=("no runs",))
+        return Table(HEADS, [_cells(run) for run in self], "llrl")
+
     def __repr__(self) -> str:
-        return columns(HEADS, map(_row, self)) if self else "no runs"
+        return self.table.text()
 
     def _repr_html_(self) -> str:
-        return table(HEADS, escaped(map(_row, self))) if self else "<p>no runs</p>"
+        return self.table.html()
 
 
 def runs(
@@ -59,7 +66,7 @@ def _started(run: dict[str, Any], begun: datetime) -> bool:
     return bool(run["started_at"]) and datetime.fromisoformat(run["started_at"]) >= begun
 
 
-def _row(run: dict[str, Any]) -> tuple[str, ...]:
+def _cells(run: dict[str, Any]) -> tuple[str, ...]:
     calls = "?" if run["requests"] is None else f"{run['requests']:,}"
     when = str(run["started_at"] or "")[:16].replace("T", " ")
     mark = "simulated" if run.get("simulated") else ""

@@ -1,32 +1,35 @@
 """`index.html`: the list of all runs and reports, newest first, as one static page."""
 
 import json
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from holymon.formatting import DASH, ms, percent
+from holymon.formatting import DASH, Html, Table, element, ms, percent, stacked
 from holymon.records import run_folder
-from holymon.safety import escape
 
 MOST: Final = 500
+TEMPLATES: Final = Path(str(files("holymon").joinpath("report/templates")))
+HEADS: Final = ("when (UTC)", "run", "targets", "measurement", "objectives", "calls", "failed",
+                "latency p50, ms", "latency p95, ms", "TTFT p50, ms")  # fmt: skip
 
 
 def write_index(out: Path) -> None:
     """Write `index.html` from the run.json files below `out`."""
-    rows = "".join(_row(folder, out) for folder in reversed(_reported(out)[-MOST:]))
-    style = files("holymon").joinpath("report/templates/holymon/style.css").read_text("utf-8")
-    run_folder.write_aside(
-        out / "index.html",
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src '
-        "'unsafe-inline'\"><title>holymon: reports</title>"
-        f"<style>\n{style}</style></head><body><main class='wide'><h1>Reports</h1>"
-        '<table class="runs"><thead><tr><th>when (UTC)</th><th>run</th><th>targets</th>'
-        "<th>measurement</th><th>objectives</th><th>calls</th><th>failed</th>"
-        "<th>latency p50, ms</th><th>latency p95, ms</th><th>TTFT p50, ms</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></main></body></html>\n",
+    import jinja2
+
+    rows = [_row(folder, out) for folder in reversed(_reported(out)[-MOST:])]
+    pages = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
+    page = pages.get_template("reports.html.j2").render(
+        style=Html(style()), table=Table(HEADS, rows, "lllllr").html("runs")
     )
+    run_folder.write_aside(out / "index.html", page)
+
+
+def style() -> str:
+    """The style sheet of all pages."""
+    return (TEMPLATES / "holymon" / "style.css").read_text("utf-8")
 
 
 def _reported(out: Path) -> list[Path]:
@@ -34,51 +37,46 @@ def _reported(out: Path) -> list[Path]:
     return sorted(found, key=lambda folder: (folder.name, folder.parent.name))
 
 
-def _row(folder: Path, out: Path) -> str:
+def _row(folder: Path, out: Path) -> tuple[str, ...]:
+    href = (folder / "report.html").relative_to(out).as_posix()
+    link = element("a", run_folder.run_id(folder), href=href)
     try:
-        return _told(json.loads((folder / "run.json").read_bytes()), folder, out)
+        when, *cells = _cells(json.loads((folder / "run.json").read_bytes()))
     except (OSError, ValueError, RecursionError, AttributeError, TypeError):
-        dashes = f"<td>{DASH}</td>" * 7
-        return (f"<tr><td></td><td>{_link(folder, out)}</td><td>run.json can't be read</td>"
-                f"{dashes}</tr>")  # fmt: skip
+        when, *cells = "", "run.json can't be read", *[DASH] * 7
+    return when, link, *cells
 
 
-def _link(folder: Path, out: Path) -> str:
-    link = (folder / "report.html").relative_to(out).as_posix()
-    return f'<a href="{escape(link)}">{escape(run_folder.run_id(folder))}</a>'
-
-
-def _told(about: dict[str, Any], folder: Path, out: Path) -> str:
+def _cells(about: dict[str, Any]) -> tuple[str, ...]:
     targets: list[dict[str, Any]] = about.get("targets") or []
     verdict = about.get("verdict") or {}
     report = about.get("report") or {}
-    checks = [check.get("met") for check in verdict.get("slo", ())]
-    missed, unknown = checks.count(False), checks.count(None)
+    complete = report.get("status") == "ok"
+    names = ", ".join(str(target.get("target")) for target in targets) or DASH
+    return (
+        str(report.get("started_at", ""))[:16].replace("T", " "),
+        names + (" (simulated)" if about.get("simulated") else ""),
+        str(verdict.get("measurement", DASH) if complete else report.get("status")),
+        _objectives([check.get("met") for check in verdict.get("slo", ())]),
+        str(sum(target.get("requests", 0) for target in targets)) if targets else DASH,
+        _each(targets, lambda target: percent(target["error_rate"]["value"])),
+        _each(targets, lambda target: ms(target["latency_s"]["p50"])),
+        _each(targets, lambda target: ms(target["latency_s"]["p95"])),
+        _each(targets, lambda target: ms(target["ttft_s"]["p50"])),
+    )
+
+
+def _objectives(met: list[bool | None]) -> str:
+    missed, unknown = met.count(False), met.count(None)
     bad = [f"{missed} missed"] * bool(missed) + [f"{unknown} not judged"] * bool(unknown)
-    said = ", ".join(bad) or ("met" if checks else DASH)
-    whole = report.get("status") == "ok"
-    state = verdict.get("measurement", DASH) if whole else report.get("status")
-    cells = [
-        escape(str(report.get("started_at", ""))[:16].replace("T", " ")),
-        _link(folder, out),
-        escape(", ".join(str(one.get("target")) for one in targets) or DASH)
-        + (" (simulated)" if about.get("simulated") else ""),
-        escape(str(state)),
-        said,
-        escape(str(sum(one.get("requests", 0) for one in targets)) if targets else DASH),
-        _each(targets, lambda one: percent(one["error_rate"]["value"])),
-        _each(targets, lambda one: ms(one["latency_s"]["p50"])),
-        _each(targets, lambda one: ms(one["latency_s"]["p95"])),
-        _each(targets, lambda one: ms(one["ttft_s"]["p50"])),
-    ]
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    return ", ".join(bad) or ("met" if met else DASH)
 
 
-def _each(targets: list[dict[str, Any]], figure: Any) -> str:
-    said = []
-    for one in targets:
+def _each(targets: list[dict[str, Any]], figure: Callable[[dict[str, Any]], str]) -> Html:
+    texts = []
+    for target in targets:
         try:
-            said.append(escape(figure(one)))
+            texts.append(figure(target))
         except (KeyError, TypeError, ValueError):
-            said.append(DASH)
-    return "<br>".join(said) or DASH
+            texts.append(DASH)
+    return stacked(*texts or [DASH])

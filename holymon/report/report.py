@@ -11,7 +11,6 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -21,7 +20,7 @@ from holymon.load.caller import key_of
 from holymon.load.run import Run
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
-from holymon.report.index import write_index
+from holymon.report.index import TEMPLATES, style, write_index
 from holymon.report.notebooks import (
     Status,
     check_parameters,
@@ -33,7 +32,6 @@ from holymon.report.notebooks import (
 from holymon.safety import MASK, Secret, escape, redact, short
 
 DEFAULT: Final = "report_health"
-TEMPLATES: Final = Path(str(files("holymon").joinpath("report/templates")))
 HIDDEN: Final = {"parameters", "injected-parameters", "remove-cell", "papermill-error-cell-tag"}
 TAGS: Final = frozenset(
     "a abbr b blockquote br code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p "
@@ -178,11 +176,6 @@ def _harmless(html: Any) -> str:
                         "td": ["colspan", "rowspan"], "th": ["colspan", "rowspan", "scope"]},
         )
     )  # fmt: skip
-
-
-def style() -> str:
-    """The style sheet of all pages."""
-    return (TEMPLATES / "holymon" / "style.css").read_text("utf-8")
 
 
 def _publish(folder: Path, html: str, notebook: Any, secrets: tuple[Secret, ...]) -> None:

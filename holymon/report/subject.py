@@ -7,8 +7,8 @@ from holymon.plan import shapes
 from holymon.plan.plan import Open, Plan
 from holymon.plan.targets import target
 from holymon.records.records import Records
-from holymon.report import html
-from holymon.report.html import Html
+from holymon.report import sections
+from holymon.report.sections import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +23,24 @@ class Subject:
         return self.run.records
 
     @property
-    def verdict(self) -> Html:
+    def verdict(self) -> Section:
         """The verdict on the measurement, the objectives, and the figures that matter most."""
-        return html.verdict_card(self.run)
+        return sections.verdict(self.run)
 
     @property
-    def figures(self) -> Html:
+    def figures(self) -> Section:
         """All figures of all targets, with intervals."""
-        return html.figures_table(self.run)
+        return sections.figures(self.run)
 
     @property
-    def errors(self) -> Html:
+    def errors(self) -> Section:
         """Each error type: how often, whose fault, what it means, and what was said."""
-        return html.errors_table(self.run)
+        return sections.errors(self.run)
 
     @property
-    def method(self) -> Html:
+    def method(self) -> Section:
         """How it was measured: plan, client and, folded, the definitions of all figures."""
-        return html.how_measured(self.run)
+        return sections.method(self.run)
 
     def _repr_html_(self) -> str:
         return self.verdict.html

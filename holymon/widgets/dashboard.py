@@ -11,6 +11,7 @@ import ipywidgets as w
 from matplotlib.figure import Figure
 
 from holymon.errors import RunError
+from holymon.formatting import element
 from holymon.load.run import Run, attach, start
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Plan
@@ -18,7 +19,7 @@ from holymon.plots.canvas import frame
 from holymon.plots.schedule_plot import plot_arrivals
 from holymon.records import run_folder
 from holymon.records.run_folder import LIVE
-from holymon.safety import escape, short
+from holymon.safety import short
 from holymon.widgets.blitting import PAPER
 from holymon.widgets.fields import error_line, error_text, html, style_sheet
 from holymon.widgets.live_tab import LiveTab
@@ -104,7 +105,7 @@ class Dashboard:
             plan, words, kind = None, error_text(error), "bad"
         live = self.run is not None and self.run.live
         if not live:
-            self._notice.value = f"<span class='{kind}'>{escape(short(words, 300))}</span>"
+            self._notice.value = element("span", short(words, 300), kind=kind)
         self._start.disabled = plan is None or live
         if plan is not None and not live:
             self._set_up.preview.value = _arrivals(plan)
@@ -122,7 +123,7 @@ class Dashboard:
         self.run = run
         self._results.offer(None)
         self._start.disabled, self._stop.disabled = run.live, not run.live
-        self._notice.value = escape(short(f"This run: {_words_of(run.plan)}", 300))
+        self._notice.value = element("span", short(f"This run: {_words_of(run.plan)}", 300))
         self._tabs.selected_index = LIVE_TAB
         self._live.follow(run)
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 import ipywidgets as w
 
 from holymon.errors import HolymonError
-from holymon.safety import escape, redact, short
+from holymon.formatting import Html, element
+from holymon.safety import redact, short
 
 WIDE: Final = {"width": "auto"}
 LABEL: Final = {"description_width": "96px"}
@@ -15,7 +16,7 @@ SHORT: Final = {"description_width": "initial"}
 
 def heading(text: str) -> w.HTML:
     """The title of a group of fields."""
-    return html(f"<div class='hm-head'>{escape(text)}</div>")
+    return html(element("div", text, kind="hm-head"))
 
 
 def html(text: str = "", kind: str = "") -> w.HTML:
@@ -26,9 +27,9 @@ def html(text: str = "", kind: str = "") -> w.HTML:
     return made
 
 
-def error_line(error: Exception) -> str:
+def error_line(error: Exception) -> Html:
     """What went wrong, as HTML; the class is told of what holymon did not raise on purpose."""
-    return f"<div class='hm-error' role='alert'>{escape(short(error_text(error), 400))}</div>"
+    return element("div", short(error_text(error), 400), kind="hm-error", role="alert")
 
 
 def error_text(error: Exception) -> str:
@@ -60,4 +61,4 @@ def choice_field(label: str, options: Any, **more: Any) -> w.Dropdown:
 def style_sheet() -> w.HTML:
     """The look of the dashboard, in the colours of the notebook's theme."""
     css = files("holymon").joinpath("widgets/explore.css").read_text("utf-8")
-    return w.HTML(f"<style>{css}</style>", layout={"display": "block", "height": "0"})
+    return w.HTML(element("style", Html(css)), layout={"display": "block", "height": "0"})

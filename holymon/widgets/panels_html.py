@@ -4,22 +4,20 @@ Each place is always filled, with a dash where there is no figure yet, so that n
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from time import localtime, strftime
 from typing import Any, Final
 
 from holymon.errors import NOT_THE_SERVER
 from holymon.figures.quantiles import Figure
 from holymon.figures.reasons import LEVELS
-from holymon.figures.request_stats import ATTEMPTS, REQUESTS, Cell, Stats
+from holymon.figures.request_stats import Stats
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.verdict import Verdict
-from holymon.formatting import DASH, count, ms, ms_interval, percent, rounded
+from holymon.formatting import DASH, Html, Tables, count, element, join, ms, percent, rounded
 from holymon.plan.plan import Closed, Plan
 from holymon.prometheus.backtest import Backtest, Firing
 from holymon.records.client_health import Vitals
-from holymon.report.text import checked
-from holymon.safety import escape
-from holymon.structs import Interval
 
 HEADS: Final = {
     "valid": "✓ The client keeps up", "suspect": "! Read with care",
@@ -32,26 +30,24 @@ MOST_ENDED: Final = 20
 DAY_S: Final = 12 * 3600.0
 """After so long a time of day alone would be in doubt."""
 
-COLUMNS: Final = (
-    ("latency p50", "latency_s", "p50"), ("p95", "latency_s", "p95"), ("p99", "latency_s", "p99"),
-    ("TTFT p50", "ttft_s", "p50"), ("p95", "ttft_s", "p95"), ("ITL p50", "itl_s", "p50"),
-)  # fmt: skip
 
-
-def top(about: dict[str, Any]) -> str:
+def top(about: dict[str, Any]) -> Html:
     """A line on what is shown: `name, state, words, simulated`."""
-    badge = "<span class='hm-badge'>simulated</span>" if about["simulated"] else ""
-    return (
-        f"<div class='hm-line'><span class='hm-state {escape(about['state'])}'>"
-        f"{escape(about['state'])}</span>{badge}<span class='hm-words'>{escape(about['words'])}"
-        f"</span><span class='hm-id'>{escape(about['name'])}</span></div>"
+    return element(
+        "div",
+        element("span", about["state"], kind=f"hm-state {about['state']}"),
+        element("span", "simulated", kind="hm-badge") if about["simulated"] else "",
+        element("span", about["words"], kind="hm-words"),
+        element("span", about["name"], kind="hm-id"),
+        kind="hm-line",
     )
 
 
-def progress(about: dict[str, Any]) -> str:
+def progress(about: dict[str, Any]) -> Html:
     """A line on how far a run is, with a bar: as `top`, and its `share`."""
     share = min(max(about["share"], 0.0), 1.0)
-    return top(about) + f"<div class='hm-bar'><div style='width:{share * 100:.1f}%'></div></div>"
+    bar = element("div", element("div", style=f"width:{share * 100:.1f}%"), kind="hm-bar")
+    return join(top(about), bar)
 
 
 def clock(seconds: float) -> str:
@@ -63,22 +59,27 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def trust(summary: Summary, judged: Verdict, vitals: Vitals, plan: Plan) -> str:
+def trust(summary: Summary, judged: Verdict, vitals: Vitals, plan: Plan) -> Html:
     """Whether the client is fit to measure, why not, and the figures that say so."""
     level = "early" if judged.early else judged.measurement
     order = sorted(judged.reasons, key=lambda reason: -LEVELS.index(reason.level))
-    why = "".join(f"<li>{escape(reason.text)}</li>" for reason in order) if not judged.early else ""
+    why = () if judged.early else [reason.text for reason in order]
     return _panel(level, HEADS[level], _tiles(summary, vitals, plan), why)
 
 
-def _panel(level: str, head: str, tiles: Iterable[tuple[str, str]], why: str) -> str:
-    shown = "".join(
-        f"<div class='hm-tile'><span>{escape(what)}</span><b>{escape(value)}</b></div>"
+def _panel(
+    level: str, head: str, tiles: Iterable[tuple[str, str]], why: Iterable[str]
+) -> Html:  # fmt: skip
+    shown = [
+        element("div", element("span", what), element("b", value), kind="hm-tile")
         for what, value in tiles
-    )
-    return (
-        f"<div class='hm-trust {level}'><div class='hm-verdict'>{escape(head)}</div>"
-        f"<div class='hm-tiles'>{shown}</div><ul class='hm-why'>{why}</ul></div>"
+    ]
+    return element(
+        "div",
+        element("div", head, kind="hm-verdict"),
+        element("div", *shown, kind="hm-tiles"),
+        element("ul", *(element("li", sentence) for sentence in why), kind="hm-why"),
+        kind=f"hm-trust {level}",
     )
 
 
@@ -122,57 +123,22 @@ def _pace(targets: tuple[TargetSummary, ...]) -> str:
     return f"{rounded(sent)} of {rounded(wanted)}"
 
 
-def figures(summary: Summary, judged: Verdict) -> str:
+def figures(summary: Summary, judged: Verdict) -> Html:
     """A row for each target, with 95 % intervals, and the objectives."""
-    heads = ("target, times in ms", "calls", "failed", *(head for head, _, _ in COLUMNS),
-             "answers/s", "tokens/s")  # fmt: skip
-    table = _table(heads, map(_row, summary.targets))
-    goals = "".join(
-        f"<span class='hm-goal {_outcome(check.met)}'>{escape(check.target)}: {escape(check.text)} "
-        f"(is {escape(checked(check))})</span>"
+    table = replace(summary.table, notes=()).html("hm-figures")
+    goals = [
+        element("span", f"{check.target}: {check.text} (is {check.cells[2]})",
+                kind=f"hm-goal {_outcome(check.met)}")
         for check in judged.checks
-    )
-    return table + (f"<div class='hm-goals'>{goals}</div>" if goals else "")
+    ]  # fmt: skip
+    return join(table, element("div", *goals, kind="hm-goals") if goals else "")
 
 
 def _outcome(met: bool | None) -> str:
     return {True: "met", False: "missed", None: "open"}[met]
 
 
-def _table(heads: Iterable[str], rows: Iterable[list[Cell]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    body = "".join(f"<tr>{''.join(_cells(row))}</tr>" for row in rows)
-    return f"<table class='hm-figures'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _row(target: TargetSummary) -> list[Cell]:
-    rate = target.error_rate
-    failed = DASH if rate.value is None else percent(rate.value)
-    ends = "" if rate.low is None or rate.high is None else (
-        f"{percent(rate.low)}–{percent(rate.high)}"
-    )  # fmt: skip
-    cells = [(target.target, ""), (count(target.requests), ""), (failed, ends)]
-    for _, name, stat in COLUMNS:
-        figure: Figure = getattr(target, name)
-        cells.append((ms(getattr(figure, stat)), _interval(figure.ci.get(stat))))
-    return [*cells, (rounded(target.requests_per_s), ""), (rounded(target.output_tokens_per_s), "")]
-
-
-def _interval(found: Interval | None) -> str:
-    return "" if found is None else ms_interval(found)
-
-
-def _cells(cells: Iterable[Cell]) -> Iterable[str]:
-    for k, (value, small) in enumerate(cells):
-        # An empty interval holds its place: the row is as high as it will be.
-        yield (
-            f"<td>{escape(value)}<small>{escape(small) or '&nbsp;'}</small></td>"
-            if k
-            else (f"<td>{escape(value)}</td>")
-        )
-
-
-def alarms(found: Stats, rehearsed: Backtest) -> str:
+def alarms(found: Stats, rehearsed: Backtest) -> Html:
     """What fires now and since when, what has fired, and how an application's requests fared.
 
     The clock of what was rehearsed is the wall's.
@@ -194,12 +160,7 @@ def alarms(found: Stats, rehearsed: Backtest) -> str:
         for one in ended[:MOST_ENDED]
     ]
     lines = lines or [f"nothing has fired; watched: {', '.join(rehearsed.watch.objectives)}"]
-    return _panel(
-        level,
-        ALARMS.get(level, head),
-        _fared(found),
-        "".join(f"<li>{escape(one)}</li>" for one in lines),
-    )
+    return _panel(level, ALARMS.get(level, head), _fared(found), lines)
 
 
 def _named(one: Firing) -> str:
@@ -212,22 +173,19 @@ def _at(rehearsed: Backtest, seconds: float) -> str:
 
 
 def _fared(found: Stats) -> list[tuple[str, str]]:
-    shares = [DASH if one.value is None else percent(one.value)
-              for one in (found.success, found.first_attempts)]  # fmt: skip
     return [
-        ("requests", count(found.requests)), ("succeeded in the end", shares[0]),
-        ("succeeded at once", shares[1]), ("attempts per request", rounded(found.amplification)),
+        ("requests", count(found.requests)), ("succeeded in the end", percent(found.success.value)),
+        ("succeeded at once", percent(found.first_attempts.value)),
+        ("attempts per request", rounded(found.amplification)),
         ("USD", found.money[0]), ("USD on failures", found.money[1]),
     ]  # fmt: skip
 
 
-def calls(found: Stats, doubts: Iterable[str] = ()) -> str:
+def calls(found: Stats, doubts: Iterable[str] = ()) -> Html:
     """Requests and attempts in a table each, with 95 % intervals; errors by type of both.
 
     `doubts` are what may have falsified the durations; they come first.
     """
-    tables = _table(REQUESTS, (one.felt for one in found.rows)) + _table(
-        ATTEMPTS, (one.sent for one in found.rows)
-    )
-    lines = "".join(f"<div>{escape(line)}</div>" for line in (*doubts, *found.lines))
-    return f"{tables}<div class='hm-lines'>{lines}</div>"
+    tables = (replace(table, lead=(), notes=()) for table in found.table)
+    lines = (element("div", line) for line in (*doubts, *found.lines))
+    return join(Tables(tables).html("hm-figures"), element("div", *lines, kind="hm-lines"))

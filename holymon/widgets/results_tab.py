@@ -13,16 +13,17 @@ import ipywidgets as w
 
 from holymon.errors import HolymonError, RunError
 from holymon.experiments.alternate import compare
+from holymon.formatting import bullets, element, join
 from holymon.load.run import Run, attach
 from holymon.records import run_folder
 from holymon.records.export import write_csv
 from holymon.records.run_folder import LIVE
 from holymon.report.report import write_report
-from holymon.safety import escape, short
+from holymon.safety import short
 from holymon.widgets.fields import choice_field, html
 
-NOTHING: Final = (
-    "<p class='hm-quiet'>A run can be saved, exported and compared once it has ended.</p>"
+NOTHING: Final = element(
+    "p", "A run can be saved, exported and compared once it has ended.", kind="hm-quiet"
 )
 MOST_RUNS: Final = 30
 BASELINE_FILE: Final = "baseline.json"
@@ -63,7 +64,7 @@ class ResultsTab:
         """Offer all that goes with `run`; with None, nothing."""
         self._run = run
         self._made, self._links.outputs = [], ()
-        self._message.value = NOTHING if run is None else f"<p>{escape(run.id)}</p>"
+        self._message.value = NOTHING if run is None else element("p", run.id)
         for button in self.buttons.values():
             button.disabled = run is None
         if run is not None:
@@ -129,21 +130,21 @@ class ResultsTab:
             comparisons = [compare(with_run, run, targets=(name, name)) for name in both]
         else:
             comparisons = [compare(run)]
-        self._message.value = "".join(comparison._repr_html_() for comparison in comparisons)
+        self._message.value = join(*(comparison.table.html() for comparison in comparisons))
 
     def _say(self, text: str) -> None:
-        self._message.value = f"<p>{escape(text)}</p>"
+        self._message.value = element("p", text)
 
     def _file(self, path: Path, what: str) -> None:
         """Lead to a file that was made, from the folder where the notebook is."""
         if path not in self._made:
             self._made.append(path)
         self._say(f"{what} saved as {path}")
-        links = "".join(
-            f"<li><a href='{quote(os.path.relpath(file))}' target='_blank'>"
-            f"{escape(short(str(file)))}</a></li>" for file in self._made
-        )  # fmt: skip
-        data = {"text/html": f"<ul>{links}</ul>", "text/plain": str(path)}
+        links = bullets(
+            element("a", short(str(made)), href=quote(os.path.relpath(made)), target="_blank")
+            for made in self._made
+        )
+        data = {"text/html": str(links), "text/plain": str(path)}
         self._links.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
 
 

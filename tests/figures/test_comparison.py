@@ -119,7 +119,7 @@ def test_sameness_is_a_result_of_its_own():
     assert "the same within 5 %" in str(compared)
     unsure = alternated(np.random.default_rng(3), rho=0.6, offset=0.15)
     assert "no difference shown" in {one.result for one in unsure.ratios}
-    assert "no difference shown" in unsure.lines[0]
+    assert "no difference shown" in unsure.headline
 
 
 def test_a_small_effect_is_no_alarm_however_sure_it_is():
@@ -175,7 +175,7 @@ def test_that_a_target_is_down_is_a_difference_and_not_the_clients_doing():
     )
     assert (compared.errors.result, compared.notes) == ("higher", ())
     assert compared.errors.difference == 1
-    assert compared.lines[0].endswith("a difference is shown")
+    assert compared.headline.endswith("a difference is shown")
     assert {ratio.result for ratio in compared.ratios} == {"not comparable"}
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import holymon as hm
-from holymon.figures.tool_definitions import OURS, said
+from holymon.figures.tool_definitions import OURS
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks
@@ -82,9 +82,9 @@ def test_without_records_there_are_formulas_and_without_calls_no_values():
     assert {"TTFT", "latency", "ITL", "TPOT", "throughput", "error rate"} <= {
         one.figure for one in bare
     }
-    assert all(one.formula and not said(one) for one in bare)
+    assert all(one.formula and not one.values for one in bare)
     empty = hm.definitions(from_marks(PLAN.targets, []))
-    assert not any(said(one) for one in empty)
+    assert not any(one.values for one in empty)
     assert "vLLM bench" in repr(bare)
 
 

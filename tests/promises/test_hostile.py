@@ -15,7 +15,7 @@ import holymon as hm
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records.export import cell
-from holymon.report import text as tables
+from holymon.report import sections
 
 HOSTILE = (
     "<script>document.title='pw'+'ned'</script></script><img src=x onerror=\"document.title='pw'+'ned'\">"
@@ -111,7 +111,12 @@ def test_a_hostile_server_is_inert_in_every_view(serve, tmp_path, holymon, chrom
             assert visible(page.inner_text("body"))
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    shown = [tables.text(run), repr(run), str(run.verdict()), repr(hm.definitions(run.records))]
+    shown = [
+        sections.run_text(run),
+        repr(run),
+        str(run.verdict()),
+        repr(hm.definitions(run.records)),
+    ]
     screens = [holymon("runs"), holymon("report", "--run", run.id)]
     shown += [screen.stdout + screen.stderr for screen in screens]
     for text in shown:
@@ -130,7 +135,7 @@ def test_ten_thousand_distinct_texts_leave_a_bounded_trace(serve, tmp_path):
     assert made.status == "ok"
     assert made.html.stat().st_size < 2_000_000
     assert made.html.read_text().count("number ") < 20
-    assert len(tables.text(run).splitlines()) < 60
+    assert len(sections.run_text(run).splitlines()) < 60
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,8 +11,8 @@ from holymon.plan.shapes import constant, poisson
 from holymon.records import run_folder
 from holymon.records.attempt import Flag, Marks
 from holymon.records.journal import Journal
-from holymon.report import html as cards
-from holymon.report import index, text
+from holymon.report import index
+from holymon.report.sections import errors, figures, method, run_text, verdict
 
 HOSTILE = "<b>m</b>\x1b[31m\u202e"
 
@@ -48,7 +48,7 @@ def recorded(tmp_path):
 
 
 def test_the_terminal_shows_the_figures_in_milliseconds(recorded):
-    said = text.text(recorded())
+    said = run_text(recorded())
     assert re.search(r"latency +400 +123 +123 +123 +123 +123", said)
     assert re.search(r"TTFT +400 +100", said)
     assert "0 of 400 failed, at most 0.95 %" in said
@@ -57,46 +57,45 @@ def test_the_terminal_shows_the_figures_in_milliseconds(recorded):
 
 
 def test_no_line_is_wider_than_a_terminal(recorded):
-    said = text.text(recorded(failed=range(100)))
+    said = run_text(recorded(failed=range(100)))
     assert [line for line in said.splitlines() if len(line) > 100 and "note" not in line] == []
 
 
 def test_a_missing_figure_is_a_dash_and_never_a_zero(recorded):
-    said = text.text(recorded(15))
+    said = run_text(recorded(15))
     assert re.search(r"latency +15 +123 +123 +– +– +123", said)
     assert "n too small (have 15, need 20 for p95)" in said
 
 
-@pytest.mark.parametrize(
-    "table", [cards.verdict_card, cards.figures_table, cards.errors_table, cards.how_measured]
-)
-def test_text_from_outside_is_escaped_everywhere(recorded, table):
+@pytest.mark.parametrize("section", [verdict, figures, errors, method])
+def test_text_from_outside_is_escaped_everywhere(recorded, section):
     found = recorded(30, model=HOSTILE, failed=range(5), message=HOSTILE)
-    shown = table(found)
+    shown = section(found)
     html = shown._repr_html_()
     assert "<b>m</b>" not in html
     assert not set(html) & set("\x1b\u202e")
-    assert not set(text.text(found)) & set("\x1b\u202e")
+    assert not set(run_text(found)) & set("\x1b\u202e")
     assert repr(shown)
 
 
 def test_errors_are_shown_with_their_share_blame_and_words(recorded):
-    html = cards.errors_table(recorded(100, failed=range(25), message="slow down"))._repr_html_()
-    for piece in ("rate_limited", "<td>25</td>", "25 %", "server", "slow down"):
+    failing = recorded(100, failed=range(25), message="slow down")
+    html = errors(failing)._repr_html_()
+    for piece in ("rate_limited", ">25</td>", "25 %", "server", "slow down"):
         assert piece in html
-    assert "No call failed" in cards.errors_table(recorded(100))._repr_html_()
+    assert "No call failed" in errors(recorded(100))._repr_html_()
 
 
 def test_objectives_say_met_missed_or_not_certain(recorded):
     found = recorded(slo=("latency_p95<0.2", "latency_p95<100ms", "error_rate<0.1%", "tpot_p50>9"))
-    html = cards.verdict_card(found)._repr_html_()
+    html = verdict(found)._repr_html_()
     assert "Of 4 objectives 2 missed" in html
     assert html.count('<span class="missed">MISSED') == html.count("MISSED") == 2
     assert 'missed">' in html
-    assert "miss" not in cards.verdict_card(recorded(slo=("error_rate<9%",)))._repr_html_()
+    assert "miss" not in verdict(recorded(slo=("error_rate<9%",)))._repr_html_()
     bare = recorded(100, failed=range(100), slo=("error_rate<1%", "latency_p50<1"))
     said = "Of 2 objectives 1 missed, 1 without a figure"
-    assert said in cards.verdict_card(bare)._repr_html_()
+    assert said in verdict(bare)._repr_html_()
     assert "met (not certain: the sample is small)" in html
 
 
@@ -109,7 +108,7 @@ def test_objectives_say_met_missed_or_not_certain(recorded):
     ],
 )
 def test_how_it_was_measured_is_told_in_words(recorded, load, said):
-    assert said in repr(cards.how_measured(recorded(10, load=load)))
+    assert said in repr(method(recorded(10, load=load)))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +133,7 @@ def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
     index.write_index(tmp_path)
     html = (tmp_path / "index.html").read_text()
     assert html.count("<tr>") == 5
-    assert f">{broken.id}</a></td><td>run.json can't be read<" in html
+    assert f">{broken.id}</a></td><td>run.json can&#x27;t be read<" in html
     assert "1 missed, 1 not judged" in html
     assert "<b>m</b>" not in html
     assert good.id in html

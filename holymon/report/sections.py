@@ -1,0 +1,213 @@
+"""A run as text for a terminal, and as the sections of a report; nothing is computed here."""
+
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from holymon.errors import ERRORS
+from holymon.figures.summary_types import TargetSummary
+from holymon.figures.tool_definitions import PERCENTILES, Definitions, definitions
+from holymon.figures.verdict import Check, Verdict
+from holymon.formatting import (
+    Html,
+    Table,
+    bullets,
+    count,
+    element,
+    failed_of,
+    join,
+    ms,
+    percent,
+    rounded,
+    stacked,
+)
+from holymon.load.run import Run
+from holymon.plan.plan import Closed, Plan
+from holymon.safety import ends, plain, short
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A piece of a report: its HTML, and a plain form for where only text is shown."""
+
+    html: Html
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return plain(self.text)
+
+
+def run_text(run: Run) -> str:
+    """A run for a terminal, at most 100 columns wide."""
+    summary, judged = run.summary(), run.verdict()
+    label = "   SIMULATED" if summary.simulated else ""
+    blocks = [f"{run.id}   {run.state}, {len(run.records):,} calls{label}\n"
+              + replace(judged.table, notes=()).text()]  # fmt: skip
+    for target in summary.targets:
+        calls, *facts = target.facts
+        errors = [f"    {n:>9,} {name}" for name, n in target.errors.items()]
+        blocks.append("\n".join([target.target, f"  {calls}", *errors, target.table.text(),
+                                 *(f"  {fact}" for fact in facts)]))  # fmt: skip
+    notes = "\n".join(f"note: {note}" for note in judged.notes)
+    return plain("\n\n".join(filter(None, [*blocks, notes])))
+
+
+def sweep_table(runs: list[Run]) -> Table:
+    """Runs of one sweep: a row for each level and target, times in ms."""
+    heads = ("load", "target", "answers/s", "latency p50", "p95", "TTFT p50", "p95", "failed",
+             "measurement")  # fmt: skip
+    rows, notes = [], []
+    for run in runs:
+        load, judged = run.plan.load, run.verdict()
+        level = f"{load.users} users" if isinstance(load, Closed) else load.shape.words
+        rows += [
+            (level[:28], ends(target.target, 20), rounded(target.requests_per_s),
+             ms(target.latency_s.p50), ms(target.latency_s.p95), ms(target.ttft_s.p50),
+             ms(target.ttft_s.p95), percent(target.error_rate.value), judged.measurement)
+            for target in run.summary().targets
+        ]  # fmt: skip
+        notes += [f"{level}: {reason.level}: {reason.text}" for reason in judged.reasons]
+    label = "times in ms" + "   SIMULATED" * any(run.plan.simulated for run in runs)
+    return Table(heads, rows, "llr", notes=(*notes, label, *(f"  {run.id}" for run in runs)))
+
+
+def verdict(run: Run) -> Section:
+    """The verdict on the measurement, the objectives, and the figures that matter most."""
+    summary, judged = run.summary(), run.verdict()
+    missed = " missed" * judged.missed
+    fine = "The client was fit to measure: what is shown is the API."
+    simulated = element("p", "SIMULATED: the API is the built-in simulator", kind="simulated")
+    objectives = Html()
+    if judged.checks:
+        line = element("p", _objectives(judged), kind=f"verdict{missed}")
+        goals = replace(judged.table, rows=list(map(_goal, judged.checks)), lead=(), notes=())
+        objectives = join(line, goals.html("checks"))
+    card = element(
+        "div",
+        simulated if summary.simulated else "",
+        element("p", f"The measurement is {judged.measurement}", kind="verdict"),
+        bullets(reason.text for reason in judged.reasons) or element("p", fine),
+        objectives,
+        *map(_tiles, summary.targets),
+        kind=f"card {judged.measurement}{missed}",
+    )
+    names = ", ".join(target.name for target in run.plan.targets)
+    title = element("h1", f"Health of {names}")
+    return Section(join(title, element("p", _when(run), kind="when"), card), judged.table.text())
+
+
+def _goal(check: Check) -> tuple[str, ...]:
+    *cells, outcome = check.cells
+    return *cells, element("span", outcome, kind="missed") if check.met is False else outcome
+
+
+def _objectives(judged: Verdict) -> str:
+    missed, open_ = (sum(check.met is met for check in judged.checks) for met in (False, None))
+    parts = [f"{missed} missed"] * bool(missed) + [f"{open_} without a figure"] * bool(open_)
+    if not parts:
+        return "All objectives met"
+    return f"Of {len(judged.checks)} objectives {', '.join(parts)}"
+
+
+def _when(run: Run) -> str:
+    started = str(run.status.get("started_at", ""))[:19].replace("T", " ")
+    state = {"finished": "run to its end"}.get(run.state, run.state)
+    return f"{run.id} · measured {started} UTC · {state}"
+
+
+def _tiles(target: TargetSummary) -> Html:
+    tiles = (
+        ("latency p50", ms(target.latency_s.p50), "ms"),
+        ("latency p95", ms(target.latency_s.p95), "ms"),
+        ("TTFT p50", ms(target.ttft_s.p50), "ms"),
+        ("TTFT p95", ms(target.ttft_s.p95), "ms"),
+        ("failed", percent(target.error_rate.value), f"of {target.error_rate.of:,}"),
+    )
+    cells = [
+        element("td", stacked(element("span", what, kind="what"),
+                              join(element("b", value), " ", unit)))
+        for what, value, unit in tiles
+    ]  # fmt: skip
+    return element("table", element("tr", element("th", target.target), *cells), kind="tiles")
+
+
+def figures(run: Run) -> Section:
+    """All figures of all targets, with intervals."""
+    pieces = [
+        join(element("h3", target.target), bullets(target.facts), target.table.html("figures"))
+        for target in run.summary().targets
+    ]
+    return Section(join(*pieces, bullets(run.verdict().notes, "notes")), run_text(run))
+
+
+def errors(run: Run) -> Section:
+    """Each error type: how often, whose fault, what it means, and samples of what was said."""
+    summary, notes = run.summary(), run.notes
+    heads = ("target", "error type", "calls", "share", "whose", "meaning", "what was said")
+    rows: list[tuple[str, ...]] = []
+    for index, target in enumerate(summary.targets):
+        for name, n in target.errors.items():
+            messages = dict.fromkeys(
+                short(str(note.get("message", "")), 160)
+                for note in notes
+                if note.get("error_type") == name and note.get("target") == index
+            )
+            rows.append(
+                (target.target, name, count(n), percent(n / target.requests), ERRORS[name].blame,
+                 ERRORS[name].meaning, bullets(list(messages)[:3]))
+            )  # fmt: skip
+    if not rows:
+        rates = "; ".join(f"{one.target}: {failed_of(one.error_rate)}" for one in summary.targets)
+        line = f"No call failed. {rates}."
+        return Section(element("p", line), line)
+    text = Table(heads[:4], [row[:4] for row in rows], "llr").text()
+    return Section(Table(heads, rows, "llrrl").html("errors"), text)
+
+
+def method(run: Run) -> Section:
+    """The plan in words, the state of the client, and, folded, the definitions of the figures."""
+    table = Table(rows=_how_measured(run), align="l")
+    found = definitions(run, summary=run.summary())
+    return Section(join(table.html("plan"), *_folded(found)), table.text())
+
+
+def _folded(found: Definitions) -> list[Html]:
+    """A foldout for each target: every figure's formula here and elsewhere, with its value."""
+    return [
+        element(
+            "details",
+            element("summary",
+                    f"What the figures mean, and what other tools would print for {target}"),
+            Definitions(its_own).table.html("terms"), element("p", f"Here, {PERCENTILES}."),
+        )
+        for target, its_own in groupby(found, key=lambda definition: definition.target)
+    ]  # fmt: skip
+
+
+def _how_measured(run: Run) -> list[tuple[str, str]]:
+    plan, client = run.plan, run.vitals.to_dict()
+    where = "; ".join(f"{t.name} at {t.base_url or 'the built-in simulator'}" for t in plan.targets)
+    waited = client["waited_max"]
+    others = "" if waited is None else f", which others held for {percent(waited)} of that time"
+    return [
+        ("targets", where),
+        ("load", _load(plan)),
+        ("asked", plan.prompts.kind),
+        ("limits of a call", f"{plan.timeout_s:g} s in all, {plan.connect_s:g} s to connect, "
+                             f"{plan.first_byte_s:g} s to the first byte"),
+        ("attempts", "one for each call: nothing was retried"),
+        ("clock", "monotonic, in a process of its own; pieces are stamped before they are parsed"),
+        ("client", f"event loop late by {ms(client['loop_lag_p99_s'])} ms at p99, "
+                   f"{ms(client['loop_lag_max_s'])} ms at most; at most "
+                   f"{percent(client['cpu_max'] or 0)} of a core{others}"),
+    ]  # fmt: skip
+
+
+def _load(plan: Plan) -> str:
+    if isinstance(plan.load, Closed):
+        kind = f"closed loop, {plan.load.users} users a target (queueing is hidden by such a load)"
+    else:
+        kind = f"open loop, for each target {plan.load.shape.words}"
+    return f"{kind}; {plan.length}; seed {plan.seed}"
