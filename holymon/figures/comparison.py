@@ -85,7 +85,7 @@ class Comparison:
     @property
     def table(self) -> Table:
         """The conclusion, a row for each figure and each error type, and what to keep in mind."""
-        heads = ("", f"A: {self.a}", f"B: {self.b}", "B / A, or B - A", "95 % interval", "result")
+        heads = ("", "A", "B", "B / A, or B - A", "95 % interval", "result")
         rows = [(*one.cells[:-1], words(one.result, self.effect)) for one in self.findings]
         cost: tuple[str, ...] = ()
         if self.cost_ratio is not None:

@@ -112,7 +112,7 @@ def test_figures_in_the_html_are_those_of_the_summary(shown):
     html = shown["run"]._repr_html_()
     assert html.count(">123<") >= 2  # latency p50 in ms
     assert "20 %" in html
-    assert "latency_p50&lt;1: met" in html
+    assert "<td>latency_p50&lt;1</td>" in html
     assert "shown/" in html
 
 
@@ -123,7 +123,7 @@ def test_error_types_stand_side_by_side(shown):
     html = compared._repr_html_()
     assert "– rate_limited" in html
     assert "40 (20 %)" in html
-    assert "rate_limited: 40 calls of A, 0 of B" in str(compared)
+    assert re.search(r"– rate_limited +40 \(20 %\) +0 \(0 %\)", str(compared))
 
 
 def test_a_plan_shows_what_differs_from_the_defaults():
