@@ -1,6 +1,7 @@
 """The house: rooms import one way, pure rooms stay pure, each library has its home rooms."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ HOMES = {
     "httpx": {"cli", "load", "transport"},
     "PIL": {"widgets"},
     "ipywidgets": {"widgets"},
+    "jinja2": {"report"},
     "matplotlib": {"plots", "widgets"},
     "msgspec": {"experiments", "load", "monitor", "plan", "protocols", "structs"},
     "nbclient": {"report"},
@@ -156,6 +158,42 @@ def test_a_module_fits_one_sitting_and_a_function_one_screen(name):
 def test_a_room_hands_on_nothing(name):
     """Its `__init__` is a docstring: what is in a room is imported from its modules."""
     assert [type(node) for node in MODULES[name].body] == [ast.Expr]
+
+
+TAGS = "a b br details div h1 h2 h3 li ol p small span style summary table tbody td th thead tr ul"
+TAG = re.compile(rf"</?({'|'.join(TAGS.split())})(?=[ >/])")
+WITH_TAGS = {
+    "formatting": "is where they are made",
+    "protocols/error_body": "finds what an error page says",
+    "report/report": "takes style sheets out of what notebooks put out",
+}
+"""Modules that may name tags, and why."""
+
+
+def tags_in(tree: ast.AST) -> list[str]:
+    """What looks like a tag in the strings of a module; docstrings aside."""
+    docs = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if id(node) not in docs and TAG.search(node.value)
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - WITH_TAGS.keys()))
+def test_html_is_made_in_formatting_alone(name):
+    assert tags_in(MODULES[name]) == []
+
+
+def test_a_tag_in_a_string_is_found():
+    assert tags_in(ast.parse("f'<p>{word}'")) == ["<p>"]
+    assert tags_in(ast.parse("x = 'a<br/>b'")) == ["a<br/>b"]
+    assert tags_in(ast.parse("'<p>in a docstring</p>'\nx = '<Run a/b>' if 1 <2 else 'a < b'")) == []
 
 
 @pytest.mark.parametrize("name", MODULES)
