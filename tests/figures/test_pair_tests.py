@@ -151,11 +151,11 @@ def test_pairs_without_the_figure_are_left_out():
 
 def test_a_comparison_names_its_sides_counts_its_pairs_and_takes_an_effect_up_to_1():
     made = pairs([(0, 0)] * 5)
-    assert compare_pairs(made).lines[0] == "B = p/b against A = p/a, 5 pairs: no difference shown"
+    assert compare_pairs(made).headline == "B = p/b against A = p/a, 5 pairs: no difference shown"
     named = compare_pairs(made[:1], names=("old", "new"))
-    assert named.lines[0] == "B = new against A = old, 1 pair: not comparable"
+    assert named.headline == "B = new against A = old, 1 pair: not comparable"
     assert compare_pairs(made, effect=0.0).effect == 0
     for wrong in (1, -0.01, math.nan):
         with pytest.raises(PlanError, match="effect is"):
             compare_pairs(made, effect=wrong)
-    assert compare_pairs([]).lines[0] == "B = B against A = A, 0 pairs: not comparable"
+    assert compare_pairs([]).headline == "B = B against A = A, 0 pairs: not comparable"
