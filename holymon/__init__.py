@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from holymon.monitor.middleware import MonitorASGI, MonitorWSGI
     from holymon.monitor.monitor import HolySheepMonitor, Monitor
     from holymon.monitor.retry import Policy
-    from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
+    from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+    from holymon.plan.price import Price
     from holymon.plan.replay_file import replay
     from holymon.plan.shapes import constant, poisson, ramp, sine, spike, steps
     from holymon.plan.targets import target
@@ -55,7 +56,8 @@ __version__ = "0.1.0"
 
 _NAMES = {
     # What is to be measured.
-    "plan.plan": "Closed Open Plan Price Prompts Target",
+    "plan.plan": "Closed Open Plan Prompts Target",
+    "plan.price": "Price",
     "plan.targets": "target",
     "plan.shapes": "constant poisson ramp sine spike steps",
     "plan.replay_file": "replay",

@@ -197,7 +197,7 @@ def doctor(targets: tuple[str, ...], base_url: str | None, api_key_env: str, as_
     checks = examine(targets, base_url=base_url, api_key_env=api_key_env)
     show(
         lambda: [check.to_dict() for check in checks],
-        lambda: [line for check in checks for line in check.text().splitlines()],
+        lambda: "\n".join(check.text() for check in checks),
         as_json=as_json,
     )
     sys.exit(2 if any(check.state == "bad" for check in checks) else 0)

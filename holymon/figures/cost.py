@@ -3,8 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from holymon.plan.plan import Price
-from holymon.plan.price import PER
+from holymon.plan.price import PER, Price
 from holymon.records.attempt import Flag
 from holymon.records.chosen import Chosen
 

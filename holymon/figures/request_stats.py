@@ -16,7 +16,8 @@ from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Tokens
 from holymon.figures.totals import tally
 from holymon.formatting import DASH, Cell, Table, Tables, count, rate_cell, rounded
-from holymon.plan.plan import Price, Target
+from holymon.plan.plan import Target
+from holymon.plan.price import Price
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.structs import Rate

@@ -33,7 +33,8 @@ from holymon.figures.quantiles import (
 from holymon.figures.summary_types import Summary, TargetSummary, Tokens
 from holymon.figures.throughput import counted
 from holymon.plan import slo
-from holymon.plan.plan import Closed, Open, Plan, Price
+from holymon.plan.plan import Closed, Open, Plan
+from holymon.plan.price import Price
 from holymon.records.attempt import FINISH, Flag, gap_value
 from holymon.records.chosen import Chosen
 from holymon.records.gaps import bins_of, counts_of, histogram, sums

@@ -56,10 +56,8 @@ class Definition:
     @property
     def values(self) -> str:
         """What it comes to, in words; empty if it has no values."""
-        if self.unit == "s":
-            if self.p50 is None or self.p95 is None:
-                return ""
-            return f"p50 {_ms(self.p50)}, p95 {_ms(self.p95)} ms"
+        if self.p50 is not None and self.p95 is not None:
+            return f"p50 {rounded(self.p50 * 1e3)}, p95 {rounded(self.p95 * 1e3)} ms"
         if self.value is None:
             return ""
         return f"{rounded(self.value)}/s" if self.unit == "1/s" else f"{self.value * 100:.4g} %"
@@ -72,21 +70,16 @@ class Definition:
 
 
 class Definitions(tuple[Definition, ...]):
-    """Definitions that print as a table."""
+    """Every figure's formula here and elsewhere, with its value; shows itself as a table."""
 
     __slots__ = ()
 
     @property
     def table(self) -> Tables:
-        """A table for each target: every figure's formula here and elsewhere, with its value."""
+        """A table for each target."""
         heads = ("figure", "tool", "is", "formula")
         return Tables(
-            Table(
-                heads,
-                [definition.cells for definition in its_own],
-                "l",
-                lead=(target,) * bool(target),
-            )
+            Table(heads, [one.cells for one in its_own], "l", lead=(target,) * bool(target))
             for target, its_own in groupby(self, key=lambda definition: definition.target)
         )
 
@@ -95,11 +88,6 @@ class Definitions(tuple[Definition, ...]):
 
     def _repr_html_(self) -> str:
         return self.table.html()
-
-
-def _ms(seconds: float) -> str:
-    value = seconds * 1e3
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)

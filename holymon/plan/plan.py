@@ -16,6 +16,7 @@ import numpy.typing as npt
 from holymon.errors import PlanError
 from holymon.formatting import Table
 from holymon.plan import shapes
+from holymon.plan.price import Price
 from holymon.plan.slo import parse
 from holymon.safety import plain, short
 from holymon.structs import Struct, check_base_url, check_range, check_variable_name, require
@@ -25,29 +26,6 @@ MAX_CALLS: Final = 100_000_000
 MAX_TARGETS: Final = 255
 ENDPOINTS: Final = ("chat", "messages", "responses")
 """The dialects that a target may speak: OpenAI's chat, Anthropic's, and OpenAI's Responses."""
-
-
-class Price(Struct, frozen=True):
-    """What a model costs, in `currency` per million tokens; None is "not known", never free."""
-
-    input: float | None = None
-    output: float | None = None
-    cached_input: float | None = None
-    currency: str = "USD"
-    source: str = ""
-    date: str = ""
-
-    @property
-    def known(self) -> bool:
-        """Whether calls can be counted in USD."""
-        return self.input is not None and self.output is not None and self.currency == "USD"
-
-    def __post_init__(self) -> None:
-        """Raise PlanError for what can't be a price."""
-        super().__post_init__()
-        for name in ("input", "output", "cached_input"):
-            if (value := getattr(self, name)) is not None:
-                check_range(f"price of {name}", value, 0, 1e6)
 
 
 class Target(Struct, frozen=True):
@@ -62,7 +40,7 @@ class Target(Struct, frozen=True):
     stall_s: float = 30.0
 
     def __post_init__(self) -> None:
-        """Raise PlanError for what can't be called."""
+        """Raise PlanError if its name, address, endpoint or variable can't be one."""
         super().__post_init__()
         require(bool(self.model.strip()), "model", "is empty", "name a model")
         require(bool(self.provider.strip()), "provider", "is empty", "name a provider")
@@ -76,13 +54,8 @@ class Target(Struct, frozen=True):
         if self.base_url:
             check_base_url(self.base_url)
 
-    @property
-    def table(self) -> Table:
-        """Its name, and what differs from the defaults."""
-        return Table(("target", self.name), self.facts, "l")
-
     def _repr_html_(self) -> str:
-        return self.table.html()
+        return Table(("target", self.name), self.facts, "l").html()
 
     @property
     def name(self) -> str:
@@ -109,7 +82,7 @@ class Prompts(Struct, frozen=True):
     stream: bool = True
 
     def __post_init__(self) -> None:
-        """Raise PlanError for what can't be asked."""
+        """Raise PlanError if there is no text, or a number of tokens is out of range."""
         super().__post_init__()
         require(bool(self.texts), "prompts", "are empty", "give at least one text")
         if self.tokens is not None:
@@ -118,18 +91,11 @@ class Prompts(Struct, frozen=True):
             check_range("max_tokens", self.max_tokens, 1, 10_000_000)
 
     @property
-    def kind(self) -> str:
-        """How many there are and how they are answered; no text of theirs."""
-        prompts = f"synthetic prompts of about {self.tokens} tokens" if self.tokens else (
-            "one prompt" if len(self.texts) == 1 else f"{len(self.texts)} prompts in turn"
-        )  # fmt: skip
-        most = f", at most {self.max_tokens} tokens" if self.max_tokens else ""
-        return f"{prompts}; answers {'streamed' if self.stream else 'not streamed'}{most}"
-
-    @property
     def words(self) -> str:
-        """As `kind`, with the beginning of the first."""
-        return self.kind if self.tokens else f"{self.kind}: {short(self.texts[0], 60)!r}"
+        """How many there are, and how the first one begins."""
+        if self.tokens:
+            return f"synthetic ones of about {self.tokens} tokens"
+        return f"{len(self.texts)}, such as {short(self.texts[0], 60)!r}"
 
 
 class Open(Struct, frozen=True, kw_only=False, tag="open"):
@@ -139,7 +105,7 @@ class Open(Struct, frozen=True, kw_only=False, tag="open"):
     max_in_flight: int = 2000
 
     def __post_init__(self) -> None:
-        """Raise PlanError for a schedule that can't be."""
+        """Raise PlanError if `max_in_flight` is out of range."""
         super().__post_init__()
         check_range("max_in_flight", self.max_in_flight, 1, 100_000)
 
@@ -155,7 +121,7 @@ class Closed(Struct, frozen=True, tag="closed"):
     users: int
 
     def __post_init__(self) -> None:
-        """Raise PlanError for a number of users that can't be."""
+        """Raise PlanError if the number of users is out of range."""
         super().__post_init__()
         check_range("concurrency", self.users, 1, 10_000, "users")
 
@@ -246,25 +212,6 @@ class Plan(Struct, frozen=True):
 
     def _repr_html_(self) -> str:
         return self.table.html()
-
-    @property
-    def words(self) -> str:
-        """What is called, how, for how long, and what is asked, in a line or two."""
-        names = ", ".join(target.name for target in self.targets)
-        goals = f"; to meet {', '.join(self.slo)}" if self.slo else ""
-        named = f"{self.name}: " if self.name else ""
-        return f"{named}{names}; {self.load.words}; {self.length}; {self.prompts.words}{goals}"
-
-    @property
-    def length(self) -> str:
-        """What ends the load, and its warm-up."""
-        limits = []
-        if self.duration_s is not None:
-            limits.append(f"{self.duration_s:g} s")
-        if self.requests is not None:
-            limits.append(f"{self.requests:,} calls a target")
-        warm_up = f", after {self.warmup_s:g} s to warm up" * (self.warmup_s > 0)
-        return (" or ".join(limits) or f"{self.seconds - self.warmup_s:.4g} s") + warm_up
 
     @property
     def seconds(self) -> float:

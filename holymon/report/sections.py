@@ -194,7 +194,7 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
     return [
         ("targets", where),
         ("load", _load(plan)),
-        ("asked", plan.prompts.kind),
+        ("asked", _asked(plan)),
         ("limits of a call", f"{plan.timeout_s:g} s in all, {plan.connect_s:g} s to connect, "
                              f"{plan.first_byte_s:g} s to the first byte"),
         ("attempts", "one for each call: nothing was retried"),
@@ -210,4 +210,21 @@ def _load(plan: Plan) -> str:
         kind = f"closed loop, {plan.load.users} users a target (queueing is hidden by such a load)"
     else:
         kind = f"open loop, for each target {plan.load.shape.words}"
-    return f"{kind}; {plan.length}; seed {plan.seed}"
+    limits = []
+    if plan.duration_s is not None:
+        limits.append(f"{plan.duration_s:g} s")
+    if plan.requests is not None:
+        limits.append(f"{plan.requests:,} calls a target")
+    end = " or ".join(limits) or f"{plan.seconds - plan.warmup_s:.4g} s"
+    warm_up = f", after {plan.warmup_s:g} s to warm up" * (plan.warmup_s > 0)
+    return f"{kind}; {end}{warm_up}; seed {plan.seed}"
+
+
+def _asked(plan: Plan) -> str:
+    """How much is asked and how it is answered; no prompt itself, a report may be handed on."""
+    prompts = plan.prompts
+    asked = f"synthetic prompts of about {prompts.tokens} tokens" if prompts.tokens else (
+        "one prompt" if len(prompts.texts) == 1 else f"{len(prompts.texts)} prompts in turn"
+    )  # fmt: skip
+    most = f", at most {prompts.max_tokens} tokens" if prompts.max_tokens else ""
+    return f"{asked}; answers {'streamed' if prompts.stream else 'not streamed'}{most}"

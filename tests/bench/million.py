@@ -24,7 +24,8 @@ from holymon.errors import CODES
 from holymon.figures.summary import summarize
 from holymon.figures.tool_definitions import definitions
 from holymon.load.run import Run
-from holymon.plan.plan import Open, Plan, Price, Target
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.price import Price
 from holymon.plan.shapes import poisson
 from holymon.plots import call_plots
 from holymon.plots.canvas import frame

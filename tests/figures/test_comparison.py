@@ -10,7 +10,8 @@ from holymon.figures.comparison import blocks, compare_pairs
 from holymon.figures.pair_tests import error_difference
 from holymon.figures.quantiles import wilson
 from holymon.figures.reasons import Reason
-from holymon.plan.plan import Open, Plan, Price, Target
+from holymon.plan.plan import Open, Plan, Target
+from holymon.plan.price import Price
 from holymon.plan.shapes import constant
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import CODES, Records

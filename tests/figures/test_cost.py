@@ -4,7 +4,7 @@ import numpy as np
 
 from holymon.errors import CODES
 from holymon.figures.cost import costs
-from holymon.plan.plan import Price
+from holymon.plan.price import Price
 from holymon.records.attempt import DTYPE, Flag
 
 

@@ -8,7 +8,8 @@ import pytest
 import holymon as hm
 from holymon.errors import CODES
 from holymon.figures.request_stats import stats
-from holymon.plan.plan import Price, Target
+from holymon.plan.plan import Target
+from holymon.plan.price import Price
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
 

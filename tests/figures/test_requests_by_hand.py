@@ -7,7 +7,8 @@ from holymon.errors import PlanError
 from holymon.figures.quantiles import wilson
 from holymon.figures.request_stats import stats
 from holymon.figures.totals import Edges, Histogram, tally
-from holymon.plan.plan import Price, Target
+from holymon.plan.plan import Target
+from holymon.plan.price import Price
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import from_marks
 

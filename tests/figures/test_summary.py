@@ -16,7 +16,8 @@ from holymon.figures.quantiles import (
     wilson,
 )
 from holymon.figures.summary import CALLS_ALIKE, _alike, summarize
-from holymon.plan.plan import Closed, Open, Plan, Price, Target
+from holymon.plan.plan import Closed, Open, Plan, Target
+from holymon.plan.price import Price
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import from_marks

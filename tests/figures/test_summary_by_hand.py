@@ -5,7 +5,8 @@ import pytest
 
 from holymon.figures.cost import costs
 from holymon.figures.summary import summarize
-from holymon.plan.plan import Closed, Open, Plan, Price, Target
+from holymon.plan.plan import Closed, Open, Plan, Target
+from holymon.plan.price import Price
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import from_marks

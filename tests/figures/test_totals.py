@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from holymon.errors import PlanError
 from holymon.figures.summary import summarize
 from holymon.figures.totals import Edges, Histogram, Tally, histogram, tally
-from holymon.plan.plan import Closed, Plan, Price, Target
+from holymon.plan.plan import Closed, Plan, Target
+from holymon.plan.price import Price
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import from_marks
 

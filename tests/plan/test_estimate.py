@@ -7,7 +7,8 @@ import pytest
 from holymon.errors import PlanError
 from holymon.load import run
 from holymon.plan.estimate import estimate, most_of_a_call
-from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
+from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.price import Price
 from holymon.plan.shapes import Replay, constant, poisson, ramp
 from holymon.plan.targets import target
 

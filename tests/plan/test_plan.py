@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import PlanError
-from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
+from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.price import Price
 from holymon.plan.shapes import Replay, constant, poisson, ramp
 from holymon.structs import from_builtins, replace
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from holymon.plan.plan import Price
-from holymon.plan.price import most
+from holymon.plan.price import Price, most
 
 
 def test_the_most_that_calls_can_cost():

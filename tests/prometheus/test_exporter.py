@@ -20,7 +20,8 @@ from holymon.load.run import measure as run_plan
 from holymon.load.run import start
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.retry import Policy
-from holymon.plan.plan import Closed, Open, Plan, Price, Prompts, Target
+from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.price import Price
 from holymon.plan.shapes import constant
 from holymon.prometheus import metric_names, rules
 from holymon.prometheus.backtest_sources import rehearse

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from holymon.load.run import start
-from holymon.plan.plan import Open, Plan, Price, Prompts
+from holymon.plan.plan import Open, Plan, Prompts
+from holymon.plan.price import Price
 from holymon.plan.shapes import constant
 from holymon.prometheus.exporter import expose
 
