@@ -190,3 +190,10 @@ def test_a_schedule_of_a_million_calls_is_counted_and_a_longer_one_measured_by_i
     assert estimate(counted).calls == len(counted.due()) != 999_000
     longer = plan(load=Open(poisson(1001)), duration_s=1000, seed=1)
     assert estimate(longer).calls == 1_001_000
+    several = plan(targets=(PRICED, BARE), load=Open(poisson(600)), duration_s=1000, warmup_s=1)
+    assert estimate(several).calls == 2 * 600 * 1001
+
+
+def test_half_a_surrogate_pair_in_a_prompt_is_counted_as_a_byte():
+    found = estimate(plan(prompts=Prompts(texts=("x\ud800",), max_tokens=1)))
+    assert found.most_prompt_tokens == 50 * (2 + 16)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from holymon.errors import PlanError
-from holymon.plan.plan import Closed, Open, Plan, Target
+from holymon.plan.plan import Closed, Open, Plan, Price, Target
 from holymon.plan.shapes import (
     MAX_SECONDS,
     Replay,
@@ -288,3 +288,49 @@ def test_the_calls_of_a_warm_up_come_before_those_that_are_counted():
     exact = Plan(targets=(A,), load=Open(constant(1)), requests=2, warmup_s=2)
     assert exact.due().tolist() == [0, 1, 2, 3], "the call at the end of the warm-up is the first"
     assert len(Plan(targets=(A,), load=Closed(users=1), requests=2).due()) == 0
+
+
+def test_what_a_plan_is_unless_it_says_otherwise():
+    plan = Plan(targets=(A,), load=Open(constant(1)), duration_s=1)
+    assert (plan.load.max_in_flight, plan.prompts.max_tokens, plan.prompts.stream) == (
+        2000,
+        64,
+        True,
+    )
+    assert (plan.timeout_s, plan.connect_s, plan.first_byte_s, A.stall_s) == (120, 10, 60, 30)
+    assert (plan.warmup_s, plan.workers, plan.seed, plan.max_errors, plan.max_cost) == (0, 1, 0, None, None)  # fmt: skip
+
+
+def test_a_spending_limit_goes_to_a_billion():
+    priced = Target(provider="p", model="m", price=Price(input=1.0, output=1.0))
+
+    def plan(most):
+        return Plan(targets=(priced,), load=Closed(users=1), requests=1, max_cost=most)
+
+    assert [plan(most).max_cost for most in (0, 1e9)] == [0, 1e9]
+    for wrong in (-0.01, 1.001e9):
+        refused(lambda wrong=wrong: plan(wrong), "max_cost is")
+    refused(lambda: Plan(targets=(priced, A), load=Closed(users=1), requests=1, max_cost=1),
+            "max_cost can't be kept for url/a, whose price is not known in USD")  # fmt: skip
+
+
+def test_a_replay_has_no_warm_up():
+    recorded = Open(Replay(times=(0, 1)))
+    refused(
+        lambda: Plan(targets=(A,), load=recorded, warmup_s=0.5), "warmup of a replay is 0.5 sec"
+    )
+
+
+def test_a_plan_from_json_that_can_not_be_says_what_one_in_python_would():
+    made = Plan(targets=(A,), load=Closed(users=1), requests=1).to_json().decode()
+    refused(lambda: Plan.from_json(made.replace('"requests": 1', '"requests": 0')),
+            "^requests is 0: it must lie between 1 and 1e")  # fmt: skip
+
+
+def test_a_number_out_of_its_limits_is_said_with_its_unit():
+    refused(
+        lambda: sine(5, 6, 1), "^amplitude is 6 calls per second: it must lie between 0 and 5.$"
+    )
+    refused(lambda: sine(5, 1, 0), "^period is 0 seconds: it must lie between 0.001 and 604800.$")
+    refused(lambda: constant(-1), "^rate is -1 calls per second: it must lie between 0 and 1e.06.$")
+    assert parse("sine:5,1,0.5", rate=1, seconds=2) == sine(5, 1, 0.5, periods=4)
