@@ -209,7 +209,9 @@ def from_marks(targets: tuple[Target, ...], marks: Iterable[Marks]) -> Records:
 class Recorded(Protocol):
     """What has records, and the plan that they were made by: a run."""
 
-    plan: Plan
+    @property
+    def plan(self) -> Plan:
+        """What was to be measured."""
 
     @property
     def records(self) -> Records:

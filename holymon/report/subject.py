@@ -18,8 +18,13 @@ class Subject:
     run: Run
 
     @property
+    def plan(self) -> Plan:
+        """What was to be measured."""
+        return self.run.plan
+
+    @property
     def records(self) -> Records:
-        """Its calls, for `plot_latency` and the like."""
+        """Its calls; plots take the subject itself, which knows the plan too."""
         return self.run.records
 
     @property
