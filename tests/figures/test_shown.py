@@ -1,6 +1,5 @@
-"""What figures look like, in text and in HTML: each value in its place, with its interval."""
+"""What results say: each value in its place, with its interval, and sentences in full."""
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -23,30 +22,53 @@ NAMES = ["target", "calls", "failed", "latency p50, ms", "p95", "p99", "TTFT p50
          "answers/s", "tokens/s", "USD"]  # fmt: skip
 
 
-def words(line):
-    """The cells of a line of a table in text."""
-    return re.split(r"\s{2,}", line.strip())
-
-
-def cells(html):
-    """The cells of each row of all tables, values and intervals apart by a blank."""
+def rows(table):
+    """The rows of a table, an interval behind its figure, after a blank."""
     return [
-        [" ".join(re.sub(r"<[^>]*>", " ", cell).split()) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
-        for row in re.findall(r"<tr>(.*?)</tr>", html)
-    ]  # fmt: skip
+        [" ".join(filter(None, cell)) if isinstance(cell, tuple) else cell for cell in row]
+        for row in table.rows
+    ]
 
 
-def test_a_summary_in_text_and_in_html():
+def test_a_summary_shows_each_figure_in_its_place():
     made = [call(k) for k in range(40)] + [call(40, error="server_error")]
-    head, row = str(summary(made)).splitlines()
-    assert words(head) == NAMES
-    assert words(row) == ["url/m", "41", "2.4 %", "500", "500", "–", "460", "460", "9.99", "20", "100",
-                          "0.00228"]  # fmt: skip
-    head, row = cells(summary(made)._repr_html_())
-    assert head == NAMES
-    assert row == ["url/m", "41", "2.4 % 0.43 %–13 %", "500 500–500", "500", "–", "460 460–460", "460",
-                   "9.99 9.99–9.99", "20", "100", "0.00228"]  # fmt: skip
-    assert words(str(summary([])).splitlines()[1]) == ["url/m", "0", *["–"] * 9, "0"]
+    table = summary(made).table
+    assert list(table.heads) == NAMES
+    assert rows(table) == [
+        ["url/m", "41", "2.4 % 0.43 %–13 %", "500 500–500", "500", "–", "460 460–460", "460",
+         "9.99 9.99–9.99", "20", "100", "0.00228"],
+    ]  # fmt: skip
+    assert rows(summary([]).table) == [["url/m", "0", *["–"] * 9, "0"]]
+    durations = rows(summary([call(k) for k in range(40)]).targets[0].table)
+    assert durations[0][:3] == ["latency", "40", "500 500–500"]
+    assert repr(summary(made)) == table.text()
+    assert summary(made)._repr_html_() == table.html()
+
+
+@pytest.mark.parametrize(
+    ("made", "facts"),
+    [
+        ([call(k) for k in range(40)],
+         ("40 calls, 40 ok, 0 of 40 failed, at most 8.8 %",
+          "20 answers/s, 20 of 20 calls/s sent, 100 output tokens/s",
+          "tokens 280 in, 200 out (counted by the server); cost 0.00228 USD")),
+        ([call(0, error="server_error"), call(1, flags=int(Flag.WARMUP))],
+         ("1 calls (and 1 before, to warm up), 0 ok, 1 of 1 failed, 100 % (21 % to 100 %)",
+          "– answers/s, – output tokens/s",
+          "tokens – in, – out (not known); cost 0 USD")),
+    ],
+)  # fmt: skip
+def test_a_target_in_three_lines(made, facts):
+    assert summary(made).targets[0].facts == facts
+
+
+def test_tokens_that_were_counted_here_are_said_to_be_estimated():
+    here = [call(k) for k in range(3)]
+    for one in here:
+        one.flags = int(Flag.STREAM)
+    assert "(estimated: pieces counted); cost –" in summary(here).targets[0].facts[2]
+    here[0].flags |= int(Flag.SERVER_TOKENS)
+    assert "(partly estimated)" in summary(here).targets[0].facts[2]
 
 
 def test_a_summary_as_json():
@@ -59,50 +81,54 @@ def test_a_summary_as_json():
     assert found["latency_s"]["ci"]["p50"] == pytest.approx((0.5, 0.5))
 
 
-def test_a_comparison_in_html():
+def test_a_comparison_has_a_row_for_each_figure_and_each_error():
     pairs = [(side(0, fails=1), side(1, fails=3, latency=0.6 + k / 1000)) for k in range(5)]
     compared = compare_pairs(pairs)
-    head, *rows = cells(compared._repr_html_())
-    assert head == ["", "A: p/a", "B: p/b", "B / A, or B - A", "95 % interval", "result"]
-    assert rows == [
-        ["latency p50", "500 ms", "602 ms", "1.2", "1.2–1.21", "higher"],
-        ["latency p95", "500 ms", "602 ms", "1.2", "1.2–1.21", "higher"],
-        ["TTFT p50", "250 ms", "301 ms", "1.2", "1.2–1.21", "higher"],
-        ["TTFT p95", "250 ms", "301 ms", "1.2", "1.2–1.21", "higher"],
+    assert rows(compared.table) == [
+        ["latency p50", "500 ms", "602 ms", "1.2", "1.2–1.21", "B is higher"],
+        ["latency p95", "500 ms", "602 ms", "1.2", "1.2–1.21", "B is higher"],
+        ["TTFT p50", "250 ms", "301 ms", "1.2", "1.2–1.21", "B is higher"],
+        ["TTFT p95", "250 ms", "301 ms", "1.2", "1.2–1.21", "B is higher"],
         ["failed", "1 %", "3 %", "+2 points", "-0.418 to +4.74", "no difference shown"],
         ["– server_error", "5 (1 %)", "15 (3 %)", "–", "–", ""],
     ]
-    assert "  server_error: 5 calls of A, 15 of B" in compared.lines
+    assert compared.table.lead == (compared.headline,)
 
 
-def test_a_comparison_of_what_never_answered_in_html():
+def test_a_comparison_of_what_never_answered_has_dashes():
     compared = compare_pairs([(side(0, fails=100), side(1, fails=100, error="cancelled"))])
-    failed = cells(compared._repr_html_())[1]
-    assert failed == ["failed", "100 %", "–", "–", "–", "not comparable"]
+    assert rows(compared.table)[0] == ["failed", "100 %", "–", "–", "–", "not comparable"]
     both = compare_pairs([(side(0, fails=100), side(1)), (side(0), side(1, fails=100))])
     row = ["latency p50", "– ms", "– ms", "–", "–", "not comparable"]
-    assert row in cells(both._repr_html_())
-    assert "latency p50: no pair has this figure" in both.lines
+    assert row in rows(both.table)
+    assert both.ratios[0].text == "latency p50: no pair has this figure"
 
 
-def test_what_stopped_calls_are_is_no_share_of_those_that_tell_of_the_api():
+def test_calls_that_were_stopped_are_no_share_of_those_that_tell_of_the_api():
     pairs = [(side(0, fails=3, error="cancelled"), side(1, fails=7))]
-    rows = cells(compare_pairs(pairs)._repr_html_())
-    assert ["– cancelled", "3", "0", "–", "–", ""] in rows
-    assert ["– server_error", "0 (0 %)", "7 (7 %)", "–", "–", ""] in rows
+    table = rows(compare_pairs(pairs).table)
+    assert ["– cancelled", "3", "0", "–", "–", ""] in table
+    assert ["– server_error", "0 (0 %)", "7 (7 %)", "–", "–", ""] in table
 
 
-def test_a_verdict_in_html_has_its_first_line_and_the_rest_as_a_list():
+def test_a_verdict_has_its_reasons_a_row_for_each_objective_and_notes():
+    objectives = ("latency_p50<0.2", "error_rate<0.1%", "tpot_p50<1", "requests_per_s>=100")
     made = verdict(state="stopped", plan=Plan(targets=(Target(provider="url", model="m"),), load=Open(constant(20)),
-                                              duration_s=20, slo=("latency_p50<0.2",)))  # fmt: skip
-    html = made._repr_html_()
-    assert "<b>measurement: SUSPECT</b>" in html
-    assert re.findall(r"<li>(.*?)</li>", html)[:2] == [
+                                              duration_s=20, slo=objectives))  # fmt: skip
+    table = made.table
+    assert list(table.lead) == [
+        "measurement: SUSPECT",
         "suspect: the run was stopped before its end.",
-        "objective on url/m: latency_p50&lt;0.2: met",
+    ]
+    assert rows(table) == [
+        ["latency_p50<0.2", "url/m", "100 ms", "met"],
+        ["error_rate<0.1%", "url/m", "0 %", "met (not certain: the sample is small)"],
+        ["tpot_p50<1", "url/m", "–", "no figure to judge by"],
+        ["requests_per_s>=100", "url/m", "20", "MISSED"],
     ]
     assert made.to_dict()["reasons"] == ["the run was stopped before its end.", *made.notes]
     assert made.notes[0].startswith("url/m: no TTFT")
+    assert repr(made) == table.text()
 
 
 @pytest.mark.parametrize(
@@ -167,16 +193,7 @@ def test_a_simulated_target_has_no_address_and_one_without_a_key_no_variable():
         assert reason.text.endswith(mend)
 
 
-def definition_lines(made):
-    lines = {}
-    for line in repr(made).splitlines():
-        if line.startswith("  "):
-            tool, *rest = words(line)
-            lines[tool, rest[-1].split(" = ")[0]] = rest[0]
-    return lines
-
-
-def test_definitions_in_text():
+def test_definitions_have_their_values():
     plan = Plan(targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
                 load=Open(constant(1)), requests=30)  # fmt: skip
     made = []
@@ -188,30 +205,31 @@ def test_definitions_in_text():
             one.token(one.start + at, 1)
         one.output_tokens = 3
         made.append(one)
-    shown = definition_lines(hm.definitions(from_marks(plan.targets, made)))
-    assert repr(hm.definitions(from_marks(plan.targets, made))).startswith("TTFT   url/m\n")
-    assert shown[OURS, "TTFT"] == "p50 300, p95 300 ms"
-    assert shown["vLLM bench", "E2EL"] == "p50 1,500, p95 1,500 ms"
-    assert shown["AIPerf", "request latency"] == "p50 1,457, p95 1,457 ms"
-    assert shown[OURS, "error rate"] == "3.333 %"
-    assert shown["OpenRouter", "uptime"] == "96.67 %"
-    assert shown["AIPerf", "request throughput"] == "0.9831/s"
-    bare = repr(hm.definitions())
-    assert bare.startswith("TTFT\n  holymon")
-    assert "\n\nlatency\n  holymon" in bare
+    (table,) = hm.definitions(from_marks(plan.targets, made)).table
+    assert table.lead == ("url/m",)
+    shown = {(figure, tool): value for figure, tool, value, _ in rows(table)}
+    assert shown["TTFT", OURS] == "p50 300, p95 300 ms"
+    assert shown["", "vLLM bench: E2EL"] == "p50 1500, p95 1500 ms"
+    assert shown["", "AIPerf: request latency"] == "p50 1457, p95 1457 ms"
+    assert shown["error rate", OURS] == "3.333 %"
+    assert shown["", "OpenRouter: uptime"] == "96.67 %"
+    assert shown["", "AIPerf: request throughput"] == "0.9831/s"
+    (bare,) = hm.definitions().table
+    assert (bare.lead, {value for _, _, value, _ in rows(bare)}) == ((), {""})
 
 
-def test_stats_in_text_and_in_html():
+def test_stats_show_each_figure_in_its_place():
     found = stats(records(*CALLS))
-    felt, sent = (words(line) for line in str(found).splitlines() if line.startswith("url/a"))
-    assert felt == ["url/a", "3", "67 %", "25 %", "4,500", "–", "–", "–", "5"]
-    assert sent == ["url/a", "6", "1.5", "1,500", "–", "750", "–", "750", "14 / 10", "0.000114 / 0"]
-    rows = cells(found._repr_html_())
-    assert ["url/a", "3", "67 % 21 %–94 %", "25 % 4.6 %–70 %", "4,500", "–", "–", "–", "5"] in rows
-    assert "SIMULATED" not in str(found)
+    felt, sent = map(rows, found.table)
+    assert felt == [
+        ["url/a", "3", "67 % 21 %–94 %", "25 % 4.6 %–70 %", "4,500", "–", "–", "–", "5"]
+    ]  # fmt: skip
+    assert sent == [
+        ["url/a", "6", "1.5", "1,500", "–", "750", "–", "750", "14 / 10", "0.000114 / 0"]
+    ]
+    assert "SIMULATED" not in repr(found)
 
 
 def test_stats_of_a_simulated_target_say_so():
     found = stats(records(attempt(0, 0, 1.0, 1.0, flags=int(Flag.SIMULATED))))
-    assert str(found).startswith("SIMULATED\n")
-    assert found._repr_html_().startswith("<p><b>simulated</b></p>")
+    assert found.table[0].lead == ("SIMULATED",)

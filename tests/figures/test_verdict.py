@@ -284,7 +284,6 @@ def test_an_objective_says_how_sure_its_judgement_is(n, slo, met, sure, text):
     (check,) = found.checks
     assert (check.slo, check.target, check.met, check.sure) == (slo, "url/m", met, sure)
     assert check.text == f"{slo}: {text}"
-    assert f"objective on url/m: {slo}: {text}" in str(found)
     assert found.to_dict()["slo"] == [check.to_dict()]
 
 
