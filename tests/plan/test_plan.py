@@ -170,3 +170,17 @@ def test_a_target_speaks_chat_unless_it_names_another_endpoint():
 def test_an_endpoint_that_nobody_knows_is_refused_with_those_there_are():
     with pytest.raises(PlanError, match="endpoint 'chit' is none: name one of chat, messages, r"):
         replace(A, endpoint="chit")
+
+
+def test_a_plan_in_plain_text_is_a_line():
+    plan = Plan(
+        targets=(Target(provider="sim", model="fast"),), load=Open(constant(5)), duration_s=3,
+        prompts=Prompts(texts=("word " * 1000, "b")), slo=("ttft_p95<1",),
+    )  # fmt: skip
+    assert repr(plan.targets[0]) == "<Target sim/fast>"
+    assert repr(plan.load) == "<Open open loop, 5 calls/s, evenly spaced>"
+    assert repr(plan.prompts).startswith("<Prompts 2, such as 'word word")
+    assert len(repr(plan)) < 250
+    for piece in ("sim/fast", "5 calls/s, evenly spaced", "duration_s 3", "ttft_p95<1"):
+        assert piece in repr(plan)
+    assert repr(constant(5)) == "<Shape 5 calls/s, evenly spaced>"
