@@ -27,6 +27,11 @@ from .making import Lines, Mutant
 
 SLOW_S = 2.0
 """CPU time from which on a test is left out, measured while its lines are counted."""
+STATISTICAL = (
+    "false_alarms", "stated_power", "cover", "nearly_as_often", "bursts_are_no", "hardly_ever",
+    "of_their_process", "notebook", "percentiles_are_numpys",
+)  # fmt: skip
+"""Parts of the names of tests that are not even tried: thousands of samples each."""
 PATIENCE = 6
 """A mutant that takes so many times the time of its tests, and `SPARE_S`, is found."""
 SPARE_S = 6
@@ -66,14 +71,6 @@ def _within(lines: dict[int, list[str]], span: Lines | None) -> Iterator[str]:
             yield from tests
 
 
-class _TooSlowError(BaseException):
-    """The time of a test is over. No Exception, so that no test takes it for its own."""
-
-
-def _too_slow(*_) -> None:
-    raise _TooSlowError
-
-
 class _Mapper:
     """A plugin that counts which test reaches which line, and how long it takes."""
 
@@ -85,18 +82,11 @@ class _Mapper:
         self.counting.switch_context(item.nodeid)
         begun = process_time()
         result = yield
-        self.seconds[item.nodeid] = process_time() - begun
+        self.seconds[item.nodeid] = took = process_time() - begun
+        if took > SLOW_S:
+            self.left_out[item.nodeid] = f"slow ({took:.1f} s)"
         self.counting.switch_context("")
         return result
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self):
-        signal.signal(signal.SIGPROF, _too_slow)
-        signal.setitimer(signal.ITIMER_PROF, SLOW_S)
-        try:
-            return (yield)
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
 
     def pytest_runtest_logreport(self, report):
         if report.outcome != "passed":
@@ -154,8 +144,8 @@ def reached(tests: list[str], log: Path) -> Reached:
     def work() -> int:
         counting = coverage.Coverage(data_file=None, source=["holymon"], config_file=False)
         counting.start()
-        mapper = _Mapper(counting)
-        pytest.main([*_PYTEST, "--maxfail=1000000", *tests], plugins=[mapper])
+        mapper, few = _Mapper(counting), " and ".join(f"not {part}" for part in STATISTICAL)
+        pytest.main([*_PYTEST, "--maxfail=1000000", "-k", few, *tests], plugins=[mapper])
         counting.stop()
         data, lines = counting.get_data(), {}
         for file in data.measured_files():
