@@ -107,15 +107,16 @@ def test_a_whole_answer_in_pieces_is_read_and_timed():
 
 
 def test_an_answer_of_the_largest_size_is_read_and_one_byte_more_is_too_large():
-    text = b" " * (MAX_BODY - len(HI))
+    largest = b" " * MAX_BODY
     reading = reading_of(stream=False)
-    assert not reading.piece(1.0, text + HI)
-    assert reading.end(2.0) == ""
-    reading = reading_of(stream=False)
-    assert reading.piece(1.0, text + HI + b" ")
+    assert not reading.piece(1.0, largest)
+    assert reading.piece(1.0, b" ")
     assert reading.end(2.0) == "response_too_large"
     reading.piece(3.0, b"more")
     assert len(reading.body) == MAX_BODY
+    reading = reading_of(stream=False)
+    reading.piece(1.0, largest)
+    assert reading.end(2.0) == "empty_response"
 
 
 def test_of_an_error_only_the_beginning_is_kept():
