@@ -313,3 +313,14 @@ def test_a_bad_shape_is_said_in_words_and_brings_no_token():
     named.piece(1.0, b"event: error\ndata: x\n\n")
     named.end(2.0)
     assert (named.marks.events, named.marks.message) == (0, "x")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "field"), [(CHAT, "choices"), (MESSAGES, "content"), (RESPONSES, "output")]
+)
+@pytest.mark.parametrize("value", [None, 5])
+def test_a_status_in_an_error_says_more_than_the_word_beside_it(dialect, field, value):
+    marks = Marks(0, 0, 0.0)
+    body = json.dumps({"error": {"code": 503, "type": "api_error", "message": "x"}, field: value})
+    assert dialect.answer(body.encode(), marks)[0] == "unavailable"
+    assert marks.code == "api_error"

@@ -98,6 +98,21 @@ def test_any_bytes_are_events_or_nothing(chunks):
         assert b"\r" not in event.data
 
 
+@pytest.mark.parametrize(
+    ("before", "event"),
+    [
+        (b"data: one\n", Event(b"one\ndata")),
+        (b"event: error\n", Event(b"data", b"error")),
+        (b"data: one\r", Event(b"one\ndata")),
+        (b"data: one\ndata: two\r\n", Event(b"one\ntwo\ndata")),
+        (b": ", None),
+        (b"x", None),
+    ],
+)
+def test_a_piece_that_looks_like_a_whole_event_may_be_the_rest_of_one(before, event):
+    assert decode(before, b"data: data\n\n") == ([event] if event else [])
+
+
 def test_an_event_without_its_empty_line_is_handed_out_at_the_end():
     assert decode(b"data: a\n\ndata: [DONE]") == [Event(b"a"), Event(b"[DONE]")]
     assert decode(b"data: a\n\n: only a comment") == [Event(b"a")]
