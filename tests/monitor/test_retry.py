@@ -1,5 +1,6 @@
 """Only what certainly left nothing behind is asked again, patiently and within a budget."""
 
+import dataclasses
 import itertools
 import math
 import random
@@ -43,6 +44,13 @@ def test_there_are_three_attempts():
     assert [wait(attempt) is not None for attempt in range(4)] == [True, True, False, False]
 
 
+def test_patience_unless_it_is_asked_for_otherwise():
+    assert dataclasses.asdict(POLICY) == {
+        "attempts": 3, "deadline_s": 120.0, "wait_s": 0.5, "wait_max_s": 8.0,
+        "retry_after_max_s": 60.0, "budget": 0.1, "burst": 10, "loan": 2, "retry_ambiguous": False,
+    }  # fmt: skip
+
+
 @given(st.integers(0, 30), st.floats(0, 1))
 def test_waits_are_drawn_from_all_of_a_growing_range(attempt, u):
     found = wait(attempt, u=u, policy=Policy(attempts=20)) if attempt < 19 else None
@@ -70,6 +78,7 @@ def test_a_wait_that_ends_just_at_the_deadline_is_not_begun():
 def test_an_hour_is_not_waited_for_nor_anything_beyond_the_deadline():
     assert wait(asked=3600.0) is None
     assert wait(asked=60.0) is not None
+    assert wait(asked=math.nextafter(60.0, 61.0)) is None
     assert wait(asked=60.0, left=50.0) is None
     assert wait(u=1.0, left=0.4) is None
 
