@@ -39,12 +39,12 @@ def test_two_targets_from_start_to_report(lab, chromium):
     lab.write("How long, s", "40")
     lab.write("Goals", "ttft_p95<0.2, error_rate<5%")
     notice = lab.page.locator(".hm-notice")
-    expect(notice).to_contain_text("Start makes 1,240 calls", timeout=10_000)
+    expect(notice).to_contain_text("Start makes 1,240 calls")
     lab.shot("explore-setup")
     lab.button("Start").click()
     lab.state("running")
     rows = lab.page.locator(".hm-figures tbody tr")
-    expect(rows).to_have_count(2, timeout=10_000)
+    expect(rows).to_have_count(2)
     lab.page.wait_for_function("document.querySelector('.hm-figure').naturalWidth")
     time.sleep(0.5)  # Lab's own scroll bar comes with the taller tab
     before, heights = lab.ink(), set()
@@ -71,14 +71,14 @@ def test_two_targets_from_start_to_report(lab, chromium):
                        ("Compare", "sim/slow against A = sim/fast")):  # fmt: skip
         lab.button(name).click()
         shown = lab.page.locator(".hm-results .widget-html")
-        expect(shown).to_contain_text(said, timeout=40_000)
+        expect(shown).to_contain_text(said)
     lab.shot("explore-results")
     assert (lab.runs[-1] / "calls.csv").stat().st_size > 1000
     baseline = json.loads((lab.folder / "reports" / "baseline.json").read_text())
     assert lab.runs[-1].name in baseline["run_id"]
     lab.page.locator(".hm-results a", has_text="report.html").click()
     inside = lab.page.frame_locator(".jp-HTMLViewer iframe")
-    expect(inside.locator("h1").first).to_contain_text("sim/fast, sim/slow", timeout=15_000)
+    expect(inside.locator("h1").first).to_contain_text("sim/fast, sim/slow")
     lab.shot("explore-report")
     lab.command("apputils:change-theme", "{theme: 'JupyterLab Light'}")
     assert lab.errors == []
@@ -116,13 +116,13 @@ def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
     expect(shown).to_have_text(name)
     lab.run(THREADS)
     printed = lab.page.locator(".jp-OutputArea-output", has_text="threads holymon-draws")
-    expect(printed).to_have_text("threads holymon-draws holymon-works", timeout=10_000)
+    expect(printed).to_have_text("threads holymon-draws holymon-works")
     lab.page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
     )
-    lab.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=30_000)
+    lab.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
     lab.dashboard()
-    expect(shown).to_have_text(name, timeout=15_000)
+    expect(shown).to_have_text(name)
     lab.state("running")
     lab.shot("explore-attached")
     worker = psutil.Process(lab.said_on_disk()["pid"])
@@ -135,8 +135,8 @@ def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
     assert worker.wait(15) in {0, None}
     lab.run(ATTACH)
     ended = lab.page.locator(".hm").nth(1)
-    expect(ended.locator(".hm-state")).to_have_text("stopped", timeout=15_000)
-    expect(ended.locator(".hm-figures tbody tr")).to_have_count(1, timeout=15_000)
+    expect(ended.locator(".hm-state")).to_have_text("stopped")
+    expect(ended.locator(".hm-figures tbody tr")).to_have_count(1)
     replaced = lab.page.locator(".hm").first.locator(".hm-notice")
     expect(replaced).to_contain_text("Another dashboard has taken the place")
     assert lab.errors == []
@@ -145,13 +145,13 @@ def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
 def test_a_closed_tab_leaves_no_process_behind(lab):
     lab.dashboard()
     lab.field("Ends after").select_option("calls for each target")
-    lab.write("How many", "15")
+    lab.write("How many", "40")
     lab.button("Start").click()
     lab.state("running")
     worker = psutil.Process(lab.said_on_disk()["pid"])
     family = [worker, *worker.children(recursive=True)]
     lab.page.close()
-    _, left = psutil.wait_procs(family, timeout=20)
+    _, left = psutil.wait_procs(family, timeout=60)
     assert left == []
     assert lab.said_on_disk()["state"] == "finished"
 
@@ -164,11 +164,11 @@ def test_in_a_narrow_window_no_figure_is_cut(lab):
     lab.button("Add target").click()
     added = lab.page.locator(".hm-form .widget-checkbox", has_text="an-organisation")
     whole = added.locator("span[title*='instruct-fp8 at http://127.0.0.1:9/v1']")
-    expect(whole).to_have_count(1, timeout=10_000)
+    expect(whole).to_have_count(1)
     lab.write("Goals", "ttft_p95<0.5, error_rate<1%, latency_p99<2")
     lab.button("Start").click()
-    expect(lab.page.locator(".hm-figures tbody tr")).to_have_count(2, timeout=15_000)
-    expect(lab.page.locator(".hm-tile", has_text="by the server")).to_have_count(1, timeout=15_000)
+    expect(lab.page.locator(".hm-figures tbody tr")).to_have_count(2)
+    expect(lab.page.locator(".hm-tile", has_text="by the server")).to_have_count(1)
     cut = lab.page.evaluate(
         """() => [...document.querySelectorAll('.hm-tile b, .hm-live .widget-html-content')]
         .filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"""
@@ -190,22 +190,22 @@ def test_hostile_names_are_inert_and_errors_are_shown(lab):
     lab.write("Model", HOSTILE)
     lab.button("Add target").click()
     added = lab.page.locator(".hm-form .widget-checkbox", has_text="at http://127.0.0.1:9/v1")
-    expect(added).to_have_count(1, timeout=10_000)
+    expect(added).to_have_count(1)
     lab.tick("evil/<img")
     lab.button("Start").click()
-    expect(lab.page.locator(".hm-figures tbody tr")).to_have_count(3, timeout=15_000)
-    expect(lab.page.locator(".hm-trust")).to_have_class(re.compile("invalid"), timeout=15_000)
+    expect(lab.page.locator(".hm-figures tbody tr")).to_have_count(3)
+    expect(lab.page.locator(".hm-trust")).to_have_class(re.compile("invalid"))
     lab.page.locator(".hm-top").evaluate("top => top.scrollIntoView()")
     lab.shot("explore-hostile")
     lab.button("Stop").click()
-    expect(lab.button("Start")).to_be_enabled(timeout=20_000)
+    expect(lab.button("Start")).to_be_enabled()
     assert lab.page.evaluate("window.pwned") is None
     lab.tab("Set up")
     lab.write("Base URL", "ftp://nowhere")
     lab.write("Model", "m")
     lab.button("Add target").click()
     shown = lab.page.locator(".hm-errors .hm-error")
-    expect(shown).to_contain_text("base_url", timeout=10_000)
+    expect(shown).to_contain_text("base_url")
     lab.write("How long, s", "0")
     expect(lab.page.locator(".hm-notice .bad")).to_contain_text("duration")
     expect(lab.button("Start")).to_be_disabled()
