@@ -73,8 +73,8 @@ def sample(room: str, given: argparse.Namespace) -> list:
     if given.again:
         rows = [json.loads(line) for line in given.again.read_text().splitlines()]
         wanted = {(r["path"], r["was"], r["now"]) for r in rows if not r["found"]}
-        paths = {path for path, _, _ in wanted}
-        every = [place for place in every if place.path in paths]
+        changed = {line for _, was, _ in wanted for line in was.split("; ")}
+        every = [place for place in every if place.lines & changed]
     random.Random(given.seed).shuffle(every)
     most, drawn = given.sample or len(every), []
     for place in every:

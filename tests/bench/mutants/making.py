@@ -51,6 +51,12 @@ class Place:
     statement: Lines
     function: Lines | None
 
+    @property
+    def lines(self) -> set[str]:
+        """The lines of the statement that it is in, without their indent."""
+        first, last = self.statement
+        return {line.strip() for line in self.module.code.splitlines()[first - 1 : last]}
+
     def mutant(self) -> Mutant | None:
         """The mutant; None where it would be no Python or no change."""
         source = self.module.code
