@@ -53,15 +53,15 @@ class Reached:
     def tests(self, mutant: Mutant) -> list[str]:
         """Those that may find a mutant, the fastest first.
 
-        They reach its statement; where that is run only once, at import, its function; and
-        else anything in its module.
+        They reach its statement; where that is run only once, at import, its function; where it
+        is in none, they are all.
         """
         lines = self.lines.get(mutant.path, {})
-        for span in (mutant.statement, mutant.function, (1, sys.maxsize)):
+        for span in (mutant.statement, mutant.function):
             found = set(_within(lines, span)) & self.seconds.keys()
             if found:
                 return sorted(found, key=self.seconds.__getitem__)
-        return []
+        return [] if mutant.function else sorted(self.seconds, key=self.seconds.__getitem__)
 
 
 def _within(lines: dict[int, list[str]], span: Lines | None) -> Iterator[str]:
