@@ -29,7 +29,8 @@ def call(number, error="", *, role=0.1, tokens=TOKENS, end=0.7):
 
 
 def values(calls):
-    found = hm.definitions(from_marks(PLAN.targets, calls))
+    records = from_marks(PLAN.targets, calls)
+    found = hm.definitions(records, summary=hm.summarize(records, PLAN))
     return {(one.tool, one.name): one.p50 if one.unit == "s" else one.value for one in found}
 
 

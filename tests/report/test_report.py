@@ -350,4 +350,4 @@ def test_the_latest_page_is_that_of_the_latest_run_whichever_was_reported_last(t
     write_index(tmp_path)
     index = (tmp_path / "index.html").read_text()
     assert index.count("<tr>") == 3
-    assert f"{old.id}</a></td><td>run.json can't be read" in index
+    assert f"{old.id}</a></td><td>run.json can&#x27;t be read" in index
