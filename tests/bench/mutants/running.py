@@ -32,7 +32,7 @@ STATISTICAL = (
     "of_their_process", "notebook", "percentiles_are_numpys",
 )  # fmt: skip
 """Parts of the names of tests that are not even tried: thousands of samples each."""
-PATIENCE = 6
+PATIENCE = 2
 """A mutant that takes so many times the time of its tests, and `SPARE_S`, is found."""
 SPARE_S = 6
 MOST_BYTES = 6 << 30
