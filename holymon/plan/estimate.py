@@ -41,13 +41,13 @@ class Estimate:
             return f"As many calls as there is time for; {self.why}"
         calls = f"{self.calls:,} call{'s' * (self.calls != 1)}"
         asked = f"about {self.prompt_tokens:,} tokens asked"
-        told = "answers of any length"
+        answered = "answers of any length"
         if self.output_tokens is not None:
-            told = f"at most {self.output_tokens:,} answered"
+            answered = f"at most {self.output_tokens:,} answered"
         money = self.why
         if self.cost_usd is not None:
             money = f"at most {rounded(self.cost_usd, 3)} USD"
-        return f"{calls}, {asked}, {told}; {money}"
+        return f"{calls}, {asked}, {answered}; {money}"
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -70,15 +70,15 @@ def estimate(plan: Plan) -> Estimate:
     )
 
 
-def most_of_a_call(plan: Plan, target: int, told: int) -> float:
+def most_of_a_call(plan: Plan, target: int, guess: int) -> float:
     """What one call of a target can cost at most, in USD.
 
-    Where no max_tokens bounds the answer, `told` tokens stand for it. Raises PlanError if there is
+    Where no max_tokens bounds the answer, `guess` tokens stand for it. Raises PlanError if there is
     no price.
     """
     size = max(_sizes(plan)) + AROUND
     longest = plan.prompts.max_tokens
-    found = price.most(plan.targets[target].price, 1, size, told if longest is None else longest)
+    found = price.most(plan.targets[target].price, 1, size, guess if longest is None else longest)
     if found is None:
         raise PlanError(f"no price is known for {plan.targets[target].name}.")
     return found

@@ -40,10 +40,10 @@ def from_file(path: Path) -> tuple[str, ...]:
 
 def _prompt(path: Path, number: int, line: str) -> str:
     try:
-        said: Any = json.loads(line)
+        entry: Any = json.loads(line)
     except (ValueError, RecursionError):
         raise PlanError(f"{path}, line {number} is not JSON: write a string in quotes.") from None
-    text = said.get("prompt", said.get("text")) if isinstance(said, dict) else said
+    text = entry.get("prompt", entry.get("text")) if isinstance(entry, dict) else entry
     if not isinstance(text, str) or not text:
         raise PlanError(f"{path}, line {number} holds no prompt: a string, or a field 'prompt'.")
     return text

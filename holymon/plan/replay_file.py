@@ -60,12 +60,12 @@ def _read(path: Path) -> Iterator[float]:
 
 def _from_json(path: Path, n: int, line: str) -> float:
     try:
-        said: Any = json.loads(line)
+        value: Any = json.loads(line)
     except (ValueError, RecursionError):
         raise PlanError(f"{path}, line {n} is not JSON.") from None
-    if isinstance(said, dict):
-        said = next((said[name] for name in COLUMNS if name in said), None)
-    return _known(_time(said), path, n)
+    if isinstance(value, dict):
+        value = next((value[name] for name in COLUMNS if name in value), None)
+    return _known(_time(value), path, n)
 
 
 def _known(found: float | None, path: Path, n: int) -> float:
@@ -75,15 +75,15 @@ def _known(found: float | None, path: Path, n: int) -> float:
     return found
 
 
-def _time(said: Any) -> float | None:
-    if isinstance(said, bool):
+def _time(value: Any) -> float | None:
+    if isinstance(value, bool):
         return None
     try:
-        return float(said)
+        return float(value)
     except (TypeError, ValueError):
         pass
     try:
-        moment = datetime.fromisoformat(said)
+        moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

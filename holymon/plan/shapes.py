@@ -47,7 +47,7 @@ class Shape(Struct, frozen=True, tag="shape"):
     kind: str = "constant"
 
     def __post_init__(self) -> None:
-        """Raise PlanError for rates and times that can't be."""
+        """Raise PlanError if its points are out of range or order, or its spread is."""
         super().__post_init__()
         require(bool(self.points), "shape", "has no points", "give (seconds, calls per second)")
         for t, rate in self.points:
@@ -96,7 +96,7 @@ class Replay(Struct, frozen=True, tag="replay"):
     kind: str = "replay"
 
     def __post_init__(self) -> None:
-        """Raise PlanError for times that can't be."""
+        """Raise PlanError if the times are none, too many, or not in order from 0."""
         super().__post_init__()
         check_range("number of times", len(self.times), 1, MAX_TIMES)
         check_range("first time", self.times[0], 0, 0)

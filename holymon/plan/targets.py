@@ -19,7 +19,7 @@ _PROVIDER_KEYS: Final = frozenset({"base_url", "api_key_env", "stall_s", "models
 def target(name: str) -> Target:
     """The target written `provider/model`.
 
-    Raises PlanError for a name that can't be, ConfigError for a file that can't be read.
+    Raises PlanError if it lacks a provider or a model, ConfigError for a file that can't be read.
     """
     provider, slash, model = name.partition("/")
     known = providers()

@@ -96,8 +96,8 @@ def write_report(
         _write_json(folder, run, about)
         _lead_to(folder)
     except OSError as fault:
-        said = fault.strerror or type(fault).__name__
-        raise RunError(f"the report can't be written to {folder}: {said}.") from None
+        reason = fault.strerror or type(fault).__name__
+        raise RunError(f"the report can't be written to {folder}: {reason}.") from None
     if interrupt is not None:
         raise interrupt
     return Report(
@@ -167,11 +167,11 @@ def _harmless(html: Any) -> str:
     """
     import bleach
 
-    said = html.decode() if isinstance(html, bytes) else str(html)
-    said = _STYLE.sub("", said)  # pandas' own, of which bleach would leave the text
+    text = html.decode() if isinstance(html, bytes) else str(html)
+    text = _STYLE.sub("", text)  # pandas' own, of which bleach would leave the text
     return str(
         bleach.clean(
-            said, tags=TAGS, protocols={"http", "https"}, strip_comments=True,
+            text, tags=TAGS, protocols={"http", "https"}, strip_comments=True,
             attributes={"*": ["class", "id"], "a": ["href", "title"],
                         "td": ["colspan", "rowspan"], "th": ["colspan", "rowspan", "scope"]},
         )

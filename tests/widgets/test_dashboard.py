@@ -115,24 +115,24 @@ def test_a_run_that_has_ended_can_be_shown_and_kept(here):
         assert len(lines) == 1 + len(ended.records)
         assert len(list((here / "reports").glob("*.parquet"))) == 1
         assert baseline().id == ended.id
-        assert "B = sim/slow against A = sim/fast" in made._results._said.value
+        assert "B = sim/slow against A = sim/fast" in made._results._message.value
         made._results._other.value = before.id
         made._results.buttons["Compare"].click()
         idle(made)
-        said = made._results._said.value
+        said = made._results._message.value
         assert "B = done: sim/fast against A = before: sim/fast (simulated), 1 pair" in said
         assert said.count("against A") == 1
         made._results._other.value = both.id
         made._results.buttons["Compare"].click()
         idle(made)
         for name in ("sim/fast", "sim/slow"):
-            assert f"B = done: {name} against A = both: {name}" in made._results._said.value
+            assert f"B = done: {name} against A = both: {name}" in made._results._message.value
         shutil.rmtree(ended.folder)
         for button in made._results.buttons.values():
             button.click()
             idle(made)
             assert f"the folder of {ended.id} is gone" in made._errors.value
-            assert "Making" not in made._results._said.value
+            assert "Making" not in made._results._message.value
 
 
 def test_what_goes_wrong_in_a_callback_is_shown_and_the_next_one_works(here):
