@@ -59,6 +59,7 @@ def test_no_more_calls_are_made_than_allowed(tmp_path, simulator):
     assert "this is a lower bound" in str(found)
 
 
+@pytest.mark.quiet
 def test_no_more_is_spent_than_allowed_and_a_level_cut_short_claims_nothing(tmp_path):
     found = hm.capacity(
         plan(hm.target("sim/fast")), slo=("latency_p50<5",), start=20, seconds=2,
