@@ -62,7 +62,7 @@ def test_two_runs_can_be_laid_over_one_another(tmp_path):
         prompts=hm.Prompts(max_tokens=2), name="first",
     )  # fmt: skip
     one, two = hm.alternate(plan, plan, pairs=1, out=tmp_path)
-    ax = hm.plot_ecdf(one[0].records, two[0].records)
+    ax = hm.plot_ecdf(one[0], two[0])
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert len(labels) == 4
     assert all(label.startswith("first: sim/fast") for label in labels)
