@@ -81,7 +81,7 @@ def test_a_run_that_was_started_here_is_not_set_aside_like_the_drawing(here):
         made._stop.click()
         until(lambda: made.run.state == "stopped" and not made._start.disabled)
         idle(made)
-        assert run_folder.is_compacted(made.run.folder)
+        until(lambda: run_folder.is_compacted(made.run.folder))
 
 
 def test_a_new_dashboard_takes_the_place_and_the_run_goes_on(here):
