@@ -31,31 +31,31 @@ MODELS_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Finding:
     """One thing looked at: `good`, `note` (not needed for now) or `bad`, and the mend."""
 
     what: str
     state: State
-    found: str
+    result: str
     mend: str = ""
 
     def text(self) -> str:
         """One line, and a second with the mend."""
-        line = f"{_MARK[self.state]}{self.what}: {self.found}"
+        line = f"{_MARK[self.state]}{self.what}: {self.result}"
         return f"{line}\n      -> {self.mend}" if self.mend else line
 
     def to_dict(self) -> dict[str, str]:
         """The JSON form."""
-        return {"what": self.what, "state": self.state, "found": self.found, "mend": self.mend}
+        return {"what": self.what, "state": self.state, "found": self.result, "mend": self.mend}
 
 
 def examine(
     names: tuple[str, ...] = (), *, base_url: str | None = None, api_key_env: str = ""
-) -> list[Check]:
+) -> list[Finding]:
     """Look at this machine, and at the targets or providers named (by default those with a key)."""
-    checks = [*_machine(), *_keys()]
-    if any(check.what == "targets" and check.state == "bad" for check in checks):
-        return checks
+    findings = [*_machine(), *_keys()]
+    if any(finding.what == "targets" and finding.state == "bad" for finding in findings):
+        return findings
     looked_at = [_target(name) for name in names]
     if base_url is not None:
         looked_at.append(targets.one_off(base_url, "any", api_key_env))
@@ -63,8 +63,8 @@ def examine(
         known = map(_target, targets.providers())
         looked_at = [target for target in known if os.environ.get(target.api_key_env)]
     for target in looked_at:
-        checks += _endpoint(target, named=bool(names or base_url))
-    return checks
+        findings += _endpoint(target, named=bool(names or base_url))
+    return findings
 
 
 def _target(name: str) -> Target:
@@ -74,23 +74,23 @@ def _target(name: str) -> Target:
     return targets.target(name)
 
 
-def _machine() -> Iterator[Check]:
+def _machine() -> Iterator[Finding]:
     # Older ones can't have installed this package.
-    yield Check("Python", "good", ".".join(map(str, sys.version_info[:3])))
+    yield Finding("Python", "good", ".".join(map(str, sys.version_info[:3])))
     yield _packages()
     cores = os.cpu_count() or 1
     mend = "the worker, the API (if it runs here) and the notebook will share it" * (cores < 2)
-    yield Check("processor cores", "good" if cores > 1 else "note", str(cores), mend)
+    yield Finding("processor cores", "good" if cores > 1 else "note", str(cores), mend)
     yield _writable(Path.cwd())
-    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     if browser:
-        yield Check("chromium", "good", Path(browser).name)
+        yield Finding("chromium", "good", Path(browser).name)
     else:
         mend = "only needed to run the tests: apt-get install chromium"
-        yield Check("chromium", "note", "absent", mend)
+        yield Finding("chromium", "note", "absent", mend)
 
 
-def _packages() -> Check:
+def _packages() -> Finding:
     missing, versions = [], []
     for name in _PACKAGES:
         try:
@@ -98,31 +98,31 @@ def _packages() -> Check:
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        return Check("packages", "bad", f"missing {', '.join(missing)}", "pip install holymon")
-    return Check("packages", "good", ", ".join(versions))
+        return Finding("packages", "bad", f"missing {', '.join(missing)}", "pip install holymon")
+    return Finding("packages", "good", ", ".join(versions))
 
 
-def _writable(folder: Path) -> Check:
+def _writable(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free / 1e9
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         mend = "change to a folder you may write to, or name one with --out"
-        return Check("folder", "bad", f"can't write here: {error.strerror}", mend)
+        return Finding("folder", "bad", f"can't write here: {error.strerror}", mend)
     if free < 1:
-        return Check("folder", "note", f"{free:.1f} GB free", "make room for the records of runs")
-    return Check("folder", "good", f"writable, {free:.0f} GB free")
+        return Finding("folder", "note", f"{free:.1f} GB free", "make room for the records of runs")
+    return Finding("folder", "good", f"writable, {free:.0f} GB free")
 
 
-def _keys() -> Iterator[Check]:
+def _keys() -> Iterator[Finding]:
     try:
         known = targets.providers()
     except HolymonError as error:
-        yield Check("targets", "bad", str(error), "mend the file, or move it away")
+        yield Finding("targets", "bad", str(error), "mend the file, or move it away")
         return
     path = targets.user_file()
-    yield Check("targets", "good", "packaged" + (f" and {path.name}" if path else " only"))
+    yield Finding("targets", "good", "packaged" + (f" and {path.name}" if path else " only"))
     for name, about in known.items():
         variable = about.get("api_key_env")
         if not variable:
@@ -130,18 +130,18 @@ def _keys() -> Iterator[Check]:
         what = f"key of {name}"
         if variable not in os.environ:
             mend = f"to use {name}: export {variable}=..."
-            yield Check(what, "note", f"{variable} is not set", mend)
+            yield Finding(what, "note", f"{variable} is not set", mend)
             continue
         try:
             Secret(os.environ[variable], variable)
-            yield Check(what, "good", f"{variable} is set")
+            yield Finding(what, "good", f"{variable} is set")
         except ConfigError as error:
-            yield Check(what, "bad", "not usable", str(error))
+            yield Finding(what, "bad", "not usable", str(error))
 
 
-def _endpoint(target: Target, *, named: bool) -> Iterator[Check]:
+def _endpoint(target: Target, *, named: bool) -> Iterator[Finding]:
     if target.simulated:
-        yield Check("sim", "good", "built in: every run starts its own")
+        yield Finding("sim", "good", "built in: every run starts its own")
         return
     what = f"{target.provider} at {target.base_url or '(no base_url)'}"
     try:
@@ -149,12 +149,12 @@ def _endpoint(target: Target, *, named: bool) -> Iterator[Check]:
         if target.base_url:
             post(target.base_url)
     except ConfigError as error:
-        yield Check(what, "bad" if named else "note", "not asked", str(error))
+        yield Finding(what, "bad" if named else "note", "not asked", str(error))
         return
     yield asyncio.run(_ask(target, key, what))
 
 
-async def _ask(target: Target, key: Secret | None, what: str) -> Check:
+async def _ask(target: Target, key: Secret | None, what: str) -> Finding:
     """GET /models, which most OpenAI-compatible APIs answer and none bills."""
     import httpx
 
@@ -165,20 +165,20 @@ async def _ask(target: Target, key: Secret | None, what: str) -> Check:
         async with httpx.AsyncClient(transport=Transport(), timeout=10, headers=headers) as client:
             answer = await client.get(target.base_url.rstrip("/") + "/models")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out
-        said = f"not reachable: {classify(error)}"
-        return Check(what, "bad", said, "check the address and the network")
+        reason = f"not reachable: {classify(error)}"
+        return Finding(what, "bad", reason, "check the address and the network")
     if answer.status_code in {401, 403}:
         mend = (
             f"check the key in {target.api_key_env}" if key else "name its key with --api-key-env"
         )
-        return Check(what, "bad", f"answers {answer.status_code}: the key was refused", mend)
+        return Finding(what, "bad", f"answers {answer.status_code}: the key was refused", mend)
     if answer.status_code != 200:
-        said = redact(short(answer.text, 120), secrets)
-        return Check(what, "note", f"answers {answer.status_code} to GET /models: {said}",
+        words = redact(short(answer.text, 120), secrets)
+        return Finding(what, "note", f"answers {answer.status_code} to GET /models: {words}",
                      "does base_url end in /v1? some servers have no model list")  # fmt: skip
     names = [redact(short(name, 60), secrets) for name in _models(answer)]
     shown = ", ".join(names[:MODELS_SHOWN]) + (", ..." if len(names) > MODELS_SHOWN else "")
-    return Check(what, "good", f"answers; {len(names)} models: {shown}")
+    return Finding(what, "good", f"answers; {len(names)} models: {shown}")
 
 
 def _models(answer: Any) -> list[str]:

@@ -194,13 +194,13 @@ def doctor(targets: tuple[str, ...], base_url: str | None, api_key_env: str, as_
     """Check this machine, the packages, the keys and whether providers or TARGETs answer."""
     from holymon.cli.doctor import examine
 
-    checks = examine(targets, base_url=base_url, api_key_env=api_key_env)
+    findings = examine(targets, base_url=base_url, api_key_env=api_key_env)
     show(
-        lambda: [check.to_dict() for check in checks],
-        lambda: "\n".join(check.text() for check in checks),
+        lambda: [finding.to_dict() for finding in findings],
+        lambda: "\n".join(finding.text() for finding in findings),
         as_json=as_json,
     )
-    sys.exit(2 if any(check.state == "bad" for check in checks) else 0)
+    sys.exit(2 if any(finding.state == "bad" for finding in findings) else 0)
 
 
 main.add_command(capacity)

@@ -14,8 +14,8 @@ from statistics import median
 from typing import Final
 
 from holymon.errors import PlanError
-from holymon.experiments.capacity import Level, best_of, latest
-from holymon.figures.quantiles import LEVELS, Z95, fewest_for_interval
+from holymon.experiments.capacity import LoadLevel, best_of, latest
+from holymon.figures.quantiles import PERCENTILES, Z95, fewest_for_interval
 from holymon.plan.slo import Slo, parse
 from holymon.structs import check_range
 
@@ -78,7 +78,7 @@ class Bounds:
         return need + math.ceil(3 * math.sqrt(need))
 
 
-def following(levels: Sequence[Level], bounds: Bounds) -> Step | str:
+def following(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
     """The next step of a search, or, a key of `ENDINGS`, why there is none."""
     rate, longer = _next(levels, bounds)
     if isinstance(rate, str):
@@ -91,7 +91,7 @@ def following(levels: Sequence[Level], bounds: Bounds) -> Step | str:
     return Step(rate, seconds) if affordable else "budget"
 
 
-def _next(levels: Sequence[Level], bounds: Bounds) -> tuple[float | str, bool]:
+def _next(levels: Sequence[LoadLevel], bounds: Bounds) -> tuple[float | str, bool]:
     """The next rate, or why there is none; and whether it is one that could not tell."""
     if not levels:
         return bounds.start, False
@@ -117,7 +117,7 @@ def _next(levels: Sequence[Level], bounds: Bounds) -> tuple[float | str, bool]:
     return _round(math.sqrt(best.rate * first.rate)), False
 
 
-def _affordable(levels: Sequence[Level], calls: float, bounds: Bounds) -> bool:
+def _affordable(levels: Sequence[LoadLevel], calls: float, bounds: Bounds) -> bool:
     """Whether so many calls fit into what is left, by what calls have cost so far."""
     made = sum(level.calls for level in levels)
     if bounds.max_calls is not None and made + math.ceil(calls) > bounds.max_calls:
@@ -131,8 +131,8 @@ def _affordable(levels: Sequence[Level], calls: float, bounds: Bounds) -> bool:
 
 def _calls_for(objective: Slo) -> int:
     """So many that a figure well within its limit leaves no doubt."""
-    if objective.stat in LEVELS:
-        return fewest_for_interval(LEVELS[objective.stat])
+    if objective.stat in PERCENTILES:
+        return fewest_for_interval(PERCENTILES[objective.stat])
     if objective.metric.startswith("error_rate") and objective.limit > 0:
         # Wilson's upper end for no errors at all is z^2 / (n + z^2).
         return min(math.ceil(Z95**2 * (1 / objective.limit - 1)) + 1, MOST_FOR_ERRORS)

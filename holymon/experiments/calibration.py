@@ -24,7 +24,7 @@ METRICS: Final = ("ttft_s", "latency_s", "itl_s")
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class MeasuredRate:
     """One rate: reported minus true percentiles in seconds (None where calls are too few)."""
 
     rate: float
@@ -40,8 +40,8 @@ class Level:
 class Calibration:
     """How far off the client is on this machine, and up to which rate it can be trusted."""
 
-    accuracy: tuple[Level, ...]
-    rates: tuple[Level, ...]
+    accuracy: tuple[MeasuredRate, ...]
+    rates: tuple[MeasuredRate, ...]
 
     @property
     def highest_valid_rate(self) -> float | None:
@@ -95,10 +95,10 @@ class Calibration:
 def level_of(
     rate: float, records: Records, summary: Summary, judged: Verdict,
     truth: Iterable[Mapping[str, Any]],
-) -> Level:  # fmt: skip
+) -> MeasuredRate:  # fmt: skip
     """One rate of a calibration, from a run on `pinned` and the log of its simulator."""
     (target,) = summary.targets
-    return Level(
+    return MeasuredRate(
         rate=rate, calls=target.requests, errors=errors_of(records, truth),
         schedule_delay_p99_s=target.schedule_delay_s.p99, sent_per_s=target.sent_per_s,
         measurement=judged.measurement,

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from holymon.experiments.calibration import Calibration, Level, level_of
+from holymon.experiments.calibration import Calibration, MeasuredRate, level_of
 from holymon.load.run import Run, measure
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
@@ -44,7 +44,7 @@ def calibrate(
     return Calibration(tuple(accuracy), tuple(valid))
 
 
-def _level(plan: Plan, rate: float, out: Path | str) -> Level:
+def _level(plan: Plan, rate: float, out: Path | str) -> MeasuredRate:
     (now,) = plan.sweep(Open(constant(rate)))
     run = measure(now, out=out)
     return level_of(rate, run.records, run.summary(), run.verdict(), truth_of(run))

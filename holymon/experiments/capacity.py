@@ -21,7 +21,7 @@ ENDINGS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class LoadLevel:
     """One rate as it was measured; `met` is None where the measurement was not valid.
 
     `sure` says whether a valid measurement and its intervals leave no doubt of it. The load lasted
@@ -68,30 +68,30 @@ class Capacity:
 
     target: str
     objectives: tuple[str, ...]
-    levels: tuple[Level, ...]
+    levels: tuple[LoadLevel, ...]
     ended: str
     simulated: bool
 
     @property
-    def limit(self) -> Level | None:
+    def limit(self) -> LoadLevel | None:
         """The level of the lowest rate that missed an objective."""
         missed = [level for level in latest(self.levels) if level.met is False]
         return missed[0] if missed else None
 
     @property
-    def best(self) -> Level | None:
+    def best(self) -> LoadLevel | None:
         """The level of the highest rate below it that met all of them."""
         return best_of(latest(self.levels))
 
     @property
-    def surely_met(self) -> Level | None:
+    def surely_met(self) -> LoadLevel | None:
         """The highest rate that met them beyond doubt, below all that missed one."""
         known = latest(self.levels)
         sure = [one for one in known if one.met and one.sure and self._below_limit(one)]
         return sure[-1] if sure else None
 
     @property
-    def surely_missed(self) -> Level | None:
+    def surely_missed(self) -> LoadLevel | None:
         """The lowest rate that missed one of them beyond doubt."""
         return next((one for one in latest(self.levels) if one.met is False and one.sure), None)
 
@@ -102,7 +102,7 @@ class Capacity:
             return "met at no rate tried"
         return f"met up to {_rate(self.best)}" + _doubt(self.best, self.surely_met, "up to")
 
-    def _below_limit(self, level: Level) -> bool:
+    def _below_limit(self, level: LoadLevel) -> bool:
         return self.limit is None or level.rate < self.limit.rate
 
     @property
@@ -143,12 +143,12 @@ class Capacity:
         return self.table.html()
 
 
-def latest(levels: Sequence[Level]) -> list[Level]:
+def latest(levels: Sequence[LoadLevel]) -> list[LoadLevel]:
     """The last level of each rate, in the order of rates."""
     return sorted({level.rate: level for level in levels}.values(), key=_by_rate)
 
 
-def best_of(known: Sequence[Level]) -> Level | None:
+def best_of(known: Sequence[LoadLevel]) -> LoadLevel | None:
     """The highest rate met below the lowest that was missed."""
     found = None
     for level in known:
@@ -158,16 +158,16 @@ def best_of(known: Sequence[Level]) -> Level | None:
     return found
 
 
-def _rate(level: Level | None) -> str:
+def _rate(level: LoadLevel | None) -> str:
     return "–" if level is None else f"{level.rate:g} calls/s"
 
 
-def _doubt(level: Level | None, sure: Level | None, word: str) -> str:
+def _doubt(level: LoadLevel | None, sure: LoadLevel | None, word: str) -> str:
     """What is certain of a rate that was found, where that is something else."""
     if level is None or level is sure:
         return ""
     return f" (for certain {word} {_rate(sure)})" if sure else " (not for certain)"
 
 
-def _by_rate(level: Level) -> float:
+def _by_rate(level: LoadLevel) -> float:
     return level.rate

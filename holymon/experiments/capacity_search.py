@@ -10,7 +10,7 @@ import numpy as np
 
 from holymon.errors import PlanError, RunError
 from holymon.experiments.bisection import Bounds, Step, following
-from holymon.experiments.capacity import Capacity, Level
+from holymon.experiments.capacity import Capacity, LoadLevel
 from holymon.experiments.drift import rising
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.verdict import Verdict
@@ -47,7 +47,7 @@ def capacity(
         objectives=tuple(slo) or plan.slo, start=start, most=most, seconds=seconds,
         precision=precision, budget_s=budget_s, max_calls=max_calls, max_cost=max_cost,
     )  # fmt: skip
-    levels: list[Level] = []
+    levels: list[LoadLevel] = []
     while isinstance(step := following(levels, bounds), Step):
         try:
             levels.append(_level(plan, step, bounds, arrivals, levels, out))
@@ -62,7 +62,7 @@ def capacity(
     return _so_far(plan, bounds, levels, step)
 
 
-def _so_far(plan: Plan, bounds: Bounds, levels: list[Level], ended: str) -> Capacity:
+def _so_far(plan: Plan, bounds: Bounds, levels: list[LoadLevel], ended: str) -> Capacity:
     return Capacity(
         target=plan.targets[0].name, objectives=bounds.objectives, levels=tuple(levels),
         ended=ended, simulated=plan.simulated,
@@ -70,8 +70,8 @@ def _so_far(plan: Plan, bounds: Bounds, levels: list[Level], ended: str) -> Capa
 
 
 def _level(
-    plan: Plan, step: Step, bounds: Bounds, arrivals: str, levels: list[Level], out: Path | str
-) -> Level:
+    plan: Plan, step: Step, bounds: Bounds, arrivals: str, levels: list[LoadLevel], out: Path | str
+) -> LoadLevel:
     shape: Shape = constant(step.rate).arriving(arrivals)
     left = most = None
     if bounds.max_cost is not None:
@@ -122,7 +122,7 @@ def _measured(plan: Plan, until: float, out: Path | str) -> Run:
         raise
 
 
-def _judged(run: Run, step: Step, took_s: float) -> Level:
+def _judged(run: Run, step: Step, took_s: float) -> LoadLevel:
     """What a level says. Raises RunError where no call could succeed for the caller's reasons."""
     (target,) = run.summary().targets
     judged = run.verdict()
@@ -137,7 +137,7 @@ def _judged(run: Run, step: Step, took_s: float) -> Level:
         if _rising(run):
             sure = False
             words.append("times were still rising when it ended: a longer load may miss them.")
-    return Level(
+    return LoadLevel(
         rate=step.rate, seconds=step.seconds, took_s=took_s, calls=target.requests,
         met=_met(run, judged, target, missed=bool(missed)),
         sure=sure and judged.client == "valid",

@@ -22,7 +22,7 @@ from holymon.structs import Interval, Rate
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
-LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 Z95: Final = 1.959963984540054
 MOST_ALIKE: Final = 0.95
 """The highest autocorrelation that is reckoned with: above it, nothing is known of the mean."""
@@ -39,7 +39,7 @@ class Figure:
     p95: float | None = None
     p99: float | None = None
     max: float | None = None
-    ci: dict[str, Interval | None] = field(default_factory=lambda: dict.fromkeys(LEVELS))
+    ci: dict[str, Interval | None] = field(default_factory=lambda: dict.fromkeys(PERCENTILES))
 
     def cell(self, stat: str) -> Cell:
         """One of them in milliseconds, with its interval, for a table."""
@@ -52,15 +52,15 @@ def figure(values: Floats) -> Figure:
     n = len(values)
     if n == 0:
         return Figure(0)
-    points = np.quantile(values, list(LEVELS.values()), method="median_unbiased")
+    points = np.quantile(values, list(PERCENTILES.values()), method="median_unbiased")
     return Figure(
         n=n,
         mean=float(values.mean()),
         max=float(values[-1]),
-        ci={name: _interval(values, q) for name, q in LEVELS.items()},
+        ci={name: _interval(values, q) for name, q in PERCENTILES.items()},
         **{
             name: float(point) if n >= fewest(q) else None
-            for (name, q), point in zip(LEVELS.items(), points, strict=True)
+            for (name, q), point in zip(PERCENTILES.items(), points, strict=True)
         },
     )
 
@@ -115,11 +115,11 @@ def clustered(
     are fewer clusters than an interval needs single values: the values of one cluster may be all
     alike.
     """
-    found: dict[str, tuple[int, int] | None] = dict.fromkeys(LEVELS)
+    found: dict[str, tuple[int, int] | None] = dict.fromkeys(PERCENTILES)
     upto = np.cumsum(histogram)
     n = int(upto[-1]) if len(upto) else 0
     many = int((sizes > 0).sum())
-    for name, q in LEVELS.items():
+    for name, q in PERCENTILES.items():
         if many < fewest_for_interval(q):
             continue
         here = int(np.searchsorted(upto, q * n))

@@ -14,16 +14,15 @@ from typing import Final, Literal
 import numpy as np
 
 from holymon.errors import ERRORS, LOST, NOT_THE_SERVER, UNREACHABLE
-from holymon.figures.quantiles import LEVELS as PERCENTILES
-from holymon.figures.quantiles import fewest_for_interval
+from holymon.figures.quantiles import PERCENTILES, fewest_for_interval
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import rounded
 from holymon.plan.plan import Open, Plan
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 from holymon.records.run_folder import LIVE
 
-Level = Literal["valid", "suspect", "invalid"]
-LEVELS: Final[tuple[Level, ...]] = ("valid", "suspect", "invalid")
+Fitness = Literal["valid", "suspect", "invalid"]
+FITNESS: Final[tuple[Fitness, ...]] = ("valid", "suspect", "invalid")
 
 LAG_S: Final = 0.010
 LAG_OF_TTFT: Final = 0.05
@@ -44,13 +43,13 @@ class Reason:
     `of_api` tells one that is the API's doing: no latency can be quoted, but the client was fit.
     """
 
-    level: Level
+    level: Fitness
     text: str
     of_api: bool = False
 
 
 def against(
-    summary: Summary, plan: Plan, vitals: Vitals, state: str, trouble: str, early: str
+    summary: Summary, plan: Plan, vitals: ClientHealth, state: str, trouble: str, early: str
 ) -> tuple[Reason, ...]:
     """All that speaks against a run's figures, given how its client was doing and how it ended."""
     left = sum(target.errors.get("unfinished", 0) for target in summary.targets)
@@ -94,7 +93,7 @@ def _mend(error: str, plan: Plan, name: str) -> str:
     )
 
 
-def of_loop(vitals: Vitals, ttfts: Iterable[float | None]) -> Iterator[Reason]:
+def of_loop(vitals: ClientHealth, ttfts: Iterable[float | None]) -> Iterator[Reason]:
     """What the event loop did to durations; `ttfts` are medians (s) that it must not falsify."""
     lag = vitals.lag(0.99)
     known = [LAG_OF_TTFT * ttft for ttft in ttfts if ttft is not None]
@@ -113,7 +112,7 @@ def of_loop(vitals: Vitals, ttfts: Iterable[float | None]) -> Iterator[Reason]:
         )
 
 
-def _of_client(vitals: Vitals, summary: Summary) -> Iterator[Reason]:
+def _of_client(vitals: ClientHealth, summary: Summary) -> Iterator[Reason]:
     yield from of_loop(vitals, (target.ttft_s.p50 for target in summary.targets))
     if len(vitals.cpu) and float(vitals.cpu.max()) > BUSY:
         yield Reason(

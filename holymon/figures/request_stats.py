@@ -2,7 +2,7 @@
 
 A request is what an application asked for; each time it was sent is an attempt. A request has the
 outcome of its last attempt, and lasted from when it was asked for to the end of that one, with all
-failed attempts and waits. Single figures are `summary`'s and `tally`'s.
+failed attempts and waits. Single figures are `summary`'s and `totals`'.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 from holymon.figures.quantiles import Figure, figure, wilson
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Tokens
-from holymon.figures.totals import tally
+from holymon.figures.totals import totals
 from holymon.formatting import DASH, Cell, Table, Tables, count, rate_cell, rounded
 from holymon.plan.plan import Target
 from holymon.plan.price import Price
@@ -33,7 +33,7 @@ ATTEMPTS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class RequestStats:
     """The figures of the attempts that a monitor has in memory; times in seconds.
 
     `success` and `first_attempts` are the shares of requests that succeeded in the end, and at
@@ -70,14 +70,14 @@ class Stats:
     known_cost_of_failures_usd: float | None
     simulated: bool
     notes: tuple[str, ...]
-    targets: dict[str, "Stats"] = field(default_factory=dict)
+    targets: dict[str, "RequestStats"] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As dicts, lists and scalars."""
         return asdict(self)
 
     @property
-    def rows(self) -> tuple["Stats", ...]:
+    def rows(self) -> tuple["RequestStats", ...]:
         """What has a row of its own in a table: all together, and each target if there are more."""
         return (self, *self.targets.values()) if len(self.targets) > 1 else (self,)
 
@@ -141,7 +141,7 @@ def _money(usd: float | None, known: float | None) -> str:
     return f"≥ {rounded(known)}" if known else DASH
 
 
-def stats(records: Records) -> Stats:
+def request_stats(records: Records) -> RequestStats:
     """The figures of `records`, all together and target by target."""
     used = set(np.unique(records["target"]).tolist())
     each = {
@@ -156,13 +156,13 @@ def stats(records: Records) -> Stats:
     return _with(_one(records, every), each)
 
 
-def _one(chosen: Records, target: Target) -> Stats:
+def _one(chosen: Records, target: Target) -> RequestStats:
     records = Records((target,))
     rows = chosen.rows.copy()
     rows["target"] = 0
     records.extend(rows, chosen.gap_pairs, chosen.gap_counts)
     summary = summarize(records)
-    (attempts,), (sums,) = summary.targets, tally(records).targets.values()
+    (attempts,), (sums,) = summary.targets, totals(records).targets.values()
     final = rows[records.final]
     judged, first = records.judged, records["attempt"] == 0
     ended, sent = judged & records.final, records.sent
@@ -170,7 +170,7 @@ def _one(chosen: Records, target: Target) -> Stats:
     took = final["end_s"] - final["due_s"]
     known = attempts.cost_usd is not None
     priced = sums.currency == "USD" and sums.unpriced < sent.sum()
-    return Stats(
+    return RequestStats(
         target=target.name,
         requests=len(final),
         ok=int(good.sum()),
@@ -207,14 +207,14 @@ def _waited(records: Records) -> float:
     return float((began[1:] - rows["end_s"][:-1])[same].clip(0).sum())
 
 
-def _with(whole: Stats, each: dict[str, Stats]) -> Stats:
+def _with(whole: RequestStats, each: dict[str, RequestStats]) -> RequestStats:
     """`whole` with its parts, and with the money that they add up to."""
-    values = {name: getattr(whole, name) for name in Stats.__slots__} | {"targets": each}
+    values = {name: getattr(whole, name) for name in RequestStats.__slots__} | {"targets": each}
     for name in ("cost_usd", "cost_of_failures_usd"):
         values[name] = _sum([getattr(one, name) for one in each.values()])
         known = [getattr(one, f"known_{name}") for one in each.values()]
         values[f"known_{name}"] = _sum([value for value in known if value is not None])
-    return Stats(**values)
+    return RequestStats(**values)
 
 
 def _sum(values: list[float | None]) -> float | None:

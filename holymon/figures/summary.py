@@ -20,7 +20,7 @@ import numpy.typing as npt
 from holymon.errors import CODES
 from holymon.figures.cost import costs
 from holymon.figures.quantiles import (
-    LEVELS,
+    PERCENTILES,
     Figure,
     Floats,
     autocorrelation,
@@ -156,8 +156,8 @@ def _gaps(records: Records, where: npt.NDArray[np.bool_], good: Chosen) -> Figur
     used = np.nonzero(counted_in)[0]
     values, upto = gap_value(used), np.cumsum(counted_in[used])
     largest = float(np.fmax.reduce(good["gap_max_s"]))
-    found: dict[str, float | None] = dict.fromkeys(LEVELS)
-    for name, q in LEVELS.items():
+    found: dict[str, float | None] = dict.fromkeys(PERCENTILES)
+    for name, q in PERCENTILES.items():
         if n >= fewest(q):
             # between the two values around position n q + (q + 1) / 3, counted from 1.
             below, part = divmod(min(max(n * q + (q + 1) / 3, 1), n), 1)
@@ -270,13 +270,13 @@ def _notes(good: Chosen) -> list[str]:
         notes.append("no TTFT, ITL and TPOT: the answers were not streamed.")
     if unknown := int((good["output_tokens"] < 0).sum()):
         notes.append(f"no sum of output tokens: {unknown:,} answers came without a count.")
-    lacking = [name for name, q in LEVELS.items() if ok < fewest(q)]
-    bare = [name for name, q in LEVELS.items() if fewest(q) <= ok < fewest_for_interval(q)]
+    lacking = [name for name, q in PERCENTILES.items() if ok < fewest(q)]
+    bare = [name for name, q in PERCENTILES.items() if fewest(q) <= ok < fewest_for_interval(q)]
     if lacking:
-        need = fewest(LEVELS[lacking[0]])
+        need = fewest(PERCENTILES[lacking[0]])
         said = f"n too small (have {ok:,}, need {need} for {lacking[0]})"
         notes.append(f"no {', '.join(lacking)}: {said}.")
     if bare:
-        need = fewest_for_interval(LEVELS[bare[0]])
+        need = fewest_for_interval(PERCENTILES[bare[0]])
         notes.append(f"{', '.join(bare)} without interval: have {ok:,}, need {need} for {bare[0]}.")
     return notes

@@ -1,9 +1,9 @@
 """Sums that only grow: records in, counts and histograms out that can be added to each other.
 
-    tally(records, edges) -> Tally        tally(a) + tally(b) == tally(a and b)
+    totals(records, edges) -> Totals        totals(a) + totals(b) == totals(a and b)
 
 What is added up is decided by each row alone, never by its neighbours, so a monitor can fold rows
-that leave its memory into a Tally, and the whole stays one computation. An attempt after which
+that leave its memory into totals, and the whole stays one computation. An attempt after which
 another one came bears `Flag.RETRIED`; every other attempt is the last of its request, but for
 those that are still `Flag.UNDECIDED`. Warm-up calls are in no sum.
 """
@@ -72,7 +72,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetTally:
+class TargetTotals:
     """The sums of one target.
 
     `attempts` and `requests` are counted by (HTTP status, error type), `0` and `""` for none;
@@ -102,27 +102,27 @@ class TargetTally:
     cost_of_failures: float
     unpriced: int
 
-    def __add__(self, other: "TargetTally") -> "TargetTally":
+    def __add__(self, other: "TargetTotals") -> "TargetTotals":
         _same((self.provider, self.model), (other.provider, other.model))
         names = [one.name for one in fields(self)][3:]
         added = {name: _added(getattr(self, name), getattr(other, name)) for name in names}
-        return TargetTally(self.provider, self.model, self.currency, **added)
+        return TargetTotals(self.provider, self.model, self.currency, **added)
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Totals:
     """The sums of all targets, by name (`provider/model`)."""
 
     edges: Edges
-    targets: dict[str, TargetTally]
+    targets: dict[str, TargetTotals]
 
-    def __add__(self, other: "Tally") -> "Tally":
+    def __add__(self, other: "Totals") -> "Totals":
         """Both together. Raises PlanError if their edges differ."""
         _same(self.edges, other.edges)
-        return Tally(self.edges, _merged(self.targets, other.targets))
+        return Totals(self.edges, _merged(self.targets, other.targets))
 
 
-def tally(records: Records, edges: Edges | None = None) -> Tally:
+def totals(records: Records, edges: Edges | None = None) -> Totals:
     """The sums of `records`, target by target; `edges` are those of their histograms."""
     wanted = Edges() if edges is None else edges
     mask = records.mask()
@@ -130,10 +130,10 @@ def tally(records: Records, edges: Edges | None = None) -> Tally:
         target.name: _target(records, mask & (records["target"] == index), target, wanted)
         for index, target in enumerate(records.targets)
     }
-    return Tally(wanted, found)
+    return Totals(wanted, found)
 
 
-def _target(records: Records, where: Mask, target: Target, edges: Edges) -> TargetTally:
+def _target(records: Records, where: Mask, target: Target, edges: Edges) -> TargetTotals:
     rows = records.rows[where]
     dropped = rows["error"] == CODES["client_dropped"]
     sent = rows[~np.isnan(rows["start_s"]) & ~dropped]
@@ -141,7 +141,7 @@ def _target(records: Records, where: Mask, target: Target, edges: Edges) -> Targ
     good = sent[sent["error"] == 0]
     money = costs(sent, target.price)
     by_server = (sent["flags"] & Flag.SERVER_TOKENS) != 0
-    return TargetTally(
+    return TargetTotals(
         provider=target.provider,
         model=target.model,
         currency=target.price.currency,

@@ -9,18 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from holymon.figures.quantiles import LEVELS as PERCENTILES
-from holymon.figures.reasons import LEVELS, Level, Reason, against, blocked
+from holymon.figures.quantiles import PERCENTILES
+from holymon.figures.reasons import FITNESS, Fitness, Reason, against, blocked
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import Table, ms, percent, rounded
 from holymon.plan import slo
 from holymon.plan.plan import Plan
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 from holymon.structs import Interval
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ObjectiveCheck:
     """One objective on one target; `met` is None where there is no figure to judge by.
 
     `sure` says whether the whole 95 % interval is on the same side of the limit; a percentile
@@ -61,9 +61,9 @@ class Check:
 class Verdict:
     """Whether the figures can be trusted, why not, and what became of the objectives."""
 
-    measurement: Level
+    measurement: Fitness
     reasons: tuple[Reason, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[ObjectiveCheck, ...]
     notes: tuple[str, ...]
     blocked: int | None = None
     early: bool = False
@@ -80,7 +80,7 @@ class Verdict:
         return all(check.met for check in self.checks)
 
     @property
-    def client(self) -> Level:
+    def client(self) -> Fitness:
         """How fit the client was: `measurement`, without what the API did."""
         return _worst(one for one in self.reasons if not one.of_api)
 
@@ -125,7 +125,7 @@ class Verdict:
 
 
 def judge(
-    summary: Summary, plan: Plan, vitals: Vitals, state: str = "finished", trouble: str = "",
+    summary: Summary, plan: Plan, vitals: ClientHealth, state: str = "finished", trouble: str = "",
     early: str = "",
 ) -> Verdict:  # fmt: skip
     """The verdict on a run from its figures, how its client was doing, and how it ended."""
@@ -135,23 +135,27 @@ def judge(
     return Verdict(
         measurement=measurement,
         reasons=reasons,
-        checks=tuple(check(slo.parse(t), one) for t in plan.slo for one in summary.targets),
+        checks=tuple(
+            check_objective(slo.parse(t), one) for t in plan.slo for one in summary.targets
+        ),
         notes=tuple(f"{one.target}: {note}" for one in summary.targets for note in one.notes),
         blocked=min(filter(None, map(blocked, summary.targets)), default=None),
         early=not begun and measurement != "invalid",
     )
 
 
-def _worst(reasons: Iterable[Reason]) -> Level:
-    return LEVELS[max((LEVELS.index(reason.level) for reason in reasons), default=0)]
+def _worst(reasons: Iterable[Reason]) -> Fitness:
+    return FITNESS[max((FITNESS.index(reason.level) for reason in reasons), default=0)]
 
 
-def check(objective: slo.Slo, target: TargetSummary) -> Check:
+def check_objective(objective: slo.Slo, target: TargetSummary) -> ObjectiveCheck:
     """One objective held against one target's figures."""
     value, interval = target.value(objective)
     if value is None:
         text = f"{objective.text}: can't be judged, there is no such figure"
-        return Check(objective.text, target.target, None, None, None, sure=False, text=text)
+        return ObjectiveCheck(
+            objective.text, target.target, None, None, None, sure=False, text=text
+        )
     met = objective.holds(value)
     if interval is None:
         # Sums and means are what was measured; only a percentile should have had an interval.
@@ -160,4 +164,4 @@ def check(objective: slo.Slo, target: TargetSummary) -> Check:
         sure = all(objective.holds(end) == met for end in interval)
         doubt = ", but the sample can't rule out the opposite"
     text = f"{objective.text}: {'met' if met else 'MISSED'}{'' if sure else doubt}"
-    return Check(objective.text, target.target, value, interval, met, sure, text)
+    return ObjectiveCheck(objective.text, target.target, value, interval, met, sure, text)

@@ -19,7 +19,7 @@ from holymon.load.caller import key_of
 from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder
 from holymon.records import notes as side_file
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
 from holymon.safety import file_name
@@ -91,7 +91,7 @@ class Run:
             return self._records
 
     @property
-    def vitals(self) -> Vitals:
+    def vitals(self) -> ClientHealth:
         """How the client was doing."""
         return journal.vitals(self.folder)
 

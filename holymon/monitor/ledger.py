@@ -1,6 +1,6 @@
 """Rows of attempts as they come, from any thread, in bounded memory; what leaves it is summed up.
 
-    add(marks) --> fresh rows --> block of rows --> blocks --> folded into a Tally, and spilled
+    add(marks) --> fresh rows --> block of rows --> blocks --> folded into totals, and spilled
 
 Adding is one append to a deque, which needs no lock; a block gets its rows in batches, and leaves
 as a whole. In a forked child the ledger begins anew: the parent's records stay the parent's.
@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 
 from holymon.errors import PlanError
-from holymon.figures.totals import Edges, Tally, tally
+from holymon.figures.totals import Edges, Totals, totals
 from holymon.plan.plan import Target
 from holymon.records.attempt import Flag, Marks, gaps, row
 from holymon.records.records import Records
@@ -75,7 +75,7 @@ class Ledger:
         self._rows = 0
         self._held: OrderedDict[int, tuple[Marks, float]] = OrderedDict()
         self._block = self._none()
-        self._folded = Tally(self.edges, {})
+        self._folded = Totals(self.edges, {})
         self._writer: ThreadPoolExecutor | None = None
         self._writing: deque[Future[None]] = deque()
 
@@ -123,11 +123,11 @@ class Ledger:
             whole, blocks = self._none(), self._now()
         return _joined(whole, [one for one in blocks if not (one["end_s"] < since).all()])
 
-    def tally(self) -> Tally:
+    def totals(self) -> Totals:
         """The sums of all attempts since the start; they never shrink."""
         with self._alone():
             whole, blocks, folded = self._none(), self._now(), self._folded
-        return folded + tally(_joined(whole, blocks), self.edges)
+        return folded + totals(_joined(whole, blocks), self.edges)
 
     def flush(self) -> None:
         """Spill what is still in memory, and wait until all is written; for the end."""
@@ -198,7 +198,7 @@ class Ledger:
     def _fold(self, block: Records) -> None:
         self._rows -= len(block)
         block.targets = tuple(self._targets)  # targets may have come since
-        self._folded += tally(block, self.edges)
+        self._folded += totals(block, self.edges)
         if self.folder is not None:
             self._writer = self._writer or ThreadPoolExecutor(1, "holymon-spill")
             try:

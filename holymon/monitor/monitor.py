@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from holymon.errors import PlanError
-from holymon.figures.request_stats import Stats, stats
-from holymon.figures.totals import Edges, Tally
+from holymon.figures.request_stats import RequestStats, request_stats
+from holymon.figures.totals import Edges, Totals
 from holymon.monitor.ledger import Ledger
 from holymon.monitor.requests import Requests
 from holymon.monitor.retry import Policy
@@ -25,7 +25,7 @@ from holymon.plan.plan import Target
 from holymon.plan.targets import target as target_of
 from holymon.protocols.error_body import parsed
 from holymon.protocols.sse import Decoder
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records
 from holymon.structs import from_builtins, to_builtins
 
@@ -219,16 +219,16 @@ class Monitor:
         """All attempts in memory as a DataFrame, columns as in `Records.to_frame`."""
         return self.records.to_frame()
 
-    def stats(self) -> Stats:
+    def stats(self) -> RequestStats:
         """The figures of what is in memory."""
-        return stats(self.records)
+        return request_stats(self.records)
 
-    def tally(self) -> Tally:
+    def tally(self) -> Totals:
         """The sums of all attempts since the start, or since a fork; they only grow."""
-        return self.ledger.tally()
+        return self.ledger.totals()
 
     @property
-    def vitals(self) -> Vitals | None:
+    def vitals(self) -> ClientHealth | None:
         """How late its own event loop woke; None for calls of clients, which have their own."""
         return None if self._calls is None else self._calls.vitals
 

@@ -23,7 +23,7 @@ from holymon.monitor.ledger import Ledger
 from holymon.monitor.retry import Budget, Policy, next_wait
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.records.attempt import Flag, Marks
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 from holymon.sim.process import SimulatorProcess, simulator
 from holymon.structs import from_builtins, to_builtins
 from holymon.transport.pool import Transport
@@ -77,9 +77,9 @@ class Requests:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     @property
-    def vitals(self) -> Vitals:
+    def vitals(self) -> ClientHealth:
         """How late the loop woke of late, while calls were under way (some minutes of that)."""
-        return Vitals.of_loop(self._lags.copy())
+        return ClientHealth.of_loop(self._lags.copy())
 
     async def _request(self, body: bytes, stream: bool, into: Taker, due: float) -> None:
         self._open += 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from holymon.errors import PlanError
-from holymon.figures.quantiles import LEVELS
+from holymon.figures.quantiles import PERCENTILES
 from holymon.plan import slo
 from holymon.prometheus.metric_names import HISTOGRAM_OF
 
@@ -183,8 +183,10 @@ def _budget(objective: slo.Slo) -> float | None:
         return None
     if objective.metric == "error_rate":
         return objective.limit
-    watched = objective.metric in HISTOGRAM_OF and objective.stat in LEVELS and objective.limit > 0
-    return 1 - LEVELS[objective.stat] if watched else None
+    watched = (
+        objective.metric in HISTOGRAM_OF and objective.stat in PERCENTILES and objective.limit > 0
+    )
+    return 1 - PERCENTILES[objective.stat] if watched else None
 
 
 def burning(factor: float, budget: float) -> float:

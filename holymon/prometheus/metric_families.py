@@ -16,10 +16,10 @@ from prometheus_client.core import (
 from prometheus_client.utils import floatToGoString
 
 from holymon.errors import NOT_THE_SERVER
-from holymon.figures.totals import Histogram, TargetTally
+from holymon.figures.totals import Histogram, TargetTotals
 from holymon.prometheus import metric_names
 from holymon.prometheus.run_gauges import Name, Rows, gauges, lags
-from holymon.prometheus.sources import Reading, RunFigures
+from holymon.prometheus.sources import RunFigures, Scrape
 from holymon.safety import short
 
 MOST_TARGETS: Final = 50
@@ -29,25 +29,25 @@ _WHOSE: Final = ("provider", "model")
 _GEN_AI: Final = (*_WHOSE, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
 
 
-def families(reading: Reading, most: int = MOST_TARGETS) -> Iterator[Metric]:
-    """Everything, from one reading."""
-    tallies = _guarded(reading.tally.targets, most)
-    yield from _requests(tallies)
-    yield from _attempts(tallies)
-    yield from _histograms(tallies)
-    yield from _money(reading.tally.targets, tallies)
+def families(scrape: Scrape, most: int = MOST_TARGETS) -> Iterator[Metric]:
+    """All metric families of a scrape; of more than `most` targets, the rest as one."""
+    by_name = _guarded(scrape.totals.targets, most)
+    yield from _requests(by_name)
+    yield from _attempts(by_name)
+    yield from _histograms(by_name)
+    yield from _money(scrape.totals.targets, by_name)
     yield _gauge("holymon_build_info", "The version that exports.", ("version",),
                  [((version("holymon"),), 1.0)])  # fmt: skip
-    named = [(label_of(run), run) for run in reading.runs.values()]
-    yield from run_families([(name, run) for name, run in named if name in tallies])
-    targets = reading.tally.targets
+    named = [(label_of(run), run) for run in scrape.runs.values()]
+    yield from run_families([(name, run) for name, run in named if name in by_name])
+    targets = scrape.totals.targets
     loops = [(label_of(targets[name]), vitals)
-             for name, vitals in reading.loops.items() if name in targets]  # fmt: skip
+             for name, vitals in scrape.loops.items() if name in targets]  # fmt: skip
     if loops:
-        yield _gauge(*lags([(name, vitals) for name, vitals in loops if name in tallies]))
+        yield _gauge(*lags([(name, vitals) for name, vitals in loops if name in by_name]))
 
 
-def label_of(target: TargetTally | RunFigures) -> Name:
+def label_of(target: TargetTotals | RunFigures) -> Name:
     """The labels of a target: one line of printable text each."""
     return short(target.provider, LONGEST), short(target.model, LONGEST)
 
@@ -58,14 +58,14 @@ def run_families(named: list[tuple[Name, RunFigures]]) -> Iterator[Metric]:
         yield _gauge(name, about, labels, rows)
 
 
-def _guarded(targets: Mapping[str, TargetTally], most: int) -> dict[Name, TargetTally]:
-    """Tallies by label; those after the first `most`, and those whose labels meet, together."""
-    groups: dict[Name, list[TargetTally]] = {}
-    for tally in targets.values():
-        name = label_of(tally)
-        groups.setdefault(name if name in groups or len(groups) < most else OTHER, []).append(tally)
+def _guarded(targets: Mapping[str, TargetTotals], most: int) -> dict[Name, TargetTotals]:
+    """Sums by label; those after the first `most`, and those whose labels meet, together."""
+    groups: dict[Name, list[TargetTotals]] = {}
+    for sums in targets.values():
+        name = label_of(sums)
+        groups.setdefault(name if name in groups or len(groups) < most else OTHER, []).append(sums)
     return {
-        name: reduce(add, (replace(tally, provider=name[0], model=name[1]) for tally in group))
+        name: reduce(add, (replace(sums, provider=name[0], model=name[1]) for sums in group))
         for name, group in groups.items()
     }
 
@@ -88,10 +88,10 @@ def _filled(family: Any, rows: Rows) -> Metric:
 
 
 def _each(
-    tallies: Mapping[Name, TargetTally], of: Callable[[TargetTally], Mapping[str, float]]
+    by_name: Mapping[Name, TargetTotals], of: Callable[[TargetTotals], Mapping[str, float]]
 ) -> Iterator[tuple[tuple[str, ...], float]]:
-    for name, tally in tallies.items():
-        for label, value in of(tally).items():
+    for name, sums in by_name.items():
+        for label, value in of(sums).items():
             yield (*name, label), value
 
 
@@ -103,49 +103,49 @@ def _by(counts: Iterable[tuple[str, int]], zeros: Iterable[str] = ()) -> dict[st
     return summed
 
 
-def _judged(tally: TargetTally) -> Iterator[tuple[int, str, int]]:
-    for (status, error), n in tally.requests.items():
+def _judged(sums: TargetTotals) -> Iterator[tuple[int, str, int]]:
+    for (status, error), n in sums.requests.items():
         if error not in NOT_THE_SERVER:
             yield status, error, n
 
 
-def _requests(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
+def _requests(by_name: Mapping[Name, TargetTotals]) -> Iterator[Metric]:
     yield _counter(
         metric_names.REQUESTS,
         "Requests that ended, by the HTTP status of their last attempt; 0: none.",
         (*_WHOSE, "status"),
-        _each(tallies, lambda tally: _by((str(status), n) for status, _, n in _judged(tally))),
+        _each(by_name, lambda sums: _by((str(status), n) for status, _, n in _judged(sums))),
     )  # fmt: skip
     yield _counter(
         metric_names.ERRORS, "Requests that failed in the end, by holymon's error types.",
         (*_WHOSE, "error_type"),
-        _each(tallies, lambda tally: _by(
-            ((error, n) for _, error, n in _judged(tally) if error), metric_names.WATCHED)),
+        _each(by_name, lambda sums: _by(
+            ((error, n) for _, error, n in _judged(sums) if error), metric_names.WATCHED)),
     )  # fmt: skip
     yield _counter(
         metric_names.STOPPED,
         "Requests that were stopped from our side, which say nothing of the API.",
         _WHOSE,
-        [(name, float(sum(n for (_, error), n in tally.requests.items()
+        [(name, float(sum(n for (_, error), n in sums.requests.items()
                           if error in NOT_THE_SERVER)))
-         for name, tally in tallies.items()],
+         for name, sums in by_name.items()],
     )  # fmt: skip
 
 
-def _attempts(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
+def _attempts(by_name: Mapping[Name, TargetTotals]) -> Iterator[Metric]:
     yield _counter(
         metric_names.ATTEMPTS, "HTTP exchanges, by error type; empty: it succeeded.",
         (*_WHOSE, "error_type"),
-        _each(tallies, lambda tally: _by(
-            ((error, n) for (_, error), n in tally.attempts.items()), ("", *metric_names.WATCHED))),
+        _each(by_name, lambda sums: _by(
+            ((error, n) for (_, error), n in sums.attempts.items()), ("", *metric_names.WATCHED))),
     )  # fmt: skip
     yield _counter(metric_names.RETRIES, "Attempts after the first of a request.", _WHOSE,
-                   [(name, tally.retries) for name, tally in tallies.items()])  # fmt: skip
+                   [(name, sums.retries) for name, sums in by_name.items()])  # fmt: skip
     yield _counter(metric_names.DROPPED, "Calls that were due but never sent: the client was full.",
-                   _WHOSE, [(name, tally.dropped) for name, tally in tallies.items()])  # fmt: skip
+                   _WHOSE, [(name, sums.dropped) for name, sums in by_name.items()])  # fmt: skip
 
 
-def _histograms(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
+def _histograms(by_name: Mapping[Name, TargetTotals]) -> Iterator[Metric]:
     latency = HistogramMetricFamily(
         metric_names.LATENCY, "Latency of successful attempts, from their own start.", labels=_WHOSE
     )
@@ -164,15 +164,15 @@ def _histograms(tallies: Mapping[Name, TargetTally]) -> Iterator[Metric]:
         metric_names.TOKENS, "Tokens of an attempt as the server counted them.",
         labels=(*_GEN_AI, "gen_ai_token_type"),
     )  # fmt: skip
-    for name, tally in tallies.items():
+    for name, sums in by_name.items():
         gen_ai = (*name, "chat", *name)
-        _bucketed(latency, name, tally.latency)
-        for error, histogram in tally.duration.items():
+        _bucketed(latency, name, sums.latency)
+        for error, histogram in sums.duration.items():
             _bucketed(duration, (*gen_ai, error), histogram)
-        _bucketed(ttft, gen_ai, tally.ttft)
-        _bucketed(chunk, gen_ai, tally.chunk)
-        _bucketed(tokens, (*gen_ai, "input"), tally.prompt_tokens)
-        _bucketed(tokens, (*gen_ai, "output"), tally.output_tokens)
+        _bucketed(ttft, gen_ai, sums.ttft)
+        _bucketed(chunk, gen_ai, sums.chunk)
+        _bucketed(tokens, (*gen_ai, "input"), sums.prompt_tokens)
+        _bucketed(tokens, (*gen_ai, "output"), sums.output_tokens)
     yield from (latency, duration, ttft, chunk, tokens)
 
 
@@ -190,19 +190,19 @@ def _le(edge: float) -> str:
 
 
 def _money(
-    targets: Mapping[str, TargetTally], tallies: Mapping[Name, TargetTally]
+    targets: Mapping[str, TargetTotals], by_name: Mapping[Name, TargetTotals]
 ) -> Iterator[Metric]:
     spent: dict[tuple[str, ...], float] = {}
     wasted: dict[tuple[str, ...], float] = {}
-    for tally in targets.values():
-        name = label_of(tally)
-        key = (*(name if name in tallies else OTHER), tally.currency)
-        spent[key] = spent.get(key, 0.0) + tally.cost
-        wasted[key] = wasted.get(key, 0.0) + tally.cost_of_failures
+    for sums in targets.values():
+        name = label_of(sums)
+        key = (*(name if name in by_name else OTHER), sums.currency)
+        spent[key] = spent.get(key, 0.0) + sums.cost
+        wasted[key] = wasted.get(key, 0.0) + sums.cost_of_failures
     labels = (*_WHOSE, "currency")
     yield _counter("holymon_cost_total", "Money spent, where price and tokens are known.", labels,
                    spent.items())  # fmt: skip
     yield _counter("holymon_cost_of_failures_total", "The part of it spent on failed attempts.",
                    labels, wasted.items())  # fmt: skip
     yield _counter("holymon_unpriced_attempts_total", "Attempts whose cost is not known.", _WHOSE,
-                   [(name, tally.unpriced) for name, tally in tallies.items()])  # fmt: skip
+                   [(name, sums.unpriced) for name, sums in by_name.items()])  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, Final
 from holymon.figures.quantiles import Figure
 from holymon.prometheus import metric_names
 from holymon.prometheus.sources import RunFigures
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 
 Name = tuple[str, str]
 Rows = Iterable[tuple[tuple[str, ...], float | None]]
@@ -40,7 +40,7 @@ def gauges(named: Named) -> Iterator[Gauge]:
     yield lags((name, run.vitals) for name, run in named)
 
 
-def lags(named: Iterable[tuple[Name, Vitals]]) -> Gauge:
+def lags(named: Iterable[tuple[Name, ClientHealth]]) -> Gauge:
     """How late the event loops of clients woke."""
     return metric_names.LAG, "How late the client's event loop woke.", (*_WHOSE, "stat"), [
         ((*name, stat), vitals.to_dict()[f"loop_lag_{stat}_s"])

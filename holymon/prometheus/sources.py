@@ -16,11 +16,11 @@ import numpy.typing as npt
 from holymon.errors import HolymonError, PlanError
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import TargetSummary
-from holymon.figures.totals import Edges, Tally, tally
+from holymon.figures.totals import Edges, Totals, totals
 from holymon.figures.verdict import Verdict, judge
 from holymon.load.run import Run
 from holymon.records import run_folder
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
 
@@ -33,29 +33,29 @@ class RunFigures:
     model: str
     summary: TargetSummary
     verdict: Verdict
-    vitals: Vitals
+    vitals: ClientHealth
     started: float | None
     duration_s: float
     simulated: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Scrape:
     """Sums of all that was measured, and by target the figures of the latest run of it.
 
     `loops` are, by target, the vitals of a monitor's own event loop. It has no verdict: that is a
     run's.
     """
 
-    tally: Tally
+    totals: Totals
     runs: Mapping[str, RunFigures] = field(default_factory=dict)
-    loops: Mapping[str, Vitals] = field(default_factory=dict)
+    loops: Mapping[str, ClientHealth] = field(default_factory=dict)
 
 
 class Source(Protocol):
     """Whatever can be read again and again."""
 
-    def read(self) -> Reading:
+    def read(self) -> Scrape:
         """What there is to tell now."""
         ...
 
@@ -77,11 +77,11 @@ class OfSums:
                     "it with Monitor(..., edges=holymon.bucket_edges(slo, dense=...))."
                 )
 
-    def read(self) -> Reading:
+    def read(self) -> Scrape:
         """The monitor's sums, and how its loop does."""
         vitals = getattr(self._monitor, "vitals", None)
         loops = {self._monitor.target.name: vitals} if vitals else {}
-        return Reading(self._monitor.tally(), loops=loops)
+        return Scrape(self._monitor.tally(), loops=loops)
 
 
 class OfRecords:
@@ -89,11 +89,11 @@ class OfRecords:
 
     def __init__(self, records: Records, edges: Edges) -> None:
         """Add them up once."""
-        self._tally = tally(records, edges)
+        self._totals = totals(records, edges)
 
-    def read(self) -> Reading:
+    def read(self) -> Scrape:
         """Their sums."""
-        return Reading(self._tally)
+        return Scrape(self._totals)
 
 
 class OfRun:
@@ -104,16 +104,16 @@ class OfRun:
         self.run = Run(folder)
         self._edges = edges
         self._records, self._n = Records(self.run.plan.targets), 0
-        self._tally = tally(self._records, edges)
+        self._totals = totals(self._records, edges)
 
-    def read(self) -> Reading:
+    def read(self) -> Scrape:
         """Sums with what is new since the last reading, and the figures up to now."""
         status = self.run.status
         records = self.run.records
         new = records.select(self._fresh(records))
         self._records, self._n = records, len(records)
-        self._tally += tally(new, self._edges)
-        return Reading(self._tally, _figures(self.run, records, status))
+        self._totals += totals(new, self._edges)
+        return Scrape(self._totals, _figures(self.run, records, status))
 
     def _fresh(self, records: Records) -> npt.NDArray[np.bool_]:
         if records is self._records:
@@ -137,10 +137,10 @@ class OfFolder:
         self._out, self._edges = out, edges
         self._done = {folder for folder in run_folder.folders(out) if not _goes_on(folder)}
         self._readers: dict[Path, OfRun] = {}
-        self._ended = Tally(edges, {})
+        self._ended = Totals(edges, {})
         self._latest: dict[str, RunFigures] = {}
 
-    def read(self) -> Reading:
+    def read(self) -> Scrape:
         """The sums over these runs; the figures are those of the latest run of each target."""
         for folder in run_folder.folders(self._out):
             if folder not in self._done and folder not in self._readers:
@@ -151,14 +151,14 @@ class OfFolder:
         total = self._ended
         for folder, reader in list(self._readers.items()):
             ended = not reader.run.live  # before reading: after it nothing is added
-            reading = reader.read()
-            total += reading.tally
-            self._latest |= reading.runs
+            scrape = reader.read()
+            total += scrape.totals
+            self._latest |= scrape.runs
             if ended:
-                self._ended += reading.tally
+                self._ended += scrape.totals
                 self._done.add(folder)
                 del self._readers[folder]
-        return Reading(total, dict(self._latest))
+        return Scrape(total, dict(self._latest))
 
 
 def _goes_on(folder: Path) -> bool:

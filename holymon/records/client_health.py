@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class ClientHealth:
     """What the workers noted of themselves.
 
     `lag_s`: how late the event loop woke from short sleeps, every sample, shape (n,).
@@ -33,7 +33,7 @@ class Vitals:
     rss_mb: Floats
 
     @classmethod
-    def of_loop(cls, lags: Iterable[float]) -> "Vitals":
+    def of_loop(cls, lags: Iterable[float]) -> "ClientHealth":
         """Those of a client of which only its loop's lag was sampled (s)."""
         none = np.empty(0)
         return cls(none, np.array([*lags], float), none, none, none, np.empty(0, np.int64), none)
@@ -86,14 +86,14 @@ def line(
     return json.dumps(noted).encode() + b"\n"
 
 
-def read(lines: Iterable[bytes]) -> Vitals:
-    """Vitals from the lines of all workers; a torn or foreign line is passed over."""
+def read(lines: Iterable[bytes]) -> ClientHealth:
+    """Client health from the lines of all workers; a torn or foreign line is passed over."""
     noted = [one for one in map(_parse, lines) if one is not None]
 
     def column(name: str, kind: type) -> npt.NDArray[Any]:
         return np.array([one[name] for one in noted], dtype=kind)
 
-    return Vitals(
+    return ClientHealth(
         t_s=column("t", float),
         lag_s=np.array([lag for one in noted for lag in one["lags"]], dtype=float),
         cpu=column("cpu", float),

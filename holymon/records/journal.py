@@ -20,7 +20,7 @@ from holymon.errors import LOST
 from holymon.plan.plan import Plan
 from holymon.records.appender import Appender
 from holymon.records.attempt import Flag, Marks, frame
-from holymon.records.client_health import Vitals, read
+from holymon.records.client_health import ClientHealth, read
 from holymon.records.frames import Frames, header
 from holymon.records.notes import Notes
 from holymon.records.records import Records, from_marks
@@ -226,7 +226,7 @@ def _left(number: int, target: int, due: float, start: float, plan: Plan) -> Mar
     return marks
 
 
-def vitals(folder: Path) -> Vitals:
+def vitals(folder: Path) -> ClientHealth:
     """How the workers of a run were doing."""
     paths = sorted(folder.glob("vitals.*.jsonl"))
     return read(line for path in paths for line in path.read_bytes().splitlines())

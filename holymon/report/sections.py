@@ -6,7 +6,7 @@ from itertools import groupby
 from holymon.errors import ERRORS
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.tool_definitions import PERCENTILES, Definitions, definitions
-from holymon.figures.verdict import Check, Verdict
+from holymon.figures.verdict import ObjectiveCheck, Verdict
 from holymon.formatting import (
     Html,
     Table,
@@ -98,7 +98,7 @@ def verdict(run: Run) -> Section:
     return Section(join(title, element("p", _when(run), kind="when"), card), judged.table.text())
 
 
-def _goal(check: Check) -> tuple[str, ...]:
+def _goal(check: ObjectiveCheck) -> tuple[str, ...]:
     *cells, outcome = check.cells
     return *cells, element("span", outcome, kind="missed") if check.met is False else outcome
 

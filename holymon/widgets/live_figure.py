@@ -44,7 +44,7 @@ Mask = npt.NDArray[np.bool_]
 Curve = tuple[Floats, Floats]
 CORNERS: Final = 300
 ENDS: Final = {"latency": "end_s", "ttft": "first_s"}
-LEVELS: Final = {0.5: "-", 0.95: "--"}
+LINE_STYLES: Final = {0.5: "-", 0.95: "--"}
 GROUPS: Final = (*ENDS, "ecdf", "rate", "errors")
 
 
@@ -87,7 +87,7 @@ class LiveFigure:
         # Before all lines, so that they cover points alone.
         self._halos = {
             (i, name, q): self._line(name, PAPER, lw=HALO, visible=False)
-            for i in range(len(plan.targets)) for name in ENDS for q in LEVELS
+            for i in range(len(plan.targets)) for name in ENDS for q in LINE_STYLES
         }  # fmt: skip
         self._series = [self._of(i) for i in range(len(plan.targets))]
         self._points = {
@@ -164,7 +164,7 @@ class LiveFigure:
         return _Series(
             levels={
                 (name, q): self._line(name, color, ls=ls)
-                for name in ENDS for q, ls in LEVELS.items()
+                for name in ENDS for q, ls in LINE_STYLES.items()
             },
             distribution={
                 "latency": self._line("ecdf", color), "ttft": self._line("ecdf", color, ls="--"),
@@ -232,7 +232,7 @@ class LiveFigure:
         good = records.ok & records.mask()
         for i, series in enumerate(self._series):
             t, y = _known(records, good & (records["target"] == i), ENDS[name])
-            for q in LEVELS:
+            for q in LINE_STYLES:
                 level = rolling(t, y, q)
                 for line in (self._halos[i, name, q], series.levels[name, q]):
                     line.set_data(*level)

@@ -12,7 +12,7 @@ from holymon.load.run import Run
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import MAX_SECONDS
 from holymon.records import journal, run_folder
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 from holymon.widgets import panels_html
 from holymon.widgets.fields import WIDE, html
 from holymon.widgets.live_figure import LiveFigure
@@ -95,7 +95,7 @@ class _FollowedRun:
 
     def __init__(self, run: Run, own: Run) -> None:
         self.run, self.own = run, own
-        self.vitals: Vitals = journal.vitals(run.folder)
+        self.vitals: ClientHealth = journal.vitals(run.folder)
         self.paces = (Pace(1.0, share=0.02), Pace(0.5))
         several = len(run.plan.targets) > 1
         self._figure = LiveFigure(run.plan, OF_SEVERAL if several else OF_A_RUN)

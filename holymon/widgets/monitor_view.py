@@ -17,7 +17,7 @@ import numpy as np
 
 from holymon.errors import PlanError
 from holymon.figures.reasons import of_loop
-from holymon.figures.request_stats import stats
+from holymon.figures.request_stats import request_stats
 from holymon.monitor.ledger import OTHER
 from holymon.monitor.monitor import Monitor
 from holymon.plan.plan import Closed, Plan
@@ -95,7 +95,7 @@ class View:
     def _read(self, _: str) -> None:
         ledger = self.monitor.ledger
         records, elapsed = ledger.records(), perf_counter() - ledger.zero
-        figures = stats(records)
+        figures = request_stats(records)
         every_s = EVERY_S * (1 + elapsed // (EVERY_S * MOST_STEPS))
         alerts = backtest([(ledger.began, records)], self._watch, every_s=every_s,
                           until=ledger.began + elapsed)  # fmt: skip

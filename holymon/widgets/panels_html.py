@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from holymon.errors import NOT_THE_SERVER
 from holymon.figures.quantiles import Figure
-from holymon.figures.reasons import LEVELS
-from holymon.figures.request_stats import Stats
+from holymon.figures.reasons import FITNESS
+from holymon.figures.request_stats import RequestStats
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.verdict import Verdict
 from holymon.formatting import DASH, Html, Tables, count, element, join, ms, percent, rounded
 from holymon.plan.plan import Closed, Plan
 from holymon.prometheus.backtest import Backtest, Firing
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 
 HEADS: Final = {
     "valid": "✓ The client keeps up", "suspect": "! Read with care",
@@ -59,10 +59,10 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def trust(summary: Summary, judged: Verdict, vitals: Vitals, plan: Plan) -> Html:
+def trust(summary: Summary, judged: Verdict, vitals: ClientHealth, plan: Plan) -> Html:
     """Whether the client is fit to measure, why not, and the figures that say so."""
     level = "early" if judged.early else judged.measurement
-    order = sorted(judged.reasons, key=lambda reason: -LEVELS.index(reason.level))
+    order = sorted(judged.reasons, key=lambda reason: -FITNESS.index(reason.level))
     why = () if judged.early else [reason.text for reason in order]
     return _panel(level, HEADS[level], _tiles(summary, vitals, plan), why)
 
@@ -83,7 +83,7 @@ def _panel(
     )
 
 
-def _tiles(summary: Summary, vitals: Vitals, plan: Plan) -> list[tuple[str, str]]:
+def _tiles(summary: Summary, vitals: ClientHealth, plan: Plan) -> list[tuple[str, str]]:
     targets = summary.targets
     delays = [delay for one in targets if (delay := _highest(one.schedule_delay_s)) is not None]
     closed = isinstance(plan.load, Closed)
@@ -138,7 +138,7 @@ def _outcome(met: bool | None) -> str:
     return {True: "met", False: "missed", None: "open"}[met]
 
 
-def alarms(found: Stats, rehearsed: Backtest) -> Html:
+def alarms(found: RequestStats, rehearsed: Backtest) -> Html:
     """What fires now and since when, what has fired, and how an application's requests fared.
 
     The clock of what was rehearsed is the wall's.
@@ -172,7 +172,7 @@ def _at(rehearsed: Backtest, seconds: float) -> str:
     return strftime("%H:%M:%S" if today else "%d %b %H:%M", localtime(rehearsed.began_s + seconds))
 
 
-def _fared(found: Stats) -> list[tuple[str, str]]:
+def _fared(found: RequestStats) -> list[tuple[str, str]]:
     return [
         ("requests", count(found.requests)), ("succeeded in the end", percent(found.success.value)),
         ("succeeded at once", percent(found.first_attempts.value)),
@@ -181,7 +181,7 @@ def _fared(found: Stats) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def calls(found: Stats, doubts: Iterable[str] = ()) -> Html:
+def calls(found: RequestStats, doubts: Iterable[str] = ()) -> Html:
     """Requests and attempts in a table each, with 95 % intervals; errors by type of both.
 
     `doubts` are what may have falsified the durations; they come first.

@@ -161,7 +161,7 @@ def day():
         ledger.add(marks)
         longest = max(longest, time.perf_counter() - before)
         if n % (total // 8) == 0:
-            records, sums = ledger.records(), ledger.tally().targets["url/m"]
+            records, sums = ledger.records(), ledger.totals().targets["url/m"]
             counted, rss = sum(sums.requests.values()), process.memory_info().rss / 2**20
             each = (time.perf_counter() - begun) / n * 1e6
             print(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import holymon as hm
-from holymon.experiments.calibration import Calibration, Level, errors_of
+from holymon.experiments.calibration import Calibration, MeasuredRate, errors_of
 from holymon.experiments.calibrator import calibrate, truth_of
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
@@ -17,7 +17,7 @@ from holymon.records.records import from_marks
 
 def level(rate, measurement="valid", off=0.0005):
     errors = {name: {"p50": off, "p99": 2 * off} for name in ("ttft_s", "latency_s", "itl_s")}
-    return Level(rate, 100, errors, 0.0002, rate, measurement, ())
+    return MeasuredRate(rate, 100, errors, 0.0002, rate, measurement, ())
 
 
 def test_errors_are_reported_minus_true_percentiles(simulator):

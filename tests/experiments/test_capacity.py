@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from holymon.errors import PlanError
 from holymon.experiments.bisection import LOWEST, Bounds, Step, following
-from holymon.experiments.capacity import Capacity, Level, latest
+from holymon.experiments.capacity import Capacity, LoadLevel, latest
 from holymon.figures.quantiles import wilson
 
 SLO = ("ttft_p95<1", "error_rate<5%")
@@ -26,7 +26,7 @@ def searched(bounds, judge, most=200, beside=0.0):
         met, sure = judge(step.rate, step.seconds)
         calls = round(step.rate * step.seconds)
         levels.append(
-            Level(
+            LoadLevel(
                 rate=step.rate,
                 seconds=step.seconds,
                 took_s=step.seconds + beside,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holymon.figures.quantiles import (
-    LEVELS,
+    PERCENTILES,
     autocorrelation,
     clustered,
     fewest,
@@ -53,15 +53,15 @@ def test_the_figures_of_a_hundred_values_by_hand():
     found = figure(np.array([*range(100, 0, -1), math.nan]) / 1.0)
     assert (found.n, found.mean, found.max) == (100, 50.5, 100)
     # position n q + (q + 1) / 3, counted from 1.
-    expected = {name: 100 * q + (q + 1) / 3 for name, q in LEVELS.items()}
-    assert {name: getattr(found, name) for name in LEVELS} == pytest.approx(expected)
+    expected = {name: 100 * q + (q + 1) / 3 for name, q in PERCENTILES.items()}
+    assert {name: getattr(found, name) for name in PERCENTILES} == pytest.approx(expected)
     assert found.ci == {"p50": (40, 61), "p90": (84, 96), "p95": (90, 100), "p99": None}
 
 
 def test_the_figures_of_nothing_are_none():
     found = figure(np.array([math.nan]))
     assert (found.n, found.mean, found.max, found.p50) == (0, None, None, None)
-    assert found.ci == dict.fromkeys(LEVELS)
+    assert found.ci == dict.fromkeys(PERCENTILES)
 
 
 @pytest.mark.parametrize(("q", "n"), [(0.0, 1), (0.3, 1), (0.5, 2), (0.75, 4), (0.999, 1000)])
@@ -176,7 +176,7 @@ def test_values_of_clusters_that_are_all_alike_count_once_for_each_cluster():
     single = np.arange(100)[:, np.newaxis]
     once, often = of_clusters(single), of_clusters(np.repeat(single, 10, axis=1))
     assert often == once
-    ranks = {name: quantile_ranks(100, q) for name, q in LEVELS.items()}
+    ranks = {name: quantile_ranks(100, q) for name, q in PERCENTILES.items()}
     for name in ("p50", "p90", "p95"):
         assert np.abs(np.subtract(once[name], ranks[name])).max() <= 3
     assert once["p99"] is None

@@ -7,7 +7,7 @@ import pytest
 
 import holymon as hm
 from holymon.errors import CODES
-from holymon.figures.request_stats import stats
+from holymon.figures.request_stats import request_stats
 from holymon.plan.plan import Target
 from holymon.plan.price import Price
 from holymon.records.attempt import DTYPE, GAP, Flag
@@ -50,7 +50,7 @@ def repeated() -> Records:
 
 
 def test_stats_show_requests_and_attempts_apart():
-    found = stats(repeated())
+    found = request_stats(repeated())
     requests, attempts = repr(found).split("attempts, as sent")
     assert [line.split()[:2] for line in (requests.splitlines()[1], attempts.splitlines()[1])] == [
         ["url/m", "400"], ["url/m", "420"],
@@ -70,7 +70,7 @@ def test_stats_show_requests_and_attempts_apart():
 def test_money_that_is_known_in_part_is_said_to_be_at_least_so_much():
     every, some = repeated(), repeated()
     some.rows["output_tokens"][400:] = -1
-    whole, least = stats(every), stats(some)
+    whole, least = request_stats(every), request_stats(some)
     assert whole.cost_usd == whole.known_cost_usd == pytest.approx(400 * (5 + 14) / 1e6)
     assert least.cost_usd is None
     assert least.known_cost_usd == pytest.approx(380 * (5 + 14) / 1e6)
@@ -79,13 +79,17 @@ def test_money_that_is_known_in_part_is_said_to_be_at_least_so_much():
 
 
 def test_stats_of_nothing_and_of_many_targets_have_their_rows():
-    nothing = stats(Records(records().targets))
+    nothing = request_stats(Records(records().targets))
     assert (nothing.requests, "–" in repr(nothing)) == (0, True)
     both, one = Records((target("a"), target("b"))), records("a")
     rows = one.rows.copy()
     rows["target"] = np.arange(len(rows)) % 2
     both.extend(rows, np.zeros(0, GAP), np.zeros(len(rows), np.int64))
-    names = [line.split()[:2] for line in repr(stats(both)).splitlines() if "/" in line.split()[0]]
+    names = [
+        line.split()[:2]
+        for line in repr(request_stats(both)).splitlines()
+        if "/" in line.split()[0]
+    ]
     assert names == 2 * [["all/targets", "400"], ["url/a", "200"], ["url/b", "200"]]
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from holymon.errors import PlanError
 from holymon.figures.quantiles import wilson
-from holymon.figures.request_stats import stats
-from holymon.figures.totals import Edges, Histogram, tally
+from holymon.figures.request_stats import request_stats
+from holymon.figures.totals import Edges, Histogram, totals
 from holymon.plan.plan import Target
 from holymon.plan.price import Price
 from holymon.records.attempt import Flag, Marks
@@ -50,7 +50,7 @@ CALLS = (
 
 
 def test_requests_and_their_attempts_by_hand():
-    found = stats(records(*CALLS))
+    found = request_stats(records(*CALLS))
     assert (found.requests, found.ok, found.attempts, found.retries) == (3, 2, 6, 2)
     assert found.success == wilson(2, 3)
     assert found.first_attempts == wilson(1, 4)
@@ -74,40 +74,40 @@ def test_a_request_that_was_never_sent_waited_too():
     """Its caller gave up during the wait before its second attempt."""
     given_up = Marks(0, 0, 10.0, 1)
     given_up.error, given_up.end = "cancelled", 11.75
-    found = stats(records(CALLS[0], given_up))
+    found = request_stats(records(CALLS[0], given_up))
     assert found.backoff_s == pytest.approx(1.25)
     assert (found.attempts, found.requests, found.amplification) == (1, 1, 1.0)
 
 
 def test_waits_are_of_one_request_and_in_the_order_of_its_attempts():
     later = [attempt(5, 0, 100.0, 1.0), attempt(6, 0, 200.0, 1.0)]
-    assert stats(records(*later)).backoff_s == 0
-    assert stats(records(*reversed(CALLS))).backoff_s == pytest.approx(5.0)
+    assert request_stats(records(*later)).backoff_s == 0
+    assert request_stats(records(*reversed(CALLS))).backoff_s == pytest.approx(5.0)
     # One that began before the last one ended (it was hedged) did not wait.
     early = attempt(0, 1, 10.25, 1.0, due=10.0)
-    assert stats(records(CALLS[0], early)).backoff_s == 0
+    assert request_stats(records(CALLS[0], early)).backoff_s == 0
 
 
 def test_money_of_several_targets_is_known_where_it_is_known_of_each():
-    both = stats(records(*CALLS, attempt(9, 0, 1.0, 1.0, target=1), targets=(PRICED, BARE)))
+    both = request_stats(records(*CALLS, attempt(9, 0, 1.0, 1.0, target=1), targets=(PRICED, BARE)))
     assert (both.target, list(both.targets)) == ("all/targets", ["url/a", "url/b"])
     assert (both.requests, both.cost_usd, both.cost_of_failures_usd) == (4, None, None)
     assert both.known_cost_usd == pytest.approx(2 * 57e-6)
     assert (both.targets["url/b"].known_cost_usd, both.targets["url/b"].cost_usd) == (None, None)
-    priced = stats(records(*CALLS, attempt(9, 0, 1.0, 1.0, target=1),
+    priced = request_stats(records(*CALLS, attempt(9, 0, 1.0, 1.0, target=1),
                            targets=(PRICED, Target(provider="url", model="d", price=PRICED.price))))  # fmt: skip
     assert priced.cost_usd == pytest.approx(3 * 57e-6)
-    euros = stats(records(attempt(0, 0, 1.0, 1.0), targets=(EUROS,)))
+    euros = request_stats(records(attempt(0, 0, 1.0, 1.0), targets=(EUROS,)))
     assert (euros.cost_usd, euros.known_cost_usd) == (None, None)
 
 
 def test_a_target_that_was_not_called_has_no_row():
-    found = stats(records(*CALLS, targets=(PRICED, BARE)))
+    found = request_stats(records(*CALLS, targets=(PRICED, BARE)))
     assert (found.target, list(found.targets), len(found.rows)) == ("url/a", ["url/a"], 1)
 
 
 def test_nothing_has_no_amplification():
-    found = stats(records())
+    found = request_stats(records())
     assert (found.attempts, found.amplification, found.cost_usd, found.known_cost_usd) == (0, None, None, None)  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def test_nothing_has_no_amplification():
 
 
 def test_sums_by_hand():
-    found = tally(records(*CALLS)).targets["url/a"]
+    found = totals(records(*CALLS)).targets["url/a"]
     assert (found.provider, found.model, found.currency) == ("url", "a", "USD")
     assert found.attempts == {
         (503, "unavailable"): 1, (429, "rate_limited"): 1, (200, ""): 2, (401, "authentication"): 1,
@@ -128,7 +128,7 @@ def test_sums_by_hand():
     }  # fmt: skip
     assert (found.ttft.count, found.ttft.sum) == (2, pytest.approx(1.5))
     assert (found.prompt_tokens.sum, found.output_tokens.sum) == (14, 10)
-    assert tally(records(*CALLS, targets=(EUROS,))).targets["url/c"].currency == "EUR"
+    assert totals(records(*CALLS, targets=(EUROS,))).targets["url/c"].currency == "EUR"
 
 
 def test_tokens_that_the_server_did_not_count_are_in_no_sum():
@@ -136,7 +136,7 @@ def test_tokens_that_the_server_did_not_count_are_in_no_sum():
     here.flags, here.prompt_tokens = int(Flag.STREAM), -1
     none = attempt(1, 0, 1.0, 1.0, output=1, prompt=0)
     none.output_tokens = 0
-    found = tally(records(here, none)).targets["url/a"]
+    found = totals(records(here, none)).targets["url/a"]
     assert (found.prompt_tokens.count, found.prompt_tokens.sum) == (1, 0)
     assert (found.output_tokens.count, found.output_tokens.sum) == (1, 0)
     assert found.unpriced == 1
@@ -155,8 +155,8 @@ def test_the_first_edges_of_tokens_and_times():
 
 
 def test_sums_of_two_parts_have_the_targets_of_both():
-    a = tally(records(*CALLS))
-    b = tally(records(*CALLS, targets=(BARE,)))
+    a = totals(records(*CALLS))
+    b = totals(records(*CALLS, targets=(BARE,)))
     both = a + b
     assert both.targets == {**a.targets, **b.targets}
     twice = a + a
@@ -173,7 +173,7 @@ def test_sums_of_two_parts_have_the_targets_of_both():
 def test_calls_that_were_due_and_never_sent_are_dropped_and_nothing_else():
     dropped = Marks(7, 0, 1.0)
     dropped.error, dropped.end = "client_dropped", 1.0
-    found = tally(records(*CALLS, dropped)).targets["url/a"]
+    found = totals(records(*CALLS, dropped)).targets["url/a"]
     assert (found.dropped, sum(found.attempts.values()), sum(found.requests.values())) == (1, 6, 3)
     assert found.unpriced == 0
 
@@ -181,6 +181,6 @@ def test_calls_that_were_due_and_never_sent_are_dropped_and_nothing_else():
 def test_gaps_between_chunks_are_of_successful_streams():
     one, failed = attempt(0, 0, 0.0, 1.0), attempt(1, 0, 0.0, 1.0)
     failed.error = "stream_truncated"
-    found = tally(records(one, failed), Edges(chunk=(0.4, 0.6))).targets["url/a"].chunk
+    found = totals(records(one, failed), Edges(chunk=(0.4, 0.6))).targets["url/a"].chunk
     assert (found.counts, found.sum) == ((0, 1, 0), pytest.approx(0.5))
     assert np.isclose(found.sum, 0.5)

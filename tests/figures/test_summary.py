@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.figures.quantiles import (
-    LEVELS,
+    PERCENTILES,
     fewest,
     fewest_for_interval,
     figure,
@@ -210,7 +210,7 @@ def test_the_fewest_values_an_interval_needs():
 
 
 def test_percentiles_are_withheld_below_one_in_so_many():
-    assert [fewest(q) for q in LEVELS.values()] == [2, 10, 20, 100]
+    assert [fewest(q) for q in PERCENTILES.values()] == [2, 10, 20, 100]
     found = figure(np.arange(99.0))
     assert found.p95 is not None
     assert found.p99 is None
@@ -230,7 +230,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(q, n):
 @given(st.lists(st.floats(0, 1e5), min_size=100, max_size=300))
 def test_percentiles_are_numpys_median_unbiased(values):
     found = figure(np.array(values))
-    for name, q in LEVELS.items():
+    for name, q in PERCENTILES.items():
         expected = np.quantile(values, q, method="median_unbiased")
         assert getattr(found, name) == pytest.approx(float(expected))
         low_high = found.ci[name]
@@ -249,7 +249,7 @@ def test_gaps_from_bins_agree_with_the_gaps_themselves():
         one.token(now, 1)
     one.end, one.output_tokens = now, 5001
     found = of([one]).itl_s
-    for name, q in LEVELS.items():
+    for name, q in PERCENTILES.items():
         exact = np.quantile(gaps, q, method="median_unbiased")
         assert getattr(found, name) == pytest.approx(float(exact), rel=0.012)
     assert found.max == pytest.approx(gaps.max(), rel=1e-4)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from holymon.errors import PlanError
 from holymon.figures.summary import summarize
-from holymon.figures.totals import Edges, Histogram, Tally, histogram, tally
+from holymon.figures.totals import Edges, Histogram, Totals, histogram, totals
 from holymon.plan.plan import Closed, Plan, Target
 from holymon.plan.price import Price
 from holymon.records.attempt import Flag, Marks
@@ -34,8 +34,8 @@ def attempt(request=0, number=0, *, due=0.0, start=0.0, took=0.3, error="", stat
     return one
 
 
-def of(*marks) -> Tally:
-    return tally(from_marks(PLAN.targets, marks))
+def of(*marks) -> Totals:
+    return totals(from_marks(PLAN.targets, marks))
 
 
 def test_a_request_of_three_attempts_is_one_request_with_two_retries():
@@ -93,7 +93,7 @@ def test_the_sums_agree_with_the_summary_of_the_same_records():
                 strict=True))]  # fmt: skip
     records = from_marks(PLAN.targets, marks)
     for one, summed in zip(
-        summarize(records).targets, tally(records).targets.values(), strict=True
+        summarize(records).targets, totals(records).targets.values(), strict=True
     ):
         assert sum(summed.requests.values()) == one.requests
         assert summed.requests[200, ""] == one.ok
@@ -133,7 +133,7 @@ def test_a_value_on_an_edge_is_below_it():
 
 
 def test_sums_of_different_edges_are_refused():
-    other = tally(from_marks(PLAN.targets, []), Edges(ttft=(1.0, 2.0)))
+    other = totals(from_marks(PLAN.targets, []), Edges(ttft=(1.0, 2.0)))
     with pytest.raises(PlanError, match="one kind"):
         _ = of() + other
 

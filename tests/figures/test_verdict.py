@@ -11,12 +11,12 @@ from holymon.figures.verdict import judge
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Marks
-from holymon.records.client_health import Vitals
+from holymon.records.client_health import ClientHealth
 from holymon.records.records import from_marks
 
 TARGET = Target(provider="url", model="m", base_url="http://host:1/v1", api_key_env="MY_KEY")
 PLAN = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=20)
-CALM = Vitals(
+CALM = ClientHealth(
     t_s=np.arange(20.0), lag_s=np.full(400, 0.0003), cpu=np.full(20, 0.1), waited=np.full(20, 0.02), pause_s=np.zeros(20),
     in_flight=np.ones(20, int), rss_mb=np.full(20, 60.0),
 )  # fmt: skip

@@ -24,7 +24,7 @@ def attempt(ledger, *, error="", status=200, took=0.1):
 
 
 def requests(ledger):
-    found = ledger.tally().targets.get("sim/a")
+    found = ledger.totals().targets.get("sim/a")
     return 0 if found is None else sum(found.requests.values())
 
 
@@ -49,7 +49,7 @@ def test_many_threads_add_and_look_at_once():
             ledger.add(attempt(ledger))
             if n % 400 == 0:
                 ledger.records()
-                ledger.tally()
+                ledger.totals()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(8)))
@@ -77,7 +77,7 @@ def test_streams_left_in_the_garbage_may_end_while_it_is_read():
             gc.set_threshold(gc.get_count()[0] + allocations, 1, 1)
             gc.enable()
             ledger.records()
-            ledger.tally()
+            ledger.totals()
 
     reader = threading.Thread(target=leave_and_look, daemon=True)
     try:

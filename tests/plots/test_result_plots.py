@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import same_color
 
 import holymon as hm
-from holymon.experiments.capacity import Capacity, Level
+from holymon.experiments.capacity import Capacity, LoadLevel
 from holymon.plots.canvas import COLORS, frame
 from tests.figures.test_comparison import alternated
 
@@ -13,7 +13,7 @@ PNG = b"\x89PNG"
 
 
 def level(rate, met, goodput):
-    return Level(
+    return LoadLevel(
         rate=rate, seconds=10, took_s=11, calls=100, met=met, sure=True, answers_per_s=rate * 0.9,
         goodput_per_s=goodput, cost_usd=None, words=(), run_id="r",
     )  # fmt: skip

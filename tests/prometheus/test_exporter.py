@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from holymon.errors import CallError, PlanError, RunError
 from holymon.figures.summary import summarize
-from holymon.figures.totals import Edges, Tally, tally
+from holymon.figures.totals import Edges, Totals, totals
 from holymon.load.run import measure as run_plan
 from holymon.load.run import start
 from holymon.monitor.monitor import Monitor
@@ -27,7 +27,7 @@ from holymon.prometheus import metric_names, rules
 from holymon.prometheus.backtest_sources import rehearse
 from holymon.prometheus.exporter import Collector, expose, write_textfile
 from holymon.prometheus.metric_families import families
-from holymon.prometheus.sources import OfFolder, OfRun, Reading
+from holymon.prometheus.sources import OfFolder, OfRun, Scrape
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import Records, from_marks
 
@@ -143,7 +143,7 @@ def test_values_are_those_of_the_summary(samples):
 def test_values_are_those_of_the_tally_bucket_by_bucket(samples):
     records = records_of()
     found = samples(generate_latest(Collector(records)))
-    for one in tally(records, metric_names.bucket_edges()).targets.values():
+    for one in totals(records, metric_names.bucket_edges()).targets.values():
         whose = {"provider": one.provider, "model": one.model}
         for name, histogram in (
             (metric_names.LATENCY, one.latency),
@@ -200,9 +200,9 @@ HOSTILE = ('a"b', "new\nline", "back\\slash", "\u2028\u202e", "\x1b[31m", "\ud80
 
 def hostile(n):
     """A tally of many targets, as an application makes them whose users name the model."""
-    one = next(iter(tally(records_of(20), Edges()).targets.values()))
+    one = next(iter(totals(records_of(20), Edges()).targets.values()))
     names = [*HOSTILE, *(f"model-{i}" for i in range(n - len(HOSTILE)))]
-    return Tally(
+    return Totals(
         Edges(), {f"p/{name}": replace(one, provider="p", model=name) for name in names}
     ), one
 
@@ -213,7 +213,7 @@ def test_ten_thousand_hostile_names_make_few_labels_and_lose_no_count(promtool, 
 
     class Given:
         def collect(self):
-            return families(Reading(many))
+            return families(Scrape(many))
 
     registry.register(Given())
     raw = generate_latest(registry)
@@ -306,15 +306,15 @@ def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
     run = start(plan_on(simulator), out=tmp_path, detached=False)
     reader, before, seen = OfRun(run.folder, metric_names.bucket_edges()), {}, 0
     while run.live:
-        (one,) = reader.read().tally.targets.values()
+        (one,) = reader.read().totals.targets.values()
         now = {**one.attempts, "sum": one.latency.sum, "count": one.latency.count}
         assert all(now[key] >= value for key, value in before.items())
         seen += now != before
         before = now
         time.sleep(0.02)
     run.wait()  # which compacts the run below the reader's feet
-    found = reader.read().tally
-    whole = tally(run.records, metric_names.bucket_edges())
+    found = reader.read().totals
+    whole = totals(run.records, metric_names.bucket_edges())
     (one,), (other,) = found.targets.values(), whole.targets.values()
     assert seen > 3
     assert (one.attempts, one.requests, one.latency.counts) == (
@@ -327,18 +327,18 @@ def test_a_live_run_is_read_row_by_row_and_never_goes_back(simulator, tmp_path):
 
 def test_rows_that_come_back_in_another_order_are_counted_once(exported):
     run, reader = exported, OfRun(exported.folder, metric_names.bucket_edges())
-    first = reader.read().tally
+    first = reader.read().totals
     rows, again = run.records, Records(run.plan.targets)
     order = np.arange(len(rows))[::-1]
     again.extend(rows.rows[order], rows.gap_pairs[:0], np.zeros(len(rows), np.int64))
     reader.run._records = again
-    assert reader.read().tally == first
+    assert reader.read().totals == first
 
 
 def test_a_folder_is_followed_from_run_to_run(simulator, tmp_path):
     run_plan(plan_on(simulator, "fast"), out=tmp_path)  # ended before anybody read
     reader = OfFolder(tmp_path, metric_names.bucket_edges())
-    assert reader.read().tally.targets == {}
+    assert reader.read().totals.targets == {}
     n = 0
     for model in ("fast", "flaky", "fast"):
         run = start(plan_on(simulator, model), out=tmp_path, detached=False)
@@ -347,7 +347,7 @@ def test_a_folder_is_followed_from_run_to_run(simulator, tmp_path):
             time.sleep(0.05)
         n += len(run.wait().records)
         found = reader.read()
-        counted = sum(sum(one.attempts.values()) for one in found.tally.targets.values())
+        counted = sum(sum(one.attempts.values()) for one in found.totals.targets.values())
         assert counted == n
         assert found.runs[f"url/{model}"].summary == run.summary().targets[0]
     assert reader._readers == {}, "what has ended is kept as sums only"

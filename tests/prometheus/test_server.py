@@ -103,7 +103,7 @@ def test_figures_are_made_once_a_second_and_answers_are_bounded_however_many_ask
     class Sums:
         def tally(self):
             made.append(time.monotonic())
-            return source(records_of(10), metric_names.bucket_edges()).read().tally
+            return source(records_of(10), metric_names.bucket_edges()).read().totals
 
     with expose(Sums(), port=0) as served:
         parts, begun = urlsplit(served.url), time.monotonic()
@@ -129,7 +129,7 @@ def test_a_source_that_fails_is_told_and_the_next_scrape_is_served():
         def tally(self):
             if self.broken:
                 raise OSError("no disk\x1b[31m")
-            return source(records_of(10), metric_names.bucket_edges()).read().tally
+            return source(records_of(10), metric_names.bucket_edges()).read().totals
 
     sums = Sums()
     with expose(sums, port=0) as served:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.figures.quantiles import (
-    LEVELS,
+    PERCENTILES,
     clustered,
     fewest_for_interval,
     figure,
@@ -48,7 +48,7 @@ def test_95_percent_intervals_of_percentiles_cover_95_percent(draw, n, level):
             np.where(rng.random(size) < 0.1, values * 20, values) if draw == "bimodal" else values
         )
 
-    truth = np.quantile(sample(2_000_000), LEVELS[level])
+    truth = np.quantile(sample(2_000_000), PERCENTILES[level])
     covered = sum(
         low <= truth <= high for low, high in (figure(sample(n)).ci[level] for _ in range(1500))
     )
@@ -89,7 +89,7 @@ def test_intervals_of_gaps_cover_although_gaps_of_one_call_are_alike(
     def sample(n):
         return between * rng.normal(size=(n, 1)) + within * rng.normal(size=(n, gaps))
 
-    truth = int((np.quantile(sample(40_000), LEVELS[level]) + 20) / 0.01)
+    truth = int((np.quantile(sample(40_000), PERCENTILES[level]) + 20) / 0.01)
     covered, naive = [], []
     for _ in range(600):
         bins = ((sample(calls) + 20) / 0.01).astype(np.int64)

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 import holymon as hm
-from holymon.experiments.capacity import Capacity, Level
+from holymon.experiments.capacity import Capacity, LoadLevel
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.request_stats import stats
 from holymon.plan.plan import Open, Plan, Target
@@ -67,7 +67,7 @@ def run(out, model=HOSTILE, failed=()):
 def shown(tmp_path):
     """One of everything that shows itself, each with hostile names."""
     made = run(tmp_path, failed=range(2, 82, 2))
-    level = Level(
+    level = LoadLevel(
         rate=2, seconds=10, took_s=11, calls=20, met=True, sure=True, answers_per_s=2.0,
         goodput_per_s=None, cost_usd=None, words=(HOSTILE,), run_id=HOSTILE,
     )  # fmt: skip
