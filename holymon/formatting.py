@@ -123,7 +123,7 @@ class Table:
 
     def text(self) -> str:
         """For a terminal: an interval stands in a line of its own, below its figure."""
-        lines = [*self.lead[:1], *(f"  {one}" for one in self.lead[1:])]
+        lines = [*self.lead[:1], *(f"  {sentence}" for sentence in self.lead[1:])]
         lines += [*self._grid(), *self.notes]
         return "\n".join(plain(line).rstrip() for line in lines)
 

@@ -38,17 +38,19 @@ def compare(
     `targets` names the target of A and that of B, where there are several. `effect` is the
     smallest relative difference that counts as one. Raises RunError, PlanError.
     """
-    one = [a] if isinstance(a, Run) else list(a)
-    two = [b] if isinstance(b, Run) else list(b or ())
-    for run in (*one, *two):
+    runs_a = [a] if isinstance(a, Run) else list(a)
+    runs_b = [b] if isinstance(b, Run) else list(b or ())
+    for run in (*runs_a, *runs_b):
         run.require_end("compare")
     if b is None:
-        if len(one) != 1:
+        if len(runs_a) != 1:
             raise RunError("name one run with two targets, or runs of A and runs of B.")
-        return _within(one[0], targets, effect)
-    if len(one) != len(two):
-        raise RunError(f"{len(one)} runs of A and {len(two)} of B are no pairs: measure A B A B.")
-    firsts, seconds = _in_time(one), _in_time(two)
+        return _within(runs_a[0], targets, effect)
+    if len(runs_a) != len(runs_b):
+        raise RunError(
+            f"{len(runs_a)} runs of A and {len(runs_b)} of B are no pairs: measure A B A B."
+        )
+    firsts, seconds = _in_time(runs_a), _in_time(runs_b)
     names = targets or (None, None)
     pairs = [
         (_of(x, names[0]), _of(y, names[1])) for x, y in zip(firsts, seconds, strict=True)
@@ -102,15 +104,15 @@ def _position(run: Run, name: str) -> int:
 
 
 def _names(a: Run, b: Run, targets: tuple[str, str] | None) -> tuple[str, str]:
-    found = targets or (a.plan.targets[0].name, b.plan.targets[0].name)
-    if found[0] != found[1]:
-        return found
+    names = targets or (a.plan.targets[0].name, b.plan.targets[0].name)
+    if names[0] != names[1]:
+        return names
     # The same target twice: then the runs are what differs.
     x, y = a.folder.parent.name, b.folder.parent.name
     if x == y:
         x, y = a.id, b.id
     several = len(a.plan.targets) > 1 or len(b.plan.targets) > 1
-    return (f"{x}: {found[0]}", f"{y}: {found[1]}") if several else (x, y)
+    return (f"{x}: {names[0]}", f"{y}: {names[1]}") if several else (x, y)
 
 
 def _in_time(runs: list[Run]) -> list[Run]:

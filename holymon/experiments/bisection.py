@@ -85,7 +85,7 @@ def following(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
         return rate
     seconds = max(bounds.seconds, bounds.calls / rate) * (LONGER if longer else 1.0)
     spent = sum(level.took_s for level in levels)
-    beside = median([one.took_s - one.seconds for one in levels]) if levels else START_S
+    beside = median([level.took_s - level.seconds for level in levels]) if levels else START_S
     in_time = spent + seconds + beside <= bounds.budget_s
     affordable = in_time and _affordable(levels, rate * seconds, bounds)
     return Step(rate, seconds) if affordable else "budget"

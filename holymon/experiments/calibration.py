@@ -47,7 +47,7 @@ class Calibration:
     def highest_valid_rate(self) -> float | None:
         """The highest rate tried whose verdict was `valid`, with all lower ones; None if none."""
         good = None
-        for level in sorted(self.rates, key=lambda one: one.rate):
+        for level in sorted(self.rates, key=lambda level: level.rate):
             if level.measurement != "valid":
                 break
             good = level.rate
@@ -116,8 +116,8 @@ def errors_of(
     """
     warm = int(records.mask(warmup=True).sum() - records.mask().sum())
     real = [
-        one for one in truth
-        if one.get("fault") == "ok" and one.get("token_s") and one["n"] >= warm
+        entry for entry in truth
+        if entry.get("fault") == "ok" and entry.get("token_s") and entry["n"] >= warm
     ]  # fmt: skip
     good = records.rows[records.ok & records.mask()]
     pairs = records.select(records.ok & records.mask()).gap_pairs
@@ -127,9 +127,9 @@ def errors_of(
         "itl_s": np.repeat(gap_value(pairs["bin"]), pairs["n"]),
     }
     actual = {
-        "ttft_s": np.array([one["token_s"][0] for one in real]),
-        "latency_s": np.array([one["token_s"][-1] for one in real]),
-        "itl_s": np.concatenate([np.diff(one["token_s"]) for one in real] or [np.empty(0)]),
+        "ttft_s": np.array([entry["token_s"][0] for entry in real]),
+        "latency_s": np.array([entry["token_s"][-1] for entry in real]),
+        "itl_s": np.concatenate([np.diff(entry["token_s"]) for entry in real] or [np.empty(0)]),
     }
     return {
         metric: {name: _off(reported[metric], actual[metric], q) for name, q in QUANTILES.items()}
@@ -140,8 +140,8 @@ def errors_of(
 def _off(reported: Floats, actual: Floats, q: float) -> float | None:
     if min(len(reported), len(actual)) < 1 / (1 - q):
         return None
-    one, two = (np.quantile(x, q, method="median_unbiased") for x in (reported, actual))
-    return float(one - two)
+    reported_s, actual_s = (np.quantile(x, q, method="median_unbiased") for x in (reported, actual))
+    return float(reported_s - actual_s)
 
 
 def _ms(seconds: float | None) -> str:

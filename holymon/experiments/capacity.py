@@ -87,13 +87,15 @@ class Capacity:
     def surely_met(self) -> LoadLevel | None:
         """The highest rate that met them beyond doubt, below all that missed one."""
         known = latest(self.levels)
-        sure = [one for one in known if one.met and one.sure and self._below_limit(one)]
+        sure = [level for level in known if level.met and level.sure and self._below_limit(level)]
         return sure[-1] if sure else None
 
     @property
     def surely_missed(self) -> LoadLevel | None:
         """The lowest rate that missed one of them beyond doubt."""
-        return next((one for one in latest(self.levels) if one.met is False and one.sure), None)
+        return next(
+            (level for level in latest(self.levels) if level.met is False and level.sure), None
+        )
 
     @property
     def met_words(self) -> str:
@@ -150,12 +152,12 @@ def latest(levels: Sequence[LoadLevel]) -> list[LoadLevel]:
 
 def best_of(known: Sequence[LoadLevel]) -> LoadLevel | None:
     """The highest rate met below the lowest that was missed."""
-    found = None
+    best = None
     for level in known:
         if level.met is False:
             break
-        found = level if level.met else found
-    return found
+        best = level if level.met else best
+    return best
 
 
 def _rate(level: LoadLevel | None) -> str:

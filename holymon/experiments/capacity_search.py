@@ -95,15 +95,15 @@ def even(plan: Plan) -> Plan:
     chance's. Given their number, the calls of a Poisson process are as random as before.
     """
     wanted = plan.load.shape.peak * plan.seconds if isinstance(plan.load, Open) else 0.0
-    found, off = plan, float("inf")
+    nearest, off = plan, float("inf")
     for seed in range(plan.seed, plan.seed + SEEDS):
         tried = msgspec.structs.replace(plan, seed=seed)
         miss = abs(len(tried.due()) - wanted)
         if miss < off:
-            found, off = tried, miss
+            nearest, off = tried, miss
         if off <= max(0.5, EVEN * wanted):
             break
-    return found
+    return nearest
 
 
 def _measured(plan: Plan, until: float, out: Path | str) -> Run:
@@ -127,9 +127,9 @@ def _judged(run: Run, step: Step, took_s: float) -> LoadLevel:
     (target,) = run.summary().targets
     judged = run.verdict()
     if judged.blocked is not None:
-        raise RunError(next(one.text for one in judged.reasons if one.level == "invalid"))
+        raise RunError(next(reason.text for reason in judged.reasons if reason.level == "invalid"))
     missed = [check for check in judged.checks if not check.met]
-    words = [*(check.text for check in judged.checks), *(one.text for one in judged.reasons)]
+    words = [*(check.text for check in judged.checks), *(reason.text for reason in judged.reasons)]
     if missed:
         sure = any(check.sure for check in missed)
     else:

@@ -67,7 +67,7 @@ class Comparison:
     @property
     def shown(self) -> bool:
         """Whether any difference is shown."""
-        return any(one.result in {"higher", "lower"} for one in self.findings)
+        return any(finding.result in {"higher", "lower"} for finding in self.findings)
 
     @property
     def headline(self) -> str:
@@ -86,7 +86,9 @@ class Comparison:
     def table(self) -> Table:
         """The conclusion, a row for each figure and each error type, and what to keep in mind."""
         heads = ("", "A", "B", "B / A, or B - A", "95 % interval", "result")
-        rows = [(*one.cells[:-1], words(one.result, self.effect)) for one in self.findings]
+        rows = [
+            (*finding.cells[:-1], words(finding.result, self.effect)) for finding in self.findings
+        ]
         cost: tuple[str, ...] = ()
         if self.cost_ratio is not None:
             cost = (f"a good answer of B costs {self.cost_ratio:.3g} times as much as one of A",)
@@ -123,32 +125,32 @@ def compare_pairs(
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
     figures = [(summarize(a), summarize(b)) for a, b in pairs]
-    found = [(_one(a), _one(b)) for a, b in figures]
-    used = [ratio for ratio in RATIOS if any(_figure(one, ratio[0]).n for one, _ in found)]
+    measured = [(_only_target(a), _only_target(b)) for a, b in figures]
+    used = [ratio for ratio in RATIOS if any(_figure(a, ratio[0]).n for a, _ in measured)]
     tests = len(used) + 1
     level = 1 - ALPHA / tests
     invalid, suspect = (
-        [f"{plain(run)} is {level}: {plain(one.text)}" for run, reasons in doubts.items()
-         for one in reasons if one.level == level and not one.of_api]
+        [f"{plain(run)} is {level}: {plain(reason.text)}" for run, reasons in doubts.items()
+         for reason in reasons if reason.level == level and not reason.of_api]
         for level in ("invalid", "suspect")
     )  # fmt: skip
-    claims = interleaved and len(found) >= FEWEST_PAIRS and not invalid
+    claims = interleaved and len(measured) >= FEWEST_PAIRS and not invalid
     ratios = tuple(
-        _ratio(found, *one, effect=effect, level=level, claims=claims, one_run=one_run)
-        for one in used
+        _ratio(measured, *ratio, effect=effect, level=level, claims=claims, one_run=one_run)
+        for ratio in used
     )
-    simulated = any(one.simulated for pair in figures for one in pair)
+    simulated = any(summary.simulated for pair in figures for summary in pair)
     notes = [*invalid]
-    if len(found) < FEWEST_PAIRS and one_run:
+    if len(measured) < FEWEST_PAIRS and one_run:
         notes.append(
             f"the run is too short to compare its targets: it takes {FEWEST_PAIRS} blocks of time "
             f"with {FEWEST_IN_BLOCK} calls of each, so at least {FEWEST_PAIRS * FEWEST_IN_BLOCK} "
             "calls of each target."
         )
-    elif len(found) < FEWEST_PAIRS:
-        said = "pair" if len(found) == 1 else "pairs"
+    elif len(measured) < FEWEST_PAIRS:
+        noun = "pair" if len(measured) == 1 else "pairs"
         notes.append(
-            f"{len(found)} {said} of measurements can't tell a difference from the hour of day: "
+            f"{len(measured)} {noun} of measurements can't tell a difference from the hour of day: "
             f"measure at least {FEWEST_PAIRS} alternately, or both targets in one run."
         )
     elif not interleaved:
@@ -157,11 +159,11 @@ def compare_pairs(
             "from what they did: measure A B A B, or both targets in one run."
         )
     return Comparison(
-        a=names[0] if names else found[0][0].target if found else "A",
-        b=names[1] if names else found[0][1].target if found else "B",
-        pairs=len(found), effect=effect, ratios=ratios,
-        errors=error_difference(found, level, claims=claims, neighbours=one_run),
-        cost_ratio=_cost(found), simulated=simulated, notes=tuple(notes),
+        a=names[0] if names else measured[0][0].target if measured else "A",
+        b=names[1] if names else measured[0][1].target if measured else "B",
+        pairs=len(measured), effect=effect, ratios=ratios,
+        errors=error_difference(measured, level, claims=claims, neighbours=one_run),
+        cost_ratio=_cost(measured), simulated=simulated, notes=tuple(notes),
         cautions=(*suspect, *_alike(ratios, one_run=one_run), *_too_few(ratios)),
     )  # fmt: skip
 
@@ -174,23 +176,23 @@ def blocks(records: Records, a: int, b: int) -> list[tuple[Records, Records]]:
     """
     due = records["due_s"]
     of = [records.mask(i) for i in (a, b)]
-    if not all(one.any() for one in of):
+    if not all(rows.any() for rows in of):
         return []
-    first, last = max(due[one].min() for one in of), min(due[one].max() for one in of)
-    of = [one & (due >= first) & (due <= last) for one in of]
-    many = min(MOST_BLOCKS, min(int(one.sum()) for one in of) // FEWEST_IN_BLOCK)
+    first, last = max(due[rows].min() for rows in of), min(due[rows].max() for rows in of)
+    of = [rows & (due >= first) & (due <= last) for rows in of]
+    many = min(MOST_BLOCKS, min(int(rows.sum()) for rows in of) // FEWEST_IN_BLOCK)
     if not many:
         return []
     edges = np.quantile(due[of[0] | of[1]], np.linspace(0, 1, many + 1))
     where = np.clip(np.searchsorted(edges, due, side="right") - 1, 0, many - 1)
-    both = [[one & (where == k) for one in of] for k in range(many)]
+    both = [[rows & (where == k) for rows in of] for k in range(many)]
     return [
         (records.select(x), records.select(y)) for x, y in both if x.any() and y.any()
     ]  # fmt: skip
 
 
-def _one(summary: Summary) -> TargetSummary:
-    present = [one for one in summary.targets if one.requests or one.warmup]
+def _only_target(summary: Summary) -> TargetSummary:
+    present = [target for target in summary.targets if target.requests or target.warmup]
     if len(present) != 1:
         raise PlanError(
             f"a comparison is of one target with another, and there are {len(present)} here: "
@@ -227,14 +229,14 @@ def _ratio(
         if one_run and low <= 0 <= high and high - low > math.log(WIDEST):
             interval, result = None, "too few blocks"
     times = f"{rounded(middle[0] * 1e3)} ms and {rounded(middle[1] * 1e3)} ms, ratio {ratio:.3g}"
-    found = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
-    said = f"{what}: {times}{found}, {words(result, effect)}"
-    a, b = (float(one) for one in middle)
-    return Ratio(metric, stat, a, b, ratio, interval, n, autocorrelation(logs), result, said)
+    bounds = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
+    text = f"{what}: {times}{bounds}, {words(result, effect)}"
+    a, b = map(float, middle)
+    return Ratio(metric, stat, a, b, ratio, interval, n, autocorrelation(logs), result, text)
 
 
 def _alike(ratios: Sequence[Ratio], *, one_run: bool) -> tuple[str, ...]:
-    most = max((one.autocorrelation or 0.0 for one in ratios), default=0.0)
+    most = max((ratio.autocorrelation or 0.0 for ratio in ratios), default=0.0)
     if not one_run or most < ALIKE:
         return ()
     return (
@@ -245,7 +247,7 @@ def _alike(ratios: Sequence[Ratio], *, one_run: bool) -> tuple[str, ...]:
 
 def _too_few(ratios: Sequence[Ratio]) -> tuple[str, ...]:
     """Why some of the ratios of one run have no interval."""
-    bare = [one for one in ratios if one.result == "too few blocks"]
+    bare = [ratio for ratio in ratios if ratio.result == "too few blocks"]
     if not bare:
         return ()
     return (
@@ -272,5 +274,5 @@ def _cost(pairs: list[tuple[TargetSummary, TargetSummary]]) -> float | None:
         good = sum(pair[i].ok for pair in pairs)
         if None in money or not good:
             return None
-        sums.append(math.fsum(one for one in money if one is not None) / good)
+        sums.append(math.fsum(cost for cost in money if cost is not None) / good)
     return sums[1] / sums[0] if sums and sums[0] else None

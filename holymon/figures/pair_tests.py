@@ -115,9 +115,9 @@ def error_difference(
         result = "higher"
     elif interval[1] < 0:
         result = "lower"
-    said = (f"error rate: {gap * 100:+.3g} points ({interval[0] * 100:+.3g} to "
+    text = (f"error rate: {gap * 100:+.3g} points ({interval[0] * 100:+.3g} to "
             f"{interval[1] * 100:+.3g}), {words(result, 0)}")  # fmt: skip
-    return ErrorDifference(a, b, gap, interval, result, said, _types(pairs))
+    return ErrorDifference(a, b, gap, interval, result, text, _types(pairs))
 
 
 def _interval(
@@ -135,8 +135,8 @@ def _interval(
     ]
     if single is None or len(gaps) < 2:
         return single
-    found = mean_interval(np.array(gaps), level, neighbours=neighbours)
-    return max(min(single[0], found[0]), -1.0), min(max(single[1], found[1]), 1.0)
+    between = mean_interval(np.array(gaps), level, neighbours=neighbours)
+    return max(min(single[0], between[0]), -1.0), min(max(single[1], between[1]), 1.0)
 
 
 def _types(pairs: list[tuple[TargetSummary, TargetSummary]]) -> dict[str, tuple[int, int]]:

@@ -115,7 +115,7 @@ def clustered(
     are fewer clusters than an interval needs single values: the values of one cluster may be all
     alike.
     """
-    found: dict[str, tuple[int, int] | None] = dict.fromkeys(PERCENTILES)
+    bounds: dict[str, tuple[int, int] | None] = dict.fromkeys(PERCENTILES)
     upto = np.cumsum(histogram)
     n = int(upto[-1]) if len(upto) else 0
     many = int((sizes > 0).sum())
@@ -134,8 +134,8 @@ def clustered(
         if ranks is not None:
             low, high = (ranks[0] + 0.5) / int(effective), (ranks[1] + 0.5) / int(effective)
             ends = np.searchsorted(upto, [low * n, min(high * n, n)])
-            found[name] = (int(ends[0]), int(ends[1]))
-    return found
+            bounds[name] = (int(ends[0]), int(ends[1]))
+    return bounds
 
 
 @lru_cache(maxsize=1024)
@@ -205,9 +205,9 @@ def newcombe(a: Rate, b: Rate, z: float = Z95) -> Interval | None:
     """The interval of the difference b - a of two rates, from Wilson's of each."""
     if not a.of or not b.of or a.value is None or b.value is None:
         return None
-    one, two = wilson(round(a.value * a.of), a.of, z), wilson(round(b.value * b.of), b.of, z)
-    if one.low is None or one.high is None or two.low is None or two.high is None:
+    rate_a, rate_b = wilson(round(a.value * a.of), a.of, z), wilson(round(b.value * b.of), b.of, z)
+    if rate_a.low is None or rate_a.high is None or rate_b.low is None or rate_b.high is None:
         return None
     gap = b.value - a.value
-    down = math.hypot(b.value - two.low, one.high - a.value)
-    return gap - down, gap + math.hypot(two.high - b.value, a.value - one.low)
+    down = math.hypot(b.value - rate_b.low, rate_a.high - a.value)
+    return gap - down, gap + math.hypot(rate_b.high - b.value, a.value - rate_a.low)

@@ -85,7 +85,7 @@ _MENDS: Final = {
 
 
 def _mend(error: str, plan: Plan, name: str) -> str:
-    target = next(one for one in plan.targets if one.name == name)
+    target = next(candidate for candidate in plan.targets if candidate.name == name)
     mend = _MENDS.get(error, "see the message of the failures")
     return mend.format(
         key=target.api_key_env or "no variable: none was named",
@@ -135,8 +135,8 @@ def _of_client(vitals: ClientHealth, summary: Summary) -> Iterator[Reason]:
 
 def _of_run(state: str, trouble: str, left: int, early: str) -> Iterator[Reason]:
     if left or state == "interrupted":
-        said = f": {left:,} calls under way at that moment are recorded as unfinished" * (left > 0)
-        yield Reason("suspect", f"the run was interrupted{said}.")
+        lost = f": {left:,} calls under way at that moment are recorded as unfinished" * (left > 0)
+        yield Reason("suspect", f"the run was interrupted{lost}.")
     elif state == "stopped":
         yield Reason("suspect", "the run was stopped before its end.")
     elif state == "failed":
@@ -184,8 +184,8 @@ def _of_delay(target: TargetSummary) -> Iterator[Reason]:
         if delay is not None and latency is not None:
             limit = max(DELAY_OF_P99 * latency, UNSEEN_S)
             if delay > limit:
-                said = f"calls were sent up to {_ms(delay)} late ({level}; limit {_ms(limit)})"
-                yield Reason("invalid", f"{target.target}: {said}.")
+                text = f"calls were sent up to {_ms(delay)} late ({level}; limit {_ms(limit)})"
+                yield Reason("invalid", f"{target.target}: {text}.")
             return
 
 
@@ -194,8 +194,8 @@ def _of_rate(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
     if not isinstance(plan.load, Open) or sent is None or wanted is None:
         return
     if target.requests >= FEWEST_FOR_RATE and sent < ACHIEVED * wanted:
-        said = f"{rounded(sent)} calls/s were sent, {rounded(wanted)} were wanted"
-        yield Reason("invalid", f"{target.target}: {said}.")
+        text = f"{rounded(sent)} calls/s were sent, {rounded(wanted)} were wanted"
+        yield Reason("invalid", f"{target.target}: {text}.")
 
 
 def _ms(seconds: float) -> str:

@@ -111,12 +111,12 @@ class RequestStats:
     @property
     def lines(self) -> list[str]:
         """What no column holds: errors by type, of requests and of attempts, and what is amiss."""
-        found = [f"failed {what}: {', '.join(f'{name} {n:,}' for name, n in errors.items())}"
+        lines = [f"failed {what}: {', '.join(f'{name} {n:,}' for name, n in errors.items())}"
                  for what, errors in (("requests", self.errors), ("attempts", self.attempt_errors))
                  if errors]  # fmt: skip
         if self.undecided:
-            found.append(f"{self.undecided:,} failed attempts may yet be repeated by their caller")
-        return [*found, *self.notes]
+            lines.append(f"{self.undecided:,} failed attempts may yet be repeated by their caller")
+        return [*lines, *self.notes]
 
     @property
     def table(self) -> Tables:
@@ -124,8 +124,8 @@ class RequestStats:
         rows = self.rows
         label = ("SIMULATED",) * self.simulated
         return Tables([
-            Table(REQUESTS, [one.felt for one in rows], lead=label),
-            Table(ATTEMPTS, [one.sent for one in rows], notes=self.lines),
+            Table(REQUESTS, [stats.felt for stats in rows], lead=label),
+            Table(ATTEMPTS, [stats.sent for stats in rows], notes=self.lines),
         ])  # fmt: skip
 
     def __repr__(self) -> str:
@@ -144,19 +144,19 @@ def _money(usd: float | None, known: float | None) -> str:
 def request_stats(records: Records) -> RequestStats:
     """The figures of `records`, all together and target by target."""
     used = set(np.unique(records["target"]).tolist())
-    each = {
-        target.name: _one(records.select(records["target"] == index), target)
+    by_name = {
+        target.name: _of_target(records.select(records["target"] == index), target)
         for index, target in enumerate(records.targets)
         if index in used
     }
-    if len(each) == 1:
-        (only,) = each.values()
-        return _with(only, each)
+    if len(by_name) == 1:
+        (only,) = by_name.values()
+        return _with(only, by_name)
     every = Target(provider="all", model="targets", price=Price(input=0.0, output=0.0))
-    return _with(_one(records, every), each)
+    return _with(_of_target(records, every), by_name)
 
 
-def _one(chosen: Records, target: Target) -> RequestStats:
+def _of_target(chosen: Records, target: Target) -> RequestStats:
     records = Records((target,))
     rows = chosen.rows.copy()
     rows["target"] = 0
@@ -207,12 +207,12 @@ def _waited(records: Records) -> float:
     return float((began[1:] - rows["end_s"][:-1])[same].clip(0).sum())
 
 
-def _with(whole: RequestStats, each: dict[str, RequestStats]) -> RequestStats:
+def _with(whole: RequestStats, by_name: dict[str, RequestStats]) -> RequestStats:
     """`whole` with its parts, and with the money that they add up to."""
-    values = {name: getattr(whole, name) for name in RequestStats.__slots__} | {"targets": each}
+    values = {name: getattr(whole, name) for name in RequestStats.__slots__} | {"targets": by_name}
     for name in ("cost_usd", "cost_of_failures_usd"):
-        values[name] = _sum([getattr(one, name) for one in each.values()])
-        known = [getattr(one, f"known_{name}") for one in each.values()]
+        values[name] = _sum([getattr(stats, name) for stats in by_name.values()])
+        known = [getattr(stats, f"known_{name}") for stats in by_name.values()]
         values[f"known_{name}"] = _sum([value for value in known if value is not None])
     return RequestStats(**values)
 

@@ -68,12 +68,12 @@ def summarize(
     records = records_of(of)
     plan = plan_of(of) if plan is None else plan
     texts = objectives if objectives is not None else plan.slo if plan else ()
-    limits = tuple(one for one in map(slo.parse, texts) if one.per_request)
+    limits = tuple(objective for objective in map(slo.parse, texts) if objective.per_request)
     load, ends = plan.load if plan else None, records["end_s"]
-    found = tuple(_target(records, i, load, limits) for i in range(len(records.targets)))
-    money = [one.cost_usd for one in found]
+    targets = tuple(_target(records, i, load, limits) for i in range(len(records.targets)))
+    money = [target.cost_usd for target in targets]
     return Summary(
-        targets=found,
+        targets=targets,
         simulated=records.simulated,
         duration_s=float(np.nanmax(ends)) if np.isfinite(ends).any() else 0.0,
         cost_usd=None if None in money else math.fsum(m for m in money if m is not None),
@@ -156,13 +156,13 @@ def _gaps(records: Records, where: npt.NDArray[np.bool_], good: Chosen) -> Figur
     used = np.nonzero(counted_in)[0]
     values, upto = gap_value(used), np.cumsum(counted_in[used])
     largest = float(np.fmax.reduce(good["gap_max_s"]))
-    found: dict[str, float | None] = dict.fromkeys(PERCENTILES)
+    percentiles: dict[str, float | None] = dict.fromkeys(PERCENTILES)
     for name, q in PERCENTILES.items():
         if n >= fewest(q):
             # R-8: between the two values around position n q + (q + 1) / 3, counted from 1.
             below, part = divmod(min(max(n * q + (q + 1) / 3, 1), n), 1)
             first, second = values[np.searchsorted(upto, [below, min(below + 1, n)])]
-            found[name] = min(float(first + part * (second - first)), largest)
+            percentiles[name] = min(float(first + part * (second - first)), largest)
     bounds = clustered(
         counted_in, sums(counts, lengths), lambda here: sums(counts * (bins <= here), lengths)
     )
@@ -171,10 +171,10 @@ def _gaps(records: Records, where: npt.NDArray[np.bool_], good: Chosen) -> Figur
         mean=float(values @ counted_in[used] / n),
         max=largest,
         ci={name: ends and _between(ends, largest) for name, ends in bounds.items()},
-        p50=found["p50"],
-        p90=found["p90"],
-        p95=found["p95"],
-        p99=found["p99"],
+        p50=percentiles["p50"],
+        p90=percentiles["p90"],
+        p95=percentiles["p95"],
+        p99=percentiles["p99"],
     )
 
 
@@ -242,7 +242,7 @@ def _finishes(good: Chosen) -> dict[str, int]:
     return {name or "none": int(n) for name, n in zip(FINISH, counted, strict=True) if n}
 
 
-def _alike(starts: Floats, values: npt.NDArray[Any], said: str) -> tuple[str, ...]:
+def _alike(starts: Floats, values: npt.NDArray[Any], text: str) -> tuple[str, ...]:
     """Whether successive calls are more alike than calls for which intervals hold, by ranks.
 
     Calls lie about in the order of their time: of very many, those in the middle will do.
@@ -254,10 +254,10 @@ def _alike(starts: Floats, values: npt.NDArray[Any], said: str) -> tuple[str, ..
         return ()
     # Ranks, so that one very slow call does not hide that the others are alike.
     ranks = np.unique(values, return_inverse=True)[1].astype(np.float64)
-    found = autocorrelation(ranks[np.argsort(starts, kind="stable")])
+    likeness = autocorrelation(ranks[np.argsort(starts, kind="stable")])
     # Of independent values, one in 700 is over three standard errors.
-    alike = found is not None and found > max(ALIKE, 3 / math.sqrt(n))
-    return (said.format(found),) if alike else ()
+    alike = likeness is not None and likeness > max(ALIKE, 3 / math.sqrt(n))
+    return (text.format(likeness),) if alike else ()
 
 
 def _notes(good: Chosen) -> list[str]:
@@ -274,8 +274,8 @@ def _notes(good: Chosen) -> list[str]:
     bare = [name for name, q in PERCENTILES.items() if fewest(q) <= ok < fewest_for_interval(q)]
     if lacking:
         need = fewest(PERCENTILES[lacking[0]])
-        said = f"n too small (have {ok:,}, need {need} for {lacking[0]})"
-        notes.append(f"no {', '.join(lacking)}: {said}.")
+        why = f"n too small (have {ok:,}, need {need} for {lacking[0]})"
+        notes.append(f"no {', '.join(lacking)}: {why}.")
     if bare:
         need = fewest_for_interval(PERCENTILES[bare[0]])
         notes.append(f"{', '.join(bare)} without interval: have {ok:,}, need {need} for {bare[0]}.")

@@ -64,12 +64,12 @@ class TargetSummary:
         if objective.stat:
             figure: Figure = getattr(self, f"{objective.metric}_s")
             return getattr(figure, objective.stat), figure.ci.get(objective.stat)
-        found = getattr(self, objective.metric)
-        if not isinstance(found, Rate):
-            return found, None
-        if found.low is None or found.high is None:
-            return found.value, None
-        return found.value, (found.low, found.high)
+        value = getattr(self, objective.metric)
+        if not isinstance(value, Rate):
+            return value, None
+        if value.low is None or value.high is None:
+            return value.value, None
+        return value.value, (value.low, value.high)
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -79,8 +79,8 @@ class Definitions(tuple[Definition, ...]):
         """A table for each target."""
         heads = ("figure", "tool", "is", "formula")
         return Tables(
-            Table(heads, [one.cells for one in its_own], "l", lead=(target,) * bool(target))
-            for target, its_own in groupby(self, key=lambda definition: definition.target)
+            Table(heads, [row.cells for row in rows], "l", lead=(target,) * bool(target))
+            for target, rows in groupby(self, key=lambda definition: definition.target)
         )
 
     def __repr__(self) -> str:
@@ -105,8 +105,8 @@ class _Part:
 
     @property
     def tokens(self) -> Floats:
-        found = self.rows["output_tokens"]
-        return np.where(found > 0, found, np.nan)
+        counts = self.rows["output_tokens"]
+        return np.where(counts > 0, counts, np.nan)
 
 
 _Quantiles = tuple[float | None, float | None]
@@ -117,8 +117,8 @@ def _plain(values: Floats) -> _Quantiles:
     known = values[~np.isnan(values)]
     if not len(known):
         return None, None
-    found = np.quantile(known, [0.5, 0.95])
-    return float(found[0]), float(found[1])
+    quantiles = np.quantile(known, [0.5, 0.95])
+    return float(quantiles[0]), float(quantiles[1])
 
 
 def _weighted(values: Floats, weights: Floats) -> _Quantiles:
@@ -126,10 +126,10 @@ def _weighted(values: Floats, weights: Floats) -> _Quantiles:
     known = ~np.isnan(values) & (weights > 0)
     if not known.any():
         return None, None
-    found = np.quantile(
+    quantiles = np.quantile(
         values[known], [0.5, 0.95], weights=weights[known], method="inverted_cdf"
     )  # fmt: skip
-    return float(found[0]), float(found[1])
+    return float(quantiles[0]), float(quantiles[1])
 
 
 def _gaps(part: _Part, more: Floats, zeros: int) -> _Quantiles:
@@ -188,8 +188,8 @@ def _uptime(part: _Part) -> float | None:
 
 def _ours(name: str) -> Callable[[_Part], _Quantiles]:
     def of(part: _Part) -> _Quantiles:
-        found = getattr(part.summary, name)
-        return found.p50, found.p95
+        figure = getattr(part.summary, name)
+        return figure.p50, figure.p95
 
     return of
 
@@ -270,7 +270,7 @@ def definitions(
     """
     if of is None:
         return Definitions(Definition(*row[:5]) for row in _ROWS)
-    found: list[Definition] = []
+    rows: list[Definition] = []
     records = records_of(of)
     for index, target in enumerate((summary or summarize(of)).targets):
         own = records.mask(index)
@@ -278,10 +278,10 @@ def definitions(
         for figure, tool, name, formula, unit, computed in _ROWS:
             value = computed(parts[tool])
             p50, p95, single = (*value, None) if unit == "s" else (None, None, value)
-            found.append(
+            rows.append(
                 Definition(figure, tool, name, formula, unit, target.target, p50, p95, single)
             )
-    return Definitions(found)
+    return Definitions(rows)
 
 
 def _parts(records: Records, target: TargetSummary, own: Mask) -> Iterator[tuple[str, _Part]]:
@@ -294,7 +294,7 @@ def _parts(records: Records, target: TargetSummary, own: Mask) -> Iterator[tuple
 def _taken(records: Records, tool: str) -> Mask:
     """Which calls a tool takes for successes; shape (n,)."""
     codes = [CODES[name] for name in _TAKEN.get(tool, ("",))]
-    found: Mask = np.isin(records["error"], codes)
+    taken: Mask = np.isin(records["error"], codes)
     if tool == _VLLM:  # streams only: its client asks for nothing else
-        found &= ~np.isnan(records["chunk_s"]) | ((records["flags"] & Flag.STREAM) == 0)
-    return found
+        taken &= ~np.isnan(records["chunk_s"]) | ((records["flags"] & Flag.STREAM) == 0)
+    return taken

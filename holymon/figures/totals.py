@@ -42,10 +42,10 @@ class Edges:
 
     def __post_init__(self) -> None:
         """Raise PlanError for edges that don't ascend."""
-        for one in fields(self):
-            edges = getattr(self, one.name)
+        for kind in fields(self):
+            edges = getattr(self, kind.name)
             if not edges or list(edges) != sorted({*edges}):
-                raise PlanError(f"the edges of {one.name} must ascend: {edges}.")
+                raise PlanError(f"the edges of {kind.name} must ascend: {edges}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class TargetTotals:
 
     def __add__(self, other: "TargetTotals") -> "TargetTotals":
         _same((self.provider, self.model), (other.provider, other.model))
-        names = [one.name for one in fields(self)][3:]
+        names = [summed.name for summed in fields(self)][3:]
         added = {name: _added(getattr(self, name), getattr(other, name)) for name in names}
         return TargetTotals(self.provider, self.model, self.currency, **added)
 
@@ -126,11 +126,11 @@ def totals(records: Records, edges: Edges | None = None) -> Totals:
     """The sums of `records`, target by target; `edges` are those of their histograms."""
     wanted = Edges() if edges is None else edges
     mask = records.mask()
-    found = {
+    by_name = {
         target.name: _target(records, mask & (records["target"] == index), target, wanted)
         for index, target in enumerate(records.targets)
     }
-    return Totals(wanted, found)
+    return Totals(wanted, by_name)
 
 
 def _target(records: Records, where: Mask, target: Target, edges: Edges) -> TargetTotals:
@@ -180,15 +180,18 @@ def histogram(
 
 def _outcomes(rows: Rows) -> dict[tuple[int, str], int]:
     both = rows["status"].astype(np.int64) << 8 | rows["error"]
-    found, counts = np.unique(both, return_counts=True)
-    return {(int(one >> 8), NAMES[one & 255]): int(n) for one, n in zip(found, counts, strict=True)}
+    outcomes, counts = np.unique(both, return_counts=True)
+    return {
+        (int(outcome >> 8), NAMES[outcome & 255]): int(n)
+        for outcome, n in zip(outcomes, counts, strict=True)
+    }
 
 
 def _gaps(records: Records, where: Mask, good: Rows, edges: tuple[float, ...]) -> Histogram:
     """Gaps between chunks of successful streams; their sum is exact."""
     pairs = records.gap_pairs[np.repeat(where, records.gap_counts)]
-    found = histogram(gap_value(pairs["bin"]), edges, pairs["n"].astype(np.int64))
-    return Histogram(edges, found.counts, float(np.nansum(good["last_s"] - good["first_s"])))
+    counted = histogram(gap_value(pairs["bin"]), edges, pairs["n"].astype(np.int64))
+    return Histogram(edges, counted.counts, float(np.nansum(good["last_s"] - good["first_s"])))
 
 
 def _tokens(counts: npt.NDArray[np.int32], edges: Edges) -> Histogram:

@@ -82,7 +82,7 @@ class Verdict:
     @property
     def client(self) -> Fitness:
         """How fit the client was: `measurement`, without what the API did."""
-        return _worst(one for one in self.reasons if not one.of_api)
+        return _worst(reason for reason in self.reasons if not reason.of_api)
 
     @property
     def exit_code(self) -> int:
@@ -136,9 +136,13 @@ def judge(
         measurement=measurement,
         reasons=reasons,
         checks=tuple(
-            check_objective(slo.parse(t), one) for t in plan.slo for one in summary.targets
+            check_objective(slo.parse(text), target)
+            for text in plan.slo
+            for target in summary.targets
         ),
-        notes=tuple(f"{one.target}: {note}" for one in summary.targets for note in one.notes),
+        notes=tuple(
+            f"{target.target}: {note}" for target in summary.targets for note in target.notes
+        ),
         blocked=min(filter(None, map(blocked, summary.targets)), default=None),
         early=not begun and measurement != "invalid",
     )

@@ -67,10 +67,10 @@ class Run:
     def status(self) -> dict[str, Any]:
         """What the worker says of the run: state, why it ended, when it started."""
         gone = self._process is not None and self._process.poll() is not None
-        found = run_folder.read_state(self.folder)
-        if found["state"] == "starting" and gone:
-            return {**found, "state": "failed"}
-        return found
+        status = run_folder.read_state(self.folder)
+        if status["state"] == "starting" and gone:
+            return {**status, "state": "failed"}
+        return status
 
     @property
     def live(self) -> bool:
@@ -221,13 +221,13 @@ class Run:
         return f"<Run {self.id}: {self.state}, {len(self.records):,} calls>"
 
     def _why_failed(self) -> str:
-        said = str(self.status.get("detail", ""))
-        if said:
-            return said
+        reason = str(self.status.get("detail", ""))
+        if reason:
+            return reason
         with contextlib.suppress(OSError):
             lines = (self.folder / "worker.log").read_text("utf-8", "replace").splitlines()
-            said = lines[-1] if lines else ""
-        return said or "the worker ended without a word."
+            reason = lines[-1] if lines else ""
+        return reason or "the worker ended without a word."
 
 
 def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> Run:

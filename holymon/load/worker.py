@@ -91,8 +91,8 @@ def _first(folder: Path, *, attached: bool) -> int:
             if any(other.returncode for other in others):
                 ending = Ending("failed", "one of the workers died")
         except BaseException as error:
-            said = str(error) if isinstance(error, HolymonError) else repr(error)
-            _last_word(folder, state="failed", detail=said, **state)
+            reason = str(error) if isinstance(error, HolymonError) else repr(error)
+            _last_word(folder, state="failed", detail=reason, **state)
             raise
         _last_word(
             folder, state=STATES.get(ending.why, "finished"), ended=ending.why,
@@ -116,10 +116,10 @@ def _further(folder: Path, part: int, sim_url: str) -> int:
 
     def begin() -> int:
         print("ready", flush=True)
-        said = sys.stdin.readline()
-        if not said.strip().isdigit():
+        line = sys.stdin.readline()
+        if not line.strip().isdigit():
             raise RunError("the first worker ended before the start.")
-        return int(said)
+        return int(line)
 
     ending, _ = asyncio_run(_measure(folder, plan, part, begin, watch_stdin=True))
     return 1 if ending.why in {"failed", "interrupted"} else 0

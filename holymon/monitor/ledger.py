@@ -85,9 +85,9 @@ class Ledger:
 
     def index(self, target: Target) -> int:
         """The position of a target in the rows; too many of them share one, `other/other`."""
-        found = self._index.get(target.name)
-        if found is not None:
-            return found
+        position = self._index.get(target.name)
+        if position is not None:
+            return position
         with self._lock:
             if target.name not in self._index:
                 if len(self._targets) >= MOST_TARGETS:
@@ -121,7 +121,7 @@ class Ledger:
         """A copy of all attempts in memory; blocks that ended before `since` (s) are left out."""
         with self._alone():
             whole, blocks = self._none(), self._now()
-        return _joined(whole, [one for one in blocks if not (one["end_s"] < since).all()])
+        return _joined(whole, [block for block in blocks if not (block["end_s"] < since).all()])
 
     def totals(self) -> Totals:
         """The sums of all attempts since the start; they never shrink."""
@@ -168,7 +168,7 @@ class Ledger:
             self._fresh.append((row(held[0], self.zero), gaps(held[0])))
 
     def _expire(self, now: float) -> None:
-        for request in [one for one, (_, until) in self._held.items() if until < now]:
+        for request in [number for number, (_, until) in self._held.items() if until < now]:
             self._settle(request, retried=False)
 
     def _drain(self) -> None:

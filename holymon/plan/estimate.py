@@ -40,14 +40,14 @@ class Estimate:
         if self.calls is None:
             return f"As many calls as there is time for; {self.why}"
         calls = f"{self.calls:,} call{'s' * (self.calls != 1)}"
-        asked = f"about {self.prompt_tokens:,} tokens asked"
+        prompts = f"about {self.prompt_tokens:,} tokens asked"
         answered = "answers of any length"
         if self.output_tokens is not None:
             answered = f"at most {self.output_tokens:,} answered"
         money = self.why
         if self.cost_usd is not None:
             money = f"at most {rounded(self.cost_usd, 3)} USD"
-        return f"{calls}, {asked}, {answered}; {money}"
+        return f"{calls}, {prompts}, {answered}; {money}"
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -63,7 +63,7 @@ def estimate(plan: Plan) -> Estimate:
     return Estimate(
         calls=calls,
         prompt_tokens=math.ceil(calls * (plan.prompts.tokens or mean)),
-        most_prompt_tokens=len(plan.targets) * _asked(sizes, each),
+        most_prompt_tokens=len(plan.targets) * _prompt_bytes(sizes, each),
         output_tokens=None if longest is None else calls * longest,
         cost_usd=cost,
         why=why,
@@ -78,10 +78,10 @@ def most_of_a_call(plan: Plan, target: int, guess: int) -> float:
     """
     size = max(_sizes(plan)) + AROUND
     longest = plan.prompts.max_tokens
-    found = price.most(plan.targets[target].price, 1, size, guess if longest is None else longest)
-    if found is None:
+    cost = price.most(plan.targets[target].price, 1, size, guess if longest is None else longest)
+    if cost is None:
         raise PlanError(f"no price is known for {plan.targets[target].name}.")
-    return found
+    return cost
 
 
 def _sizes(plan: Plan) -> list[int]:
@@ -99,7 +99,7 @@ def _calls(plan: Plan) -> int | None:
     return len(plan.due()) if area <= COUNTED else math.ceil(area)
 
 
-def _asked(sizes: list[int], calls: int) -> int:
+def _prompt_bytes(sizes: list[int], calls: int) -> int:
     """Bytes of the prompts of so many calls in turn, and what may be put around them."""
     rounds = math.ceil(calls / len(sizes)) * sum(sizes)
     return min(rounds, calls * max(sizes)) + AROUND * calls
@@ -111,9 +111,9 @@ def _cost(plan: Plan, each: int) -> tuple[float | None, str]:
         return None, f"no price is known for {', '.join(unpriced)}."
     if plan.prompts.max_tokens is None:
         return None, "answers of any length may cost any sum."
-    asked = _asked(_sizes(plan), each)
-    found = [
-        price.most(target.price, 1, asked, each * plan.prompts.max_tokens)
+    prompt_bytes = _prompt_bytes(_sizes(plan), each)
+    costs = [
+        price.most(target.price, 1, prompt_bytes, each * plan.prompts.max_tokens)
         for target in plan.targets
     ]
-    return math.fsum(one for one in found if one is not None), ""
+    return math.fsum(cost for cost in costs if cost is not None), ""

@@ -32,10 +32,10 @@ def from_file(path: Path) -> tuple[str, ...]:
         lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read prompts from {path}: {error}.") from None
-    found = tuple(_prompt(path, n, line) for n, line in enumerate(lines, 1) if line.strip())
-    if not found:
+    prompts = tuple(_prompt(path, n, line) for n, line in enumerate(lines, 1) if line.strip())
+    if not prompts:
         raise PlanError(f"{path} holds no prompt: write one JSON string or object a line.")
-    return found
+    return prompts
 
 
 def _prompt(path: Path, number: int, line: str) -> str:

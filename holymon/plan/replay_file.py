@@ -29,8 +29,8 @@ def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Repla
     """
     if not 0 < speed < float("inf"):
         raise PlanError(f"speed is {speed:g}: it must be above 0.")
-    found = list(_read(Path(source)) if isinstance(source, str | Path) else source)
-    times = np.sort(np.asarray(found, dtype=np.float64))
+    given = list(_read(Path(source)) if isinstance(source, str | Path) else source)
+    times = np.sort(np.asarray(given, dtype=np.float64))
     if not len(times):
         raise PlanError(f"{plain(str(source))} holds no times: write one a line.")
     if not np.isfinite(times).all():
@@ -68,11 +68,11 @@ def _from_json(path: Path, n: int, line: str) -> float:
     return _known(_time(value), path, n)
 
 
-def _known(found: float | None, path: Path, n: int) -> float:
-    if found is None:
+def _known(seconds: float | None, path: Path, n: int) -> float:
+    if seconds is None:
         raise PlanError(f"{path}, line {n} holds no time: seconds, or a date like "
                         "2026-01-31T08:00:00Z.")  # fmt: skip
-    return found
+    return seconds
 
 
 def _time(value: Any) -> float | None:

@@ -197,7 +197,7 @@ def _parse(name: str, given: str, rate: float, seconds: float | None) -> Shape:
             + ", ".join(form for _, _, form in _FORMS.values())
             + ", replay:FILE, closed."
         )
-    values = [_number(one, name) for one in given.split(",")] if given else []
+    values = [_number(number, name) for number in given.split(",")] if given else []
     least, most, form = _FORMS[name]
     good = least <= len(values) <= most
     require(good, f"shape {name}", f"has {len(values)} numbers", f"write {form}")

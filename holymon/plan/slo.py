@@ -45,13 +45,13 @@ class Slo:
 
 def parse(text: str) -> Slo:
     """The objective that `text` states. Raises PlanError with the accepted names."""
-    found = _EXPR.fullmatch(text)
-    if not found:
+    match = _EXPR.fullmatch(text)
+    if not match:
         raise PlanError(
             f"slo {plain(text)!r} is not an objective: write a figure, < or >, and a limit, such "
             "as 'ttft_p95<0.5' or 'error_rate<1%'."
         )
-    name, op, number, unit = found.groups()
+    name, op, number, unit = match.groups()
     metric, stat = _split(name, text)
     kind = "share" if metric.startswith("error_rate") else "duration" if stat else "number"
     if unit and unit not in _UNITS_OF[kind]:

@@ -34,8 +34,8 @@ def target(name: str) -> Target:
     if provider == "sim" and model not in models:
         raise PlanError(f"the simulator has no model {plain(model)!r}, only {', '.join(models)}.")
     fields = {"provider": provider, "model": model, "price": models.get(model, {}), **about}
-    found: Target = from_builtins(fields, Target, f"[{provider}] in {USER_FILE}")
-    return found
+    made: Target = from_builtins(fields, Target, f"[{provider}] in {USER_FILE}")
+    return made
 
 
 def one_off(base_url: str, model: str, api_key_env: str = "") -> Target:
@@ -70,10 +70,10 @@ def user_file() -> Path | None:
 
 def _read(text: str, where: str) -> dict[str, dict[str, Any]]:
     try:
-        found = tomllib.loads(text)
+        tables = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{where} is not TOML: {plain(str(error))}.") from None
-    for name, about in found.items():
+    for name, about in tables.items():
         if name == "sim" and "base_url" in about:
             raise ConfigError(
                 f"{where}: [sim] is the simulator that is built in, whose figures are called "
@@ -97,4 +97,4 @@ def _read(text: str, where: str) -> dict[str, dict[str, Any]]:
             )
         if not isinstance(about.get("models", {}), dict):
             raise ConfigError(f"{where}: [{plain(name)}] models must be tables of their own.")
-    return found
+    return tables

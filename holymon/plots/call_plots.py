@@ -67,7 +67,7 @@ def plot_ecdf(of: Records | Recorded, *others: Records | Recorded, ax: Axes | No
 
     Those of other runs, given too, are drawn over it under the names of their plans.
     """
-    plans = [plan_of(one) for one in (of, *others)]
+    plans = [plan_of(given) for given in (of, *others)]
     names = [ends(plan.name, 30) if plan else "" for plan in plans]
     return styled(lambda a: _ecdf(tuple(map(records_of, (of, *others))), names, a), ax)
 

@@ -68,8 +68,8 @@ class ClientHealth:
 
 
 def _known(of: Callable[[Floats], Any], values: Floats) -> float | None:
-    found = float(of(values)) if len(values) else math.nan
-    return found if math.isfinite(found) else None
+    value = float(of(values)) if len(values) else math.nan
+    return value if math.isfinite(value) else None
 
 
 def line(
@@ -88,14 +88,14 @@ def line(
 
 def read(lines: Iterable[bytes]) -> ClientHealth:
     """Client health from the lines of all workers; a torn or foreign line is passed over."""
-    noted = [one for one in map(_parse, lines) if one is not None]
+    seconds = [second for second in map(_parse, lines) if second is not None]
 
     def column(name: str, kind: type) -> npt.NDArray[Any]:
-        return np.array([one[name] for one in noted], dtype=kind)
+        return np.array([second[name] for second in seconds], dtype=kind)
 
     return ClientHealth(
         t_s=column("t", float),
-        lag_s=np.array([lag for one in noted for lag in one["lags"]], dtype=float),
+        lag_s=np.array([lag for second in seconds for lag in second["lags"]], dtype=float),
         cpu=column("cpu", float),
         waited=column("waited", float),
         pause_s=column("pause", float),
@@ -106,9 +106,9 @@ def read(lines: Iterable[bytes]) -> ClientHealth:
 
 def _parse(text: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(text)
-        numbers = [found[name] for name in ("t", "cpu", "pause", "in_flight")]
-        numbers += [found["rss_mb"] or 0.0, found["waited"] or 0.0, *found["lags"]]
+        second = json.loads(text)
+        numbers = [second[name] for name in ("t", "cpu", "pause", "in_flight")]
+        numbers += [second["rss_mb"] or 0.0, second["waited"] or 0.0, *second["lags"]]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return found if all(isinstance(number, int | float) for number in numbers) else None
+    return second if all(isinstance(number, int | float) for number in numbers) else None

@@ -29,8 +29,8 @@ def write_csv(of: Records | Recorded, path: Path | str) -> Path:
     try:
         write_aside(Path(path), text.getvalue().encode())
     except OSError as error:
-        said = short(f"{path}: {error.strerror}")
-        raise RunError(f"the CSV can't be written: {said}.") from None
+        reason = short(f"{path}: {error.strerror}")
+        raise RunError(f"the CSV can't be written: {reason}.") from None
     return Path(path)
 
 

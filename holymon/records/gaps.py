@@ -25,10 +25,10 @@ def packed(pairs: npt.NDArray[np.void]) -> tuple[Pieces, npt.NDArray[np.int64] |
     if (more < _MOST).all():
         return bins | more << _BITS, None
     each = -(-n.astype(np.int64) // int(_MOST))
-    found = np.repeat(bins | (_MOST - np.uint16(1)) << _BITS, each)
+    pieces = np.repeat(bins | (_MOST - np.uint16(1)) << _BITS, each)
     there = n > 0
-    found[each.cumsum()[there] - 1] = (bins | more % _MOST << _BITS)[there]
-    return found, each
+    pieces[each.cumsum()[there] - 1] = (bins | more % _MOST << _BITS)[there]
+    return pieces, each
 
 
 def bins_of(pieces: Pieces) -> Pieces:
@@ -43,18 +43,18 @@ def counts_of(pieces: Pieces) -> npt.NDArray[np.uint8]:
 
 def histogram(pieces: Pieces) -> npt.NDArray[np.int64]:
     """How many gaps each bin holds, shape (4096,)."""
-    found = np.zeros(1 << 16, np.int64)
+    counts = np.zeros(1 << 16, np.int64)
     for at in range(0, len(pieces), _AT_ONCE):  # bincount makes 8 bytes of each piece
-        found += np.bincount(pieces[at : at + _AT_ONCE], minlength=1 << 16)
-    counted: npt.NDArray[np.int64] = np.arange(1, int(_MOST) + 1) @ found.reshape(int(_MOST), -1)
+        counts += np.bincount(pieces[at : at + _AT_ONCE], minlength=1 << 16)
+    counted: npt.NDArray[np.int64] = np.arange(1, int(_MOST) + 1) @ counts.reshape(int(_MOST), -1)
     return counted
 
 
 def sums(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Sums of successive stretches of whole numbers, shape (g,); `lengths` has shape (n,)."""
-    found = np.zeros(len(lengths), np.int64)
+    totals = np.zeros(len(lengths), np.int64)
     there = lengths > 0
     if there.any():
         starts = lengths.cumsum(dtype=np.intp) - lengths
-        found[there] = np.add.reduceat(values, starts[there], dtype=np.int64)
-    return found
+        totals[there] = np.add.reduceat(values, starts[there], dtype=np.int64)
+    return totals

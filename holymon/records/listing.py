@@ -43,23 +43,23 @@ def runs(
     Raises PlanError for a time that is none.
     """
     begun = _moment(since)
-    found = Runs()
+    fitting = Runs()
     for run in _listing(Path(out)):
         fits = (not name or run["name"] == name) and (not state or run["state"] == state)
-        calls = not target or any(target in one for one in run["targets"])
+        calls = not target or any(target in name for name in run["targets"])
         if fits and calls and (begun is None or _started(run, begun)):
-            found.append(run)
-    return found
+            fitting.append(run)
+    return fitting
 
 
 def _moment(since: str | datetime | None) -> datetime | None:
     if since is None:
         return None
     try:
-        found = datetime.fromisoformat(since) if isinstance(since, str) else since
+        moment = datetime.fromisoformat(since) if isinstance(since, str) else since
     except ValueError:
         raise PlanError(f"since {since!r} is no time: write it like 2026-11-24.") from None
-    return found if found.tzinfo else found.astimezone()
+    return moment if moment.tzinfo else moment.astimezone()
 
 
 def _started(run: dict[str, Any], begun: datetime) -> bool:

@@ -75,12 +75,12 @@ def read(folder: Path, records: Records) -> None:
         def columns(name: str, *needed: str) -> dict[str, Any]:
             path = folder / f"{name}.parquet"
             try:
-                found = connection.execute(f"SELECT * FROM '{_quoted(path)}'").fetchnumpy()
+                table = connection.execute(f"SELECT * FROM '{_quoted(path)}'").fetchnumpy()
             except duckdb.Error as error:
                 raise _unreadable(path, error) from None
-            if missing := [one for one in needed if one not in found]:
+            if missing := [name for name in needed if name not in table]:
                 raise _unreadable(path, f"it has no column {missing[0]}")
-            return found
+            return table
 
         calls, gaps = columns("calls", "request"), columns("gaps", *GAP.names or (), "row")
     n = len(calls["request"])
@@ -93,9 +93,9 @@ def read(folder: Path, records: Records) -> None:
         rows, pairs = np.empty(some.stop - at, DTYPE), slice(ends[at], ends[some.stop])
         for name, column in fields.items():
             rows[name] = column[some]
-        found = np.empty(pairs.stop - pairs.start, GAP)
-        found["bin"], found["n"] = gaps["bin"][pairs], gaps["n"][pairs]
-        records.extend(rows, found, np.diff(ends[at : some.stop + 1]))
+        gap_rows = np.empty(pairs.stop - pairs.start, GAP)
+        gap_rows["bin"], gap_rows["n"] = gaps["bin"][pairs], gaps["n"][pairs]
+        records.extend(rows, gap_rows, np.diff(ends[at : some.stop + 1]))
 
 
 def _field(name: str, column: Any, n: int) -> npt.NDArray[Any]:
@@ -117,10 +117,10 @@ def count(folder: Path) -> int:
     path = folder / "calls.parquet"
     try:
         query = f"SELECT count(*) FROM '{_quoted(path)}'"
-        found = _counting().cursor().execute(query).fetchone()
+        counted = _counting().cursor().execute(query).fetchone()
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
-    return int(found[0]) if found else 0
+    return int(counted[0]) if counted else 0
 
 
 @cache

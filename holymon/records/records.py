@@ -39,10 +39,10 @@ class Records:
     def add(self, attempts: Iterable[tuple[bytes, bytes]]) -> None:
         """Add attempts, each as `attempt.row` and `attempt.gaps` give it."""
         rows, pairs = [], []
-        for one, its in attempts:
-            rows.append(one)
-            pairs.append(its)
-        counts = [len(its) // GAP.itemsize for its in pairs]
+        for row_bytes, pair_bytes in attempts:
+            rows.append(row_bytes)
+            pairs.append(pair_bytes)
+        counts = [len(pair_bytes) // GAP.itemsize for pair_bytes in pairs]
         self.append(b"".join(rows), b"".join(pairs), counts)
 
     def append(self, rows: bytes, gaps: bytes, counts: Sequence[int]) -> None:
@@ -113,8 +113,8 @@ class Records:
 
     def gap_histogram(self, where: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """How often each gap bin was met in the rows where `where` is true; shape (GAP_BINS,)."""
-        found: npt.NDArray[np.int64] = histogram(self.gaps(where))[:GAP_BINS]
-        return found
+        counted: npt.NDArray[np.int64] = histogram(self.gaps(where))[:GAP_BINS]
+        return counted
 
     def mask(self, target: int | None = None, *, warmup: bool = False) -> npt.NDArray[np.bool_]:
         """Rows of one target (or all), without the warm-up unless asked; shape (n,)."""
@@ -156,8 +156,8 @@ class Records:
     def errors(self, where: npt.NDArray[np.bool_]) -> dict[str, int]:
         """How many rows ended in each error type, most frequent first, in the rows `where`."""
         counted = np.bincount(self["error"][where], minlength=len(NAMES))
-        found = [(NAMES[i], int(counted[i])) for i in np.argsort(-counted, kind="stable")]
-        return {name: n for name, n in found if n and name}
+        by_type = [(NAMES[i], int(counted[i])) for i in np.argsort(-counted, kind="stable")]
+        return {name: n for name, n in by_type if n and name}
 
     def select(self, where: npt.NDArray[np.bool_]) -> "Records":
         """A copy that holds only the rows where `where` is true."""
@@ -202,7 +202,7 @@ class Records:
 def from_marks(targets: tuple[Target, ...], marks: Iterable[Marks]) -> Records:
     """Records of attempts whose clock was zero at the start, for callers without a journal."""
     records = Records(targets)
-    records.add((row(one), gaps(one)) for one in marks)
+    records.add((row(attempt), gaps(attempt)) for attempt in marks)
     return records
 
 
@@ -226,10 +226,10 @@ def plan_of(given: Records | Recorded) -> Plan | None:
 
 def records_of(given: Records | Recorded) -> Records:
     """The records given, or those of the run given. Raises PlanError for anything else."""
-    found = given if isinstance(given, Records) else getattr(given, "records", None)
-    if not isinstance(found, Records):
+    records = given if isinstance(given, Records) else getattr(given, "records", None)
+    if not isinstance(records, Records):
         raise PlanError(f"this takes a run or its records, not {type(given).__name__}.")
-    return found
+    return records
 
 
 def _room(

@@ -53,9 +53,9 @@ def write_json(path: Path, value: Any) -> None:
 def finite(value: Any) -> Any:
     """`value` with None for NaN and the infinities."""
     if isinstance(value, dict):
-        return {key: finite(one) for key, one in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -111,8 +111,8 @@ def find(out: Path, wanted: str) -> Path:
 
 def folders(out: Path) -> list[Path]:
     """The folders of all runs, oldest first."""
-    found = [path.parent for path in out.glob("*/*/plan.json")]
-    return sorted(found, key=lambda folder: (folder.name, folder.parent.name))
+    all_runs = [path.parent for path in out.glob("*/*/plan.json")]
+    return sorted(all_runs, key=lambda folder: (folder.name, folder.parent.name))
 
 
 def read_plan(folder: Path) -> Plan:
@@ -122,8 +122,8 @@ def read_plan(folder: Path) -> Plan:
     except OSError as error:
         raise RunError(f"{folder} is not a run: {error.strerror}.") from None
     except PlanError as error:
-        said = "can't be read, another version of holymon may have written it"
-        raise PlanError(f"{run_id(folder)} {said}: {error}") from None
+        reason = "can't be read, another version of holymon may have written it"
+        raise PlanError(f"{run_id(folder)} {reason}: {error}") from None
 
 
 def write_state(folder: Path, **state: Any) -> None:
@@ -136,42 +136,42 @@ def read_state(folder: Path) -> dict[str, Any]:
 
     `state` is starting, running, finished, stopped, failed or interrupted.
     """
-    said: dict[str, Any] = {}
+    state: dict[str, Any] = {}
     for _ in range(2):
-        said = _state_said(folder)
-        if said["state"] not in LIVE or is_locked(folder) or _is_new(folder, said):
-            return said
+        state = _state_in(folder)
+        if state["state"] not in LIVE or is_locked(folder) or _is_new(folder, state):
+            return state
         # The worker may have said its last word between the two looks.
-    return {**said, "state": "interrupted"}
+    return {**state, "state": "interrupted"}
 
 
-def _state_said(folder: Path) -> dict[str, Any]:
+def _state_in(folder: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        said = json.loads((folder / "state.json").read_bytes())
-        if isinstance(said, dict) and isinstance(said.get("state"), str):
-            return said
+        state = json.loads((folder / "state.json").read_bytes())
+        if isinstance(state, dict) and isinstance(state.get("state"), str):
+            return state
     return {"state": "starting"}
 
 
-def ended_early(said: dict[str, Any]) -> str:
+def ended_early(state: dict[str, Any]) -> str:
     """Why a run ended before its plan was through, from its state; `""` if it did not."""
-    ended = said.get("ended") or "finished"
-    early = said["state"] not in LIVE and ended not in {"finished", "stopped"}
-    return str(said.get("detail") or ended) if early else ""
+    ended = state.get("ended") or "finished"
+    early = state["state"] not in LIVE and ended not in {"finished", "stopped"}
+    return str(state.get("detail") or ended) if early else ""
 
 
-def ending(said: dict[str, Any]) -> tuple[str, str, str]:
+def ending(state: dict[str, Any]) -> tuple[str, str, str]:
     """From a run's state what its verdict needs: the word for it, trouble, why it ended early."""
-    return str(said["state"]), str(said.get("trouble", "")), ended_early(said)
+    return str(state["state"]), str(state.get("trouble", "")), ended_early(state)
 
 
-def _is_new(folder: Path, said: dict[str, Any]) -> bool:
+def _is_new(folder: Path, state: dict[str, Any]) -> bool:
     """Whether a worker may still be on its way."""
     try:
         age = time.time() - (folder / "state.json").stat().st_mtime
     except OSError:
         return False
-    return said["state"] == "starting" and age < START_S
+    return state["state"] == "starting" and age < START_S
 
 
 def take_lock(folder: Path) -> IO[bytes]:
@@ -219,7 +219,7 @@ def began(folder: Path) -> float | None:
     Earlier versions wrote down a moment up to 20 ms before it.
     """
     try:
-        return datetime.fromisoformat(_state_said(folder)["started_at"]).timestamp()
+        return datetime.fromisoformat(_state_in(folder)["started_at"]).timestamp()
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -270,8 +270,10 @@ def compact(folder: Path, records: Records) -> bool:
                 lock.unlink(missing_ok=True)
             return mine
     except OSError as error:
-        said = short(str(error))
-        raise RunError(f"{run_id(folder)} stays uncompacted, it can't be written: {said}") from None
+        reason = short(str(error))
+        raise RunError(
+            f"{run_id(folder)} stays uncompacted, it can't be written: {reason}"
+        ) from None
 
 
 def count(folder: Path) -> int:

@@ -33,8 +33,8 @@ def style() -> str:
 
 
 def _reported(out: Path) -> list[Path]:
-    found = [path.parent for path in out.glob("*/*/run.json")]
-    return sorted(found, key=lambda folder: (folder.name, folder.parent.name))
+    reported = [path.parent for path in out.glob("*/*/run.json")]
+    return sorted(reported, key=lambda folder: (folder.name, folder.parent.name))
 
 
 def _row(folder: Path, out: Path) -> tuple[str, ...]:

@@ -106,11 +106,11 @@ def write_report(
 
 
 def _secrets(plan: Plan | None) -> tuple[Secret, ...]:
-    found = []
-    for one in plan.targets if plan is not None else ():
+    keys = []
+    for target in plan.targets if plan is not None else ():
         with contextlib.suppress(ConfigError):
-            found.append(key_of(one))
-    return tuple(key for key in found if key is not None)
+            keys.append(key_of(target))
+    return tuple(key for key in keys if key is not None)
 
 
 def _clean(notebook: Any, secrets: tuple[Secret, ...]) -> None:
@@ -197,8 +197,8 @@ def _lead_to(folder: Path) -> None:
 
 
 def _write_json(folder: Path, run: Run | None, about: dict[str, Any]) -> None:
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     if run is not None:
         with contextlib.suppress(HolymonError, PlanError):
-            found = run.to_dict()
-    run_folder.write_json(folder / "run.json", {**found, "report": about})
+            figures = run.to_dict()
+    run_folder.write_json(folder / "run.json", {**figures, "report": about})

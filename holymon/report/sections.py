@@ -159,7 +159,9 @@ def errors(run: Run) -> Section:
                  ERRORS[name].meaning, bullets(list(messages)[:3]))
             )  # fmt: skip
     if not rows:
-        rates = "; ".join(f"{one.target}: {failed_of(one.error_rate)}" for one in summary.targets)
+        rates = "; ".join(
+            f"{target.target}: {failed_of(target.error_rate)}" for target in summary.targets
+        )
         line = f"No call failed. {rates}."
         return Section(element("p", line), line)
     text = Table(heads[:4], [row[:4] for row in rows], "llr").text()
@@ -169,20 +171,20 @@ def errors(run: Run) -> Section:
 def method(run: Run) -> Section:
     """The plan in words, the state of the client, and, folded, the definitions of the figures."""
     table = Table(rows=_how_measured(run), align="l")
-    found = definitions(run, summary=run.summary())
-    return Section(join(table.html("plan"), *_folded(found)), table.text())
+    formulas = definitions(run, summary=run.summary())
+    return Section(join(table.html("plan"), *_folded(formulas)), table.text())
 
 
-def _folded(found: Definitions) -> list[Html]:
+def _folded(formulas: Definitions) -> list[Html]:
     """A foldout for each target: every figure's formula here and elsewhere, with its value."""
     return [
         element(
             "details",
             element("summary",
                     f"What the figures mean, and what other tools would print for {target}"),
-            Definitions(its_own).table.html("terms"), element("p", f"Here, {PERCENTILES}."),
+            Definitions(of_target).table.html("terms"), element("p", f"Here, {PERCENTILES}."),
         )
-        for target, its_own in groupby(found, key=lambda definition: definition.target)
+        for target, of_target in groupby(formulas, key=lambda definition: definition.target)
     ]  # fmt: skip
 
 
@@ -194,7 +196,7 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
     return [
         ("targets", where),
         ("load", _load(plan)),
-        ("asked", _asked(plan)),
+        ("asked", _prompts(plan)),
         ("limits of a call", f"{plan.timeout_s:g} s in all, {plan.connect_s:g} s to connect, "
                              f"{plan.first_byte_s:g} s to the first byte"),
         ("attempts", "one for each call: nothing was retried"),
@@ -220,11 +222,11 @@ def _load(plan: Plan) -> str:
     return f"{kind}; {end}{warm_up}; seed {plan.seed}"
 
 
-def _asked(plan: Plan) -> str:
+def _prompts(plan: Plan) -> str:
     """How much is asked and how it is answered; no prompt itself, a report may be handed on."""
     prompts = plan.prompts
-    asked = f"synthetic prompts of about {prompts.tokens} tokens" if prompts.tokens else (
+    question = f"synthetic prompts of about {prompts.tokens} tokens" if prompts.tokens else (
         "one prompt" if len(prompts.texts) == 1 else f"{len(prompts.texts)} prompts in turn"
     )  # fmt: skip
     most = f", at most {prompts.max_tokens} tokens" if prompts.max_tokens else ""
-    return f"{asked}; answers {'streamed' if prompts.stream else 'not streamed'}{most}"
+    return f"{question}; answers {'streamed' if prompts.stream else 'not streamed'}{most}"

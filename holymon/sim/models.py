@@ -120,11 +120,11 @@ def chunk_of(fate: Fate, delta: dict[str, str], finish: str | None = None) -> by
     """One event of a stream."""
     # All the words and names are plain ASCII of our own, so no encoder is needed.
     inner = ",".join(f'"{name}":"{value}"' for name, value in delta.items())
-    said = "null" if finish is None else f'"{finish}"'
+    finish_json = "null" if finish is None else f'"{finish}"'
     return (
         f'data: {{"id":"sim-{fate.number}","object":"chat.completion.chunk","created":0,'
         f'"model":"{fate.name}","choices":[{{"index":0,"delta":{{{inner}}},'
-        f'"finish_reason":{said}}}]}}\n\n'
+        f'"finish_reason":{finish_json}}}]}}\n\n'
     ).encode()
 
 
@@ -169,8 +169,8 @@ def check(body: dict[str, Any]) -> int | None:
 
 def messages_of(body: dict[str, Any]) -> Any:
     """What is asked, in the form of messages: a response may be asked for by a text alone."""
-    asked = body["input"] if "input" in body else body["messages"]
-    return [{"role": "user", "content": asked}] if isinstance(asked, str) and asked else asked
+    given = body["input"] if "input" in body else body["messages"]
+    return [{"role": "user", "content": given}] if isinstance(given, str) and given else given
 
 
 def fate_of(seed: int, number: int, body: dict[str, Any], most: int | None, arrived: float) -> Fate:

@@ -206,8 +206,8 @@ def _fault_answer(fate: Fate) -> web.Response:
     return _error(STATUS[fate.fault], f"simulated {fate.fault}", code, {**fate.headers, **more})
 
 
-def _refuse_key(said: str) -> web.Response | None:
-    key = said.removeprefix("Bearer ")
+def _refuse_key(authorization: str) -> web.Response | None:
+    key = authorization.removeprefix("Bearer ")
     if not key.startswith("sk-wrong"):
         return None
     # Real providers echo keys like this; a client must not pass it on.
@@ -217,8 +217,8 @@ def _refuse_key(said: str) -> web.Response | None:
 def _error(
     status: int, message: str, code: str, headers: dict[str, str] | None = None
 ) -> web.Response:
-    told = headers or {"x-holymon-sim": "1"}
-    return web.json_response(error_body(message, code), status=status, headers=told)
+    sent_headers = headers or {"x-holymon-sim": "1"}
+    return web.json_response(error_body(message, code), status=status, headers=sent_headers)
 
 
 @web.middleware

@@ -85,18 +85,20 @@ def _panel(
 
 def _tiles(summary: Summary, vitals: ClientHealth, plan: Plan) -> list[tuple[str, str]]:
     targets = summary.targets
-    delays = [delay for one in targets if (delay := _highest(one.schedule_delay_s)) is not None]
+    delays = [
+        delay for target in targets if (delay := _highest(target.schedule_delay_s)) is not None
+    ]
     closed = isinstance(plan.load, Closed)
-    sources = {str(one.tokens.source) for one in targets if one.tokens.source}
+    sources = {str(target.tokens.source) for target in targets if target.tokens.source}
     counted = {"server": "by the server", "chunks": "estimated", "mixed": "partly estimated"}
-    said = counted[sources.pop()] if len(sources) == 1 else "differs" if sources else DASH
+    source = counted[sources.pop()] if len(sources) == 1 else "differs" if sources else DASH
     return [
-        ("calls", count(sum(one.requests for one in targets))),
-        ("failed", count(sum(_failed(one) for one in targets))),
+        ("calls", count(sum(target.requests for target in targets))),
+        ("failed", count(sum(_failed(target) for target in targets))),
         ("sent late, at most", "no schedule" if closed else _ms(max(delays, default=None))),
         ("loop lag p99", _ms(vitals.lag(0.99))),
         ("sent of wanted, per s", "no schedule" if closed else _pace(targets)),
-        ("tokens counted", said),
+        ("tokens counted", source),
     ]
 
 
@@ -115,8 +117,8 @@ def _ms(seconds: float | None) -> str:
 
 def _pace(targets: tuple[TargetSummary, ...]) -> str:
     """The target that is furthest behind."""
-    known = [(one.sent_per_s, one.wanted_per_s) for one in targets
-             if one.sent_per_s is not None and one.wanted_per_s]  # fmt: skip
+    known = [(target.sent_per_s, target.wanted_per_s) for target in targets
+             if target.sent_per_s is not None and target.wanted_per_s]  # fmt: skip
     if not known:
         return DASH
     sent, wanted = min(known, key=lambda pair: pair[0] / pair[1])
@@ -138,33 +140,35 @@ def _outcome(met: bool | None) -> str:
     return {True: "met", False: "missed", None: "open"}[met]
 
 
-def alarms(found: RequestStats, rehearsed: Backtest) -> Html:
+def alarms(stats: RequestStats, rehearsed: Backtest) -> Html:
     """What fires now and since when, what has fired, and how an application's requests fared.
 
     The clock of what was rehearsed is the wall's.
     """
-    firing = [one for one in rehearsed.firings if one.end_s is None]
-    ended = [one for one in reversed(rehearsed.firings) if one.end_s is not None]
-    pages = any(one.severity == "page" and not one.muted for one in firing)
-    level = ("invalid" if pages else "suspect") if firing else (
-        "valid" if found.requests else "early"
+    active = [firing for firing in rehearsed.firings if firing.end_s is None]
+    ended = [firing for firing in reversed(rehearsed.firings) if firing.end_s is not None]
+    pages = any(firing.severity == "page" and not firing.muted for firing in active)
+    level = ("invalid" if pages else "suspect") if active else (
+        "valid" if stats.requests else "early"
     )  # fmt: skip
-    head = f"✗ {len(firing)} alert{'s are' if len(firing) > 1 else ' is'} firing"
-    says = {(one.name, one.objective): one.says for one in rehearsed.watch.alerts}
+    head = f"✗ {len(active)} alert{'s are' if len(active) > 1 else ' is'} firing"
+    says = {(alert.name, alert.objective): alert.says for alert in rehearsed.watch.alerts}
     lines = [
-        f"{_named(one)}, since {_at(rehearsed, one.start_s)}: {says[one.alert, one.objective]}"
-        for one in firing
+        f"{_named(firing)}, since {_at(rehearsed, firing.start_s)}: "
+        f"{says[firing.alert, firing.objective]}"
+        for firing in active
     ]
     lines += [
-        f"ended: {_named(one)}, {_at(rehearsed, one.start_s)} to {_at(rehearsed, one.end_s or 0)}"
-        for one in ended[:MOST_ENDED]
+        f"ended: {_named(firing)}, {_at(rehearsed, firing.start_s)} to "
+        f"{_at(rehearsed, firing.end_s or 0)}"
+        for firing in ended[:MOST_ENDED]
     ]
     lines = lines or [f"nothing has fired; watched: {', '.join(rehearsed.watch.objectives)}"]
-    return _panel(level, ALARMS.get(level, head), _fared(found), lines)
+    return _panel(level, ALARMS.get(level, head), _fared(stats), lines)
 
 
-def _named(one: Firing) -> str:
-    return f"{one.alert} ({one.severity}{', muted' * one.muted}) on {one.target}"
+def _named(firing: Firing) -> str:
+    return f"{firing.alert} ({firing.severity}{', muted' * firing.muted}) on {firing.target}"
 
 
 def _at(rehearsed: Backtest, seconds: float) -> str:
@@ -172,20 +176,20 @@ def _at(rehearsed: Backtest, seconds: float) -> str:
     return strftime("%H:%M:%S" if today else "%d %b %H:%M", localtime(rehearsed.began_s + seconds))
 
 
-def _fared(found: RequestStats) -> list[tuple[str, str]]:
+def _fared(stats: RequestStats) -> list[tuple[str, str]]:
     return [
-        ("requests", count(found.requests)), ("succeeded in the end", percent(found.success.value)),
-        ("succeeded at once", percent(found.first_attempts.value)),
-        ("attempts per request", rounded(found.amplification)),
-        ("USD", found.money[0]), ("USD on failures", found.money[1]),
+        ("requests", count(stats.requests)), ("succeeded in the end", percent(stats.success.value)),
+        ("succeeded at once", percent(stats.first_attempts.value)),
+        ("attempts per request", rounded(stats.amplification)),
+        ("USD", stats.money[0]), ("USD on failures", stats.money[1]),
     ]  # fmt: skip
 
 
-def calls(found: RequestStats, doubts: Iterable[str] = ()) -> Html:
+def calls(stats: RequestStats, doubts: Iterable[str] = ()) -> Html:
     """Requests and attempts in a table each, with 95 % intervals; errors by type of both.
 
     `doubts` are what may have falsified the durations; they come first.
     """
-    tables = (replace(table, lead=(), notes=()) for table in found.table)
-    lines = (element("div", line) for line in (*doubts, *found.lines))
+    tables = (replace(table, lead=(), notes=()) for table in stats.table)
+    lines = (element("div", line) for line in (*doubts, *stats.lines))
     return join(Tables(tables).html("hm-figures"), element("div", *lines, kind="hm-lines"))

@@ -6,7 +6,7 @@ import pytest
 
 import holymon as hm
 from holymon.figures.comparison import compare_pairs
-from holymon.figures.request_stats import stats
+from holymon.figures.request_stats import request_stats
 from holymon.figures.tool_definitions import OURS
 from holymon.figures.verdict import judge
 from holymon.plan.plan import Open, Plan, Target
@@ -219,7 +219,7 @@ def test_definitions_have_their_values():
 
 
 def test_stats_show_each_figure_in_its_place():
-    found = stats(records(*CALLS))
+    found = request_stats(records(*CALLS))
     felt, sent = map(rows, found.table)
     assert felt == [
         ["url/a", "3", "67 % 21 %–94 %", "25 % 4.6 %–70 %", "4,500", "–", "–", "–", "5"]
@@ -231,5 +231,5 @@ def test_stats_show_each_figure_in_its_place():
 
 
 def test_stats_of_a_simulated_target_say_so():
-    found = stats(records(attempt(0, 0, 1.0, 1.0, flags=int(Flag.SIMULATED))))
+    found = request_stats(records(attempt(0, 0, 1.0, 1.0, flags=int(Flag.SIMULATED))))
     assert found.table[0].lead == ("SIMULATED",)

@@ -78,3 +78,34 @@ def test_notebooks_have_their_order_in_their_names_and_reports_are_beside_it():
     numbers = [int(name[:2]) for name in names if not name.startswith("report_")]
     assert numbers == list(range(len(numbers)))
     assert len(numbers) > 5
+
+
+SOURCES = sorted((ROOT / "holymon").rglob("*.py"))
+
+
+def test_no_variable_argument_or_function_has_a_pronoun_or_a_participle_for_a_name():
+    """`one`, `found` and `said` may be anything: a reader is told what it is."""
+    vague = {"one", "found", "said", "told", "asked"}
+    hits = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {name}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for name in (
+            [node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            else [node.arg] if isinstance(node, ast.arg)
+            else [node.name.strip("_")] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            else []
+        )
+        if name in vague
+    ]  # fmt: skip
+    assert hits == []
+
+
+def test_no_two_public_classes_have_one_name():
+    """Who reads `Level` knows which it is, wherever it stands."""
+    homes: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(path.name)
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}

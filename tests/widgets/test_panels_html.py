@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from holymon.errors import CODES
-from holymon.figures.request_stats import stats
+from holymon.figures.request_stats import request_stats
 from holymon.figures.summary import summarize
 from holymon.figures.verdict import judge
 from holymon.formatting import ms, percent, rounded
@@ -170,7 +170,7 @@ def test_alarms_tell_what_fires_what_has_fired_and_when():
         records.rows["error"][bad] = CODES["server_error"]
     began = 1.7e9
     told = backtest([(began, records)], Watch(), until=began + 60.0 * n)
-    html = panels_html.alarms(stats(records), told)
+    html = panels_html.alarms(request_stats(records), told)
     ended = [one for one in told.firings if one.end_s is not None]
     firing = [one for one in told.firings if one.end_s is None]
     assert "ErrorBudgetSlowBurn" in {one.alert for one in ended} & {one.alert for one in firing}
@@ -185,5 +185,7 @@ def test_alarms_tell_what_fires_what_has_fired_and_when():
     evil = measured(plan=planned(model=HOSTILE))
     evil.rows["error"] = CODES["server_error"]
     told = backtest([(0.0, evil)], Watch(), until=30.0)
-    html = panels_html.alarms(stats(evil), told) + panels_html.calls(stats(evil), [HOSTILE])
+    html = panels_html.alarms(request_stats(evil), told) + panels_html.calls(
+        request_stats(evil), [HOSTILE]
+    )
     assert (len(told.firings) > 1, "<script" in html, "\u202e" in html) == (True, False, False)

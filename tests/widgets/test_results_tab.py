@@ -8,7 +8,7 @@ import pytest
 import holymon as hm
 from holymon.experiments.capacity import Capacity, LoadLevel
 from holymon.figures.comparison import compare_pairs
-from holymon.figures.request_stats import stats
+from holymon.figures.request_stats import request_stats
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks
@@ -74,7 +74,7 @@ def shown(tmp_path):
     return {
         "run": made,
         "summary": made.summary(),
-        "stats": stats(made.records),
+        "stats": request_stats(made.records),
         "verdict": made.verdict(),
         "comparison": hm.compare(made),
         "nothing": compare_pairs([], names=(HOSTILE, HOSTILE)),
