@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 # Of one core's time: more than that for others, and a client may wait or wake late for them.
-NOISE = 0.15
+NOISE = 0.05
 # A quiet machine's own services wake now and then: only what happens again is the product's.
 TRIES = 3
 

@@ -2,7 +2,8 @@
 
 The limits are those of docs and practice gathered before: event loop lag (warn at 10 ms or 5 %
 of the median TTFT), schedule delay (10 % of the p99 it would falsify), 98 % of the wanted rate,
-90 % of a core, six calls for the interval of a median. Delays below `UNSEEN_S` are no more than
+90 % of a core, a core that others had for a quarter of the wanted time if that cost 1 ms each time,
+six calls for the interval of a median. Delays below `UNSEEN_S` are no more than
 the resolution of the loop's timer.
 """
 
@@ -10,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
-
-import numpy as np
 
 from holymon.errors import ERRORS, LOST, NOT_THE_SERVER, UNREACHABLE
 from holymon.figures.quantiles import PERCENTILES, fewest_for_interval
@@ -31,6 +30,7 @@ DELAY_OF_P99: Final = 0.10
 ACHIEVED: Final = 0.98
 BUSY: Final = 0.90
 WAITED: Final = 0.25
+WOKE_LATE_S: Final = 0.001
 UNSEEN_S: Final = 0.003
 FEWEST_FOR_RATE: Final = 20
 FEWEST: Final = fewest_for_interval(0.5)
@@ -120,12 +120,14 @@ def _of_client(vitals: ClientHealth, summary: Summary) -> Iterator[Reason]:
             f"the client used {vitals.cpu.max():.0%} of a core: it, not the API, may be the limit; "
             "lower the rate or use --workers.",
         )
-    waited = vitals.waited[~np.isnan(vitals.waited)]
-    if len(waited) and float(waited.max()) > WAITED:
+    # A large share of next to nothing is next to nothing: what it cost is what counts.
+    starved = (vitals.waited > WAITED) & (vitals.late_s > WOKE_LATE_S)
+    if starved.any():
+        late, share = vitals.late_s[starved].max(), vitals.waited[starved].max()
         yield Reason(
             "suspect",
-            f"other processes had the client's core for {waited.max():.0%} of the time it wanted "
-            "to run: end them, or measure from another machine.",
+            f"other processes had the client's core for {share:.0%} of the time it wanted to run, "
+            f"so it woke {_ms(late)} late on average: end them, or measure from another machine.",
         )
     if len(vitals.pause_s) and float(vitals.pause_s.max()) > max(LAG_S, UNSEEN_S):
         yield Reason(

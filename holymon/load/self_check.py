@@ -89,10 +89,10 @@ def _note(
     load: Load, journal: Journal, lags: list[float], share: "_Share", pause: "_Pause"
 ) -> None:
     moment = perf_counter() - load.zero
-    cpu, waited = share.take()
+    cpu, waited, late = share.take()
     journal.vital(
-        client_health.line(moment, lags, cpu, waited, pause.take(), load.in_flight, _rss_mb())
-    )  # fmt: skip
+        client_health.line(moment, lags, cpu, waited, late, pause.take(), load.in_flight, _rss_mb())
+    )
 
 
 class _Share:
@@ -105,21 +105,29 @@ class _Share:
     def seconds(self) -> float:
         return perf_counter() - self._begun
 
-    def take(self) -> tuple[float, float]:
-        """CPU seconds per second; and waited / (ran + waited), NaN if it isn't known."""
-        ran, waited = (now - then for now, then in zip(_scheduled(), self._run, strict=True))
+    def take(self) -> tuple[float, float, float]:
+        """CPU seconds per second; waited / (ran + waited) and seconds waited each time.
+
+        The last two are NaN if they aren't known.
+        """
+        now = zip(_scheduled(), self._run, strict=True)
+        ran, waited, times = (after - before for after, before in now)
         wanted = ran + waited
         cpu = (time.process_time() - self._cpu) / max(self.seconds, 1e-3)
-        return cpu, waited / wanted if wanted > 0 else math.nan
+        share = waited / wanted if wanted > 0 else math.nan
+        return cpu, share, waited / 1e9 / times if times > 0 else math.nan
 
 
-def _scheduled() -> tuple[float, float]:
-    """How long the loop's thread has run, and waited for a core while it could have run (ns)."""
+def _scheduled() -> tuple[float, float, float]:
+    """How long the loop's thread has run, and waited for a core while it could have run (ns).
+
+    And how many times it got one (Linux, Documentation/scheduler/sched-stats.rst).
+    """
     try:
-        ran, waited, _ = Path("/proc/thread-self/schedstat").read_text().split()
-        return float(ran), float(waited)
+        ran, waited, times = Path("/proc/thread-self/schedstat").read_text().split()
+        return float(ran), float(waited), float(times)
     except (OSError, ValueError):
-        return math.nan, math.nan
+        return math.nan, math.nan, math.nan
 
 
 class _Pause:

@@ -19,7 +19,8 @@ class ClientHealth:
     `lag_s`: how late the event loop woke from short sleeps, every sample, shape (n,).
     `cpu`: the busiest worker thread's share of one core in each second, shape (m,).
     `waited`: the share of the time it wanted to run in which another process had its core,
-    shape (m,), NaN where the system does not tell.
+    shape (m,), NaN where the system does not tell; `late_s`: how long it waited for its core each
+    time it woke, on average over each second, shape (m,), NaN where nobody noted it.
     `pause_s`: the longest stop for garbage collection in each second, shape (m,).
     `in_flight`, `rss_mb`: at the end of each second, shape (m,); `t_s`: that moment.
     """
@@ -28,6 +29,7 @@ class ClientHealth:
     lag_s: Floats
     cpu: Floats
     waited: Floats
+    late_s: Floats
     pause_s: Floats
     in_flight: npt.NDArray[np.int64]
     rss_mb: Floats
@@ -36,7 +38,9 @@ class ClientHealth:
     def of_loop(cls, lags: Iterable[float]) -> "ClientHealth":
         """Those of a client of which only its loop's lag was sampled (s)."""
         none = np.empty(0)
-        return cls(none, np.array([*lags], float), none, none, none, np.empty(0, np.int64), none)
+        return cls(
+            none, np.array([*lags], float), none, none, none, none, np.empty(0, np.int64), none
+        )
 
     def lag(self, q: float) -> float | None:
         """A percentile of the loop's lag in seconds; None if it was never sampled."""
@@ -62,6 +66,7 @@ class ClientHealth:
             "cpu_mean": _known(np.mean, self.cpu),
             "cpu_max": _known(np.fmax.reduce, self.cpu),
             "waited_max": _known(np.fmax.reduce, self.waited),
+            "woke_late_max_s": _known(np.fmax.reduce, self.late_s),
             "gc_pause_max_s": _known(np.fmax.reduce, self.pause_s),
             "rss_max_mb": _known(np.fmax.reduce, self.rss_mb),
         }
@@ -73,13 +78,14 @@ def _known(of: Callable[[Floats], Any], values: Floats) -> float | None:
 
 
 def line(
-    t: float, lags: list[float], cpu: float, waited: float, pause: float, in_flight: int,
-    rss_mb: float,
+    t: float, lags: list[float], cpu: float, waited: float, late: float, pause: float,
+    in_flight: int, rss_mb: float,
 ) -> bytes:  # fmt: skip
     """One second of a worker's life as a JSON line."""
     noted = {
         "t": round(t, 3), "lags": [round(lag, 6) for lag in lags], "cpu": round(cpu, 4),
         "waited": None if math.isnan(waited) else round(waited, 4),
+        "late": None if math.isnan(late) else round(late, 7),
         "pause": round(pause, 6), "in_flight": in_flight,
         "rss_mb": None if math.isnan(rss_mb) else round(rss_mb, 1),
     }  # fmt: skip
@@ -98,6 +104,7 @@ def read(lines: Iterable[bytes]) -> ClientHealth:
         lag_s=np.array([lag for second in seconds for lag in second["lags"]], dtype=float),
         cpu=column("cpu", float),
         waited=column("waited", float),
+        late_s=np.array([second.get("late") for second in seconds], dtype=float),
         pause_s=column("pause", float),
         in_flight=column("in_flight", int),
         rss_mb=column("rss_mb", float),
@@ -108,7 +115,8 @@ def _parse(text: bytes) -> dict[str, Any] | None:
     try:
         second = json.loads(text)
         numbers = [second[name] for name in ("t", "cpu", "pause", "in_flight")]
-        numbers += [second["rss_mb"] or 0.0, second["waited"] or 0.0, *second["lags"]]
+        numbers += [second["rss_mb"] or 0.0, second["waited"] or 0.0, second.get("late") or 0.0]
+        numbers += second["lags"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return second if all(isinstance(number, int | float) for number in numbers) else None

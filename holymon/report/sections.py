@@ -193,6 +193,8 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
     where = "; ".join(f"{t.name} at {t.base_url or 'the built-in simulator'}" for t in plan.targets)
     waited = client["waited_max"]
     others = "" if waited is None else f", which others held for {percent(waited)} of that time"
+    if client["woke_late_max_s"] is not None:
+        others += f" ({ms(client['woke_late_max_s'])} ms each time)"
     return [
         ("targets", where),
         ("load", _load(plan)),

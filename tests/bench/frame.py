@@ -60,7 +60,7 @@ def drawn(plan: Plan, calls: np.ndarray) -> dict[str, list[tuple[float, int]]]:
         records.extend(new, np.zeros(0, GAP), np.zeros(len(new), np.int64))
         if step % HZ == 0:
             lines.append(
-                client_health.line(now, [0.001], 0.2, 0.0, 0.0, int(5 + 3 * np.sin(now)), 100)
+                client_health.line(now, [0.001], 0.2, 0.0, 0.0, 0.0, int(5 + 3 * np.sin(now)), 100)
             )
         health, before, began = [client_health.read(lines).flight], figure.full_draws, thread_time()
         size = len(figure.frame(records, health, now))

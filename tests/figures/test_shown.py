@@ -150,14 +150,14 @@ def test_reasons_in_full(made, more, text):
 def test_reasons_of_the_client_in_full():
     texts = [reason.text for reason in verdict(vitals=replace(
         CALM, lag_s=CALM.lag_s + 0.02, cpu=CALM.cpu + 0.87, waited=CALM.waited + 0.31,
-        pause_s=CALM.pause_s + 0.05)).reasons]  # fmt: skip
+        late_s=CALM.late_s + 0.002, pause_s=CALM.pause_s + 0.05)).reasons]  # fmt: skip
     assert texts == [
         "the client's event loop woke up to 20.3 ms late (p99; limit 3 ms): times may be too long by "
         "that much.",
         "the client used 97% of a core: it, not the API, may be the limit; lower the rate or use "
         "--workers.",
-        "other processes had the client's core for 33% of the time it wanted to run: end them, or "
-        "measure from another machine.",
+        "other processes had the client's core for 33% of the time it wanted to run, so it woke 2.1 ms "
+        "late on average: end them, or measure from another machine.",
         "garbage collection stopped the client for 50 ms.",
     ]
 

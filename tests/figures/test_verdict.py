@@ -17,8 +17,8 @@ from holymon.records.records import from_marks
 TARGET = Target(provider="url", model="m", base_url="http://host:1/v1", api_key_env="MY_KEY")
 PLAN = Plan(targets=(TARGET,), load=Open(constant(20)), duration_s=20)
 CALM = ClientHealth(
-    t_s=np.arange(20.0), lag_s=np.full(400, 0.0003), cpu=np.full(20, 0.1), waited=np.full(20, 0.02), pause_s=np.zeros(20),
-    in_flight=np.ones(20, int), rss_mb=np.full(20, 60.0),
+    t_s=np.arange(20.0), lag_s=np.full(400, 0.0003), cpu=np.full(20, 0.1), waited=np.full(20, 0.02),
+    late_s=np.full(20, 0.0001), pause_s=np.zeros(20), in_flight=np.ones(20, int), rss_mb=np.full(20, 60.0),
 )  # fmt: skip
 
 
@@ -61,7 +61,11 @@ def test_failures_of_the_api_do_not_make_the_measurement_invalid():
         ({"lag_s": np.array([0.0003] * 400 + [0.5])}, "suspect", "stood still for 500 ms"),
         ({"lag_s": np.array([0.0003] * 400 + [2.5])}, "suspect", "stood still for 2,500 ms"),
         ({"cpu": np.array([0.1, 0.97])}, "invalid", "of a core"),
-        ({"waited": np.array([np.nan, 0.4])}, "suspect", "other processes had the client's core"),
+        (
+            {"waited": np.array([np.nan, 0.4]), "late_s": np.array([np.nan, 0.002])},
+            "suspect",
+            "other processes had the client's core",
+        ),
         ({"pause_s": np.array([0.0, 0.2])}, "suspect", "garbage"),
     ],
 )
@@ -157,6 +161,12 @@ def test_an_invalid_measurement_outweighs_a_missed_objective():
 
 def test_a_system_that_tells_nothing_of_waiting_is_no_reason():
     assert verdict(vitals=replace(CALM, waited=np.full(20, np.nan))).measurement == "valid"
+    assert verdict(vitals=replace(CALM, late_s=np.full(20, np.nan))).measurement == "valid"
+
+
+def test_a_large_share_of_next_to_nothing_is_no_reason():
+    idle = replace(CALM, waited=np.full(20, 0.38), late_s=np.full(20, 0.0002))
+    assert verdict(vitals=idle).measurement == "valid"
 
 
 @pytest.mark.parametrize(("n", "level"), [(5, "suspect"), (6, "valid")])
@@ -170,6 +180,10 @@ def test_calls_left_by_a_killed_worker_are_named():
     found = verdict(calls(50, errors=["unfinished"] * 3), state="interrupted")
     assert found.measurement == "suspect"
     assert "3 calls under way" in found.reasons[0].text
+
+
+def waiting(share, late):
+    return {"waited": np.array([share, np.nan]), "late_s": np.array([late, np.nan])}
 
 
 def constant_lag(seconds):
@@ -192,8 +206,9 @@ def constant_lag(seconds):
         ({}, {"cpu": np.array([0.1, 0.9])}, "valid"),
         ({}, {"cpu": np.array([0.9001, 0.1])}, "invalid"),
         ({}, {"cpu": np.empty(0)}, "valid"),
-        ({}, {"waited": np.array([0.25, np.nan])}, "valid"),
-        ({}, {"waited": np.array([0.2501, 0.0])}, "suspect"),
+        ({}, waiting(0.25, 0.5), "valid"),
+        ({}, waiting(0.2501, 0.00101), "suspect"),
+        ({}, waiting(0.9, 0.001), "valid"),
         ({}, {"pause_s": np.array([0.01])}, "valid"),
         ({}, {"pause_s": np.array([0.0101, 0.0])}, "suspect"),
         ({}, {"pause_s": np.empty(0)}, "valid"),

@@ -47,7 +47,7 @@ def verdict(holymon, simulator):
 @pytest.mark.skipif(len(cores) < 2, reason="the server needs a core of its own")
 def test_a_starved_client_is_never_valid(verdict, simulator):
     os.sched_setaffinity(simulator.process.pid, {cores[-1]})
-    with busy_loop(cores[0]):
+    with busy_loop(cores[0]), busy_loop(cores[0]):
         found = verdict(preexec_fn=lambda: os.sched_setaffinity(0, {cores[0]}))
     assert found["measurement"] in {"suspect", "invalid"}
     assert any("core" in reason or "late" in reason for reason in found["reasons"])

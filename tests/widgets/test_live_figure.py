@@ -125,7 +125,7 @@ def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
     rows["target"] = 0
     rows["start_s"][3:5] = rows["end_s"][3:5] = np.nan
     grow(records, rows)
-    lines = [client_health.line(t, [0.001], 0.1, 0.0, 0.0, 7, 50) for t in (1, 2, 3)]
+    lines = [client_health.line(t, [0.001], 0.1, 0.0, 0.0, 0.0, 7, 50) for t in (1, 2, 3)]
     last = made.frame(records, [client_health.read(lines).flight], 9.0, final=True)
     assert pixels(first).shape == pixels(last).shape == (520, 1200, 3)
     assert count(last, RED) > count(first, RED)

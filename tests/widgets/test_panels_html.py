@@ -41,7 +41,7 @@ def measured(n: int = 100, plan: Plan | None = None) -> Records:
 
 def client(cpu: float = 0.1, lag: float = 0.0005):
     return client_health.read(
-        [client_health.line(t, [lag] * 20, cpu, 0.0, 0.0, 3, 60) for t in range(1, 9)]
+        [client_health.line(t, [lag] * 20, cpu, 0.0, 0.0, 0.0, 3, 60) for t in range(1, 9)]
     )
 
 
