@@ -1,9 +1,14 @@
 """A file that only grows, so that whoever is killed, what was written is there."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import Final
+
+from holymon.errors import RunError
+from holymon.safety import short
 
 RETRY_S: Final = 1.0
 
@@ -46,3 +51,19 @@ class Appender:
         if self.kept:
             self.write(b"", now=True)
         os.close(self._fd)
+
+
+def unreadable(path: Path, why: object) -> RunError:
+    """What to raise for a file of a run that can't be read."""
+    run = f"{path.parent.parent.name}/{path.parent.name}"
+    return RunError(f"{run}: {path.name} can't be read: {short(str(why), 120)}.")
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise RunError if `path` is closed to this user: what servers said is its owner's to show."""
+    try:
+        yield
+    except PermissionError:
+        why = "it belongs to another user, who alone may read it until it is opened with chmod"
+        raise unreadable(path, why) from None

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from holymon.errors import LOST
 from holymon.plan.plan import Plan
-from holymon.records.appender import Appender
+from holymon.records.appender import Appender, reading
 from holymon.records.attempt import Flag, Marks, frame
 from holymon.records.client_health import ClientHealth, read
 from holymon.records.frames import Frames, header
@@ -193,7 +193,7 @@ class Follower:
         before = len(self._records)
         for path in sorted(self._folder.glob("calls.*.journal")):
             frames, at = self._readers.get(path) or (Frames(), 0)
-            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            with reading(path), contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 # Or else compacted by another process: all is in Parquet.
                 file.seek(at)
                 while data := file.read(AT_ONCE):
@@ -209,10 +209,9 @@ class Follower:
 
 
 def _slots(path: Path) -> Iterator[tuple[Any, ...]]:
-    try:
+    data = b""
+    with reading(path), contextlib.suppress(FileNotFoundError):  # as before
         data = path.read_bytes()
-    except FileNotFoundError:  # as before
-        data = b""
     return _SLOT.iter_unpack(data[: len(data) - len(data) % _SLOT.size])
 
 
@@ -227,6 +226,9 @@ def _left(number: int, target: int, due: float, start: float, plan: Plan) -> Mar
 
 
 def vitals(folder: Path) -> ClientHealth:
-    """How the workers of a run were doing."""
-    paths = sorted(folder.glob("vitals.*.jsonl"))
-    return read(line for path in paths for line in path.read_bytes().splitlines())
+    """How the workers of a run were doing. Raises RunError if their files can't be read."""
+    lines: list[bytes] = []
+    for path in sorted(folder.glob("vitals.*.jsonl")):
+        with reading(path):
+            lines += path.read_bytes().splitlines()
+    return read(lines)

@@ -3,6 +3,7 @@
 Redacted and bounded: a server may send anything, and a load is long. What is read back is data.
 """
 
+import contextlib
 import heapq
 import json
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from holymon.records.appender import Appender
+from holymon.records.appender import Appender, reading
 from holymon.records.attempt import Marks
 from holymon.safety import short
 
@@ -92,9 +93,9 @@ def request_ids(folder: Path) -> dict[int, str]:
 def _lines(folder: Path) -> list[dict[str, Any]]:
     lines = []
     for path in sorted(folder.glob("notes.*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            try:
+        with reading(path):
+            raw = path.read_bytes()
+        for line in raw.splitlines():
+            with contextlib.suppress(ValueError):  # a torn last line
                 lines.append(json.loads(line))
-            except ValueError:  # a torn last line
-                continue
     return lines

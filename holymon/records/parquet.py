@@ -8,10 +8,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from holymon.errors import RunError
+from holymon.records.appender import unreadable
 from holymon.records.attempt import DTYPE, GAP, GAP_BINS
 from holymon.records.records import Records
-from holymon.safety import short
 
 _TICKS: Final = 2.0**24
 """Times are kept in ticks of 60 ns: exact as floats, and 30 ns off at most."""
@@ -77,9 +76,9 @@ def read(folder: Path, records: Records) -> None:
             try:
                 table = connection.execute(f"SELECT * FROM '{_quoted(path)}'").fetchnumpy()
             except duckdb.Error as error:
-                raise _unreadable(path, error) from None
+                raise unreadable(path, error) from None
             if missing := [name for name in needed if name not in table]:
-                raise _unreadable(path, f"it has no column {missing[0]}")
+                raise unreadable(path, f"it has no column {missing[0]}")
             return table
 
         calls, gaps = columns("calls", "request"), columns("gaps", *GAP.names or (), "row")
@@ -119,7 +118,7 @@ def count(folder: Path) -> int:
         query = f"SELECT count(*) FROM '{_quoted(path)}'"
         counted = _counting().cursor().execute(query).fetchone()
     except duckdb.Error as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     return int(counted[0]) if counted else 0
 
 
@@ -129,11 +128,6 @@ def _counting() -> Any:
     import duckdb
 
     return duckdb.connect(config={"threads": 1})
-
-
-def _unreadable(path: Path, why: object) -> RunError:
-    run = f"{path.parent.parent.name}/{path.parent.name}"
-    return RunError(f"{run}: {path.name} can't be read: {short(str(why), 120)}.")
 
 
 def _quoted(path: Path) -> str:

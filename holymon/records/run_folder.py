@@ -24,6 +24,7 @@ import numpy as np
 from holymon.errors import PlanError, RunError
 from holymon.plan.plan import Plan
 from holymon.records import parquet
+from holymon.records.appender import reading
 from holymon.records.journal import Follower
 from holymon.records.records import Records
 from holymon.safety import file_name, plain, short
@@ -101,8 +102,9 @@ def find(out: Path, wanted: str) -> Path:
     Raises RunError with what there is.
     """
     for folder in (out / wanted, Path(wanted)):
-        if (folder / "plan.json").is_file():
-            return folder
+        with reading(folder / "plan.json"):
+            if (folder / "plan.json").is_file():
+                return folder
     named = [f for f in folders(out) if wanted in {f.parent.name, "last"}]
     if named:
         return named[-1]

@@ -1,14 +1,20 @@
 """The folder of runs tells which run is in which state, and Parquet holds what the journal held."""
 
+import contextlib
 import json
 import os
+import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from holymon.cli.main import main
 from holymon.errors import PlanError, RunError
 from holymon.figures.summary import summarize
+from holymon.load.run import attach
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records import listing, run_folder
@@ -244,3 +250,60 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     reader.join()
     assert broken == []
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def as_another_user():
+    """For a while this process is `nobody`, in a folder that all may read; for root alone."""
+    if os.name == "nt" or os.geteuid() != 0:
+        pytest.skip("only root may become another user")
+
+    @contextlib.contextmanager
+    def become():
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    with tempfile.TemporaryDirectory() as out:
+        Path(out).chmod(0o755)
+        yield Path(out), become
+
+
+OTHERS = "can't be read: it belongs to another user, who alone may read it"
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_another_users_run_is_one_sentence_and_exit_code_4(as_another_user, compacted):
+    out, become = as_another_user
+    folder = a_run(out)
+    if compacted:
+        run_folder.compact(folder, run_folder.load(folder))
+    command = ["compare", *2 * [f"run/{folder.name}"], "--out", str(out)]
+    CliRunner().invoke(main, command)  # what it imports may be closed to others, too
+    with become():
+        done = CliRunner().invoke(main, command)
+    assert (done.exit_code, done.output.count("\n")) == (4, 1), done.output
+    assert done.output.startswith(f"holymon: run/{folder.name}: ")
+    assert OTHERS in done.output
+
+
+def test_another_users_run_is_listed_with_the_reason_and_is_no_exception_of_pythons(
+    as_another_user,
+):
+    out, become = as_another_user
+    a_run(out)
+    with become():
+        (run,) = listing.runs(out)
+        with pytest.raises(RunError, match=OTHERS):
+            attach("last", out=out)
+    assert run["state"] == "unreadable"
+    assert OTHERS in run["detail"]
+
+
+def test_a_run_in_a_folder_that_is_closed_is_one_sentence(as_another_user):
+    out, become = as_another_user
+    a_run(out).chmod(0o700)
+    with become(), pytest.raises(RunError, match=OTHERS):
+        run_folder.find(out, str(next(out.glob("run/*"))))
