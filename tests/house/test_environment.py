@@ -55,7 +55,6 @@ def test_every_dependency_is_pinned(group):
 
 def test_every_library_that_is_imported_is_asked_for():
     """Those that another library happens to bring, too: it may cease to."""
-    parts = {"IPython", "nbclient", "traitlets"}  # of what ipykernel, papermill, ipywidgets offer
     imported = {
         (node.module or "").partition(".")[0] if isinstance(node, ast.ImportFrom) else name
         for path in (ROOT / "holymon").rglob("*.py")
@@ -67,7 +66,7 @@ def test_every_library_that_is_imported_is_asked_for():
     asked = {name_of(one) for one in PROJECT["dependencies"]}
     for extra in ("sdk", "web"):
         asked |= {name_of(one) for one in PROJECT["optional-dependencies"][extra]}
-    foreign = imported - sys.stdlib_module_names - {"holymon"} - parts
+    foreign = imported - sys.stdlib_module_names - {"holymon"}
     assert {name for name in foreign if not {*map(canonical, given[name])} & asked} == set()
 
 

@@ -26,6 +26,7 @@ HOMES = {
     "duckdb": {"records"},
     "httptools": {"transport"},
     "httpx": {"cli", "load", "transport"},
+    "IPython": {"widgets"},
     "PIL": {"widgets"},
     "ipywidgets": {"widgets"},
     "jinja2": {"report"},
@@ -38,6 +39,7 @@ HOMES = {
     "papermill": {"report"},
     "prometheus_client": {"prometheus"},
     "tqdm": {"cli"},
+    "traitlets": {"report"},
     "uvloop": {"load", "sim"},
     "yaml": {"cli"},
 }
