@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from holymon.errors import ERRORS
+import numpy as np
+
+from holymon.errors import ERRORS, NAMES
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.tool_definitions import PERCENTILES, Definitions, definitions
 from holymon.figures.verdict import ObjectiveCheck, Verdict
@@ -143,20 +145,16 @@ def figures(run: Run) -> Section:
 
 
 def errors(run: Run) -> Section:
-    """Each error type: how often, whose fault, what it means, and samples of what was said."""
-    summary, notes = run.summary(), run.notes
+    """Each error type: how often, whose fault, what it means, and what was said, with an id."""
+    summary = run.summary()
     heads = ("target", "error type", "calls", "share", "whose", "meaning", "what was said")
     rows: list[tuple[str, ...]] = []
     for index, target in enumerate(summary.targets):
+        words = _words_of_failures(run, index)
         for name, n in target.errors.items():
-            messages = dict.fromkeys(
-                short(str(note.get("message", "")), 160)
-                for note in notes
-                if note.get("error_type") == name and note.get("target") == index
-            )
             rows.append(
                 (target.target, name, count(n), percent(n / target.requests), ERRORS[name].blame,
-                 ERRORS[name].meaning, bullets(list(messages)[:3]))
+                 ERRORS[name].meaning, bullets(words.get(name, ())))
             )  # fmt: skip
     if not rows:
         rates = "; ".join(
@@ -166,6 +164,22 @@ def errors(run: Run) -> Section:
         return Section(element("p", line), line)
     text = Table(heads[:4], [row[:4] for row in rows], "llr").text()
     return Section(Table(heads, rows, "llrrl").html("errors"), text)
+
+
+def _words_of_failures(run: Run, index: int) -> dict[str, list[str]]:
+    """By error type, up to three messages, and an id by which the server knows such a request."""
+    words: dict[str, list[str]] = {}
+    for note in run.notes:
+        text, kind = short(str(note.get("message", "")), 160), str(note.get("error_type"))
+        known = words.setdefault(kind, [])
+        if note.get("target") == index and text not in known and len(known) < 3:
+            known.append(text)
+    ids, records = run.request_ids, run.records
+    rows = records.rows[(records["target"] == index) & np.isin(records["request"], [*ids])]
+    for kind in np.unique(rows["error"]).tolist():
+        number = int(rows["request"][rows["error"] == kind][0])
+        words.setdefault(NAMES[kind], []).append(f"request id of one: {short(ids[number], 160)}")
+    return words
 
 
 def method(run: Run) -> Section:

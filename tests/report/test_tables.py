@@ -21,7 +21,7 @@ HOSTILE = "<b>m</b>\x1b[31m\u202e"
 def recorded(tmp_path):
     """Makes a run out of calls, without measuring."""
 
-    def make(n=400, *, model="m", failed=(), load=None, slo=(), message=""):
+    def make(n=400, *, model="m", failed=(), load=None, slo=(), message="", ids=None):
         plan = Plan(
             targets=(Target(provider="url", model=model, base_url="http://127.0.0.1:1/v1"),),
             load=load or Open(constant(20)), requests=max(n, 1), slo=slo,
@@ -39,7 +39,7 @@ def recorded(tmp_path):
                 for k in range(5):
                     one.token(one.start + 0.1 + 0.01 * k, 1)
                 one.output_tokens, one.prompt_tokens = 5, 3
-            one.end = one.start + 0.1234
+            one.end, one.request_id = one.start + 0.1234, (ids or {}).get(number, "")
             written.record(one)
         written.close()
         return run.attach(str(folder))
@@ -84,6 +84,17 @@ def test_errors_are_shown_with_their_share_blame_and_words(recorded):
     for piece in ("rate_limited", ">25</td>", "25 %", "server", "slow down"):
         assert piece in html
     assert "No call failed" in errors(recorded(100))._repr_html_()
+
+
+def test_an_id_of_the_servers_stands_beside_each_error_type_that_has_one(recorded):
+    """The first such failure's; of ids of calls that succeeded none is shown."""
+    named = {3: "req-good", 7: f"req-bad{HOSTILE}", 8: "req-worse"}
+    html = errors(recorded(20, failed=(7, 8), ids=named))._repr_html_()
+    assert "request id of one: req-bad&lt;b&gt;m&lt;/b&gt;" in html
+    assert not [
+        name for name in ("req-good", "req-worse", "<b>m", "\x1b", "\u202e") if name in html
+    ]
+    assert "request id" not in errors(recorded(20, failed=(7,)))._repr_html_()
 
 
 def test_objectives_say_met_missed_or_not_certain(recorded):
