@@ -52,6 +52,11 @@ def count(value: int | None) -> str:
     return DASH if value is None else f"{value:,}"
 
 
+def number_of(n: int, noun: str) -> str:
+    """So many of something: `1 call`, `2,000 calls`."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
 def ms_cell(seconds: float | None, interval: Interval | None) -> Cell:
     """A duration in milliseconds above its interval."""
     return ms(seconds), f"{ms(interval[0])}{DASH}{ms(interval[1])}" if interval else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from holymon.errors import ConfigError, HolymonError
+from holymon.formatting import number_of
 from holymon.load.caller import key_of
 from holymon.plan import targets
 from holymon.plan.plan import Target
@@ -178,7 +179,7 @@ async def _ask(target: Target, key: Secret | None, what: str) -> Finding:
                      "does base_url end in /v1? some servers have no model list")  # fmt: skip
     names = [redact(short(name, 60), secrets) for name in _models(answer)]
     shown = ", ".join(names[:MODELS_SHOWN]) + (", ..." if len(names) > MODELS_SHOWN else "")
-    return Finding(what, "good", f"answers; {len(names)} models: {shown}")
+    return Finding(what, "good", f"answers; {number_of(len(names), 'model')}: {shown}")
 
 
 def _models(answer: Any) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from holymon.formatting import number_of
 from holymon.load.interrupts import interruptible
 
 if TYPE_CHECKING:
@@ -59,6 +60,6 @@ def _bar(plan: "Plan") -> Iterator[Callable[["Run"], None] | None]:
             done = bar.format_dict["elapsed"] if timed else float(len(records))
             bar.n = min(done, total)
             failed = int((~records.ok).sum())
-            bar.set_postfix_str(f"{len(records)} calls, {failed} failed")
+            bar.set_postfix_str(f"{number_of(len(records), 'call')}, {failed} failed")
 
         yield None if bar.disable else show

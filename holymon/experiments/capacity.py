@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from holymon.formatting import Table, count, rounded
+from holymon.formatting import Table, count, number_of, rounded
 
 ENDINGS: Final = {
     "found": "found",
@@ -50,7 +50,8 @@ class LoadLevel:
     @property
     def line(self) -> str:
         """The level in a line, for who waits for the next."""
-        return f"{_rate(self)}: {self.outcome}, {self.calls:,} calls in {self.seconds:.3g} s"
+        calls = number_of(self.calls, "call")
+        return f"{_rate(self)}: {self.outcome}, {calls} in {self.seconds:.3g} s"
 
     @property
     def cells(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from holymon.figures.quantiles import Figure, autocorrelation, mean_interval
 from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import Table, rounded
+from holymon.formatting import Table, number_of, rounded
 from holymon.records.records import Records
 from holymon.safety import plain
 from holymon.structs import Interval
@@ -79,7 +79,7 @@ class Comparison:
         else:
             conclusion = "no difference shown"
         label = " (simulated)" if self.simulated else ""
-        pairs = f"{self.pairs} pair{'s' * (self.pairs != 1)}"
+        pairs = number_of(self.pairs, "pair")
         return f"B = {self.b} against A = {self.a}{label}, {pairs}: {conclusion}"
 
     @property
@@ -148,10 +148,9 @@ def compare_pairs(
             "calls of each target."
         )
     elif len(measured) < FEWEST_PAIRS:
-        noun = "pair" if len(measured) == 1 else "pairs"
         notes.append(
-            f"{len(measured)} {noun} of measurements can't tell a difference from the hour of day: "
-            f"measure at least {FEWEST_PAIRS} alternately, or both targets in one run."
+            f"{number_of(len(measured), 'pair')} of measurements can't tell a difference from the "
+            f"hour of day: measure at least {FEWEST_PAIRS} alternately, or both targets in one run."
         )
     elif not interleaved:
         notes.append(

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from holymon.errors import ERRORS, LOST, NOT_THE_SERVER, UNREACHABLE
 from holymon.figures.quantiles import PERCENTILES, fewest_for_interval
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import rounded
+from holymon.formatting import number_of, rounded
 from holymon.plan.plan import Open, Plan
 from holymon.records.client_health import ClientHealth
 from holymon.records.run_folder import LIVE
@@ -137,7 +137,7 @@ def _of_client(vitals: ClientHealth, summary: Summary) -> Iterator[Reason]:
 
 def _of_run(state: str, trouble: str, left: int, early: str) -> Iterator[Reason]:
     if left or state == "interrupted":
-        lost = f": {left:,} calls under way at that moment are recorded as unfinished" * (left > 0)
+        lost = f": {number_of(left, 'call')} under way then, recorded as unfinished" * (left > 0)
         yield Reason("suspect", f"the run was interrupted{lost}.")
     elif state == "stopped":
         yield Reason("suspect", "the run was stopped before its end.")
@@ -167,13 +167,13 @@ def _of_target(target: TargetSummary, plan: Plan, *, live: bool) -> Iterator[Rea
             why = f"all failed with {error} ({ERRORS[error].meaning}): {_mend(error, plan, name)}."
         yield Reason("invalid", f"{name}: no call succeeded, {why}", of_api=True)
     elif target.ok < FEWEST:
-        few = f"only {target.ok:,} calls succeeded: even a median needs {FEWEST} for its interval"
-        yield Reason("suspect", f"{name}: {few}.")
+        few = f"only {number_of(target.ok, 'call')} succeeded"
+        yield Reason("suspect", f"{name}: {few}: even a median needs {FEWEST} for its interval.")
     if dropped := target.errors.get("client_dropped", 0):
         yield Reason(
             "invalid",
-            f"{name}: {dropped:,} calls were due but not sent, too many were unanswered: what they "
-            "would have met is unknown.",
+            f"{name}: {number_of(dropped, 'call')} {'was' if dropped == 1 else 'were'} due but not "
+            "sent, too many were unanswered: what they would have met is unknown.",
         )
     yield from _of_delay(target)
     yield from _of_rate(target, plan)

@@ -15,7 +15,7 @@ from holymon.figures.quantiles import Figure, figure, wilson
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Tokens
 from holymon.figures.totals import totals
-from holymon.formatting import DASH, Cell, Table, Tables, count, rate_cell, rounded
+from holymon.formatting import DASH, Cell, Table, Tables, count, number_of, rate_cell, rounded
 from holymon.plan.plan import Target
 from holymon.plan.price import Price
 from holymon.records.attempt import Flag
@@ -115,7 +115,9 @@ class RequestStats:
                  for what, errors in (("requests", self.errors), ("attempts", self.attempt_errors))
                  if errors]  # fmt: skip
         if self.undecided:
-            lines.append(f"{self.undecided:,} failed attempts may yet be repeated by their caller")
+            lines.append(
+                f"{number_of(self.undecided, 'failed attempt')} may yet be repeated by their caller"
+            )
         return [*lines, *self.notes]
 
     @property

@@ -32,6 +32,7 @@ from holymon.figures.quantiles import (
 )
 from holymon.figures.summary_types import Summary, TargetSummary, Tokens
 from holymon.figures.throughput import counted
+from holymon.formatting import number_of
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.price import Price
@@ -233,7 +234,9 @@ def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:
     each = costs(rows, price)
     unknown = int(np.isnan(each).sum())
     if unknown:
-        return None, (f"no cost: {unknown:,} calls came without the server's token counts.",)
+        return None, (
+            f"no cost: {number_of(unknown, 'call')} came without the server's token counts.",
+        )
     return float(each.sum()), ()
 
 
@@ -269,7 +272,9 @@ def _notes(good: Chosen) -> list[str]:
     if not (good["flags"] & Flag.STREAM).any():
         notes.append("no TTFT, ITL and TPOT: the answers were not streamed.")
     if unknown := int((good["output_tokens"] < 0).sum()):
-        notes.append(f"no sum of output tokens: {unknown:,} answers came without a count.")
+        notes.append(
+            f"no sum of output tokens: {number_of(unknown, 'answer')} came without a count."
+        )
     lacking = [name for name, q in PERCENTILES.items() if ok < fewest(q)]
     bare = [name for name, q in PERCENTILES.items() if fewest(q) <= ok < fewest_for_interval(q)]
     if lacking:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from holymon.figures.quantiles import Figure
-from holymon.formatting import Cell, Table, count, failed_of, rate_cell, rounded
+from holymon.formatting import Cell, Table, count, failed_of, number_of, rate_cell, rounded
 from holymon.plan import slo
 from holymon.structs import Interval, Rate
 
@@ -107,8 +107,9 @@ class TargetSummary:
             "mixed": "partly estimated",
         }.get(str(self.tokens.source), "not known")  # fmt: skip
         cost = "" if self.cost_usd is None else " USD"
+        calls = number_of(self.requests, "call")
         return (
-            f"{self.requests:,} calls{warm}, {self.ok:,} ok, {failed_of(self.error_rate)}",
+            f"{calls}{warm}, {self.ok:,} ok, {failed_of(self.error_rate)}",
             ", ".join(rates),
             f"tokens {count(self.tokens.prompt)} in, {count(self.tokens.output)} out ({counted}); "
             f"cost {rounded(self.cost_usd, 6)}{cost}",

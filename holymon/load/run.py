@@ -14,7 +14,7 @@ from holymon.errors import RunError
 from holymon.figures import verdict
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
-from holymon.formatting import Table, Tables
+from holymon.formatting import Table, Tables, number_of
 from holymon.load.caller import key_of
 from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder
@@ -214,11 +214,11 @@ class Run:
         }
 
     def _repr_html_(self) -> str:
-        head = Table(lead=(f"{self.id}: {self.state}, {len(self.records):,} calls",))
+        head = Table(lead=(f"{self.id}: {self.state}, {number_of(len(self.records), 'call')}",))
         return Tables([head, self.summary().table, self.verdict().table]).html()
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}: {self.state}, {len(self.records):,} calls>"
+        return f"<Run {self.id}: {self.state}, {number_of(len(self.records), 'call')}>"
 
     def _why_failed(self) -> str:
         reason = str(self.status.get("detail", ""))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from holymon.errors import PlanError
 from holymon.figures.request_stats import RequestStats, request_stats
 from holymon.figures.totals import Edges, Totals
+from holymon.formatting import number_of
 from holymon.monitor.ledger import Ledger
 from holymon.monitor.requests import Requests
 from holymon.monitor.retry import Policy
@@ -87,7 +88,7 @@ class Monitor:
 
     def __repr__(self) -> str:
         named = "clients" if self.target is None else self.target.name
-        return f"<Monitor of {named}: {len(self.records)} attempts in memory>"
+        return f"<Monitor of {named}: {number_of(len(self.records), 'attempt')} in memory>"
 
     def __enter__(self) -> Self:
         return self

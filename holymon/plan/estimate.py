@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from holymon.errors import PlanError
-from holymon.formatting import rounded
+from holymon.formatting import number_of, rounded
 from holymon.plan import price
 from holymon.plan.plan import Closed, Plan
 from holymon.plan.shapes import Replay, cumulative, polyline
@@ -39,7 +39,7 @@ class Estimate:
         """The estimate in a sentence."""
         if self.calls is None:
             return f"As many calls as there is time for; {self.why}"
-        calls = f"{self.calls:,} call{'s' * (self.calls != 1)}"
+        calls = number_of(self.calls, "call")
         prompts = f"about {self.prompt_tokens:,} tokens asked"
         answered = "answers of any length"
         if self.output_tokens is not None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import PlanError
-from holymon.formatting import Table
+from holymon.formatting import Table, number_of
 from holymon.plan import shapes
 from holymon.plan.price import Price
 from holymon.plan.slo import parse
@@ -128,7 +128,7 @@ class Closed(Struct, frozen=True, tag="closed"):
     @property
     def words(self) -> str:
         """How many call, in a few words."""
-        return f"closed loop, {self.users} users"
+        return f"closed loop, {number_of(self.users, 'user')}"
 
 
 class Plan(Struct, frozen=True):

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import PlanError
+from holymon.formatting import number_of
 from holymon.safety import plain
 from holymon.structs import Struct, check_range, replace, require
 
@@ -118,7 +119,7 @@ class Replay(Struct, frozen=True, tag="replay"):
     @property
     def words(self) -> str:
         """The shape in a few words."""
-        return f"replay of {len(self.times):,} calls in {self.times[-1]:.4g} s"
+        return f"replay of {number_of(len(self.times), 'call')} in {self.times[-1]:.4g} s"
 
 
 def constant(rate: float) -> Shape:

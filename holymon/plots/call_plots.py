@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from holymon.errors import NAMES
-from holymon.formatting import rounded
+from holymon.formatting import number_of, rounded
 from holymon.plan.plan import Closed
 from holymon.plots import canvas
 from holymon.plots.binning import CALLS_IN_BIN, edges_of, one_in, rolling, steps_of, thinned
@@ -123,7 +123,7 @@ def _over_time(records: Records, values: Floats, what: str, warm: float, ax: Axe
     unit = in_ms(ax.yaxis, longest)
     when = "start of the call, s from the start of the run"
     ax.set(xlabel=_noted(when, every), ylabel=f"{what}, {unit}")
-    _title(ax, f"{what} of {n:,} successful call{'s' * (n != 1)}", records)
+    _title(ax, f"{what} of {number_of(n, 'successful call')}", records)
     legend(ax)
 
 
@@ -232,7 +232,11 @@ def _errors(records: Records, ax: Axes) -> None:
     # As in the error rate: what we stopped or never sent is shown, and is no failure of the API.
     ours = int((failed & ~records.judged).sum())
     sent = n - ours
-    title = f"{bad:,} of {sent:,} calls failed" if bad else f"No failures in {sent:,} calls"
+    title = (
+        f"{bad:,} of {number_of(sent, 'call')} failed"
+        if bad
+        else f"No failures in {number_of(sent, 'call')}"
+    )
     _title(ax, title + f"; {ours:,} more stopped or never sent by us" * bool(ours), records)
     legend(ax)
 
@@ -271,5 +275,5 @@ def _delay(records: Records, ax: Axes, *, closed: bool) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
     when = "due time of the call, s from the start of the run"
     ax.set(xlabel=_noted(when, every), ylabel="sent late by, ms")
-    _title(ax, f"Schedule delay of {len(delay):,} calls", records)
+    _title(ax, f"Schedule delay of {number_of(len(delay), 'call')}", records)
     legend(ax)

@@ -92,21 +92,20 @@ def _span(seconds: float) -> str:
 
 
 def backtest(
-    parts: Sequence[tuple[float, Records]],
+    parts: Sequence[Records],
     watch: Watch,
     *,
     every_s: float = 15.0,
     until: float | None = None,
 ) -> Backtest:
-    """Evaluate the alerts of `watch` on records, every `every_s` seconds.
+    """Evaluate the alerts of `watch` on all these records, every `every_s` seconds.
 
-    `parts` are records with the moment, in seconds, at which their clock was zero. The first call
-    of all is at second 0 of the result. It ends with the last call, or with the last step before
-    the moment `until`: silence up to now is told only then. Raises PlanError for steps that are
-    too many or none.
+    Each stands at its own `began`, which counts as 0 where it is not known. The first call of all
+    is at second 0 of the result. It ends with the last call, or with the last step before the
+    moment `until`: silence up to now is told only then. Raises PlanError for steps that are too
+    many or none.
     """
-    ends = [offset + _times(records) for offset, records in parts]
-    known = np.concatenate([*ends, np.zeros(0)])
+    known = np.concatenate([*map(_times, parts), np.zeros(0)])
     if not len(known):
         return Backtest(watch, (), 0.0, ())
     first, last = float(known.min()), float(known.max()) if until is None else until
@@ -115,7 +114,7 @@ def backtest(
     ends_with = np.ceil if until is None else np.floor
     steps = np.arange(1, int(ends_with((last - first) / every_s)) + 1)
     grid: Floats = (first + every_s * steps).astype(np.float64)
-    names = tuple(dict.fromkeys(t.name for _, records in parts for t in records.targets))
+    names = tuple(dict.fromkeys(t.name for records in parts for t in records.targets))
     firings: list[Firing] = []
     for name in names:
         counted = _Counted(name, parts)
@@ -133,7 +132,7 @@ def _when(firing: Firing) -> tuple[float, str, str]:
 class _Counted:
     """Running totals of one target, made when they are first asked for."""
 
-    def __init__(self, target: str, parts: Sequence[tuple[float, Records]]) -> None:
+    def __init__(self, target: str, parts: Sequence[Records]) -> None:
         self._target, self._parts = target, parts
         self._made: dict[Count, tuple[Floats, Floats]] = {}
 
@@ -148,12 +147,12 @@ class _Counted:
 
     def _make(self, count: Count) -> tuple[Floats, Floats]:
         pieces = []
-        for offset, records in self._parts:
+        for records in self._parts:
             names = [target.name for target in records.targets]
             if self._target in names:
                 where = records.mask(names.index(self._target))
                 weights = np.where(where, _weights(records, count), 0.0)
-                pieces.append((offset + _times(records), weights))
+                pieces.append((_times(records), weights))
         times = np.concatenate([times for times, _ in pieces])
         order = np.argsort(times, kind="stable")
         weights = np.concatenate([weights for _, weights in pieces])[order]
@@ -161,9 +160,9 @@ class _Counted:
 
 
 def _times(records: Records) -> Floats:
-    """When each row was known: at its end; shape (n,)."""
+    """When each row was known: at its end, since 1970 if that is known; shape (n,)."""
     ends = records["end_s"]
-    return np.where(np.isnan(ends), records["due_s"], ends)
+    return (records.began or 0.0) + np.where(np.isnan(ends), records["due_s"], ends)
 
 
 def _weights(records: Records, count: Count) -> Floats:

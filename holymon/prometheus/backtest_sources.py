@@ -1,13 +1,11 @@
 """Alerts tried on what is already there: a monitor, records, runs of an hour or of weeks."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from holymon.errors import PlanError
 from holymon.experiments.alternate import named
-from holymon.load.run import Run
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
 from holymon.prometheus.backtest import Backtest, backtest
 from holymon.prometheus.sources import monitor_of
@@ -31,17 +29,14 @@ def rehearse(
     watch = Watch(tuple(slo), Limits() if limits is None else limits)
     source = named(of, out=out) if isinstance(of, str) else of
     several = source if isinstance(source, Sequence) else [source]
-    return backtest([_part(source) for source in several], watch, every_s=every_s)
+    return backtest([_records(source) for source in several], watch, every_s=every_s)
 
 
-def _part(of: Any) -> tuple[float, Records]:
+def _records(of: Any) -> Records:
     of = monitor_of(of)
     records = of if isinstance(of, Records) else getattr(of, "records", None)
     if not isinstance(records, Records):
         raise PlanError(
             f"a {type(of).__name__} can't be rehearsed: give a monitor, run, runs or records."
         )
-    if not isinstance(of, Run):
-        return 0.0, records
-    started = of.status.get("started_at")
-    return datetime.fromisoformat(started).timestamp() if started else 0.0, records
+    return records

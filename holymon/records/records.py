@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER, PlanError
+from holymon.formatting import number_of
 from holymon.plan.plan import Plan, Target
 from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag, Marks, gaps, row
 from holymon.records.chosen import Chosen
@@ -78,7 +79,8 @@ class Records:
         return self._n
 
     def __repr__(self) -> str:
-        return f"<Records: {len(self)} attempts of {', '.join(t.name for t in self.targets)}>"
+        names = ", ".join(target.name for target in self.targets)
+        return f"<Records: {number_of(len(self), 'attempt')} of {names}>"
 
     @property
     def rows(self) -> npt.NDArray[np.void]:

@@ -18,6 +18,7 @@ from holymon.formatting import (
     failed_of,
     join,
     ms,
+    number_of,
     percent,
     rounded,
     stacked,
@@ -45,7 +46,7 @@ def run_text(run: Run) -> str:
     """A run for a terminal, at most 100 columns wide."""
     summary, judged = run.summary(), run.verdict()
     label = "   SIMULATED" if summary.simulated else ""
-    blocks = [f"{run.id}   {run.state}, {len(run.records):,} calls{label}\n"
+    blocks = [f"{run.id}   {run.state}, {number_of(len(run.records), 'call')}{label}\n"
               + replace(judged.table, notes=()).text()]  # fmt: skip
     for target in summary.targets:
         calls, *facts = target.facts
@@ -63,7 +64,7 @@ def sweep_table(runs: list[Run]) -> Table:
     rows, notes = [], []
     for run in runs:
         load, judged = run.plan.load, run.verdict()
-        level = f"{load.users} users" if isinstance(load, Closed) else load.shape.words
+        level = f"{number_of(load.users, 'user')}" if isinstance(load, Closed) else load.shape.words
         rows += [
             (level[:28], ends(target.target, 20), rounded(target.requests_per_s),
              ms(target.latency_s.p50), ms(target.latency_s.p95), ms(target.ttft_s.p50),
@@ -225,14 +226,14 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
 
 def _load(plan: Plan) -> str:
     if isinstance(plan.load, Closed):
-        kind = f"closed loop, {plan.load.users} users a target (queueing is hidden by such a load)"
+        kind = f"{plan.load.words} a target (queueing is hidden by such a load)"
     else:
         kind = f"open loop, for each target {plan.load.shape.words}"
     limits = []
     if plan.duration_s is not None:
         limits.append(f"{plan.duration_s:g} s")
     if plan.requests is not None:
-        limits.append(f"{plan.requests:,} calls a target")
+        limits.append(f"{number_of(plan.requests, 'call')} a target")
     end = " or ".join(limits) or f"{plan.seconds - plan.warmup_s:.4g} s"
     warm_up = f", after {plan.warmup_s:g} s to warm up" * (plan.warmup_s > 0)
     return f"{kind}; {end}{warm_up}; seed {plan.seed}"

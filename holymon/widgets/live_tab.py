@@ -8,6 +8,7 @@ from typing import Final
 import ipywidgets as w
 
 from holymon.figures import verdict
+from holymon.formatting import number_of
 from holymon.load.run import Run
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import MAX_SECONDS
@@ -132,7 +133,7 @@ class _FollowedRun:
         n = len(self.own.records)
         return {
             "name": run.id, "state": state, "simulated": run.plan.simulated,
-            "words": f"{_when(self, state)}, {n:,} calls"
+            "words": f"{_when(self, state)}, {number_of(n, 'call')}"
             + _why(run_folder.ended_early(self._status)),
             "share": 1.0 if state == "finished" else self._share(n),
         }  # fmt: skip

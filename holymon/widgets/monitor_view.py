@@ -18,6 +18,7 @@ import numpy as np
 from holymon.errors import PlanError
 from holymon.figures.reasons import of_loop
 from holymon.figures.request_stats import request_stats
+from holymon.formatting import number_of
 from holymon.monitor.ledger import OTHER
 from holymon.monitor.monitor import Monitor
 from holymon.plan.plan import Closed, Plan
@@ -97,8 +98,7 @@ class View:
         records, elapsed = ledger.records(), perf_counter() - ledger.zero
         figures = request_stats(records)
         every_s = EVERY_S * (1 + elapsed // (EVERY_S * MOST_STEPS))
-        alerts = backtest([(ledger.began, records)], self._watch, every_s=every_s,
-                          until=ledger.began + elapsed)  # fmt: skip
+        alerts = backtest([records], self._watch, every_s=every_s, until=ledger.began + elapsed)
         self._alarms.value = panels_html.alarms(figures, alerts)
         vitals = self.monitor.vitals
         doubts = of_loop(vitals, [figures.ttft_s.p50]) if vitals else ()
@@ -111,12 +111,12 @@ class View:
     def _say(self, why: str) -> None:
         n, at, _ = self._known
         if why:
-            self._tell("ended", f"{why}, {n:,} attempts in memory")
+            self._tell("ended", f"{why}, {number_of(n, 'attempt')} in memory")
             return
         elapsed = perf_counter() - self.monitor.ledger.zero
         age = f" {panels_html.clock(elapsed - at)} ago" if elapsed - at >= OLD_S else ""
-        self._tell("watching", f"{panels_html.clock(elapsed)} since it began, {n:,} attempts in "
-                               f"memory{age}")  # fmt: skip
+        self._tell("watching", f"{panels_html.clock(elapsed)} since it began, "
+                               f"{number_of(n, 'attempt')} in memory{age}")  # fmt: skip
 
     def _tell(self, state: str, words: str) -> None:
         target = self.monitor.target

@@ -63,7 +63,7 @@ def test_requests_and_their_attempts_by_hand():
     assert (found.latency_s.n, found.latency_s.mean, found.latency_s.max) == (2, pytest.approx(4.5), pytest.approx(7))  # fmt: skip
     assert (found.attempt_s.n, found.attempt_s.mean) == (2, pytest.approx(1.5))
     assert (found.failure_s.n, found.failure_s.max) == (1, pytest.approx(0.25))
-    assert "1 failed attempts may yet be repeated by their caller" in found.lines
+    assert "1 failed attempt may yet be repeated by their caller" in found.lines
     assert "failed requests: authentication 1" in found.lines
     assert found.cost_usd == pytest.approx(2 * 57e-6)
     assert found.cost_of_failures_usd == 0

@@ -53,7 +53,7 @@ def test_a_summary_shows_each_figure_in_its_place():
           "20 answers/s, 20 of 20 calls/s sent, 100 output tokens/s",
           "tokens 280 in, 200 out (counted by the server); cost 0.00228 USD")),
         ([call(0, error="server_error"), call(1, flags=int(Flag.WARMUP))],
-         ("1 calls (and 1 before, to warm up), 0 ok, 1 of 1 failed, 100 % (21 % to 100 %)",
+         ("1 call (and 1 before, to warm up), 0 ok, 1 of 1 failed, 100 % (21 % to 100 %)",
           "– answers/s, – output tokens/s",
           "tokens – in, – out (not known); cost 0 USD")),
     ],
@@ -135,8 +135,8 @@ def test_a_verdict_has_its_reasons_a_row_for_each_objective_and_notes():
     ("made", "more", "text"),
     [
         (calls(3), {}, "url/m: only 3 calls succeeded: even a median needs 6 for its interval."),
-        (calls(50, errors=["unfinished"]), {}, "the run was interrupted: 1 calls under way at that "
-         "moment are recorded as unfinished."),
+        (calls(50, errors=["unfinished"]), {}, "the run was interrupted: 1 call under way then, "
+         "recorded as unfinished."),
         (calls(), {"state": "interrupted"}, "the run was interrupted."),
         (calls(50, ok=False), {}, "url/m: no call succeeded, so there is no latency to report."),
         (calls(errors=["client_dropped"] * 2), {}, "url/m: 2 calls were due but not sent, too many "

@@ -84,7 +84,7 @@ def test_calls_that_left_late_make_it_invalid():
 def test_one_dropped_call_makes_it_invalid():
     found = verdict(calls(errors=["client_dropped"]))
     assert found.measurement == "invalid"
-    assert "1 calls were due but not sent" in found.reasons[0].text
+    assert "1 call was due but not sent" in found.reasons[0].text
 
 
 def test_a_rate_that_was_not_reached_makes_it_invalid():

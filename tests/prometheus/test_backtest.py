@@ -45,6 +45,13 @@ def day(minutes, per_minute, how=lambda minute, k: {}):
     return from_marks(PLAN.targets, marks)
 
 
+def since(began, records):
+    """A copy of records whose clock was zero then."""
+    copied = records.select(np.ones(len(records), bool))
+    copied.began = began
+    return copied
+
+
 def between(start, end, bad):
     """Calls are `bad` from minute `start` up to `end`."""
     return lambda minute, k: bad(k) if start <= minute < end else {}
@@ -124,7 +131,7 @@ def test_the_rehearsal_and_prometheus_agree(story, promtool, tmp_path, samples):
     minutes = 140
     records = day(minutes, 12, how)
     first = float(records["end_s"].min())
-    found = backtest([(0.0, records)], WATCH, every_s=MINUTE)
+    found = backtest([records], WATCH, every_s=MINUTE)
     assert {one.alert for one in found.firings} == expected, found
     file = rules.rule_file(WATCH, interval_s=MINUTE)
     asked, cases = 0, []
@@ -157,7 +164,7 @@ def test_the_rehearsal_and_prometheus_agree(story, promtool, tmp_path, samples):
 
 def test_silence_fires_after_its_window_and_its_wait():
     early, late = day(20, 12), day(20, 12)
-    found = backtest([(0.0, early), (7200.0, late)], Watch(()), every_s=15.0)
+    found = backtest([early, since(7200.0, late)], Watch(()), every_s=15.0)
     (one,) = found.firings
     first, last = float(early["end_s"].min()), float(early["end_s"].max())
     assert one.alert == "NoTraffic"
@@ -167,22 +174,23 @@ def test_silence_fires_after_its_window_and_its_wait():
 
 def test_silence_up_to_now_is_told_where_now_is_given():
     """As a live view asks: on the wall's clock, and never ahead of it."""
-    records, wall = day(20, 12), 1.7e9
+    wall = 1.7e9
+    records = since(wall, day(20, 12))
     first, last = float(records["end_s"].min()), float(records["end_s"].max())
-    assert backtest([(wall, records)], Watch(())).firings == ()
+    assert backtest([records], Watch(())).firings == ()
     for now, fires in ((last + 880, False), (last + 920, True)):
-        found = backtest([(wall, records)], Watch(()), until=wall + now)
+        found = backtest([records], Watch(()), until=wall + now)
         assert found.began_s == pytest.approx(wall + first, abs=1e-3)
         assert [one.alert for one in found.firings] == ["NoTraffic"] * fires
         assert all(one.end_s is None and one.start_s <= now - first for one in found.firings)
-    start = backtest([(wall, records)], Watch(()), until=wall + last + 5000).firings[0].start_s
+    start = backtest([records], Watch(()), until=wall + last + 5000).firings[0].start_s
     assert start == pytest.approx(last - first + 900, abs=16)
 
 
 def test_runs_of_a_week_are_one_history():
     """Three bad hours on three days are three firings of the same alert."""
     bad = day(90, 12, between(20, 60, lambda k: FAIL if k % 3 == 0 else {}))
-    parts = [(86400.0 * d, bad) for d in (0, 3, 5)]
+    parts = [since(86400.0 * d, bad) for d in (0, 3, 5)]
     found = backtest(parts, WATCH)
     assert found.times("ErrorBudgetFastBurn") == 3
     assert found.seconds == pytest.approx(5 * 86400 + 90 * 60, abs=60)
@@ -192,8 +200,8 @@ def test_runs_of_a_week_are_one_history():
 
 def test_thresholds_can_be_tried():
     records = day(120, 12, between(40, 80, lambda k: {"attempt": 1} if k % 4 == 0 else {}))
-    loud = backtest([(0.0, records)], Watch((), Limits(retries=0.05)))
-    quiet = backtest([(0.0, records)], Watch((), Limits(retries=0.30)))
+    loud = backtest([records], Watch((), Limits(retries=0.05)))
+    quiet = backtest([records], Watch((), Limits(retries=0.30)))
     assert (loud.times("RetryRatioHigh"), quiet.times("RetryRatioHigh")) == (1, 0)
 
 
@@ -203,7 +211,7 @@ def test_what_an_unfit_client_measured_is_muted():
             return {"error": "client_dropped", "status": 0} if k == 0 else {"ttft": 3.0}
         return {}
 
-    found = backtest([(0.0, day(120, 12, both))], Watch(("ttft_p95<0.5",)))
+    found = backtest([day(120, 12, both)], Watch(("ttft_p95<0.5",)))
     assert {one.muted for one in found.firings if one.alert == "TTFTTicket"} == {True}
     assert {one.muted for one in found.firings if one.alert == "MeasurementInvalid"} == {False}
 
@@ -215,19 +223,19 @@ def test_targets_are_told_apart():
         one = call(k, k * 1.0, **(FAIL if k % 2 else {}))
         one.target = k % 2
         marks.append(one)
-    found = backtest([(0.0, from_marks(plan.targets, marks))], Watch(("error_rate<1%",)))
+    found = backtest([from_marks(plan.targets, marks)], Watch(("error_rate<1%",)))
     assert {one.target for one in found.firings if one.alert == "ErrorBudgetFastBurn"} == {"p/n"}
 
 
 def test_few_calls_wake_nobody():
     records = day(120, 1, lambda minute, k: FAIL if minute % 4 == 0 else {})
-    found = backtest([(0.0, records)], WATCH)
+    found = backtest([records], WATCH)
     assert found.times("ErrorBudgetFastBurn") == 0
     assert found.times("ErrorBudgetSlowBurn") > 0
 
 
 def test_nothing_measured_is_nothing_to_rehearse():
-    found = backtest([(0.0, Records(PLAN.targets))], WATCH)
+    found = backtest([Records(PLAN.targets)], WATCH)
     assert (found.firings, found.seconds) == ((), 0.0)
     assert backtest([], WATCH).firings == ()
 
@@ -235,7 +243,7 @@ def test_nothing_measured_is_nothing_to_rehearse():
 def test_steps_without_end_are_refused():
     for every in (0.0, -1.0, 1e-9, float("nan")):
         with pytest.raises(PlanError, match="every_s"):
-            backtest([(0.0, day(10, 12))], WATCH, every_s=every)
+            backtest([day(10, 12)], WATCH, every_s=every)
 
 
 def test_names_from_elsewhere_are_inert():
@@ -243,7 +251,7 @@ def test_names_from_elsewhere_are_inert():
         targets=(Target(provider="p", model="<script>\x1b[31m"),), load=Closed(users=1), requests=1
     )
     marks = [call(k, k * 1.0, **FAIL) for k in range(600)]
-    found = backtest([(0.0, from_marks(plan.targets, marks))], WATCH)
+    found = backtest([from_marks(plan.targets, marks)], WATCH)
     assert found.firings
     assert "<script>" not in found._repr_html_()
     assert "\x1b" not in repr(found)
@@ -251,7 +259,7 @@ def test_names_from_elsewhere_are_inert():
 
 def test_a_firing_lasts_from_the_first_to_the_last_step():
     records = day(60, 12, between(20, 21, lambda k: {"error": "stream_stalled"} if k == 0 else {}))
-    (one,) = backtest([(0.0, records)], Watch(()), every_s=1.0).firings
+    (one,) = backtest([records], Watch(()), every_s=1.0).firings
     begun = float(records["end_s"][records["error"] != 0][0] - records["end_s"].min())
     assert isinstance(one, Firing)
     assert one.start_s == pytest.approx(begun, abs=1.01)
@@ -265,5 +273,5 @@ def test_a_million_calls_are_rehearsed_without_a_loop_over_them():
     rows["end_s"] = np.sort(rng.uniform(0, 7 * 86400, len(rows)))
     many = Records(PLAN.targets)
     many.extend(rows, records.gap_pairs[:0], np.zeros(len(rows), np.int64))
-    assert backtest([(0.0, many)], WATCH).seconds > 6.9 * 86400
+    assert backtest([many], WATCH).seconds > 6.9 * 86400
     assert metric_names.WATCHED

@@ -168,8 +168,8 @@ def test_alarms_tell_what_fires_what_has_fired_and_when():
         records.rows[name] = 60.0 * np.arange(n) + {"first_s": 0.1, "end_s": 0.2}.get(name, 0)
     for bad in (slice(600, 660), slice(n - 60, n)):
         records.rows["error"][bad] = CODES["server_error"]
-    began = 1.7e9
-    told = backtest([(began, records)], Watch(), until=began + 60.0 * n)
+    records.began = began = 1.7e9
+    told = backtest([records], Watch(), until=began + 60.0 * n)
     html = panels_html.alarms(request_stats(records), told)
     ended = [one for one in told.firings if one.end_s is not None]
     firing = [one for one in told.firings if one.end_s is None]
@@ -184,7 +184,7 @@ def test_alarms_tell_what_fires_what_has_fired_and_when():
     assert re.search(r"\d\d \w+ \d\d:\d\d to \d\d \w+ \d\d:\d\d$", then), "not today"
     evil = measured(plan=planned(model=HOSTILE))
     evil.rows["error"] = CODES["server_error"]
-    told = backtest([(0.0, evil)], Watch(), until=30.0)
+    told = backtest([evil], Watch(), until=30.0)
     html = panels_html.alarms(request_stats(evil), told) + panels_html.calls(
         request_stats(evil), [HOSTILE]
     )
