@@ -102,7 +102,7 @@ def join(*content: object) -> Html:
 
 
 def stacked(*content: object) -> Html:
-    """One below the other."""
+    """One piece below the other; what is not `Html` is escaped."""
     return Html("<br>".join(map(join, content)))
 
 

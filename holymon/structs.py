@@ -60,7 +60,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def words(self) -> str:
-        """All of it in a line."""
+        """All facts in a line."""
         return ", ".join(f"{name} {text}" for name, text in self.facts)
 
     def __repr__(self) -> str:

@@ -46,7 +46,7 @@ class Finding:
         return f"{line}\n      -> {self.mend}" if self.mend else line
 
     def to_dict(self) -> dict[str, str]:
-        """The JSON form."""
+        """The finding as JSON has it: `what`, `state`, `found`, `mend`."""
         return {"what": self.what, "state": self.state, "found": self.result, "mend": self.mend}
 
 

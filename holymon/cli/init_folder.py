@@ -1,5 +1,6 @@
 """A team's own folder: notebooks, targets, and the settings of all that watches, in one piece."""
 
+import os
 import re
 import shlex
 import sys
@@ -49,7 +50,10 @@ def create(
             continue
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_aside(path, content)
+            if isinstance(content, Path):
+                path.symlink_to(content)
+            else:
+                write_aside(path, content)
             if name == SECRETS:
                 path.chmod(0o600)
         except OSError as error:
@@ -60,8 +64,8 @@ def create(
 
 def _contents(
     home: Path, target: str, slo: tuple[str, ...], webhook: str, port: int
-) -> Iterator[tuple[str, str | bytes]]:
-    """The name and the content of every file."""
+) -> Iterator[tuple[str, str | bytes | Path]]:
+    """The name and the content of every file; that of a link is where it leads."""
     if any(char in str(home) for char in "%\n\\\"'$ \t"):
         raise ConfigError(
             f"{plain(str(home))} has a space or another special character in it, which cron, "
@@ -77,6 +81,10 @@ def _contents(
     }  # fmt: skip
     for path in sorted(path for path in TEMPLATES.rglob("*") if path.is_file()):
         yield str(path.relative_to(TEMPLATES)), _filled(path, places)
+    if os.name != "nt":  # there a link takes rights that few have
+        # A kernel works in the folder of its notebook, and targets are looked for there alone:
+        # whatever lies above may be anybody's.
+        yield "notebooks/targets.toml", Path("..", "targets.toml")
     # Two reports that did not come are a silence; with one an hour, ten minutes are none.
     yield "rules/holymon.yml", _rules(Watch(slo, Limits(silence_s=2 * EVERY_S)))
 

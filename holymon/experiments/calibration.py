@@ -82,7 +82,7 @@ class Calibration:
         ])  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """All rates as dicts, with the highest valid one."""
         return {**asdict(self), "highest_valid_rate": self.highest_valid_rate}
 
     def __repr__(self) -> str:

@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from holymon.experiments.calibration import Calibration, MeasuredRate, level_of
 from holymon.load.run import Run, measure
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
 from holymon.plan.targets import target
+from holymon.structs import replace
 
 RATES: Final = (20.0, 50.0, 100.0)
 LADDER: Final = (100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0)
@@ -35,7 +34,7 @@ def calibrate(
     for rate in rates:
         seen(f"{rate:g} calls/s of 64 tokens")
         accuracy.append(_level(plan, rate, out))
-    short = msgspec.structs.replace(plan, prompts=Prompts(max_tokens=4))
+    short = replace(plan, prompts=Prompts(max_tokens=4))
     for rate in ladder:
         seen(f"{rate:g} calls/s of 4 tokens")
         valid.append(_level(short, rate, out))

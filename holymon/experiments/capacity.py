@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from holymon.formatting import Table, count, number_of, rounded
 
 ENDINGS: Final = {
@@ -18,6 +21,9 @@ ENDINGS: Final = {
     "budget": "the budget was used up",
     "interrupted": "interrupted",
 }
+FEWEST_TO_RISE: Final = 10
+RISE: Final = 0.1
+Z: Final = 2.33
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class LoadLevel:
 
     @property
     def outcome(self) -> str:
-        """What became of the objectives."""
+        """What became of the objectives at this rate, in words."""
         if self.met is None:
             return "not a valid measurement"
         return ("met" if self.met else "MISSED") + ("" if self.sure else ", but not for certain")
@@ -129,7 +135,7 @@ class Capacity:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The levels as dicts, with the rates that bound the capacity."""
         best, limit = self.best, self.limit
         return {
             **asdict(self),
@@ -174,3 +180,21 @@ def _doubt(level: LoadLevel | None, sure: LoadLevel | None, word: str) -> str:
 
 def _by_rate(level: LoadLevel) -> float:
     return level.rate
+
+
+def rising(times: npt.NDArray[np.float64]) -> bool:
+    """Whether the second half of `times`, in the order of their starts, tends to be longer.
+
+    Then a queue grew, and its end was not seen. The median must be a tenth longer and the rank
+    test (Mann and Whitney's) must show it at 1 %. Calls that follow one another are alike, so it
+    sees a rise too often rather than too rarely.
+    """
+    n = len(times) // 2
+    if n < FEWEST_TO_RISE:
+        return False
+    early, late = np.sort(times[:n]), times[-n:]
+    if np.median(late) <= (1 + RISE) * np.median(early):
+        return False
+    below, upto = (np.searchsorted(early, late, side=side) for side in ("left", "right"))
+    greater = float((below + upto).sum()) / 2
+    return bool(greater - n * n / 2 > Z * np.sqrt(n * n * (2 * n + 1) / 12))

@@ -5,19 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from holymon.errors import PlanError, RunError
 from holymon.experiments.bisection import Bounds, Step, following
-from holymon.experiments.capacity import Capacity, LoadLevel
-from holymon.experiments.drift import rising
+from holymon.experiments.capacity import Capacity, LoadLevel, rising
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.verdict import Verdict
 from holymon.load.run import Run
 from holymon.load.run import start as start_run
 from holymon.plan.plan import Open, Plan
 from holymon.plan.shapes import Shape, constant
+from holymon.structs import replace
 
 SEEDS: Final = 64
 EVEN: Final = 0.01
@@ -78,7 +77,7 @@ def _level(
         left = max(0.0, bounds.max_cost - sum(level.cost_usd or 0.0 for level in levels))
     if bounds.max_calls is not None:
         most = bounds.max_calls - sum(level.calls for level in levels)
-    now = msgspec.structs.replace(
+    now = replace(
         plan, load=Open(shape), duration_s=step.seconds, requests=most, warmup_s=0.0,
         slo=bounds.objectives, max_cost=left, seed=plan.seed + SEEDS * len(levels),
     )  # fmt: skip
@@ -97,7 +96,7 @@ def even(plan: Plan) -> Plan:
     wanted = plan.load.shape.peak * plan.seconds if isinstance(plan.load, Open) else 0.0
     nearest, off = plan, float("inf")
     for seed in range(plan.seed, plan.seed + SEEDS):
-        tried = msgspec.structs.replace(plan, seed=seed)
+        tried = replace(plan, seed=seed)
         miss = abs(len(tried.due()) - wanted)
         if miss < off:
             nearest, off = tried, miss

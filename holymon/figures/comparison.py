@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def findings(self) -> "tuple[Ratio | ErrorDifference, ...]":
-        """Everything that was compared."""
+        """The ratios, and the difference of the error rates after them."""
         return (*self.ratios, self.errors)
 
     @property
@@ -98,7 +98,7 @@ class Comparison:
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """All fields as dicts and lists, and whether a difference is `shown`."""
         return {**asdict(self), "shown": self.shown}
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from holymon.plan.price import PER, Price
 from holymon.records.attempt import Flag
-from holymon.records.chosen import Chosen
+from holymon.records.records import Chosen
 
 
 def costs(rows: npt.NDArray[np.void] | Chosen, price: Price) -> npt.NDArray[np.float64]:

@@ -37,9 +37,8 @@ from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.price import Price
 from holymon.records.attempt import FINISH, Flag, gap_value
-from holymon.records.chosen import Chosen
 from holymon.records.gaps import bins_of, counts_of, histogram, sums
-from holymon.records.records import Recorded, Records, plan_of, records_of
+from holymon.records.records import Chosen, Recorded, Records, plan_of, records_of
 from holymon.structs import Interval
 
 ALIKE: Final = 0.2

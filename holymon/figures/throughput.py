@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
-from holymon.records.chosen import Chosen
+from holymon.records.records import Chosen
 
 Rows = npt.NDArray[np.void] | Chosen
 Mask = npt.NDArray[np.bool_]

@@ -49,7 +49,7 @@ class ObjectiveCheck:
         return self.slo, self.target, figure, outcome + doubt
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The objective as JSON has it, under `slo`."""
         return {
             "slo": self.slo, "target": self.target, "value": self.value,
             "ci": list(self.interval) if self.interval else None,

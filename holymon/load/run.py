@@ -55,7 +55,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """`name/UTC`."""
+        """Name and beginning of the run, as `name/UTC`."""
         return run_folder.run_id(self.folder)
 
     @property
@@ -79,7 +79,7 @@ class Run:
 
     @property
     def records(self) -> Records:
-        """The records up to now."""
+        """The attempts that have ended by now; a live run's grow."""
         with self._taking:
             if self._follower is not None:
                 self._follower.poll()
@@ -92,7 +92,7 @@ class Run:
 
     @property
     def vitals(self) -> ClientHealth:
-        """How the client was doing."""
+        """How the client was doing, second by second."""
         return journal.vitals(self.folder)
 
     @property
@@ -106,7 +106,7 @@ class Run:
         return side_file.request_ids(self.folder)
 
     def summary(self) -> Summary:
-        """The figures up to now."""
+        """The figures of the records there are by now."""
         records = self.records
         # Records are only ever added: as many are the same ones.
         if self._summary is None or self._summary[0] != len(records):

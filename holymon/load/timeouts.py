@@ -47,7 +47,7 @@ class Deadlines:
         self._stream = True
 
     def disarm(self) -> None:
-        """The call is over."""
+        """End the watch: the call is over, no limit of it matters."""
         self._handle.cancel()
 
     def settle(self) -> str:

@@ -23,7 +23,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from holymon.errors import HolymonError, RunError
@@ -37,6 +36,7 @@ from holymon.records import run_folder
 from holymon.records.attempt import DTYPE, Marks, row
 from holymon.records.journal import Journal
 from holymon.sim.process import simulator
+from holymon.structs import replace
 
 START_NS: Final = 20_000_000
 """Between the word "go" and the first call: time enough for every worker to hear it."""
@@ -139,11 +139,9 @@ def _placed(plan: Plan, sim_url: str) -> Plan:
     homeless = [t.name for t in plan.targets if not t.base_url and not t.simulated]
     if homeless:
         raise RunError(f"{', '.join(homeless)} has no base_url: put one into targets.toml.")
-    return msgspec.structs.replace(
+    return replace(
         plan,
-        targets=tuple(
-            t if t.base_url else msgspec.structs.replace(t, base_url=sim_url) for t in plan.targets
-        ),
+        targets=tuple(t if t.base_url else replace(t, base_url=sim_url) for t in plan.targets),
     )
 
 

@@ -84,7 +84,7 @@ class _Watch:
         ]  # fmt: skip
 
     def synchronous(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """`send`, watched."""
+        """The `send` of a client's transport, with each call of it recorded."""
 
         def handle_request(request: Any) -> Any:
             call = self._begin(request)
@@ -99,7 +99,7 @@ class _Watch:
     def asynchronous(
         self, send: Callable[[Any], Awaitable[Any]]
     ) -> Callable[[Any], Awaitable[Any]]:
-        """`send`, watched."""
+        """The `send` of an asyncio transport, with each call of it recorded."""
 
         async def handle_async_request(request: Any) -> Any:
             call = self._begin(request)

@@ -25,8 +25,8 @@ from holymon.errors import PlanError
 from holymon.figures.totals import Edges, Totals, totals
 from holymon.plan.plan import Target
 from holymon.records.attempt import Flag, Marks, gaps, row
+from holymon.records.parquet import spill
 from holymon.records.records import Records
-from holymon.records.spill import spill
 
 _BATCH: Final = 256
 _PARTS: Final = 8

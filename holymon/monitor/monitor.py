@@ -28,7 +28,7 @@ from holymon.protocols.error_body import parsed
 from holymon.protocols.sse import Decoder
 from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records
-from holymon.structs import from_builtins, to_builtins
+from holymon.structs import replace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -243,8 +243,7 @@ def HolySheepMonitor(  # noqa: N802 - as a class
     """
     target = target_of(f"holysheep/{model}")
     if base_url:
-        moved = {**to_builtins(target), "base_url": base_url, "api_key_env": ""}
-        target = from_builtins(moved, Target, "base_url")
+        target = replace(target, base_url=base_url, api_key_env="")
     return Monitor(target, **options)
 
 

@@ -20,7 +20,7 @@ from holymon.protocols.dialects import of_path
 from holymon.protocols.reading import Reading
 from holymon.records.attempt import Marks
 from holymon.transport.exceptions import classify, handled
-from holymon.transport.inflate import Inflater, inflater
+from holymon.transport.response import Inflater, inflater
 
 PATIENCE_S: Final = 10.0
 """How long after a failure an SDK may begin its next attempt, besides what the server asked for."""

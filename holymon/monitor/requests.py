@@ -25,7 +25,7 @@ from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.records.attempt import Flag, Marks
 from holymon.records.client_health import ClientHealth
 from holymon.sim.process import SimulatorProcess, simulator
-from holymon.structs import from_builtins, to_builtins
+from holymon.structs import replace
 from holymon.transport.pool import Transport
 
 SAMPLE_S: Final = 0.05
@@ -43,7 +43,8 @@ class Requests:
         self.target, self.policy, self.ledger = target, policy, ledger
         self._budget = Budget(policy)
         self._simulator = simulator() if target.simulated and not target.base_url else None
-        at = target if self._simulator is None else _at(target, self._simulator.base_url)
+        url = target.base_url if self._simulator is None else self._simulator.base_url
+        at = replace(target, base_url=url)
         transport = Transport(connect_s=connect_s)
         plans = {
             stream: Plan(targets=(at,), load=Closed(users=1), requests=1,
@@ -190,10 +191,3 @@ def _stop(
             thread.join(10)
     if served is not None:
         served.close()
-
-
-def _at(target: Target, base_url: str) -> Target:
-    placed: Target = from_builtins(
-        {**to_builtins(target), "base_url": base_url}, Target, "simulator"
-    )
-    return placed

@@ -19,7 +19,14 @@ from holymon.plan import shapes
 from holymon.plan.price import Price
 from holymon.plan.slo import parse
 from holymon.safety import plain, short
-from holymon.structs import Struct, check_base_url, check_range, check_variable_name, require
+from holymon.structs import (
+    Struct,
+    check_base_url,
+    check_range,
+    check_variable_name,
+    replace,
+    require,
+)
 
 MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
@@ -59,7 +66,7 @@ class Target(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """`provider/model`."""
+        """The target's name, as `provider/model`."""
         return f"{self.provider}/{self.model}"
 
     @property
@@ -266,7 +273,7 @@ class Plan(Struct, frozen=True):
 
     def sweep(self, *loads: Open | Closed) -> tuple["Plan", ...]:
         """This plan under one load after another: each level is a run with figures of its own."""
-        return tuple(msgspec.structs.replace(self, load=load) for load in loads)
+        return tuple(replace(self, load=load) for load in loads)
 
     def to_json(self) -> bytes:
         """The plan as JSON, for a file or another process. Raises PlanError for what is no text."""

@@ -173,7 +173,7 @@ class Watch:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """All of them, burn rates first."""
+        """All alerts on these objectives, burn rates first."""
         return tuple(_alerts(self.parsed, self.limits))
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, Self
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -157,20 +158,9 @@ def write_textfile(run: Run, path: Path | str) -> None:
     if path.suffix != ".prom":
         raise PlanError(f"{path} would be passed over by the textfile collector: end it in .prom.")
     named = [(label_of(figures), figures) for figures in sources.figures(run).values()]
-    raw = generate_latest(_Given(list(run_families(named))))
+    raw = generate_latest(SimpleNamespace(collect=lambda: run_families(named)))
     try:
         write_aside(path, raw)
         path.chmod(0o644)
     except OSError as error:
         raise RunError(f"can't write {path}: {error.strerror}.") from None
-
-
-class _Given:
-    """Families that are made already, as the collector that `generate_latest` wants."""
-
-    def __init__(self, metrics: list[Metric]) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> list[Metric]:
-        """The families."""
-        return self._metrics

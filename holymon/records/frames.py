@@ -25,7 +25,7 @@ class Frames:
     """
 
     def __init__(self) -> None:
-        """Expect the beginning of a journal."""
+        """Expect the header of a journal."""
         self._rest = b""
         self._started = False
 

@@ -1,6 +1,8 @@
-"""The records of a run as Parquet: `calls.parquet`, a column a field, and `gaps.parquet`."""
+"""Records as Parquet: `calls.parquet`, a column a field, with `gaps.parquet`; and what spills."""
 
+import contextlib
 import os
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -8,9 +10,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from holymon.errors import RunError
 from holymon.records.appender import unreadable
 from holymon.records.attempt import DTYPE, GAP, GAP_BINS
 from holymon.records.records import Records
+from holymon.safety import short
 
 _TICKS: Final = 2.0**24
 """Times are kept in ticks of 60 ns: exact as floats, and 30 ns off at most."""
@@ -128,6 +132,34 @@ def _counting() -> Any:
     import duckdb
 
     return duckdb.connect(config={"threads": 1})
+
+
+def spill(records: Records, folder: Path) -> Path:
+    """Write one file `calls-<UTC>-<process>-<n>.parquet` of all attempts; returns its path.
+
+    Columns as in `Records.to_frame`, `at` in UTC without saying so, as it was from the beginning:
+    files of all versions can be read together. Raises RunError if it can't be written.
+    """
+    import duckdb
+
+    frame = records.to_frame().drop(columns="request_id")  # no file beside it has any
+    frame["at"] = frame["at"].dt.tz_localize(None)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    path = folder / f"calls-{stamp}-{os.getpid()}-{len(records)}.parquet"
+    aside = folder / f".{path.name}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect() as connection:
+            connection.register("frame", frame)
+            connection.execute(
+                f"COPY frame TO '{_quoted(aside)}' (FORMAT parquet, COMPRESSION zstd)"
+            )
+        aside.replace(path)
+    except (OSError, duckdb.Error) as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise RunError(f"calls can't be written to {folder}: {short(str(error))}") from None
+    return path
 
 
 def _quoted(path: Path) -> str:

@@ -10,12 +10,39 @@ import numpy.typing as npt
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER, PlanError
 from holymon.formatting import number_of
 from holymon.plan.plan import Plan, Target
-from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag, Marks, gaps, row
-from holymon.records.chosen import Chosen
-from holymon.records.gaps import Pieces, bins_of, counts_of, histogram, packed, sums
+from holymon.records.attempt import DTYPE, FINISH, GAP, Flag, Marks, gaps, row
+from holymon.records.gaps import Pieces, bins_of, counts_of, packed, sums
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Chosen:
+    """The rows of a structured array where `where` is true, shape (n,); `[name]` is a column.
+
+    Of wide rows none is copied but the columns asked for, and once each.
+    """
+
+    def __init__(self, rows: "npt.NDArray[np.void] | Chosen", where: npt.NDArray[np.bool_]) -> None:
+        """Choose rows; nothing is copied yet."""
+        self._rows = rows
+        self._at = np.flatnonzero(where)
+        self._columns: dict[str, npt.NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """One column, shape (n,)."""
+        if isinstance(self._rows, Chosen):  # quick to copy again
+            return self._rows[name][self._at]
+        if name not in self._columns:
+            self._columns[name] = self._rows[name][self._at]
+        return self._columns[name]
+
+    def only(self, where: npt.NDArray[np.bool_]) -> "Chosen":
+        """Those of them where `where`, shape (n,), is true."""
+        return Chosen(self, where)
 
 
 class Records:
@@ -112,11 +139,6 @@ class Records:
         """The gaps of the rows where `where` is true, shape (p,), for `gaps.bins_of` and so on."""
         pieces = self._gaps[: self._g]
         return pieces if where.all() else pieces[np.repeat(where, self.gap_counts)]
-
-    def gap_histogram(self, where: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """How often each gap bin was met in the rows where `where` is true; shape (GAP_BINS,)."""
-        counted: npt.NDArray[np.int64] = histogram(self.gaps(where))[:GAP_BINS]
-        return counted
 
     def mask(self, target: int | None = None, *, warmup: bool = False) -> npt.NDArray[np.bool_]:
         """Rows of one target (or all), without the warm-up unless asked; shape (n,)."""

@@ -20,7 +20,9 @@ def write_index(out: Path) -> None:
     import jinja2
 
     rows = [_row(folder, out) for folder in reversed(_reported(out)[-MOST:])]
-    pages = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
+    pages = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([TEMPLATES, TEMPLATES / "holymon"]), autoescape=True
+    )
     page = pages.get_template("reports.html.j2").render(
         style=Html(style()), table=Table(HEADS, rows, "lllllr").html("runs")
     )

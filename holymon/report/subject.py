@@ -19,7 +19,7 @@ class Subject:
 
     @property
     def plan(self) -> Plan:
-        """What was to be measured."""
+        """What the run was to measure."""
         return self.run.plan
 
     @property

@@ -84,7 +84,7 @@ def _at_eof(then: Callable[[], Any]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """`python -m holymon.sim`."""
+    """Serve until a signal, as `python -m holymon.sim`; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m holymon.sim", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8800)

@@ -17,7 +17,7 @@ class SimulatorProcess:
         self._finish = weakref.finalize(self, _end, process, os.getpid())
 
     def close(self) -> None:
-        """End it; twice is once."""
+        """End the simulator; a second call does nothing."""
         self._finish()
 
     def __enter__(self) -> Self:

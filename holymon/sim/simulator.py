@@ -39,7 +39,7 @@ class Simulator:
         self._waiting: Counter[str] = Counter()
 
     def app(self) -> web.Application:
-        """The routes."""
+        """The aiohttp application with all routes of the API."""
         app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors_as_json])
         app.router.add_post("/v1/chat/completions", self.chat)
         app.router.add_post("/v1/messages", self.chat)
@@ -50,11 +50,11 @@ class Simulator:
         return app
 
     async def health(self, _request: web.Request) -> web.Response:
-        """Whether it is there."""
+        """Answer that the simulator is there."""
         return web.json_response({"ok": True})
 
     async def models(self, request: web.Request) -> web.Response:
-        """The models there are."""
+        """Answer with the list of simulated models."""
         refused = _refuse_key(request.headers.get("authorization", ""))
         if refused is not None:
             return refused

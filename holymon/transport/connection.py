@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
             self._paused = True
 
     def resume(self) -> None:
-        """Read on."""
+        """Read on after a `pause`."""
         if self._paused and self.usable:
             cast(asyncio.Transport, self._transport).resume_reading()
         self._paused = False

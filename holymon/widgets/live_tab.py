@@ -59,7 +59,7 @@ class LiveTab:
         self._show(_FollowedRun(run, run), final=True, readings_too=True)
 
     def close(self) -> None:
-        """Draw no more."""
+        """End the thread that draws; what stands there stays."""
         if self._ticker is not None:
             self._ticker.close()
 
@@ -112,7 +112,7 @@ class _FollowedRun:
         self.vitals = vitals or self.vitals
 
     def frame(self, *, final: bool) -> bytes:
-        """The figure of now."""
+        """The figure of this moment, as a PNG."""
         records = self.own.records
         now = self.elapsed if self.run.live else max(self.own.summary().duration_s, 1e-3)
         return self._figure.frame(records, [self.vitals.flight], now, final=final)

@@ -136,7 +136,7 @@ class _Picture:
         self._figure: LiveFigure | None = None
 
     def frame(self, *, final: bool) -> bytes:
-        """A PNG of now."""
+        """The figure of this moment, as a PNG."""
         ledger = self._monitor.ledger
         now = perf_counter() - ledger.zero
         if now - self._origin > self._last_s:

@@ -149,7 +149,7 @@ class Slot:
 
     @property
     def artists(self) -> list[Artist]:
-        """All that there is to draw."""
+        """All artists of the place, in the order in which they are drawn."""
         return [self._over_text, self._text, self._over_bars, *self._bars]
 
     def show(self, name: str, counts: npt.NDArray[np.int64], most: int) -> list[Artist]:

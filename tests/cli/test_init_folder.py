@@ -1,6 +1,7 @@
 """`holymon init` writes a folder whose parts find each other, by the word of their own tools."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,8 @@ import yaml
 
 from holymon.cli.init_folder import create
 from holymon.cli.main import main
+from holymon.errors import PlanError
+from holymon.plan.targets import target
 from holymon.prometheus.alerts import Limits, Watch
 from holymon.prometheus.rules import rule_file
 
@@ -159,7 +162,8 @@ def test_the_parts_name_the_same_places(team):
     assert boards["providers"][0]["options"]["path"] == str(team / "grafana" / "dashboards")
     assert json.loads((team / "grafana/dashboards/holymon.json").read_text())["title"] == "holymon"
     ours = {path.name: path.read_bytes() for path in NOTEBOOKS.glob("*.ipynb")}
-    assert {path.name: path.read_bytes() for path in (team / "notebooks").iterdir()} == ours
+    copies = (team / "notebooks").glob("*.ipynb")
+    assert {path.name: path.read_bytes() for path in copies} == ours
     assert "05_watch.ipynb" in ours
 
 
@@ -177,6 +181,26 @@ def test_what_is_there_stays(team):
     assert [path.name for path in written] == ["holymon.cron"]
     assert team / "targets.toml" in kept
     assert (team / "targets.toml").read_text() == "# mine\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take rights there")
+def test_a_kernel_in_the_folder_of_notebooks_knows_the_teams_targets_and_none_above(
+    team, monkeypatch
+):
+    own = '[mine]\nbase_url = "http://127.0.0.1:1/v1"\n'
+    (team / "targets.toml").write_text(own)
+    monkeypatch.delenv("HOLYMON_TARGETS", raising=False)
+    monkeypatch.chdir(team / "notebooks")
+    assert target("mine/any").base_url == "http://127.0.0.1:1/v1"
+    (team / "targets.toml").unlink()
+    create(team, slo=SLO)  # a link that leads nowhere is no obstacle
+    assert (team / "notebooks" / "targets.toml").read_bytes() == (
+        team / "targets.toml"
+    ).read_bytes()
+    (team / "targets.toml").write_text(own)
+    (team / "notebooks" / "targets.toml").unlink()
+    with pytest.raises(PlanError, match="not known"):
+        target("mine/any")
 
 
 def test_the_file_for_keys_is_its_owners_and_holds_none(team):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from holymon.errors import PlanError
 from holymon.experiments.bisection import LOWEST, Bounds, Step, following
-from holymon.experiments.capacity import Capacity, LoadLevel, latest
+from holymon.experiments.capacity import FEWEST_TO_RISE, Capacity, LoadLevel, latest, rising
 from holymon.figures.quantiles import wilson
 
 SLO = ("ttft_p95<1", "error_rate<5%")
@@ -187,3 +187,26 @@ def test_a_certain_answer_is_never_above_a_rate_that_missed():
     outcomes = iter([(True, True), (False, False), (False, False), (True, True), (True, True)])
     levels = searched(Bounds(SLO, start=4, precision=1, budget_s=6e5), lambda *_: next(outcomes))
     assert (levels.surely_met.rate, levels.limit.rate, levels.surely_missed) == (4, 8, None)
+
+
+@pytest.mark.parametrize("n", [60, 400])
+def test_a_queue_that_grows_is_seen(n):
+    noise = np.random.default_rng(1).lognormal(0, 0.1, n)
+    assert rising(0.1 * noise + np.linspace(0, 0.2, n))
+
+
+def test_steady_times_are_taken_for_rising_in_one_of_a_hundred_at_most():
+    rng = np.random.default_rng(2)
+    assert sum(rising(rng.lognormal(-2, 0.5, 150)) for _ in range(1000)) <= 10
+
+
+def test_a_rise_too_small_to_matter_and_a_fall_are_none():
+    assert not rising(np.linspace(1.0, 1.1, 1000))
+    assert not rising(np.linspace(2.0, 1.0, 100))
+    assert not rising(np.ones(100))
+
+
+def test_few_times_show_nothing():
+    assert not rising(np.arange(2 * FEWEST_TO_RISE - 1) + 1.0)
+    assert rising(np.arange(2 * FEWEST_TO_RISE) + 1.0)
+    assert not rising(np.empty(0))

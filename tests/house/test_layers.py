@@ -31,7 +31,7 @@ HOMES = {
     "ipywidgets": {"widgets"},
     "jinja2": {"report"},
     "matplotlib": {"plots", "widgets"},
-    "msgspec": {"experiments", "load", "monitor", "plan", "protocols", "structs"},
+    "msgspec": {"monitor", "plan", "protocols", "structs"},
     "nbclient": {"report"},
     "nbconvert": {"report"},
     "nbformat": {"report"},

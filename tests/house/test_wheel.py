@@ -36,6 +36,7 @@ def test_the_wheel_carries_notebooks_templates_and_data(wheel):
         "holymon/notebooks/04_calibrate.ipynb",
         "holymon/notebooks/report_health.ipynb",
         "holymon/notebooks/05_watch.ipynb",
+        "holymon/report/templates/holymon/head.html.j2",
         "holymon/report/templates/holymon/index.html.j2",
         "holymon/report/templates/holymon/style.css",
         "holymon/report/templates/holymon/conf.json",

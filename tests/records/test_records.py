@@ -23,6 +23,7 @@ from holymon.records.attempt import (
     gap_value,
 )
 from holymon.records.frames import Frames, header
+from holymon.records.gaps import histogram
 from holymon.records.records import Records, from_marks
 
 PLAN = Plan(targets=(Target(provider="sim", model="a"), Target(provider="sim", model="b")),
@@ -66,8 +67,8 @@ def test_rows_survive_any_cutting_and_a_torn_end(made, places, torn):
     for one in made:
         for number, n in one.gaps.items():
             total[number] = total.get(number, 0) + n
-    histogram = found.gap_histogram(np.ones(len(found), bool))
-    assert {int(i): int(histogram[i]) for i in np.nonzero(histogram)[0]} == total
+    counted = histogram(found.gaps(np.ones(len(found), bool)))
+    assert {int(i): int(counted[i]) for i in np.nonzero(counted)[0]} == total
 
 
 @given(st.floats(2e-6, 1e5))
@@ -124,7 +125,7 @@ def test_a_selection_keeps_rows_and_gaps_together():
     found = make()
     chosen = found.select(found["request"] % 2 == 0)
     assert chosen["request"].tolist() == [0, 2, 4, 6, 8]
-    assert chosen.gap_histogram(np.ones(5, bool)).sum() == 5
+    assert histogram(chosen.gaps(np.ones(5, bool))).sum() == 5
 
 
 def test_a_frame_has_names_units_and_every_row():

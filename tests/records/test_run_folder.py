@@ -19,6 +19,7 @@ from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records import listing, run_folder
 from holymon.records.attempt import DTYPE, GAP, Flag, Marks
+from holymon.records.gaps import histogram
 from holymon.records.journal import Journal
 from holymon.records.records import Records
 
@@ -81,7 +82,7 @@ def test_gaps_of_long_even_streams_survive_compaction(tmp_path):
     run_folder.compact(folder, records)
     again = run_folder.load(folder)
     for i, wanted in enumerate([{700: 5000, 3: 1}, {}, {700: 16, 2799: 65535}, {9: 17}]):
-        found = again.gap_histogram(np.arange(4) == i)
+        found = histogram(again.gaps(np.arange(4) == i))
         assert {int(k): int(found[k]) for k in np.nonzero(found)[0]} == wanted
 
 
@@ -109,8 +110,8 @@ def test_a_run_of_an_earlier_version_is_read(tmp_path):
     for name in (*names, "code"):
         np.testing.assert_array_equal(again[name], before[name], err_msg=name)
     assert np.isnan(again["chunk_s"]).all()
-    assert again.gap_histogram(np.array([True, False, False]))[5] == 1
-    assert again.gap_histogram(np.array([False, False, True]))[[5, 6]].tolist() == [2, 300]
+    assert histogram(again.gaps(np.array([True, False, False])))[5] == 1
+    assert histogram(again.gaps(np.array([False, False, True])))[[5, 6]].tolist() == [2, 300]
 
 
 def test_what_was_not_measured_is_null_in_parquet(tmp_path):
