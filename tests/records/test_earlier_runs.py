@@ -1,7 +1,8 @@
 """Runs measured by the code before the rooms are read, and their figures are what they were.
 
 `fixtures` holds what `load` (one target; two), `report` and a run whose worker was killed had
-written, the file of calls that left a monitor's memory, and in `figures.json` what that code said.
+written, the file of calls that left a monitor's memory, and in `figures.json` what that code said;
+but for one verdict: a core that others had for next to nothing makes nobody suspect any more.
 """
 
 import json
