@@ -8,6 +8,7 @@ and so in no error.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -47,7 +48,7 @@ class Calibration:
     def highest_valid_rate(self) -> float | None:
         """The highest rate tried whose verdict was `valid`, with all lower ones; None if none."""
         good = None
-        for level in sorted(self.rates, key=lambda level: level.rate):
+        for level in sorted(self.rates, key=attrgetter("rate")):
             if level.measurement != "valid":
                 break
             good = level.rate

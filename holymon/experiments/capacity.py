@@ -6,6 +6,7 @@ then the answer is a lower bound, and says so.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -154,7 +155,7 @@ class Capacity:
 
 def latest(levels: Sequence[LoadLevel]) -> list[LoadLevel]:
     """The last level of each rate, in the order of rates."""
-    return sorted({level.rate: level for level in levels}.values(), key=_by_rate)
+    return sorted({level.rate: level for level in levels}.values(), key=attrgetter("rate"))
 
 
 def best_of(known: Sequence[LoadLevel]) -> LoadLevel | None:
@@ -176,10 +177,6 @@ def _doubt(level: LoadLevel | None, sure: LoadLevel | None, word: str) -> str:
     if level is None or level is sure:
         return ""
     return f" (for certain {word} {_rate(sure)})" if sure else " (not for certain)"
-
-
-def _by_rate(level: LoadLevel) -> float:
-    return level.rate
 
 
 def rising(times: npt.NDArray[np.float64]) -> bool:

@@ -7,6 +7,7 @@ exporter that is down, a verdict other than that of dropped calls.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -121,12 +122,8 @@ def backtest(
         for alert in watch.alerts:
             held = _held(_met(alert, counted, grid), round(alert.hold_s / every_s))
             firings += _firings(alert, name, held, grid - first)
-    ordered = tuple(sorted(_muted(firings, watch), key=_when))
+    ordered = tuple(sorted(_muted(firings, watch), key=attrgetter("start_s", "alert", "target")))
     return Backtest(watch, names, last - first, ordered, first)
-
-
-def _when(firing: Firing) -> tuple[float, str, str]:
-    return firing.start_s, firing.alert, firing.target
 
 
 class _Counted:

@@ -56,7 +56,9 @@ class LiveTab:
     def last(self, run: Run) -> None:
         """Show a run that has ended, with all its records; from the thread that ended it."""
         self.close()
-        self._show(_FollowedRun(run, run), final=True, readings_too=True)
+        following = _FollowedRun(run, run)
+        self._read(following)
+        self._show(following, final=True)
 
     def close(self) -> None:
         """End the thread that draws; what stands there stays."""
@@ -75,11 +77,7 @@ class LiveTab:
             self._ended(following.run)
         return live
 
-    def _show(
-        self, following: "_FollowedRun", *, final: bool = False, readings_too: bool = False
-    ) -> None:
-        if readings_too:
-            self._read(following)
+    def _show(self, following: "_FollowedRun", *, final: bool = False) -> None:
         following.look()
         self.image.value = following.frame(final=final)
         self.progress.value = panels_html.progress(following.about())
@@ -130,11 +128,11 @@ class _FollowedRun:
     def about(self) -> dict[str, object]:
         """What the line on top says."""
         run, state = self.run, str(self._status["state"])
-        n = len(self.own.records)
+        n, early = len(self.own.records), run_folder.ended_early(self._status)
         return {
             "name": run.id, "state": state, "simulated": run.plan.simulated,
             "words": f"{_when(self, state)}, {number_of(n, 'call')}"
-            + _why(run_folder.ended_early(self._status)),
+            + f"; ended early: {early}" * bool(early),
             "share": 1.0 if state == "finished" else self._share(n),
         }  # fmt: skip
 
@@ -155,7 +153,3 @@ def _when(following: _FollowedRun, state: str) -> str:
     if elapsed > whole:
         return f"{so_far}, waiting for the last answers"
     return f"{so_far}, {panels_html.clock(whole - elapsed)} left"
-
-
-def _why(early: str) -> str:
-    return f"; ended early: {early}" if early else ""

@@ -9,7 +9,6 @@ from time import localtime, strftime
 from typing import Any, Final
 
 from holymon.errors import NOT_THE_SERVER
-from holymon.figures.quantiles import Figure
 from holymon.figures.reasons import FITNESS
 from holymon.figures.request_stats import RequestStats
 from holymon.figures.summary_types import Summary, TargetSummary
@@ -85,9 +84,8 @@ def _panel(
 
 def _tiles(summary: Summary, vitals: ClientHealth, plan: Plan) -> list[tuple[str, str]]:
     targets = summary.targets
-    delays = [
-        delay for target in targets if (delay := _highest(target.schedule_delay_s)) is not None
-    ]
+    latest = [target.schedule_delay_s.max for target in targets]
+    delays = [delay for delay in latest if delay is not None]
     closed = isinstance(plan.load, Closed)
     sources = {str(target.tokens.source) for target in targets if target.tokens.source}
     counted = {"server": "by the server", "chunks": "estimated", "mixed": "partly estimated"}
@@ -105,10 +103,6 @@ def _tiles(summary: Summary, vitals: ClientHealth, plan: Plan) -> list[tuple[str
 def _failed(target: TargetSummary) -> int:
     """As in its error rate: without the calls that we stopped or never sent."""
     return sum(n for name, n in target.errors.items() if name not in NOT_THE_SERVER)
-
-
-def _highest(figure: Figure) -> float | None:
-    return figure.max
 
 
 def _ms(seconds: float | None) -> str:
