@@ -71,6 +71,10 @@ def write_report(
     """
     if run is not None:
         run.require_end("report")
+        # Before a kernel is started for nothing.
+        effective = os.access in os.supports_effective_ids
+        if not os.access(run.folder, os.W_OK, effective_ids=effective):
+            raise RunError(f"the report can't be written to {run.folder}: it may only be read.")
     path, given = find_notebook(notebook), dict(parameters or {})
     known = check_parameters(path, given)
     folder = (

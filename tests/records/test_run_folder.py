@@ -22,6 +22,7 @@ from holymon.records.attempt import DTYPE, GAP, Flag, Marks
 from holymon.records.gaps import histogram
 from holymon.records.journal import Journal
 from holymon.records.records import Records
+from holymon.report.report import write_report
 
 PLAN = Plan(
     targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
@@ -301,6 +302,14 @@ def test_another_users_run_is_listed_with_the_reason_and_is_no_exception_of_pyth
             attach("last", out=out)
     assert run["state"] == "unreadable"
     assert OTHERS in run["detail"]
+
+
+def test_another_users_run_is_not_reported_and_no_kernel_is_started_for_it(as_another_user):
+    out, become = as_another_user
+    folder = a_run(out)
+    run_folder.compact(folder, run_folder.load(folder))
+    with become(), pytest.raises(RunError, match=r"can't be written to .*: it may only be read"):
+        write_report("no such notebook", run=attach("last", out=out))
 
 
 def test_a_run_in_a_folder_that_is_closed_is_one_sentence(as_another_user):
