@@ -40,7 +40,7 @@ _SECTIONS: Final = {
     "Load": "shape arrivals rate concurrency duration requests warmup",
     "Search": "start most precision budget max_calls",
     "What is asked": "prompt prompts_file prompt_tokens max_tokens no_stream",
-    "Sending": "workers seed timeout max_cost",
+    "Sending": "workers seed timeout first_byte stall max_cost",
 }
 
 
@@ -77,7 +77,21 @@ PROMPTS: Final = composed(
 SENDING: Final = composed(
     click.option("--workers", type=int, default=1, help="Processes that send."),
     click.option("--seed", type=int, default=0, help="Makes a random schedule repeatable."),
-    click.option("--timeout", type=float, default=120.0, help="Seconds for one call."),
+    click.option(
+        "--timeout",
+        type=float,
+        help="Seconds for one call, and for each part of it that "
+        "has no limit of its own. [default: 120]",
+    ),
+    click.option(
+        "--first-byte", type=float, help="Seconds until its headers come. [default: --timeout]"
+    ),
+    click.option(
+        "--stall",
+        type=float,
+        help="Seconds until each token of a stream comes. "
+        "[default: 30 between two tokens, or --timeout if that is given]",
+    ),
     click.option("--max-cost", type=float, metavar="USD", help="Stop before more is spent."),
 )
 SLO: Final = click.option(
@@ -127,13 +141,14 @@ def given(ctx: click.Context) -> set[str]:
 def plans_of(
     targets: tuple[str, ...], *, base_url: str | None, model: str | None, api_key_env: str,
     prompt: str | None, prompts_file: Path | None, prompt_tokens: int | None, max_tokens: int,
-    no_stream: bool, workers: int, seed: int, timeout: float, name: str, slo: tuple[str, ...],
+    no_stream: bool, workers: int, seed: int, timeout: float | None, first_byte: float | None,
+    stall: float | None, name: str, slo: tuple[str, ...],
     shape: str | None = None, arrivals: str = "", rate: str | None = None,
     concurrency: str | None = None, duration: float | None = None, requests: int | None = None,
     warmup: float = 0.0, max_cost: float | None = None,
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
-    from holymon.plan.plan import Plan
+    from holymon.plan.plan import TIMEOUT_S, Plan
 
     recorded = shape is not None and shape.startswith("replay:")
     if duration is None and requests is None and not recorded:
@@ -143,8 +158,8 @@ def plans_of(
         targets=_targets(targets, base_url, model, api_key_env), load=loads[0],
         prompts=_prompts(prompt, prompts_file, prompt_tokens, max_tokens, not no_stream, seed),
         duration_s=duration, requests=requests, warmup_s=warmup, max_cost=max_cost,
-        timeout_s=timeout, first_byte_s=min(timeout, 60.0), workers=workers, seed=seed, name=name,
-        slo=slo,
+        timeout_s=TIMEOUT_S if timeout is None else timeout, first_byte_s=first_byte, stall_s=stall,
+        workers=workers, seed=seed, name=name, slo=slo,
     )  # fmt: skip
     return plan.sweep(*loads)
 

@@ -113,16 +113,15 @@ class Caller:
     ) -> None:
         marks.start = self._clock()
         response = Response(self._clock)
-        deadlines = Deadlines(self.plan, marks, response, until)
         dialect = DIALECTS[self.plan.targets[marks.target].endpoint]
         reading = Reading(marks, dialect, stream=self.plan.prompts.stream, keep=self._keep)
+        deadlines = Deadlines(self.plan, reading, response, until)
         broken: tuple[str, ...] = ()
         try:
             await self._exchange(reading, response, deadlines, request, into)
         except asyncio.CancelledError:
-            exceeded = deadlines.settle()
-            if isnan(marks.end):  # else only the end of the body was still waited for
-                marks.error = exceeded or "cancelled"
+            # What had come may be whole all the same, and only its end was still waited for.
+            broken = deadlines.settle() or "cancelled", deadlines.message
         except Exception as error:  # noqa: BLE001 - whatever happens to a call is a record
             broken = classify(error), words(error)
         finally:
@@ -139,7 +138,7 @@ class Caller:
             marks.message = self.masked(short(marks.message))
         if marks.code and redact(marks.code, self._secrets) != marks.code:
             marks.code = "other"
-        if reading.texts is not None and marks.status == 200:
+        if reading.texts is not None and 200 <= marks.status < 300:
             self.kept[marks.request] = reading.texts.get(0, "")
 
     async def _exchange(
@@ -157,11 +156,7 @@ class Caller:
         try:
             await response.begin()
             reading.head(response.at, response.status, response.header)
-            if reading.streaming:
-                deadlines.streaming()
-                await response.pour(reading.piece if into is None else _both(reading, into))
-            else:
-                await response.pour(reading.piece)
+            await response.pour(reading.piece if into is None else _both(reading, into))
             error = reading.end(response.at, whole=response.whole)
             if into is not None and not error and not reading.streaming:
                 into(reading.body)
@@ -173,12 +168,15 @@ class Caller:
 
 
 def _both(reading: Reading, into: Taker) -> Into:
-    """Reads a piece, and hands it on if it is good."""
+    """Reads a piece, and hands it on if it is good, as soon as it is known to be of a stream."""
+    held: list[bytes] = []
 
     def take(now: float, piece: bytes) -> bool:
         enough = reading.piece(now, piece)
-        if not reading.error:
-            into(piece)
+        held.append(piece)
+        if reading.streaming and not reading.error:
+            into(b"".join(held))
+            held.clear()
         return enough
 
     return take

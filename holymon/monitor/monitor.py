@@ -24,7 +24,7 @@ from holymon.monitor.requests import Requests
 from holymon.monitor.retry import Policy
 from holymon.plan.plan import Target
 from holymon.plan.targets import target as target_of
-from holymon.protocols.error_body import parsed
+from holymon.protocols.lenient import parsed
 from holymon.protocols.sse import Decoder
 from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records

@@ -31,6 +31,9 @@ from holymon.structs import (
 MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
 MAX_TARGETS: Final = 255
+TIMEOUT_S: Final = 120.0
+"""The limit of a call if none is asked for."""
+
 ENDPOINTS: Final = ("chat", "messages", "responses")
 """The dialects that a target may speak: OpenAI's chat, Anthropic's, and OpenAI's Responses."""
 
@@ -44,14 +47,14 @@ class Target(Struct, frozen=True):
     endpoint: str = "chat"
     api_key_env: str = ""
     price: Price = Price()
-    stall_s: float = 30.0
+    stall_s: float | None = None
 
     def __post_init__(self) -> None:
         """Raise PlanError if its name, address, endpoint or variable can't be one."""
         super().__post_init__()
         require(bool(self.model.strip()), "model", "is empty", "name a model")
         require(bool(self.provider.strip()), "provider", "is empty", "name a provider")
-        check_range("stall_s", self.stall_s, 0.01, MAX_SECONDS)
+        check_range("stall_s", self.stall_s, 0.01, MAX_SECONDS, "seconds")
         endpoint, known = plain(self.endpoint), ", ".join(ENDPOINTS)
         require(
             self.endpoint in ENDPOINTS, "endpoint", f"{endpoint!r} is none", f"name one of {known}"
@@ -147,7 +150,9 @@ class Plan(Struct, frozen=True):
 
     `duration_s` and `requests` count what is measured: the warm-up comes before. At least one of
     them is given; the load ends at whichever comes first. `timeout_s` is the total limit of one
-    call, its other limits are `connect_s`, `first_byte_s` and the target's `stall_s`.
+    call, `first_byte_s` (None: the same) of the wait for its headers, `stall_s` or else the
+    target's own of the wait for each token of a stream. Without them the first token may take as
+    long as the call, and each further one 30 s, or as long if another `timeout_s` was asked for.
     """
 
     targets: tuple[Target, ...]
@@ -158,9 +163,10 @@ class Plan(Struct, frozen=True):
     warmup_s: float = 0.0
     max_errors: int | None = None
     max_cost: float | None = None
-    timeout_s: float = 120.0
+    timeout_s: float = TIMEOUT_S
     connect_s: float = 10.0
-    first_byte_s: float = 60.0
+    first_byte_s: float | None = None
+    stall_s: float | None = None
     workers: int = 1
     seed: int = 0
     name: str = ""
@@ -184,7 +190,7 @@ class Plan(Struct, frozen=True):
         check_range("duration", self.duration_s, 0.01, MAX_SECONDS, "seconds")
         check_range("requests", self.requests, 1, MAX_CALLS)
         check_range("warmup", self.warmup_s, 0, MAX_SECONDS, "seconds")
-        for name in ("timeout_s", "connect_s", "first_byte_s"):
+        for name in ("timeout_s", "connect_s", "first_byte_s", "stall_s"):
             check_range(name.removesuffix("_s"), getattr(self, name), 0.01, MAX_SECONDS, "seconds")
         check_range("max_errors", self.max_errors, 1, MAX_CALLS)
         check_range("max_cost", self.max_cost, 0, 1e9)

@@ -8,18 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from holymon.errors import OK
-from holymon.protocols.error_body import (
-    decoded,
-    error_text,
-    in_band,
-    message_of,
-    parsed,
-    read_body,
-)
-from holymon.protocols.reading import Dialect, Reading
+from holymon.protocols.complaint import complaint
+from holymon.protocols.dialect import NOT_MINE, Dialect
+from holymon.protocols.error_body import error_text, in_band, message_of, read_body, refused
+from holymon.protocols.finish import finish_of
+from holymon.protocols.lenient import read
+from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
-from holymon.records.attempt import FINISH, Marks
+from holymon.records.attempt import Flag, Marks
 
 
 class _Message(msgspec.Struct):
@@ -28,9 +25,13 @@ class _Message(msgspec.Struct):
     content: str | list[Any] | None = None
     reasoning_content: Any = None
     reasoning: Any = None
+    reasoning_details: Any = None
+    thinking: Any = None
     tool_calls: Any = None
     function_call: Any = None
     refusal: Any = None
+    audio: Any = None
+    images: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -40,8 +41,9 @@ class _Choice(msgspec.Struct):
     delta: _Message | None = None
     message: _Message | None = None
     text: str | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
     error: Any = None
+    usage: Any = None
 
 
 class _Completion(msgspec.Struct):
@@ -50,10 +52,40 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
+    base_resp: Any = None
+    x_groq: Any = None
+    timings: Any = None
+
+
+class _Text(msgspec.Struct):
+    """A piece of text."""
+
+    content: str | None = None
+
+
+class _TextChoice(msgspec.Struct):
+    """What may make a choice more than a piece of text."""
+
+    index: Any = 0
+    delta: _Text | None = None
+    text: Any = None
+    finish_reason: Any = None
+    error: Any = None
+    usage: Any = None
+
+
+class _TextChunk(msgspec.Struct):
+    """An event as nearly all are; for this alone, since each further field takes its time."""
+
+    choices: list[_TextChoice] | None = None
+    usage: Any = None
+    error: Any = None
+    base_resp: Any = None
 
 
 _encode: Final = msgspec.json.encode
-_completion: Final = msgspec.json.Decoder(_Completion).decode
+_DECODER: Final = msgspec.json.Decoder(_Completion)
+_text_chunk: Final = msgspec.json.Decoder(_TextChunk).decode
 
 
 def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
@@ -72,16 +104,16 @@ def _is_text(reading: Reading, now: float, event: Event) -> bool:
     if name or not data.isascii():
         return False
     try:
-        completion = _completion(data)
+        chunk = _text_chunk(data)
     except (msgspec.MsgspecError, RecursionError):
         return False
-    if completion.error or completion.usage is not None or not completion.choices:
+    if chunk.error or chunk.usage is not None or not chunk.choices or chunk.base_resp is not None:
         return False
-    choice = completion.choices[0]
+    choice = chunk.choices[0]
     delta = choice.delta
-    if delta is None or len(completion.choices) > 1 or choice.finish_reason or choice.error:
+    if delta is None or not delta.content or choice.finish_reason or len(chunk.choices) > 1:
         return False
-    if not isinstance(delta.content, str) or not delta.content or choice.text:
+    if choice.error or choice.text or choice.usage is not None:
         return False
     marks = reading.marks
     if marks.content != marks.content:
@@ -89,102 +121,153 @@ def _is_text(reading: Reading, now: float, event: Event) -> bool:
         if marks.chunk != marks.chunk:
             marks.chunk = now
     if reading.texts is not None:
-        _keep(reading, choice, delta.content)
+        _keep(reading, choice.index, delta.content)
     return True
 
 
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in an event that may be anything of this dialect."""
-    completion, marks = decoded(event.data, _completion), reading.marks
-    if completion.error:
+    marks = reading.marks
+    completion, odd = read(event.data, _DECODER)
+    if odd:
+        marks.flags |= Flag.LENIENT
+    if (completion.error or completion.base_resp is not None) and _has_complaint(completion):
         reading.fail("stream_error_event", error_text(event.data, marks))
         return 0
-    if completion.usage is not None:
-        read_usage(completion.usage, marks)
-    elif completion.choices is None and not _may_be_empty(event):
-        reading.fail("invalid_schema", "an event with neither choices, usage nor error")
-        return 0
+    if not completion.choices:
+        return 0 if _note_usage(completion, marks) else NOT_MINE
+    if (
+        completion.usage is not None
+        or completion.choices[0].usage is not None
+        or _aside(completion)
+    ):
+        _note_usage(completion, marks)
     tokens = 0
-    if completion.choices:
-        if marks.chunk != marks.chunk:
-            marks.chunk = now
-        for choice in completion.choices:
-            tokens |= _read_choice(reading, now, choice)
+    if marks.chunk != marks.chunk:
+        marks.chunk = now
+    for choice in completion.choices:
+        tokens |= _read_choice(reading, now, choice)
     return tokens
+
+
+def _has_complaint(completion: _Completion) -> bool:
+    """Whether it reports an error beside whatever else it holds."""
+    if not completion.error and completion.base_resp is None:
+        return False
+    reported = {"error": completion.error, "base_resp": completion.base_resp}
+    return complaint(reported, strict=True) is not None
+
+
+def _aside(completion: _Completion) -> bool:
+    return completion.x_groq is not None or completion.timings is not None
+
+
+def _note_usage(completion: _Completion, marks: Marks) -> bool:
+    """Note what was counted, wherever that stands, and tell whether it was."""
+    groq = completion.x_groq
+    if completion.timings is None and groq is None and len(completion.choices or ()) < 2:
+        usage = completion.choices[0].usage if completion.choices else None
+        usage = completion.usage if usage is None else usage
+        return usage is not None and read_usage(usage, marks)
+    places = [completion.timings, *(choice.usage for choice in completion.choices or []),
+              groq.get("usage") if isinstance(groq, dict) else None, completion.usage]  # fmt: skip
+    counted = [read_usage(usage, marks) for usage in places if usage is not None]
+    return any(counted)
 
 
 def _read_choice(reading: Reading, now: float, choice: _Choice) -> int:
     marks = reading.marks
-    if _has_failed(choice, marks):
-        reading.fail("stream_error_event", message_of(choice.error, marks))
-        return 0
-    if choice.finish_reason and choice.finish_reason != "null":
-        reading.finished = True
-        _note_finish(choice.finish_reason, marks)
+    if choice.error or choice.finish_reason:
+        reason = finish_of(choice.finish_reason)
+        if choice.error or reason == "error":
+            reading.fail("stream_error_event", _failure(choice, marks))
+            return 0
+        if reason:
+            reading.finished = True
+            marks.finish = reason
     delta = choice.delta or choice.message
-    content = choice.text or (delta.content if delta else None)
-    if content:
+    text, thought = _said(choice)
+    if text:
         if marks.content != marks.content:
             marks.content = now
-        if isinstance(content, str):
-            _keep(reading, choice, content)
+        _keep(reading, choice.index, text)
         return 1
-    return 1 if delta is not None and _has_output(delta) else 0
+    if delta is not None and _has_acted(delta):
+        reading.acted = True
+        return 1
+    return int(thought)
 
 
-def _keep(reading: Reading, choice: _Choice, content: str) -> None:
-    reading.keep(content, choice.index if isinstance(choice.index, int) else 0)
+def _keep(reading: Reading, index: Any, content: str) -> None:
+    reading.keep(content, index if isinstance(index, int) else 0)
 
 
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     """Error type, message and content of a non-streamed 200; fills in the marks' counts."""
-    completion, error, message = read_body(body, _completion, marks)
+    completion, error, message = read_body(body, _DECODER, marks)
     if completion is None:
         return error, message, ""
-    if completion.error:
-        message = error_text(body, marks)
-        return in_band(completion.error, marks), message, ""
-    read_usage(completion.usage, marks)
+    if _has_complaint(completion):
+        return *refused(body, marks), ""
     if not completion.choices:
-        return "invalid_schema", "no choices", ""
+        return *refused(body, marks), ""
+    _note_usage(completion, marks)
     choice = completion.choices[0]
-    if _has_failed(choice, marks):
-        return "server_error", message_of(choice.error, marks), ""
-    if choice.message is None and choice.text is None:
-        return "invalid_schema", "a choice without a message", ""
-    _note_finish(choice.finish_reason or "", marks)
-    content = choice.text or (choice.message.content if choice.message else None)
-    if not content and not (choice.message and _has_output(choice.message)) and not marks.finish:
-        return "empty_response", "", ""
-    return OK, "", content if isinstance(content, str) else ""
+    if choice.error or finish_of(choice.finish_reason) == "error":
+        failure = _failure(choice, marks)
+        return in_band(choice.error or choice.finish_reason, marks), failure, ""
+    message_part = choice.message or choice.delta
+    if message_part is None and choice.text is None:
+        return *refused(body, marks), ""
+    marks.finish = finish_of(choice.finish_reason)
+    text, thought = _said(choice)
+    if not text and not (message_part and _has_acted(message_part)):
+        if not thought and not marks.finish:
+            return "empty_response", "", ""
+        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)
+    return OK, "", text
 
 
-def _has_failed(choice: _Choice, marks: Marks) -> bool:
-    """Whether a choice reports an error of its own; noted then."""
-    if choice.error or choice.finish_reason == "error":
-        marks.finish = "error"
-        return True
-    return False
+def _failure(choice: _Choice, marks: Marks) -> str:
+    """The words of an error that a choice reports of its own."""
+    reason = choice.finish_reason
+    marks.finish = "error"
+    about = choice.error or (reason if isinstance(reason, dict) else None)
+    words = message_of({"error": about} if about is choice.error else about, marks) if about else ""
+    return words or f"finish_reason {reason}"[:100]
 
 
-def _note_finish(reason: str, marks: Marks) -> None:
-    if reason:
-        marks.finish = reason if reason in FINISH else "other"
+def _said(choice: _Choice) -> tuple[str, bool]:
+    """The text of a choice, and whether there was reasoning in it."""
+    delta = choice.delta or choice.message
+    content: Any = choice.text or (delta.content if delta else None)
+    if isinstance(content, str):
+        return content, False
+    thought = delta is not None and bool(
+        delta.reasoning_content or delta.reasoning or delta.reasoning_details or delta.thinking
+    )
+    if not isinstance(content, list):
+        return "", thought
+    texts = [_part(part) for part in content]
+    return "".join(texts), thought or any(map(_is_thought, content))
 
 
-def _has_output(message: _Message) -> bool:
-    """Whether there is any output in it, be it text or not."""
+def _part(part: Any) -> str:
+    """The text of one of the parts that a content is made of."""
+    text = part.get("text") if isinstance(part, dict) and not _is_thought(part) else part
+    return text if isinstance(text, str) else ""
+
+
+def _is_thought(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in {"thinking", "reasoning"}
+
+
+def _has_acted(message: _Message) -> bool:
+    """Whether there is any output in it that is neither text nor reasoning."""
     return bool(
-        message.content or message.reasoning_content or message.reasoning or message.tool_calls
-        or message.function_call or message.refusal
+        message.tool_calls or message.function_call or message.refusal or message.audio
+        or message.images
     )  # fmt: skip
-
-
-def _may_be_empty(event: Event) -> bool:
-    """Bookkeeping: an object that names what it is (Azure opens with one), or a named event."""
-    value = parsed(event.data)
-    named = event.name not in {b"", b"message"}
-    return isinstance(value, dict) and (named or "object" in value or "id" in value)
 
 
 CHAT: Final = Dialect("/chat/completions", request_body, _read, read_answer, _is_text)

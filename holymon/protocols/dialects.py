@@ -3,8 +3,8 @@
 from typing import Final
 
 from holymon.protocols.chat import CHAT
+from holymon.protocols.dialect import Dialect
 from holymon.protocols.messages import MESSAGES
-from holymon.protocols.reading import Dialect
 from holymon.protocols.responses import RESPONSES
 
 DIALECTS: Final[dict[str, Dialect]] = {"chat": CHAT, "messages": MESSAGES, "responses": RESPONSES}

@@ -1,85 +1,103 @@
 """What a server says when it refuses: the error type, the code and the words of an answer."""
 
 import re
-from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from holymon.errors import OK, from_status
-from holymon.records.attempt import Marks
+from holymon.protocols.complaint import CODES, MORE_WORDS, complaint, sole, words_in
+from holymon.protocols.lenient import BROKEN, parsed, read
+from holymon.records.attempt import Flag, Marks
 from holymon.safety import short
 
 T = TypeVar("T")
+
+FIRST: Final = 120
+"""Characters that are shown of what can't be read."""
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 # Neither pattern can be made to look at the same text again and again.
 _HIDDEN: Final = re.compile(r"(?is)<(script|style)\b.*?(?:</\1[^<>]*>?|\Z)")
 _TAG: Final = re.compile(r"<[^<>]*>")
-_ESCAPE: Final = re.compile(
-    rb"(?s)\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)"
-)
+_LAST_EVENT: Final = re.compile(rb"\s*data:\s*\[DONE\]\s*\Z")
+_BY_NAME: Final = {
+    "rate_limit_exceeded": "rate_limited", "insufficient_quota": "quota_exhausted",
+    "invalid_api_key": "authentication", "model_not_found": "not_found",
+    "overloaded_error": "overloaded", "server_overloaded": "overloaded",
+}  # fmt: skip
 
 
 def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
-    """Error type and message of an answer that is not a 200; fills in the provider's code."""
+    """Error type and message of an answer that is not a 2xx; fills in the provider's code."""
     message = error_text(body, marks)
     return from_status(status, marks.code), message
 
 
 def is_error(body: bytes) -> bool:
-    """Whether a body is a JSON object that reports an error."""
-    return bool(error_of(body))
-
-
-def error_of(body: bytes) -> Any:
-    """The error that a JSON object reports; None if it reports none."""
-    return (_object(parsed(body)) or {}).get("error") or None
+    """Whether a body is a JSON object that calls itself an error."""
+    return complaint(parsed(body), strict=True) is not None
 
 
 def in_band(error: Any, marks: Marks) -> str:
     """The error type of a 200 that carries an error: by its code, if that is a status."""
-    number = error.get("code") if isinstance(error, dict) else None
-    for word in (_text(number), marks.code):
+    about = error if isinstance(error, dict) else {}
+    for word in (*(_text(about.get(name)) for name in CODES), marks.code):
         if re.fullmatch(r"[45][0-9][0-9]", word):
             return from_status(int(word))
-    by_name = {
-        "rate_limit_exceeded": "rate_limited", "insufficient_quota": "quota_exhausted",
-        "invalid_api_key": "authentication", "model_not_found": "not_found",
-        "overloaded_error": "overloaded", "server_overloaded": "overloaded",
-    }  # fmt: skip
-    return by_name.get(marks.code, "server_error")
+    if "unexpected endpoint" in _text(error)[:200].lower():  # LM Studio's 404
+        return "not_found"
+    return _BY_NAME.get(marks.code, "server_error")
 
 
 def error_text(data: bytes, marks: Marks) -> str:
     """The words of a body or an event that reports an error, JSON, HTML or plain text."""
     value = parsed(data)
-    if value is not None:
-        return message_of(value, marks)
+    return page_text(data) if value is None else message_of(value, marks)
+
+
+def page_text(data: bytes) -> str:
+    """The words of a page or of plain text."""
     return short(_TAG.sub(" ", _HIDDEN.sub(" ", data.decode("utf-8", "replace"))))
+
+
+def first_of(data: bytes) -> str:
+    """The first characters of what can't be read, on one line."""
+    return short(data[: 8 * FIRST].decode("utf-8", "replace"), FIRST)
 
 
 def message_of(value: Any, marks: Marks) -> str:
     """The text of an error in any of the forms met in the wild; notes its code in the marks."""
-    about = _object(value)
+    about = sole(value)
     if about is None:
         return short(_text(value))
-    error = about.get("error") or about.get("detail") or about.get("message") or about
+    error = complaint(about)
+    if error is None or error is about:
+        error = words_in(about) or words_in(about, MORE_WORDS) or about.get("error") or about
     if isinstance(error, list):
-        return short("; ".join(map(_detail, error[:5])))
+        inner = sole(error)
+        if inner is None or "loc" in inner:
+            return short("; ".join(map(_detail, error[:5])))
+        error = inner
     if not isinstance(error, dict):
-        marks.code = _code(about.get("code"))
-        return short(_text(error))
-    marks.code = _code(error.get("code"), error.get("type"), about.get("code"))
-    return short(_text(error.get("message") or error.get("detail") or error))
+        marks.code = _code_of(about, about)
+        more = words_in(about) or words_in(about, MORE_WORDS)
+        both = [error, more] if isinstance(more, str) and more != error else [error]
+        return short(": ".join(map(_text, both)))
+    marks.code = _code_of(error, about)
+    words = words_in(error) or words_in(error, MORE_WORDS)
+    if isinstance(words, dict):
+        words = words_in(words) or words
+    raw = error.get("metadata")
+    raw = raw.get("raw") if isinstance(raw, dict) else None  # OpenRouter's provider's own words
+    return short(": ".join(map(_text, filter(None, (words or error, raw)))))
 
 
-def _object(value: Any) -> dict[str, Any] | None:
-    """An object, or the only one in a list, as one large provider wraps its errors."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    return value if isinstance(value, dict) else None
+def _code_of(error: dict[str, Any], about: dict[str, Any]) -> str:
+    first = (about,) if error is about else (error, about)
+    return _code(*(one.get(name) for one in first[:1] for name in ("code", "type")),
+                 *(one.get("code") for one in first[1:])) or _code(
+        *(one.get(name) for one in first for name in CODES[2:]))  # fmt: skip
 
 
 def _code(*codes: Any) -> str:
@@ -107,33 +125,40 @@ def _text(value: Any) -> str:
         return ""
 
 
-def parsed(data: bytes) -> Any:
-    """Whatever JSON `data` holds; None for what is no JSON."""
-    try:
-        return decoded(data.removeprefix(b"\xef\xbb\xbf"), msgspec.json.decode)
-    except BROKEN:
-        return None
+def read_body(
+    body: bytes, decoder: msgspec.json.Decoder[T], marks: Marks
+) -> tuple[T, str, str] | tuple[None, str, str]:
+    """The answer in the body of a 200, or None with the error type and message of what is none.
 
-
-BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What `decoded` raises for what it can't read."""
-
-
-def read_body(body: bytes, decode: Callable[[bytes], T], marks: Marks) -> tuple[T | None, str, str]:
-    """The answer in the body of a 200, or None with the error type and message of what is none."""
+    An error that the body reports is told here; what JSON of another shape says is not.
+    """
+    body = body.removeprefix(b"\xef\xbb\xbf")
     if not body.strip():
         return None, "empty_response", ""
     if not is_utf8(body):
-        return None, "invalid_utf8", ""
+        return None, "invalid_utf8", first_of(body)
     try:
-        return decoded(body.removeprefix(b"\xef\xbb\xbf"), decode), OK, ""
-    except msgspec.ValidationError as error:
-        if reported := error_of(body):
-            message = error_text(body, marks)
-            return None, in_band(reported, marks), message
-        return None, "invalid_schema", str(error)
-    except (msgspec.DecodeError, RecursionError) as error:
-        return None, "invalid_json", str(error)
+        answer, odd = read(body, decoder)
+    except msgspec.ValidationError:
+        return None, *refused(body, marks)
+    except BROKEN:
+        if (bare := _LAST_EVENT.sub(b"", body)) != body:  # as some gateways end any answer
+            marks.flags |= Flag.LENIENT
+            return read_body(bare, decoder, marks)
+        return None, "invalid_json", first_of(body)
+    if odd:
+        marks.flags |= Flag.LENIENT
+    return answer, OK, ""
+
+
+def refused(body: bytes, marks: Marks) -> tuple[str, str]:
+    """Error type and message of JSON that is no answer: what it reports, else how it begins."""
+    value = parsed(body)
+    error = complaint(value)
+    if error is None:
+        return "invalid_schema", f"no answer of this API: {first_of(body)}"
+    message = message_of(value, marks)
+    return in_band(error, marks), message
 
 
 def is_utf8(data: bytes) -> bool:
@@ -143,19 +168,3 @@ def is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def decoded(data: bytes, decode: Callable[[bytes], T]) -> T:
-    """JSON decoded, with halves of surrogate pairs replaced, which some servers do send.
-
-    Raises what `decode` raises.
-    """
-    try:
-        return decode(data)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        whole = _ESCAPE.sub(lambda match: b"\\ufffd" if len(match[0]) == 6 else match[0], data)
-        if whole == data:
-            raise
-        return decode(whole)

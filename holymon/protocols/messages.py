@@ -10,29 +10,33 @@ from typing import Any, Final
 import msgspec
 
 from holymon.errors import OK
-from holymon.protocols.error_body import decoded, error_text, in_band, read_body
-from holymon.protocols.reading import Dialect, Reading
+from holymon.protocols.complaint import complaint
+from holymon.protocols.dialect import NOT_MINE, Dialect
+from holymon.protocols.error_body import error_text, read_body, refused
+from holymon.protocols.finish import finish_of
+from holymon.protocols.lenient import read
+from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
-from holymon.protocols.usage import count
+from holymon.protocols.usage import read_usage
 from holymon.records.attempt import Flag, Marks
 
 MAX_TOKENS: Final = 4096
 """What a request asks for at most if nothing else is wanted: the API takes none without it, and
 every model allows so many."""
 
-_FINISH: Final = {
-    "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length",
-    "tool_use": "tool_calls", "refusal": "content_filter",
-}  # fmt: skip
 _OUTPUT: Final = frozenset({"tool_use", "server_tool_use", "redacted_thinking"})
 """Blocks whose beginning already is output."""
+
+
+_BOOKKEEPING: Final = frozenset({"ping", "content_block_stop"})
+_ACTS: Final = frozenset({"tool_use", "server_tool_use"})
 
 
 class _Delta(msgspec.Struct):
     text: str = ""
     thinking: str = ""
     partial_json: str = ""
-    stop_reason: str | None = None
+    stop_reason: Any = None
 
 
 class _Event(msgspec.Struct):
@@ -46,13 +50,13 @@ class _Event(msgspec.Struct):
 
 class _Message(msgspec.Struct):
     content: list[Any] | None = None
-    stop_reason: str | None = None
+    stop_reason: Any = None
     usage: Any = None
     error: Any = None
 
 
-_event: Final = msgspec.json.Decoder(_Event).decode
-_message: Final = msgspec.json.Decoder(_Message).decode
+_EVENT: Final = msgspec.json.Decoder(_Event)
+_MESSAGE: Final = msgspec.json.Decoder(_Message)
 
 
 def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
@@ -66,16 +70,18 @@ def request_body(model: str, text: str, max_tokens: int | None, stream: bool) ->
 
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in one event."""
-    data = decoded(event.data, _event)
+    data, odd = read(event.data, _EVENT)
+    if odd:
+        reading.marks.flags |= Flag.LENIENT
     if data.type == "content_block_delta":
         return _read_delta(reading, now, data.delta or _Delta())
     if data.error or data.type == "error":
         reading.fail("stream_error_event", error_text(event.data, reading.marks))
-    elif data.type == "content_block_start":
+        return 0
+    if data.type == "content_block_start":
+        reading.acted = reading.acted or _kind(data.content_block) in _ACTS
         return int(_kind(data.content_block) in _OUTPUT)
-    else:
-        _read_frame(reading, now, data)
-    return 0
+    return _read_frame(reading, now, data)
 
 
 def _read_delta(reading: Reading, now: float, delta: _Delta) -> int:
@@ -84,10 +90,11 @@ def _read_delta(reading: Reading, now: float, delta: _Delta) -> int:
             reading.marks.content = now
         reading.keep(delta.text)
         return 1
+    reading.acted = reading.acted or bool(delta.partial_json)
     return 1 if delta.thinking or delta.partial_json else 0
 
 
-def _read_frame(reading: Reading, now: float, event: _Event) -> None:
+def _read_frame(reading: Reading, now: float, event: _Event) -> int:
     """What stands around the output: its beginning, its counts, its end."""
     marks = reading.marks
     if event.type == "message_start":
@@ -95,31 +102,34 @@ def _read_frame(reading: Reading, now: float, event: _Event) -> None:
         if isinstance(event.message, dict):
             _read_prompt(event.message.get("usage"), marks)
     elif event.type == "message_delta":
-        _read_prompt(event.usage, marks)
-        _read_output(event.usage, marks)
-        if event.delta and event.delta.stop_reason:
+        read_usage(event.usage, marks)
+        if event.delta and (reason := finish_of(event.delta.stop_reason)):
             reading.finished = True
-            marks.finish = _FINISH.get(event.delta.stop_reason, "other")
+            marks.finish = reason
+            if reason == "error":
+                reading.fail("stream_error_event", f"stop_reason {event.delta.stop_reason}"[:100])
     elif event.type == "message_stop":
         reading.done = True
+    elif event.type not in _BOOKKEEPING:
+        return NOT_MINE
+    return 0
 
 
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     """Error type, message and text of a 200 that was not streamed; fills in the marks' counts."""
-    answer, error, message = read_body(body, _message, marks)
+    answer, error, message = read_body(body, _MESSAGE, marks)
     if answer is None:
         return error, message, ""
-    if answer.error:
-        message = error_text(body, marks)
-        return in_band(answer.error, marks), message, ""
-    if answer.content is None:
-        return "invalid_schema", "no content", ""
-    _read_prompt(answer.usage, marks)
-    _read_output(answer.usage, marks)
-    if answer.stop_reason:
-        marks.finish = _FINISH.get(answer.stop_reason, "other")
+    if answer.content is None or complaint({"error": answer.error}, strict=True) is not None:
+        return *refused(body, marks), ""
+    read_usage(answer.usage, marks)
+    marks.finish = finish_of(answer.stop_reason)
     texts = [block.get("text") for block in answer.content if _kind(block) == "text"]
-    return OK, "", "".join(text for text in texts if isinstance(text, str))
+    text = "".join(text for text in texts if isinstance(text, str))
+    kinds = {_kind(block) for block in answer.content}
+    if not text and not kinds - {"text", "thinking", "redacted_thinking"}:
+        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if kinds - {"text"} else 0)
+    return OK, "", text
 
 
 def _kind(block: Any) -> str:
@@ -127,21 +137,10 @@ def _kind(block: Any) -> str:
 
 
 def _read_prompt(usage: Any, marks: Marks) -> None:
-    parts = [
-        count(usage, name, None)
-        for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    ]
-    if parts[0] is not None:
-        marks.prompt_tokens = sum(part or 0 for part in parts)
-        if parts[1] is not None:
-            marks.cached_tokens = parts[1]
-
-
-def _read_output(usage: Any, marks: Marks) -> None:
-    output = count(usage, "output_tokens", None)
-    if output is not None:
-        marks.output_tokens = output
-        marks.flags |= Flag.SERVER_TOKENS
+    """The counts of a message that begins: its output is only that of the first event."""
+    before = marks.output_tokens, marks.flags
+    read_usage(usage, marks)
+    marks.output_tokens, marks.flags = before
 
 
 MESSAGES: Final = Dialect(

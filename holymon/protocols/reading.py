@@ -2,24 +2,28 @@
 
     Reading(marks, dialect) --> head --> piece, piece, ... --> end
 
-A load and a watched client both read with it, so an answer means the same in both. A dialect reads
-one event at a time and says whether that brought tokens of output; what is no JSON, or not of the
-dialect's shape, fails here.
+A load and a watched client both read with it, so an answer means the same in both. It is judged by
+what it says: whether it is a stream by how its body begins, not by its content type; any 2xx is a
+200. A dialect reads one event at a time and says whether that brought tokens of output; what it
+does not know is an error with its words, an end, a keep-alive or nothing (`stray`).
 
 A stream is complete when it has `finished` (its dialect knows why it ended) or is `done` (its last
 event has come; some servers send only one of the two: flagged, not failed). With neither it is
-`stream_truncated`, however cleanly it closed.
+`stream_truncated`, however cleanly it closed; and `invalid_schema` if any of it could not be read.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Final, NamedTuple
-
-import msgspec
+from collections.abc import Callable, Iterable
+from math import isnan, nan
+from typing import Final
 
 from holymon.errors import OK
-from holymon.protocols.error_body import error_text, is_error, is_utf8, parsed, read_error
+from holymon.protocols.bodies import answer, instead_of_a_stream
+from holymon.protocols.dialect import Dialect
+from holymon.protocols.error_body import read_error
+from holymon.protocols.events import read_event
+from holymon.protocols.lenient import parsed
 from holymon.protocols.retry_after import retry_after
+from holymon.protocols.sniff import Body, kind_of
 from holymon.protocols.sse import MAX_EVENT, Decoder, Event, EventTooLarge
 from holymon.records.attempt import Flag, Marks
 
@@ -28,6 +32,9 @@ DONE: Final = b"[DONE]"
 
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY: Final = 64 * 1024
+
+_SHORT: Final = 16
+"""So long is no event that is a piece of text."""
 
 _CUT_OFF: Final = frozenset({"stream_truncated", "empty_response"})
 _ODD: Final = _CUT_OFF | {
@@ -40,42 +47,20 @@ Header = Callable[[str], str]
 """Finds a header of an answer by its name in lower case; `""` if it is missing."""
 
 
-class Dialect(NamedTuple):
-    """What one endpoint speaks: where it is, what is sent there, and what reads its answers."""
-
-    path: str
-    """Behind the base_url, with its slash."""
-
-    body: Callable[[str, str, int | None, bool], bytes]
-    """The JSON of a request by model, text, most tokens, and whether it is to be streamed."""
-
-    event: Callable[["Reading", float, Event], int]
-    """How many tokens (0 or 1) an event brought; raises what msgspec does, or RecursionError."""
-
-    answer: Callable[[bytes, Marks], tuple[str, str, str]]
-    """Error type, message and text of a 200 in one piece; fills in the marks' counts."""
-
-    quick: Callable[["Reading", float, Event], bool] | None = None
-    """Whether an event was a piece of text and nothing else, now noted: what nearly all are."""
-
-    headers: Mapping[str, str] = MappingProxyType({})
-    """What each request must say besides."""
-
-    key_header: bytes = b"authorization: Bearer "
-    """What stands before the key."""
-
-
 class Reading:
     """The state of one answer.
 
     `stream` says whether one was asked for; None: somebody else asked, and the answer tells. With
     `lenient` nobody knows how the answer should look: only an error that it reports is one. With
-    `keep`, its text is kept.
+    `keep`, its text is kept. `acted` is whether it called a tool or refused, `odd` how the first
+    event begins that could not be read, `words` a line of text that stood outside of all events.
+    `settles` is called with the moment when a finished answer has all that it needs, but its end.
     """
 
     __slots__ = (
-        "_begun", "_collected", "_decoder", "_dialect", "_kind", "_most", "_seen", "_stream",
-        "done", "error", "finished", "lenient", "marks", "message", "over", "texts",
+        "_collected", "_decoder", "_kind", "_most", "_seen", "_sniffing", "_stream", "acted",
+        "dialect", "done", "error", "finished", "lenient", "marks", "message", "odd", "over",
+        "settled", "settles", "texts", "words",
     )  # fmt: skip
 
     def __init__(
@@ -85,9 +70,11 @@ class Reading:
         """Expect the head of an answer."""
         self.marks, self.lenient = marks, lenient
         self.error = OK
-        self.message = self._kind = ""
-        self.done = self.finished = self.over = self._seen = self._begun = False
-        self._dialect, self._stream = dialect, stream
+        self.message = self._kind = self.odd = self.words = ""
+        self.acted = self.done = self.finished = self.over = self._seen = self._sniffing = False
+        self.settled = nan
+        self.settles: Callable[[float], None] | None = None
+        self.dialect, self._stream = dialect, stream
         self._decoder: Decoder | None = None
         self._collected: list[bytes] = []
         self._most = MAX_BODY
@@ -111,17 +98,20 @@ class Reading:
         marks = self.marks
         marks.headers, marks.status = now, status
         marks.request_id = header("x-request-id") or header("request-id")
-        self._kind = header("content-type")
+        self._kind = header("content-type").lower()
         if header("x-holymon-sim"):
             marks.flags |= Flag.SIMULATED
-        if status != 200:
+        if not is_good(status):
             waits = header("retry-after"), header("date"), header("retry-after-ms")
             marks.retry_after = retry_after(*waits)
             marks.should_retry = header("x-should-retry")
             self._most = MAX_ERROR_BODY
-        elif self._stream is not False and self._kind.lower().startswith("text/event-stream"):
-            marks.flags |= Flag.STREAM
-            self._decoder = Decoder(MAX_EVENT)
+            return
+        self._sniffing = True
+        if status != 200:
+            marks.flags |= Flag.LENIENT
+        if self._stream is not False and self._kind.startswith("text/event-stream"):
+            self._begin_stream()
         elif self._stream:
             self._most = MAX_ERROR_BODY
 
@@ -129,14 +119,14 @@ class Reading:
         """Take in a part of the body that came at `now`; whether nothing more is needed."""
         marks = self.marks
         marks.bytes += len(data)
+        if self._sniffing and not (data := self._sniffed(data)):
+            return False
         if self._decoder is None:
             if marks.bytes - len(data) <= self._most:
                 self._collected.append(data)
             return marks.bytes > self._most
         if self.error:
             return True
-        if not self._begun:
-            self._look(data)
         try:
             self._take(now, self._decoder.feed(data))
         except EventTooLarge:
@@ -159,13 +149,16 @@ class Reading:
         if self.over:
             return marks.error
         self.over = True
-        fine = marks.status in {0, 200} or (self.lenient and 200 < marks.status < 300)
-        if not fine:  # the status counts even if the body never ends
+        fine = marks.status == 0 or is_good(marks.status)
+        if not fine and not (self.lenient and 200 <= marks.status < 300):
+            # The status counts even if the body never ends.
             marks.error, marks.message = read_error(marks.status, self.body, marks)
         elif not marks.error:
             marks.error, marks.message = self._verdict(now, broken, message, whole)
         if marks.end != marks.end:
-            marks.end = now
+            marks.end = self.settled if broken and self.finished else now
+        if not marks.error and self.streaming and not self.lenient:
+            self._note_emptiness()
         if marks.events:
             if marks.error:
                 marks.flags |= Flag.AFTER_FIRST_TOKEN
@@ -186,17 +179,36 @@ class Reading:
 
     # Streams.
 
-    def _look(self, data: bytes) -> None:
-        """Whether a stream begins like one of events."""
-        if start := data.lstrip(b"\xef\xbb\xbf \t\r\n"):
-            self._begun = True
-            if start[:1] == b"<":
-                self.fail("unexpected_content_type", "a page of HTML instead of events")
+    def _begin_stream(self) -> None:
+        self.marks.flags |= Flag.STREAM
+        self._decoder, self._most = Decoder(MAX_EVENT), MAX_BODY
+
+    def _sniffed(self, data: bytes) -> bytes:
+        """Find out by how a body begins what it is; what of it is to be read now."""
+        declared = self.streaming
+        if declared and not self._collected and data.startswith(b"data:"):
+            self._sniffing = False
+            return data
+        self._collected.append(data)
+        start = b"".join(self._collected)
+        kind = kind_of(start, declared=declared)
+        if kind is Body.UNKNOWN:
+            return b""
+        self._sniffing, self._collected = False, []
+        if declared and kind is Body.PAGE:
+            self.fail("unexpected_content_type", "a page of HTML instead of events")
+        elif declared and kind is Body.JSON:
+            self._decoder, self._most = None, MAX_ERROR_BODY if self._stream else MAX_BODY
+        elif not declared and kind is Body.EVENTS:
+            self._begin_stream()
+        if declared != (kind is Body.EVENTS):
+            self.marks.flags |= Flag.LENIENT * (declared or kind is Body.EVENTS)
+        return start
 
     def _take(self, now: float, events: Iterable[Event]) -> None:
-        tokens, quick = 0, self._dialect.quick
+        tokens, quick, counted = 0, self.dialect.quick, self.marks.output_tokens
         for event in events:
-            last = event.data.strip() == DONE
+            last = len(event.data) < _SHORT and event.data.strip() == DONE
             if self.done or self.error:
                 if self.done and not last:
                     self.marks.flags |= Flag.AFTER_DONE
@@ -207,28 +219,18 @@ class Reading:
             elif quick is not None and quick(self, now, event):
                 tokens += 1
             else:
-                tokens += self._event(now, event)
+                tokens += read_event(self, now, event)
         if tokens:
             self.marks.token(now, tokens)
+        if self.finished and not self.done:
+            self._settle(now, news=bool(tokens) or self.marks.output_tokens != counted)
 
-    def _event(self, now: float, event: Event) -> int:
-        """Tokens (0 or 1) in one event, whatever it holds."""
-        data = event.data
-        if event.name == b"error":
-            self.fail("stream_error_event", error_text(data, self.marks))
-        elif not data.isascii() and not is_utf8(data):
-            self.fail("invalid_utf8", "")
-        else:
-            try:
-                return self._dialect.event(self, now, event)
-            except msgspec.ValidationError as error:
-                if is_error(data):
-                    self.fail("stream_error_event", error_text(data, self.marks))
-                else:
-                    self.fail("invalid_schema", str(error))
-            except (msgspec.DecodeError, RecursionError) as error:
-                self.fail("invalid_json", str(error))
-        return 0
+    def _settle(self, now: float, *, news: bool) -> None:
+        """Nothing more is needed but the last event, unless this brought news."""
+        if news or isnan(self.settled):
+            self.settled = now
+            if self.settles is not None:
+                self.settles(now)
 
     # Verdicts.
 
@@ -241,12 +243,19 @@ class Reading:
             hung_up = broken == "server_disconnected" and self.marks.events
             if broken and error in _CUT_OFF and not hung_up:
                 return broken, words
+            error, message = self._unread(error, message)
         elif broken or not self.marks.status:
             return broken, words
         elif self._stream:
-            error, message = self._instead_of_a_stream()
+            error, message = instead_of_a_stream(self.body, self.dialect, self.marks)
+        elif self.marks.bytes > self._most:
+            error, message = "response_too_large", ""
         else:
-            error, message = self._answer(whole)
+            error, message, text = answer(
+                self.body, self._kind, self.dialect, self.marks, asked=self._stream is False
+            )
+            self.keep(text)
+            error = error or (OK if whole else "decoding_error")
         return (broken, words) if self.lenient and error in _ODD else (error, message)
 
     def _closed(self, now: float, decoder: Decoder) -> str:
@@ -254,7 +263,9 @@ class Reading:
             rest = decoder.close()
             self._seen = self._seen or bool(rest)
             # One that was cut off in its middle is a truncation, not bad JSON.
-            self._take(now, [event for event in rest if _is_whole(event.data)])
+            self._take(now, filter(_is_whole, rest))
+        if decoder.glued:
+            self.marks.flags |= Flag.LENIENT
         if self.error:
             return self.error
         if not self.finished and not self.done:
@@ -267,26 +278,27 @@ class Reading:
             self.marks.flags |= Flag.NO_DONE
         return OK
 
-    def _instead_of_a_stream(self) -> tuple[str, str]:
-        """What came when a stream was asked for: an error in JSON, or no answer at all."""
-        body = self.body
-        if not body.strip():
-            return "empty_response", ""
-        if is_error(body):
-            return "stream_error_event", error_text(body, self.marks)
-        return "unexpected_content_type", self._kind
+    def _unread(self, error: str, message: str) -> tuple[str, str]:
+        """The verdict; without an end, or without a token, what was not read may be the answer."""
+        unsure = not self.finished or not (self.marks.events or self.acted)
+        if self.odd and (error in _CUT_OFF or (not error and unsure)):
+            return "invalid_schema", f"no event of this API: {self.odd}"
+        return error, self.words if error in _CUT_OFF else message
 
-    def _answer(self, whole: bool) -> tuple[str, str]:
-        if self.marks.bytes > self._most:
-            return "response_too_large", ""
-        kind = self._kind.lower()
-        page = "html" in kind or (kind.startswith("text/") and "json" not in kind)
-        if page and self._stream is False:
-            return "unexpected_content_type", kind
-        error, message, text = self._dialect.answer(self.body, self.marks)
-        self.keep(text)
-        return error or (OK if whole else "decoding_error"), message
+    def _note_emptiness(self) -> None:
+        marks = self.marks
+        if isnan(marks.content) and not self.acted:
+            marks.flags |= Flag.EMPTY | (Flag.THOUGHT if marks.events else 0)
 
 
-def _is_whole(data: bytes) -> bool:
-    return data.strip() == DONE or parsed(data) is not None
+def is_good(status: int) -> bool:
+    """Whether a status promises an answer: any 2xx but those that have none."""
+    return 200 <= status < 300 and status not in {204, 205}
+
+
+def _is_whole(event: Event) -> bool:
+    """Whether an event without its end is one all the same."""
+    data = event.data.strip()
+    if data == DONE or parsed(data) is not None:
+        return True
+    return data[:1] not in {b"{", b"[", b'"'} and bool(data or event.name)

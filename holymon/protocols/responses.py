@@ -11,15 +11,21 @@ from typing import Any, Final
 import msgspec
 
 from holymon.errors import OK
-from holymon.protocols.error_body import decoded, error_text, in_band, message_of, read_body
-from holymon.protocols.reading import Dialect, Reading
+from holymon.protocols.complaint import complaint
+from holymon.protocols.dialect import NOT_MINE, Dialect
+from holymon.protocols.error_body import error_text, in_band, message_of, read_body, refused
+from holymon.protocols.lenient import read
+from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
-from holymon.records.attempt import Marks
+from holymon.records.attempt import Flag, Marks
 
 _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
+_FAILS: Final = frozenset({"response.failed", "response.cancelled"})
+_STATES: Final = frozenset({"completed", "incomplete", "queued", "in_progress"})
+_THOUGHT: Final = ("response.reasoning", "response.output_text.annotation")
 
 
 class _Response(msgspec.Struct):
@@ -37,8 +43,8 @@ class _Event(msgspec.Struct):
     error: Any = None
 
 
-_event: Final = msgspec.json.Decoder(_Event).decode
-_response: Final = msgspec.json.Decoder(_Response).decode
+_EVENT: Final = msgspec.json.Decoder(_Event)
+_RESPONSE: Final = msgspec.json.Decoder(_Response)
 
 
 def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
@@ -52,40 +58,56 @@ def request_body(model: str, text: str, max_tokens: int | None, stream: bool) ->
 
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in one event."""
-    data, marks = decoded(event.data, _event), reading.marks
+    marks = reading.marks
+    data, odd = read(event.data, _EVENT)
+    if odd:
+        marks.flags |= Flag.LENIENT
     if data.type.endswith(".delta"):
-        if not isinstance(data.delta, str) or not data.delta:
-            return 0
-        if data.type == "response.output_text.delta":
-            if marks.content != marks.content:
-                marks.content = now
-            reading.keep(data.delta)
-        return 1
+        return _read_delta(reading, now, data)
     if data.error or data.type == "error":
         reading.fail("stream_error_event", error_text(event.data, marks))
-    elif data.type == "response.failed":
+    elif data.type in _FAILS or data.response.error:
         reading.fail("stream_error_event", _words(data.response.error, marks))
     elif data.type in _ENDS:
         _note_end(data.response, marks)
+        reading.acted = reading.acted or marks.finish == "tool_calls"
         reading.finished = reading.done = True
+    elif not data.type.startswith("response."):
+        return NOT_MINE
     elif marks.chunk != marks.chunk:
         marks.chunk = now
     return 0
 
 
+def _read_delta(reading: Reading, now: float, data: _Event) -> int:
+    if not isinstance(data.delta, str) or not data.delta:
+        return 0
+    if data.type == "response.output_text.delta":
+        if reading.marks.content != reading.marks.content:
+            reading.marks.content = now
+        reading.keep(data.delta)
+    elif not data.type.startswith(_THOUGHT):
+        reading.acted = True
+    return 1
+
+
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     """Error type, message and text of a 200 that was not streamed; fills in the marks' counts."""
-    answer, error, message = read_body(body, _response, marks)
+    answer, error, message = read_body(body, _RESPONSE, marks)
     if answer is None:
         return error, message, ""
-    if answer.error or answer.status == "failed":
+    if answer.status in {"failed", "cancelled"} or complaint({"error": answer.error}, strict=True):
         message = error_text(body, marks) if answer.error else ""
         return in_band(answer.error, marks), message, ""
-    if answer.output is None and not answer.status:
-        return "invalid_schema", "neither output nor a status", ""
+    if answer.output is None and answer.status not in _STATES:
+        return *refused(body, marks), ""
+    text = _text(answer.output or [])
     if answer.status not in {"queued", "in_progress"}:
         _note_end(answer, marks)
-    return OK, "", _text(answer.output or [])
+        kinds = {_kind(item) for item in answer.output or []}
+        if not text and not kinds - {"message", "reasoning"}:
+            marks.flags |= Flag.EMPTY | (Flag.THOUGHT if "reasoning" in kinds else 0)
+    return OK, "", text
 
 
 def _text(output: list[Any]) -> str:
@@ -101,7 +123,7 @@ def _words(error: Any, marks: Marks) -> str:
 
 def _note_end(answer: _Response, marks: Marks) -> None:
     """Note the counts of an answer, and why it ended."""
-    read_usage(answer.usage, marks, "input_tokens", "output_tokens")
+    read_usage(answer.usage, marks)
     if answer.status == "incomplete":
         details = answer.incomplete_details
         reason = details.get("reason") if isinstance(details, dict) else None

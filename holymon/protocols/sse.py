@@ -3,16 +3,24 @@
 Follows the WHATWG HTML standard, section "Interpreting an event stream": lines end with LF, CR
 or CRLF and with nothing else (U+2028 is text), one leading byte order mark is dropped, `data`
 lines of an event are joined by LF, an empty line ends the event, a line that begins with a
-colon is a comment. Two things differ on purpose: events stay bytes (whoever reads them decodes
-them, and sees what is not UTF-8), and `close()` hands out an event that lacks its empty line,
-because servers do end with a bare `data: [DONE]`.
+colon is a comment. What differs on purpose: events stay bytes (whoever reads them decodes them,
+and sees what is not UTF-8); `close()` hands out an event that lacks its empty line, because servers
+do end with a bare `data: [DONE]`; one that has a name and no data is handed out; and lines that are
+no field are events of their own, because servers put their errors there: `error: {...}`
+(llama.cpp), bare JSON, bare text (under the name `STRAY`).
 """
 
+import re
 from typing import Final, NamedTuple
 
 from holymon.errors import HolymonError
 
 MAX_EVENT: Final = 16 * 1024 * 1024
+
+STRAY: Final = b"\0stray"
+"""The name of events that are a line of text which is no field: no server can send it."""
+
+_FIELD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*")
 
 
 class EventTooLarge(HolymonError):  # noqa: N818 - named like the error type it becomes
@@ -29,7 +37,17 @@ class Event(NamedTuple):
 class Decoder:
     """Turns received chunks into events; holds at most `max_event` bytes of an unfinished one."""
 
-    __slots__ = ("_after_cr", "_data", "_held", "_max", "_name", "_open", "_rest", "_start")
+    __slots__ = (
+        "_after_cr",
+        "_data",
+        "_held",
+        "_max",
+        "_name",
+        "_open",
+        "_rest",
+        "_start",
+        "glued",
+    )
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         """Expect the beginning of a stream."""
@@ -41,6 +59,8 @@ class Decoder:
         self._name = b""
         self._start = True
         self._after_cr = False
+        self.glued = False
+        """Whether events came without the empty line between them."""
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that `chunk` completes. Raises EventTooLarge."""
@@ -97,13 +117,15 @@ class Decoder:
             if most and self._held + len(line) > most:
                 raise EventTooLarge(f"an event is over {most} bytes")
             if not line:
-                if data:
+                if data or self._name:
                     joined = data[0] if len(data) == 1 else b"\n".join(data)
                     events.append(Event(joined, self._name))
                     data.clear()
                 self._name = b""
                 self._held = 0
             elif line.startswith(b"data:"):
+                if data and data[0][:1] == b"{":
+                    self._unglue(line, events)
                 data.append(line[6:] if line[5:6] == b" " else line[5:])
                 self._held += len(line)
             elif line.startswith(b"event:"):
@@ -113,8 +135,33 @@ class Decoder:
                 self._held += len(line)
             elif line == b"event":
                 self._name = b""
-            # Comments, `id`, `retry` and unknown fields mean nothing here.
+            elif not line.startswith((b":", b"id", b"retry")):
+                self._stray(line, events)
+            # Comments, `id`, `retry` and fields of other names mean nothing here.
         return events
+
+    def _unglue(self, line: bytes, events: list[Event]) -> None:
+        """Two objects on two lines are no one JSON: some servers leave out the line between."""
+        if self._data[-1][-1:] == b"}" and line[5:].lstrip()[:1] in {b"{", b"["}:
+            events.append(Event(b"\n".join(self._data), self._name))
+            self._data.clear()
+            self.glued = True
+
+    def _stray(self, line: bytes, events: list[Event]) -> None:
+        """Read a line that is no field of the standard, but may be meant as something."""
+        name, colon, value = line.partition(b":")
+        name, line = name.strip(), line.strip()
+        if colon and name.lower() in {b"data", b"event"}:
+            if name.lower() == b"data":
+                self._data.append(value.strip())
+            else:
+                self._name = value.strip()
+        elif colon and name.lower().endswith((b"error", b"exception")) and _FIELD.fullmatch(name):
+            events.append(Event(value.strip(), b"error"))
+        elif line[:1] in {b"{", b"["}:
+            events.append(Event(line))
+        elif line and not (colon and _FIELD.fullmatch(name)):
+            events.append(Event(line, STRAY))
 
 
 def _simple(chunk: bytes) -> list[Event]:

@@ -1,35 +1,112 @@
-"""How many tokens a server says it counted, as a row can hold them."""
+"""How many tokens a server says it counted, wherever it says so, as a row can hold them.
+
+    OpenAI, vLLM, ...   usage.prompt_tokens, .prompt_tokens_details.cached_tokens
+    Anthropic, Bedrock  usage.input_tokens beside cache_read_..., inputTokens beside cacheRead...
+    DeepSeek            usage.prompt_cache_hit_tokens       Moonshot   choices[0].usage
+    Groq                x_groq.usage                        llama.cpp  timings.prompt_n, .cache_n
+    Gemini              usageMetadata.promptTokenCount      Ollama     prompt_eval_count
+
+In marks the prompt holds what was read from a cache, and the output what was spent on reasoning.
+"""
 
 from typing import Any, Final, TypeVar
 
 from holymon.records.attempt import Flag, Marks
 
 MAX_COUNT: Final = 2**31 - 1
+_SERVER_TOKENS: Final = int(Flag.SERVER_TOKENS)
 _T = TypeVar("_T")
 
+_NAMES: Final = {
+    "prompt": "prompt_tokens promptTokenCount prompt_token_count prompt_eval_count inputTokenCount "
+              "input_tokens inputTokens prompt_n",
+    "output": "completion_tokens candidatesTokenCount completion_token_count eval_count "
+              "outputTokenCount output_tokens outputTokens generated_tokens predicted_n",
+    "cached": "cached_tokens prompt_cache_hit_tokens cache_read_input_tokens cacheReadInputTokens "
+              "cache_n cachedContentTokenCount num_cached_tokens cached_input_tokens "
+              "cacheReadInputTokenCount",
+    "written": "cache_creation_input_tokens cacheWriteInputTokens cache_write_tokens "
+               "cache_creation_tokens cached_creation_tokens cacheWriteInputTokenCount",
+    "thought": "reasoning_tokens thoughtsTokenCount thinking_tokens",
+    "total": "total_tokens totalTokenCount totalTokens",
+}  # fmt: skip
+"""The names of each count, the one that counts if there are several first."""
 
-def read_usage(
-    usage: Any, marks: Marks, prompt: str = "prompt_tokens", output: str = "completion_tokens"
-) -> None:
-    """Note the counts that make sense: a wrong one is unknown, and no reason to fail a call.
+_RANKS: Final = {
+    name: (kind, rank)
+    for kind, names in _NAMES.items() for rank, name in enumerate(names.split())
+}  # fmt: skip
+_PARTS: Final = frozenset(
+    {"prompt_tokens_details", "input_tokens_details", "completion_tokens_details",
+     "output_tokens_details", "tokens"}
+)  # fmt: skip
+_DEEPER: Final = 100
 
-    `prompt` and `output` are the dialect's names for the two.
+_BARE: Final = frozenset({"input_tokens", "inputTokens", "prompt_n"})
+"""Counts of prompts that may leave out what was read from or written to a cache."""
+
+_BESIDE: Final = frozenset({"", "cache_read_input_tokens", "cacheReadInputTokens", "cache_n"})
+"""Counts of cached tokens that stand beside a bare prompt, and are no part of it."""
+
+_NONE: Final = (0, "", None)
+
+
+def read_usage(usage: Any, marks: Marks) -> bool:
+    """Note the counts that make sense, and tell whether there were any.
+
+    A wrong one is unknown, and no reason to fail a call. The last one seen counts: some servers
+    repeat a running total in every chunk.
     """
-    # The last one seen counts: some servers repeat a running total in every chunk.
-    marks.prompt_tokens = count(usage, prompt, marks.prompt_tokens)
-    counted = count(usage, output, -1)
-    if counted >= 0:
-        marks.output_tokens = counted
-        marks.flags |= Flag.SERVER_TOKENS
-    if isinstance(usage, dict):
-        of_prompt, of_output = usage.get(f"{prompt}_details"), usage.get(f"{output}_details")
-        marks.cached_tokens = count(of_prompt, "cached_tokens", marks.cached_tokens)
-        marks.reasoning_tokens = count(of_output, "reasoning_tokens", marks.reasoning_tokens)
+    if not isinstance(usage, dict):
+        return False
+    counts = _counts(usage, {}, 0)
+    _, name, prompt = counts.get("prompt", _NONE)
+    _, beside, cached = counts.get("cached", _NONE)
+    output = counts.get("output", _NONE)[2]
+    written, thought = counts.get("written", _NONE)[2], counts.get("thought", _NONE)[2]
+    if prompt is not None:
+        if name in _BARE and beside in _BESIDE:
+            prompt += (cached or 0) + (written or 0)
+        if prompt or marks.prompt_tokens < 0:
+            marks.prompt_tokens = prompt
+    if cached is not None:
+        marks.cached_tokens = cached
+    if written is not None:
+        marks.written_tokens = written
+    if thought is not None:
+        marks.reasoning_tokens = thought
+    if output is not None:
+        total = counts.get("total", _NONE)[2]
+        if thought and total == (prompt or 0) + output + thought:  # xAI, Gemini: not in the output
+            output += thought
+        marks.output_tokens = output
+        marks.flags |= _SERVER_TOKENS
+    return prompt is not None or output is not None
+
+
+_Counts = dict[str, tuple[int, str, int | None]]
+
+
+def _counts(usage: dict[str, Any], found: _Counts, deeper: int) -> _Counts:
+    """The count of each kind, with its rank and name; those in parts of the usage come last."""
+    for name, value in usage.items():
+        if name in _RANKS:
+            kind, rank = _RANKS[name]
+            known = found.get(kind)
+            if known is None or rank + deeper < known[0]:
+                number = count(usage, name, None)
+                if number is not None:
+                    found[kind] = rank + deeper, name, number
+        elif name in _PARTS and isinstance(value, dict):
+            _counts(value, found, _DEEPER)
+    return found
 
 
 def count(usage: Any, name: str, otherwise: _T) -> int | _T:
     """A count by its name that a row can hold, else `otherwise`; `usage` is any JSON."""
     number = usage.get(name) if isinstance(usage, dict) else None
+    if isinstance(number, str) and number.isascii() and number.isdecimal() and len(number) < 11:
+        number = int(number)
     if not isinstance(number, int | float) or isinstance(number, bool):
         return otherwise
     return int(number) if 0 <= number <= MAX_COUNT and number % 1 == 0 else otherwise

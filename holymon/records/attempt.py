@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from holymon.errors import CODES
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("due_s", "f8", "when the schedule wanted it"),
@@ -38,11 +38,12 @@ FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("output_tokens", "i4", "as `flags` says: server's count or counted chunks; -1 unknown"),
     ("cached_tokens", "i4", "part of prompt_tokens read from a cache; -1 unknown"),
     ("reasoning_tokens", "i4", "part of output_tokens; -1 unknown"),
+    ("written_tokens", "i4", "part of prompt_tokens written to a cache; -1 unknown"),
     ("chunks", "u4", "received pieces that carried tokens"),
     ("events", "u4", "deltas that carried tokens"),
     ("bytes", "u4", "body bytes received"),
     ("status", "u2", "HTTP status; 0 none"),
-    ("flags", "u2", "bits of Flag"),
+    ("flags", "u4", "bits of Flag"),
     ("target", "u1", "position in the plan's targets"),
     ("attempt", "u1", "0 for the first"),
     ("error", "u1", "position in errors.NAMES; 0 no error"),
@@ -51,6 +52,15 @@ FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
 )
 DTYPE: Final = np.dtype([(name, kind) for name, kind, _ in FIELDS])
 GAP: Final = np.dtype([("bin", "u2"), ("n", "u2")])
+
+
+def blank(n: int) -> npt.NDArray[np.void]:
+    """Rows of which nothing is known, shape (n,)."""
+    rows = np.zeros(n, DTYPE)
+    for name, kind, _ in FIELDS:
+        rows[name] = math.nan if kind[0] == "f" else -1 if name.endswith("_tokens") else rows[name]
+    return rows
+
 
 FINISH: Final = ("", "stop", "length", "tool_calls", "content_filter", "error", "other")
 
@@ -70,6 +80,11 @@ class Flag(IntEnum):
     SIMULATED = 512  # the answer says that it comes from the simulator
     RETRIED = 1024  # another attempt of the same request followed
     UNDECIDED = 2048  # failed, and whoever made the call may still ask again
+    KEEP_ALIVE = 4096  # held events without a name that only kept the connection open
+    SKIPPED = 8192  # held an event that means nothing in its dialect, and was skipped
+    LENIENT = 16384  # of odd types, content type or status, and read all the same
+    EMPTY = 32768  # succeeded, and holds neither content nor a tool call
+    THOUGHT = 65536  # EMPTY, but reasoning came
 
 
 # Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.
@@ -106,7 +121,7 @@ class Marks:
         "connect_start", "content", "due", "end", "error", "events", "finish", "first", "flags",
         "gap_max", "gaps", "headers", "last", "message", "output_tokens", "prompt_tokens",
         "reasoning_tokens", "request", "request_id", "retry_after", "should_retry", "start",
-        "status", "target",
+        "status", "target", "written_tokens",
     )  # fmt: skip
 
     def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
@@ -115,7 +130,7 @@ class Marks:
         self.start = self.headers = self.chunk = self.first = self.content = self.last = _NAN
         self.end = self.connect_start = self.connect_end = self.retry_after = self.gap_max = _NAN
         self.prompt_tokens = self.output_tokens = -1
-        self.cached_tokens = self.reasoning_tokens = -1
+        self.cached_tokens = self.reasoning_tokens = self.written_tokens = -1
         self.chunks = self.events = self.bytes = self.status = self.flags = 0
         self.error = self.finish = self.code = ""
         self.message = ""  # a server's or a library's words: for the side file, never for a row
@@ -140,7 +155,7 @@ class Marks:
             self.flags |= _COALESCED
 
 
-_ROW: Final = struct.Struct("=8d3fI4i3I2H4B24s")
+_ROW: Final = struct.Struct("=8d3fI5i3IHI4B24s")
 _LENGTH: Final = struct.Struct("<H")
 assert _ROW.size == DTYPE.itemsize, "the struct format and FIELDS must describe the same row"
 
@@ -163,7 +178,7 @@ def row(marks: Marks, zero: float = 0.0) -> bytes:
         m.content - zero, m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start,
         min(m.retry_after, _LONGEST),
         m.request & _U4, min(m.prompt_tokens, _I4), min(m.output_tokens, _I4),
-        min(m.cached_tokens, _I4), min(m.reasoning_tokens, _I4),
+        min(m.cached_tokens, _I4), min(m.reasoning_tokens, _I4), min(m.written_tokens, _I4),
         min(m.chunks, _U4), min(m.events, _U4), min(m.bytes, _U4), min(m.status, 65535),
         m.flags, m.target, min(m.attempt, 255), CODES.get(m.error, _OTHER),
         _FINISH_CODE.get(m.finish, len(FINISH) - 1), m.code.encode("ascii", "replace")[:24],

@@ -6,10 +6,13 @@ journal = header line, frame, frame, ...     frame = length | row | gaps
 import json
 from typing import Final
 
+import numpy as np
+
 from holymon.errors import RunError
-from holymon.records.attempt import DTYPE, FIELDS, FORMAT, GAP
+from holymon.records.attempt import DTYPE, FIELDS, FORMAT, GAP, blank
 
 _LONGEST_HEADER: Final = 65536
+_NAMES: Final = tuple(name for name, _, _ in FIELDS)
 
 
 def header(worker: int) -> bytes:
@@ -28,6 +31,7 @@ class Frames:
         """Expect the header of a journal."""
         self._rest = b""
         self._started = False
+        self._written = DTYPE
 
     def feed(self, data: bytes) -> tuple[bytes, bytes, list[int]]:
         """Complete rows, their gaps, and the number of gap pairs of each row.
@@ -41,10 +45,10 @@ class Frames:
             if end < 0 and len(data) < _LONGEST_HEADER:
                 self._rest = data
                 return b"", b"", []
-            _check_header(data[: max(end, 0)])
+            self._written = _layout(data[: max(end, 0)])
             self._started, at = True, end + 1
         rows, gaps, counts = [], [], []
-        size, width = len(data), DTYPE.itemsize
+        size, width = len(data), self._written.itemsize
         while at + 2 <= size:
             length = data[at] | data[at + 1] << 8
             stop = at + 2 + length
@@ -55,7 +59,17 @@ class Frames:
             counts.append((length - width) // GAP.itemsize)
             at = stop
         self._rest = data[at:]
-        return b"".join(rows), b"".join(gaps), counts
+        return self._as_now(b"".join(rows)), b"".join(gaps), counts
+
+    def _as_now(self, rows: bytes) -> bytes:
+        """Rows as they were written, in the layout of today."""
+        if self._written == DTYPE:
+            return rows
+        old = np.frombuffer(rows, self._written)
+        new = blank(len(old))
+        for name in self._written.names or ():
+            new[name] = old[name]
+        return new.tobytes()
 
     @property
     def torn(self) -> int:
@@ -63,11 +77,17 @@ class Frames:
         return len(self._rest)
 
 
-def _check_header(line: bytes) -> None:
+def _layout(line: bytes) -> np.dtype[np.void]:
+    """The layout of a journal's rows, by its header. Raises RunError for one that is not known.
+
+    An earlier version's rows had fewer fields, or narrower ones.
+    """
     try:
         about = json.loads(line)
-        same = about["holymon"] == FORMAT and about["dtype"] == [[n, k] for n, k, _ in FIELDS]
+        layout = np.dtype([(str(name), str(kind)) for name, kind in about["dtype"]])
+        known = 2 <= about["holymon"] <= FORMAT and set(layout.names or "?") <= set(_NAMES)
     except (ValueError, KeyError, TypeError, RecursionError):
-        same = False
-    if not same:
+        known = False
+    if not known:
         raise RunError("this journal was written by another version of holymon: use that one.")
+    return layout

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from holymon.errors import RunError
 from holymon.records.appender import unreadable
-from holymon.records.attempt import DTYPE, GAP, GAP_BINS
+from holymon.records.attempt import DTYPE, GAP, GAP_BINS, blank
 from holymon.records.records import Records
 from holymon.safety import short
 
@@ -106,8 +106,7 @@ def _field(name: str, column: Any, n: int) -> npt.NDArray[Any]:
 
     What was not measured is NULL in Parquet and NaN in memory.
     """
-    kind = DTYPE[name]
-    missing = np.nan if kind.kind == "f" else kind.type()
+    kind, missing = DTYPE[name], blank(1)[name][0]
     if column is None:
         return np.full(n, missing, kind)
     return np.asarray(np.ma.filled(column, missing)).astype(kind, copy=False)

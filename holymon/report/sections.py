@@ -214,14 +214,20 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
         ("targets", where),
         ("load", _load(plan)),
         ("asked", _prompts(plan)),
-        ("limits of a call", f"{plan.timeout_s:g} s in all, {plan.connect_s:g} s to connect, "
-                             f"{plan.first_byte_s:g} s to the first byte"),
+        ("limits of a call", _limits(plan)),
         ("attempts", "one for each call: nothing was retried"),
         ("clock", "monotonic, in a process of its own; pieces are stamped before they are parsed"),
         ("client", f"event loop late by {ms(client['loop_lag_p99_s'])} ms at p99, "
                    f"{ms(client['loop_lag_max_s'])} ms at most; at most "
                    f"{percent(client['cpu_max'] or 0)} of a core{others}"),
     ]  # fmt: skip
+
+
+def _limits(plan: Plan) -> str:
+    """How long a call may take, and its parts."""
+    parts = [("to the first byte", plan.first_byte_s), ("to each token", plan.stall_s)]
+    asked = [f"{seconds:g} s {what}" for what, seconds in parts if seconds is not None]
+    return ", ".join([f"{plan.timeout_s:g} s in all", f"{plan.connect_s:g} s to connect", *asked])
 
 
 def _load(plan: Plan) -> str:

@@ -297,7 +297,13 @@ def test_what_a_plan_is_unless_it_says_otherwise():
         64,
         True,
     )
-    assert (plan.timeout_s, plan.connect_s, plan.first_byte_s, A.stall_s) == (120, 10, 60, 30)
+    assert (plan.timeout_s, plan.connect_s, plan.first_byte_s, plan.stall_s, A.stall_s) == (
+        120,
+        10,
+        None,
+        None,
+        None,
+    )
     assert (plan.warmup_s, plan.workers, plan.seed, plan.max_errors, plan.max_cost) == (0, 1, 0, None, None)  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Readings of streams, as a load makes them."""
 
-from holymon.protocols.reading import Dialect, Reading
+from holymon.protocols.dialect import Dialect
+from holymon.protocols.reading import Reading
 from holymon.records.attempt import Marks
 
 HEADERS = {"content-type": "text/event-stream"}

@@ -83,8 +83,9 @@ FAILED = event("response.failed", response=whole_of("failed", error={"code": "se
         ([event("error", code="rate_limit_exceeded", message="busy")], "stream_error_event"),
         ([event("error", error={"code": "x", "message": "busy"})], "stream_error_event"),
         ([CREATED, b"data: {\n\n"], "invalid_json"),
-        ([CREATED, b"data: []\n\n"], "invalid_schema"),
-        ([CREATED, event("response.completed", response=[])], "invalid_schema"),
+        ([CREATED, b"data: []\n\n"], "stream_truncated"),
+        ([CREATED, event("response.completed", response=[])], ""),
+        ([CREATED, event("response.completed", response=3)], "invalid_schema"),
         ([CREATED, HEL, DONE], ""),
         ([CREATED, DONE], "empty_response"),
         ([CREATED[:-9], b"<rules>" + CREATED[-9:]], "invalid_json"),
@@ -156,7 +157,7 @@ def test_a_body_that_is_no_answer(body, expected):
     assert read_answer(body, Marks(0, 0, 0.0))[0] == expected
 
 
-@pytest.mark.parametrize("count", ["9", -1, 2.5, 1e30, None, True, [9], 2**31])
+@pytest.mark.parametrize("count", ["x", -1, 2.5, 1e30, None, True, [9], 2**31])
 def test_a_count_that_makes_no_sense_is_unknown(count):
     odd = whole_of(
         usage={"input_tokens": count, "output_tokens": count, "output_tokens_details": 3}

@@ -83,7 +83,7 @@ def test_every_gap_has_a_bin(gap):
 
 def test_the_row_is_what_the_fields_say():
     assert [name for name, _, _ in FIELDS] == list(DTYPE.names)
-    assert DTYPE.itemsize <= 144
+    assert DTYPE.itemsize <= 148
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""Which part of a JSON value reports an error, in any of the forms met in the field.
+
+Beside OpenAI's `{"error": {...}}`: vLLM's `{"object": "error"}`, MiniMax's `base_resp`, FastAPI's
+`detail`, `success: false`, AWS's `__type` and `...Exception`, gateways' `code` and `msg`.
+"""
+
+import re
+from typing import Any, Final
+
+WORDS: Final = (
+    "message", "msg", "detail", "details", "error_message", "error_msg", "errmsg", "errorMessage",
+    "errorMsg", "err_msg", "status_msg", "retmsg", "Message", "Msg", "ErrorMsg",
+)  # fmt: skip
+"""Where the words of an error stand."""
+
+MORE_WORDS: Final = (
+    "error_description", "statusText", "title", "reason", "description", "failed_generation",
+)  # fmt: skip
+"""Where they may stand beside a code that says that it is one."""
+
+CODES: Final = (
+    "code", "type", "error_code", "errorCode", "errcode", "err_code", "errno", "error_type",
+    "status_code", "statusCode", "retcode", "ret", "Code", "__type", "status",
+)  # fmt: skip
+"""Where an error's own code stands, the most telling first."""
+
+_KINDS: Final = (
+    "object", "type", "event", "event_type", "status", "state", "finish_reason", "__type",
+)  # fmt: skip
+_ERROR: Final = re.compile(r"(?i)err|errors|fault|.*(?:error|exception)")
+_FAILED: Final = re.compile(r"(?i).*(?:error|exception|fail(?:ed|ure)?|fault)")
+_FINE: Final = re.compile(
+    r"(?i)0+|2\d\d|20000|ok|okay|success(?:ful(?:ly)?)?|succeed(?:ed)?|null|none|normal|成功|正常"
+)
+_UNDER_WAY: Final = re.compile(
+    r"(?i).*(?:ping|beat|alive|process|queue|pending|progress|start|connect|info|debug|wait|think"
+    r"|running|created?|complete|success|succeed|ok|open|ready|init|status|warn)\w*"
+)
+_WRAPS: Final = ("Response", "response", "Output", "output", "header", "result", "data")
+
+
+def sole(value: Any) -> dict[str, Any] | None:
+    """An object, or the only one in a list, as one large provider wraps its errors."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict) else None
+
+
+def complaint(value: Any, *, strict: bool = False) -> Any:
+    """The part of `value` that reports an error, None if nothing does.
+
+    With `strict` only what calls itself an error is one; else also an object of an unknown shape
+    that holds words or a code, as most servers' errors do.
+    """
+    about = sole(value)
+    if about is None:
+        return None
+    for name, inner in about.items():
+        if inner and _ERROR.fullmatch(name) and not _is_fine(inner):
+            return about if isinstance(inner, bool | int | float) else inner
+    base = about.get("base_resp")
+    if isinstance(base, dict) and not _is_fine(base.get("status_code")):
+        return base
+    for name in _WRAPS:
+        if isinstance(about.get(name), dict):
+            weak = strict or name not in {"header", "Response"}
+            if (found := complaint(about[name], strict=weak)) is not None:
+                return found
+    if any(
+        isinstance(about.get(kind), str) and _FAILED.fullmatch(str(about[kind])) for kind in _KINDS
+    ):
+        return about
+    if about.get("success") is False or about.get("ok") is False:
+        return about
+    return about if not strict and _speaks(about) else None
+
+
+def words_in(about: dict[str, Any], names: tuple[str, ...] = WORDS) -> Any:
+    """The words of an error, as text, list or object; None if there are none."""
+    return next((about[name] for name in names if about.get(name) not in (None, "", [], {})), None)
+
+
+def _speaks(about: dict[str, Any]) -> bool:
+    """Whether an object of unknown shape has the words or the code of an error."""
+    words = words_in(about)
+    code = next((about[name] for name in CODES if _is_bad(about.get(name))), None)
+    if code is not None:
+        return words is not None or words_in(about, MORE_WORDS) is not None or _is_status(code)
+    if words is None or isinstance(words, dict) or _is_fine(words):
+        return False
+    if isinstance(words, str) and _UNDER_WAY.fullmatch(words):
+        return False
+    kinds = [about.get(kind) for kind in _KINDS]
+    return not any(isinstance(kind, str) and _UNDER_WAY.fullmatch(kind) for kind in kinds)
+
+
+def _is_fine(value: Any) -> bool:
+    """Whether a code or a word says that all is well, or says nothing."""
+    if value is None or value is False:
+        return True
+    return isinstance(value, str | int) and bool(_FINE.fullmatch(str(value).strip()[:40]))
+
+
+def _is_bad(code: Any) -> bool:
+    """Whether a code says that something went wrong: a number, or a word that names a failure."""
+    if isinstance(code, bool) or code is None:
+        return False
+    if isinstance(code, int):
+        return not _is_fine(code)
+    if not isinstance(code, str) or not code or _is_fine(code):
+        return False
+    return code.lstrip("-").isdecimal() or bool(_FAILED.fullmatch(code))
+
+
+def _is_status(code: Any) -> bool:
+    return bool(re.fullmatch(r"[45]\d\d|-\d+", str(code)))

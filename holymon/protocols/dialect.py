@@ -1,0 +1,39 @@
+"""What one endpoint speaks: where it is, what is sent there, and what reads its answers."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from holymon.protocols.sse import Event
+from holymon.records.attempt import Marks
+
+if TYPE_CHECKING:
+    from holymon.protocols.reading import Reading
+
+NOT_MINE: Final = -1
+"""What a dialect says of an event that is none of its own."""
+
+
+class Dialect(NamedTuple):
+    """What one endpoint speaks."""
+
+    path: str
+    """Behind the base_url, with its slash."""
+
+    body: Callable[[str, str, int | None, bool], bytes]
+    """The JSON of a request by model, text, most tokens, and whether it is to be streamed."""
+
+    event: Callable[["Reading", float, Event], int]
+    """How many tokens (0 or 1) an event brought, or NOT_MINE; raises what `lenient.read` does."""
+
+    answer: Callable[[bytes, Marks], tuple[str, str, str]]
+    """Error type, message and text of a 200 in one piece; fills in the marks' counts."""
+
+    quick: Callable[["Reading", float, Event], bool] | None = None
+    """Whether an event was a piece of text and nothing else, now noted: what nearly all are."""
+
+    headers: Mapping[str, str] = MappingProxyType({})
+    """What each request must say besides."""
+
+    key_header: bytes = b"authorization: Bearer "
+    """What stands before the key."""

@@ -1,0 +1,137 @@
+"""One event of a stream, whatever it holds: the slow way, when it is not just a piece of text.
+
+read_event --> the dialect's own event     tokens
+--> none of the dialect's       an error, an end, a keep-alive, or skipped
+--> not readable                text, JSON on several lines, or a failure
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from holymon.protocols import stray
+from holymon.protocols.dialect import NOT_MINE
+from holymon.protocols.error_body import error_text, first_of, is_utf8, message_of, page_text
+from holymon.protocols.lenient import parsed
+from holymon.protocols.sse import STRAY, Event
+from holymon.protocols.stray import Meaning
+from holymon.records.attempt import Flag
+
+if TYPE_CHECKING:
+    from holymon.protocols.reading import Reading
+
+_EMPTY: Final = frozenset({b"", b"{}", b"[]", b"null"})
+_SHORT: Final = 16
+_ERRORS: Final = frozenset({b"error", b"exception"})
+
+
+def read_event(reading: "Reading", now: float, event: Event) -> int:
+    """Tokens (0 or 1) in an event; whatever else it means is noted in the reading."""
+    data, name = event
+    if not data.isascii() and not is_utf8(data) and name != STRAY:
+        _unreadable(reading, "invalid_utf8", data)
+    elif len(data) < _SHORT and data.strip() in _EMPTY:
+        _mean(reading, stray.of_name(name), Event(data.strip(), name), None)
+    elif name == STRAY:
+        _stray_line(reading, data)
+    else:
+        tokens = _own_event(reading, now, event)
+        if name in _ERRORS and not reading.error:  # whatever it holds
+            reading.fail("stream_error_event", error_text(data, reading.marks))
+        return tokens
+    return 0
+
+
+def _own_event(reading: "Reading", now: float, event: Event) -> int:
+    try:
+        tokens = reading.dialect.event(reading, now, event)
+    except msgspec.ValidationError:
+        _of_bad_shape(reading, event, parsed(event.data))
+    except (msgspec.DecodeError, RecursionError):
+        return _no_json(reading, now, event)
+    else:
+        if tokens != NOT_MINE:
+            return tokens
+        value = parsed(event.data)
+        _mean(reading, _meaning(reading, value, event.name), event, value)
+    return 0
+
+
+def _meaning(reading: "Reading", value: Any, name: bytes) -> Meaning:
+    meaning = stray.of_json(value, strict=reading.lenient)
+    return meaning if meaning in {Meaning.ERROR, Meaning.END} else _named(name, meaning)
+
+
+def _named(name: bytes, meaning: Meaning) -> Meaning:
+    """What an event means whose name may say more than its data."""
+    by_name = stray.of_name(name)
+    return meaning if by_name is Meaning.UNKNOWN else by_name
+
+
+def _mean(reading: "Reading", meaning: Meaning, event: Event, value: Any) -> None:
+    """Note what an event that brought nothing of an answer means."""
+    marks = reading.marks
+    if meaning is Meaning.ERROR:
+        words = message_of(value, marks) if value is not None else ""
+        reading.fail("stream_error_event", words)
+    elif meaning is Meaning.END:
+        reading.done = True
+    elif event.data in _EMPTY or meaning is Meaning.ALIVE:
+        if meaning is not Meaning.KNOWN:
+            marks.flags |= Flag.KEEP_ALIVE
+    elif meaning is Meaning.UNKNOWN:
+        _skip(reading, event.data)
+
+
+def _skip(reading: "Reading", data: bytes) -> None:
+    reading.marks.flags |= Flag.SKIPPED
+    reading.odd = reading.odd or first_of(data)
+
+
+def _of_bad_shape(reading: "Reading", event: Event, value: Any) -> None:
+    """JSON that is nothing the dialect could read."""
+    meaning = _meaning(reading, value, event.name)
+    if isinstance(value, dict) or meaning in {Meaning.ERROR, Meaning.END, Meaning.ALIVE}:
+        known = Meaning.UNKNOWN if meaning is Meaning.KNOWN else meaning
+        _mean(reading, known, event, value)
+    else:
+        _unreadable(reading, "invalid_schema", event.data)
+
+
+def _no_json(reading: "Reading", now: float, event: Event) -> int:
+    """Bare text, or several events that lack the empty line between them."""
+    lines = event.data.split(b"\n")
+    if len(lines) > 1 and all(map(_is_event, lines)):
+        reading.marks.flags |= Flag.LENIENT
+        return sum(read_event(reading, now, Event(line, event.name)) for line in lines)
+    meaning = stray.of_text(event.data.decode("utf-8", "replace"))
+    if stray.of_name(event.name) is Meaning.ERROR or (
+        meaning is Meaning.ERROR and not reading.finished
+    ):
+        reading.fail("stream_error_event", page_text(event.data))
+    elif meaning in {Meaning.END, Meaning.ALIVE}:
+        _mean(reading, _named(event.name, meaning), event, None)
+    else:
+        _unreadable(reading, "invalid_json", event.data)
+    return 0
+
+
+def _is_event(line: bytes) -> bool:
+    return line.strip() == b"[DONE]" or parsed(line) is not None
+
+
+def _stray_line(reading: "Reading", line: bytes) -> None:
+    """A line outside of any event: often all that is left of a server's error."""
+    meaning = stray.of_text(line.decode("utf-8", "replace"))
+    if meaning is Meaning.ERROR and line[:1] != b"<" and not reading.finished:
+        reading.fail("stream_error_event", page_text(line))
+    elif meaning in {Meaning.ERROR, Meaning.UNKNOWN}:
+        reading.words = reading.words or page_text(line)
+
+
+def _unreadable(reading: "Reading", error: str, data: bytes) -> None:
+    """Part of the answer may be lost; behind its end nothing of it can be."""
+    if reading.finished:
+        _skip(reading, data)
+    else:
+        reading.fail(error, first_of(data))
