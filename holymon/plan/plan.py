@@ -32,8 +32,6 @@ MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
 MAX_TARGETS: Final = 255
 TIMEOUT_S: Final = 120.0
-"""The limit of a call if none is asked for."""
-
 ENDPOINTS: Final = ("chat", "messages", "responses")
 """The dialects that a target may speak: OpenAI's chat, Anthropic's, and OpenAI's Responses."""
 

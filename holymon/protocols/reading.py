@@ -73,7 +73,7 @@ class Reading:
         self.message = self._kind = self.odd = self.words = ""
         self.acted = self.done = self.finished = self.over = self._seen = self._sniffing = False
         self.settled = nan
-        self.settles: Callable[[float], None] | None = None
+        self.settles: Callable[[float], object] = bool
         self.dialect, self._stream = dialect, stream
         self._decoder: Decoder | None = None
         self._collected: list[bytes] = []
@@ -229,8 +229,7 @@ class Reading:
         """Nothing more is needed but the last event, unless this brought news."""
         if news or isnan(self.settled):
             self.settled = now
-            if self.settles is not None:
-                self.settles(now)
+            self.settles(now)
 
     # Verdicts.
 
