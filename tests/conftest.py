@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from holymon.cli.init_folder import create
 from holymon.plan.plan import Target
 
+from . import warm
 from .lab import chromium, server  # noqa: F401 - fixtures
 from .parallel import (  # noqa: F401 - hooks
     pytest_cmdline_main,
@@ -28,7 +29,16 @@ from .parallel import (  # noqa: F401 - hooks
     pytest_xdist_auto_num_workers,
     pytest_xdist_make_scheduler,
 )
-from .warm import AT_BIRTH, Warm
+
+warm.install()
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """For a test that looks at processes themselves: none is forked, each is a new interpreter."""
+    warm.install(here=False)
+    yield
+    warm.install()
 
 
 class Simulator:
@@ -46,25 +56,13 @@ class Simulator:
         return httpx.get(self.base_url.removesuffix("/v1") + "/_sim/log").json()["models"]
 
 
-@pytest.fixture(scope="session")
-def warm() -> Iterator[Warm | None]:
-    """Forks processes of our modules; None where that can't be."""
-    made = Warm() if sys.platform == "linux" else None
-    yield made
-    if made:
-        made.end()
-
-
 @contextmanager
-def simulating(warm) -> Iterator[Simulator]:
+def simulating() -> Iterator[Simulator]:
     """A fresh simulator, ended with the block."""
-    command = ["-m", "holymon.sim", "--port", "0", "--until-eof"]
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    process = (
-        warm.start(*command, **streams)
-        if warm
-        else subprocess.Popen([sys.executable, *command], text=True, **streams)
-    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "holymon.sim", "--port", "0", "--until-eof"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     try:
         yield Simulator(process, json.loads(process.stdout.readline())["base_url"])
     finally:
@@ -74,31 +72,28 @@ def simulating(warm) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def simulator(warm) -> Iterator[Simulator]:
+def simulator() -> Iterator[Simulator]:
     """A fresh simulator, ended with the test."""
-    with simulating(warm) as one:
+    with simulating() as one:
         yield one
 
 
 @pytest.fixture(scope="module")
-def shared_simulator(warm) -> Iterator[Simulator]:
+def shared_simulator() -> Iterator[Simulator]:
     """A simulator for a run that all tests of a file read."""
-    with simulating(warm) as one:
+    with simulating() as one:
         yield one
 
 
 @pytest.fixture
-def holymon(tmp_path, warm):
+def holymon(tmp_path):
     """Runs the command `holymon` in an empty folder, with an environment free of keys."""
     clean = {k: v for k, v in os.environ.items() if not k.endswith("_KEY")}
 
     def run(*arguments: str, env: dict[str, str] | None = None, **more):
-        own, command = {**clean, **(env or {})}, ["-m", "holymon", *arguments]
-        if warm and not more and not any(name.startswith(AT_BIRTH) for name in env or {}):
-            return warm.run(*command, cwd=tmp_path, env=own, timeout=300)
         return subprocess.run(
-            [sys.executable, *command], cwd=tmp_path, env=own, capture_output=True, text=True,
-            timeout=300, check=False, **more,
+            [sys.executable, "-m", "holymon", *arguments], cwd=tmp_path, env={**clean, **(env or {})},
+            capture_output=True, text=True, timeout=300, check=False, **more,
         )  # fmt: skip
 
     return run

@@ -1,147 +1,212 @@
-"""Processes that begin with our modules already imported, for tests that start hundreds of them.
+"""Processes of our modules that begin with all imports made, for tests that start hundreds of them.
 
-`python -m holymon` spends most of its life on imports. Here one process has made them all, and
-forks for each that is wanted: a process of its own, with its own arguments, environment, folder,
-streams and exit code, and its own end. What a fresh interpreter does is tested with fresh ones.
+`python -m holymon` and its workers spend most of their life on imports. Once `install` was called,
+a `subprocess.Popen` of `sys.executable -m` one of ours asks a process that has made them all, the
+zygote, to fork. What comes of it is a child of the caller like any other, with its own arguments,
+environment, folder, streams and end; only what a fresh interpreter does at its birth is skipped,
+and is tested where an interpreter is started with flags, a script or `-c`.
+
+Linux only: a child of the zygote's child becomes the caller's, since that is its subreaper then.
 """
 
+import atexit
+import ctypes
+import gc
+import inspect
 import json
 import os
 import runpy
-import select
+import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+import threading
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryFile
 
 ROOT = Path(__file__).parent.parent
 MODULES = (
-    "holymon.cli.main", "holymon.experiments.alternate", "holymon.experiments.capacity_search",
-    "holymon.load.run", "holymon.plan.prompts", "holymon.records.listing", "holymon.report.report",
-    "holymon.report.sections", "holymon.sim.simulator", "duckdb", "nbconvert", "papermill",
+    "holymon.cli.main", "holymon.cli.report", "holymon.experiments.alternate",
+    "holymon.experiments.capacity_search", "holymon.load.run", "holymon.load.worker",
+    "holymon.plan.prompts", "holymon.records.listing", "holymon.report.report",
+    "holymon.report.sections", "holymon.sim.simulator", "holymon.widgets.dashboard",
+    "holymon.widgets.monitor_view", "duckdb", "ipykernel.kernelapp", "ipykernel.zmqshell",
+    "jupyterlab.labapp", "matplotlib.backends.backend_agg", "matplotlib_inline.backend_inline", "nbconvert", "papermill",
+    "uvloop",
 )  # fmt: skip
+OURS = ("holymon", "ipykernel_launcher", "jupyterlab", "tests")
 # An interpreter asks for these before it runs anything of ours.
 AT_BIRTH = ("PYTHON", "LC_", "LANG", "LD_")
+SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
+INLINE = "module://matplotlib_inline.backend_inline"
 
 
-class Program:
-    """A process that was forked, for its parent: what tests use of a `subprocess.Popen`."""
-
-    def __init__(self, status: int, **pipes) -> None:
-        self._status = os.fdopen(status, "rb", buffering=0)
-        self.stdin, self.stdout, self.returncode = pipes.get("stdin"), pipes.get("stdout"), None
-        self.pid = int(self._status.readline())
-
-    def wait(self, timeout: float | None = None) -> int:
-        """The exit code, negative for the signal that ended it."""
-        if self.returncode is None:
-            if not select.select([self._status], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(str(self.pid), timeout)
-            self.returncode = int(self._status.readline())
-            self._status.close()
-        return self.returncode
-
-    def kill(self) -> None:
-        """End it at once, if it still runs."""
-        if self.returncode is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, 9)
-
-
-class Warm:
-    """The process that has imported everything, and forks."""
+class Zygote:
+    """The process that has imported everything, and forks for this one."""
 
     def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._lock, self._socket, self._owner = threading.Lock(), None, 0
+
+    def fork(self, wish: dict, streams: list[int]) -> int:
+        """The pid of a child that runs as wished, with these three files as its streams."""
+        with self._lock:
+            if self._owner != os.getpid():
+                self._socket, self._owner = self._begun(), os.getpid()
+            # Only now, so that no other orphan becomes ours, for nobody would wait for it.
+            _prctl(SUBREAPER, 1)
+            try:
+                socket.send_fds(self._socket, [json.dumps(wish).encode()], streams)
+                return int(self._socket.recv(32))
+            finally:
+                _prctl(SUBREAPER, 0)
+
+    def _begun(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.warm", str(theirs.fileno())],
+            process = Fresh(
+                [sys.executable, "-c", "from tests.warm import main; main()", str(theirs.fileno())],
                 cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
             )  # fmt: skip
+        atexit.register(process.wait)
+        atexit.register(ours.close)
+        return ours
 
-    def start(self, *arguments, cwd=ROOT, env=os.environ, stdin=None, stdout=None, stderr=None):
-        """Python with these arguments, the first of them `-m` or `-c`.
-
-        A stream is a file, or PIPE for stdin and stdout; what isn't given leads nowhere.
-        """
-        ends, pipes = [], {}
-        for name, given in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
-            if given == subprocess.PIPE:
-                read, write = os.pipe()
-                theirs, ours = (read, write) if name == "stdin" else (write, read)
-                pipes[name] = os.fdopen(ours, "w" if name == "stdin" else "r")
-                ends.append(theirs)
-            else:
-                ends.append(os.dup(given.fileno()) if given else os.open(os.devnull, os.O_RDWR))
-        status, told = os.pipe()
-        wish = {"arguments": [*map(str, arguments)], "cwd": str(cwd), "env": dict(env)}
-        socket.send_fds(self._socket, [json.dumps(wish).encode()], [*ends, told])
-        for end in (*ends, told):
-            os.close(end)
-        return Program(status, **pipes)
-
-    def run(self, *arguments, timeout: float, **more) -> subprocess.CompletedProcess:
-        """What became of it, with all that it wrote."""
-        with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-            started = self.start(*arguments, stdout=out, stderr=err, **more)
-            try:
-                code = started.wait(timeout)
-            except subprocess.TimeoutExpired:
-                started.kill()
-                raise
-            for file in (out, err):
-                file.seek(0)
-            return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
-
-    def end(self) -> None:
-        """End it; what it has forked goes on."""
-        self._socket.close()
-        self._process.wait(20)
+    def inherit(self) -> None:
+        """Give this process, which was just forked and is as good as new, a zygote of its own."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            os.closerange(0, theirs.fileno())
+            os.closerange(theirs.fileno() + 1, 1 << 16)
+            for _ in range(3):
+                os.open(os.devnull, os.O_RDWR)
+            _serve(theirs)
+            return
+        theirs.close()
+        self._socket, self._owner = ours, os.getpid()
 
 
-def serve(number: int) -> None:
-    """Fork for every wish, until nobody is left to have one."""
+ZYGOTE = Zygote()
+_execute = subprocess.Popen._execute_child
+_names = [*inspect.signature(_execute).parameters]
+
+
+class Fresh(subprocess.Popen):
+    """A process that is started as if nothing had been installed."""
+
+    _execute_child = _execute
+
+
+def install(*, here: bool = True) -> None:
+    """From now on, processes of our modules are forked; if not `here`, they are started afresh."""
+    if sys.platform == "linux":
+        subprocess.Popen._execute_child = _child if here else _execute
+
+
+def _child(popen: subprocess.Popen, *arguments) -> None:
+    given = dict(zip(_names[1:], arguments, strict=True))
+    if not _is_ours(given):
+        return _execute(popen, *arguments)
+    ends = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
+    streams = [place if end == -1 else end for place, end in enumerate(ends)]
+    wish = {
+        "arguments": [*map(str, given["args"][2:])],
+        "cwd": str(given["cwd"] or Path.cwd()),
+        "env": dict(os.environ if given["env"] is None else given["env"]),
+        "session": given["start_new_session"],
+    }
+    popen.pid, popen._child_created = ZYGOTE.fork(wish, streams), True
+    # As the original does: the child's ends, unless they are /dev/null, which Popen closes itself.
+    popen._close_pipe_fds(
+        given["p2cread"], given["p2cwrite"], given["c2pread"], given["c2pwrite"],
+        given["errread"], given["errwrite"],
+    )  # fmt: skip
+    return None
+
+
+def _is_ours(given: dict) -> bool:
+    """Whether a fork does all that is asked for."""
+    args, env = given["args"], given["env"]
+    plain = not isinstance(args, str | bytes | os.PathLike) and len(args) > 2
+    if not plain or [*args[:2]] != [sys.executable, "-m"]:
+        return False
+    if str(args[2]).partition(".")[0] not in OURS or given["preexec_fn"] or given["pass_fds"]:
+        return False
+    wished = os.environ if env is None else env
+    born = {name for name in {*wished, *os.environ} if name.startswith(AT_BIRTH)}
+    return all(wished.get(name) == os.environ.get(name) for name in born)
+
+
+def main() -> None:
+    """Import everything, and fork until nobody is left to ask for it."""
     for module in MODULES:
         import_module(module)
-    own = socket.socket(fileno=number)
-    while (got := socket.recv_fds(own, 1 << 20, 4))[0]:
-        if os.fork() == 0:
+    install()
+    gc.collect()
+    gc.freeze()  # no child's collector looks at what all of them share
+    sys.argv[1:], own = [], socket.socket(fileno=int(sys.argv[1]))
+    _serve(own)
+
+
+def _serve(own: socket.socket) -> None:
+    """Fork for every wish; returns in the process that is to run as wished."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    while (got := socket.recv_fds(own, 1 << 20, 3))[0]:
+        read, write = os.pipe()
+        if (between := os.fork()) == 0:
             own.close()
-            _keep(json.loads(got[0]), got[1])
-            return
+            os.close(read)
+            between = os.getpid()
+            if child := os.fork():
+                os.write(write, b"%d" % child)
+                os._exit(0)
+            while os.getppid() == between:
+                os.sched_yield()
+            os.close(write)
+            _become(json.loads(got[0]), got[1])
+        os.close(write)
         for fd in got[1]:
             os.close(fd)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+        os.waitpid(between, 0)
+        own.send(os.read(read, 32))
+        os.close(read)
+    os._exit(0)
 
 
-def _keep(wish: dict, fds: list[int]) -> None:
-    """Fork once more, and tell of that process on the last file; return in it, as it is wanted."""
-    *streams, status = fds
-    if pid := os.fork():
-        for fd in (0, 1, 2, *streams):
-            os.close(fd)
-        os.write(status, b"%d\n" % pid)
-        os.write(status, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-        os._exit(0)
-    os.close(status)
+def _become(wish: dict, streams: list[int]) -> None:
+    """Run as wished, to the end."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if wish["session"]:
+        os.setsid()
     for place, fd in enumerate(streams):
         os.dup2(fd, place)
         os.close(fd)
     os.chdir(wish["cwd"])
     os.environ.clear()
     os.environ.update(wish["env"])
-    how, what, *sys.argv[1:] = wish["arguments"]
-    sys.argv[0], sys.path[0] = how, str(Path.cwd())
-    if how == "-m":
+    ZYGOTE.inherit()
+    what, *sys.argv[1:] = wish["arguments"]
+    sys.argv[0], sys.path[0] = "-m", wish["cwd"]
+    if what == "ipykernel_launcher":
+        import_module("matplotlib").rcParams["backend"] = INLINE
+    try:
         runpy.run_module(what, run_name="__main__", alter_sys=True)
+    except SystemExit as asked:
+        if not isinstance(asked.code, int | None):
+            raise
+        code = asked.code or 0
     else:
-        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+        code = 0
+    # All that an interpreter does at its end, but for taking apart what everybody shares.
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
-if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")

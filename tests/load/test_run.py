@@ -227,6 +227,7 @@ def test_a_killed_owner_ends_its_run_unless_it_was_detached(tmp_path, simulator,
     assert numbers == list(range(len(numbers)))
 
 
+@pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_process_is_left_when_a_worker_is_killed(tmp_path, workers):
     plan = Plan(
@@ -242,6 +243,7 @@ def test_no_process_is_left_when_a_worker_is_killed(tmp_path, workers):
     assert (len(gone), alive) == (workers, [])
 
 
+@pytest.mark.usefixtures("fresh")
 def test_the_simulator_ends_with_the_run(tmp_path):
     plan = Plan(targets=(SIM,), load=Open(constant(30)), duration_s=2, prompts=SHORT)
     going = run.start(plan, out=tmp_path)

@@ -10,24 +10,16 @@ import textwrap
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from holymon.load import run
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant, poisson
 
+ROOT = Path(__file__).parents[2]
 POINTS = 50
 AT_ONCE = 5
-
-OWNER = textwrap.dedent("""
-    import sys
-    from pathlib import Path
-    from holymon.load import run
-    from holymon.plan.plan import Plan
-    going = run.start(Plan.from_json(Path(sys.argv[1]).read_bytes()), out=sys.argv[2], detached=False)
-    print(going.id, flush=True)
-    going.wait()
-""")
 
 
 def until(is_so, seconds=60):
@@ -38,19 +30,15 @@ def until(is_so, seconds=60):
 
 
 @pytest.fixture
-def owned(tmp_path, warm):
+def owned(tmp_path):
     """Starts runs that belong to a process each, as those of a notebook's kernel do."""
     started = []
 
     def start(plan):
         path = tmp_path / f"{len(started)}.json"
         path.write_bytes(plan.to_json())
-        command = ("-c", OWNER, str(path), str(tmp_path / "out"))
-        owner = (
-            warm.start(*command, stdout=subprocess.PIPE)
-            if warm
-            else subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
-        )
+        command = [sys.executable, "-m", "tests.promises.owner", path, tmp_path / "out"]
+        owner = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         started.append(owner)
         return owner
 
@@ -102,7 +90,10 @@ def test_unfinished_calls_are_shown_and_are_no_failures_of_the_api(tmp_path, sim
     )
     going = run.start(plan, out=tmp_path)
     until(lambda: simulator.counted().get("slow", {}).get("requests", 0) >= 40)
+    others = psutil.Process(going.status["pid"]).children(recursive=True)
     os.kill(going.status["pid"], signal.SIGKILL)
+    # The other worker sees that the first one died, and writes what it cancels.
+    psutil.wait_procs(others, timeout=60)
     until(lambda: not going.live)
     again = run.attach(going.id, out=tmp_path)
     rows = again.records.rows[again.records["error"] != 0]
