@@ -157,13 +157,11 @@ def _serve(own: socket.socket) -> None:
             own.close()
             os.close(read)
             between = os.getpid()
-            if child := os.fork():
-                os.write(write, b"%d" % child)
+            if os.fork():
                 os._exit(0)
             while os.getppid() == between:
                 os.sched_yield()
-            os.close(write)
-            _become(json.loads(got[0]), got[1])
+            _become(json.loads(got[0]), got[1], write)
         os.close(write)
         for fd in got[1]:
             os.close(fd)
@@ -173,8 +171,8 @@ def _serve(own: socket.socket) -> None:
     os._exit(0)
 
 
-def _become(wish: dict, streams: list[int]) -> None:
-    """Run as wished, to the end."""
+def _become(wish: dict, streams: list[int], ready: int) -> None:
+    """Run as wished, to the end; who and when it begins is told on `ready`."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -186,6 +184,8 @@ def _become(wish: dict, streams: list[int]) -> None:
     os.chdir(wish["cwd"])
     os.environ.clear()
     os.environ.update(wish["env"])
+    os.write(ready, b"%d" % os.getpid())
+    os.close(ready)
     ZYGOTE.inherit()
     what, *sys.argv[1:] = wish["arguments"]
     sys.argv[0], sys.path[0] = "-m", wish["cwd"]
