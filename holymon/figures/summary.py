@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from holymon.errors import CODES
 from holymon.figures.cost import costs
+from holymon.figures.oddities import REASONED, count_oddities, sentences
 from holymon.figures.quantiles import (
     PERCENTILES,
     Figure,
@@ -30,8 +31,9 @@ from holymon.figures.quantiles import (
     figure,
     wilson,
 )
-from holymon.figures.summary_types import Summary, TargetSummary, Tokens
+from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.throughput import counted
+from holymon.figures.tokens import token_sums
 from holymon.formatting import number_of
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
@@ -115,15 +117,19 @@ def _target(
         requests_per_s=speed["requests_per_s"],
         output_tokens_per_s=speed["output_tokens_per_s"],
         goodput_per_s=speed["goodput_per_s"],
-        tokens=_tokens(good),
+        tokens=token_sums(good),
         cost_usd=cost,
         wanted_per_s=_per_second(rows["due_s"]) if scheduled else None,
         sent_per_s=_per_second(rows["start_s"]),
         warmup=int(every.sum() - mask.sum()),
         finish=_finishes(good),
+        oddities=(odd := count_oddities(good)),
+        empty=wilson(odd.get("empty", 0), len(good)),
+        empty_after_reasoning=wilson(odd.get(REASONED, 0), odd.get("empty", 0)),
         new_connections=int(((rows["flags"] & Flag.NEW_CONNECTION) != 0).sum()),
         notes=(
             *_notes(good),
+            *sentences(odd, len(good)),
             *_alike(good["start_s"], durations["latency"], CALLS_ALIKE),
             *(_alike(rows["start_s"][sent], judged != 0, FAILURES_ALIKE) if fails else ()),
             *why,
@@ -211,18 +217,6 @@ def _per_second(times: Floats) -> float | None:
     times = times[~np.isnan(times)]
     span = float(times.max() - times.min()) if len(times) > 1 else 0.0
     return (len(times) - 1) / span if span > 0 else None
-
-
-def _tokens(good: Chosen) -> Tokens:
-    by_server = (good["flags"] & Flag.SERVER_TOKENS) != 0
-    output, prompt = good["output_tokens"], good["prompt_tokens"]
-    if len(good) == 0 or not (output >= 0).any():
-        return Tokens(None, None, None)
-    return Tokens(
-        prompt=int(prompt.sum()) if (prompt >= 0).all() else None,
-        output=int(output.sum()) if (output >= 0).all() else None,
-        source="server" if by_server.all() else "mixed" if by_server.any() else "chunks",
-    )
 
 
 def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:

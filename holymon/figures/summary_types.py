@@ -3,8 +3,18 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from holymon.figures.oddities import sentences
 from holymon.figures.quantiles import Figure
-from holymon.formatting import Cell, Table, count, failed_of, number_of, rate_cell, rounded
+from holymon.formatting import (
+    Cell,
+    Table,
+    count,
+    failed_of,
+    number_of,
+    percent,
+    rate_cell,
+    rounded,
+)
 from holymon.plan import slo
 from holymon.structs import Interval, Rate
 
@@ -24,11 +34,38 @@ HEADS: Final = ("target", "calls", "failed", *(head for head, _, _ in SHOWN), "a
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Sums over successful calls, and who counted: `server`, `chunks`, `mixed`, or None."""
+    """Sums over successful calls, and who counted: `server`, `chunks`, `mixed`, or None.
+
+    `cached` and `written` are parts of the prompts, `reasoning` is one of the outputs: of those
+    calls whose server counted them, as are the shares.
+    """
 
     prompt: int | None
     output: int | None
     source: str | None
+    cached: int | None = None
+    written: int | None = None
+    reasoning: int | None = None
+    cache_hit_rate: float | None = None
+    reasoning_share: float | None = None
+
+    @property
+    def words(self) -> str:
+        """All of it in a line."""
+        counted = {
+            "server": "counted by the server", "chunks": "estimated: pieces counted",
+            "mixed": "partly estimated",
+        }.get(str(self.source), "not known")  # fmt: skip
+        parts = [
+            f"{n:,} {what} ({percent(share)} of those {of})"
+            for n, what, share, of in (
+                (self.cached, "from a cache", self.cache_hit_rate, "in"),
+                (self.reasoning, "spent on reasoning", self.reasoning_share, "out"),
+            )
+            if n
+        ]
+        sums = f"tokens {count(self.prompt)} in, {count(self.output)} out ({counted})"
+        return ", ".join([sums, *parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +93,9 @@ class TargetSummary:
     sent_per_s: float | None
     warmup: int
     finish: dict[str, int]
+    oddities: dict[str, int]
+    empty: Rate
+    empty_after_reasoning: Rate
     new_connections: int
     notes: tuple[str, ...]
 
@@ -102,18 +142,18 @@ class TargetSummary:
         rates.append(f"{rounded(self.output_tokens_per_s)} output tokens/s")
         if self.goodput_per_s is not None:
             rates.append(f"goodput {rounded(self.goodput_per_s)}/s")
-        counted = {
-            "server": "counted by the server", "chunks": "estimated: pieces counted",
-            "mixed": "partly estimated",
-        }.get(str(self.tokens.source), "not known")  # fmt: skip
         cost = "" if self.cost_usd is None else " USD"
         calls = number_of(self.requests, "call")
         return (
             f"{calls}{warm}, {self.ok:,} ok, {failed_of(self.error_rate)}",
             ", ".join(rates),
-            f"tokens {count(self.tokens.prompt)} in, {count(self.tokens.output)} out ({counted}); "
-            f"cost {rounded(self.cost_usd, 6)}{cost}",
+            f"{self.tokens.words}; cost {rounded(self.cost_usd, 6)}{cost}",
         )
+
+    @property
+    def odd(self) -> list[str]:
+        """What was odd in the answers that succeeded, a sentence each."""
+        return sentences(self.oddities, self.ok)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form that the contract names."""

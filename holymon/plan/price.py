@@ -11,6 +11,7 @@ class Price(Struct, frozen=True):
     input: float | None = None
     output: float | None = None
     cached_input: float | None = None
+    cache_write: float | None = None
     currency: str = "USD"
     source: str = ""
     date: str = ""
@@ -23,7 +24,7 @@ class Price(Struct, frozen=True):
     def __post_init__(self) -> None:
         """Raise PlanError if a price is below 0 or above a million."""
         super().__post_init__()
-        for name in ("input", "output", "cached_input"):
+        for name in ("input", "output", "cached_input", "cache_write"):
             if (value := getattr(self, name)) is not None:
                 check_range(f"price of {name}", value, 0, 1e6)
 

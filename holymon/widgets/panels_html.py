@@ -13,7 +13,18 @@ from holymon.figures.reasons import FITNESS
 from holymon.figures.request_stats import RequestStats
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.verdict import Verdict
-from holymon.formatting import DASH, Html, Tables, count, element, join, ms, percent, rounded
+from holymon.formatting import (
+    DASH,
+    Html,
+    Tables,
+    bullets,
+    count,
+    element,
+    join,
+    ms,
+    percent,
+    rounded,
+)
 from holymon.plan.plan import Closed, Plan
 from holymon.prometheus.backtest import Backtest, Firing
 from holymon.records.client_health import ClientHealth
@@ -127,7 +138,12 @@ def figures(summary: Summary, judged: Verdict) -> Html:
                 kind=f"hm-goal {_outcome(check.met)}")
         for check in judged.checks
     ]  # fmt: skip
-    return join(table, element("div", *goals, kind="hm-goals") if goals else "")
+    odd = [f"{target.target}: {told}" for target in summary.targets for told in target.odd]
+    return join(
+        table,
+        element("div", *goals, kind="hm-goals") if goals else "",
+        bullets(odd, "hm-odd"),
+    )
 
 
 def _outcome(met: bool | None) -> str:

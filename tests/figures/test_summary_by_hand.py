@@ -208,11 +208,13 @@ def test_sums_of_tokens_need_every_count():
 
 def rows(**fields):
     made = np.zeros(1, dtype=[(name, "i8") for name in
-                    ("prompt_tokens", "output_tokens", "cached_tokens", "flags", "error", "events")])  # fmt: skip
+                    ("prompt_tokens", "output_tokens", "cached_tokens", "written_tokens", "flags", "error",
+                     "events")])  # fmt: skip
     for name, value in {
         "prompt_tokens": 7,
         "output_tokens": 5,
         "cached_tokens": -1,
+        "written_tokens": -1,
         **fields,
     }.items():
         made[name] = value
@@ -228,6 +230,16 @@ BY_SERVER = int(Flag.SERVER_TOKENS)
         ({"flags": BY_SERVER}, PRICE, 7 * 1 + 5 * 10),
         ({"flags": BY_SERVER, "cached_tokens": 3}, PRICE, 4 * 1 + 3 * 0.5 + 5 * 10),
         ({"flags": BY_SERVER, "cached_tokens": 3}, Price(input=1.0, output=10.0), 57),
+        (
+            {"flags": BY_SERVER, "written_tokens": 3},
+            Price(input=1.0, output=10.0, cache_write=2.0),
+            4 * 1 + 3 * 2 + 5 * 10,
+        ),
+        (
+            {"flags": BY_SERVER, "cached_tokens": 6, "written_tokens": 3},
+            Price(input=1.0, output=10.0, cached_input=0.5, cache_write=2.0),
+            6 * 0.5 + 2 + 5 * 10,
+        ),
         ({"flags": BY_SERVER, "prompt_tokens": 0, "output_tokens": 0}, PRICE, 0),
         ({"flags": BY_SERVER}, Price(input=0.0, output=0.0), 0),
         ({"flags": BY_SERVER, "error": 3}, PRICE, 57),  # a failed call was billed all the same
