@@ -1,4 +1,4 @@
-"""What was odd in answers that succeeded: counted by their flags, and told in one wording.
+"""What was odd in answers that succeeded: counted by their flags, and lines in one wording.
 
 count_oddities(good) -> {"no_finish": 12, ...}        sentences(counts, 40) -> ["12 of 40 ..."]
 """
@@ -35,10 +35,10 @@ def count_oddities(good: Chosen) -> dict[str, int]:
 
 def sentences(counts: dict[str, int], ok: int) -> list[str]:
     """Each oddity as a sentence, given that `ok` answers succeeded."""
-    told = []
+    lines = []
     for name, n in counts.items():
         if name != REASONED:
             thought = counts.get(REASONED, 0) if name == "empty" else 0
             spent = f": {thought:,} of them spent their tokens on reasoning" if thought else ""
-            told.append(f"{n:,} of {ok:,} answers {_TOLD[name][1]}{spent}.")
-    return told
+            lines.append(f"{n:,} of {ok:,} answers {_TOLD[name][1]}{spent}.")
+    return lines

@@ -15,14 +15,14 @@ _JSON: Final = frozenset({b"{", b"["})
 
 
 def answer(
-    body: bytes, kind: str, dialect: Dialect, marks: Marks, *, asked: bool
+    body: bytes, kind: str, dialect: Dialect, marks: Marks, *, certain: bool
 ) -> tuple[str, str, str]:
     """Error type, message and text of a body whose content type is `kind`.
 
-    `asked` if it is certain that such an answer was asked for: then other text is no JSON at all.
+    `certain` if it is certain that such an answer was asked for: then other text is no JSON at all.
     """
     start = _start(body)
-    if start == b"<" or (start and asked and kind.startswith("text/") and start not in _JSON):
+    if start == b"<" or (start and certain and kind.startswith("text/") and start not in _JSON):
         return "unexpected_content_type", page_text(body), ""
     error, message, text = dialect.answer(body, marks)
     if not error and kind and "json" not in kind:

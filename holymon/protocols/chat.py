@@ -186,7 +186,7 @@ def _read_choice(reading: Reading, now: float, choice: _Choice) -> int:
             reading.finished = True
             marks.finish = reason
     delta = choice.delta or choice.message
-    text, thought = _said(choice)
+    text, thought = _content(choice)
     if text:
         if marks.content != marks.content:
             marks.content = now
@@ -220,7 +220,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if message_part is None and choice.text is None:
         return *refused(body, marks), ""
     marks.finish = finish_of(choice.finish_reason)
-    text, thought = _said(choice)
+    text, thought = _content(choice)
     if not text and not (message_part and _has_acted(message_part)):
         if not thought and not marks.finish:
             return "empty_response", "", ""
@@ -237,7 +237,7 @@ def _failure(choice: _Choice, marks: Marks) -> str:
     return words or f"finish_reason {reason}"[:100]
 
 
-def _said(choice: _Choice) -> tuple[str, bool]:
+def _content(choice: _Choice) -> tuple[str, bool]:
     """The text of a choice, and whether there was reasoning in it."""
     delta = choice.delta or choice.message
     content: Any = choice.text or (delta.content if delta else None)

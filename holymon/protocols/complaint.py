@@ -64,8 +64,8 @@ def complaint(value: Any, *, strict: bool = False) -> Any:
     for name in _WRAPS:
         if isinstance(about.get(name), dict):
             weak = strict or name not in {"header", "Response"}
-            if (found := complaint(about[name], strict=weak)) is not None:
-                return found
+            if (inner := complaint(about[name], strict=weak)) is not None:
+                return inner
     if any(
         isinstance(about.get(kind), str) and _FAILED.fullmatch(str(about[kind])) for kind in _KINDS
     ):

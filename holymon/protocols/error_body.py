@@ -95,9 +95,9 @@ def message_of(value: Any, marks: Marks) -> str:
 
 def _code_of(error: dict[str, Any], about: dict[str, Any]) -> str:
     first = (about,) if error is about else (error, about)
-    return _code(*(one.get(name) for one in first[:1] for name in ("code", "type")),
-                 *(one.get("code") for one in first[1:])) or _code(
-        *(one.get(name) for one in first for name in CODES[2:]))  # fmt: skip
+    return _code(*(part.get(name) for part in first[:1] for name in ("code", "type")),
+                 *(part.get("code") for part in first[1:])) or _code(
+        *(part.get(name) for part in first for name in CODES[2:]))  # fmt: skip
 
 
 def _code(*codes: Any) -> str:

@@ -116,7 +116,7 @@ def _struct(value: Any, kind: Any) -> Any:
         raise _Lost
     fields = {field.encode_name: field.type for field in kind.fields}
     fit = {name: _fitted(value[name], fields[name]) for name in fields if name in value}
-    return {name: one for name, one in fit.items() if one is not msgspec.UNSET}
+    return {name: item for name, item in fit.items() if item is not msgspec.UNSET}
 
 
 def _list(value: Any, kind: Any) -> Any:
@@ -129,8 +129,8 @@ def _list(value: Any, kind: Any) -> Any:
         return []
     if not isinstance(value, list):
         raise _Lost
-    fit = [_fitted(one, kind.item_type) for one in value if one is not None]
-    return [one for one in fit if one is not msgspec.UNSET]
+    fit = [_fitted(item, kind.item_type) for item in value if item is not None]
+    return [item for item in fit if item is not msgspec.UNSET]
 
 
 def _text(value: Any, kind: Any) -> Any:
@@ -144,7 +144,7 @@ def _text(value: Any, kind: Any) -> Any:
             raise _Lost
         return _text(inner, kind)
     if isinstance(value, list):
-        pieces = [_text(one, kind) for one in value]
+        pieces = [_text(item, kind) for item in value]
         return "".join(piece for piece in pieces if isinstance(piece, str))
     return str(value).lower()
 

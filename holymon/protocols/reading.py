@@ -33,9 +33,7 @@ DONE: Final = b"[DONE]"
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY: Final = 64 * 1024
 
-_SHORT: Final = 16
-"""So long is no event that is a piece of text."""
-
+_SHORT: Final = 16  # no event that is a piece of text is so short
 _CUT_OFF: Final = frozenset({"stream_truncated", "empty_response"})
 _ODD: Final = _CUT_OFF | {
     "invalid_schema", "invalid_json", "invalid_utf8", "unexpected_content_type", "event_too_large",
@@ -201,8 +199,8 @@ class Reading:
             self._decoder, self._most = None, MAX_ERROR_BODY if self._stream else MAX_BODY
         elif not declared and kind is Body.EVENTS:
             self._begin_stream()
-        if declared != (kind is Body.EVENTS):
-            self.marks.flags |= Flag.LENIENT * (declared or kind is Body.EVENTS)
+        if (declared or kind is Body.EVENTS) and declared != (kind is Body.EVENTS):
+            self.marks.flags |= Flag.LENIENT
         return start
 
     def _take(self, now: float, events: Iterable[Event]) -> None:
@@ -231,8 +229,6 @@ class Reading:
             self.settled = now
             self.settles(now)
 
-    # Verdicts.
-
     def _verdict(self, now: float, broken: str, words: str, whole: bool) -> tuple[str, str]:
         """Error type and message of a 200, or of what broke off before there was any status."""
         if self._decoder is not None:
@@ -251,7 +247,7 @@ class Reading:
             error, message = "response_too_large", ""
         else:
             error, message, text = answer(
-                self.body, self._kind, self.dialect, self.marks, asked=self._stream is False
+                self.body, self._kind, self.dialect, self.marks, certain=self._stream is False
             )
             self.keep(text)
             error = error or (OK if whole else "decoding_error")

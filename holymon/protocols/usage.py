@@ -87,19 +87,19 @@ def read_usage(usage: Any, marks: Marks) -> bool:
 _Counts = dict[str, tuple[int, str, int | None]]
 
 
-def _counts(usage: dict[str, Any], found: _Counts, deeper: int) -> _Counts:
+def _counts(usage: dict[str, Any], counts: _Counts, deeper: int) -> _Counts:
     """The count of each kind, with its rank and name; those in parts of the usage come last."""
     for name, value in usage.items():
         if name in _RANKS:
             kind, rank = _RANKS[name]
-            known = found.get(kind)
+            known = counts.get(kind)
             if known is None or rank + deeper < known[0]:
                 number = count(usage, name, None)
                 if number is not None:
-                    found[kind] = rank + deeper, name, number
+                    counts[kind] = rank + deeper, name, number
         elif name in _PARTS and isinstance(value, dict):
-            _counts(value, found, _DEEPER)
-    return found
+            _counts(value, counts, _DEEPER)
+    return counts
 
 
 def count(usage: Any, name: str, otherwise: _T) -> int | _T:

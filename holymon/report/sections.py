@@ -226,8 +226,8 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
 def _limits(plan: Plan) -> str:
     """How long a call may take, and its parts."""
     parts = [("to the first byte", plan.first_byte_s), ("to each token", plan.stall_s)]
-    asked = [f"{seconds:g} s {what}" for what, seconds in parts if seconds is not None]
-    return ", ".join([f"{plan.timeout_s:g} s in all", f"{plan.connect_s:g} s to connect", *asked])
+    given = [f"{seconds:g} s {what}" for what, seconds in parts if seconds is not None]
+    return ", ".join([f"{plan.timeout_s:g} s in all", f"{plan.connect_s:g} s to connect", *given])
 
 
 def _load(plan: Plan) -> str:

@@ -138,7 +138,7 @@ def figures(summary: Summary, judged: Verdict) -> Html:
                 kind=f"hm-goal {_outcome(check.met)}")
         for check in judged.checks
     ]  # fmt: skip
-    odd = [f"{target.target}: {told}" for target in summary.targets for told in target.odd]
+    odd = [f"{target.target}: {line}" for target in summary.targets for line in target.odd]
     return join(
         table,
         element("div", *goals, kind="hm-goals") if goals else "",
