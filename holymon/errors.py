@@ -97,8 +97,13 @@ _TABLE: Final[tuple[tuple[str, Blame, Retryable, str], ...]] = (
     # status
     ("bad_request", "caller", "no", "400: the request was refused as malformed"),
     ("authentication", "caller", "no", "401: the key was refused"),
-    ("quota_exhausted", "caller", "no", "402, or 429 with a quota code: no credit left"),
-    ("permission", "caller", "no", "403: the key may not do this"),
+    (
+        "quota_exhausted",
+        "caller",
+        "no",
+        "no credit left: 402, or any status whose code or words say so",
+    ),
+    ("permission", "caller", "no", "403: not allowed, with this key or from here"),
     ("not_found", "caller", "no", "404: no such model or path"),
     ("request_timeout", "server", "yes", "408: the server gave up waiting"),
     ("conflict", "server", "yes", "409: a conflict with another request"),
@@ -142,8 +147,9 @@ NOT_THE_SERVER: Final = frozenset({"client_dropped", "cancelled", "unfinished"})
 """Failures that say nothing of the API: counted and shown, left out of its error rate."""
 
 UNREACHABLE: Final = frozenset(
-    {"dns_failure", "connection_refused", "connect_timeout", "tls_error", "connect_error"}
-)
+    {"dns_failure", "connection_refused", "connect_timeout", "tls_error", "connect_error",
+     "proxy_error"}
+)  # fmt: skip
 """Failures of calls that never had a connection."""
 
 _STATUS: Final = {
@@ -153,21 +159,11 @@ _STATUS: Final = {
     503: "unavailable", 504: "gateway_timeout", 529: "overloaded",
 }  # fmt: skip
 
-_QUOTA: Final = frozenset(
-    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active",
-     "enforced_spend_limit_reached", "insufficient_balance", "insufficient_credits"}
-)  # fmt: skip
 
-
-def from_status(status: int, code: str = "") -> str:
-    """The error type of an HTTP status and the provider's own error code, `""` for 200.
-
-    A 429 whose code speaks of quota or billing is `quota_exhausted`: waiting does not mend it.
-    """
+def from_status(status: int) -> str:
+    """The error type of an HTTP status, `""` for 200."""
     if status == 200:
         return OK
-    if status == 429 and code in _QUOTA:
-        return "quota_exhausted"
     if status in _STATUS:
         return _STATUS[status]
     if 400 <= status < 500:

@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from holymon.errors import ConfigError, HolymonError
+from holymon.figures.hints import has_version, hint
 from holymon.formatting import number_of
 from holymon.load.caller import key_of
 from holymon.plan import targets
 from holymon.plan.plan import Target
+from holymon.protocols.dialects import DIALECTS
+from holymon.protocols.reading import Reading
+from holymon.records.attempt import Marks
 from holymon.safety import Secret, redact, short
-from holymon.transport.exceptions import classify
+from holymon.transport.connector import trusting
+from holymon.transport.exceptions import classify, words
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import post
 
@@ -163,23 +168,37 @@ async def _ask(target: Target, key: Secret | None, what: str) -> Finding:
     secrets = (key,) if key else ()
     try:
         # By the way that calls go: with the same proxies and the same trusted certificates.
-        async with httpx.AsyncClient(transport=Transport(), timeout=10, headers=headers) as client:
+        way = Transport(verify=trusting(target.ca_file))
+        async with httpx.AsyncClient(transport=way, timeout=10, headers=headers) as client:
             answer = await client.get(target.base_url.rstrip("/") + "/models")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out
-        reason = f"not reachable: {classify(error)}"
-        return Finding(what, "bad", reason, "check the address and the network")
-    if answer.status_code in {401, 403}:
-        mend = (
-            f"check the key in {target.api_key_env}" if key else "name its key with --api-key-env"
-        )
-        return Finding(what, "bad", f"answers {answer.status_code}: the key was refused", mend)
+        kind, why = classify(error), redact(short(words(error)), secrets)
+        mend = hint(kind, why, target) or "check the address and the network"
+        return Finding(what, "bad", f"not reachable: {kind}: {why}", mend)
     if answer.status_code != 200:
-        words = redact(short(answer.text, 120), secrets)
-        return Finding(what, "note", f"answers {answer.status_code} to GET /models: {words}",
-                     "does base_url end in /v1? some servers have no model list")  # fmt: skip
+        return _refused(target, what, answer, secrets)
     names = [redact(short(name, 60), secrets) for name in _models(answer)]
     shown = ", ".join(names[:MODELS_SHOWN]) + (", ..." if len(names) > MODELS_SHOWN else "")
     return Finding(what, "good", f"answers; {number_of(len(names), 'model')}: {shown}")
+
+
+def _refused(target: Target, what: str, answer: Any, secrets: tuple[Secret, ...]) -> Finding:
+    """What another status than 200 says, read as a load reads it."""
+    marks = Marks(0, 0, 0.0)
+    reading = Reading(marks, DIALECTS[target.endpoint], stream=False)
+    reading.head(0.0, answer.status_code, lambda name: answer.headers.get(name, ""))
+    reading.piece(0.0, answer.content)
+    error = reading.end(0.0)
+    why = redact(short(marks.message, 120), secrets)
+    mend = hint(error, marks.message, target)
+    result = f"answers {answer.status_code} to GET /models" + f": {why}" * bool(why)
+    if error in {"authentication", "permission", "quota_exhausted"}:
+        if error == "authentication" and not why.startswith("a page"):
+            result = f"answers {answer.status_code}: the key was refused" + f": {why}" * bool(why)
+            mend = mend if target.api_key_env else "name its key with --api-key-env"
+        return Finding(what, "bad", result, mend)
+    mend = mend if error != "not_found" or not has_version(target) else ""
+    return Finding(what, "note", result, mend or "some servers have no model list")
 
 
 def _models(answer: Any) -> list[str]:

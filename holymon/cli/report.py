@@ -81,7 +81,7 @@ def report(
 
 def _findings(run: "Run") -> list[str]:
     judged = run.verdict()
-    lines = [f"{judged.measurement}: {reason.text}" for reason in judged.reasons]
+    lines = [f"{reason.level}: {reason.text}" for reason in judged.reasons]
     several = len(run.plan.targets) > 1
     goals = [f"{check.target}: " * several + check.text for check in judged.checks]
     return [redact(plain(line)) for line in [*lines, *goals]]

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Final, Literal
 
 from holymon.errors import ERRORS, LOST, NOT_THE_SERVER, UNREACHABLE
+from holymon.figures import hints
 from holymon.figures.quantiles import PERCENTILES, fewest_for_interval
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import number_of, rounded
@@ -70,27 +71,6 @@ def blocked(target: TargetSummary) -> int | None:
     if failed <= UNREACHABLE:
         return 4
     return 2 if all(ERRORS[name].blame == "caller" for name in failed) else None
-
-
-_MENDS: Final = {
-    "authentication": "check the key in {key}",
-    "permission": "this key may not use that model: ask for access, or take another key ({key})",
-    "quota_exhausted": "no credit is left for the key in {key}",
-    "not_found": "check the model's name and the base_url ({url}): does it need /v1 at its end",
-    "dns_failure": "check the host name in {url}",
-    "connection_refused": "does the server run at {url}",
-    "connect_timeout": "is {url} reachable from here (firewall, proxy, VPN)",
-    "tls_error": "check https and the certificate of {url}",
-}
-
-
-def _mend(error: str, plan: Plan, name: str) -> str:
-    target = next(candidate for candidate in plan.targets if candidate.name == name)
-    mend = _MENDS.get(error, "see the message of the failures")
-    return mend.format(
-        key=target.api_key_env or "no variable: none was named",
-        url=target.base_url or "the simulator",
-    )
 
 
 def of_loop(vitals: ClientHealth, ttfts: Iterable[float | None]) -> Iterator[Reason]:
@@ -161,11 +141,10 @@ def _of_target(target: TargetSummary, plan: Plan, *, live: bool) -> Iterator[Rea
         )
         return
     if target.ok == 0:
-        why = "so there is no latency to report."
-        if blocked(target):
-            error = next(e for e in target.errors if e not in NOT_THE_SERVER)
-            why = f"all failed with {error} ({ERRORS[error].meaning}): {_mend(error, plan, name)}."
-        yield Reason("invalid", f"{name}: no call succeeded, {why}", of_api=True)
+        known = bool(blocked(target) or target.messages)
+        called = next(candidate for candidate in plan.targets if candidate.name == name)
+        why = hints.why(target, called) if known else "so there is no latency to report"
+        yield Reason("invalid", f"{name}: no call succeeded, {why}.", of_api=True)
     elif target.ok < FEWEST:
         few = f"only {number_of(target.ok, 'call')} succeeded"
         yield Reason("suspect", f"{name}: {few}: even a median needs {FEWEST} for its interval.")

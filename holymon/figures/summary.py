@@ -134,7 +134,13 @@ def _target(
             *(_alike(rows["start_s"][sent], judged != 0, FAILURES_ALIKE) if fails else ()),
             *why,
         ),
+        messages=_messages(records, index, records.errors(mask)),
     )
+
+
+def _messages(records: Records, index: int, errors: dict[str, int]) -> dict[str, str]:
+    words = records.messages().get(index, {}) if errors else {}
+    return {name: words[name] for name in errors if name in words}
 
 
 def _durations(good: Chosen) -> dict[str, Floats]:

@@ -1,6 +1,6 @@
 """The figures of targets and of a run, as `summary` computes them, and how they are shown."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from holymon.figures.oddities import sentences
@@ -98,6 +98,8 @@ class TargetSummary:
     empty_after_reasoning: Rate
     new_connections: int
     notes: tuple[str, ...]
+    messages: dict[str, str] = field(default_factory=dict)
+    """The first words of each error type, as far as any came: data, without keys."""
 
     def value(self, objective: slo.Slo) -> tuple[float | None, Interval | None]:
         """The figure that an objective speaks of, and its interval."""

@@ -116,10 +116,11 @@ class Verdict:
         return self.table.html()
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form that the contract names; `reasons` are sentences."""
+        """The JSON form that the contract names; `reasons` are sentences behind their level."""
         return {
             "measurement": self.measurement,
-            "reasons": [reason.text for reason in self.reasons] + list(self.notes),
+            "reasons": [f"{reason.level}: {reason.text}" for reason in self.reasons]
+            + list(self.notes),
             "slo": [check.to_dict() for check in self.checks],
         }
 

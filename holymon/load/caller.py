@@ -204,7 +204,9 @@ def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:
         "user-agent": "holymon",
         **dialect.headers,
     }
-    common = post(target.base_url.rstrip("/") + dialect.path, headers, dialect.key_header)
+    common = post(
+        target.base_url.rstrip("/") + dialect.path, headers, dialect.key_header, target.ca_file
+    )
     made: list[Prepared | Exception] = []
     for text in plan.prompts.texts:
         try:

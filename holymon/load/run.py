@@ -24,6 +24,7 @@ from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
 from holymon.safety import file_name
 from holymon.structs import to_builtins
+from holymon.transport.connector import trusting
 from holymon.transport.prepared_request import post
 
 POLL_S = 0.1
@@ -88,6 +89,7 @@ class Run:
                 elif self._records.began is None and len(self._records):
                     self._records.began = run_folder.began(self.folder)
             self._records.request_ids = partial(side_file.request_ids, self.folder)
+            self._records.messages = partial(side_file.messages, self.folder)
             return self._records
 
     @property
@@ -241,6 +243,8 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
         key_of(target)
         if target.base_url:
             post(target.base_url)
+        if target.ca_file:
+            trusting(target.ca_file)
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
     folder = run_folder.new_folder(Path(out), name)
     run_folder.write_aside(folder / "plan.json", plan.to_json())

@@ -46,6 +46,7 @@ class Target(Struct, frozen=True):
     api_key_env: str = ""
     price: Price = Price()
     stall_s: float | None = None
+    ca_file: str = ""
 
     def __post_init__(self) -> None:
         """Raise PlanError if its name, address, endpoint or variable can't be one."""

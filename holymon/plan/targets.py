@@ -13,7 +13,7 @@ from holymon.structs import from_builtins
 
 USER_FILE: Final = "targets.toml"
 FILE_ENV: Final = "HOLYMON_TARGETS"
-_PROVIDER_KEYS: Final = frozenset({"base_url", "api_key_env", "stall_s", "models"})
+_PROVIDER_KEYS: Final = frozenset({"base_url", "api_key_env", "stall_s", "ca_file", "models"})
 
 
 def target(name: str) -> Target:
@@ -56,6 +56,8 @@ def providers() -> dict[str, dict[str, Any]]:
             base = known.get(name, {})
             models = {**base.get("models", {}), **about.get("models", {})}
             known[name] = {**base, **about, "models": models}
+            if isinstance(about.get("ca_file"), str):  # as it stands in the file, so from there
+                known[name]["ca_file"] = str(path.parent / about["ca_file"])
     return known
 
 

@@ -8,10 +8,16 @@ import msgspec
 from holymon.errors import OK, from_status
 from holymon.protocols.complaint import CODES, MORE_WORDS, complaint, sole, words_in
 from holymon.protocols.lenient import BROKEN, parsed, read
+from holymon.protocols.quota import no_credit
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import short
 
 T = TypeVar("T")
+
+PAGE: Final = "a page of HTML"
+"""How the words of an error begin that no API wrote."""
+
+WORDS_READ: Final = 2000
 
 FIRST: Final = 120
 """Characters that are shown of what can't be read."""
@@ -20,10 +26,14 @@ _CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 # Neither pattern can be made to look at the same text again and again.
 _HIDDEN: Final = re.compile(r"(?is)<(script|style)\b.*?(?:</\1[^<>]*>?|\Z)")
 _TAG: Final = re.compile(r"<[^<>]*>")
+_PAGE: Final = re.compile(
+    rb"(?is)[\xef\xbb\xbf\s]*(?:<!--.{0,500}?-->\s*)?"
+    rb"<(?:!doctype html|html|head|body|center|title|h1|meta|script|iframe|p>)"
+)
 _LAST_EVENT: Final = re.compile(rb"\s*data:\s*\[DONE\]\s*\Z")
 _BY_NAME: Final = {
-    "rate_limit_exceeded": "rate_limited", "insufficient_quota": "quota_exhausted",
-    "invalid_api_key": "authentication", "model_not_found": "not_found",
+    "rate_limit_exceeded": "rate_limited", "invalid_api_key": "authentication",
+    "model_not_found": "not_found",
     "overloaded_error": "overloaded", "server_overloaded": "overloaded",
 }  # fmt: skip
 
@@ -31,7 +41,27 @@ _BY_NAME: Final = {
 def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
     """Error type and message of an answer that is not a 2xx; fills in the provider's code."""
     message = error_text(body, marks)
-    return from_status(status, marks.code), message
+    if no_credit((marks.code,), message):
+        return "quota_exhausted", message
+    return from_status(status), message
+
+
+def of_page(body: bytes, words: str) -> str:
+    """The words of an error; those of a page, as walls and proxies write them, say that it is."""
+    return f"{PAGE}: {words}".rstrip(": ") if _PAGE.match(body) else words
+
+
+def is_good(status: int) -> bool:
+    """Whether a status promises an answer: any 2xx but those that have none."""
+    return 200 <= status < 300 and status not in {204, 205}
+
+
+def redirection(status: int, location: str) -> str:
+    """Where a 3xx leads, without what may be secret: no user, no query, no fragment."""
+    if not 300 <= status < 400:
+        return ""
+    place = re.split(r"[?#]", re.sub(r"//[^/@]*@", "//", location))[0]
+    return f"redirected to {short(place, 300)}" if place else ""
 
 
 def is_error(body: bytes) -> bool:
@@ -40,9 +70,12 @@ def is_error(body: bytes) -> bool:
 
 
 def in_band(error: Any, marks: Marks) -> str:
-    """The error type of a 200 that carries an error: by its code, if that is a status."""
+    """The error type of a 200 that carries an error: by its code and words, else a status in it."""
     about = error if isinstance(error, dict) else {}
-    for word in (*(_text(about.get(name)) for name in CODES), marks.code):
+    codes = (*(_text(about.get(name)) for name in CODES), marks.code)
+    if no_credit(codes, _text(error)[:WORDS_READ]):
+        return "quota_exhausted"
+    for word in codes:
         if re.fullmatch(r"[45][0-9][0-9]", word):
             return from_status(int(word))
     if "unexpected endpoint" in _text(error)[:200].lower():  # LM Studio's 404

@@ -19,7 +19,7 @@ from typing import Final
 from holymon.errors import OK
 from holymon.protocols.bodies import answer, instead_of_a_stream
 from holymon.protocols.dialect import Dialect
-from holymon.protocols.error_body import read_error
+from holymon.protocols.error_body import is_good, of_page, read_error, redirection
 from holymon.protocols.events import read_event
 from holymon.protocols.lenient import parsed
 from holymon.protocols.retry_after import retry_after
@@ -103,6 +103,7 @@ class Reading:
             waits = header("retry-after"), header("date"), header("retry-after-ms")
             marks.retry_after = retry_after(*waits)
             marks.should_retry = header("x-should-retry")
+            self.words = redirection(status, header("location"))
             self._most = MAX_ERROR_BODY
             return
         self._sniffing = True
@@ -150,7 +151,8 @@ class Reading:
         fine = marks.status == 0 or is_good(marks.status)
         if not fine and not (self.lenient and 200 <= marks.status < 300):
             # The status counts even if the body never ends.
-            marks.error, marks.message = read_error(marks.status, self.body, marks)
+            marks.error, words = read_error(marks.status, self.body, marks)
+            marks.message = self.words or of_page(self.body, words)
         elif not marks.error:
             marks.error, marks.message = self._verdict(now, broken, message, whole)
         if marks.end != marks.end:
@@ -284,11 +286,6 @@ class Reading:
         marks = self.marks
         if isnan(marks.content) and not self.acted:
             marks.flags |= Flag.EMPTY | (Flag.THOUGHT if marks.events else 0)
-
-
-def is_good(status: int) -> bool:
-    """Whether a status promises an answer: any 2xx but those that have none."""
-    return 200 <= status < 300 and status not in {204, 205}
 
 
 def _is_whole(event: Event) -> bool:

@@ -83,6 +83,15 @@ def notes(folder: Path) -> list[dict[str, Any]]:
     return [line for line in _lines(folder) if line.get("message")]
 
 
+def messages(folder: Path) -> dict[int, dict[str, str]]:
+    """The first words of each error type by the position of the target: data, as above."""
+    first: dict[int, dict[str, str]] = {}
+    for note in notes(folder):
+        of_target = first.setdefault(note["target"], {})
+        of_target.setdefault(str(note["error_type"]), short(str(note["message"])))
+    return first
+
+
 def request_ids(folder: Path) -> dict[int, str]:
     """The servers' ids of failed and of the slowest calls, by the number of the call: data."""
     return {

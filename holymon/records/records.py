@@ -52,13 +52,15 @@ class Records:
     `gap_pairs` is an array of `GAP`, shape (g,), of which the first `gap_counts[0]` belong to
     row 0, and so on. `began` is the moment at which their clock was zero, in seconds since 1970,
     or None where it is not known. `request_ids` gives the servers' own ids by the number of the
-    call, as far as they are known.
+    call, as far as they are known, and `messages` the first words of each error type by the
+    position of the target.
     """
 
     def __init__(self, targets: tuple[Target, ...], began: float | None = None) -> None:
         """Hold no rows yet."""
         self.targets, self.began = targets, began
         self.request_ids: Callable[[], dict[int, str]] = dict
+        self.messages: Callable[[], dict[int, dict[str, str]]] = dict
         self._n = self._g = 0
         self._rows = np.zeros(0, DTYPE)
         self._counts = np.zeros(0, np.uint32)
@@ -186,7 +188,7 @@ class Records:
     def select(self, where: npt.NDArray[np.bool_]) -> "Records":
         """A copy that holds only the rows where `where` is true."""
         chosen = Records(self.targets, self.began)
-        chosen.request_ids = self.request_ids
+        chosen.request_ids, chosen.messages = self.request_ids, self.messages
         chosen._extend(self.rows[where], self.gaps(where), self.gap_counts[where])
         return chosen
 

@@ -6,8 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from holymon.formatting import DASH, Html, Table, element, ms, percent, stacked
+from holymon.formatting import DASH, Html, Table, element, join, ms, percent, stacked
 from holymon.records import run_folder
+from holymon.safety import short
 
 MOST: Final = 500
 TEMPLATES: Final = Path(str(files("holymon").joinpath("report/templates")))
@@ -61,11 +62,19 @@ def _cells(about: dict[str, Any]) -> tuple[str, ...]:
         str(verdict.get("measurement", DASH) if complete else report.get("status")),
         _objectives([check.get("met") for check in verdict.get("slo", ())]),
         str(sum(target.get("requests", 0) for target in targets)) if targets else DASH,
-        _each(targets, lambda target: percent(target["error_rate"]["value"])),
+        _each(targets, _failed),
         _each(targets, lambda target: ms(target["latency_s"]["p50"])),
         _each(targets, lambda target: ms(target["latency_s"]["p95"])),
         _each(targets, lambda target: ms(target["ttft_s"]["p50"])),
     )
+
+
+def _failed(target: dict[str, Any]) -> Html:
+    """The share of calls that failed, and the first words of what failed most often."""
+    error = next(iter(target.get("errors") or {}), "")
+    words = (target.get("messages") or {}).get(error, "")
+    reason = f"{error}: {short(str(words), 100)}" if words else str(error)
+    return join(percent(target["error_rate"]["value"]), " ", element("small", reason))
 
 
 def _objectives(met: list[bool | None]) -> str:

@@ -1,11 +1,14 @@
 """A run as text for a terminal, and as the sections of a report; nothing is computed here."""
 
+import textwrap
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Final
 
 import numpy as np
 
 from holymon.errors import ERRORS, NAMES
+from holymon.figures import hints
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.tool_definitions import PERCENTILES, Definitions, definitions
 from holymon.figures.verdict import ObjectiveCheck, Verdict
@@ -27,6 +30,8 @@ from holymon.load.run import Run
 from holymon.plan.plan import Closed, Plan
 from holymon.safety import ends, plain, short
 
+WIDE: Final = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -43,14 +48,15 @@ class Section:
 
 
 def run_text(run: Run) -> str:
-    """A run for a terminal, at most 100 columns wide."""
+    """A run for a terminal, at most `WIDE` columns wide."""
     summary, judged = run.summary(), run.verdict()
     label = "   SIMULATED" if summary.simulated else ""
     blocks = [f"{run.id}   {run.state}, {number_of(len(run.records), 'call')}{label}\n"
               + replace(judged.table, notes=()).text()]  # fmt: skip
-    for target in summary.targets:
+    for target, called in zip(summary.targets, run.plan.targets, strict=True):
         calls, *facts = target.facts
-        errors = [f"    {n:>9,} {name}" for name, n in target.errors.items()]
+        errors = [textwrap.fill(line, WIDE, initial_indent=" " * 4, subsequent_indent=" " * 8)
+                  for line in hints.failures(target, called)]  # fmt: skip
         blocks.append("\n".join([target.target, f"  {calls}", *errors, target.table.text(),
                                  *(f"  {fact}" for fact in facts)]))  # fmt: skip
     notes = "\n".join(f"note: {note}" for note in judged.notes)
@@ -72,6 +78,11 @@ def sweep_table(runs: list[Run]) -> Table:
             for target in run.summary().targets
         ]  # fmt: skip
         notes += [f"{level}: {reason.level}: {reason.text}" for reason in judged.reasons]
+        notes += [
+            f"{level}: {target.target}: {line}"
+            for target, called in zip(run.summary().targets, run.plan.targets, strict=True)
+            for line in hints.failures(target, called) if target.ok
+        ]  # fmt: skip
     label = "times in ms" + "   SIMULATED" * any(run.plan.simulated for run in runs)
     return Table(heads, rows, "llr", notes=(*notes, label, *(f"  {run.id}" for run in runs)))
 
@@ -148,14 +159,17 @@ def figures(run: Run) -> Section:
 def errors(run: Run) -> Section:
     """Each error type: how often, whose fault, what it means, and what was said, with an id."""
     summary = run.summary()
-    heads = ("target", "error type", "calls", "share", "whose", "meaning", "what was said")
+    heads = ("target", "error type", "calls", "share", "whose", "meaning", "what was said",
+             "what may mend it")  # fmt: skip
     rows: list[tuple[str, ...]] = []
     for index, target in enumerate(summary.targets):
         words = _words_of_failures(run, index)
+        called = run.plan.targets[index]
         for name, n in target.errors.items():
+            mend = hints.hint(name, target.messages.get(name, ""), called)
             rows.append(
                 (target.target, name, count(n), percent(n / target.requests), ERRORS[name].blame,
-                 ERRORS[name].meaning, bullets(words.get(name, ())))
+                 ERRORS[name].meaning, bullets(words.get(name, ())), mend)
             )  # fmt: skip
     if not rows:
         rates = "; ".join(

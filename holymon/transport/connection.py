@@ -32,6 +32,10 @@ def _looker(fd: int) -> Callable[[], object]:
     return partial(poll.poll, 0)
 
 
+SPEAKS_TLS: Final = "what came is TLS, not HTTP"
+_TLS_ALERT: Final = b"\x15\x03"  # RFC 8446, section 5.1
+
+
 class Connection(asyncio.Protocol):
     """A connection, used by one answer at a time; `free` is called when one has come to its end."""
 
@@ -140,8 +144,10 @@ class Connection(asyncio.Protocol):
             self._again = self._again or error is not None
             self._end(response)
         elif error is not None:
-            message = str(error.__context__ or error)
-            self._fail(httpx.RemoteProtocolError(message, request=response.request), error)
+            tls = not self._begun and data.startswith(_TLS_ALERT)
+            message = SPEAKS_TLS if tls else str(error.__context__ or error)
+            cause = None if tls else error
+            self._fail(httpx.RemoteProtocolError(message, request=response.request), cause)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed, in order or not: end the response that was under way."""

@@ -16,7 +16,8 @@ from typing import Any, Final
 import aiohappyeyeballs
 import httpx
 
-from holymon.safety import Secret
+from holymon.errors import ConfigError
+from holymon.safety import Secret, plain
 from holymon.transport.prepared_request import Origin, field
 
 NAMES_KEPT_S: Final = 60.0
@@ -34,7 +35,7 @@ class Connector:
     def __init__(self, verify: ssl.SSLContext | bool = True) -> None:
         """Trust what `verify` says, by default the system's certificates."""
         self._verify = verify
-        self._context: ssl.SSLContext | None = None
+        self._contexts: dict[str, ssl.SSLContext] = {}
         self._names: dict[tuple[str, int], tuple[float, asyncio.Future[Addresses]]] = {}
 
     async def open(
@@ -51,7 +52,10 @@ class Connector:
             if origin.proxy is not None:
                 await _tunnel(sock, origin, proxy_key)
             await loop.create_connection(
-                lambda: protocol, sock=sock, ssl=self._tls(), server_hostname=origin.host
+                lambda: protocol,
+                sock=sock,
+                ssl=self._tls(origin.ca_file),
+                server_hostname=origin.host,
             )
         except BaseException:
             with contextlib.suppress(OSError):  # the loop may have taken it, and closed it
@@ -75,26 +79,39 @@ class Connector:
             self._names[host, port] = (monotonic(), task)
         return await asyncio.shield(task)
 
-    def _tls(self) -> ssl.SSLContext:
+    def _tls(self, ca_file: str = "") -> ssl.SSLContext:
         if isinstance(self._verify, ssl.SSLContext):
             return self._verify
-        if self._context is None:  # reading the system's certificates takes a while
-            self._context = _trusting()
-            self._context.set_alpn_protocols(["http/1.1"])
+        if ca_file not in self._contexts:  # reading the system's certificates takes a while
+            context = trusting(ca_file)
+            context.set_alpn_protocols(["http/1.1"])
             if not self._verify:
-                self._context.check_hostname = False
-                self._context.verify_mode = ssl.CERT_NONE
-        return self._context
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            self._contexts[ca_file] = context
+        return self._contexts[ca_file]
 
 
-def _trusting() -> ssl.SSLContext:
-    """TLS settings that trust what the system does; where it names nobody, what httpx trusts."""
+def trusting(ca_file: str = "") -> ssl.SSLContext:
+    """TLS settings that trust what the system does, and the certificates in `ca_file`.
+
+    Where the system names nobody, what httpx trusts. Raises ConfigError for a file that can't be
+    read as certificates.
+    """
     paths = ssl.get_default_verify_paths()
     there = paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))
     if there or sys.platform == "win32":
-        return ssl.create_default_context()
-    # Python from python.org on a Mac, and small containers, have no certificates of their own.
-    return httpx.create_ssl_context(trust_env=False)
+        context = ssl.create_default_context()
+    else:
+        # Python from python.org on a Mac, and small containers, have no certificates of their own.
+        context = httpx.create_ssl_context(trust_env=False)
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            why = error.strerror if not isinstance(error, ssl.SSLError) else "no certificates in it"
+            raise ConfigError(f"ca_file {plain(ca_file)!r} can't be used: {why}.") from None
+    return context
 
 
 async def _tunnel(sock: socket.socket, origin: Origin, key: Secret | None) -> None:

@@ -30,6 +30,8 @@ class Origin(NamedTuple):
     host: str
     port: int
     proxy: "Origin | None" = None
+    ca_file: str = ""
+    """A file with certificates to trust beside the system's."""
 
 
 class Prepared(NamedTuple):
@@ -91,8 +93,10 @@ def prepare(request: httpx.Request) -> Prepared:
     return Prepared(request, origin, b"\r\n".join(lines) + b"\r\n", request.content, key)
 
 
-def post(url: str, headers: Mapping[str, str] | None = None, key_header: bytes = b"") -> Prepared:
-    """A POST to be given a body, and its key behind `key_header`.
+def post(
+    url: str, headers: Mapping[str, str] | None = None, key_header: bytes = b"", ca_file: str = ""
+) -> Prepared:
+    """A POST to be given a body, and its key behind `key_header`; `ca_file` is trusted too.
 
     Raises ConfigError for an address that no request can be sent to. A proxy of the environment
     counts as part of the way there.
@@ -105,7 +109,10 @@ def post(url: str, headers: Mapping[str, str] | None = None, key_header: bytes =
             f"the host in {plain(url)!r} can't be a name in the net: look for a typing error in it."
         ) from None
     prepared = prepare(request)
-    return prepared._replace(key_header=key_header) if key_header else prepared
+    return prepared._replace(
+        origin=prepared.origin._replace(ca_file=ca_file),
+        key_header=key_header or prepared.key_header,
+    )
 
 
 def _check_host(url: httpx.URL) -> None:

@@ -9,6 +9,7 @@ from time import localtime, strftime
 from typing import Any, Final
 
 from holymon.errors import NOT_THE_SERVER
+from holymon.figures import hints
 from holymon.figures.reasons import FITNESS
 from holymon.figures.request_stats import RequestStats
 from holymon.figures.summary_types import Summary, TargetSummary
@@ -73,7 +74,10 @@ def trust(summary: Summary, judged: Verdict, vitals: ClientHealth, plan: Plan) -
     """Whether the client is fit to measure, why not, and the figures that say so."""
     level = "early" if judged.early else judged.measurement
     order = sorted(judged.reasons, key=lambda reason: -FITNESS.index(reason.level))
-    why = () if judged.early else [reason.text for reason in order]
+    why = [] if judged.early else [reason.text for reason in order]
+    for target, called in zip(summary.targets, plan.targets, strict=True):
+        if target.ok:  # else it is a reason
+            why += [f"{target.target}: {line}" for line in hints.failures(target, called)]
     return _panel(level, HEADS[level], _tiles(summary, vitals, plan), why)
 
 

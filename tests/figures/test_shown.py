@@ -126,7 +126,8 @@ def test_a_verdict_has_its_reasons_a_row_for_each_objective_and_notes():
         ["tpot_p50<1", "url/m", "–", "no figure to judge by"],
         ["requests_per_s>=100", "url/m", "20", "MISSED"],
     ]
-    assert made.to_dict()["reasons"] == ["the run was stopped before its end.", *made.notes]
+    assert made.to_dict()["reasons"] == ["suspect: the run was stopped before its end.",
+                                          *made.notes]  # fmt: skip
     assert made.notes[0].startswith("url/m: no TTFT")
     assert repr(made) == table.text()
 
@@ -171,7 +172,7 @@ def test_reasons_of_the_client_in_full():
             "this key may not use that model: ask for access, or take another key (MY_KEY).",
         ),
         ("connect_timeout", "is http://host:1/v1 reachable from here (firewall, proxy, VPN)."),
-        ("bad_request", "see the message of the failures."),
+        ("bad_request", "(400: the request was refused as malformed)."),
     ],
 )
 def test_a_target_that_refuses_everything_is_given_a_mend(error, mend):

@@ -1,0 +1,185 @@
+"""What may mend a failure: one sentence by its type, the server's words and the target. Pure.
+
+hint("tls_error", "... certificate verify failed ...", target) -> "its certificate is not ..."
+failures(summary of a target, target) -> "12 rate_limited: slow down" ...
+"""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from holymon.errors import ERRORS, NOT_THE_SERVER
+from holymon.figures.summary_types import TargetSummary
+from holymon.formatting import DASH
+from holymon.plan.plan import Target
+from holymon.safety import short
+
+SHOWN: Final = 200
+"""Characters of a server's words that a line shows."""
+
+_VERSION: Final = re.compile(r"/(?:v\d[\w.]*|openai|compatible-mode)(?:/|$)")
+_WALL: Final = re.compile(
+    r"(?i)just a moment|attention required|checking your browser|verify (?:that )?you are|captcha"
+    r"|cookies to continue|restrict access|security checkpoint|incapsula|imperva|sucuri|ddos-guard"
+    r"|access (?:to this \w+ )?(?:is |was |has been )?(?:denied|forbidden)|\bblocked\b|\bwaf\b"
+    r"|web application firewall|request(?:ed url)? was rejected|support id|reference #\d|edgesuite"
+    r"|安全|拦截|验证"
+)
+_PROXY: Final = re.compile(
+    r"(?i)squid|the following error was encountered|zscaler|fortinet|fortigate|blue ?coat"
+    r"|web page blocked|proxy (?:error|authentication)|cache administrator|tinyproxy|privoxy"
+)
+_PLAIN_TO_TLS: Final = re.compile(
+    r"(?i)plain http request was sent to https|http request to an https"
+    r"|speaking plain http to an ssl|came is tls"
+    r"|requires tls|use https|https is required|tls required"
+)
+_TLS_TO_PLAIN: Final = re.compile(
+    r"(?i)wrong_?[ ]?version_?[ ]?number|record layer failure|http_request|unknown_?[ ]?protocol"
+    r"|packet_?[ ]?length_?[ ]?too_?[ ]?long|unexpected message|invalid_?[ ]?(?:http|alert)"
+)
+_TRUST: Final = re.compile(
+    r"(?i)self[- ]signed|unable to get (?:local )?issuer|unknown ca|unable to verify"
+)
+_NAME: Final = re.compile(r"(?i)hostname mismatch|ip address mismatch|doesn't match|not valid for")
+_DATE: Final = re.compile(r"(?i)has expired|not yet valid")
+_STREAM: Final = re.compile(
+    r"(?i)\bstream(?:ing|ed)?\b.{0,60}(?:not|n't|un)\W?\s?(?:be |yet )?"
+    r"(?:support|allow|availab|enabl|implement)"
+    r"|(?:not|n't|un)\W?\s?(?:support|allow|implement)\w*.{0,40}\bstream|'stream'|--no-stream"
+)
+_MODEL: Final = re.compile(r"(?i)\bmodel\b|\bdeployment\b|模型|モデル|모델")
+_LOGIN: Final = re.compile(r"(?i)log-?in|sign-?in|sso|oauth|auth\b|captcha|portal|consent")
+
+
+def hint(error: str, words: str, target: Target, *, answered: bool = False) -> str:
+    """What to look at, without a full stop; `""` where nothing is known.
+
+    `answered` is whether another call got its answer: then the address is right.
+    """
+    if not answered and error in _HUNG_UP and target.base_url.startswith("http://"):
+        return f"if that port speaks TLS, write {_as('https', target.base_url)}"
+    for rule in (_of_the_way, _of_the_request):
+        if text := rule(error, words, target):
+            return text
+    mend = _USUAL.get(error, "")
+    if error == "quota_exhausted" and not target.api_key_env:
+        return mend.partition(" for ")[0]
+    key, url = target.api_key_env or "no variable: none was named", target.base_url
+    return mend.format(key=key, url=url or "the simulator")
+
+
+_HUNG_UP: Final = frozenset({"server_disconnected", "connection_reset"})
+_USUAL: Final = {
+    "authentication": "check the key in {key}",
+    "permission": "this key may not use that model: ask for access, or take another key ({key})",
+    "quota_exhausted": "no credit is left for the key in {key}",
+    "dns_failure": "check the host name in {url}",
+    "connection_refused": "does the server run at {url}",
+    "connect_timeout": "is {url} reachable from here (firewall, proxy, VPN)",
+    "tls_error": "check https and the certificate of {url}",
+    "proxy_error": "the proxy that HTTP_PROXY or HTTPS_PROXY names is down or refuses: mend or "
+                   "unset it, or add the host of {url} to NO_PROXY",
+    "rate_limited": "the API takes no more calls now: lower --rate or --concurrency",
+}  # fmt: skip
+
+
+def _of_the_way(error: str, words: str, target: Target) -> str:
+    """What lies between here and the API: redirections, TLS, walls and proxies."""
+    if words.startswith("redirected to "):
+        return _redirected(words.removeprefix("redirected to "), target)
+    if error == "tls_error":
+        return _of_tls(words, target.base_url)
+    plain = target.base_url.startswith("http://")
+    if plain and _PLAIN_TO_TLS.search(words):
+        return f"that port speaks TLS: write {_as('https', target.base_url)}"
+    if "407" in words[:20] or (error == "http_4xx" and re.search(r"(?i)proxy auth", words)):
+        return "the proxy wants a name and a password: HTTP_PROXY=http://NAME:PASSWORD@HOST:PORT"
+    page = words.startswith("a page of HTML") or error == "unexpected_content_type"
+    if page and _PROXY.search(words):
+        return "a proxy in between wrote that, not the API: see HTTP_PROXY and NO_PROXY"
+    if page and (_WALL.search(words) or error in {"authentication", "permission"}):
+        return (
+            "a wall or proxy in between wrote that page, not the API, so it says nothing of the "
+            "key: ask who runs it to let this machine through"
+        )
+    return ""
+
+
+def _of_the_request(error: str, words: str, target: Target) -> str:
+    """What of the request may be wrong: its path, its model, streaming."""
+    if _STREAM.search(words) and error not in {"rate_limited", "authentication"}:
+        return "measure whole answers with --no-stream"
+    if error in {"not_found", "unexpected_content_type", "http_4xx"} and not has_version(target):
+        both = "the model's name and " if error == "not_found" else ""
+        return f"check {both}the base_url ({target.base_url}): does it need /v1 at its end"
+    if error == "not_found":
+        if _MODEL.search(words):
+            return f"check the model's name, {short(target.model, 80)!r}"
+        return f"check the model's name and the base_url ({target.base_url})"
+    return ""
+
+
+def has_version(target: Target) -> bool:
+    """Whether an address names a version of an API, as in /v1, or is none of ours to doubt."""
+    return not target.base_url or bool(_VERSION.search(urlsplit(target.base_url).path + "/"))
+
+
+def _redirected(place: str, target: Target) -> str:
+    here, there = urlsplit(target.base_url), urlsplit(place)
+    if _LOGIN.search(place):
+        return "that looks like a page to log in at, of a wall or proxy in between, not of the API"
+    if there.scheme == "https" and here.scheme == "http" and there.hostname == here.hostname:
+        return f"write {_as('https', target.base_url)}"
+    return "redirections are not followed: make that address the base_url, without its last path"
+
+
+def _of_tls(words: str, url: str) -> str:
+    if _TLS_TO_PLAIN.search(words):
+        return f"that port does not speak TLS: write {_as('http', url)}"
+    if _DATE.search(words):
+        return f"the certificate of {url} is not valid now: renew it, or set this machine's clock"
+    if _NAME.search(words):
+        return f"the certificate is not for the host in {url}: write the name that stands in it"
+    if _TRUST.search(words) or "verify failed" in words.lower():
+        return (
+            "nobody here trusts who signed its certificate: name the file with your CA's "
+            "certificate in SSL_CERT_FILE, or as the target's ca_file in targets.toml"
+        )
+    return ""
+
+
+def _as(scheme: str, url: str) -> str:
+    return f"{scheme}://{url.partition('://')[2]}"
+
+
+def failures(summary: TargetSummary, target: Target) -> list[str]:
+    """A line for each error type: how often, its first words, and what may mend it."""
+    words, answered = summary.messages, summary.ok > 0
+    clauses = [
+        clause(name, words.get(name, ""), target, answered=answered) for name in summary.errors
+    ]
+    if not answered:  # the reason why nothing succeeded has it
+        clauses[:1] = [""] * len(clauses[:1])
+    return [
+        f"{n:,} {name}{text}"
+        for (name, n), text in zip(summary.errors.items(), clauses, strict=True)
+    ]
+
+
+def clause(error: str, words: str, target: Target, *, answered: bool) -> str:
+    """The first words of an error type and the hint, as they follow its name."""
+    parts = [short(words, SHOWN), hint(error, words, target, answered=answered)]
+    text = f" {DASH} ".join(filter(None, parts))
+    return f": {text}" if text else ""
+
+
+def why(summary: TargetSummary, target: Target) -> str:
+    """Of what calls failed most often, as a clause; `""` if there were none."""
+    errors = [name for name in summary.errors if name not in NOT_THE_SERVER]
+    every = "all" if len(errors) == 1 else "most"
+    return "".join(
+        f"{every} failed with {error} ({ERRORS[error].meaning})"
+        f"{clause(error, summary.messages.get(error, ''), target, answered=summary.ok > 0)}"
+        for error in errors[:1]
+    ).rstrip(".")
