@@ -85,6 +85,7 @@ class _TextChunk(msgspec.Struct):
 
 _encode: Final = msgspec.json.encode
 _DECODER: Final = msgspec.json.Decoder(_Completion)
+_decode: Final = _DECODER.decode
 _text_chunk: Final = msgspec.json.Decoder(_TextChunk).decode
 
 
@@ -128,9 +129,11 @@ def _is_text(reading: Reading, now: float, event: Event) -> bool:
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in an event that may be anything of this dialect."""
     marks = reading.marks
-    completion, odd = read(event.data, _DECODER)
-    if odd:
-        marks.flags |= Flag.LENIENT
+    try:
+        completion = _decode(event.data)
+    except msgspec.DecodeError:
+        completion, odd = read(event.data, _DECODER)
+        marks.flags |= Flag.LENIENT if odd else 0
     if (completion.error or completion.base_resp is not None) and _has_complaint(completion):
         reading.fail("stream_error_event", error_text(event.data, marks))
         return 0

@@ -28,33 +28,28 @@ _ERRORS: Final = frozenset({b"error", b"exception"})
 def read_event(reading: "Reading", now: float, event: Event) -> int:
     """Tokens (0 or 1) in an event; whatever else it means is noted in the reading."""
     data, name = event
-    if not data.isascii() and not is_utf8(data) and name != STRAY:
-        _unreadable(reading, "invalid_utf8", data)
-    elif len(data) < _SHORT and data.strip() in _EMPTY:
-        _mean(reading, stray.of_name(name), Event(data.strip(), name), None)
-    elif name == STRAY:
+    if name == STRAY:
         _stray_line(reading, data)
-    else:
-        tokens = _own_event(reading, now, event)
-        if name in _ERRORS and not reading.error:  # whatever it holds
-            reading.fail("stream_error_event", error_text(data, reading.marks))
-        return tokens
-    return 0
-
-
-def _own_event(reading: "Reading", now: float, event: Event) -> int:
+        return 0
+    if not data.isascii() and not is_utf8(data):
+        _unreadable(reading, "invalid_utf8", data)
+        return 0
+    if len(data) < _SHORT and data.strip() in _EMPTY:
+        _mean(reading, stray.of_name(name), Event(data.strip(), name), None)
+        return 0
+    tokens = 0
     try:
         tokens = reading.dialect.event(reading, now, event)
     except msgspec.ValidationError:
-        _of_bad_shape(reading, event, parsed(event.data))
+        _of_bad_shape(reading, event, parsed(data))
     except (msgspec.DecodeError, RecursionError):
-        return _no_json(reading, now, event)
-    else:
-        if tokens != NOT_MINE:
-            return tokens
-        value = parsed(event.data)
-        _mean(reading, _meaning(reading, value, event.name), event, value)
-    return 0
+        tokens = _no_json(reading, now, event)
+    if tokens == NOT_MINE:
+        value, tokens = parsed(data), 0
+        _mean(reading, _meaning(reading, value, name), event, value)
+    if name in _ERRORS and not reading.error:  # whatever it holds
+        reading.fail("stream_error_event", error_text(data, reading.marks))
+    return tokens
 
 
 def _meaning(reading: "Reading", value: Any, name: bytes) -> Meaning:

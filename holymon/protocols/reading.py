@@ -99,7 +99,7 @@ class Reading:
         self._kind = header("content-type").lower()
         if header("x-holymon-sim"):
             marks.flags |= Flag.SIMULATED
-        if not is_good(status):
+        if status != 200 and not is_good(status):
             waits = header("retry-after"), header("date"), header("retry-after-ms")
             marks.retry_after = retry_after(*waits)
             marks.should_retry = header("x-should-retry")
@@ -118,8 +118,11 @@ class Reading:
         """Take in a part of the body that came at `now`; whether nothing more is needed."""
         marks = self.marks
         marks.bytes += len(data)
-        if self._sniffing and not (data := self._sniffed(data)):
-            return False
+        if self._sniffing:
+            if self._decoder is not None and not self._collected and data[:5] == b"data:":
+                self._sniffing = False
+            elif not (data := self._sniffed(data)):
+                return False
         if self._decoder is None:
             if marks.bytes - len(data) <= self._most:
                 self._collected.append(data)
@@ -148,7 +151,7 @@ class Reading:
         if self.over:
             return marks.error
         self.over = True
-        fine = marks.status == 0 or is_good(marks.status)
+        fine = marks.status in {0, 200} or is_good(marks.status)
         if not fine and not (self.lenient and 200 <= marks.status < 300):
             # The status counts even if the body never ends.
             marks.error, words = read_error(marks.status, self.body, marks)
@@ -157,7 +160,7 @@ class Reading:
             marks.error, marks.message = self._verdict(now, broken, message, whole)
         if marks.end != marks.end:
             marks.end = self.settled if broken and self.finished else now
-        if not marks.error and self.streaming and not self.lenient:
+        if marks.content != marks.content and not (marks.error or self.acted or self.lenient):
             self._note_emptiness()
         if marks.events:
             if marks.error:
@@ -185,12 +188,8 @@ class Reading:
 
     def _sniffed(self, data: bytes) -> bytes:
         """Find out by how a body begins what it is; what of it is to be read now."""
-        declared = self.streaming
-        if declared and not self._collected and data.startswith(b"data:"):
-            self._sniffing = False
-            return data
         self._collected.append(data)
-        start = b"".join(self._collected)
+        start, declared = b"".join(self._collected), self.streaming
         kind = kind_of(start, declared=declared)
         if kind is Body.UNKNOWN:
             return b""
@@ -240,7 +239,8 @@ class Reading:
             hung_up = broken == "server_disconnected" and self.marks.events
             if broken and error in _CUT_OFF and not hung_up:
                 return broken, words
-            error, message = self._unread(error, message)
+            if self.odd or error:
+                error, message = self._unread(error, message)
         elif broken or not self.marks.status:
             return broken, words
         elif self._stream:
@@ -283,9 +283,8 @@ class Reading:
         return error, self.words if error in _CUT_OFF else message
 
     def _note_emptiness(self) -> None:
-        marks = self.marks
-        if isnan(marks.content) and not self.acted:
-            marks.flags |= Flag.EMPTY | (Flag.THOUGHT if marks.events else 0)
+        if self.streaming:
+            self.marks.flags |= Flag.EMPTY | (Flag.THOUGHT if self.marks.events else 0)
 
 
 def _is_whole(event: Event) -> bool:

@@ -94,7 +94,8 @@ def _counts(usage: dict[str, Any], counts: _Counts, deeper: int) -> _Counts:
             kind, rank = _RANKS[name]
             known = counts.get(kind)
             if known is None or rank + deeper < known[0]:
-                number = count(usage, name, None)
+                plain = type(value) is int and 0 <= value <= MAX_COUNT
+                number = value if plain else count(usage, name, None)
                 if number is not None:
                     counts[kind] = rank + deeper, name, number
         elif name in _PARTS and isinstance(value, dict):
