@@ -24,7 +24,7 @@ def word_of(_fate: Fate, word: str) -> bytes:
     return _event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
 
 
-def failure_of(message: str) -> bytes:
+def failure_of(message: str, _: int = 0) -> bytes:
     """The event of an error within a stream."""
     return _event("error", error={"type": "api_error", "message": message})
 

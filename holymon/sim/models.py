@@ -101,9 +101,16 @@ def word_of(fate: Fate, word: str) -> bytes:
     return chunk_of(fate, {"content": word})
 
 
-def failure_of(message: str) -> bytes:
-    """The event of an error within a stream."""
-    return f"data: {json.dumps(error_body(message, 'server_error'))}\n\n".encode()
+def failure_of(message: str, number: int = 0) -> bytes:
+    """The event of an error within a stream, in one of the forms that servers have for it."""
+    flat = {"message": message, "type": "server_error", "code": 500}
+    forms = (
+        f"data: {json.dumps(error_body(message, 'server_error'))}\n\n",  # OpenAI
+        f"data: {json.dumps({'object': 'error', **flat})}\n\ndata: [DONE]\n\n",  # vLLM
+        f"error: {json.dumps(flat)}\n\n",  # llama.cpp
+        f"event: error\ndata: {json.dumps(flat)}\n\n",
+    )
+    return forms[number % len(forms)].encode()
 
 
 def ending_of(fate: Fate) -> bytes:

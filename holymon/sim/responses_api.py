@@ -26,7 +26,7 @@ def word_of(fate: Fate, word: str) -> bytes:
     return _event(_OPENING + fate.sent, "response.output_text.delta", **_place(fate), delta=word)
 
 
-def failure_of(message: str) -> bytes:
+def failure_of(message: str, _: int = 0) -> bytes:
     """The event of an error within a stream."""
     return _event(_OPENING, "error", code="server_error", message=message, param=None)
 

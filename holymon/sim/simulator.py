@@ -182,7 +182,7 @@ async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamR
     elif fate.fault == "stream_stalled":
         await asyncio.sleep(STALL_S)
     elif fate.fault == "stream_error_event":
-        await answer.write(say.failure_of("the model failed"))
+        await answer.write(say.failure_of("the model failed", fate.number))
     elif fate.fault == "ok":
         await answer.write(say.ending_of(fate))
     await answer.write_eof()

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from holymon.errors import NAMES
+from holymon.sim.models import failure_of
 
 from .cases import (
     DONE,
@@ -218,3 +219,10 @@ def test_what_only_looks_like_an_error_is_none(case):
     check(case, *asyncio.run(load(case)))
     (row,) = asyncio.run(watch(case)).rows
     assert NAMES[row["error"]] == ""
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_simulator_fails_in_the_forms_of_the_field(number):
+    case = Case("sim", "holymon/sim", HEL + failure_of("the model failed", number), IN_STREAM,
+                "the model failed", wanted={"code": "server_error"})  # fmt: skip
+    check(case, *asyncio.run(load(case)))
