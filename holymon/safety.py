@@ -1,6 +1,7 @@
 """Keys are never text and text from servers is data: the one Secret, redaction and escaping."""
 
 import base64
+import codecs
 import html
 import json
 import re
@@ -28,11 +29,17 @@ _KEY_LIKE: Final = re.compile(
     | (?<![A-Za-z0-9_-]) eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?  # a JWT
     """
 )
-_SECRET_NAME: Final = re.compile(
-    r"(?i)(?:^|[^a-z])(?:api_?keys?|key|token|secrets?|passw(?:or)?ds?|passphrase|pwd|credentials?"
-    r"|auth|authorization|bearer|jwt)(?:$|[^a-z])"
+_SECRET_PLACE: Final = re.compile(
+    r"(?i)(?:.*[^a-z])?(?:secrets?|passw(?:or)?ds?|passphrase|pwd|credentials?|authorization|bearer"
+    r"|jwt|api_?keys?|(?:api|auth|access|bearer|client|private|refresh|secret|session|id)_?"
+    r"(?:key|token)s?)|key|token|auth"
 )
-_VARIABLE_NAME: Final = re.compile(r"(?i)(?:key|token|secret)_(?:env|name)$")
+"""Names of places where only a secret stands."""
+
+_PERHAPS_SECRET: Final = re.compile(r"(?i).*[^a-z](?:key|token)")
+"""Names that may be of a secret, or of a dictionary: then the value tells."""
+
+_RANDOM: Final = re.compile(r"(?=[^ ]*\d)(?=[^ ]*[A-Za-z])[A-Za-z0-9._~+/=-]{12,}")
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -124,10 +131,36 @@ def redact(text: str, secrets: tuple[Secret, ...] = ()) -> str:
 
 
 def looks_secret(name: str, value: object = "") -> bool:
-    """Whether a parameter of that name, or with that value, would carry a key."""
+    """Whether a parameter of that name, with that value, would carry a key.
+
+    A word somewhere in a name makes no key of what stands there: the place or the value does.
+    """
+    if isinstance(value, dict):
+        return any(looks_secret(str(inner), value[inner]) for inner in value)
+    if isinstance(value, list | tuple):
+        return any(looks_secret(name, item) for item in value)
+    if value is None or isinstance(value, bool):
+        return False
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)  # apiKey is api_Key
-    named = _SECRET_NAME.search(words) and not _VARIABLE_NAME.search(words)
-    return bool(named or _KEY_LIKE.search(str(value)))
+    placed = value != "" and bool(_SECRET_PLACE.fullmatch(words))
+    if not isinstance(value, str):
+        return placed
+    random = _PERHAPS_SECRET.fullmatch(words) and _RANDOM.fullmatch(value)
+    return bool(placed or random or _KEY_LIKE.search(value))
+
+
+def decoded(raw: bytes) -> str:
+    """The text of a file that a person wrote: UTF-8, or whatever its byte-order mark names.
+
+    PowerShell writes UTF-16, editors on Windows marks and lines that end in CR LF; here a line
+    ends in LF. Raises UnicodeDecodeError.
+    """
+    marks = (
+        (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    )  # fmt: skip
+    kind = next((kind for mark, kind in marks if raw.startswith(mark)), "utf-8-sig")
+    return raw.decode(kind).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def escape(value: object) -> str:

@@ -139,7 +139,7 @@ def _keys() -> Iterator[Finding]:
             yield Finding(what, "note", f"{variable} is not set", mend)
             continue
         try:
-            Secret(os.environ[variable], variable)
+            Secret(os.environ[variable].removesuffix("\r"), variable)
             yield Finding(what, "good", f"{variable} is set")
         except ConfigError as error:
             yield Finding(what, "bad", "not usable", str(error))

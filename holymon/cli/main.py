@@ -5,8 +5,10 @@
 """
 
 import contextlib
+import io
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,6 +41,22 @@ if TYPE_CHECKING:
 class _Commands(click.Group):
     """Turns whatever holymon raises on purpose into one sentence and an exit code."""
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run the command; no way out of it ends with 1, which is a missed objective's."""
+        for stream in (sys.stdout, sys.stderr):  # a terminal may not know every letter
+            if isinstance(stream, io.TextIOWrapper):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.reconfigure(errors="backslashreplace")
+        try:
+            sys.exit(super().main(*args, **{**more, "standalone_mode": False}))
+        except click.ClickException as error:
+            error.show()
+            sys.exit(2)
+        except (click.Abort, KeyboardInterrupt):
+            _fail("interrupted.", INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - a fault of ours
+            _fail(_fault(error), 4)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -52,11 +70,21 @@ class _Commands(click.Group):
             _fail(f"{error.strerror or type(error).__name__}{where}.", 4)
         except KeyboardInterrupt:
             _fail("interrupted.", INTERRUPTED)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise
-        except Exception:  # noqa: BLE001 - a fault of ours; Python would end with 1, a missed objective
-            click.echo(redact(traceback.format_exc()), err=True)
-            _fail("this is a fault of holymon's own, please report it.", 4)
+
+
+def _fault(error: Exception) -> str:
+    """What to say of a fault of our own; its details are written to a file."""
+    details = redact(plain("".join(traceback.format_exception(error))))
+    sentence = "this is a fault of holymon's own, please report it"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="holymon-fault-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(details)
+    except OSError:
+        click.echo(details, err=True)
+        return f"{sentence} with the lines above."
+    return f"{sentence}: the details are in {file.name}."
 
 
 def _give_up_output() -> None:

@@ -46,7 +46,8 @@ def key_of(target: Target) -> Secret | None:
             f"{target.name} needs a key: set the environment variable {target.api_key_env}."
         )
     # Never in a variable here: tracebacks may show local variables.
-    return Secret(os.environ[target.api_key_env], target.api_key_env)
+    # A file of variables with Windows' line ends leaves a CR at the end of each.
+    return Secret(os.environ[target.api_key_env].removesuffix("\r"), target.api_key_env)
 
 
 class Caller:

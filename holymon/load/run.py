@@ -226,9 +226,10 @@ class Run:
         reason = str(self.status.get("detail", ""))
         if reason:
             return reason
+        log = self.folder / "worker.log"
         with contextlib.suppress(OSError):
-            lines = (self.folder / "worker.log").read_text("utf-8", "replace").splitlines()
-            reason = lines[-1] if lines else ""
+            lines = log.read_text("utf-8", "replace").splitlines()
+            reason = f"{lines[-1]} (see {log})" if lines else ""
         return reason or "the worker ended without a word."
 
 

@@ -18,7 +18,7 @@ from holymon.formatting import Table, number_of
 from holymon.plan import shapes
 from holymon.plan.price import Price
 from holymon.plan.slo import parse
-from holymon.safety import plain, short
+from holymon.safety import decoded, plain, short
 from holymon.structs import (
     Struct,
     check_base_url,
@@ -293,7 +293,8 @@ class Plan(Struct, frozen=True):
     def from_json(cls, data: bytes | str) -> "Plan":
         """The plan that `to_json` wrote. Raises PlanError, naming the field."""
         try:
-            return msgspec.json.decode(data, type=cls)
+            text = decoded(data) if isinstance(data, bytes) else data
+            return msgspec.json.decode(text, type=cls)
         except (msgspec.MsgspecError, UnicodeError) as error:
             if isinstance(error.__cause__, PlanError):
                 raise error.__cause__ from None

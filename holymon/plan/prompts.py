@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
+from holymon.safety import decoded
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 VARIETY: Final = 64
@@ -29,7 +30,7 @@ def from_file(path: Path) -> tuple[str, ...]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise PlanError(f"{path} is over {MOST_BYTES} bytes: use fewer prompts.")
-        lines = path.read_text("utf-8-sig").split("\n")
+        lines = decoded(path.read_bytes()).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read prompts from {path}: {error}.") from None
     prompts = tuple(_prompt(path, n, line) for n, line in enumerate(lines, 1) if line.strip())

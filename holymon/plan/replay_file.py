@@ -11,7 +11,7 @@ import numpy as np
 
 from holymon.errors import ConfigError, PlanError
 from holymon.plan.shapes import Replay
-from holymon.safety import plain
+from holymon.safety import decoded, plain
 
 COLUMNS: Final = (
     "timestamp", "time", "arrival_time", "arrived_at", "due_s", "start_s", "start_time", "t",
@@ -40,7 +40,7 @@ def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Repla
 
 def _read(path: Path) -> Iterator[float]:
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = decoded(path.read_bytes()).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read times from {path}: {error}.") from None
     if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
@@ -48,7 +48,7 @@ def _read(path: Path) -> Iterator[float]:
             if line.strip():
                 yield _from_json(path, n, line)
         return
-    rows = [(n, row) for n, row in enumerate(csv.reader(lines), 1) if row]
+    rows = _rows(path, lines)
     head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     column = next((head.index(name) for name in COLUMNS if name in head), None)
     if column is None and rows and _time(head[0]) is None:
@@ -56,6 +56,17 @@ def _read(path: Path) -> Iterator[float]:
     for n, row in rows if column is None else rows[1:]:
         at = column or 0
         yield _known(_time(row[at].strip()) if at < len(row) else None, path, n)
+
+
+def _rows(path: Path, lines: list[str]) -> list[tuple[int, list[str]]]:
+    """The rows of a CSV file that hold anything, with their numbers, however long a cell is."""
+    before = csv.field_size_limit(sum(map(len, lines)) + 1)
+    try:
+        return [(n, row) for n, row in enumerate(csv.reader(lines), 1) if row]
+    except csv.Error as error:
+        raise PlanError(f"{path} is not CSV: {error}.") from None
+    finally:
+        csv.field_size_limit(before)
 
 
 def _from_json(path: Path, n: int, line: str) -> float:

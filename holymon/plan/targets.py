@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
 from holymon.plan.plan import Target
-from holymon.safety import looks_secret, plain
+from holymon.safety import decoded, looks_secret, plain
 from holymon.structs import from_builtins
 
 USER_FILE: Final = "targets.toml"
@@ -49,7 +49,7 @@ def providers() -> dict[str, dict[str, Any]]:
     path = user_file()
     if path is not None:
         try:
-            text = path.read_text("utf-8")
+            text = decoded(path.read_bytes())
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"can't read {path}: {error}.") from None
         for name, about in _read(text, str(path)).items():

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from holymon.errors import ConfigError
 from holymon.load.interrupts import interruptible
-from holymon.safety import plain, refuse_secret, short
+from holymon.safety import decoded, plain, refuse_secret, short
 
 PLACES: Final = (
     Path(__file__).parent.parent / "notebooks",
@@ -83,7 +83,10 @@ def _for_python3(path: Path) -> Iterator[Path]:
     import nbformat
 
     try:
-        made = nbformat.read(path, as_version=4)
+        saved = json.loads(decoded(path.read_bytes()))
+        for cell in saved.get("cells", ()):
+            _complete(cell)
+        made = nbformat.reads(json.dumps(saved), as_version=4)
     except Exception as error:  # noqa: BLE001 - nbformat raises many kinds for a file that is none
         raise ConfigError(f"{path} is not a notebook: {short(str(error), 100)}") from None
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -92,6 +95,15 @@ def _for_python3(path: Path) -> Iterator[Path]:
         ready = Path(folder) / path.name
         nbformat.write(made, ready)
         yield ready
+
+
+def _complete(cell: dict[str, Any]) -> None:
+    """Give a cell the parts that must be there, and that other tools leave out."""
+    cell.setdefault("metadata", {})
+    cell.setdefault("source", "")
+    if cell["cell_type"] == "code":
+        cell.setdefault("execution_count", None)
+        cell.setdefault("outputs", [])
 
 
 def execute(

@@ -19,7 +19,7 @@ from holymon.records import run_folder
 from holymon.records.export import write_csv
 from holymon.records.run_folder import LIVE
 from holymon.report.report import write_report
-from holymon.safety import short
+from holymon.safety import decoded, short
 from holymon.widgets.fields import choice_field, html
 
 NOTHING: Final = element(
@@ -161,7 +161,7 @@ def baseline(out: Path | str = "reports") -> Run | None:
     if not path.exists():
         return None
     try:
-        wanted = json.loads(path.read_bytes())["run_id"]
+        wanted = json.loads(decoded(path.read_bytes()))["run_id"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path} can't be read: set the baseline again.") from None
     return attach(str(wanted), out=out)
