@@ -1,6 +1,7 @@
 """F. Numbers: usage wherever providers put it, priced as what it is; empty answers are told."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -10,6 +11,7 @@ from holymon.plan.plan import Target
 from holymon.plan.price import Price
 from holymon.records.attempt import Flag
 from holymon.records.records import from_marks
+from tests.promises.faults.server import Server
 
 from .cases import (
     DONE,
@@ -206,3 +208,32 @@ def test_oddities_are_counted_and_told():
     flat = summary.to_dict()
     assert flat["oddities"]["empty"] == 3
     assert flat["tokens"]["source"]
+
+
+def test_the_dashboard_tells_them_too():
+    from holymon.figures.summary_types import Summary
+    from holymon.figures.verdict import Verdict
+    from holymon.widgets.panels_html import figures
+
+    empty = summary_of([EMPTIES[0]], Price())
+    summary = Summary((empty,), simulated=False, duration_s=1.0, cost_usd=None)
+    shown = figures(summary, Verdict("valid", (), (), ()))
+    assert "url/m: 1 of 1 answers succeeded and hold neither text nor a tool call." in shown
+
+
+def test_a_load_on_the_command_line_tells_them(holymon):
+    async def go():
+        async with Server(EMPTIES[1].steps) as server:
+            options = ("--model", "m", "--requests", "3", "--rate", "20", "--json")
+            return await asyncio.to_thread(holymon, "load", "--base-url", server.url, *options)
+
+    done = asyncio.run(go())
+    shown = json.loads(done.stdout)
+    (target,) = shown["targets"]
+    assert target["oddities"] == {"empty": 3, "empty_after_reasoning": 3}
+    assert (target["empty"]["value"], target["empty_after_reasoning"]["value"]) == (1.0, 1.0)
+    told = (
+        "url/m: 3 of 3 answers succeeded and hold neither text nor a tool call: 3 of them spent "
+        "their tokens on reasoning."
+    )
+    assert told in shown["verdict"]["reasons"]
