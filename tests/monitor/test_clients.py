@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import gzip
+import importlib
 import json
 import multiprocessing
 import threading
@@ -11,10 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from math import isnan
 from time import perf_counter
 
-import anthropic
 import httpx
 import httpx2
-import openai
 import pytest
 
 import holymon as hm
@@ -416,7 +415,19 @@ def test_only_clients_can_be_watched_and_only_once():
 
 
 @pytest.fixture
-def sdk(simulator):
+def openai():
+    """The SDK, imported by whoever needs it: that takes seconds."""
+    return importlib.import_module("openai")
+
+
+@pytest.fixture
+def anthropic():
+    """The same of the other one."""
+    return importlib.import_module("anthropic")
+
+
+@pytest.fixture
+def sdk(simulator, openai):
     """An OpenAI client, watched."""
     with openai.OpenAI(base_url=simulator.base_url, api_key=KEY) as client:
         yield monitored(client)
@@ -445,7 +456,7 @@ def test_a_stream_is_not_held_back(sdk):
     assert times[-1] - times[0] > (row["last_s"] - row["first_s"]) / 2
 
 
-def test_the_async_openai_sdk_works_as_before(simulator):
+def test_the_async_openai_sdk_works_as_before(simulator, openai):
     async def go():
         async with openai.AsyncOpenAI(base_url=simulator.base_url, api_key=KEY) as client:
             monitored(client)
@@ -458,7 +469,7 @@ def test_the_async_openai_sdk_works_as_before(simulator):
     assert (stats.requests, stats.ok, stats.itl_s.n) == (2, 2, 5)
 
 
-def test_a_watched_client_may_be_handed_to_the_sdk(simulator):
+def test_a_watched_client_may_be_handed_to_the_sdk(simulator, openai):
     monitor = Monitor()
     http = monitored(httpx2.Client(), monitor)
     with openai.OpenAI(base_url=simulator.base_url, api_key=KEY, http_client=http) as client:
@@ -466,7 +477,7 @@ def test_a_watched_client_may_be_handed_to_the_sdk(simulator):
     assert monitor.stats().ok == 1
 
 
-def test_the_anthropic_sdk_works_as_before(simulator):
+def test_the_anthropic_sdk_works_as_before(simulator, anthropic):
     root = simulator.base_url.removesuffix("/v1")
     with anthropic.Anthropic(base_url=root, api_key=KEY) as client:
         monitored(client)
@@ -481,7 +492,7 @@ def test_the_anthropic_sdk_works_as_before(simulator):
     assert simulator.counted()["fast"]["requests"] == 2
 
 
-def test_the_async_anthropic_sdk_works_as_before(simulator):
+def test_the_async_anthropic_sdk_works_as_before(simulator, anthropic):
     async def go():
         root = simulator.base_url.removesuffix("/v1")
         async with anthropic.AsyncAnthropic(base_url=root, api_key=KEY) as client:
@@ -493,7 +504,7 @@ def test_the_async_anthropic_sdk_works_as_before(simulator):
     assert asyncio.run(go()).stats().itl_s.n == 5
 
 
-def test_responses_of_the_openai_sdk_are_timed_and_judged(server):
+def test_responses_of_the_openai_sdk_are_timed_and_judged(server, openai):
     kinds = [
         {"type": "response.created", "response": RESPONSE | {"status": "in_progress"}},
         *({"type": "response.output_text.delta", "delta": text, **PLACE} for text in "abc"),
@@ -536,7 +547,7 @@ RESPONSE = {
 BUSY = answer({"error": {"message": "busy"}}, "503 Busy", "application/json", "retry-after-ms: 1")
 
 
-def test_attempts_that_an_sdk_makes_are_one_request(server):
+def test_attempts_that_an_sdk_makes_are_one_request(server, openai):
     one = server([BUSY], [BUSY], [answer(completion())])
     with openai.OpenAI(base_url=one.url, api_key=KEY) as client:
         monitored(client).chat.completions.create(**ASK)
@@ -548,7 +559,7 @@ def test_attempts_that_an_sdk_makes_are_one_request(server):
     assert len(set(client.monitor.records["request"])) == 1
 
 
-def test_a_request_that_an_sdk_gave_up_is_undecided_until_the_next(server):
+def test_a_request_that_an_sdk_gave_up_is_undecided_until_the_next(server, openai):
     one = server([BUSY], [BUSY], [BUSY], [answer(completion())])
     with openai.OpenAI(base_url=one.url, api_key=KEY) as client:
         monitored(client)
@@ -562,7 +573,7 @@ def test_a_request_that_an_sdk_gave_up_is_undecided_until_the_next(server):
     assert stats.errors == {"unavailable": 1}
 
 
-def test_sums_never_shrink_while_an_sdk_repeats(server):
+def test_sums_never_shrink_while_an_sdk_repeats(server, openai):
     one = server([BUSY], [answer(completion())])
     seen = []
     with openai.OpenAI(base_url=one.url, api_key=KEY) as client:
