@@ -17,6 +17,12 @@ from holymon.safety import looks_secret, plain, redact
 Interval = tuple[float, float]
 """The low and the high end of a 95 % interval."""
 
+SECONDS_IN: Final = {
+    "": 1.0, "ms": 1e-3, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
+}  # fmt: skip
+_SPAN: Final = re.compile(
+    r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*((?i:ms|sec|s|min|m|h|d)?)"
+)
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -109,6 +115,19 @@ def check_range(field: str, value: float | None, low: float, high: float, unit: 
     if value is not None and not low <= value <= high:
         given = "too large" if abs(value) >= 1e15 else f"{value:g} {unit}".rstrip()
         raise PlanError(f"{field} is {given}: it must lie between {low:g} and {high:g}.")
+
+
+def seconds_of(text: str) -> float:
+    """Seconds as people write them: `90`, `90s`, `1m`, `1.5h`, `1m30s`, `500ms`, `2 min`.
+
+    Raises PlanError for what is no time.
+    """
+    parts = _SPAN.findall(text)
+    if "".join(number + unit for number, unit in parts) != text.replace(" ", "") or not parts:
+        raise PlanError(f"{plain(text)!r} is no time: write seconds, or such as 90s, 1m30s or 2h.")
+    if len(parts) > 1 and not all(unit for _, unit in parts):
+        raise PlanError(f"{plain(text)!r} has a part without a unit: write it like 1m30s.")
+    return sum(float(number) * SECONDS_IN[unit.lower()] for number, unit in parts)
 
 
 def check_base_url(url: str) -> None:

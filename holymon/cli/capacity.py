@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from holymon.cli.options import JSON, ONE_OFF, OUT, PROMPTS, SENDING, SLO, Command, plans_of
+from holymon.cli.options import (
+    JSON,
+    ONE_OFF,
+    OUT,
+    PROMPTS,
+    SECONDS,
+    SENDING,
+    SLO,
+    Command,
+    plans_of,
+)
 from holymon.cli.output import note, show
 from holymon.errors import PlanError
 from holymon.load.interrupts import INTERRUPTED, interruptible
@@ -17,13 +27,13 @@ from holymon.load.interrupts import INTERRUPTED, interruptible
 @ONE_OFF
 @click.option("--from", "start", type=float, default=1.0, help="First rate, calls/s.")
 @click.option("--to", "most", type=float, default=1000.0, help="Highest rate, calls/s.")
-@click.option("--duration", type=float, default=10.0,
+@click.option("--duration", type=SECONDS, default=10.0,
               help="Seconds for each rate; more where objectives need more calls.")  # fmt: skip
 @click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson",
               help="How calls arrive.")  # fmt: skip
 @click.option("--precision", type=float, default=0.1,
               help="How close the highest rate met and the lowest missed are to be.")  # fmt: skip
-@click.option("--budget", type=float, default=600.0, help="Seconds for all rates.")
+@click.option("--budget", type=SECONDS, default=600.0, help="Seconds for all rates.")
 @click.option("--max-calls", type=int, help="Never make more calls than that.")
 @PROMPTS
 @SENDING

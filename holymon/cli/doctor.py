@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from holymon.cli.options import moved
 from holymon.errors import ConfigError, HolymonError
 from holymon.figures.hints import has_version, hint
 from holymon.formatting import number_of
@@ -63,7 +64,9 @@ def examine(
     if any(finding.what == "targets" and finding.state == "bad" for finding in findings):
         return findings
     looked_at = [_target(name) for name in names]
-    if base_url is not None:
+    if base_url is not None and looked_at:
+        looked_at = moved(looked_at, base_url, api_key_env)
+    elif base_url is not None:
         looked_at.append(targets.one_off(base_url, "any", api_key_env))
     if not looked_at:
         known = map(_target, targets.providers())

@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from holymon.errors import ConfigError
+from holymon.plan.targets import own_definition, toml_key, toml_of
 from holymon.plan.targets import target as target_of
 from holymon.prometheus import rules
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
@@ -77,7 +78,7 @@ def _contents(
     places = {
         "home": str(home), "command": _command(), "target": shlex.quote(target),
         "slo": " ".join(f"--slo {shlex.quote(text)}" for text in slo), "port": str(port),
-        "webhook": webhook, "off": "" if webhook else "# ",
+        "webhook": webhook, "off": "" if webhook else "# ", **_copied(target),
     }  # fmt: skip
     for path in sorted(path for path in TEMPLATES.rglob("*") if path.is_file()):
         yield str(path.relative_to(TEMPLATES)), _filled(path, places)
@@ -87,6 +88,21 @@ def _contents(
         yield "notebooks/targets.toml", Path("..", "targets.toml")
     # Two reports that did not come are a silence; with one an hour, ten minutes are none.
     yield "rules/holymon.yml", _rules(Watch(slo, Limits(silence_s=2 * EVERY_S)))
+
+
+def _copied(target: str) -> dict[str, str]:
+    """What the folder must know of a target: its definition, if it is the user's own, and its key.
+
+    The definition is copied, and stands in a file that is read from another folder.
+    """
+    name = target.partition("/")[0]
+    about = own_definition(name)
+    variable = target_of(target).api_key_env
+    known = variable == "HOLYSHEEP_API_KEY" or not variable
+    return {
+        "definition": f"\n{toml_of(toml_key(name), about)}" if about else "",
+        "key": "" if known else f"{variable}=\n",
+    }
 
 
 def _filled(template: Path, places: dict[str, str]) -> str:

@@ -23,6 +23,7 @@ from holymon.cli.options import (
     LOAD,
     OUT,
     PATH,
+    SECONDS,
     Command,
     plans_of,
 )
@@ -174,7 +175,7 @@ def runs(as_json: bool, out: Path) -> None:
 
 
 @main.command()
-@click.option("--seconds", type=float, default=8.0, help="For each rate.")
+@click.option("--seconds", type=SECONDS, default=8.0, help="For each rate.")
 @JSON
 @OUT
 def calibrate(seconds: float, as_json: bool, out: Path) -> None:

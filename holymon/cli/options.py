@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from holymon.errors import PlanError
 from holymon.safety import plain
+from holymon.structs import seconds_of
 
 if TYPE_CHECKING:
     from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
@@ -16,6 +17,24 @@ if TYPE_CHECKING:
 _Number = TypeVar("_Number", int, float)
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH: Final = click.Path(path_type=Path)
+
+
+class _Seconds(click.ParamType[float]):
+    """A time: a number of seconds, or such as 90s, 1m or 2h."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds; what is no time is a wrong usage."""
+        try:
+            return seconds_of(value) if isinstance(value, str) else value
+        except PlanError as error:
+            self.fail(str(error), param, ctx)
+
+
+SECONDS: Final = _Seconds()
 
 
 class Command(click.Command):
@@ -64,7 +83,11 @@ BASE_URL: Final = click.option("--base-url", help="Root of an OpenAI-compatible 
                                "targets.toml.")  # fmt: skip
 API_KEY_ENV: Final = text("--api-key-env", metavar="NAME", help="Name of the environment variable "
                           "that holds its key.")  # fmt: skip
-ONE_OFF: Final = composed(BASE_URL, click.option("--model", help="The model there."), API_KEY_ENV)
+ONE_OFF: Final = composed(
+    BASE_URL,
+    click.option("--model", multiple=True, help="The model there; several are several targets."),
+    API_KEY_ENV,
+)
 PROMPTS: Final = composed(
     click.option("--prompt", help="What to ask."),
     click.option("--prompts", "prompts_file", type=PATH,
@@ -79,16 +102,16 @@ SENDING: Final = composed(
     click.option("--seed", type=int, default=0, help="Makes a random schedule repeatable."),
     click.option(
         "--timeout",
-        type=float,
+        type=SECONDS,
         help="Seconds for one call, and for each part of it that "
         "has no limit of its own. [default: 120]",
     ),
     click.option(
-        "--first-byte", type=float, help="Seconds until its headers come. [default: --timeout]"
+        "--first-byte", type=SECONDS, help="Seconds until its headers come. [default: --timeout]"
     ),
     click.option(
         "--stall",
-        type=float,
+        type=SECONDS,
         help="Seconds until each token of a stream comes. "
         "[default: 30 between two tokens, or --timeout if that is given]",
     ),
@@ -115,9 +138,10 @@ LOAD: Final = composed(
                  "sweep: one run after another. [default: 5]"),
     click.option("--concurrency", help="Users of a closed loop for each target; several, as "
                  "1,4,16, are a sweep."),
-    click.option("--duration", type=float, help="Seconds. [default: 30, unless --requests]"),
+    click.option("--duration", type=SECONDS, help="Seconds, or such as 90s, 1m, 2h. "
+                 "[default: 30, unless --requests]"),
     click.option("--requests", type=int, help="Calls for each target."),
-    click.option("--warmup", type=float, default=0.0,
+    click.option("--warmup", type=SECONDS, default=0.0,
                  help="Seconds before that, recorded but in no figure."),
     PROMPTS,
     SENDING,
@@ -139,7 +163,7 @@ def given(ctx: click.Context) -> set[str]:
 
 
 def plans_of(
-    targets: tuple[str, ...], *, base_url: str | None, model: str | None, api_key_env: str,
+    targets: tuple[str, ...], *, base_url: str | None, model: tuple[str, ...], api_key_env: str,
     prompt: str | None, prompts_file: Path | None, prompt_tokens: int | None, max_tokens: int,
     no_stream: bool, workers: int, seed: int, timeout: float | None, first_byte: float | None,
     stall: float | None, name: str, slo: tuple[str, ...],
@@ -165,20 +189,37 @@ def plans_of(
 
 
 def _targets(
-    names: tuple[str, ...], base_url: str | None, model: str | None, api_key_env: str
+    names: tuple[str, ...], base_url: str | None, models: tuple[str, ...], api_key_env: str
 ) -> tuple["Target", ...]:
     from holymon.plan.targets import one_off, target
 
     targets = [target(name) for name in names]
-    if base_url is not None:
-        if not model:
-            raise PlanError("--base-url needs --model: say which model to call there.")
-        targets.append(one_off(base_url, model, api_key_env))
-    elif model or api_key_env:
+    if base_url is None and (models or api_key_env):
         raise PlanError("--model and --api-key-env belong to --base-url: give that too.")
+    if base_url is not None and models:
+        targets += [one_off(base_url, model, api_key_env) for model in models]
+    elif base_url is not None:
+        if not targets:
+            raise PlanError("--base-url needs --model: say which model to call there.")
+        targets = moved(targets, base_url, api_key_env)
     if not targets:
         raise PlanError("no target: name one (such as sim/fast), or give --base-url and --model.")
     return tuple(targets)
+
+
+def moved(targets: "list[Target]", base_url: str, api_key_env: str) -> "list[Target]":
+    """The same models at another address, which is not to see the key of the first; says so."""
+    from holymon.structs import replace
+
+    for target in targets:
+        if target.simulated:
+            raise PlanError(
+                f"{target.name} is the simulator that is built in: to call --base-url, name the "
+                "model there with --model."
+            )
+        key = f"with the key in {api_key_env}" if api_key_env else "without a key"
+        click.echo(f"{target.name} is called at {plain(base_url)}, {key}.", err=True)
+    return [replace(target, base_url=base_url, api_key_env=api_key_env) for target in targets]
 
 
 def _loads(

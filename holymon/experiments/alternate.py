@@ -74,10 +74,10 @@ def named(wanted: str, *, out: Path | str = "reports") -> list[Run]:
 def _within(run: Run, targets: tuple[str, str] | None, effect: float) -> Comparison:
     present = [target.name for target in run.plan.targets]
     if targets is None and len(present) == 1:
-        raise RunError(f"{run.id} has one target: name another run to compare it with.")
+        raise PlanError(f"{run.id} has one target: name another run to compare it with.")
     if targets is None and len(present) != 2:
         names = ", ".join(map(plain, present))
-        raise RunError(f"{run.id} has {len(present)} targets: name the two to compare ({names}).")
+        raise PlanError(f"{run.id} has {len(present)} targets: name the two to compare ({names}).")
     chosen = targets or (present[0], present[1])
     a, b = (_position(run, name) for name in chosen)
     pairs = blocks(run.records, a, b)

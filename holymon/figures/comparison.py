@@ -86,15 +86,17 @@ class Comparison:
     def table(self) -> Table:
         """The conclusion, a row for each figure and each error type, and what to keep in mind."""
         heads = ("", "A", "B", "B / A, or B - A", "95 % interval", "result")
+        # Where nothing can be claimed, that is said once, with the reason.
         rows = [
-            (*finding.cells[:-1], words(finding.result, self.effect)) for finding in self.findings
+            (*finding.cells[:-1], "" if self.notes else words(finding.result, self.effect))
+            for finding in self.findings
         ]
         cost: tuple[str, ...] = ()
         if self.cost_ratio is not None:
             cost = (f"a good answer of B costs {self.cost_ratio:.3g} times as much as one of A",)
         return Table(
-            heads, [*rows, *self.errors.rows], "lrrrrl", lead=(self.headline,),
-            notes=(*self.notes, *self.cautions, *cost),
+            heads, [*rows, *self.errors.rows], "lrrrrl", lead=(self.headline, *self.notes),
+            notes=(*self.cautions, *cost),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

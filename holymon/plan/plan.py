@@ -293,8 +293,7 @@ class Plan(Struct, frozen=True):
     def from_json(cls, data: bytes | str) -> "Plan":
         """The plan that `to_json` wrote. Raises PlanError, naming the field."""
         try:
-            text = decoded(data) if isinstance(data, bytes) else data
-            return msgspec.json.decode(text, type=cls)
+            return msgspec.json.decode(data if isinstance(data, str) else decoded(data), type=cls)
         except (msgspec.MsgspecError, UnicodeError) as error:
             if isinstance(error.__cause__, PlanError):
                 raise error.__cause__ from None

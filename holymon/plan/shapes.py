@@ -21,7 +21,7 @@ import numpy.typing as npt
 from holymon.errors import PlanError
 from holymon.formatting import number_of
 from holymon.safety import plain
-from holymon.structs import Struct, check_range, replace, require
+from holymon.structs import Struct, check_range, replace, require, seconds_of
 
 Floats = npt.NDArray[np.float64]
 Arrivals = Literal["constant", "poisson", "gamma"]
@@ -198,7 +198,10 @@ def _parse(name: str, given: str, rate: float, seconds: float | None) -> Shape:
             + ", ".join(form for _, _, form in _FORMS.values())
             + ", replay:FILE, closed."
         )
-    values = [_number(number, name) for number in given.split(",")] if given else []
+    values = [
+        seconds_of(number) if (name, k) == ("sine", 2) else _number(number, name)
+        for k, number in enumerate(given.split(",") if given else ())
+    ]
     least, most, form = _FORMS[name]
     good = least <= len(values) <= most
     require(good, f"shape {name}", f"has {len(values)} numbers", f"write {form}")

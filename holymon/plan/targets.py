@@ -1,6 +1,8 @@
 """Targets by name: `provider/model` looked up in the packaged targets.toml and the user's own."""
 
+import json
 import os
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -46,19 +48,58 @@ def one_off(base_url: str, model: str, api_key_env: str = "") -> Target:
 def providers() -> dict[str, dict[str, Any]]:
     """Every provider that is known, the user's own settings laid over the packaged ones."""
     known = _read(files("holymon").joinpath("plan/targets.toml").read_text("utf-8"), "packaged")
-    path = user_file()
-    if path is not None:
-        try:
-            text = decoded(path.read_bytes())
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"can't read {path}: {error}.") from None
-        for name, about in _read(text, str(path)).items():
-            base = known.get(name, {})
-            models = {**base.get("models", {}), **about.get("models", {})}
-            known[name] = {**base, **about, "models": models}
-            if isinstance(about.get("ca_file"), str):  # as it stands in the file, so from there
-                known[name]["ca_file"] = str(path.parent / about["ca_file"])
+    for name, about in _own().items():
+        base = known.get(name, {})
+        models = {**base.get("models", {}), **about.get("models", {})}
+        known[name] = {**base, **about, "models": models}
     return known
+
+
+def _own() -> dict[str, dict[str, Any]]:
+    """The providers in the user's file; a `ca_file` there is relative to it."""
+    path = user_file()
+    if path is None:
+        return {}
+    try:
+        text = decoded(path.read_bytes())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"can't read {path}: {error}.") from None
+    own = _read(text, str(path))
+    for about in own.values():
+        if isinstance(about.get("ca_file"), str):
+            about["ca_file"] = str(path.parent / about["ca_file"])
+    return own
+
+
+def own_definition(provider: str) -> dict[str, Any]:
+    """What the user's file says of a provider, paths made absolute; empty if nothing."""
+    about = dict(_own().get(provider, {}))
+    if "ca_file" in about:
+        about["ca_file"] = str(Path(about["ca_file"]).resolve())
+    return about
+
+
+def toml_of(name: str, table: dict[str, Any]) -> str:
+    """A table in TOML, with those inside of it; `name` as it stands between the brackets."""
+    plain_values = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    lines = [f"[{name}]", *(f"{toml_key(key)} = {_value(v)}" for key, v in plain_values.items())]
+    inner = [
+        toml_of(f"{name}.{toml_key(key)}", value)
+        for key, value in table.items() if isinstance(value, dict)
+    ]  # fmt: skip
+    if not plain_values and inner:
+        return "\n".join(inner)
+    return "\n".join(["\n".join(lines) + "\n", *inner])
+
+
+def toml_key(name: str) -> str:
+    """A name as it stands in TOML, in quotes where it must."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+
+
+def _value(value: Any) -> str:
+    """A value in TOML, whose strings, numbers and lists are JSON's but for DEL."""
+    return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007F")
 
 
 def user_file() -> Path | None:

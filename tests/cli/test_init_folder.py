@@ -240,3 +240,23 @@ def test_names_with_dollars_and_percents_reach_the_command_whole(tmp_path):
     cron = (folder / "holymon.cron").read_text()
     command = cron.splitlines()[1].split("&&")[1].split(">>")[0].replace("\\%", "%")
     assert "local/a$HOME%h'b" in shlex.split(command)
+
+
+@pytest.mark.parametrize("name", ["mine", "my server"])
+def test_a_target_of_ones_own_goes_with_the_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "targets.toml").write_text(
+        f'["{name}"]\nbase_url = "http://10.0.0.1:8000/v1"\napi_key_env = "MINE_KEY"\n'
+        f'ca_file = "ca.pem"\n["{name}".models."q/wen 3 \\"x\\""]\ninput = 0.5\noutput = 1\n'
+        '[other]\nbase_url = "http://secret.internal/v1"\n'
+    )
+    wanted = target(f'{name}/q/wen 3 "x"')
+    create(tmp_path / "team", target=f"{name}/x")
+    copied = (tmp_path / "team" / "targets.toml").read_text("utf-8")
+    assert "secret.internal" not in copied
+    assert "\nMINE_KEY=\n" in (tmp_path / "team" / "holymon.env").read_text("utf-8")
+    monkeypatch.chdir(tmp_path / "team")
+    there = target(f'{name}/q/wen 3 "x"')
+    assert there.ca_file == str(tmp_path / "ca.pem")
+    assert there.price == wanted.price
+    assert (there.base_url, there.api_key_env) == (wanted.base_url, wanted.api_key_env)
