@@ -51,9 +51,9 @@ def error(message, kind=None, code=None, **more):
 
 QUOTA = [
     # name, source, status, body
-    ("new-api's user", "field E; QuantumNous/new-api#6929", "403 Forbidden",
+    ("new-api's user", "public reports; QuantumNous/new-api#6929", "403 Forbidden",
      error("用户额度不足, 剩余额度: ＄-0.000002", "new_api_error", "insufficient_user_quota")),
-    ("a balance error", "field E", "429 Too Many Requests", error("no", "insufficient_balance_error")),
+    ("a balance error", "public reports", "429 Too Many Requests", error("no", "insufficient_balance_error")),
     ("Moonshot", "666ghj/BettaFish#524", "429 Too Many Requests",
      error("Your account org-x is suspended due to insufficient balance, please recharge your account "
            "or check your plan and billing details", "exceeded_current_quota_error")),

@@ -35,7 +35,7 @@ ROUTER = {
     "error": {"code": 502, "message": "Provider returned error", "metadata": {"raw": "no GPU"}},
     "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
 }  # fmt: skip
-HERE = "shared/field/README.md"
+HERE = "public reports"
 IN_STREAM = "stream_error_event"
 
 
@@ -53,15 +53,15 @@ def in_body(name: str, source: str, value, words: str, error: str, **more) -> Ca
 
 
 LISTED = [
-    failed("an object error after tokens", "vllm-project/vllm, ErrorResponse; field A",
+    failed("an object error after tokens", "vllm-project/vllm, ErrorResponse",
            HEL + data(CUDA) + DONE, "CUDA error", wanted={"code": "InternalServerError", "events": 1}),
-    failed("a field of SSE first", "ggml-org/llama.cpp#16104; field A", CONTEXT,
+    failed("a field of SSE first", "ggml-org/llama.cpp#16104", CONTEXT,
            "the request exceeds the context size", wanted={"code": "exceed_context_size_error"}),
     failed("a field of SSE after tokens", "ggml-org/llama.cpp#16104", HEL + LO + CONTEXT,
            "the request exceeds the context size"),
     failed("a field of SSE and DONE", "ggml-org/llama.cpp#16109", HEL + CONTEXT + DONE,
            "the request exceeds the context size"),
-    failed("base_resp after tokens", "platform.minimax.io, error codes; field A",
+    failed("base_resp after tokens", "platform.minimax.io, error codes",
            HEL + data(RATE) + DONE, "rate limit", wanted={"code": "1002"}),
     in_body("base_resp as a body", "platform.minimax.io, error codes", RATE, "rate limit",
             "server_error"),
@@ -71,7 +71,7 @@ LISTED = [
             "server_error"),
     in_body("an object error where a stream was asked for", "vllm-project/vllm, ErrorResponse", CUDA,
             "CUDA error", "stream_error_event", streamed=True),
-    in_body("an unknown path of LM Studio", "lmstudio-ai/lmstudio-bug-tracker; field A",
+    in_body("an unknown path of LM Studio", "lmstudio-ai/lmstudio-bug-tracker",
             {"error": "Unexpected endpoint or method. (POST /chat/completions)"},
             "Unexpected endpoint or method. (POST /chat/completions)", "not_found", streamed=True),
 ]  # fmt: skip
@@ -178,8 +178,8 @@ NEVER_OK = [
     Case("a body of another API", "developers.cloudflare.com, Workers AI",
          body({"result": {"response": "Hello"}, "success": True, "errors": []}), "invalid_schema",
          '{"result": {"response": "Hello"}', streamed=False, kind="application/json"),
-    Case("a list between tokens", "field A", HEL + data([1, 2]) + END, "invalid_schema", "[1,2]"),
-    Case("a key in what can't be read", "field A", data({"x": "sk-aB3dE5fG7hJ9kL1mN3pQ5r"}) + DONE,
+    Case("a list between tokens", "public reports", HEL + data([1, 2]) + END, "invalid_schema", "[1,2]"),
+    Case("a key in what can't be read", "public reports", data({"x": "sk-aB3dE5fG7hJ9kL1mN3pQ5r"}) + DONE,
          "invalid_schema", '{"x":"***"}'),
 ]  # fmt: skip
 

@@ -59,22 +59,22 @@ def lines(*pieces: bytes) -> list:
 
 
 LISTED = [
-    between("a ping without a name", "openai-php/client#556; field B", b'data: {"type": "ping"}\n\n'),
-    between("an empty object", "field B", b"data: {}\n\n"),
-    between("empty data", "field B", b"data:\n\n"),
-    between("a named ping with empty data", "field B", b"event: ping\ndata:\n\n", 0),
-    Case("-Infinity in logprobs", "sgl-project/sglang#4097; field B",
+    between("a ping without a name", "openai-php/client#556", b'data: {"type": "ping"}\n\n'),
+    between("an empty object", "public reports", b"data: {}\n\n"),
+    between("empty data", "public reports", b"data:\n\n"),
+    between("a named ping with empty data", "public reports", b"event: ping\ndata:\n\n", 0),
+    Case("-Infinity in logprobs", "sgl-project/sglang#4097",
          data(b'{"choices":[{"index":0,"delta":{"content":"Hel"},"logprobs":{"content":[{"logprob":-Infinity}]}}]}')
          + LO + END, flags=LENIENT),
     answer_of(body(whole()).replace(b'"usage"', b'"timings":{"prompt_ms":NaN},"usage"'),
-              name="NaN in timings", source="field B", flags=LENIENT),
-    answer_of(body(whole()), name="status 201", source="field B", status="201 Created", flags=LENIENT),
-    Case("events under text/plain", "54xzh/FLIT#71; field B", WHOLE, kind="text/plain; charset=utf-8",
+              name="NaN in timings", source="public reports", flags=LENIENT),
+    answer_of(body(whole()), name="status 201", source="public reports", status="201 Created", flags=LENIENT),
+    Case("events under text/plain", "54xzh/FLIT#71", WHOLE, kind="text/plain; charset=utf-8",
          flags=LENIENT),
-    Case("Content-Length beside chunked", "field B", WHOLE, head="content-length: 5\r\n"),
-    Case("an empty list for a delta", "PHP's json_encode; field B",
+    Case("Content-Length beside chunked", "public reports", WHOLE, head="content-length: 5\r\n"),
+    Case("an empty list for a delta", "PHP's json_encode",
          HEL + LO + data(piece(delta=[], finish_reason="stop")) + USAGE + DONE, flags=LENIENT),
-    Case("a reason that is an object", "sgl-project/sglang#4097; field B",
+    Case("a reason that is an object", "sgl-project/sglang#4097",
          HEL + LO + data(piece(delta={}, finish_reason={"type": "stop", "matched": 128009})) + USAGE + DONE,
          wanted={"finish": "stop"}),
     answer_of(body(whole()) + b"\n\ndata: [DONE]\n\n", name="JSON and DONE", source="decolua/9router#3492",
@@ -91,7 +91,7 @@ OTHERS = [
     between("an unknown named event", "web search of gateways", b'event: citation\ndata: {"url":"x"}\n\n', 0),
     between("an object of its own", "Azure's content filter", b'data: {"id":"","object":"","prompt_filter_results":[]}\n\n', 0),
     between("an unknown object", "vendors' extensions", b'data: {"citations":["x"]}\n\n', SKIPPED),
-    between("a DONE in the wrong case is no keep-alive", "field B", b": x\n\n", 0),
+    between("a DONE in the wrong case is no keep-alive", "public reports", b": x\n\n", 0),
     Case("progress of the prompt", "ggml-org/llama.cpp#15827",
          data({"object": "chat.completion.chunk", "choices": [], "prompt_progress": {"total": 9}}) + WHOLE),
     Case("no empty lines between events", "songquanpeng/one-api#277", WHOLE.replace(b"\n\n", b"\n") + b"\n",
@@ -171,10 +171,10 @@ FINISHED = {
 
 @pytest.mark.parametrize("name", FINISHED)
 def test_a_finished_stream_that_stays_open_is_whole_and_ends_soon(name, monkeypatch):
-    """field B; oobabooga/textgen#4778: neither DONE nor an end for a minute."""
+    """oobabooga/textgen#4778: neither DONE nor an end for a minute."""
     pieces, grace = FINISHED[name]
     monkeypatch.setattr(timeouts, f"GRACE{grace}_S", 0.1)
-    case = Case(name, "field B", [*lines(*pieces), HANG], flags=int(Flag.NO_DONE))
+    case = Case(name, "public reports", [*lines(*pieces), HANG], flags=int(Flag.NO_DONE))
     marks, text = asyncio.run(load(case, stall_s=8.0))
     check(case, marks, text)
     assert marks.end - marks.last < 0.1, "it ended with what it needed, not with the wait"
@@ -182,23 +182,23 @@ def test_a_finished_stream_that_stays_open_is_whole_and_ends_soon(name, monkeypa
 
 def test_usage_that_comes_late_is_waited_for(monkeypatch):
     monkeypatch.setattr(timeouts, "GRACE_S", 1.0)
-    case = Case("late", "field B", [*lines(HEL, LO, STOP), 0.1, chunk(USAGE), chunk(DONE), LAST],
+    case = Case("late", "public reports", [*lines(HEL, LO, STOP), 0.1, chunk(USAGE), chunk(DONE), LAST],
                 wanted={"output_tokens": 2})  # fmt: skip
     check(case, *asyncio.run(load(case)))
 
 
 def test_a_connection_that_breaks_behind_the_finish_changes_nothing():
-    case = Case("cut", "field B", [*lines(HEL, LO, STOP), FIN], flags=int(Flag.NO_DONE))
+    case = Case("cut", "public reports", [*lines(HEL, LO, STOP), FIN], flags=int(Flag.NO_DONE))
     check(case, *asyncio.run(load(case)))
 
 
 def test_a_whole_answer_where_a_stream_was_asked_for_names_the_option():
-    case = Case("whole", "field B", body(whole("x" * 9)), "unexpected_content_type", "--no-stream",
+    case = Case("whole", "public reports", body(whole("x" * 9)), "unexpected_content_type", "--no-stream",
                 kind="application/json")  # fmt: skip
     marks, _ = asyncio.run(load(case))
     check(case, marks, "")
     assert "xxxxxxxxx" not in marks.message
-    long = Case("long", "field B", body(whole("x" * 90_000)), "unexpected_content_type", "--no-stream",
+    long = Case("long", "public reports", body(whole("x" * 90_000)), "unexpected_content_type", "--no-stream",
                 kind="application/json")  # fmt: skip
     check(long, *asyncio.run(load(long)))
 
@@ -206,7 +206,7 @@ def test_a_whole_answer_where_a_stream_was_asked_for_names_the_option():
 def test_a_page_is_no_answer_under_any_type():
     for kind in ("text/html", "application/json", "text/event-stream", ""):
         for streamed in (True, False):
-            page = Case("page", "field B", b"<html><h1>502 Bad Gateway</h1></html>", "unexpected_content_type",
+            page = Case("page", "public reports", b"<html><h1>502 Bad Gateway</h1></html>", "unexpected_content_type",
                         streamed=streamed, kind=kind)  # fmt: skip
             check(page, *asyncio.run(load(page)))
 

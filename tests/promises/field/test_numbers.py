@@ -48,7 +48,7 @@ def choice_usage(usage: dict) -> bytes:
 
 
 LISTED = [
-    Case("usage in a choice", "AstrBotDevs/AstrBot#6614 (Moonshot); field F",
+    Case("usage in a choice", "AstrBotDevs/AstrBot#6614 (Moonshot)",
          choice_usage({"prompt_tokens": 1336, "completion_tokens": 31, "total_tokens": 1367,
                        "cached_tokens": 1280, "prompt_tokens_details": {"cached_tokens": 1280}}),
          wanted={"prompt_tokens": 1336, "output_tokens": 31, "cached_tokens": 1280}),
@@ -129,7 +129,7 @@ OTHERS = [
 ]  # fmt: skip
 
 EMPTIES = [
-    Case("stop and not one token", "anomalyco/opencode#37735; field F",
+    Case("stop and not one token", "anomalyco/opencode#37735",
          event(said(role="assistant")) + END, text="", flags=EMPTY),
     Case("all tokens spent on reasoning", "anomalyco/opencode#41469",
          event(said(reasoning_content="hm")) + event(said(finish="length")) + USAGE + DONE, text="",
@@ -172,7 +172,7 @@ def summary_of(cases: list[Case], price: Price) -> hm.figures.summary_types.Targ
 
 
 def test_cached_tokens_cost_what_they_cost_and_the_rate_of_hits_is_a_figure():
-    """field F: 2.6 times too much, where a hit costs a tenth."""
+    """public reports: 2.6 times too much, where a hit costs a tenth."""
     summary = summary_of([LISTED[1]], Price(input=1.0, output=1.0, cached_input=0.1))
     assert summary.cost_usd == pytest.approx((104 + 89.6 + 40) / 1e6)
     assert (summary.tokens.cached, summary.tokens.cache_hit_rate) == (896, 0.896)
