@@ -11,9 +11,8 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
-
 from holymon.errors import HolymonError, PlanError
+from holymon.monitor.endpoints import read_call, subject
 from holymon.monitor.ledger import OTHER
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.observed_call import ObservedCall
@@ -25,33 +24,27 @@ from holymon.safety import redact, short
 C = TypeVar("C")
 _MARK: Final = "holymon_monitor"
 _MOST_KNOWN: Final = 1000
-_NAMELESS: Final = "/completions"
-"""Where the model may stand in the address, and not in what is asked."""
-
 _STREAMS: Final = {"SyncByteStream", "AsyncByteStream"}
-
-
-class _Body(msgspec.Struct):
-    model: str = "unknown"
-
-
-_body: Final = msgspec.json.Decoder(_Body).decode
 
 
 def monitored(client: C, monitor: Monitor | None = None) -> C:
     """Watch the calls of a client with `monitor`, or with one of its own (`client.monitor`).
 
     `client` is a `Client` or `AsyncClient` of httpx or httpx2, or an SDK's client that holds one
-    (openai, anthropic). Recorded is every POST with a model in its JSON, by OpenAI's dialects
-    (`/completions`, `/responses`) and Anthropic's (`/messages`); what comes from other paths, such
-    as `/embeddings`, has failed only if its status or an `error` in it says so. The provider is
-    found by the address in targets.toml. Attempts that an SDK makes of one call are one request,
-    and so are a redirection and what follows it. Raises PlanError for another kind of client.
+    (openai, anthropic, ollama). Recorded is every POST, whose row is named by the model in its
+    body, form or path, else by what the path is about (`openai/files`); a GET asks no model. Read
+    are the dialects of OpenAI, Anthropic (also on Vertex and Bedrock), Gemini and Ollama; what
+    comes from other paths, such as `/embeddings`, has failed only if its status or an `error` in
+    it says so. The provider is found by the address in targets.toml. Attempts that an SDK makes of
+    one call are one request, and so are a redirection and what follows it. Raises PlanError for a
+    client that can't be watched.
     """
     inner: Any = client if hasattr(client, "_transport") else getattr(client, "_client", None)
     if not hasattr(inner, "_transport") or not hasattr(inner, "_mounts"):
         raise PlanError(
-            "only clients of httpx and httpx2, and SDKs that hold one in _client, can be watched."
+            f"a {type(client).__name__} can't be watched: only clients of httpx and httpx2, and "
+            "SDKs that hold one in _client (openai, anthropic, ollama). If this SDK takes a client "
+            "of httpx, hand it hm.monitored(httpx.Client())."
         )
     watching = Monitor() if monitor is None else monitor
     watch = _Watch(watching)
@@ -115,16 +108,10 @@ class _Watch:
         """What watches a call; None for one that asks no model."""
         if request.method != "POST":
             return None
-        try:
-            model = _body(_content(request)).model
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
-            return None
-        path = request.url.path
+        model, dialect = read_call(request)
         counted = request.headers.get("x-stainless-retry-count")
-        if model == "unknown" and not path.endswith(_NAMELESS):
-            return None
         return ObservedCall(
-            self._ledger, self._ledger.index(self._target(request.url, model)), path=path,
+            self._ledger, self._ledger.index(self._target(request.url, model)), dialect=dialect,
             body=request.stream,
             counted=int(counted) if counted and counted.isdecimal() else None,
         )  # fmt: skip
@@ -139,7 +126,7 @@ class _Watch:
         return target
 
     def _find(self, host: str, port: int | None, path: str, model: str) -> Target:
-        name = short(redact(model), 80).strip() or "unknown"
+        name = short(redact(model), 80).strip() or subject(path)
         try:
             if provider := self._provider(host, port, path):
                 return target_of(f"{provider}/{name}")
@@ -153,14 +140,6 @@ class _Watch:
         here = [(at[2], name) for at, name in self._providers if at[:2] == (host, port)]
         known = [entry for entry in here if path.startswith(entry[0])] or here[: len(here) == 1]
         return max(known, key=lambda entry: len(entry[0]), default=("", ""))[1]
-
-
-def _content(request: Any) -> bytes:
-    """The body of a request; one that follows a redirection has it in its stream only."""
-    body = getattr(request, "_content", None)
-    if body is None and request.stream.__class__.__name__ == "ByteStream":
-        body = b"".join(request.stream)
-    return body or b""
 
 
 def _address(base_url: str) -> tuple[str, int | None, str]:

@@ -16,15 +16,20 @@ from weakref import ref
 
 from holymon.monitor.ledger import Ledger
 from holymon.protocols.chat import CHAT
-from holymon.protocols.dialects import of_path
+from holymon.protocols.dialect import Dialect
+from holymon.protocols.framing import BadFrame, events_of
 from holymon.protocols.reading import Reading
-from holymon.records.attempt import Marks
+from holymon.records.attempt import Flag, Marks
 from holymon.transport.exceptions import classify, handled
 from holymon.transport.response import Inflater, inflater
 
 PATIENCE_S: Final = 10.0
 """How long after a failure an SDK may begin its next attempt, besides what the server asked for."""
 
+_REFUSED: Final = 300
+_EVENTS: Final = "text/event-stream"
+_TEXT: Final = re.compile(r"json|text/|xml")
+_ODDITIES: Final = Flag.SKIPPED | Flag.LENIENT | Flag.KEEP_ALIVE | Flag.EMPTY | Flag.THOUGHT
 _WORD: Final = re.compile(r"[A-Za-z_.-]+|[0-9]{1,5}")
 
 
@@ -43,16 +48,23 @@ class ObservedCall:
 
     `counted` is its number if its caller repeats calls by itself, as the SDKs do and tell in a
     header, else None. `body` is what is sent: the same object is sent again to where a redirection
-    leads. `path` is where to: if that is of no dialect, nobody knows how the answer should look.
+    leads. Without a `dialect` nobody knows how the answer should look, and nothing of it is kept
+    that is neither text nor JSON.
     """
 
     __slots__ = (
-        "_before", "_body", "_counted", "_enough", "_inflater", "_ledger", "_readable", "_reading",
-        "_redirected", "marks",
+        "_before", "_body", "_counted", "_enough", "_events", "_inflater", "_ledger", "_readable",
+        "_reading", "_redirected", "marks",
     )  # fmt: skip
 
     def __init__(
-        self, ledger: Ledger, target: int, *, path: str, body: object, counted: int | None
+        self,
+        ledger: Ledger,
+        target: int,
+        *,
+        dialect: Dialect | None,
+        body: object,
+        counted: int | None,
     ) -> None:
         """Begin the record of a call that is about to be sent."""
         now = perf_counter()
@@ -60,17 +72,22 @@ class ObservedCall:
         self.marks = Marks(number, target, due, attempt)
         self.marks.start = now
         self._ledger, self._counted, self._body, self._redirected = ledger, counted, body, False
-        dialect = of_path(path)
         self._reading = Reading(self.marks, dialect or CHAT, lenient=dialect is None)
         self._inflater: Inflater | None = None
+        self._events: Callable[[bytes], bytes] | None = None
         self._readable, self._enough = True, False
 
     def answered(self, status: int, header: Callable[[str, str], str]) -> None:
         """Take in the head of the answer; `header(name, default)` finds one."""
-        self._reading.head(perf_counter(), status, lambda name: header(name, ""))
+        kind = header("content-type", "").lower()
+        self._events = events_of(kind) if status < _REFUSED else None
+        shown = {"content-type": _EVENTS} if self._events is not None else {}
+        self._reading.head(perf_counter(), status, lambda name: shown.get(name) or header(name, ""))
+        if kind and self._events is None and self._reading.lenient:
+            self._readable = _TEXT.search(kind) is not None
         if packing := header("content-encoding", ""):
             self._inflater = inflater(packing)
-            self._readable = self._inflater is not None or packing == "identity"
+            self._readable &= self._inflater is not None or packing == "identity"
         self._redirected = status in {307, 308} and bool(header("location", ""))
 
     def piece(self, data: bytes) -> None:
@@ -79,13 +96,13 @@ class ObservedCall:
         if self._enough:
             return
         try:
-            if self._inflater is not None:
-                self._unpack(now, data)
-            elif self._readable:
-                self._enough = self._reading.piece(now, data)
-            else:
+            if not self._readable:
                 self.marks.bytes += len(data)
-        except zlib.error:
+            elif self._inflater is not None:
+                self._unpack(now, data)
+            else:
+                self._enough = self._read(now, data)
+        except (zlib.error, BadFrame):
             self.marks.error, self._enough = "decoding_error", True
         except Exception:  # noqa: BLE001 - a fault of ours must not become one of the application
             self.marks.error, self._enough = "_OTHER", True
@@ -128,11 +145,19 @@ class ObservedCall:
         self._counted, self._redirected = None, False
         self._finish("cancelled")
 
+    def _read(self, now: float, data: bytes) -> bool:
+        if self._events is None:
+            return self._reading.piece(now, data)
+        self.marks.bytes += len(data)
+        events = self._events(data)
+        self.marks.bytes -= len(events)  # which the reading counts
+        return self._reading.piece(now, events) if events else False
+
     def _unpack(self, now: float, data: bytes) -> None:
         assert self._inflater is not None
         while not self._enough:
             if piece := self._inflater.step(data):
-                self._enough = self._reading.piece(now, piece)
+                self._enough = self._read(now, piece)
             data = b""
             if not self._inflater.more:
                 return
@@ -147,6 +172,8 @@ class ObservedCall:
             self._reading.end(now, broken)
         except Exception:  # noqa: BLE001 - as above
             marks.error, marks.end = "_OTHER", now
+        if self._reading.lenient:
+            marks.flags &= ~_ODDITIES  # nothing is odd where nobody knows what to expect
         if marks.code and not _WORD.fullmatch(marks.code):
             marks.code = "other"  # it might be a key, of which nothing is known here
         self._record(now)

@@ -122,12 +122,14 @@ def test_an_async_client_is_watched_too(lib, simulator):
 
 
 @LIBRARIES
-def test_what_is_no_call_of_a_model_is_not_recorded(lib, simulator):
+def test_a_get_asks_no_model_and_every_post_is_recorded(lib, simulator):
     with monitored(lib.Client()) as client:
         assert client.get(f"{simulator.base_url}/models").status_code == 200
+        assert len(client.monitor.records) == 0
         assert client.post(f"{simulator.base_url}/nothing", json={"a": 1}).status_code == 404
         assert client.post(f"{simulator.base_url}/nothing", content=b"x").status_code == 404
-    assert len(client.monitor.records) == 0
+    assert [error_of(row) for row in client.monitor.records.rows] == ["not_found"] * 2
+    assert [target.model for target in client.monitor.records.targets] == ["nothing"]
 
 
 @LIBRARIES

@@ -1,0 +1,103 @@
+"""What a watched call asks, and of which model, by its address and its body.
+
+    read_call(request) -> (model, dialect)        `request` is one of httpx or httpx2
+
+The model stands in the body, in a form, or in the path, as with Vertex, google-genai, Bedrock and
+Azure. A call that names none is called by what its path is about (`files`, `batches`).
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from holymon.protocols.chat import CHAT
+from holymon.protocols.dialect import Dialect
+from holymon.protocols.dialects import of_path
+from holymon.protocols.gemini import GEMINI
+from holymon.protocols.messages import MESSAGES
+from holymon.protocols.ollama import OLLAMA
+
+UNKNOWN: Final = "unknown"
+_MOST_FIELDS: Final = 50
+
+_IN_PATH: Final = re.compile(
+    r"/model/(?P<bedrock>.+)/(?:invoke|converse)[a-z-]*$"
+    r"|/(?:models|tunedModels|deployments|engines|endpoints)/(?P<name>[^/]+?)(?::[A-Za-z]+)?(?:/|$)"
+    r"|/ai/run/(?P<cloudflare>.+)$"
+)
+_NOT_ABOUT: Final = re.compile(r"v\d+\w*|api|openai|compatible-mode|inference")
+"""Parts of a path that stand before what it is about."""
+
+_WORD: Final = re.compile(r"[a-z][a-z_-]{1,30}")
+"""No key and no number of a customer looks like this."""
+
+_RAW: Final = (":rawPredict", ":streamRawPredict")
+_OWN: Final = {
+    ":generateContent": GEMINI, ":streamGenerateContent": GEMINI,
+    "/api/chat": OLLAMA, "/api/generate": OLLAMA,
+}  # fmt: skip
+
+
+class _Body(msgspec.Struct):
+    model: Any = ""
+    model_id: Any = ""
+    anthropic_version: Any = None
+
+
+_body: Final = msgspec.json.Decoder(_Body).decode
+
+
+def read_call(request: Any) -> tuple[str, Dialect | None]:
+    """The model, `""` if none is named, and the dialect, None if nobody knows the answers' looks.
+
+    Never raises: what can't be read is not known.
+    """
+    path = request.url.path
+    try:
+        body = _body(_content(request))
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        body = _Body()
+    named = body.model or body.model_id
+    model = named if isinstance(named, str) else ""
+    dialect = _dialect(path)
+    if dialect is None and isinstance(body.anthropic_version, str):  # Bedrock's and Vertex' Claude
+        dialect = MESSAGES
+    return model or _in_path(path) or _in_form(request), dialect
+
+
+def subject(path: str) -> str:
+    """What a path without a model is about: its first word, `unknown` if that may be an id."""
+    parts = [part for part in path.split("/") if part and not _NOT_ABOUT.fullmatch(part)]
+    return parts[0] if parts and _WORD.fullmatch(parts[0]) else UNKNOWN
+
+
+def _dialect(path: str) -> Dialect | None:
+    for end, dialect in _OWN.items():
+        if path.endswith(end):
+            return dialect
+    if path.endswith(_RAW) and "/publishers/mistralai/" in path:
+        return CHAT
+    return of_path(path)
+
+
+def _in_path(path: str) -> str:
+    found = _IN_PATH.search(path)
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def _in_form(request: Any) -> str:
+    """The model in the fields of a form, or in the query."""
+    for field in list(getattr(request.stream, "fields", ()))[:_MOST_FIELDS]:
+        value = getattr(field, "value", None) or getattr(field, "file", None)
+        if getattr(field, "name", "") == "model" and isinstance(value, str | bytes):
+            return value if isinstance(value, str) else value.decode("utf-8", "replace")
+    return str(request.url.params.get("model", ""))
+
+
+def _content(request: Any) -> bytes:
+    """The body of a request; one that follows a redirection has it in its stream only."""
+    body = getattr(request, "_content", None)
+    if body is None and request.stream.__class__.__name__ == "ByteStream":
+        body = b"".join(request.stream)
+    return body or b""

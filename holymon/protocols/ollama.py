@@ -1,0 +1,93 @@
+"""Ollama's own dialect (`/api/chat`, `/api/generate`), to be understood where a client is watched.
+
+Pure, as `chat`. Its stream is lines of JSON, which `framing` makes events of; the last says `done`,
+and why, and holds the counts. An error is a line too, under the 200 with which the stream began.
+Source: https://github.com/ollama/ollama/blob/main/docs/api.md and .../docs/api/errors.mdx.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from holymon.errors import OK
+from holymon.protocols.complaint import complaint
+from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent
+from holymon.protocols.error_body import error_text, read_body, refused
+from holymon.protocols.finish import finish_of
+from holymon.protocols.lenient import parsed, read
+from holymon.protocols.reading import Reading
+from holymon.protocols.sse import Event
+from holymon.protocols.usage import read_usage
+from holymon.records.attempt import Flag, Marks
+
+
+class _Message(msgspec.Struct):
+    content: str = ""
+    thinking: Any = None
+    tool_calls: Any = None
+
+
+class _Line(msgspec.Struct):
+    """A line of a stream, or a whole answer."""
+
+    message: _Message | None = None
+    response: str | None = None
+    thinking: Any = None
+    done: bool | None = None
+    done_reason: Any = None
+    error: Any = None
+
+
+_LINE: Final = msgspec.json.Decoder(_Line)
+
+
+def _read(reading: Reading, now: float, event: Event) -> int:
+    """Tokens (0 or 1) in one line."""
+    line, odd = read(event.data, _LINE)
+    marks = reading.marks
+    if odd:
+        marks.flags |= Flag.LENIENT
+    if complaint({"error": line.error}, strict=True) is not None:
+        reading.fail("stream_error_event", error_text(event.data, marks))
+        return 0
+    if line.done is None and line.message is None and line.response is None:
+        return NOT_MINE
+    if marks.chunk != marks.chunk:
+        marks.chunk = now
+    if line.done:
+        reading.finished = reading.done = True
+        marks.finish = finish_of(line.done_reason) or "stop"
+        read_usage(parsed(event.data), marks)
+    text = _text(line)
+    if text and marks.content != marks.content:
+        marks.content = now
+    reading.keep(text)
+    acted = bool(line.message and line.message.tool_calls)
+    reading.acted = reading.acted or acted
+    return int(bool(text or acted or _thought(line)))
+
+
+def _text(line: _Line) -> str:
+    return line.response or (line.message.content if line.message else "")
+
+
+def _thought(line: _Line) -> bool:
+    return bool(line.thinking or (line.message and line.message.thinking))
+
+
+def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
+    """Error type, message and text of a 200 in one piece; fills in the marks' counts."""
+    line, error, message = read_body(body, _LINE, marks)
+    if line is None:
+        return error, message, ""
+    if line.done is None or complaint({"error": line.error}, strict=True) is not None:
+        return *refused(body, marks), ""
+    read_usage(parsed(body), marks)
+    marks.finish = finish_of(line.done_reason) or "stop"
+    text = _text(line)
+    if not text and not (line.message and line.message.tool_calls):
+        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if _thought(line) else 0)
+    return OK, "", text
+
+
+OLLAMA: Final = Dialect("/api/chat", not_sent, _read, _answer)
