@@ -53,7 +53,11 @@ class Simulator:
 
     def counted(self) -> dict:
         """The simulator's own count of requests and faults, by model."""
-        return httpx.get(self.base_url.removesuffix("/v1") + "/_sim/log").json()["models"]
+        return self.log()["models"]
+
+    def log(self) -> dict:
+        """All that it counted, first calls apart."""
+        return httpx.get(self.base_url.removesuffix("/v1") + "/_sim/log").json()
 
 
 @contextmanager

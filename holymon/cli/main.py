@@ -121,9 +121,11 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
     runs: list[Run] = []
     interrupted = False
     for plan in plans_of(targets, **options):
-        if not interrupted:
-            run, interrupted = measured_with_bar(plan, out)
-            runs.append(run)
+        if interrupted or any(call.ended for run in runs for call in run.first_calls):
+            break
+        known = runs[0].informed(plan) if runs else plan
+        run, interrupted = measured_with_bar(known, out)
+        runs.append(run)
     single = runs[0] if len(runs) == 1 else None
 
     def text() -> str:

@@ -59,7 +59,7 @@ _SECTIONS: Final = {
     "Load": "shape arrivals rate concurrency duration requests warmup",
     "Search": "start most precision budget max_calls",
     "What is asked": "prompt prompts_file prompt_tokens max_tokens no_stream",
-    "Sending": "workers seed timeout first_byte stall max_cost",
+    "Sending": "workers seed timeout first_byte stall max_cost no_first_call",
 }
 
 
@@ -116,6 +116,12 @@ SENDING: Final = composed(
         "[default: 30 between two tokens, or --timeout if that is given]",
     ),
     click.option("--max-cost", type=float, metavar="USD", help="Stop before more is spent."),
+    click.option(
+        "--no-first-call",
+        is_flag=True,
+        help="Begin without the one call to each target that tells whether its key, model and "
+        "fields are taken (a server sees it with the header x-holymon-first-call).",
+    ),
 )
 SLO: Final = click.option(
     "--slo", multiple=True, metavar="EXPR", help="An objective such as 'ttft_p95<0.5' or "
@@ -169,7 +175,7 @@ def plans_of(
     stall: float | None, name: str, slo: tuple[str, ...],
     shape: str | None = None, arrivals: str = "", rate: str | None = None,
     concurrency: str | None = None, duration: float | None = None, requests: int | None = None,
-    warmup: float = 0.0, max_cost: float | None = None,
+    warmup: float = 0.0, max_cost: float | None = None, no_first_call: bool = False,
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
     from holymon.plan.plan import TIMEOUT_S, Plan
@@ -183,7 +189,7 @@ def plans_of(
         prompts=_prompts(prompt, prompts_file, prompt_tokens, max_tokens, not no_stream, seed),
         duration_s=duration, requests=requests, warmup_s=warmup, max_cost=max_cost,
         timeout_s=TIMEOUT_S if timeout is None else timeout, first_byte_s=first_byte, stall_s=stall,
-        workers=workers, seed=seed, name=name, slo=slo,
+        workers=workers, seed=seed, name=name, slo=slo, first_call=not no_first_call,
     )  # fmt: skip
     return plan.sweep(*loads)
 

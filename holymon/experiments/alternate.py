@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from holymon.errors import PlanError, RunError
+from holymon.errors import ConfigError, PlanError, RunError
 from holymon.figures.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
 from holymon.figures.reasons import Reason
 from holymon.load.run import Run, attach, measure
@@ -20,13 +20,23 @@ def alternate(
     """Measure A B A B ..., `pairs` times each; the runs of A and those of B.
 
     For two targets under the same load one plan with both is better still: its calls are
-    interleaved one by one. Raises what `measure` raises.
+    interleaved one by one. Raises what `measure` raises, and ConfigError or RunError where a
+    first call shows that none can succeed.
     """
-    both: tuple[list[Run], list[Run]] = ([], [])
-    for _ in range(pairs):
-        for plan, runs in zip((a, b), both, strict=True):
-            runs.append(measure(plan, out=out))
-    return both
+    plans, runs = [a, b], list[Run]()
+    for k in (0, 1) * pairs:
+        runs.append(measure(plans[k], out=out))
+        require_access(runs[-1])
+        plans = [runs[-1].informed(plan) for plan in plans]
+    return runs[::2], runs[1::2]
+
+
+def require_access(run: Run) -> None:
+    """Raise ConfigError, or RunError if there was no connection, if a first call ended the run."""
+    if any(call.ended for call in run.first_calls):
+        judged = run.verdict()
+        kind = RunError if judged.blocked == 4 else ConfigError
+        raise kind(next(reason.text for reason in judged.reasons if reason.of_api))
 
 
 def compare(

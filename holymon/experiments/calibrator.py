@@ -29,6 +29,7 @@ def calibrate(
     plan = Plan(
         targets=(target("sim/pinned"),), load=Open(constant(1)), duration_s=seconds,
         warmup_s=min(1.0, seconds), prompts=Prompts(max_tokens=64), name="calibration",
+        first_call=False,
     )  # fmt: skip
     accuracy, valid = [], []
     for rate in rates:

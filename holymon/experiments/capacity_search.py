@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from holymon.errors import PlanError, RunError
+from holymon.experiments.alternate import require_access
 from holymon.experiments.bisection import Bounds, Step, following
 from holymon.experiments.capacity import Capacity, LoadLevel, rising
 from holymon.figures.summary_types import TargetSummary
@@ -49,7 +50,8 @@ def capacity(
     levels: list[LoadLevel] = []
     while isinstance(step := following(levels, bounds), Step):
         try:
-            levels.append(_level(plan, step, bounds, arrivals, levels, out))
+            level, plan = _level(plan, step, bounds, arrivals, levels, out)
+            levels.append(level)
         except KeyboardInterrupt:
             return _so_far(plan, bounds, levels, "interrupted")
         seen(_so_far(plan, bounds, levels, "interrupted"))
@@ -70,7 +72,8 @@ def _so_far(plan: Plan, bounds: Bounds, levels: list[LoadLevel], ended: str) -> 
 
 def _level(
     plan: Plan, step: Step, bounds: Bounds, arrivals: str, levels: list[LoadLevel], out: Path | str
-) -> LoadLevel:
+) -> tuple[LoadLevel, Plan]:
+    """One level, and the plan of the next, with what the first call found out."""
     shape: Shape = constant(step.rate).arriving(arrivals)
     left = most = None
     if bounds.max_cost is not None:
@@ -84,7 +87,7 @@ def _level(
     begun = time.monotonic()
     until = begun + bounds.budget_s - sum(level.took_s for level in levels) - STOP_S
     run = _measured(even(now), until, out)
-    return _judged(run, step, time.monotonic() - begun)
+    return _judged(run, step, time.monotonic() - begun), run.informed(plan)
 
 
 def even(plan: Plan) -> Plan:
@@ -123,7 +126,9 @@ def _measured(plan: Plan, until: float, out: Path | str) -> Run:
 
 def _judged(run: Run, step: Step, took_s: float) -> LoadLevel:
     """What a level says. Raises RunError where no call could succeed for the caller's reasons."""
-    (target,) = run.summary().targets
+    require_access(run)
+    summary = run.summary()
+    (target,) = summary.targets
     judged = run.verdict()
     if judged.blocked is not None:
         raise RunError(next(reason.text for reason in judged.reasons if reason.level == "invalid"))
@@ -141,7 +146,7 @@ def _judged(run: Run, step: Step, took_s: float) -> LoadLevel:
         met=_met(run, judged, target, missed=bool(missed)),
         sure=sure and judged.client == "valid",
         answers_per_s=target.requests_per_s, goodput_per_s=target.goodput_per_s,
-        cost_usd=target.cost_usd, run_id=run.id, words=tuple(words),
+        cost_usd=summary.cost_usd, run_id=run.id, words=tuple(words),
     )  # fmt: skip
 
 

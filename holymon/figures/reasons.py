@@ -7,7 +7,7 @@ six calls for the interval of a median. Delays below `UNSEEN_S` are no more than
 the resolution of the loop's timer.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
@@ -19,6 +19,7 @@ from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import number_of, rounded
 from holymon.plan.plan import Open, Plan
 from holymon.records.client_health import ClientHealth
+from holymon.records.first_call import FirstCall
 from holymon.records.run_folder import LIVE
 
 Fitness = Literal["valid", "suspect", "invalid"]
@@ -50,15 +51,22 @@ class Reason:
 
 
 def against(
-    summary: Summary, plan: Plan, vitals: ClientHealth, state: str, trouble: str, early: str
-) -> tuple[Reason, ...]:
-    """All that speaks against a run's figures, given how its client was doing and how it ended."""
+    summary: Summary, plan: Plan, vitals: ClientHealth, state: str, trouble: str, early: str,
+    refused: Mapping[str, FirstCall],
+) -> tuple[Reason, ...]:  # fmt: skip
+    """All that speaks against a run's figures, given how its client was doing and how it ended.
+
+    `refused` are first calls that ended the run, by their targets.
+    """
     left = sum(target.errors.get("unfinished", 0) for target in summary.targets)
     return (
         *_of_client(vitals, summary),
         *_of_run(state, trouble, left, early),
         *chain.from_iterable(
-            _of_target(target, plan, live=state in LIVE) for target in summary.targets
+            _of_first_call(refused[target.target], plan)
+            if target.target in refused
+            else _of_target(target, plan, live=state in LIVE)
+            for target in summary.targets
         ),
     )
 
@@ -129,6 +137,13 @@ def _of_run(state: str, trouble: str, left: int, early: str) -> Iterator[Reason]
         yield Reason("invalid", f"calls that had finished are lost: {trouble}.")
     elif trouble:
         yield Reason("suspect", f"writing records failed for a while: {trouble}.")
+
+
+def _of_first_call(call: FirstCall, plan: Plan) -> Iterator[Reason]:
+    target = next(candidate for candidate in plan.targets if candidate.name == call.target)
+    about = hints.clause(call.error_type, call.message, target, answered=False)
+    text = f"{call.target}: the first call failed with {call.kind}{about}".rstrip(".")
+    yield Reason("invalid", f"{text}.", of_api=True)
 
 
 def _of_target(target: TargetSummary, plan: Plan, *, live: bool) -> Iterator[Reason]:

@@ -16,6 +16,7 @@ from holymon.formatting import Table, ms, percent, rounded
 from holymon.plan import slo
 from holymon.plan.plan import Plan
 from holymon.records.client_health import ClientHealth
+from holymon.records.first_call import FirstCall
 from holymon.structs import Interval
 
 
@@ -127,10 +128,11 @@ class Verdict:
 
 def judge(
     summary: Summary, plan: Plan, vitals: ClientHealth, state: str = "finished", trouble: str = "",
-    early: str = "",
+    early: str = "", first_calls: tuple[FirstCall, ...] = (),
 ) -> Verdict:  # fmt: skip
-    """The verdict on a run from its figures, how its client was doing, and how it ended."""
-    reasons = against(summary, plan, vitals, state, trouble, early)
+    """The verdict on a run from its figures, its client, its first calls, and how it ended."""
+    refused = {call.target: call for call in first_calls if call.ended}
+    reasons = against(summary, plan, vitals, state, trouble, "" if refused else early, refused)
     measurement = _worst(reasons)
     begun = any(target.requests for target in summary.targets)
     return Verdict(
@@ -143,8 +145,15 @@ def judge(
         ),
         notes=tuple(
             f"{target.target}: {note}" for target in summary.targets for note in target.notes
+        )
+        + tuple(call.note for call in first_calls if call.note),
+        blocked=min(
+            filter(
+                None,
+                [*map(blocked, summary.targets), *(call.exit_code for call in refused.values())],
+            ),
+            default=None,
         ),
-        blocked=min(filter(None, map(blocked, summary.targets)), default=None),
         early=not begun and measurement != "invalid",
     )
 

@@ -11,9 +11,10 @@ sent; it is in no request, client, marks or message.
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf, isnan
 from time import perf_counter
+from types import MappingProxyType
 from typing import Final
 
 import httpx
@@ -64,8 +65,9 @@ class Caller:
         clock: Clock = perf_counter,
         transport: Transport | None = None,
         keep: bool = False,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Read the keys and prepare the requests. Raises ConfigError."""
+        """Read the keys and prepare the requests, with more `headers`. Raises ConfigError."""
         self.plan = plan
         self.kept: dict[int, str] = {}
         self._clock = clock
@@ -73,7 +75,8 @@ class Caller:
         self._keys = [key_of(target) for target in plan.targets]
         self._secrets = tuple(key for key in self._keys if key is not None)
         self._transport = transport or Transport(connect_s=plan.connect_s)
-        self._requests = [_requests(plan, target) for target in plan.targets]
+        self._streams = [target.quirks.streams(plan.prompts.stream) for target in plan.targets]
+        self._requests = [_requests(plan, target, headers) for target in plan.targets]
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -93,6 +96,12 @@ class Caller:
         await self._attempt(marks, prepared[(number // len(self.plan.targets)) % len(prepared)])
         return marks
 
+    async def probe(self, until: float) -> tuple[Marks, bytes]:
+        """Make the first call to the first target, and see what it says if it is no stream."""
+        marks = Marks(0, 0, self._clock())
+        reading = await self._attempt(marks, self._requests[0][0], until=until)
+        return marks, reading.body
+
     async def ask(
         self, marks: Marks, body: bytes, *, into: Taker | None = None, until: float = inf
     ) -> None:
@@ -111,11 +120,12 @@ class Caller:
         request: Prepared | Exception,
         into: Taker | None = None,
         until: float = inf,
-    ) -> None:
+    ) -> Reading:
         marks.start = self._clock()
         response = Response(self._clock)
         dialect = DIALECTS[self.plan.targets[marks.target].endpoint]
-        reading = Reading(marks, dialect, stream=self.plan.prompts.stream, keep=self._keep)
+        stream = self._streams[marks.target]
+        reading = Reading(marks, dialect, stream=stream, keep=self._keep)
         deadlines = Deadlines(self.plan, reading, response, until)
         broken: tuple[str, ...] = ()
         try:
@@ -129,6 +139,7 @@ class Caller:
             deadlines.disarm()
         reading.end(self._clock(), *broken)
         self._complete(reading, response)
+        return reading
 
     def _complete(self, reading: Reading, response: Response) -> None:
         marks = reading.marks
@@ -195,15 +206,16 @@ async def _linger(response: Response, reading: Reading) -> None:
             await response.pour(take)
 
 
-def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:
+def _requests(plan: Plan, target: Target, more: Mapping[str, str]) -> list[Prepared | Exception]:
     """One prepared request for each prompt; what can't be written as JSON fails when called."""
-    dialect, stream = DIALECTS[target.endpoint], plan.prompts.stream
+    dialect, stream = DIALECTS[target.endpoint], target.quirks.streams(plan.prompts.stream)
     headers = {
         "accept": "text/event-stream" if stream else "application/json",
         "accept-encoding": "gzip, deflate",
         "content-type": "application/json",
         "user-agent": "holymon",
         **dialect.headers,
+        **more,
     }
     common = post(
         target.base_url.rstrip("/") + dialect.path, headers, dialect.key_header, target.ca_file
@@ -212,7 +224,7 @@ def _requests(plan: Plan, target: Target) -> list[Prepared | Exception]:
     for text in plan.prompts.texts:
         try:
             body = dialect.body(target.model, text, plan.prompts.max_tokens, stream)
-            made.append(common._replace(content=body))
+            made.append(common._replace(content=target.quirks.applied(body)))
         except (ValueError, TypeError, UnicodeError) as error:
             made.append(error)
     return made

@@ -42,7 +42,7 @@ HOPELESS: Final = 10
 
 @dataclass(slots=True)
 class Ending:
-    """Why the load ended: `finished`, `stopped`, `max_errors`, `max_cost` or `hopeless`."""
+    """Why it ended: `finished`, `stopped`, `max_errors`, `max_cost`, `hopeless`, `first_call`."""
 
     why: str = "finished"
     detail: str = ""
@@ -50,7 +50,10 @@ class Ending:
 
 @dataclass(slots=True)
 class Load:
-    """The state of a load that is going on: shared by the schedule, the calls and whoever stops."""
+    """The state of a load that is going on: shared by the schedule, the calls and whoever stops.
+
+    `spent` is what it has cost so far, in USD: before it begins, what the first calls did.
+    """
 
     plan: Plan
     send: Send
@@ -60,6 +63,7 @@ class Load:
     begin: Callable[[int, int, float], None] = lambda *_: None
     cost: Callable[[Marks], float] | None = None
     reserve: float = 0.0
+    spent: float = 0.0
     part: tuple[int, int] = (0, 1)
     ending: Ending = field(default_factory=Ending)
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
@@ -72,7 +76,6 @@ class Load:
     _sent: int = 0
     _errors: int = 0
     _ok: int = 0
-    _money: float = 0.0
     _asking: int = 0
     _alike: dict[str, int] = field(default_factory=dict)
 
@@ -228,8 +231,8 @@ class Load:
         elif marks.error not in NOT_THE_SERVER:
             self._failed(marks.error)
         if self.cost is not None and self.plan.max_cost is not None:
-            self._money += self.cost(marks)
-            if self._money >= self.plan.max_cost / self.part[1]:
+            self.spent += self.cost(marks)
+            if self.spent >= self.plan.max_cost / self.part[1]:
                 self._spent()
 
     def _spent(self) -> bool:
@@ -242,7 +245,7 @@ class Load:
         if limit is None:
             return False
         still = self.reserve * (self._asking + 1)
-        spent = self._money + still > limit / self.part[1] or self._money >= limit / self.part[1]
+        spent = self.spent + still > limit / self.part[1] or self.spent >= limit / self.part[1]
         if spent:
             message = f"one call more could pass the spending limit of {limit:g} USD"
             self.stop("max_cost", message, cancel=False)

@@ -1,9 +1,14 @@
-"""Ctrl-C and SIGTERM alike become KeyboardInterrupt, so that what was done is kept and shown."""
+"""Ctrl-C, SIGTERM and the death of an owner, so that what was done is kept and shown.
 
+In a command both signals become KeyboardInterrupt; in a worker they stop what goes on in its loop.
+"""
+
+import asyncio
 import contextlib
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -30,3 +35,26 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stop_by_signal(stop: Callable[[], None]) -> None:
+    """Have a signal call `stop` in the loop that runs."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+def stop_by_stdin(stop: Callable[[str, str], None]) -> None:
+    """Have the end of standard input, and so of whoever started this process, call `stop`."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
+            loop.call_soon_threadsafe(stop, "interrupted", "the process that owned it ended")
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder
 from holymon.records import notes as side_file
 from holymon.records.client_health import ClientHealth
+from holymon.records.first_call import FirstCall, first_calls, informed, with_cost
 from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
 from holymon.safety import file_name
@@ -61,7 +63,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`starting`, `running`, `finished`, `stopped`, `failed` or `interrupted`."""
+        """`starting`, `first call`, `running`, `finished`, `stopped`, `failed`, `interrupted`."""
         return str(self.status["state"])
 
     @property
@@ -112,8 +114,19 @@ class Run:
         records = self.records
         # Records are only ever added: as many are the same ones.
         if self._summary is None or self._summary[0] != len(records):
-            self._summary = len(records), summarize(records, self.plan)
+            summary, calls = summarize(records, self.plan), self.first_calls
+            words = {call.target: {call.error_type: call.message} for call in calls if call.ended}
+            targets = [
+                replace(t, messages=words.get(t.target, t.messages)) for t in summary.targets
+            ]
+            cost = with_cost(summary.cost_usd, calls)
+            self._summary = len(records), replace(summary, targets=tuple(targets), cost_usd=cost)
         return self._summary[1]
+
+    @property
+    def first_calls(self) -> tuple[FirstCall, ...]:
+        """What came of the call that each target got before the load."""
+        return first_calls(self.status)
 
     def verdict(self) -> verdict.Verdict:
         """Whether they can be trusted, and whether the objectives are met."""
@@ -129,6 +142,11 @@ class Run:
         """Raise RunError while it still goes on: what is made of it would change meanwhile."""
         if self.live:
             raise RunError(f"{self.id} is still going on: {use} it when it has ended.")
+
+    def informed(self, plan: Plan) -> Plan:
+        """Another plan of the same targets with what its first calls found out, and without any."""
+        mine = plan.first_call and plan.targets == self.plan.targets
+        return informed(plan, self.first_calls) if mine else plan
 
     def stop(self) -> None:
         """Ask the worker to end: calls in flight become `cancelled`, everything is kept."""
@@ -211,6 +229,7 @@ class Run:
             "simulated": summary.simulated,
             "verdict": judged.to_dict(),
             "targets": [target.to_dict() for target in summary.targets],
+            "first_calls": [to_builtins(call) for call in self.first_calls],
             "cost_usd": summary.cost_usd,
             "client": self.vitals.to_dict(),
         }

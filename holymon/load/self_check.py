@@ -6,6 +6,7 @@ import gc
 import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -59,6 +60,14 @@ async def watch_self(load: Load, journal: Journal, folder: Path) -> None:
         if lags and share.seconds >= SHORTEST_S:
             _note(load, journal, lags, share, pause)
         pause.close()
+
+
+async def heed_stop(folder: Path, stop: Callable[[], None]) -> None:
+    """Call `stop` once somebody asks the run in `folder` to end."""
+    while True:
+        await asyncio.sleep(SAMPLE_S)
+        if (folder / "stop").exists():
+            return stop()
 
 
 def _see_to(stop: Path, load: Load, *, look: bool) -> None:

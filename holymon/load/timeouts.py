@@ -63,7 +63,7 @@ class Deadlines:
         """The limit that was exceeded, its value, and what lifts it."""
         first_byte = plan.first_byte_s
         self._first_byte = plan.timeout_s if first_byte is None else first_byte
-        stall = stall_of(plan, marks.target) if plan.prompts.stream else inf
+        stall = stall_of(plan, marks.target) if marks.flags & Flag.STREAM else inf
         total = self._until - marks.start
         self._handle = self._timer(min(self._first_byte, total, stall))
 

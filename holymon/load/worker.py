@@ -1,7 +1,8 @@
 """`python -m holymon.load.worker FOLDER`: plan in, rows to the journal; nothing is drawn here.
 
 Worker 0 starts what the run needs (the simulator, further workers), says in `state.json` how it
-goes, and holds the run's lock while it lives. Worker k sends every n-th call of the same plan.
+goes, makes the first calls, and holds the run's lock while it lives. Worker k sends every n-th
+call of the same plan.
 A run ends early by a file named `stop` in its folder, by SIGINT or SIGTERM, and, if it belongs
 to another process (`--attached`), by the end of standard input.
 """
@@ -10,12 +11,10 @@ import argparse
 import asyncio
 import contextlib
 import gc
-import math
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -23,20 +22,19 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
-import numpy as np
-
 from holymon.errors import HolymonError, RunError
-from holymon.figures.cost import costs
+from holymon.load import spending
 from holymon.load.caller import Caller
 from holymon.load.engine import Ending, Load
-from holymon.load.self_check import open_many, watch_self
-from holymon.plan.estimate import most_of_a_call
+from holymon.load.first_call import FirstCalls
+from holymon.load.interrupts import stop_by_signal, stop_by_stdin
+from holymon.load.self_check import heed_stop, open_many, watch_self
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
-from holymon.records.attempt import DTYPE, Marks, row
+from holymon.records.first_call import FirstCall, first_calls, informed
 from holymon.records.journal import Journal
 from holymon.sim.process import simulator
-from holymon.structs import replace
+from holymon.structs import replace, to_builtins
 
 START_NS: Final = 20_000_000
 """Between the word "go" and the first call: time enough for every worker to hear it."""
@@ -71,25 +69,17 @@ def _first(folder: Path, *, attached: bool) -> int:
         try:
             plan = run_folder.read_plan(folder)
             sim_url = stack.enter_context(_simulator(folder, plan))
-            plan = _placed(plan, sim_url)
-            others = stack.enter_context(_others(folder, plan, sim_url))
             state |= {"started_at": run_folder.now().isoformat(), "workers": plan.workers}
             if sim_url:
                 state["sim_url"] = sim_url
-
-            def begin() -> int:
-                zero_wall = time.time_ns() + START_NS
-                for other in others:
-                    _tell(other, f"{zero_wall}\n")
-                state["started_at"] = datetime.fromtimestamp(zero_wall / 1e9, UTC).isoformat()
-                run_folder.write_state(folder, state="running", **state)
-                return zero_wall
-
-            ending, trouble = asyncio_run(_measure(folder, plan, 0, begin, watch_stdin=attached))
-            for other in others:
-                other.wait()
-            if any(other.returncode for other in others):
-                ending = Ending("failed", "one of the workers died")
+            plan = _placed(plan, sim_url)
+            calls = FirstCalls(plan)
+            if plan.first_call:
+                plan = _called_first(folder, plan, calls, state, attached=attached)
+            if calls.ending is None:
+                ending, trouble = _load(folder, plan, calls.spent, state, attached=attached)
+            else:
+                ending, trouble = calls.ending, ""
         except BaseException as error:
             reason = str(error) if isinstance(error, HolymonError) else repr(error)
             _last_word(folder, state="failed", detail=reason, **state)
@@ -104,6 +94,52 @@ def _first(folder: Path, *, attached: bool) -> int:
     return 0
 
 
+def _called_first(
+    folder: Path, plan: Plan, calls: FirstCalls, state: dict[str, Any], *, attached: bool
+) -> Plan:
+    """The plan with what its first calls found out; they are part of the state from here on."""
+    run_folder.write_state(folder, state="first call", **state)
+    known = tuple(asyncio_run(_call_first(folder, calls, watch_stdin=attached)))
+    state["first_calls"] = to_builtins(known)
+    return informed(plan, known)
+
+
+async def _call_first(folder: Path, calls: FirstCalls, *, watch_stdin: bool) -> list[FirstCall]:
+    stop_by_signal(calls.stop)
+    if watch_stdin:
+        stop_by_stdin(calls.stop)
+    watching = asyncio.ensure_future(heed_stop(folder, calls.stop))
+    try:
+        return await calls.run()
+    finally:
+        watching.cancel()
+
+
+def _load(
+    folder: Path, plan: Plan, spent: float, state: dict[str, Any], *, attached: bool
+) -> tuple[Ending, str]:
+    """Drive the load with all its workers; how it ended, and trouble with writing."""
+    if plan.workers > 1:  # they read there how their targets are asked
+        run_folder.write_state(folder, state="starting", **state)
+    with _others(folder, plan, state.get("sim_url", "")) as others:
+
+        def begin() -> int:
+            zero_wall = time.time_ns() + START_NS
+            for other in others:
+                _tell(other, f"{zero_wall}\n")
+            state["started_at"] = datetime.fromtimestamp(zero_wall / 1e9, UTC).isoformat()
+            run_folder.write_state(folder, state="running", **state)
+            return zero_wall
+
+        work = _measure(folder, plan, 0, begin, watch_stdin=attached, spent=spent)
+        ending, trouble = asyncio_run(work)
+        for other in others:
+            other.wait()
+        if any(other.returncode for other in others):
+            ending = Ending("failed", "one of the workers died")
+    return ending, trouble
+
+
 def _last_word(folder: Path, **state: Any) -> None:
     try:
         run_folder.write_state(folder, **state)
@@ -113,6 +149,7 @@ def _last_word(folder: Path, **state: Any) -> None:
 
 def _further(folder: Path, part: int, sim_url: str) -> int:
     plan = _placed(run_folder.read_plan(folder), sim_url)
+    plan = informed(plan, first_calls(run_folder.read_state(folder)))
 
     def begin() -> int:
         print("ready", flush=True)
@@ -214,9 +251,10 @@ def _tell(process: "subprocess.Popen[str]", text: str) -> None:
 
 
 async def _measure(
-    folder: Path, plan: Plan, part: int, begin: Callable[[], int], *, watch_stdin: bool
-) -> tuple[Ending, str]:
-    """Drive this worker's part; how it ended, and trouble with writing.
+    folder: Path, plan: Plan, part: int, begin: Callable[[], int], *, watch_stdin: bool,
+    spent: float = 0.0,
+) -> tuple[Ending, str]:  # fmt: skip
+    """Drive this worker's part of a run that has `spent` so much; how it ended, and trouble.
 
     `begin` is called when all is prepared, and says at which time (ns, wall clock) to start.
     """
@@ -224,14 +262,15 @@ async def _measure(
     journal = Journal(folder, part, masked=caller.masked)
     load = Load(
         plan=plan, send=caller.send, sink=journal.record, begin=journal.begin,
-        part=(part, plan.workers), cost=_cost_of(plan), reserve=_reserve(plan),
+        part=(part, plan.workers), cost=spending.counter(plan), reserve=spending.reserve(plan),
+        spent=spent,
     )  # fmt: skip
-    _stop_by_signal(load)
+    stop_by_signal(load.stop)
     gc.collect()
     gc.freeze()
     wall = begin()
     if watch_stdin:
-        _stop_by_stdin(load)
+        stop_by_stdin(load.stop)
     # One look at both clocks; from here on only the monotonic one counts.
     load.zero = journal.zero = perf_counter() + (wall - time.time_ns()) / 1e9
     watching = asyncio.ensure_future(watch_self(load, journal, folder))
@@ -244,49 +283,6 @@ async def _measure(
         await caller.aclose()
         journal.close()
     return ending, journal.trouble
-
-
-def _cost_of(plan: Plan) -> Any:
-    """What a call has cost; where the server did not count, what it can have cost at most."""
-    if plan.max_cost is None:
-        return None
-
-    def cost(marks: Marks) -> float:
-        rows = np.frombuffer(row(marks), DTYPE)
-        money = float(costs(rows, plan.targets[marks.target].price)[0])
-        if not math.isnan(money):
-            return money
-        return most_of_a_call(plan, marks.target, max(marks.events, 0))
-
-    return cost
-
-
-def _reserve(plan: Plan) -> float:
-    if plan.max_cost is None:
-        return 0.0
-    return max(most_of_a_call(plan, i, 0) for i in range(len(plan.targets)))
-
-
-def _stop_by_signal(load: Load) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, load.stop)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(load.stop))
-
-
-def _stop_by_stdin(load: Load) -> None:
-    """Whoever started this run has died when standard input ends."""
-    loop = asyncio.get_running_loop()
-
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
-            loop.call_soon_threadsafe(load.stop, "interrupted", "the process that owned it ended")
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 if __name__ == "__main__":

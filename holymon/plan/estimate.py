@@ -77,7 +77,7 @@ def most_of_a_call(plan: Plan, target: int, guess: int) -> float:
     no price.
     """
     size = max(_sizes(plan)) + AROUND
-    longest = plan.prompts.max_tokens
+    longest = None if plan.targets[target].quirks.max_tokens == "" else plan.prompts.max_tokens
     cost = price.most(plan.targets[target].price, 1, size, guess if longest is None else longest)
     if cost is None:
         raise PlanError(f"no price is known for {plan.targets[target].name}.")

@@ -17,6 +17,7 @@ from holymon.errors import PlanError
 from holymon.formatting import Table, number_of
 from holymon.plan import shapes
 from holymon.plan.price import Price
+from holymon.plan.quirks import Quirks
 from holymon.plan.slo import parse
 from holymon.safety import decoded, plain, short
 from holymon.structs import (
@@ -47,6 +48,7 @@ class Target(Struct, frozen=True):
     price: Price = Price()
     stall_s: float | None = None
     ca_file: str = ""
+    quirks: Quirks = Quirks()
 
     def __post_init__(self) -> None:
         """Raise PlanError if its name, address, endpoint or variable can't be one."""
@@ -54,10 +56,8 @@ class Target(Struct, frozen=True):
         require(bool(self.model.strip()), "model", "is empty", "name a model")
         require(bool(self.provider.strip()), "provider", "is empty", "name a provider")
         check_range("stall_s", self.stall_s, 0.01, MAX_SECONDS, "seconds")
-        endpoint, known = plain(self.endpoint), ", ".join(ENDPOINTS)
-        require(
-            self.endpoint in ENDPOINTS, "endpoint", f"{endpoint!r} is none", f"name one of {known}"
-        )
+        none = f"{plain(self.endpoint)!r} is none"
+        require(self.endpoint in ENDPOINTS, "endpoint", none, f"name one of {', '.join(ENDPOINTS)}")
         if self.api_key_env:
             check_variable_name(self.api_key_env)
         if self.base_url:
@@ -71,10 +71,7 @@ class Target(Struct, frozen=True):
         """The target's name, as `provider/model`."""
         return f"{self.provider}/{self.model}"
 
-    @property
-    def words(self) -> str:
-        """Its name."""
-        return self.name
+    words = name
 
     @property
     def simulated(self) -> bool:
@@ -152,6 +149,8 @@ class Plan(Struct, frozen=True):
     call, `first_byte_s` (None: the same) of the wait for its headers, `stall_s` or else the
     target's own of the wait for each token of a stream. Without them the first token may take as
     long as the call, and each further one 30 s, or as long if another `timeout_s` was asked for.
+    `first_call` has each target called once before, outside of all figures: what every call would
+    be refused for ends the run, or is asked as the API wants it.
     """
 
     targets: tuple[Target, ...]
@@ -170,14 +169,14 @@ class Plan(Struct, frozen=True):
     seed: int = 0
     name: str = ""
     slo: tuple[str, ...] = ()
+    first_call: bool = True
 
     def __post_init__(self) -> None:
         """Raise PlanError, naming the field and the mend."""
         super().__post_init__()
         require(bool(self.targets), "targets", "are missing", "name one, such as sim/fast")
-        require(
-            len(self.targets) <= MAX_TARGETS, "targets", "are too many", f"at most {MAX_TARGETS}"
-        )
+        few = len(self.targets) <= MAX_TARGETS
+        require(few, "targets", "are too many", f"at most {MAX_TARGETS}")
         names = [t.name for t in self.targets]
         twice = next((n for n in names if names.count(n) > 1), "")
         require(not twice, "targets", f"hold {plain(twice)!r} twice", "name each target once")

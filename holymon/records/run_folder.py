@@ -25,13 +25,14 @@ from holymon.errors import PlanError, RunError
 from holymon.plan.plan import Plan
 from holymon.records import parquet
 from holymon.records.appender import reading
+from holymon.records.first_call import FirstCall, first_calls
 from holymon.records.journal import Follower
 from holymon.records.records import Records
 from holymon.safety import file_name, plain, short
 
 START_S: Final = 30.0
 
-LIVE: Final = frozenset({"starting", "running"})
+LIVE: Final = frozenset({"starting", "first call", "running"})
 """The states of a run that goes on."""
 
 
@@ -136,7 +137,7 @@ def write_state(folder: Path, **state: Any) -> None:
 def read_state(folder: Path) -> dict[str, Any]:
     """How the run is doing.
 
-    `state` is starting, running, finished, stopped, failed or interrupted.
+    `state` is starting, first call, running, finished, stopped, failed or interrupted.
     """
     state: dict[str, Any] = {}
     for _ in range(2):
@@ -162,9 +163,10 @@ def ended_early(state: dict[str, Any]) -> str:
     return str(state.get("detail") or ended) if early else ""
 
 
-def ending(state: dict[str, Any]) -> tuple[str, str, str]:
-    """From a run's state what its verdict needs: the word for it, trouble, why it ended early."""
-    return str(state["state"]), str(state.get("trouble", "")), ended_early(state)
+def ending(state: dict[str, Any]) -> tuple[str, str, str, tuple[FirstCall, ...]]:
+    """What a run's verdict needs of its state: word, trouble, why it ended early, first calls."""
+    trouble = str(state.get("trouble", ""))
+    return str(state["state"]), trouble, ended_early(state), first_calls(state)
 
 
 def _is_new(folder: Path, state: dict[str, Any]) -> bool:

@@ -53,13 +53,14 @@ def run_text(run: Run) -> str:
     label = "   SIMULATED" if summary.simulated else ""
     blocks = [f"{run.id}   {run.state}, {number_of(len(run.records), 'call')}{label}\n"
               + replace(judged.table, notes=()).text()]  # fmt: skip
-    for target, called in zip(summary.targets, run.plan.targets, strict=True):
+    both = zip(summary.targets, run.plan.targets, strict=True)
+    for target, called in both if len(run.records) else ():
         calls, *facts = target.facts
         errors = [textwrap.fill(line, WIDE, initial_indent=" " * 4, subsequent_indent=" " * 8)
                   for line in hints.failures(target, called)]  # fmt: skip
         blocks.append("\n".join([target.target, f"  {calls}", *errors, target.table.text(),
                                  *(f"  {fact}" for fact in facts)]))  # fmt: skip
-    notes = "\n".join(f"note: {note}" for note in judged.notes)
+    notes = "\n".join(f"note: {note}" for note in judged.notes) if len(run.records) else ""
     return plain("\n\n".join(filter(None, [*blocks, notes])))
 
 
@@ -229,6 +230,7 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
         ("load", _load(plan)),
         ("asked", _prompts(plan)),
         ("limits of a call", _limits(plan)),
+        *(("first call", f"{call.target}: {call.words}") for call in run.first_calls),
         ("attempts", "one for each call: nothing was retried"),
         ("clock", "monotonic, in a process of its own; pieces are stamped before they are parsed"),
         ("client", f"event loop late by {ms(client['loop_lag_p99_s'])} ms at p99, "

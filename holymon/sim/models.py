@@ -202,3 +202,10 @@ def fate_of(seed: int, number: int, body: dict[str, Any], most: int | None, arri
         want_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         arrived=arrived,
     )  # fmt: skip
+
+
+def at_once(fate: Fate) -> Fate:
+    """The fate of a call that is none of a load: no wait, no fault, nothing to pay."""
+    fate.fault, fate.ttft_s = "ok", 0.0
+    fate.usage = dict.fromkeys(fate.usage, 0)
+    return fate

@@ -20,7 +20,11 @@ from aiohttp import web
 
 from holymon.sim import messages_api, responses_api
 from holymon.sim import models as simmodels
-from holymon.sim.models import MODELS, STATUS, Fate, check, error_body, fate_of
+from holymon.sim.models import MODELS, STATUS, Fate, at_once, check, error_body, fate_of
+
+FIRST_CALL: Final = "x-holymon-first-call"
+"""The header of a call that a load makes before it begins: it is answered at once and well, for
+nothing, and takes no number, so that what is done to the calls behind it stays the same."""
 
 MOST_BODY: Final = 16 * 2**20
 STALL_S: Final = 30.0
@@ -37,6 +41,7 @@ class Simulator:
         self._faults: dict[str, Counter[str]] = {name: Counter() for name in MODELS}
         self._slots = {n: asyncio.Semaphore(m.slots) for n, m in MODELS.items() if m.slots}
         self._waiting: Counter[str] = Counter()
+        self._first_calls = 0
 
     def app(self) -> web.Application:
         """The aiohttp application with all routes of the API."""
@@ -69,7 +74,8 @@ class Simulator:
             if faults
         }
         total = sum(faults.total() for faults in self._faults.values())
-        return web.json_response({"requests": total, "models": models})
+        counts = {"requests": total, "first_calls": self._first_calls, "models": models}
+        return web.json_response(counts)
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """One chat completion, one response, or one message in Anthropic's dialect."""
@@ -80,11 +86,14 @@ class Simulator:
             return refused
         try:
             body = json.loads(await request.read())
-            fate = self._fate(body, arrived)
+            first = FIRST_CALL in headers
+            fate = self._fate(body, arrived, first=first)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             return _error(400, f"the request is not valid: {error}", "invalid_request")
         if fate is None:
             return _error(404, "The model does not exist.", "model_not_found")
+        if first:
+            return await self._answer(request, fate)
         gone = True
         try:
             answer = await self._serve(request, fate)
@@ -98,11 +107,14 @@ class Simulator:
         finally:
             self._write(fate, gone=gone)
 
-    def _fate(self, body: dict[str, Any], arrived: float) -> Fate | None:
+    def _fate(self, body: dict[str, Any], arrived: float, *, first: bool) -> Fate | None:
         most = check(body)
         name = body["model"]
         if name not in MODELS:
             return None
+        if first:
+            self._first_calls += 1
+            return at_once(fate_of(self._seed, 0, body, 1, arrived))
         number = self._numbers[name]
         self._numbers[name] += 1
         fate = fate_of(self._seed, number, body, most, arrived)

@@ -142,8 +142,8 @@ class _FollowedRun:
 
 
 def _when(following: _FollowedRun, state: str) -> str:
-    if state == "starting":
-        return "starting"
+    if state in {"starting", "first call"}:
+        return state
     if state != "running":
         return f"{panels_html.clock(following.own.summary().duration_s)} in all"
     elapsed, whole = following.elapsed, following.ends_s

@@ -61,7 +61,7 @@ def panels(
         axes[name].yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         if plan.warmup_s:
             axes[name].axvspan(0, plan.warmup_s, color=SHADE, lw=0)
-    if not plan.prompts.stream:
+    if not any(target.quirks.streams(plan.prompts.stream) for target in plan.targets):
         axes["ttft"].text(0.5, 0.5, "not streamed: no TTFT", transform=axes["ttft"].transAxes,
                           ha="center", color=GREY, size=10)  # fmt: skip
     axes["ecdf"].set_xlabel("ms (solid: latency, dashed: TTFT)", size=SMALL, color=INK, labelpad=2)

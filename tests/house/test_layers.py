@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 HOUSE = ROOT / "holymon"
 
 PURE = ("errors", "safety", "structs", "formatting", "protocols", "figures", "plots/binning",
-        "plan/plan", "plan/shapes", "plan/slo", "plan/estimate", "plan/price", "records/attempt",
+        "plan/plan", "plan/shapes", "plan/slo", "plan/estimate", "plan/price", "plan/quirks", "records/attempt", "records/first_call",
         "records/records", "records/frames", "experiments/bisection", "experiments/capacity",
         "experiments/calibration", "monitor/retry", "prometheus/metric_names",
         "prometheus/alerts", "prometheus/rules", "prometheus/backtest")  # fmt: skip

@@ -112,8 +112,10 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below):
         "CANARY_LOG": str(tmp_path / "debug.log"),
     }  # fmt: skip
     where = ["--base-url", base_url, "--model", "m", "--api-key-env", "MY_KEY"]
-    many = ["--concurrency", "4", "--requests", "60"]  # a closed loop drops no call when it is late
+    # A closed loop drops no call when it is late; a key that is refused would end it at its first.
+    many = ["--concurrency", "4", "--requests", "60", "--no-first-call"]
     screens = [
+        holymon("load", *where, "--concurrency", "1", "--requests", "1", env=env),
         holymon("load", *where, *many, env=env),
         holymon("load", *where, *many, "--json", env=env),
         holymon("report", *where, *many, env=env),
@@ -130,7 +132,9 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below):
             env={"PATH": "/usr/bin:/bin", **env},
         )
     )  # fmt: skip
-    assert len(seen) == 180
+    assert len(seen) in {181, 182}, (
+        "180 calls, a first one, and the one behind it if it came to that"
+    )
     assert set(seen) == {KEY}, "the server was given it, and nothing else"
     said = "".join(screen.stdout + screen.stderr for screen in screens)
     assert MASK in said
