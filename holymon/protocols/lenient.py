@@ -123,7 +123,7 @@ def _list(value: Any, kind: Any) -> Any:
     if isinstance(value, dict):
         numbered = all(str(key).isdecimal() for key in value)
         value = list(value.values()) if numbered else [value]
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value and _is_part(kind.item_type):
         value = [{"type": "text", "text": value}]
     if not value:
         return []
@@ -131,6 +131,11 @@ def _list(value: Any, kind: Any) -> Any:
         raise _Lost
     fit = [_fitted(item, kind.item_type) for item in value if item is not None]
     return [item for item in fit if item is not msgspec.UNSET]
+
+
+def _is_part(kind: Any) -> bool:
+    """Whether things of this kind say what they are, as a part of a message does."""
+    return any(field.encode_name == "type" for field in getattr(kind, "fields", ()))
 
 
 def _text(value: Any, kind: Any) -> Any:
