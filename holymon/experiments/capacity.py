@@ -4,7 +4,7 @@ A level counts only if its measurement is valid. What the client can't send is n
 then the answer is a lower bound, and says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any, Final
@@ -63,8 +63,9 @@ class LoadLevel:
     @property
     def cells(self) -> tuple[str, ...]:
         """Its row in the table of a search."""
-        return (f"{self.rate:g}", count(self.calls), f"{self.seconds:.3g}", self.outcome,
-                rounded(self.answers_per_s), rounded(self.goodput_per_s), self.run_id)  # fmt: skip
+        return (f"{self.rate:g}", count(self.calls), f"{self.took_s:.3g}", self.outcome,
+                rounded(self.answers_per_s), rounded(self.goodput_per_s), rounded(self.cost_usd),
+                self.run_id)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Capacity:
     levels: tuple[LoadLevel, ...]
     ended: str
     simulated: bool
+    budget_s: float | None = None
 
     @property
     def limit(self) -> LoadLevel | None:
@@ -129,11 +131,33 @@ class Capacity:
         elif best:
             between = " No rate was shown to miss them, so this is a lower bound."
         return Table(
-            ("calls/s", "calls", "seconds", "objectives", "answers/s", "goodput/s", "run"),
+            ("calls/s", "calls", "took, s", "objectives", "answers/s", "goodput/s", "USD", "run"),
             [level.cells for level in self.levels],
-            "rrrlrrl",
-            lead=(answer, f"the search ended: {ENDINGS[self.ended]}.{between}"),
+            "rrrlrrrl",
+            lead=(answer, f"the search ended: {ENDINGS[self.ended]}.{between}", self.spent),
+            notes=tuple(self._doubts()),
         )
+
+    @property
+    def spent(self) -> str:
+        """What the search spent: time, and where, calls and money."""
+        took = sum(level.took_s for level in self.levels)
+        loads = sum(level.seconds for level in self.levels)
+        again = len(self.levels) - len(latest(self.levels))
+        parts = [f"{took:.3g} s{_of(self.budget_s)}: {number_of(len(self.levels), 'level')} of "
+                 f"{loads:.3g} s of load, the rest to begin and to end them"]  # fmt: skip
+        if again:
+            parts.append(f"{number_of(again, 'level')} measured again")
+        parts.append(number_of(sum(level.calls for level in self.levels), "call"))
+        if known := [level.cost_usd for level in self.levels if level.cost_usd is not None]:
+            parts.append(f"{rounded(sum(known))} USD")
+        return f"spent: {', '.join(parts)}."
+
+    def _doubts(self) -> Iterator[str]:
+        """Why levels were not valid measurements."""
+        for level in self.levels:
+            if level.met is None and level.words:
+                yield f"{_rate(level)}: {level.words[-1]}"
 
     def to_dict(self) -> dict[str, Any]:
         """The levels as dicts, with the rates that bound the capacity."""
@@ -151,6 +175,10 @@ class Capacity:
 
     def _repr_html_(self) -> str:
         return self.table.html()
+
+
+def _of(budget_s: float | None) -> str:
+    return "" if budget_s is None else f" of {budget_s:.4g} s"
 
 
 def latest(levels: Sequence[LoadLevel]) -> list[LoadLevel]:

@@ -129,6 +129,13 @@ class Ledger:
             whole, blocks, folded = self._none(), self._now(), self._folded
         return folded + totals(_joined(whole, blocks), self.edges)
 
+    def refine(self, edges: Edges) -> bool:
+        """Count with these bucket edges from now on, if nothing has left memory counted so far."""
+        with self._alone():
+            if not self._folded.targets:
+                self.edges, self._folded = edges, Totals(edges, {})
+            return self.edges == edges
+
     def flush(self) -> None:
         """Spill what is still in memory, and wait until all is written; for the end."""
         with self._alone():

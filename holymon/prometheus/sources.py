@@ -64,24 +64,36 @@ class OfSums:
     """A monitor: it keeps its own sums."""
 
     def __init__(self, monitor: Any, limits: Edges | None) -> None:
-        """Read `monitor.tally()`. Raises PlanError if its buckets lack edges of `limits`."""
+        """Read `monitor.tally()`, with buckets that end at `limits` too.
+
+        Raises PlanError if it has counted with others already, and can't count again.
+        """
         self._monitor = monitor
-        if limits is None:
-            return
         have = monitor.tally().edges
-        for histogram in fields(Edges):
-            if lacking := set(getattr(limits, histogram.name)) - set(getattr(have, histogram.name)):
-                missing = ", ".join(f"{edge:g}" for edge in sorted(lacking)[:5])
-                raise PlanError(
-                    f"this monitor has no {histogram.name} buckets that end at {missing}: make "
-                    "it with Monitor(..., edges=holymon.bucket_edges(slo, dense=...))."
-                )
+        wanted = have if limits is None else _both(have, limits)
+        if wanted == have or monitor.ledger.refine(wanted):
+            return
+        missing = sorted(_every(wanted) - _every(have))
+        raise PlanError(
+            "this monitor has counted for a while in buckets that don't end at "
+            f"{', '.join(f'{edge:g}' for edge in missing[:5])}: expose it before its first calls."
+        )
 
     def read(self) -> Scrape:
         """The monitor's sums, and how its loop does."""
         vitals = getattr(self._monitor, "vitals", None)
         loops = {self._monitor.target.name: vitals} if vitals else {}
         return Scrape(self._monitor.tally(), loops=loops)
+
+
+def _every(edges: Edges) -> set[float]:
+    return {edge for kind in fields(Edges) for edge in getattr(edges, kind.name)}
+
+
+def _both(a: Edges, b: Edges) -> Edges:
+    """The edges of both."""
+    names = [kind.name for kind in fields(Edges)]
+    return Edges(**{name: tuple(sorted({*getattr(a, name), *getattr(b, name)})) for name in names})
 
 
 class OfRecords:

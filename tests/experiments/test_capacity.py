@@ -1,5 +1,7 @@
 """The search finds the knee of a system that has one, within its budget, and says what it knows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -210,3 +212,13 @@ def test_few_times_show_nothing():
     assert not rising(np.arange(2 * FEWEST_TO_RISE - 1) + 1.0)
     assert rising(np.arange(2 * FEWEST_TO_RISE) + 1.0)
     assert not rising(np.empty(0))
+
+
+def test_a_search_says_what_it_spent_where():
+    found = searched(Bounds(SLO, start=2, precision=1, seconds=200, budget_s=6e5),
+                     lambda rate, _: (rate <= 3, rate != 2), beside=3.0)  # fmt: skip
+    table = replace(found, budget_s=6e5).table
+    took = sum(level.took_s for level in found.levels)
+    assert table.lead[-1].startswith(f"spent: {took:.3g} s of 6e+05 s: {len(found.levels)} levels")
+    assert "1 level measured again" in table.lead[-1]
+    assert [row[2] for row in table.rows] == [f"{level.took_s:.3g}" for level in found.levels]

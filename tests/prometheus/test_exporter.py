@@ -422,9 +422,20 @@ def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):
         assert metric_names.VALID not in {name for name, _ in found}, "that is a run's"
 
 
-def test_a_monitor_without_the_edges_that_are_asked_for_is_told_how_to_get_them():
-    with Monitor("sim/fast") as monitor, pytest.raises(PlanError, match=r"0\.7: make it with"):
-        Collector(monitor, slo=("ttft_p95<0.7",))
+def test_a_monitor_counts_in_the_buckets_of_its_objectives_without_a_line(samples):
+    """What is in memory is counted again; only what has left it can't be."""
+    with Monitor("sim/fast") as monitor:
+        raw = generate_latest(Collector(monitor, slo=("ttft_p95<0.7",)))
+        assert 0.7 in monitor.tally().edges.ttft
+        assert samples(raw) is not None
+    edges = metric_names.bucket_edges()
+    with Monitor("sim/fast", edges=edges) as monitor:
+        monitor.ledger._folded = totals(from_marks(PLAN.targets, []), edges)
+        with pytest.raises(PlanError, match=r"end at 0\.7: expose it before its first calls"):
+            Collector(monitor, slo=("ttft_p95<0.7",))
+
+
+def test_what_is_no_run_and_no_monitor_can_not_be_exported():
     with pytest.raises(PlanError, match="can't be exported"):
         Collector(object())
 

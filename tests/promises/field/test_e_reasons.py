@@ -7,9 +7,13 @@ import pytest
 
 from holymon.figures.hints import hint
 from holymon.load.caller import Caller
-from holymon.plan.plan import Target
+from holymon.load.run import Run, measure
+from holymon.plan.plan import Closed, Plan, Prompts, Target
+from holymon.report import sections
+from holymon.report.index import write_index
+from holymon.widgets import panels_html
 from tests.promises.faults.server import FIN, RST, Server
-from tests.promises.field.cases import Case, plan_of
+from tests.promises.field.cases import Case, plan_of, whole
 
 JSON, HTML = "application/json", "text/html; charset=UTF-8"
 
@@ -303,3 +307,50 @@ def test_a_version_is_asked_for_only_where_it_is_missing():
 def test_an_api_that_can_not_stream_leads_to_no_stream(words):
     """openai/openai-python#1968 and others: o1 refused `stream` with 400 at first."""
     assert "--no-stream" in asked(answer("400 Bad Request", error(words)))[2]
+
+
+def measured(tmp_path, *answers: bytes) -> Run:
+    """A run of 12 calls to a server that gives these answers in turn."""
+
+    async def work():
+        async with Server(*([step] for step in answers * 12)) as server:
+            plan = Plan(targets=(Target(provider="url", model="m", base_url=server.url),),
+                        load=Closed(users=1), prompts=Prompts(stream=False), requests=12)  # fmt: skip
+            return await asyncio.to_thread(measure, plan, out=tmp_path)
+
+    return asyncio.run(work())
+
+
+GOOD = answer("200 OK", whole())
+HOSTILE = "\x1b[31mno <script>alert(1)</script> for sk-abcdefgh12345678, see \u202eetalp"
+
+
+def test_the_first_words_of_each_error_stand_wherever_one_looks(tmp_path):
+    bad, slow = answer("500 Oops", error(HOSTILE)), answer("429 Slow", error("slow"))
+    run = measured(tmp_path, GOOD, bad, slow, bad)
+    (target,) = run.to_dict()["targets"]
+    assert target["errors"] == {"server_error": 6, "rate_limited": 3}
+    assert target["messages"]["rate_limited"] == "slow"
+    shown = "[31mno <script>alert(1)</script> for ***, see <U+202E>etalp"
+    assert target["messages"]["server_error"] == shown
+    assert f"6 server_error: {shown}" in " ".join(sections.run_text(run).split())
+    assert "3 rate_limited: slow" in sections.sweep_table([run, run]).text()
+    page = panels_html.trust(run.summary(), run.verdict(), run.vitals, run.plan)
+    assert "3 rate_limited: slow" in page
+    made = run.folder / "run.json"
+    made.write_text(json.dumps({**run.to_dict(), "report": {"status": "ok"}}))
+    write_index(tmp_path)
+    index = (tmp_path / "index.html").read_text("utf-8")
+    assert "server_error: [31mno" in index
+    for html in (page, index, sections.errors(run).html):
+        assert "<script>alert" not in html
+        assert "sk-abcdefgh12345678" not in html + sections.run_text(run)
+
+
+def test_where_all_calls_fail_the_reason_has_the_words_and_its_level(tmp_path):
+    run = measured(tmp_path, answer("404 Not Found", error("The model `m` does not exist")))
+    (reason,) = (r for r in run.to_dict()["verdict"]["reasons"] if "succeeded, all" in r)
+    assert reason.startswith("invalid: url/m: no call succeeded, all failed with not_found (404")
+    assert reason.endswith("The model `m` does not exist – check the model's name, 'm'.")
+    assert reason in sections.run_text(run)
+    assert run.exit_code == 2
