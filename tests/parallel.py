@@ -19,9 +19,11 @@ except ImportError:  # Windows
 
 # Begun first, so that no worker is left alone with one of them at the end.
 LONGEST = (
-    "browser/test_explore.py", "browser/test_watch.py", "report/test_report.py",
-    "promises/faults/test_faults.py", "house/test_style.py", "house/test_wheel.py",
-    "cli/test_cli.py",
+    "browser/test_explore.py", "browser/test_watch.py", "promises/test_canary.py",
+    "report/test_report.py", "promises/faults/test_faults.py", "house/test_style.py",
+    "prometheus/test_backtest.py", "promises/test_killed.py", "cli/test_cli.py",
+    "promises/test_hostile.py", "load/test_run.py", "figures/test_comparison.py",
+    "experiments/test_calibration.py", "house/test_wheel.py", "monitor/test_clients.py",
 )  # fmt: skip
 # One JupyterLab serves both files.
 TOGETHER = ("tests/browser/",)
@@ -32,7 +34,8 @@ QUIET = "quiet"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config) -> int:
-    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    # Half of what a test does is to wait: for a load's seconds, a page, a server that hangs.
+    return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -113,6 +114,7 @@ def _child(popen: subprocess.Popen, *arguments) -> None:
         "cwd": str(given["cwd"] or Path.cwd()),
         "env": dict(os.environ if given["env"] is None else given["env"]),
         "session": given["start_new_session"],
+        "group": given["process_group"],
     }
     popen.pid, popen._child_created = ZYGOTE.fork(wish, streams), True
     # As the original does: the child's ends, unless they are /dev/null, which Popen closes itself.
@@ -131,9 +133,14 @@ def _is_ours(given: dict) -> bool:
         return False
     if str(args[2]).partition(".")[0] not in OURS or given["preexec_fn"] or given["pass_fds"]:
         return False
-    wished = os.environ if env is None else env
-    born = {name for name in {*wished, *os.environ} if name.startswith(AT_BIRTH)}
-    return all(wished.get(name) == os.environ.get(name) for name in born)
+    return _at_birth(os.environ if env is None else env) == BORN
+
+
+def _at_birth(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(AT_BIRTH)}
+
+
+BORN = _at_birth(os.environ)
 
 
 def main() -> None:
@@ -178,6 +185,8 @@ def _become(wish: dict, streams: list[int], ready: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if wish["session"]:
         os.setsid()
+    if wish["group"] >= 0:
+        os.setpgid(0, wish["group"])
     for place, fd in enumerate(streams):
         os.dup2(fd, place)
         os.close(fd)

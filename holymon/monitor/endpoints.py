@@ -82,8 +82,8 @@ def _dialect(path: str) -> Dialect | None:
 
 
 def _in_path(path: str) -> str:
-    found = _IN_PATH.search(path)
-    return next(filter(None, found.groups()), "") if found else ""
+    match = _IN_PATH.search(path)
+    return next(filter(None, match.groups()), "") if match else ""
 
 
 def _in_form(request: Any) -> str:
