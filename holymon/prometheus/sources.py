@@ -69,8 +69,10 @@ class OfSums:
         Raises PlanError if it has counted with others already, and can't count again.
         """
         self._monitor = monitor
+        if limits is None:
+            return
         have = monitor.tally().edges
-        wanted = have if limits is None else _both(have, limits)
+        wanted = _both(have, limits)
         if wanted == have or monitor.ledger.refine(wanted):
             return
         missing = sorted(_every(wanted) - _every(have))

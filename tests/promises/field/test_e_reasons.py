@@ -309,13 +309,13 @@ def test_an_api_that_can_not_stream_leads_to_no_stream(words):
     assert "--no-stream" in asked(answer("400 Bad Request", error(words)))[2]
 
 
-def measured(tmp_path, *answers: bytes) -> Run:
+def measured(tmp_path, *answers: bytes, **more) -> Run:
     """A run of 12 calls to a server that gives these answers in turn."""
 
     async def work():
         async with Server(*([step] for step in answers * 12)) as server:
             plan = Plan(targets=(Target(provider="url", model="m", base_url=server.url),),
-                        load=Closed(users=1), prompts=Prompts(stream=False), requests=12)  # fmt: skip
+                        load=Closed(users=1), prompts=Prompts(stream=False), requests=12, **more)  # fmt: skip
             return await asyncio.to_thread(measure, plan, out=tmp_path)
 
     return asyncio.run(work())
@@ -348,7 +348,8 @@ def test_the_first_words_of_each_error_stand_wherever_one_looks(tmp_path):
 
 
 def test_where_all_calls_fail_the_reason_has_the_words_and_its_level(tmp_path):
-    run = measured(tmp_path, answer("404 Not Found", error("The model `m` does not exist")))
+    gone = answer("404 Not Found", error("The model `m` does not exist"))
+    run = measured(tmp_path, gone, first_call=False)
     (reason,) = (r for r in run.to_dict()["verdict"]["reasons"] if "succeeded, all" in r)
     assert reason.startswith("invalid: url/m: no call succeeded, all failed with not_found (404")
     assert reason.endswith("The model `m` does not exist – check the model's name, 'm'.")
