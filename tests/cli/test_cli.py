@@ -194,7 +194,8 @@ def test_an_interrupted_load_keeps_and_shows_what_it_has(tmp_path, simulator, nu
     assert found["state"] == "stopped"
     assert set(target["errors"]) == {"cancelled"}
     assert target["requests"] == target["ok"] + target["errors"]["cancelled"]
-    assert simulator.counted()["slow"]["requests"] == target["requests"]
+    # One that was cancelled on its way may not have reached the server.
+    assert 40 <= simulator.counted()["slow"]["requests"] <= target["requests"]
 
 
 def test_runs_are_listed_as_json(holymon):

@@ -185,8 +185,8 @@ def test_a_signal_still_leaves_a_page(tmp_path, number):
     started = tmp_path / "started"
     path = notebook(
         tmp_path / "mine.ipynb",
-        f"print('before'); open({str(started)!r}, 'w').close()",
-        "import time; time.sleep(120)",
+        "print('before')",
+        f"import time; open({str(started)!r}, 'w').close(); time.sleep(120)",
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "holymon", "report", path.name],
