@@ -27,7 +27,9 @@ FIRST_CALL: Final = "x-holymon-first-call"
 nothing, and takes no number, so that what is done to the calls behind it stays the same."""
 
 MOST_BODY: Final = 16 * 2**20
-STALL_S: Final = 30.0
+STALL_S: Final = 3600.0
+"""How long a stalled stream is silent, unless its client leaves: longer than any client waits, or
+whichever of the two looks first would decide whether it stalled or was cut off."""
 
 
 class Simulator:
