@@ -5,8 +5,9 @@
 measurement invalid; calls that were never sent, or sent late, do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from holymon.figures.quantiles import PERCENTILES
@@ -129,8 +130,12 @@ class Verdict:
 def judge(
     summary: Summary, plan: Plan, vitals: ClientHealth, state: str = "finished", trouble: str = "",
     early: str = "", first_calls: tuple[FirstCall, ...] = (),
+    proxies: Mapping[str, str] = MappingProxyType({}),
 ) -> Verdict:  # fmt: skip
-    """The verdict on a run from its figures, its client, its first calls, and how it ended."""
+    """The verdict on a run from its figures, its client, its first calls, and how it ended.
+
+    `proxies` are those that targets were called through, by their names.
+    """
     refused = {call.target: call for call in first_calls if call.ended}
     reasons = against(summary, plan, vitals, state, trouble, "" if refused else early, refused)
     measurement = _worst(reasons)
@@ -146,7 +151,11 @@ def judge(
         notes=tuple(
             f"{target.target}: {note}" for target in summary.targets for note in target.notes
         )
-        + tuple(call.note for call in first_calls if call.note),
+        + tuple(call.note for call in first_calls if call.note)
+        + tuple(
+            f"{target}: called through the proxy {proxy}: all times are with it."
+            for target, proxy in proxies.items()
+        ),
         blocked=min(
             filter(
                 None,

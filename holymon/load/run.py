@@ -230,6 +230,7 @@ class Run:
             "verdict": judged.to_dict(),
             "targets": [target.to_dict() for target in summary.targets],
             "first_calls": [to_builtins(call) for call in self.first_calls],
+            "proxies": run_folder.proxies(status),
             "cost_usd": summary.cost_usd,
             "client": self.vitals.to_dict(),
         }

@@ -35,6 +35,7 @@ from holymon.records.first_call import FirstCall, first_calls, informed
 from holymon.records.journal import Journal
 from holymon.sim.process import simulator
 from holymon.structs import replace, to_builtins
+from holymon.transport.prepared_request import proxy_of
 
 START_NS: Final = 20_000_000
 """Between the word "go" and the first call: time enough for every worker to hear it."""
@@ -73,6 +74,9 @@ def _first(folder: Path, *, attached: bool) -> int:
             if sim_url:
                 state["sim_url"] = sim_url
             plan = _placed(plan, sim_url)
+            through = {target.name: proxy_of(target.base_url) for target in plan.targets}
+            if any(through.values()):
+                state["proxies"] = {name: proxy for name, proxy in through.items() if proxy}
             calls = FirstCalls(plan)
             if plan.first_call:
                 plan = _called_first(folder, plan, calls, state, attached=attached)

@@ -163,10 +163,19 @@ def ended_early(state: dict[str, Any]) -> str:
     return str(state.get("detail") or ended) if early else ""
 
 
-def ending(state: dict[str, Any]) -> tuple[str, str, str, tuple[FirstCall, ...]]:
-    """What a run's verdict needs of its state: word, trouble, why it ended early, first calls."""
+def ending(
+    state: dict[str, Any],
+) -> tuple[str, str, str, tuple[FirstCall, ...], dict[str, str]]:
+    """What a verdict needs of a run's state: word, trouble, why it ended early, calls, proxies."""
     trouble = str(state.get("trouble", ""))
-    return str(state["state"]), trouble, ended_early(state), first_calls(state)
+    return str(state["state"]), trouble, ended_early(state), first_calls(state), proxies(state)
+
+
+def proxies(state: dict[str, Any]) -> dict[str, str]:
+    """Through which proxy, as `host:port`, the targets were called that have one, by name."""
+    known = state.get("proxies")
+    items = known.items() if isinstance(known, dict) else ()
+    return {str(target): short(str(proxy)) for target, proxy in items}
 
 
 def _is_new(folder: Path, state: dict[str, Any]) -> bool:

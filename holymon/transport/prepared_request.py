@@ -2,15 +2,19 @@
 
     prepare(httpx.Request) -> Prepared        `_replace(content=...)` makes its like
     post(url, headers) -> Prepared            the same for a POST without a body, and one sentence
+    proxy_of(url) -> "host:port"              the proxy in between, without its credentials
     Prepared.bytes_with(key)                  what is sent; no key is ever part of a Prepared
 
 The proxies are asked for here, once for each request, and a netrc never is.
 """
 
+import re
 import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
-from ipaddress import ip_address
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from ipaddress import ip_address, ip_network
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -115,6 +119,17 @@ def post(
     )
 
 
+def proxy_of(url: str) -> str:
+    """The proxy that calls of an address go through, as `host:port`; `""` if there is none.
+
+    Raises ConfigError as `post` does.
+    """
+    proxy = post(url).origin.proxy
+    if proxy is None:
+        return ""
+    return f"[{proxy.host}]:{proxy.port}" if ":" in proxy.host else f"{proxy.host}:{proxy.port}"
+
+
 def _check_host(url: httpx.URL) -> None:
     """Raise UnicodeError for a host that no resolver can be asked for."""
     url.raw_host.decode("ascii").strip("[]").encode("idna")
@@ -124,9 +139,10 @@ def _proxy_of(url: httpx.URL) -> tuple[Origin | None, Secret | None]:
     """The proxy that the environment names for an address, and the credentials it wants."""
     proxies = urllib.request.getproxies()
     name = proxies.get(url.scheme) or proxies.get("all")
-    if not name or _is_local(url.host):
+    port = url.port or _PORTS[url.scheme]
+    if not name or _is_local(url.host) or _is_excepted(url.host, port, proxies.get("no", "")):
         return None, None
-    if urllib.request.proxy_bypass(f"{url.host}:{url.port or _PORTS[url.scheme]}"):
+    if urllib.request.proxy_bypass(f"{url.host}:{port}"):  # the settings of macOS and Windows
         return None, None
     proxy = _proxy_address(url.scheme, name if "://" in name else f"http://{name}")
     if proxy.scheme != "http":
@@ -167,3 +183,37 @@ def _is_local(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+_ENTRY: Final = re.compile(
+    r"(?:\w+://)?(?:\[(?P<v6>[^]]*)\](?P<bits>/\d+)?|(?P<name>[^:]*|.*:.*:.*?))(?::(?P<port>\d+))?/?"
+)
+"""A host, an address or a network, perhaps in brackets, perhaps with a port."""
+
+
+def _is_excepted(host: str, port: int, listed: str) -> bool:
+    """Whether NO_PROXY names a host, as any of curl, Go, requests and httpx would read it.
+
+    A name stands for itself and all below it, with or without a dot or `*.` before it. Nothing is
+    looked up: a network holds only hosts that are written as addresses.
+    """
+    host = host.rstrip(".")
+    for entry in re.split(r"[,\s]+", listed.lower()):
+        match = _ENTRY.fullmatch(entry)
+        if not match or match["port"] not in {None, str(port)}:
+            continue
+        name = match["name"] or f"{match['v6'] or ''}{match['bits'] or ''}"
+        if _stands_for(name, host):
+            return True
+    return False
+
+
+def _stands_for(name: str, host: str) -> bool:
+    """Whether an entry of NO_PROXY, without a port, stands for a host."""
+    with suppress(ValueError):
+        address = ip_address(host)
+        with suppress(ValueError):
+            return address in ip_network(name, strict=False)
+        return "*" in name and fnmatchcase(host, name)
+    name = name.removeprefix("*").strip(".") if name != "*" else name
+    return bool(name) and (fnmatchcase(host, name) or fnmatchcase(host, f"*.{name}"))

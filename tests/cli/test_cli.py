@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import free_port
+
 KEY = "sk-wrong-canary-0123456789"
 QUICK = ("--max-tokens", "4")
 
@@ -123,6 +125,43 @@ def test_an_address_that_leads_nowhere_is_one_sentence_and_makes_nothing(
     checked = holymon("doctor", *given, env={"HTTP_PROXY": proxy})
     assert checked.returncode == 2
     assert said in checked.stdout
+
+
+def test_a_proxy_on_the_way_is_told_wherever_figures_are_and_its_password_nowhere(
+    holymon, tmp_path, simulator, files_below
+):
+    """The simulator takes the proxy's part: over http that is asked by the whole address."""
+    from holymon.load.run import attach
+    from holymon.report import sections
+
+    proxy = simulator.base_url.removeprefix("http://").removesuffix("/v1")
+    done = holymon(
+        "load", "--base-url", "http://far.example/v1", "--model", "fast", "--requests", "8",
+        *QUICK, env={"HTTP_PROXY": f"http://me:p4ssw%40rd@{proxy}"},
+    )  # fmt: skip
+    line = f"url/fast: called through the proxy {proxy}"
+    assert line in done.stdout, done.stderr
+    run = attach(out=tmp_path / "reports")
+    shown = run.to_dict()
+    assert shown["proxies"] == {"url/fast": proxy}
+    assert any(line in reason for reason in shown["verdict"]["reasons"])
+    assert shown["targets"][0]["ok"] == simulator.counted()["fast"]["requests"] == 8
+    assert line in sections.figures(run).html
+    kept = [done.stdout, done.stderr, *(str(raw) for _, raw in files_below(tmp_path))]
+    assert not [text for text in kept for form in ("p4ssw%40rd", "p4ssw@rd") if form in text]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_dead_proxy_is_one_sentence_that_names_it_and_exit_4(holymon, scheme):
+    dead = f"http://me:p4ssword@127.0.0.1:{free_port()}"
+    done = holymon("load", "--base-url", f"{scheme}://far.example/v1", "--model", "m",
+                   "--requests", "4", env={f"{scheme.upper()}_PROXY": dead})  # fmt: skip
+    assert (done.returncode, done.stderr) == (4, "")
+    (sentence,) = [line for line in done.stdout.splitlines() if "proxy" in line]
+    assert sentence.startswith("  invalid: url/m: the first call failed with proxy_error: ")
+    assert "the proxy that HTTP_PROXY or HTTPS_PROXY names is down" in sentence
+    assert dead.rpartition(":")[2] in sentence
+    assert "p4ssword" not in done.stdout
 
 
 def test_a_run_that_is_not_there_is_one_sentence(holymon):

@@ -20,7 +20,7 @@ from holymon.transport.connection import Connection
 from holymon.transport.connector import Connector
 from holymon.transport.exceptions import classify
 from holymon.transport.pool import Transport
-from holymon.transport.prepared_request import Origin, prepare
+from holymon.transport.prepared_request import Origin, prepare, proxy_of
 from holymon.transport.response import Response
 from tests.promises.faults.server import CHUNKED, FIN, HANG, LAST, RST, Server, answer, chunk
 
@@ -376,6 +376,63 @@ def test_no_proxy_is_asked_for_this_machine_nor_for_what_no_proxy_names(monkeypa
     for url in ("http://127.0.0.1:1/", "http://localhost/", "http://near.example/"):
         assert prepare(httpx.Request("GET", url)).origin.proxy is None
     assert prepare(httpx.Request("GET", "http://far.example/")).origin.proxy is not None
+
+
+@pytest.mark.parametrize(
+    ("listed", "urls"),
+    [
+        ("10.0.0.0/8", "http://10.1.2.3/ https://10.255.0.1:8443/"),
+        ("x, 10.1.2.3/8", "http://10.9.9.9/"),
+        ("10.1.2.3", "http://10.1.2.3:81/"),
+        ("192.168.*", "http://192.168.7.1/"),
+        ("corp", "http://corp/ http://a.corp/ http://b.a.corp/"),
+        (".corp", "http://a.corp/ http://A.CORP./"),
+        ("*.corp", "http://a.corp/ http://b.a.corp/"),
+        ("a.corp:8080", "http://a.corp:8080/"),
+        ("a.corp:80", "http://a.corp/"),
+        ("a.corp:443", "https://a.corp/"),
+        ("http://a.corp:80/", "http://a.corp/"),
+        ("one two\ta.corp", "http://a.corp/"),
+        ("[fd00::1]", "http://[fd00::1]/ http://[fd00:0::1]:81/"),
+        ("fd00::1", "http://[fd00::1]/"),
+        ("[fd00::1]:81", "http://[fd00::1]:81/"),
+        ("fd00::/8", "http://[fdff::1]/"),
+        ("*", "http://a.corp/ http://10.1.2.3/ http://[fd00::1]/"),
+        ("one,*", "http://a.corp/"),
+    ],
+)
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_no_proxy_is_read_as_people_write_it(monkeypatch, name, listed, urls):
+    """As any of curl, Go (CIDR, ports), requests and httpx (schemes) does."""
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv(name, listed)
+    through = {url: prepare(httpx.Request("GET", url)).origin.proxy for url in urls.split()}
+    assert set(through.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("listed", "urls"),
+    [
+        ("10.0.0.0/8", "http://11.1.2.3/ http://10.corp/"),
+        ("corp", "http://acorp/ http://corp.evil/"),
+        (".corp", "http://acorp/"),
+        ("a.corp:8080", "http://a.corp/ http://a.corp:80/"),
+        ("[fd00::1]:81", "http://[fd00::1]/ http://[fd00::2]:81/"),
+        (" , ,., /,://,[],10.0.0.0/99", "http://a.corp/ http://10.0.0.1/"),
+    ],
+)
+def test_no_proxy_holds_for_nothing_else(monkeypatch, listed, urls):
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", listed)
+    assert None not in {prepare(httpx.Request("GET", url)).origin.proxy for url in urls.split()}
+
+
+def test_a_proxy_is_told_by_its_host_and_port_alone(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://me:p%40ss@proxy.corp")
+    monkeypatch.setenv("HTTPS_PROXY", "http://me@[fd00::1]:3128")
+    assert proxy_of("http://far.example/v1") == "proxy.corp:80"
+    assert proxy_of("https://far.example/v1") == "[fd00::1]:3128"
+    assert proxy_of("http://127.0.0.1:1/v1") == ""
 
 
 def test_a_proxy_of_another_kind_is_refused_with_the_mend(monkeypatch):
