@@ -5,27 +5,35 @@ chat / achat --> Requests (attempts, on a loop of their own) --> Ledger --> stat
 """
 
 import asyncio
-import json
 import os
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from holymon.errors import PlanError
 from holymon.figures.request_stats import RequestStats, request_stats
 from holymon.figures.totals import Edges, Totals
 from holymon.formatting import number_of
-from holymon.monitor.ledger import Ledger
+from holymon.monitor.ledger import MOST_TARGETS, Ledger
+from holymon.monitor.replies import (
+    Event,
+    Messages,
+    Reply,
+    aevents_of,
+    body_of,
+    events_of,
+    wait,
+)
 from holymon.monitor.requests import Requests
 from holymon.monitor.retry import Policy
 from holymon.plan.plan import Target
+from holymon.plan.targets import sibling
 from holymon.plan.targets import target as target_of
 from holymon.protocols.lenient import parsed
-from holymon.protocols.sse import Decoder
 from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records
 from holymon.structs import replace
@@ -33,25 +41,11 @@ from holymon.structs import replace
 if TYPE_CHECKING:
     import pandas as pd
 
-T = TypeVar("T")
-Messages = str | list[dict[str, Any]]
-Event = dict[str, Any]
-
-
-class Reply(dict[str, Any]):
-    """The provider's answer, a dict as it was sent; `text` is its content."""
-
-    @property
-    def text(self) -> str:
-        """The content of the first choice; `""` if it has none, as with tool calls."""
-        try:
-            return str(self["choices"][0]["message"]["content"] or "")
-        except (KeyError, IndexError, TypeError):
-            return ""
-
 
 class Monitor:
     """Calls a target and watches these calls, or watches those of clients (`monitored`) only.
+
+    A call may name another `model` at the target's address; each model has a row of its own.
 
     Safe to use from threads, from event loops and after a fork. The last `keep` attempts are in
     memory, with `keep_s` only those of about so many seconds; what leaves it stays in `tally()`,
@@ -81,14 +75,23 @@ class Monitor:
         self.ledger = Ledger(
             keep=keep, keep_s=keep_s, edges=edges, folder=None if spill is None else Path(spill)
         )
+        self.called: dict[str, Target] = {}
+        """What was called so far, by model."""
         self.closed = False
         self._limits = {"connect_s": connect_s, "first_byte_s": first_byte_s}
         self._calls: Requests | None = None
         self._lock, self._process = threading.Lock(), os.getpid()
 
     def __repr__(self) -> str:
-        named = "clients" if self.target is None else self.target.name
-        return f"<Monitor of {named}: {number_of(len(self.records), 'attempt')} in memory>"
+        return f"<Monitor of {self.name}: {number_of(len(self.records), 'attempt')} in memory>"
+
+    @property
+    def name(self) -> str:
+        """What it watches: a target, several models of a provider, or clients."""
+        if self.target is None:
+            return "clients"
+        several = len({*self.called, self.target.model}) > 1
+        return f"{self.target.provider}'s models" if several else self.target.name
 
     def __enter__(self) -> Self:
         return self
@@ -109,54 +112,61 @@ class Monitor:
     # Calls.
 
     @overload
-    def chat(self, messages: Messages, *, stream: Literal[False] = False, **options: Any) -> Reply:
+    def chat(
+        self, messages: Messages, *, model: str = "", stream: Literal[False] = False, **options: Any
+    ) -> Reply:
         pass
 
     @overload
-    def chat(self, messages: Messages, *, stream: Literal[True], **options: Any) -> Iterator[Event]:
+    def chat(
+        self, messages: Messages, *, model: str = "", stream: Literal[True], **options: Any
+    ) -> Iterator[Event]:
         pass
 
     def chat(
-        self, messages: Messages, *, stream: bool = False, **options: Any
+        self, messages: Messages, *, model: str = "", stream: bool = False, **options: Any
     ) -> Reply | Iterator[Event]:
         """Ask, and return the provider's answer, or with `stream` its events as they come.
 
+        `model` is another one at the same address: it names the row, and has its own price.
         `options` go into the request's body (`max_tokens`, `temperature`, ...). With `stream` it
         returns when the first event is there. Raises CallError when the last attempt has failed,
         PlanError for what can't be asked, ConfigError without a key.
         """
-        body = self._body(messages, stream, options)
+        called = self._called(model)
+        body = body_of(called, messages, stream, options)
         if not stream:
             parts: list[bytes] = []
-            _wait(self._begin(body, stream=False, into=parts.append))
+            wait(self._begin(called, body, stream=False, into=parts.append))
             return Reply(parsed(b"".join(parts)))
         pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        task = self._begin(body, stream=True, into=pieces.put)
+        task = self._begin(called, body, stream=True, into=pieces.put)
         task.add_done_callback(lambda _: pieces.put(None))
-        events = _events(task, pieces.get)
+        events = events_of(task, pieces.get)
         next(events)
         return events
 
     @overload
     async def achat(
-        self, messages: Messages, *, stream: Literal[False] = False, **options: Any
+        self, messages: Messages, *, model: str = "", stream: Literal[False] = False, **options: Any
     ) -> Reply:
         pass
 
     @overload
     async def achat(
-        self, messages: Messages, *, stream: Literal[True], **options: Any
+        self, messages: Messages, *, model: str = "", stream: Literal[True], **options: Any
     ) -> AsyncIterator[Event]:
         pass
 
     async def achat(
-        self, messages: Messages, *, stream: bool = False, **options: Any
+        self, messages: Messages, *, model: str = "", stream: bool = False, **options: Any
     ) -> Reply | AsyncIterator[Event]:
         """`chat` for asyncio; the task that awaits it may be cancelled."""
-        body = self._body(messages, stream, options)
+        called = self._called(model)
+        body = body_of(called, messages, stream, options)
         if not stream:
             parts: list[bytes] = []
-            await asyncio.wrap_future(self._begin(body, stream=False, into=parts.append))
+            await asyncio.wrap_future(self._begin(called, body, stream=False, into=parts.append))
             return Reply(parsed(b"".join(parts)))
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -165,28 +175,28 @@ class Monitor:
             with suppress(RuntimeError):  # the loop is closed: nobody waits for it
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        task = self._begin(body, stream=True, into=put)
+        task = self._begin(called, body, stream=True, into=put)
         task.add_done_callback(lambda _: put(None))
-        events = _aevents(task, pieces.get)
+        events = aevents_of(task, pieces.get)
         await anext(events)
         return events
 
-    def _body(self, messages: Messages, stream: bool, options: dict[str, Any]) -> bytes:
+    def _called(self, model: str) -> Target:
+        """The target that a call is to, by its model. Raises PlanError."""
         if self.target is None:
             raise PlanError("this monitor has no target to call: hm.Monitor('provider/model').")
-        conversation = (
-            [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-        )
-        body = {"model": self.target.model, "messages": conversation, **options}
-        if stream:
-            body = {"stream_options": {"include_usage": True}, **body, "stream": True}
-        try:
-            return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-        except (ValueError, TypeError) as error:
-            why = "a number or half a character" if isinstance(error, ValueError) else "a value"
-            raise PlanError(f"the messages or options hold {why} that JSON can't carry.") from None
+        if not model:
+            return self.called.setdefault(self.target.model, self.target)
+        called = self.called.get(model)
+        if called is None:
+            called = sibling(self.target, model)
+            if len(self.called) < MOST_TARGETS:
+                self.called[model] = called
+        return called
 
-    def _begin(self, body: bytes, *, stream: bool, into: Callable[[bytes], None]) -> "Future[None]":
+    def _begin(
+        self, called: Target, body: bytes, *, stream: bool, into: Callable[[bytes], None]
+    ) -> "Future[None]":
         """Begin a request, never on what `close` is stopping, and anew in another process."""
         assert self.target is not None
         if self._process != os.getpid():  # another thread may have held it at the fork
@@ -195,7 +205,7 @@ class Monitor:
             if self._calls is None or not self._calls.alive:
                 self._calls = Requests(self.target, self.policy, self.ledger, **self._limits)
                 self.closed = False
-            return self._calls.begin(body, stream=stream, into=into)
+            return self._calls.begin(called, body, stream=stream, into=into)
 
     # Figures.
 
@@ -245,51 +255,3 @@ def HolySheepMonitor(  # noqa: N802 - as a class
     if base_url:
         target = replace(target, base_url=base_url, api_key_env="")
     return Monitor(target, **options)
-
-
-def _wait(future: "Future[T]") -> T:
-    """The result of a future; whoever is interrupted meanwhile calls it off."""
-    try:
-        return future.result()
-    except BaseException:
-        future.cancel()
-        raise
-
-
-def _parsed(decoder: Decoder, piece: bytes) -> list[Event]:
-    values = [parsed(event.data) for event in decoder.feed(piece)]
-    return [event for event in values if isinstance(event, dict)]
-
-
-def _events(task: "Future[None]", following: Callable[[], bytes | None]) -> Iterator[Event]:
-    """First an empty one, when there is something: only what has begun ends when it is dropped."""
-    decoder = Decoder()
-    try:
-        piece = following()
-        if piece is None:
-            task.result()
-        yield {}
-        while piece is not None:
-            yield from _parsed(decoder, piece)
-            piece = following()
-        task.result()
-    finally:
-        task.cancel()
-
-
-async def _aevents(
-    task: "Future[None]", following: Callable[[], Coroutine[Any, Any, bytes | None]]
-) -> AsyncIterator[Event]:
-    decoder = Decoder()
-    try:
-        piece = await following()
-        if piece is None:
-            task.result()
-        yield {}
-        while piece is not None:
-            for event in _parsed(decoder, piece):
-                yield event
-            piece = await following()
-        task.result()
-    finally:
-        task.cancel()

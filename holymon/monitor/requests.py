@@ -33,14 +33,14 @@ MOST_LAGS: Final = 6000
 
 
 class Requests:
-    """Requests to one target, on an event loop in a thread of its own; they share connections."""
+    """Requests to one address, on an event loop in a thread of its own; they share connections."""
 
     def __init__(
         self, target: Target, policy: Policy, ledger: Ledger, *, connect_s: float,
         first_byte_s: float,
     ) -> None:  # fmt: skip
         """Start the thread and its loop. Raises ConfigError if the key is missing."""
-        self.target, self.policy, self.ledger = target, policy, ledger
+        self.policy, self.ledger = policy, ledger
         self._budget = Budget(policy)
         self._simulator = simulator() if target.simulated and not target.base_url else None
         url = target.base_url if self._simulator is None else self._simulator.base_url
@@ -72,9 +72,12 @@ class Requests:
         """False in a forked child, where the thread is not."""
         return self._thread.is_alive()
 
-    def begin(self, body: bytes, *, stream: bool, into: Taker) -> "Future[None]":
-        """Make one request; what comes is handed to `into`. The result raises CallError."""
-        work = self._request(body, stream, into, perf_counter())
+    def begin(self, target: Target, body: bytes, *, stream: bool, into: Taker) -> "Future[None]":
+        """Make one request, to be a row of `target`; what comes is handed to `into`.
+
+        The result raises CallError.
+        """
+        work = self._request(target, body, stream, into, perf_counter())
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     @property
@@ -82,12 +85,14 @@ class Requests:
         """How late the loop woke of late, while calls were under way (some minutes of that)."""
         return ClientHealth.of_loop(self._lags.copy())
 
-    async def _request(self, body: bytes, stream: bool, into: Taker, due: float) -> None:
+    async def _request(
+        self, target: Target, body: bytes, stream: bool, into: Taker, due: float
+    ) -> None:
         self._open += 1
         if self._open == 1 and (self._watching is None or self._watching.done()):
             self._watching = asyncio.create_task(self._watch())
         try:
-            await self._attempts(body, stream, into, due)
+            await self._attempts(target, body, stream, into, due)
         finally:
             self._open -= 1
 
@@ -100,7 +105,9 @@ class Requests:
             await asyncio.sleep(SAMPLE_S)
             self._lags.append(max(0.0, perf_counter() - before - SAMPLE_S))
 
-    async def _attempts(self, body: bytes, stream: bool, into: Taker, due: float) -> None:
+    async def _attempts(
+        self, target: Target, body: bytes, stream: bool, into: Taker, due: float
+    ) -> None:
         number, attempt, handed = self.ledger.number(), 0, False
 
         def take(piece: bytes) -> None:
@@ -108,7 +115,7 @@ class Requests:
             handed = True
             into(piece)
 
-        index, caller = self.ledger.index(self.target), self._callers[stream]
+        index, caller = self.ledger.index(target), self._callers[stream]
         self._budget.earn(due)
         until = due + self.policy.deadline_s
         while True:
@@ -120,16 +127,22 @@ class Requests:
                 marks.flags |= Flag.RETRIED
             self.ledger.add(marks)
             if marks.error == "cancelled":
-                raise self._ended(attempt + 1)
+                raise self._ended(target, attempt + 1)
             if not marks.error:
                 return
             if wait is None:
                 raise CallError(
-                    self.target.name, marks.error, status=marks.status, code=marks.code,
+                    target.name, marks.error, status=marks.status, code=marks.code,
                     message=marks.message, attempts=attempt + 1,
                 )  # fmt: skip
             attempt += 1
-            await self._pause(wait, Marks(number, index, due, attempt))
+            try:
+                await asyncio.sleep(wait)
+            except asyncio.CancelledError:  # the attempt that would have followed is on record
+                following = Marks(number, index, due, attempt)
+                following.error, following.end = "cancelled", perf_counter()
+                self.ledger.add(following)
+                raise self._ended(target, attempt) from None
 
     def _next(self, marks: Marks, until: float) -> float | None:
         if not marks.error:
@@ -142,21 +155,12 @@ class Requests:
         )  # fmt: skip
         return wait if wait is not None and self._budget.spend(perf_counter()) else None
 
-    async def _pause(self, seconds: float, following: Marks) -> None:
-        """Wait; the attempt that would have followed is on record if that is cancelled."""
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            following.error, following.end = "cancelled", perf_counter()
-            self.ledger.add(following)
-            raise self._ended(following.attempt) from None
-
-    def _ended(self, attempts: int) -> BaseException:
+    def _ended(self, target: Target, attempts: int) -> BaseException:
         """What tells a caller that its call was broken off: another's doing needs words."""
         if not self._closed.is_set():
             return asyncio.CancelledError()
         return CallError(
-            self.target.name, "cancelled", status=0, code="", attempts=attempts,
+            target.name, "cancelled", status=0, code="", attempts=attempts,
             message="the monitor was closed before the answer had come.",
         )  # fmt: skip
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
 from holymon.plan.plan import Target
+from holymon.plan.price import Price
 from holymon.safety import decoded, looks_secret, plain
-from holymon.structs import from_builtins
+from holymon.structs import from_builtins, replace
 
 USER_FILE: Final = "targets.toml"
 FILE_ENV: Final = "HOLYMON_TARGETS"
@@ -38,6 +39,16 @@ def target(name: str) -> Target:
     fields = {"provider": provider, "model": model, "price": models.get(model, {}), **about}
     made: Target = from_builtins(fields, Target, f"[{provider}] in {USER_FILE}")
     return made
+
+
+def sibling(of: Target, model: str) -> Target:
+    """Another model at the address of a target, with its own price where that is known.
+
+    Raises PlanError for an empty name, or a model that the simulator lacks.
+    """
+    about = providers().get(of.provider)
+    price = Price() if about is None else target(f"{of.provider}/{model}").price
+    return replace(of, model=model, price=price)
 
 
 def one_off(base_url: str, model: str, api_key_env: str = "") -> Target:

@@ -84,7 +84,7 @@ class OfSums:
     def read(self) -> Scrape:
         """The monitor's sums, and how its loop does."""
         vitals = getattr(self._monitor, "vitals", None)
-        loops = {self._monitor.target.name: vitals} if vitals else {}
+        loops = {target.name: vitals for target in self._monitor.called.values()} if vitals else {}
         return Scrape(self._monitor.tally(), loops=loops)
 
 

@@ -119,10 +119,10 @@ class View:
                                f"{number_of(n, 'attempt')} in memory{age}")  # fmt: skip
 
     def _tell(self, state: str, words: str) -> None:
-        target = self.monitor.target
+        name = "calls of clients" if self.monitor.target is None else self.monitor.name
         self._top.value = panels_html.top({
             "state": state, "words": words, "simulated": self._known[2],
-            "name": "calls of clients" if target is None else target.name,
+            "name": name,
         })  # fmt: skip
 
 

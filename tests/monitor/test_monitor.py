@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import duckdb
 import psutil
 import pytest
+from prometheus_client import generate_latest
 
 import holymon
 from holymon.errors import NAMES, CallError, ConfigError, PlanError
@@ -20,6 +21,8 @@ from holymon.monitor.monitor import HolySheepMonitor, Monitor
 from holymon.monitor.requests import Requests
 from holymon.monitor.retry import Policy
 from holymon.plan.plan import Target
+from holymon.prometheus import metric_names
+from holymon.prometheus.exporter import Collector
 from tests.promises.faults.server import (
     CHUNKED,
     HELLO,
@@ -84,6 +87,42 @@ def test_a_stream_hands_out_the_providers_events_as_they_come(monitor):
     assert events[-1]["usage"]["completion_tokens"] == 6
     # Tokens that a busy machine received in one piece have no gap between them.
     assert 1 <= monitor.stats().itl_s.n <= 5
+
+
+def test_a_call_that_names_a_model_is_a_row_of_that_model_with_its_own_price(
+    simulator, tmp_path, monkeypatch, samples
+):
+    base = {"url": simulator.base_url}
+    (tmp_path / "targets.toml").write_text(
+        "[mine]\nbase_url = '{url}'\n[mine.models.fast]\ninput = 0.0\noutput = 1.0\n"
+        "[mine.models.slow]\ninput = 0.0\noutput = 100.0\n".format(**base)
+    )
+    monkeypatch.chdir(tmp_path)
+    with Monitor("mine/fast") as monitor:
+        assert (monitor.chat("hi", max_tokens=2)["model"], monitor.name) == ("fast", "mine/fast")
+        assert monitor.chat("hi", model="slow", max_tokens=2)["model"] == "slow"
+        assert list(monitor.chat("hi", model="slow", stream=True, max_tokens=2))
+        found = asyncio.run(monitor.achat("hi", model="busy", max_tokens=2))
+        assert found["model"] == "busy"
+        with pytest.raises(CallError, match="mine/none"):
+            monitor.chat("hi", model="none")
+        stats, shown = monitor.stats().targets, repr(monitor)
+        exported = samples(generate_latest(Collector(monitor)))
+    assert {name: of.requests for name, of in stats.items()} == {
+        "mine/fast": 1, "mine/slow": 2, "mine/busy": 1, "mine/none": 1}  # fmt: skip
+    assert stats["mine/slow"].cost_usd == pytest.approx(200 * stats["mine/fast"].cost_usd)
+    assert stats["mine/busy"].cost_usd is None
+    assert shown.startswith("<Monitor of mine's models: ")
+    rows = {(dict(had)["model"], dict(had)["status"]): value
+            for (name, had), value in exported.items() if name == "api_requests_total"}  # fmt: skip
+    assert rows == {("fast", "200"): 1, ("slow", "200"): 2, ("busy", "200"): 1, ("none", "404"): 1}
+    lags = {dict(had)["model"] for name, had in exported if name == metric_names.LAG}
+    assert lags == {"fast", "slow", "busy", "none"}
+
+
+def test_a_model_that_can_be_none_is_refused_before_it_is_called():
+    with Monitor("sim/fast") as monitor, pytest.raises(PlanError, match="no model 'none'"):
+        monitor.chat("hi", model="none")
 
 
 def test_from_a_running_loop_too(monitor):
