@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
-import nbformat
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
@@ -184,6 +183,8 @@ def chromium(debian):
 @contextlib.contextmanager
 def opened(server, chromium, name: str, notebook: str, more: Iterable[str]) -> Iterator[Lab]:
     """A page with its own copy of one of our notebooks, and `more` cells, in a folder of its own."""
+    import nbformat
+
     root, url = server
     folder = root / name[5:35]
     folder.mkdir()

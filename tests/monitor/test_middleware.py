@@ -7,8 +7,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import fastapi
-import flask
 import httpx
 import pytest
 import uvicorn
@@ -28,6 +26,8 @@ def monitor():
 
 
 def flask_app(monitor):
+    import flask
+
     app = flask.Flask(__name__)
     app.wsgi_app = MonitorWSGI(app.wsgi_app, monitor)
 
@@ -95,6 +95,8 @@ def starlette_app(monitor):
 
 
 def fastapi_app(monitor):
+    import fastapi
+
     app = fastapi.FastAPI()
     for one in (ok, bad, boom, stream, breaks):
         app.add_route(f"/{one.__name__}", one)
@@ -192,6 +194,7 @@ def test_a_client_that_leaves_early_is_no_fault_of_the_application(serve, make, 
     app = make(monitor)
     gone, left = threading.Event(), threading.Event()
     if serve is wsgi:
+        import flask
 
         @app.get("/long")
         def long():

@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from holymon.errors import ConfigError, RunError
@@ -85,6 +84,8 @@ def recorded(out, target, marks):
 
 
 def notebook(path, *cells, parameters="run: str = ''\nother: int = 1"):
+    import nbformat
+
     made = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
         + [nbformat.v4.new_code_cell(cell) for cell in cells],
@@ -301,6 +302,8 @@ def test_no_path_of_this_machine_is_in_a_report(made):
 
 
 def test_the_saved_notebook_is_one_that_jupyter_opens(made):
+    import nbformat
+
     saved = nbformat.read(made.folder / "report.ipynb", as_version=4)
     nbformat.validate(saved)
     assert saved.metadata.kernelspec.name == "python3"

@@ -6,7 +6,6 @@ import json
 import struct
 import zlib
 
-import anthropic
 import httpx
 import pytest
 
@@ -245,6 +244,8 @@ def test_a_refusal_is_one_whatever_was_asked(case):
 @pytest.mark.asyncio
 async def test_the_real_sdk_on_vertex_is_on_record():
     """Field G: it was silent, for the model stands in the path."""
+    import anthropic
+
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {SSE}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     async with Server(
         [head, *map(chunk, [named(MESSAGES[:3]), named(MESSAGES[3:])]), LAST]
