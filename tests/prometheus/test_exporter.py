@@ -386,6 +386,11 @@ def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prome
             server.value(f'sum({metric_names.REQUESTS}{{job="holymon", model="a"}})')
             == target.error_rate.of
         )
+        # A counter is known without its `_total` to whoever read OpenMetrics, which it prefers.
+        about = httpx.get(
+            f"{server.url}/api/v1/targets/metadata", params={"metric": "api_requests"}
+        )
+        assert {one["type"] for one in about.json()["data"]} == {"counter"}
 
 
 def test_a_scrape_of_nothing_is_fine_too(promtool):

@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 
 from holymon.errors import ConfigError
 from holymon.plan.plan import Closed, Plan, Target
-from holymon.prometheus import exporter, metric_names
+from holymon.prometheus import metric_names, server
 from holymon.prometheus.exporter import expose
+from holymon.prometheus.server import prefers_openmetrics
 from holymon.prometheus.sources import source
 from holymon.records.attempt import Marks
 from holymon.records.records import from_marks
@@ -46,18 +48,71 @@ def test_only_metrics_are_served_and_only_on_this_machine(served, samples):
     assert [httpx.get(root + path).status_code for path in ("/", "/favicon.ico", "/metrics/x")] == [
         404
     ] * 3
-    assert [httpx.request(m, served.url).status_code for m in ("POST", "PUT", "HEAD")] == [405] * 3
-    assert httpx.head(served.url).headers["allow"] == "OPTIONS,GET"
+    assert [httpx.request(m, served.url).status_code for m in ("POST", "PUT", "DELETE")] == [
+        405
+    ] * 3
+    assert httpx.post(served.url).headers["allow"] == "GET, HEAD, OPTIONS"
+    assert httpx.options(served.url).headers["allow"] == "GET, HEAD, OPTIONS"
     assert "python" not in httpx.get(served.url).headers["server"].lower()
 
 
-def test_whatever_is_wished_all_comes_in_the_classic_format(served, samples):
-    """It costs the process that is watched a third of what OpenMetrics and gzip would."""
-    wishes = {"accept": "application/openmetrics-text;version=1.0.0", "accept-encoding": "gzip"}
-    answer = httpx.get(served.url, headers=wishes, params={"name[]": metric_names.REQUESTS})
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert "content-encoding" not in answer.headers
-    assert samples(answer.content) == samples(httpx.get(served.url).content) != {}
+def test_a_head_has_the_head_of_a_get_and_nothing_behind_it(served):
+    """By bytes: a client would not show a body that has no place there."""
+    parts = urlsplit(served.url)
+
+    def raw(method, path):
+        with socket.create_connection((parts.hostname, parts.port), 30) as one:
+            one.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            head, _, body = b"".join(iter(lambda: one.recv(65536), b"")).partition(b"\r\n\r\n")
+        return [line for line in head.split(b"\r\n") if not line.startswith(b"Date")], body
+
+    for path in ("/metrics", "/nothing"):
+        (head, nothing), (same, body) = raw("HEAD", path), raw("GET", path)
+        assert (head, nothing) == (same, b"")
+        assert f"Content-Length: {len(body)}".encode() in head
+    assert head[0] == b"HTTP/1.0 404 Not Found"
+
+
+def test_who_asks_for_openmetrics_gets_it_with_the_same_values(served, samples):
+    accept = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    answer = httpx.get(served.url, headers={"accept": accept, "accept-encoding": "gzip"})
+    assert answer.headers["content-type"] == accept
+    assert answer.headers["vary"] == "Accept"
+    assert "content-encoding" not in answer.headers  # nor is the watched process' time spent so
+    assert answer.text.endswith("\n# EOF\n")
+    strict = {
+        (s.name, frozenset(s.labels.items())): s.value
+        for family in openmetrics.text_string_to_metric_families(answer.text)
+        for s in family.samples
+    }
+    assert strict == samples(httpx.get(served.url).content) != {}
+    head = httpx.head(served.url, headers={"accept": accept}).headers
+    for headers in (head, answer.headers):
+        del headers["date"]
+    assert head == answer.headers
+
+
+OF_PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;"
+    "q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "strict"),
+    [
+        ("", False), ("*/*", False), ("text/plain", False), ("application/json", False),
+        ("application/openmetrics-text", True), ("Application/OpenMetrics-Text;Q=0.1", True),
+        (OF_PROMETHEUS, True), ("text/plain, application/openmetrics-text;q=0.9", False),
+        ("text/plain;q=0.5, application/openmetrics-text", True),
+        ("application/*", True), ("application/openmetrics-text;q=0, */*", False),
+        ("text/*;q=0.3, application/openmetrics-text;q=0.4", True),
+        ("application/openmetrics-text;q=nan", False), (",;=,;q=", False),
+        ("application/vnd.google.protobuf;q=1,text/plain;q=0.4", False),
+    ],
+)  # fmt: skip
+def test_the_format_is_the_one_that_is_preferred(accept, strict):
+    assert prefers_openmetrics(accept) is strict
 
 
 def test_closing_frees_the_port(served):
@@ -81,7 +136,7 @@ def test_a_port_that_is_taken_is_one_sentence_and_disturbs_nobody(served):
 
 def test_slow_scrapers_take_nobodys_place_and_are_hung_up_on(monkeypatch):
     """Half a request each, then silence: others are served, and no thread waits for ever."""
-    monkeypatch.setattr(exporter, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(server, "PATIENCE_S", 1.0)
     with expose(records_of(10), port=0) as served:
         parts, before = urlsplit(served.url), threading.active_count()
         slow = [socket.create_connection((parts.hostname, parts.port), 60) for _ in range(30)]
@@ -119,7 +174,7 @@ def test_figures_are_made_once_a_second_and_answers_are_bounded_however_many_ask
         took = time.monotonic() - begun
     assert 1 <= len(made) <= took + 2
     assert answers + hung_up == 600
-    assert 0 < answers <= exporter.MOST_PER_S * (took + 2)
+    assert 0 < answers <= server.MOST_PER_S * (took + 2)
 
 
 def test_a_source_that_fails_is_told_and_the_next_scrape_is_served():

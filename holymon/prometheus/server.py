@@ -1,0 +1,149 @@
+"""The server of an exporter: one path, GET and HEAD, in the format that a scraper prefers.
+
+Exposed(collect, host, port)        `collect` gives the families of this moment as a list
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any, Final, Self
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest, start_http_server
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from holymon.safety import short
+
+MOST_PER_S: Final = 50
+PATIENCE_S: Final = 10.0
+_METHODS: Final = "GET, HEAD, OPTIONS"
+_Headers = list[tuple[str, str]]
+
+
+class Exposed:
+    """Figures that are served until `close`, or the end of the process; `url` says where."""
+
+    def __init__(self, collect: Callable[[], list[Metric]], host: str, port: int) -> None:
+        """Serve from a thread that ends with the process. Raises OSError, OverflowError."""
+        self._server, self._thread = start_http_server(port, addr=host)
+        self._server.set_app(_app(_Pages(collect)))
+        self._server.verify_request = self._admit  # type: ignore[assignment, method-assign]
+        # A scraper that hung up is nobody's concern, and in a notebook would stand below some cell.
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self._second, self._admitted = 0, 0
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._server.server_port}/metrics"
+
+    def _admit(self, request: Any, _: object) -> bool:
+        """Whether to answer: `MOST_PER_S` a second at most, each within `PATIENCE_S` seconds.
+
+        The thread that answers takes its time from the process that is watched.
+        """
+        request.settimeout(PATIENCE_S)
+        second = int(time.monotonic())
+        self._admitted = self._admitted + 1 if second == self._second else 1
+        self._second = second
+        return self._admitted <= MOST_PER_S
+
+    def close(self) -> None:
+        """Stop serving and free the port."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Exposed {self.url}>"
+
+
+class _Pages:
+    """Scrapes as bytes. Each format of the same families is made once.
+
+    OpenMetrics takes two to three times the time of the classic format, from the process that is
+    watched.
+    """
+
+    def __init__(self, collect: Callable[[], list[Metric]]) -> None:
+        self._collect, self._lock = collect, threading.Lock()
+        self._of: list[Metric] = []
+        self._made: dict[bool, bytes] = {}
+
+    def page(self, *, strict: bool) -> bytes:
+        """The families of this moment, as OpenMetrics if `strict`."""
+        families = self._collect()
+        with self._lock:
+            if families is not self._of:
+                self._of, self._made = families, {}
+            if strict not in self._made:
+                registry = SimpleNamespace(collect=lambda: families)
+                encode: Callable[[Any], bytes] = (
+                    openmetrics.generate_latest if strict else generate_latest
+                )
+                self._made[strict] = encode(registry)
+            return self._made[strict]
+
+
+def _app(pages: _Pages) -> WSGIApplication:
+    """One path that is read; a sentence for all else, and where figures can't be read."""
+
+    def answer(environ: WSGIEnvironment) -> tuple[str, _Headers, bytes]:
+        if environ["PATH_INFO"] != "/metrics":
+            return _sentence("404 Not Found", "only /metrics is served here")
+        method = environ["REQUEST_METHOD"]
+        if method == "OPTIONS":
+            return "200 OK", [("Allow", _METHODS)], b""
+        if method not in {"GET", "HEAD"}:
+            status, headers, body = _sentence("405 Method Not Allowed", f"use {_METHODS}")
+            return status, [*headers, ("Allow", _METHODS)], body
+        strict = prefers_openmetrics(environ.get("HTTP_ACCEPT", ""))
+        kind = openmetrics.CONTENT_TYPE_LATEST if strict else CONTENT_TYPE_PLAIN_0_0_4
+        try:
+            body = pages.page(strict=strict)
+        except Exception as error:  # noqa: BLE001 - the scraper is told, and the next one served
+            why = short(str(error))
+            return _sentence("500 Internal Server Error", f"the figures could not be read: {why}")
+        return "200 OK", [("Content-Type", kind), ("Vary", "Accept")], body
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        status, headers, body = answer(environ)
+        length = ("Content-Length", str(len(body)))
+        start_response(status, [*headers, length, ("Server", "holymon")])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    return app
+
+
+def _sentence(status: str, sentence: str) -> tuple[str, _Headers, bytes]:
+    text = f"{sentence}\n".encode("utf-8", "replace")
+    return status, [("Content-Type", "text/plain; charset=utf-8")], text
+
+
+def prefers_openmetrics(accept: str) -> bool:
+    """Whether an Accept header rates OpenMetrics above text (RFC 9110, 12.5.1).
+
+    Of the ranges that match a type the most specific one counts, and of several like it the best.
+    """
+    rated: dict[str, float] = {}
+    for item in accept.lower().split(","):
+        kind, *parameters = (part.strip() for part in item.split(";"))
+        weights = [part[2:] for part in parameters if part.startswith("q=")]
+        # What is no weight is no wish.
+        weight = float(weights[-1]) if weights and _WEIGHT.fullmatch(weights[-1]) else 0.0
+        rated[kind] = max(rated.get(kind, 0.0), weight if weights else 1.0)
+    strict, plain = (
+        next((rated[kind] for kind in kinds if kind in rated), 0.0)
+        for kinds in (("application/openmetrics-text", "application/*", "*/*"),
+                      ("text/plain", "text/*", "*/*"))
+    )  # fmt: skip
+    return strict > plain
+
+
+_WEIGHT: Final = re.compile(r"[01](?:\.\d{0,3})?")
