@@ -22,8 +22,8 @@ from holymon.errors import PlanError
 from holymon.figures.pair_tests import ErrorDifference, Ratio, Result, error_difference, words
 from holymon.figures.quantiles import Figure, autocorrelation, mean_interval
 from holymon.figures.reasons import Reason
-from holymon.figures.summary import summarize
-from holymon.figures.summary_types import Summary, TargetSummary
+from holymon.figures.summary import summarize_target
+from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import Table, number_of, rounded
 from holymon.records.records import Records
 from holymon.safety import plain
@@ -126,8 +126,7 @@ def compare_pairs(
     """
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
-    figures = [(summarize(a), summarize(b)) for a, b in pairs]
-    measured = [(_only_target(a), _only_target(b)) for a, b in figures]
+    measured = [(_only_target(a), _only_target(b)) for a, b in pairs]
     used = [ratio for ratio in RATIOS if any(_figure(a, ratio[0]).n for a, _ in measured)]
     tests = len(used) + 1
     level = 1 - ALPHA / tests
@@ -141,7 +140,7 @@ def compare_pairs(
         _ratio(measured, *ratio, effect=effect, level=level, claims=claims, one_run=one_run)
         for ratio in used
     )
-    simulated = any(summary.simulated for pair in figures for summary in pair)
+    simulated = any(records.simulated for pair in pairs for records in pair)
     notes = [*invalid]
     if len(measured) < FEWEST_PAIRS and one_run:
         notes.append(
@@ -192,14 +191,14 @@ def blocks(records: Records, a: int, b: int) -> list[tuple[Records, Records]]:
     ]  # fmt: skip
 
 
-def _only_target(summary: Summary) -> TargetSummary:
-    present = [target for target in summary.targets if target.requests or target.warmup]
+def _only_target(records: Records) -> TargetSummary:
+    present = np.unique(records["target"])
     if len(present) != 1:
         raise PlanError(
             f"a comparison is of one target with another, and there are {len(present)} here: "
             "name the two of them."
         )
-    return present[0]
+    return summarize_target(records, int(present[0]))
 
 
 def _figure(target: TargetSummary, metric: str) -> Figure:

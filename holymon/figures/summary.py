@@ -72,7 +72,7 @@ def summarize(
     texts = objectives if objectives is not None else plan.slo if plan else ()
     limits = tuple(objective for objective in map(slo.parse, texts) if objective.per_request)
     load, ends = plan.load if plan else None, records["end_s"]
-    targets = tuple(_target(records, i, load, limits) for i in range(len(records.targets)))
+    targets = tuple(summarize_target(records, i, load, limits) for i in range(len(records.targets)))
     money = [target.cost_usd for target in targets]
     return Summary(
         targets=targets,
@@ -82,9 +82,13 @@ def summarize(
     )
 
 
-def _target(
-    records: Records, index: int, load: Open | Closed | None, limits: tuple[slo.Slo, ...]
+def summarize_target(
+    records: Records,
+    index: int,
+    load: Open | Closed | None = None,
+    limits: tuple[slo.Slo, ...] = (),
 ) -> TargetSummary:
+    """The figures of the `index`-th target; goodput counts what keeps all `limits`."""
     target = records.targets[index]
     every = records.mask(index, warmup=True)
     mask = records.mask(index)
