@@ -9,20 +9,19 @@ as a whole. In a forked child the ledger begins anew: the parent's records stay 
 import contextlib
 import itertools
 import math
-import os
 import threading
 import time
-import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from holymon.errors import PlanError
 from holymon.figures.totals import Edges, Totals, totals
+from holymon.monitor.forks import in_children
 from holymon.plan.plan import Target
 from holymon.records.attempt import Flag, Marks, gaps, row
 from holymon.records.parquet import spill
@@ -33,6 +32,14 @@ _PARTS: Final = 8
 MOST_TARGETS: Final = 100
 MOST_HELD: Final = 10_000
 OTHER: Final = Target(provider="other", model="other")
+
+
+class Observer(Protocol):
+    """Whoever wants to know that there are calls, in each process."""
+
+    def begun(self) -> None:
+        """Take note that there is a target that was not there before."""
+        ...
 
 
 class Ledger:
@@ -58,14 +65,13 @@ class Ledger:
         self._keep, self._keep_s = keep, keep_s
         self._part = max(1, keep // _PARTS)
         self._batch = min(_BATCH, self._part)
+        self.observer: Observer | None = None
         self._begin()
-        if hasattr(os, "register_at_fork"):
-            begin = weakref.WeakMethod(self._begin)
-            os.register_at_fork(after_in_child=lambda: (again := begin()) and again())
+        in_children(self._begin)
 
     def _begin(self) -> None:
         self.zero, self.began = time.perf_counter(), time.time()
-        self.spilled = self.lost = 0
+        self.spilled = self.lost = self._left = 0
         self._lock, self._inside = threading.RLock(), False
         self._targets: list[Target] = []
         self._index: dict[str, int] = {}
@@ -95,7 +101,19 @@ class Ledger:
                 if target.name not in self._index:
                     self._index[target.name] = len(self._targets)
                     self._targets.append(target)
+                    if self.observer is not None:
+                        self.observer.begun()
             return self._index[target.name]
+
+    @property
+    def taken(self) -> int:
+        """How many attempts were taken in since the start, but for those that are held open."""
+        return self._left + self._rows + len(self._fresh)
+
+    @property
+    def held(self) -> int:
+        """How many are held open."""
+        return len(self._held)
 
     def add(self, marks: Marks) -> None:
         """Take in an attempt that is over."""
@@ -204,6 +222,7 @@ class Ledger:
 
     def _fold(self, block: Records) -> None:
         self._rows -= len(block)
+        self._left += len(block)
         block.targets = tuple(self._targets)  # targets may have come since
         self._folded += totals(block, self.edges)
         if self.folder is not None:

@@ -3,9 +3,10 @@
 `Collector` is for `expose` and an application's own registry, `write_textfile` for node_exporter.
 """
 
+import errno
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -15,8 +16,12 @@ from prometheus_client.core import Metric
 
 from holymon.errors import ConfigError, PlanError, RunError
 from holymon.load.run import Run
-from holymon.prometheus import metric_names, sources
+from holymon.monitor.forks import in_children
+from holymon.monitor.ledger import Ledger
+from holymon.monitor.monitor import Monitor
+from holymon.prometheus import metric_names, sharing, sources
 from holymon.prometheus.metric_families import MOST_TARGETS, families, label_of, run_families
+from holymon.prometheus.run_gauges import Name
 from holymon.prometheus.server import Exposed
 from holymon.records.run_folder import write_aside
 from holymon.safety import plain
@@ -44,9 +49,34 @@ class Collector:
         edges = metric_names.bucket_edges(objectives, dense=dense)
         self._source = sources.source(of, edges, required=bool(objectives) or dense)
         self._most, self._fresh_s = most, fresh_s
+        self._begin()
+        in_children(self._begin)
+        watched = sources.monitor_of(of)
+        self._sharing = self._shared(watched.ledger) if isinstance(watched, Monitor) else None
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._families: list[Metric] = []
         self._stale_at = time.monotonic()
+
+    def _shared(self, ledger: Ledger) -> sharing.Sharing | None:
+        """How the sums of a ledger are shared with other processes, for all of its collectors."""
+        if not isinstance(ledger.observer, sharing.Sharing):
+            path = sharing.folder()
+            ledger.observer = (
+                sharing.Alone() if path is None else sharing.Sharing(path, self._own, ledger)
+            )
+            if ledger.taken:
+                ledger.observer.begun()
+        return ledger.observer if isinstance(ledger.observer, sharing.Sharing) else None
+
+    @property
+    def shared(self) -> Path | None:
+        """The folder through which other processes share their sums with this one, if any do."""
+        return None if self._sharing is None else self._sharing.path
+
+    def _own(self, known: Collection[Name] = ()) -> list[Metric]:
+        return list(families(self._source.read(), self._most, known))
 
     def collect(self) -> Iterator[Metric]:
         """All metric families of this moment."""
@@ -56,7 +86,8 @@ class Collector:
         """All metric families; the same list until the source is read again."""
         with self._lock:
             if time.monotonic() >= self._stale_at:
-                self._families = list(families(self._source.read(), self._most))
+                shared = self._sharing
+                self._families = self._own() if shared is None else shared.merged()
                 self._stale_at = time.monotonic() + self._fresh_s
             return self._families
 
@@ -68,15 +99,19 @@ def expose(
 
     For a client that is `monitored`, those of its monitor. `port` 0 takes a free one. Objectives of
     `slo` become bucket edges, so that alerts on them are exact; `dense` gives four buckets for each
-    doubling. Raises ConfigError if the port is taken.
+    doubling. The processes of a server that have one folder PROMETHEUS_MULTIPROC_DIR serve the sums
+    of all of them, at one port. Raises ConfigError if the port is taken.
     """
     collector = Collector(of, slo=slo, dense=dense)
     try:
-        return Exposed(collector.families, host, port)
+        return Exposed(collector.families, host, port, collector.shared)
     except (OSError, OverflowError) as error:
         why = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        taken = getattr(error, "errno", None) == errno.EADDRINUSE and collector.shared is None
         raise ConfigError(
             f"can't listen at {plain(host)}:{port}: {why}. Name another port (0 takes a free one)."
+            + f" If another worker of this server has it, set {sharing.ENV} to a folder before the "
+            "server starts." * taken
         ) from None
 
 

@@ -1,6 +1,6 @@
 """Sums and figures of one moment as Prometheus' metric families; nothing is counted here."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import reduce
 from importlib.metadata import version
@@ -29,9 +29,14 @@ _WHOSE: Final = ("provider", "model")
 _GEN_AI: Final = (*_WHOSE, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
 
 
-def families(scrape: Scrape, most: int = MOST_TARGETS) -> Iterator[Metric]:
-    """All metric families of a scrape; of more than `most` targets, the rest as one."""
-    by_name = _guarded(scrape.totals.targets, most)
+def families(
+    scrape: Scrape, most: int = MOST_TARGETS, known: Collection[Name] = ()
+) -> Iterator[Metric]:
+    """All metric families of a scrape; of more than `most` targets, the rest as one.
+
+    Those that are `known` by their labels keep them.
+    """
+    by_name = _guarded(scrape.totals.targets, most, known)
     yield from _requests(by_name)
     yield from _attempts(by_name)
     yield from _histograms(by_name)
@@ -58,16 +63,18 @@ def run_families(named: list[tuple[Name, RunFigures]]) -> Iterator[Metric]:
         yield _gauge(name, about, labels, rows)
 
 
-def _guarded(targets: Mapping[str, TargetTotals], most: int) -> dict[Name, TargetTotals]:
+def _guarded(
+    targets: Mapping[str, TargetTotals], most: int, known: Collection[Name]
+) -> dict[Name, TargetTotals]:
     """Sums by label; those after the first `most`, and those whose labels meet, together."""
-    groups: dict[Name, list[TargetTotals]] = {}
+    groups: dict[Name, list[TargetTotals]] = {name: [] for name in known}
     for sums in targets.values():
         name = label_of(sums)
         groups.setdefault(name if name in groups or len(groups) < most else OTHER, []).append(sums)
     return {
         name: reduce(add, (replace(sums, provider=name[0], model=name[1]) for sums in group))
-        for name, group in groups.items()
-    }
+        for name, group in groups.items() if group
+    }  # fmt: skip
 
 
 def _counter(name: str, about: str, labels: tuple[str, ...], rows: Rows) -> Metric:

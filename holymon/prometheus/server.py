@@ -3,18 +3,26 @@
 Exposed(collect, host, port)        `collect` gives the families of this moment as a list
 """
 
+import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest, start_http_server
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.core import Metric
+from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from holymon.monitor.forks import in_children
+from holymon.prometheus import sharing
 from holymon.safety import short
 
 MOST_PER_S: Final = 50
@@ -26,10 +34,24 @@ _Headers = list[tuple[str, str]]
 class Exposed:
     """Figures that are served until `close`, or the end of the process; `url` says where."""
 
-    def __init__(self, collect: Callable[[], list[Metric]], host: str, port: int) -> None:
-        """Serve from a thread that ends with the process. Raises OSError, OverflowError."""
-        self._server, self._thread = start_http_server(port, addr=host)
-        self._server.set_app(_app(_Pages(collect)))
+    def __init__(
+        self, collect: Callable[[], list[Metric]], host: str, port: int, shared: Path | None = None
+    ) -> None:
+        """Serve from a thread that ends with the process. Raises OSError, OverflowError.
+
+        Processes that share their figures in the folder `shared` have one port together.
+        """
+        listen = partial(_listening, _app(_Pages(collect)), host, port)
+        self._lock: IO[bytes] | None = None
+        if shared and port and hasattr(socket, "SO_REUSEPORT"):
+            listen = partial(listen, shared=True)
+            self._server, self._lock = sharing.at_port(shared, (host, port), listen)
+        else:
+            self._server = listen()
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self._process = os.getpid()
+        in_children(self._leave)
         self._server.verify_request = self._admit  # type: ignore[assignment, method-assign]
         # A scraper that hung up is nobody's concern, and in a notebook would stand below some cell.
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
@@ -49,10 +71,17 @@ class Exposed:
         return self._admitted <= MOST_PER_S
 
     def close(self) -> None:
-        """Stop serving and free the port."""
-        self._server.shutdown()
-        self._thread.join()
+        """Stop serving and free the port; in a forked child there is nothing to stop."""
+        if self._process == os.getpid():
+            self._server.shutdown()
+            self._thread.join()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close what listens: a child would hold the port, and never answer."""
         self._server.server_close()
+        if self._lock is not None:
+            self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +91,22 @@ class Exposed:
 
     def __repr__(self) -> str:
         return f"<Exposed {self.url}>"
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+def _listening(
+    app: WSGIApplication, host: str, port: int, *, shared: bool = False
+) -> ThreadingWSGIServer:
+    """A server for `app`, whose port is `shared` with other processes that share it."""
+    kind: type[ThreadingWSGIServer] = type(
+        "Server", (ThreadingWSGIServer,),
+        {"address_family": sharing.family_of(host, port), "allow_reuse_port": shared},
+    )  # fmt: skip
+    return make_server(host, port, app, kind, handler_class=_Quiet)
 
 
 class _Pages:

@@ -190,7 +190,7 @@ def _is_new(folder: Path, state: dict[str, Any]) -> bool:
 def take_lock(folder: Path) -> IO[bytes]:
     """Hold the run's lock for as long as the file returned is open, or the process lives."""
     file = (folder / "run.lock").open("wb")
-    if not _try_lock(file):
+    if not try_lock(file):
         file.close()
         raise RunError(f"{run_id(folder)} is already being measured.")
     return file
@@ -203,10 +203,11 @@ def is_locked(folder: Path) -> bool:
     except OSError:
         return False
     with file:
-        return not _try_lock(file, shared=True)
+        return not try_lock(file, shared=True)
 
 
-def _try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
+def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
+    """Whether an open file could be locked, which lasts until it is closed or the process ends."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -274,7 +275,7 @@ def compact(folder: Path, records: Records) -> bool:
     lock = folder / "compact.lock"
     try:
         with lock.open("wb") as file:
-            mine = _try_lock(file) and not is_compacted(folder)
+            mine = try_lock(file) and not is_compacted(folder)
             if mine:
                 parquet.write(folder, records)
                 for pattern in ("calls.*.journal", "calls.*.underway"):
