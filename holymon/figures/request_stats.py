@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from holymon.figures.hints import SHOWN
 from holymon.figures.quantiles import Figure, figure, wilson
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Tokens
@@ -20,6 +21,7 @@ from holymon.plan.plan import Target
 from holymon.plan.price import Price
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
+from holymon.safety import short
 from holymon.structs import Rate
 
 REQUESTS: Final = (
@@ -30,6 +32,9 @@ ATTEMPTS: Final = (
     "attempts, as sent", "sent", "per request", "latency p50, ms", "p95", "TTFT p50", "p95",
     "ITL p50", "tokens in / out", "USD / on failures",
 )  # fmt: skip
+
+MOST_WORDS: Final = 12
+"""Lines of words at most: those of what failed most often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,8 @@ class RequestStats:
     request, `backoff_s` the sum of all waits, `cost_of_failures_usd` the part of `cost_usd` that
     failed attempts cost; `known_...` are the same of the attempts whose cost is known, where that
     is not all of them. `undecided` attempts failed, and may yet be repeated by their caller.
-    `targets` holds the same for each target. What can't be told is None, and `notes` says why.
+    `messages` are the first words of each type of `attempt_errors`, as data. `targets` holds the
+    same for each target. What can't be told is None, and `notes` says why.
     """
 
     target: str
@@ -56,6 +62,7 @@ class RequestStats:
     undecided: int
     errors: dict[str, int]
     attempt_errors: dict[str, int]
+    messages: dict[str, str]
     latency_s: Figure
     attempt_s: Figure
     failure_s: Figure
@@ -118,7 +125,19 @@ class RequestStats:
             lines.append(
                 f"{number_of(self.undecided, 'failed attempt')} may yet be repeated by their caller"
             )
-        return [*lines, *self.notes]
+        return [*lines, *self._words, *self.notes]
+
+    @property
+    def _words(self) -> list[str]:
+        """What was said first of each error type, by target where there are several."""
+        several = len(self.targets) > 1
+        parts = self.targets.values() if several else (self,)
+        words = [
+            (-stats.attempt_errors[error],
+             f"{f'{stats.target}: ' if several else ''}{error}: {short(text, SHOWN)}")
+            for stats in parts for error, text in stats.messages.items()
+        ]  # fmt: skip
+        return [line for _, line in sorted(words)[:MOST_WORDS]]
 
     @property
     def table(self) -> Tables:
@@ -147,7 +166,9 @@ def request_stats(records: Records) -> RequestStats:
     """The figures of `records`, all together and target by target."""
     used = set(np.unique(records["target"]).tolist())
     by_name = {
-        target.name: _of_target(records.select(records["target"] == index), target)
+        target.name: _of_target(
+            records.select(records["target"] == index), target, records.messages().get(index, {})
+        )
         for index, target in enumerate(records.targets)
         if index in used
     }
@@ -155,11 +176,15 @@ def request_stats(records: Records) -> RequestStats:
         (only,) = by_name.values()
         return _with(only, by_name)
     every = Target(provider="all", model="targets", price=Price(input=0.0, output=0.0))
-    return _with(_of_target(records, every), by_name)
+    first: dict[str, str] = {}
+    for stats in by_name.values():
+        first = {**stats.messages, **first}
+    return _with(_of_target(records, every, first), by_name)
 
 
-def _of_target(chosen: Records, target: Target) -> RequestStats:
+def _of_target(chosen: Records, target: Target, words: dict[str, str]) -> RequestStats:
     records = Records((target,))
+    records.messages = lambda: {0: words}
     rows = chosen.rows.copy()
     rows["target"] = 0
     records.extend(rows, chosen.gap_pairs, chosen.gap_counts)
@@ -184,6 +209,7 @@ def _of_target(chosen: Records, target: Target) -> RequestStats:
         undecided=int((rows["flags"] & Flag.UNDECIDED != 0).sum()),
         errors=records.errors(records.final),
         attempt_errors=attempts.errors,
+        messages=attempts.messages,
         latency_s=figure(took[good]),
         attempt_s=attempts.latency_s,
         failure_s=figure(took[~good]),

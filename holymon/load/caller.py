@@ -84,7 +84,7 @@ class Caller:
 
     def masked(self, text: str) -> str:
         """`text` without the keys, not even the beginning of one where it was cut off."""
-        return _masked(text, self._secrets)
+        return masked(text, self._secrets)
 
     async def send(self, number: int, target: int, due: float) -> Marks:
         """Make call `number` to the `target`-th target; what happened is in the marks.
@@ -230,7 +230,7 @@ def _requests(plan: Plan, target: Target, more: Mapping[str, str]) -> list[Prepa
     return made
 
 
-def _masked(text: str, secrets: tuple[Secret, ...]) -> str:
+def masked(text: str, secrets: tuple[Secret, ...]) -> str:
     """`text` without the secrets, not even the beginning of one where the text was cut off."""
     text = redact(text, secrets)
     if text.endswith("…"):

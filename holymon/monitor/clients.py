@@ -7,12 +7,12 @@ of answers. Bytes, order, exceptions and their tracebacks stay what they were.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from holymon.errors import HolymonError, PlanError
-from holymon.monitor.endpoints import read_call, subject
+from holymon.monitor.endpoints import keys_of, read_call, subject
 from holymon.monitor.ledger import OTHER
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.observed_call import ObservedCall
@@ -112,7 +112,7 @@ class _Watch:
         counted = request.headers.get("x-stainless-retry-count")
         return ObservedCall(
             self._ledger, self._ledger.index(self._target(request.url, model)), dialect=dialect,
-            body=request.stream,
+            body=request.stream, keys=partial(keys_of, request),
             counted=int(counted) if counted and counted.isdecimal() else None,
         )  # fmt: skip
 

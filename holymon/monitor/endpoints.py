@@ -7,16 +7,19 @@ Azure. A call that names none is called by what its path is about (`files`, `bat
 """
 
 import re
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
+from holymon.errors import ConfigError
 from holymon.protocols.chat import CHAT
 from holymon.protocols.dialect import Dialect
 from holymon.protocols.dialects import of_path
 from holymon.protocols.gemini import GEMINI
 from holymon.protocols.messages import MESSAGES
 from holymon.protocols.ollama import OLLAMA
+from holymon.safety import Secret, looks_secret
 
 UNKNOWN: Final = "unknown"
 _MOST_FIELDS: Final = 50
@@ -64,6 +67,17 @@ def read_call(request: Any) -> tuple[str, Dialect | None]:
     if dialect is None and isinstance(body.anthropic_version, str):  # Bedrock's and Vertex' Claude
         dialect = MESSAGES
     return model or _in_path(path) or _in_form(request), dialect
+
+
+def keys_of(request: Any) -> tuple[Secret, ...]:
+    """What in a request's headers and query stands where keys do; no answer's words may hold it."""
+    pairs = [*request.headers.items(), *request.url.params.items()]
+    keys = []
+    for name, value in pairs:
+        if looks_secret(name.replace("-", "_"), value):
+            with suppress(ConfigError):  # it is none that could come back
+                keys.append(Secret(value.rpartition(" ")[2], name))
+    return tuple(keys)
 
 
 def subject(path: str) -> str:

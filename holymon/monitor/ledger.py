@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,6 +27,7 @@ from holymon.plan.plan import Target
 from holymon.records.attempt import Flag, Marks, gaps, row
 from holymon.records.parquet import spill
 from holymon.records.records import Records
+from holymon.safety import short
 
 _BATCH: Final = 256
 _PARTS: Final = 8
@@ -76,6 +78,7 @@ class Ledger:
         self._targets: list[Target] = []
         self._index: dict[str, int] = {}
         self._numbers = itertools.count()
+        self._words: dict[int, dict[str, str]] = {}
         self._fresh: deque[tuple[bytes, bytes]] = deque()
         self._blocks: deque[Records] = deque()
         self._rows = 0
@@ -116,7 +119,9 @@ class Ledger:
         return len(self._held)
 
     def add(self, marks: Marks) -> None:
-        """Take in an attempt that is over."""
+        """Take in an attempt that is over; the first words of each error type are kept."""
+        if marks.message:
+            self._keep_words(marks)
         self._fresh.append((row(marks, self.zero), gaps(marks)))
         if len(self._fresh) >= self._batch:
             with self._alone() as free:
@@ -125,6 +130,8 @@ class Ledger:
 
     def hold(self, marks: Marks, until: float) -> None:
         """Take in a failed attempt of which others decide until then whether it is repeated."""
+        if marks.message:
+            self._keep_words(marks)
         with self._lock:
             self._held[marks.request] = (marks, until)
             if len(self._held) > MOST_HELD:
@@ -135,10 +142,16 @@ class Ledger:
         with self._lock:
             self._settle(request, retried=retried)
 
+    def _keep_words(self, marks: Marks) -> None:
+        # Whoever adds has taken the keys out that are known there. Targets and types are few.
+        self._words.setdefault(marks.target, {}).setdefault(marks.error, short(marks.message))
+
     def records(self, since: float = -math.inf) -> Records:
         """A copy of all attempts in memory; blocks that ended before `since` (s) are left out."""
         with self._alone():
             whole, blocks = self._none(), self._now()
+        words = {target: dict(words) for target, words in list(self._words.items())}
+        whole.messages = partial(dict, words)
         return _joined(whole, [block for block in blocks if not (block["end_s"] < since).all()])
 
     def totals(self) -> Totals:

@@ -14,13 +14,15 @@ from time import perf_counter
 from typing import Final, NamedTuple, Self
 from weakref import ref
 
+from holymon.load.caller import masked
 from holymon.monitor.ledger import Ledger
 from holymon.protocols.chat import CHAT
 from holymon.protocols.dialect import Dialect
 from holymon.protocols.framing import BadFrame, events_of
 from holymon.protocols.reading import Reading
 from holymon.records.attempt import Flag, Marks
-from holymon.transport.exceptions import classify, handled
+from holymon.safety import Secret, short
+from holymon.transport.exceptions import classify, handled, words
 from holymon.transport.response import Inflater, inflater
 
 PATIENCE_S: Final = 10.0
@@ -48,13 +50,13 @@ class ObservedCall:
 
     `counted` is its number if its caller repeats calls by itself, as the SDKs do and tell in a
     header, else None. `body` is what is sent: the same object is sent again to where a redirection
-    leads. Without a `dialect` nobody knows how the answer should look, and nothing of it is kept
-    that is neither text nor JSON.
+    leads. `keys` gives what no words of an answer may hold. Without a `dialect` nobody knows how
+    the answer should look, and nothing of it is kept that is neither text nor JSON.
     """
 
     __slots__ = (
-        "_before", "_body", "_counted", "_enough", "_events", "_inflater", "_ledger", "_readable",
-        "_reading", "_redirected", "marks",
+        "_before", "_body", "_counted", "_enough", "_events", "_inflater", "_keys", "_ledger",
+        "_readable", "_reading", "_redirected", "marks",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +67,7 @@ class ObservedCall:
         dialect: Dialect | None,
         body: object,
         counted: int | None,
+        keys: Callable[[], tuple[Secret, ...]] = tuple,
     ) -> None:
         """Begin the record of a call that is about to be sent."""
         now = perf_counter()
@@ -72,6 +75,7 @@ class ObservedCall:
         self.marks = Marks(number, target, due, attempt)
         self.marks.start = now
         self._ledger, self._counted, self._body, self._redirected = ledger, counted, body, False
+        self._keys = keys
         self._reading = Reading(self.marks, dialect or CHAT, lenient=dialect is None)
         self._inflater: Inflater | None = None
         self._events: Callable[[bytes], bytes] | None = None
@@ -134,7 +138,7 @@ class ObservedCall:
         kind = classify(error, self._before) if isinstance(error, Exception) else "cancelled"
         if kind == "first_byte_timeout" and self.marks.status:
             kind = "stream_stalled" if self._reading.streaming else "deadline_exceeded"
-        self._finish(kind)
+        self._finish(kind, words(error))
 
     def closed(self) -> None:
         """The caller wants no more of the answer."""
@@ -162,16 +166,18 @@ class ObservedCall:
             if not self._inflater.more:
                 return
 
-    def _finish(self, broken: str) -> None:
+    def _finish(self, broken: str, message: str = "") -> None:
         if self._reading.over:
             return
         marks, now = self.marks, perf_counter()
         if not self._readable:  # nor can anybody here say how it should look
             self._reading.lenient = True
         try:
-            self._reading.end(now, broken)
+            self._reading.end(now, broken, message)
+            if marks.message:
+                marks.message = masked(short(marks.message), self._keys())
         except Exception:  # noqa: BLE001 - as above
-            marks.error, marks.end = "_OTHER", now
+            marks.error, marks.end, marks.message = "_OTHER", now, ""
         if self._reading.lenient:
             marks.flags &= ~_ODDITIES  # nothing is odd where nobody knows what to expect
         if marks.code and not _WORD.fullmatch(marks.code):

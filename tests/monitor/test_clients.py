@@ -1,6 +1,7 @@
 """Clients that are watched behave as before, and every call of theirs is on record."""
 
 import asyncio
+import base64
 import contextlib
 import gc
 import gzip
@@ -14,13 +15,17 @@ from time import perf_counter
 
 import httpx
 import httpx2
+import msgspec
 import pytest
 
 import holymon as hm
 from holymon.errors import NAMES, PlanError
 from holymon.monitor.clients import monitored
 from holymon.monitor.monitor import Monitor
+from holymon.plan.plan import Target
 from holymon.prometheus.sources import monitor_of
+from holymon.records.attempt import Marks
+from holymon.widgets import panels_html
 from tests.promises.faults.server import (
     CHUNKED,
     FIN,
@@ -71,6 +76,65 @@ def only(monitor):
 
 def error_of(row):
     return NAMES[row["error"]]
+
+
+def refused(text, status="401 Unauthorized"):
+    return [answer({"error": {"message": text}}, status)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"headers": {"authorization": "Bearer tiny-key"}}, {"headers": {"x-api-key": "tiny-key"}},
+     {"headers": {"X-Goog-Api-Key": "tiny-key"}}, {"params": {"key": "tiny-key"}}, {"auth": ("me", "tiny-key")}],
+    ids=["bearer", "anthropic", "google", "query", "basic"],
+)  # fmt: skip
+def test_the_first_words_of_each_failure_stand_where_people_look_without_the_key(server, given):
+    """Also of a key that looks like none: what the request held is known."""
+    sent = base64.b64encode(b"me:tiny-key").decode() if "auth" in given else "tiny-key"
+    bad = f"no key {sent} here, \x1b[31m<b>bold</b> {KEY}"
+    served = server(refused(bad), refused("another one"), refused("slow down", "429 Too Many"))
+    with monitored(httpx.Client()) as client:
+        for _ in range(3):
+            client.post(f"{served.url}/chat/completions", json=ASK, **given)
+        with contextlib.suppress(httpx.ConnectError):
+            client.post("http://127.0.0.1:9/v1/chat/completions", json=ASK, **given)
+    stats = client.monitor.stats()
+    here, nobody = stats.targets.values()
+    words = "no key *** here, [31m<b>bold</b> ***"
+    assert here.messages == {"authentication": words, "rate_limited": "slow down"}
+    assert "refused" in nobody.messages["connection_refused"]
+    assert stats.messages == here.messages | nobody.messages == stats.to_dict()["messages"]
+    shown, page = repr(stats), panels_html.calls(stats)
+    assert f"{here.target}: authentication: {words}" in shown
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert "<b>bold" not in page
+    assert stats.lines.index(f"{here.target}: rate_limited: slow down") > 0
+    for text in (shown, page, stats._repr_html_(), str(stats.to_dict())):
+        assert [form for form in (KEY, sent, "tiny-key", "\x1b") if form in text] == []
+
+
+def test_a_call_of_a_monitor_keeps_its_words_too_and_a_hundred_types_are_a_dozen_lines():
+    async def work():
+        async with Server(refused("not yours")) as served:
+            target = hm.target("sim/fast")
+            target = msgspec.structs.replace(target, provider="url", base_url=served.url)
+            with Monitor(target) as monitor, contextlib.suppress(hm.CallError):
+                await monitor.achat("hi")
+            return monitor
+
+    monitor = asyncio.run(work())
+    assert monitor.stats().messages == {"authentication": "not yours"}
+    for k in range(100):
+        marks = Marks(k, monitor.ledger.index(Target(provider="p", model=str(k % 20))), 0.0)
+        marks.start = marks.end = 0.0
+        marks.error, marks.message = "server_error", f"{k} {'long' * 1000}"
+        monitor.ledger.add(marks)
+    lines = [line for line in monitor.stats().lines if ": server_error: " in line]
+    assert len(lines) == 12
+    assert max(map(len, lines)) < 240
+    assert (
+        monitor.records.select(monitor.records.ok).messages()[1]["server_error"].startswith("0 l")
+    )
 
 
 @LIBRARIES
