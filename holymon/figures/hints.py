@@ -49,6 +49,13 @@ _STREAM: Final = re.compile(
     r"|(?:not|n't|un)\W?\s?(?:support|allow|implement)\w*.{0,40}\bstream|'stream'|--no-stream"
 )
 _MODEL: Final = re.compile(r"(?i)\bmodel\b|\bdeployment\b|模型|モデル|모델")
+_NO_MODEL: Final = re.compile(
+    r"(?i)\b(?:invalid|unknown|unsupported|no such|incorrect|wrong|unrecogni[sz]ed) model\b"
+    r"|\bmodels?(?:'s)?\b\W+(?:\S+\s+){0,5}?(?:not (?:be )?(?:found|exist\w*|available|valid|loaded"
+    r"|supported|recogni[sz]ed|accessible)|n't exist|unknown|is invalid|no longer|decommissioned"
+    r"|deprecated|retired)|pinned to|模型不存在|未找到模型|模型名称"
+)
+_REFUSED: Final = frozenset({"bad_request", "permission", "http_4xx", "unavailable"})
 _LOGIN: Final = re.compile(r"(?i)log-?in|sign-?in|sso|oauth|auth\b|captcha|portal|consent")
 
 
@@ -65,8 +72,11 @@ def hint(error: str, words: str, target: Target, *, answered: bool = False) -> s
     mend = _USUAL.get(error, "")
     if error == "quota_exhausted" and not target.api_key_env:
         return mend.partition(" for ")[0]
-    key, url = target.api_key_env or "no variable: none was named", target.base_url
-    return mend.format(key=key, url=url or "the simulator")
+    return mend.format(key=_key(target), url=target.base_url or "the simulator")
+
+
+def _key(target: Target) -> str:
+    return target.api_key_env or "no variable: none was named"
 
 
 _HUNG_UP: Final = frozenset({"server_disconnected", "connection_reset"})
@@ -109,12 +119,14 @@ def _of_the_way(error: str, words: str, target: Target) -> str:
 def _of_the_request(error: str, words: str, target: Target) -> str:
     """What of the request may be wrong: its path, its model, streaming."""
     if _STREAM.search(words) and error not in {"rate_limited", "authentication"}:
-        return "measure whole answers with --no-stream"
+        return "" if "--no-stream" in words else "measure whole answers with --no-stream"
     if error in {"not_found", "unexpected_content_type", "http_4xx"} and not has_version(target):
         both = "the model's name and " if error == "not_found" else ""
         return f"check {both}the base_url ({target.base_url}): does it need /v1 at its end"
-    if error == "not_found":
-        if _MODEL.search(words):
+    if "No connected db" in words:  # what litellm's proxy says of a key, where it keeps none
+        return f"that proxy knows no key but its own: check the one in {_key(target)}"
+    if error == "not_found" or (error in _REFUSED and _NO_MODEL.search(words)):
+        if _MODEL.search(words) or error != "not_found":
             return f"check the model's name, {short(target.model, 80)!r}"
         return f"check the model's name and the base_url ({target.base_url})"
     return ""

@@ -156,9 +156,8 @@ def _of_target(target: TargetSummary, plan: Plan, *, live: bool) -> Iterator[Rea
         )
         return
     if target.ok == 0:
-        known = bool(blocked(target) or target.messages)
         called = next(candidate for candidate in plan.targets if candidate.name == name)
-        why = hints.why(target, called) if known else "so there is no latency to report"
+        why = hints.why(target, called) or "so there is no latency to report"
         yield Reason("invalid", f"{name}: no call succeeded, {why}.", of_api=True)
     elif target.ok < FEWEST:
         few = f"only {number_of(target.ok, 'call')} succeeded"

@@ -41,7 +41,8 @@ def instead_of_a_stream(body: bytes, dialect: Dialect, marks: Marks) -> tuple[st
         return "stream_error_event" if says_error else "unexpected_content_type", words
     scratch = Marks(0, 0, 0.0)
     error, message, _ = dialect.answer(body, scratch)
-    if error in {"", "empty_response", "invalid_json"}:  # of a long one only the beginning is here
+    cut = marks.bytes > len(body)  # of a long one only the beginning is here
+    if error in {"", "empty_response"} or (error == "invalid_json" and cut):
         return "unexpected_content_type", NO_STREAM
     marks.code = scratch.code
     return "stream_error_event" if error == "server_error" else error, message

@@ -83,6 +83,7 @@ class _TextChunk(msgspec.Struct):
     base_resp: Any = None
 
 
+_NOTHING: Final = _Message()
 _encode: Final = msgspec.json.encode
 _DECODER: Final = msgspec.json.Decoder(_Completion)
 _decode: Final = _DECODER.decode
@@ -188,8 +189,11 @@ def _read_choice(reading: Reading, now: float, choice: _Choice) -> int:
         if reason:
             reading.finished = True
             marks.finish = reason
-    delta = choice.delta or choice.message
-    text, thought = _content(choice)
+    # Perplexity sends both, and in its `message` all that has come so far.
+    delta = choice.delta
+    if delta is None or (delta == _NOTHING and marks.content != marks.content):
+        delta = choice.message or delta
+    text, thought = _content(choice, delta)
     if text:
         if marks.content != marks.content:
             marks.content = now
@@ -219,11 +223,11 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if choice.error or finish_of(choice.finish_reason) == "error":
         failure = _failure(choice, marks)
         return in_band(choice.error or choice.finish_reason, marks), failure, ""
-    message_part = choice.message or choice.delta
+    message_part = choice.delta if choice.message is None else choice.message
     if message_part is None and choice.text is None:
         return *refused(body, marks), ""
     marks.finish = finish_of(choice.finish_reason)
-    text, thought = _content(choice)
+    text, thought = _content(choice, message_part)
     if not text and not (message_part and _has_acted(message_part)):
         if not thought and not marks.finish:
             return "empty_response", "", ""
@@ -240,9 +244,8 @@ def _failure(choice: _Choice, marks: Marks) -> str:
     return words or f"finish_reason {reason}"[:100]
 
 
-def _content(choice: _Choice) -> tuple[str, bool]:
-    """The text of a choice, and whether there was reasoning in it."""
-    delta = choice.delta or choice.message
+def _content(choice: _Choice, delta: _Message | None) -> tuple[str, bool]:
+    """The text of a choice whose message or piece of one is `delta`; whether it holds reasoning."""
     content: Any = choice.text or (delta.content if delta else None)
     if isinstance(content, str):
         return content, False

@@ -30,7 +30,20 @@ _PAGE: Final = re.compile(
     rb"(?is)[\xef\xbb\xbf\s]*(?:<!--.{0,500}?-->\s*)?"
     rb"<(?:!doctype html|html|head|body|center|title|h1|meta|script|iframe|p>)"
 )
+_IN_EVENT: Final = re.compile(rb"(?m)^(?:data|error):\s*([{\[].*[}\]])\s*$")
+"""JSON in an event, where an error's status says that there is no stream."""
+
 _LAST_EVENT: Final = re.compile(rb"\s*data:\s*\[DONE\]\s*\Z")
+_OF_ANY_KIND: Final = frozenset({400, 403, 404, 422, 500})
+_KEY: Final = re.compile(
+    r"(?i)\b(?:invalid|incorrect|wrong|missing|no|expired|unknown|bad|malformed)[ _-](?:\w+[ _-])?"
+    r"api[ _-]?key\b"
+    r"|\bapi[ _-]?key[ _-](?:is[ _-]|was[ _-]|has[ _-])?"
+    r"(?:not[ _-](?:valid|found|provided|set)|invalid|incorrect|expired|missing|required|wrong)"
+    r"|\bInvalidApiKey\b|API ?Key ?(?:无效|错误|不正确|已过期)|无效的 ?(?:API ?Key|令牌|密钥)"
+)
+"""What says that a key was refused, whichever status it comes with (Google's and xAI's is 400)."""
+
 _BY_NAME: Final = {
     "rate_limit_exceeded": "rate_limited", "invalid_api_key": "authentication",
     "model_not_found": "not_found",
@@ -43,6 +56,8 @@ def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
     message = error_text(body, marks)
     if no_credit((marks.code,), message):
         return "quota_exhausted", message
+    if status in _OF_ANY_KIND and _KEY.search(f"{marks.code} {message}"):
+        return "authentication", message
     return from_status(status), message
 
 
@@ -86,6 +101,8 @@ def in_band(error: Any, marks: Marks) -> str:
 def error_text(data: bytes, marks: Marks) -> str:
     """The words of a body or an event that reports an error, JSON, HTML or plain text."""
     value = parsed(data)
+    if value is None and (event := _IN_EVENT.search(data)):
+        value = parsed(event[1])
     return page_text(data) if value is None else message_of(value, marks)
 
 

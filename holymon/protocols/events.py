@@ -75,12 +75,7 @@ def _mean(reading: "Reading", meaning: Meaning, event: Event, value: Any) -> Non
         if meaning is not Meaning.KNOWN:
             marks.flags |= Flag.KEEP_ALIVE
     elif meaning is Meaning.UNKNOWN:
-        _skip(reading, event.data)
-
-
-def _skip(reading: "Reading", data: bytes) -> None:
-    reading.marks.flags |= Flag.SKIPPED
-    reading.odd = reading.odd or first_of(data)
+        reading.skip(event.data)
 
 
 def _of_bad_shape(reading: "Reading", event: Event, value: Any) -> None:
@@ -111,6 +106,14 @@ def _no_json(reading: "Reading", now: float, event: Event) -> int:
     return 0
 
 
+def is_whole(event: Event) -> bool:
+    """Whether an event without its end is one all the same."""
+    data = event.data.strip()
+    if _is_event(data):
+        return True
+    return data[:1] not in {b"{", b"[", b'"'} and bool(data or event.name)
+
+
 def _is_event(line: bytes) -> bool:
     return line.strip() == b"[DONE]" or parsed(line) is not None
 
@@ -127,6 +130,6 @@ def _stray_line(reading: "Reading", line: bytes) -> None:
 def _unreadable(reading: "Reading", error: str, data: bytes) -> None:
     """Part of the answer may be lost; behind its end nothing of it can be."""
     if reading.finished:
-        _skip(reading, data)
+        reading.skip(data)
     else:
         reading.fail(error, first_of(data))

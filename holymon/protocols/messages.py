@@ -55,6 +55,7 @@ class _Message(msgspec.Struct):
     error: Any = None
 
 
+_NONE: Final = _Delta()
 _EVENT: Final = msgspec.json.Decoder(_Event)
 _MESSAGE: Final = msgspec.json.Decoder(_Message)
 
@@ -81,6 +82,8 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if data.type == "content_block_start":
         reading.acted = reading.acted or _kind(data.content_block) in _ACTS
         return int(_kind(data.content_block) in _OUTPUT)
+    if data.type == "message_delta" and not data.usage and not (data.delta or _NONE).stop_reason:
+        reading.skip(event.data)
     return _read_frame(reading, now, data)
 
 

@@ -19,9 +19,8 @@ from typing import Final
 from holymon.errors import OK
 from holymon.protocols.bodies import answer, instead_of_a_stream
 from holymon.protocols.dialect import Dialect
-from holymon.protocols.error_body import is_good, of_page, read_error, redirection
-from holymon.protocols.events import read_event
-from holymon.protocols.lenient import parsed
+from holymon.protocols.error_body import first_of, is_good, of_page, read_error, redirection
+from holymon.protocols.events import is_whole, read_event
 from holymon.protocols.retry_after import retry_after
 from holymon.protocols.sniff import Body, kind_of
 from holymon.protocols.sse import MAX_EVENT, Decoder, Event, EventTooLarge
@@ -165,8 +164,7 @@ class Reading:
         if marks.events:
             if marks.error:
                 marks.flags |= Flag.AFTER_FIRST_TOKEN
-            if marks.output_tokens < 0:
-                marks.output_tokens = marks.events
+            self._distrust_zero(marks.events)
         return marks.error
 
     # What a dialect calls.
@@ -174,6 +172,11 @@ class Reading:
     def fail(self, error: str, message: str) -> None:
         """The answer has failed: its error type, and the words for it."""
         self.error, self.message = error, message
+
+    def skip(self, data: bytes) -> None:
+        """An event that means nothing in this dialect, though it may hold what was to be read."""
+        self.marks.flags |= Flag.SKIPPED
+        self.odd = self.odd or first_of(data)
 
     def keep(self, text: str, choice: int = 0) -> None:
         """A piece of content, which is dropped unless texts are to be kept."""
@@ -252,6 +255,8 @@ class Reading:
                 self.body, self._kind, self.dialect, self.marks, certain=self._stream is False
             )
             self.keep(text)
+            if text:
+                self._distrust_zero(-1)
             error = error or (OK if whole else "decoding_error")
         return (broken, words) if self.lenient and error in _ODD else (error, message)
 
@@ -260,7 +265,7 @@ class Reading:
             rest = decoder.close()
             self._seen = self._seen or bool(rest)
             # One that was cut off in its middle is a truncation, not bad JSON.
-            self._take(now, filter(_is_whole, rest))
+            self._take(now, filter(is_whole, rest))
         if decoder.glued:
             self.marks.flags |= Flag.LENIENT
         if self.error:
@@ -282,14 +287,12 @@ class Reading:
             return "invalid_schema", f"no event of this API: {self.odd}"
         return error, self.words if error in _CUT_OFF else message
 
+    def _distrust_zero(self, counted: int) -> None:
+        """Whoever counts no token of what has come does not count."""
+        if self.marks.output_tokens <= 0:
+            self.marks.output_tokens = counted
+            self.marks.flags &= ~Flag.SERVER_TOKENS
+
     def _note_emptiness(self) -> None:
         if self.streaming:
             self.marks.flags |= Flag.EMPTY | (Flag.THOUGHT if self.marks.events else 0)
-
-
-def _is_whole(event: Event) -> bool:
-    """Whether an event without its end is one all the same."""
-    data = event.data.strip()
-    if data == DONE or parsed(data) is not None:
-        return True
-    return data[:1] not in {b"{", b"[", b'"'} and bool(data or event.name)

@@ -67,7 +67,7 @@ def read_usage(usage: Any, marks: Marks) -> bool:
     if prompt is not None:
         if name in _BARE and beside in _BESIDE:
             prompt += (cached or 0) + (written or 0)
-        if prompt or marks.prompt_tokens < 0:
+        if prompt:  # no request is made of nothing: a 0 stands for what was not counted
             marks.prompt_tokens = prompt
     if cached is not None:
         marks.cached_tokens = cached

@@ -70,7 +70,7 @@ class FirstCall(Struct, frozen=True):
         """What whoever reads the figures must know of it; empty if it went as planned."""
         failed = f"it failed with {self.failure}" if self.failure and not self.ended else ""
         parts = [*filter(None, [failed, self.adapted])]
-        return f"{self.target}: first call: {'; '.join(parts)}." if parts else ""
+        return f"{self.target}: first call: {'; '.join(parts).rstrip('.')}." if parts else ""
 
 
 def first_calls(state: Mapping[str, Any]) -> tuple[FirstCall, ...]:
