@@ -114,7 +114,7 @@ _TABLE: Final[tuple[tuple[str, Blame, Retryable, str], ...]] = (
     ("bad_gateway", "server", "ambiguous", "502: a gateway got a bad answer"),
     ("unavailable", "server", "yes", "503: not available now"),
     ("gateway_timeout", "server", "ambiguous", "504: a gateway waited too long"),
-    ("overloaded", "server", "yes", "529: overloaded"),
+    ("overloaded", "server", "yes", "529, or 429 and 500 with such words: overloaded"),
     ("http_4xx", "caller", "no", "another 4xx status"),
     ("http_5xx", "server", "ambiguous", "another 5xx status"),
     ("unexpected_status", "server", "no", "a status that is no answer: 1xx, 3xx, 204"),

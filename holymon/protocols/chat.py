@@ -42,6 +42,7 @@ class _Choice(msgspec.Struct):
     message: _Message | None = None
     text: str | None = None
     finish_reason: Any = None
+    camel_reason: Any = msgspec.field(default=None, name="finishReason")
     error: Any = None
     usage: Any = None
 
@@ -70,6 +71,7 @@ class _TextChoice(msgspec.Struct):
     delta: _Text | None = None
     text: Any = None
     finish_reason: Any = None
+    camel_reason: Any = msgspec.field(default=None, name="finishReason")
     error: Any = None
     usage: Any = None
 
@@ -115,7 +117,7 @@ def _is_text(reading: Reading, now: float, event: Event) -> bool:
     delta = choice.delta
     if delta is None or not delta.content or choice.finish_reason or len(chunk.choices) > 1:
         return False
-    if choice.error or choice.text or choice.usage is not None:
+    if choice.error or choice.text or choice.camel_reason or choice.usage is not None:
         return False
     marks = reading.marks
     if marks.content != marks.content:
@@ -181,8 +183,8 @@ def _note_usage(completion: _Completion, marks: Marks) -> bool:
 
 def _read_choice(reading: Reading, now: float, choice: _Choice) -> int:
     marks = reading.marks
-    if choice.error or choice.finish_reason:
-        reason = finish_of(choice.finish_reason)
+    if choice.error or choice.finish_reason or choice.camel_reason:
+        reason = finish_of(choice.finish_reason or choice.camel_reason)
         if choice.error or reason == "error":
             reading.fail("stream_error_event", _failure(choice, marks))
             return 0

@@ -24,7 +24,7 @@ FIRST: Final = 120
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 # Neither pattern can be made to look at the same text again and again.
-_HIDDEN: Final = re.compile(r"(?is)<(script|style)\b.*?(?:</\1[^<>]*>?|\Z)")
+_HIDDEN: Final = re.compile(r"(?is)<(script|style)\b.*?(?:</\1[^<>]*>?|\Z)|<!--.*?(?:-->|\Z)")
 _TAG: Final = re.compile(r"<[^<>]*>")
 _PAGE: Final = re.compile(
     rb"(?is)[\xef\xbb\xbf\s]*(?:<!--.{0,500}?-->\s*)?"
@@ -43,6 +43,8 @@ _KEY: Final = re.compile(
     r"|\bInvalidApiKey\b|API ?Key ?(?:无效|错误|不正确|已过期)|无效的 ?(?:API ?Key|令牌|密钥)"
 )
 """What says that a key was refused, whichever status it comes with (Google's and xAI's is 400)."""
+_OVERLOADED: Final = re.compile(r"(?i)overload|capacity[ _]exceeded|(?:at|over) capacity")
+"""What says that the server has too much to do, whatever its callers ask of it."""
 
 _BY_NAME: Final = {
     "rate_limit_exceeded": "rate_limited", "invalid_api_key": "authentication",
@@ -56,6 +58,8 @@ def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
     message = error_text(body, marks)
     if no_credit((marks.code,), message):
         return "quota_exhausted", message
+    if status in {429, 500} and _OVERLOADED.search(f"{marks.code} {message}"):
+        return "overloaded", message
     if status in _OF_ANY_KIND and _KEY.search(f"{marks.code} {message}"):
         return "authentication", message
     return from_status(status), message
@@ -136,6 +140,9 @@ def message_of(value: Any, marks: Marks) -> str:
         return short(": ".join(map(_text, both)))
     marks.code = _code_of(error, about)
     words = words_in(error) or words_in(error, MORE_WORDS)
+    if isinstance(words, str) and words.lstrip()[:1] == "{":  # another server's whole body
+        inner = parsed(words.encode("utf-8", "replace"))
+        words = message_of(inner, Marks(0, 0, 0.0)) if isinstance(inner, dict) else words
     if isinstance(words, dict):
         words = words_in(words) or words
     raw = error.get("metadata")
