@@ -84,10 +84,11 @@ class Collector:
 
     def families(self) -> list[Metric]:
         """All metric families; the same list until the source is read again."""
+        if self._sharing is not None:
+            return self._sharing.merged(self._fresh_s)
         with self._lock:
             if time.monotonic() >= self._stale_at:
-                shared = self._sharing
-                self._families = self._own() if shared is None else shared.merged()
+                self._families = self._own()
                 self._stale_at = time.monotonic() + self._fresh_s
             return self._families
 

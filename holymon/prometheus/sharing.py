@@ -28,9 +28,12 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from holymon.errors import ConfigError
+from holymon.figures.totals import Totals
 from holymon.monitor.forks import in_children
 from holymon.monitor.ledger import Ledger
+from holymon.prometheus.metric_families import families
 from holymon.prometheus.run_gauges import Name
+from holymon.prometheus.sources import Scrape
 from holymon.records.run_folder import try_lock
 from holymon.safety import plain
 
@@ -97,7 +100,9 @@ class Sharing:
         if self._place is not None:
             self._place.lock.close()  # or it would be taken for as long as a child lives
         self._place = None
-        self._written = -1
+        self._written, self._written_at = -1, 0.0
+        self._files: dict[str, tuple[int, int]] | None = None
+        self._merged: list[Metric] = []
 
     def begun(self) -> None:
         """Write from now on, as there are calls."""
@@ -111,8 +116,8 @@ class Sharing:
         self._thread.start()
 
     def _keep_on(self) -> None:
-        well, pause = True, PAUSE_S
-        while True:
+        well = True
+        for first in itertools.chain((True,), itertools.repeat(False)):
             begun = time.thread_time()
             try:
                 self.write()
@@ -121,9 +126,8 @@ class Sharing:
                 if well:
                     _LOG.warning("calls of process %d are in no scrape: %s", os.getpid(), error)
                 well = False
-            time.sleep(pause)
-            # The first time is not like the others.
-            pause = min(max(PAUSE_S, _SHARE * (time.thread_time() - begun)), _MOST_S)
+            cost = 0.0 if first else time.thread_time() - begun
+            time.sleep(min(max(PAUSE_S, _SHARE * cost), _MOST_S))
 
     def write(self) -> None:
         """Write the sums of this moment, if they have changed. Raises OSError."""
@@ -134,6 +138,7 @@ class Sharing:
             if taken or self._ledger.held:
                 self._place = self._place or _Place(self.path)
                 self._place.write(self._read(self._place.names))
+                self._written_at = time.monotonic()
             self._written = taken
 
     def _end(self) -> None:
@@ -142,12 +147,24 @@ class Sharing:
             if self._place is not None:
                 self._place.leave()
 
-    def merged(self) -> list[Metric]:
-        """The families of all processes. Raises OSError."""
-        self.write()
-        merged = list(MultiProcessCollector.merge(_files(self.path)))  # type: ignore[no-untyped-call]
-        names = {family.name for family in merged}
-        return [*merged, *(own for own in self._read(()) if own.name not in names)]
+    def merged(self, fresh_s: float) -> list[Metric]:
+        """The families of all processes; the same list until a file has changed. Raises OSError.
+
+        All is read from the files, so a scrape of one process is never behind one of another
+        before it; what this one wrote is `fresh_s` seconds old at most.
+        """
+        with self._lock:
+            if time.monotonic() - self._written_at >= fresh_s:
+                self.write()
+            files = _files(self.path)
+            if files != self._files:
+                merge = MultiProcessCollector.merge
+                merged: list[Metric] = list(merge([*files]))  # type: ignore[no-untyped-call]
+                names = {family.name for family in merged}
+                heads = families(Scrape(Totals(self._ledger.edges, {})))
+                self._merged = [*merged, *(head for head in heads if head.name not in names)]
+                self._files = files
+            return self._merged
 
 
 class _Place:
@@ -168,8 +185,8 @@ class _Place:
     def _file(self, kind: str) -> Path:
         return self._path / f"{_PREFIX[kind]}_{self._stem}.db"
 
-    def write(self, families: Iterable[Metric]) -> None:
-        for kind, values in _values(families).items():
+    def write(self, own: Iterable[Metric]) -> None:
+        for kind, values in _values(own).items():
             before = self._before.get(kind, {})
             sums = {**before, **{key: before.get(key, 0.0) + n for key, n in values.items()}}
             # Whole or not at all, and no file mapped to memory: on a full disk that ends a process.
@@ -182,10 +199,10 @@ class _Place:
         self._file("gauge").unlink(missing_ok=True)
 
 
-def _values(families: Iterable[Metric]) -> dict[str, dict[str, float]]:
+def _values(own: Iterable[Metric]) -> dict[str, dict[str, float]]:
     """The values of samples by kind and by key; those of buckets are not cumulated in files."""
     values: dict[str, dict[str, float]] = {kind: {} for kind in _PREFIX}
-    for family in families:
+    for family in own:
         below = 0.0
         for sample in family.samples:
             value = sample.value
@@ -222,10 +239,18 @@ def _read(path: Path) -> dict[str, float]:
     return {key: value for key, value, *_ in entries}
 
 
-def _files(path: Path) -> list[str]:
-    """What is to be added up: sums of all processes that ever were, and gauges of living ones."""
-    files = sorted(path.glob("*_holymon-*.db"))
-    return [str(file) for file in files if file.name.startswith(_KEPT) or _is_live(file)]
+def _files(path: Path) -> dict[str, tuple[int, int]]:
+    """What is to be added up: sums of all processes that ever were, and gauges of living ones.
+
+    With what tells a file from the one before it.
+    """
+    files = {}
+    for file in sorted(path.glob("*_holymon-*.db")):
+        with suppress(FileNotFoundError):  # gauges go with their process
+            if file.name.startswith(_KEPT) or _is_live(file):
+                about = file.stat()
+                files[str(file)] = about.st_ino, about.st_mtime_ns
+    return files
 
 
 def _is_live(gauges: Path) -> bool:

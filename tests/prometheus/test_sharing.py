@@ -59,17 +59,17 @@ class Served:
         self.pids = Counter()
 
     def ask(self, path):
-        """The process that answered."""
-        for attempt in range(20):  # a connection to a worker that ends is reset
+        """The process that answered; a connection to one that ends is reset, and made again."""
+        until = time.monotonic() + 60
+        while True:
             try:
                 pid = int(httpx.get(self.url + path, timeout=60).text)
             except httpx.TransportError:
-                assert attempt < 19
+                assert time.monotonic() < until
                 time.sleep(0.05)
             else:
                 self.pids[pid] += 1
                 return pid
-        return 0
 
     def through_all(self, workers, path):
         """Ask, many at once, until each of so many processes has answered twice."""
