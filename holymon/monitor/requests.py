@@ -30,6 +30,12 @@ from holymon.transport.pool import Transport
 
 SAMPLE_S: Final = 0.05
 MOST_LAGS: Final = 6000
+_LIMIT: Final = " sets this limit"
+_IN_PYTHON: Final = {
+    "--timeout": "the policy's deadline_s", "--first-byte": "first_byte_s",
+    "--stall": "the target's stall_s",
+}  # fmt: skip
+"""What an option of the command is called where there is none."""
 
 
 class Requests:
@@ -123,6 +129,8 @@ class Requests:
             await caller.ask(marks, body, into=take, until=until)
             wait = None if handed else self._next(marks, until)
             marks.target = index
+            if marks.message.endswith(_LIMIT):
+                marks.message = _in_python(marks.message)
             if wait is not None:
                 marks.flags |= Flag.RETRIED
             self.ledger.add(marks)
@@ -163,6 +171,13 @@ class Requests:
             target.name, "cancelled", status=0, code="", attempts=attempts,
             message="the monitor was closed before the answer had come.",
         )  # fmt: skip
+
+
+def _in_python(message: str) -> str:
+    """The words of a limit, which name an option of the command, for who sets it in Python."""
+    for option, name in _IN_PYTHON.items():
+        message = message.replace(f": {option}{_LIMIT}", f": {name}{_LIMIT}")
+    return message
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

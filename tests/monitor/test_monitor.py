@@ -292,6 +292,8 @@ def test_the_deadline_holds_for_all_attempts_together():
     error, monitor, _ = against(BUSY, [30.0], deadline_s=0.6, wait_s=0.1)(work)
     assert error == "deadline_exceeded"
     assert errors(monitor) == ["unavailable", "deadline_exceeded"]
+    words = "not over within 0.6 s: the policy's deadline_s sets this limit"
+    assert monitor.stats().messages == {"unavailable": "busy", "deadline_exceeded": words}
 
 
 def test_a_task_cancelled_while_it_waits_leaves_no_doubt():
