@@ -3,7 +3,8 @@
     python -m tests.bench.field_peers [PYTHON]
 
 The clients run in a process of PYTHON (default: this one), which needs openai and httpx and, to be
-in the table, litellm. Right is: a good answer's text with no exception, an error with its words.
+in the table, anthropic and litellm. Right is: a good answer's text with no exception, an error with
+its words, raised or handed out as an event. A client counts where it speaks the dialect.
 """
 
 import asyncio
@@ -17,11 +18,14 @@ PATIENCE_S = 6.0
 README = Path(__file__).parents[1] / "promises" / "field" / "README.md"
 
 
-def of_openai(url: str, streamed: bool) -> str:
+def of_openai(url: str, streamed: bool, endpoint: str) -> str:
     """The text as the openai SDK has it."""
     import openai
 
     client = openai.OpenAI(base_url=url, api_key="x", max_retries=0, timeout=PATIENCE_S)
+    if endpoint == "responses":
+        made = client.responses.create(model="m", input="hi", stream=streamed)
+        return "".join(map(_of_event, made)) if streamed else made.output_text
     ask = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     if not streamed:
         return client.chat.completions.create(**ask).choices[0].message.content or ""
@@ -29,7 +33,25 @@ def of_openai(url: str, streamed: bool) -> str:
     return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
 
 
-def of_litellm(url: str, streamed: bool) -> str:
+def _of_event(event) -> str:
+    if event.type in {"error", "response.failed"}:
+        raise RuntimeError(str(event))
+    return event.delta if event.type == "response.output_text.delta" else ""
+
+
+def of_anthropic(url: str, streamed: bool, _endpoint: str) -> str:
+    """The text as the anthropic SDK has it."""
+    import anthropic
+
+    client = anthropic.Anthropic(base_url=url, api_key="x", max_retries=0, timeout=PATIENCE_S)
+    ask = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    if not streamed:
+        return "".join(block.text for block in client.messages.create(**ask).content)
+    pieces = (getattr(e, "delta", None) for e in client.messages.create(**ask, stream=True))
+    return "".join(getattr(piece, "text", None) or "" for piece in pieces)
+
+
+def of_litellm(url: str, streamed: bool, _endpoint: str) -> str:
     """The text as litellm has it."""
     import litellm
 
@@ -43,7 +65,7 @@ def of_litellm(url: str, streamed: bool) -> str:
     return "".join(c.choices[0].delta.content or "" for c in answer if c.choices)
 
 
-def of_bare_loop(url: str, streamed: bool) -> str:
+def of_bare_loop(url: str, streamed: bool, _endpoint: str) -> str:
     """The text as scripts and the benchmarks of servers read it: `data: ` lines, JSON, choices."""
     import httpx
 
@@ -61,7 +83,10 @@ def of_bare_loop(url: str, streamed: bool) -> str:
         return text
 
 
-CLIENTS = {"openai": of_openai, "litellm": of_litellm, "a bare httpx loop": of_bare_loop}
+CLIENTS = {"openai": of_openai, "litellm": of_litellm, "anthropic": of_anthropic,
+           "a bare httpx loop": of_bare_loop}  # fmt: skip
+SPEAKS = {"openai": {"chat", "responses"}, "anthropic": {"messages"}}
+"""Which dialects a client speaks, where that is not chat alone."""
 
 
 def peer() -> None:
@@ -70,6 +95,8 @@ def peer() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     def made(client, job):
+        if job[2] not in SPEAKS.get(client, {"chat"}):
+            return None
         try:
             return {"text": CLIENTS[client](*job), "error": None}
         except Exception as error:  # noqa: BLE001 - whatever a client raises
@@ -77,7 +104,7 @@ def peer() -> None:
 
     jobs, results = json.load(sys.stdin), {}
     for client in CLIENTS:
-        package = client if client in {"openai", "litellm"} else "httpx"
+        package = "httpx" if client == "a bare httpx loop" else client
         try:
             name = f"{client} {about.version(package)}"
         except about.PackageNotFoundError:
@@ -87,23 +114,27 @@ def peer() -> None:
     json.dump(results, sys.stdout)
 
 
-async def played(python: str) -> tuple[list, dict[str, list[bool]]]:
-    """All cases of the chat dialect, and whether each client was right."""
+async def played(python: str) -> tuple[list, dict[str, list[bool | None]]]:
+    """All cases, and whether each client was right; None where it does not speak the dialect."""
     from tests.promises.faults.server import Server
     from tests.promises.field import test_errors_in_a_200 as a
+    from tests.promises.field import test_fresh_variants as v
     from tests.promises.field import test_good_answers as b
     from tests.promises.field import test_numbers as f
+    from tests.promises.field import test_real_servers as r
     from tests.promises.field.cases import load
 
     groups = {"A": [*a.LISTED, *a.OTHERS, *a.NEVER_OK, *a.GOOD_WITH_ODD_WORDS],
-              "B": [*b.LISTED, *b.OTHERS], "F": [*f.LISTED, *f.OTHERS, *f.EMPTIES]}  # fmt: skip
-    cases = [
-        (kind, case) for kind, group in groups.items() for case in group if case.endpoint == "chat"
-    ]
+              "B": [*b.LISTED, *b.OTHERS], "F": [*f.LISTED, *f.OTHERS, *f.EMPTIES],
+              "real": [r.MALFORMED, r.NESTED, *r.GOOD], "fresh": [*v.FAILED, *v.GOOD]}  # fmt: skip
+    cases = [(kind, case) for kind, group in groups.items() for case in group]
     servers = [Server(case.steps) for _, case in cases]
     for server in servers:
         await server.__aenter__()
-    jobs = [[server.url, case.streamed] for server, (_, case) in zip(servers, cases, strict=True)]
+    jobs = [
+        [server.url, case.streamed, case.endpoint]
+        for server, (_, case) in zip(servers, cases, strict=True)
+    ]
     process = await asyncio.create_subprocess_exec(
         python, __file__, "peer", stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -118,7 +149,9 @@ async def played(python: str) -> tuple[list, dict[str, list[bool]]]:
         )
     results = {"holymon": ours, **json.loads(out)}
     return cases, {
-        client: [_is_right(case, found) for (_, case), found in zip(cases, made, strict=True)]
+        client: [
+            found and _is_right(case, found) for (_, case), found in zip(cases, made, strict=True)
+        ]
         for client, made in results.items()
     }
 
@@ -129,15 +162,18 @@ def _is_right(case, found: dict) -> bool:
     return found["error"] is not None and case.words in found["error"]
 
 
+_CELLS = {True: "right", False: "**wrong**", None: ""}
+
+
 def main() -> None:
     """Write the table."""
     cases, right = asyncio.run(played(sys.argv[1] if len(sys.argv) > 1 else sys.executable))
     heads = ["kind", "case", "seen", *right]
     rows = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for at, (kind, case) in enumerate(cases):
-        cells = ["right" if right[client][at] else "**wrong**" for client in right]
+        cells = [_CELLS[right[client][at]] for client in right]
         rows.append("| " + " | ".join([kind, case.name, case.source, *cells]) + " |")
-    sums = [f"{sum(right[client])} of {len(cases)}" for client in right]
+    sums = [f"{made.count(True)} of {len(made) - made.count(None)}" for made in right.values()]
     rows.append("| " + " | ".join(["", "right", "", *sums]) + " |")
     text = README.read_text()
     table = "<!-- table -->\n" + "\n".join(rows) + "\n<!-- end -->"

@@ -55,9 +55,9 @@ def error(message, kind=None, code=None, **more):
 
 QUOTA = [
     # name, source, status, body
-    ("new-api's user", "public reports; QuantumNous/new-api#6929", "403 Forbidden",
+    ("new-api's user", "QuantumNous/new-api#6929", "403 Forbidden",
      error("用户额度不足, 剩余额度: ＄-0.000002", "new_api_error", "insufficient_user_quota")),
-    ("a balance error", "public reports", "429 Too Many Requests", error("no", "insufficient_balance_error")),
+    ("a balance error", "variant of Moonshot's", "429 Too Many Requests", error("no", "insufficient_balance_error")),
     ("Moonshot", "666ghj/BettaFish#524", "429 Too Many Requests",
      error("Your account org-x is suspended due to insufficient balance, please recharge your account "
            "or check your plan and billing details", "exceeded_current_quota_error")),
@@ -94,12 +94,12 @@ QUOTA = [
      {"errors": [{"message": "AiError: you have used up your daily free allocation of 10,000 neurons",
                   "code": 4006}], "success": False}),
     ("a gateway's 500", "chatanywhere/GPT_API_free#495", "500 Internal Server Error", error("余额不足")),
-    ("Japanese", "variant", "403 Forbidden", error("残高が不足しています。")),
-    ("Korean", "variant", "400 Bad Request", error("크레딧이 부족합니다")),
-    ("Vietnamese", "variant", "403 Forbidden", error("Số dư tài khoản không đủ, vui lòng nạp thêm")),
-    ("Russian", "variant", "400 Bad Request", error("Недостаточно средств на балансе")),
-    ("Spanish", "variant", "403 Forbidden", error("Saldo insuficiente")),
-    ("traditional Chinese", "variant", "403 Forbidden", error("帳戶餘額不足，請儲值")),
+    ("Japanese", "variant of chatanywhere/GPT_API_free#495", "403 Forbidden", error("残高が不足しています。")),
+    ("Korean", "variant of chatanywhere/GPT_API_free#495", "400 Bad Request", error("크레딧이 부족합니다")),
+    ("Vietnamese", "variant of chatanywhere/GPT_API_free#495", "403 Forbidden", error("Số dư tài khoản không đủ, vui lòng nạp thêm")),
+    ("Russian", "variant of chatanywhere/GPT_API_free#495", "400 Bad Request", error("Недостаточно средств на балансе")),
+    ("Spanish", "variant of chatanywhere/GPT_API_free#495", "403 Forbidden", error("Saldo insuficiente")),
+    ("traditional Chinese", "variant of chatanywhere/GPT_API_free#495", "403 Forbidden", error("帳戶餘額不足，請儲值")),
     ("MiniMax inside a 200", "platform.minimaxi.com, error codes: 1008", "200 OK",
      {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}),
 ]  # fmt: skip
@@ -147,17 +147,17 @@ WALLS = [
     ("Cloudflare asks a human", "run-llama/llama_index#16796", "503 Service Temporarily Unavailable",
      "<!DOCTYPE html><html lang='en-US'><head><title>Just a moment...</title></head><body>Enable "
      "JavaScript and cookies to continue</body></html>"),
-    ("Akamai", "variant: AkamaiGHost", "403 Forbidden",
+    ("Akamai", "variant of Cloudflare's: AkamaiGHost", "403 Forbidden",
      "<HTML><HEAD>\n<TITLE>Access Denied</TITLE>\n</HEAD><BODY>\n<H1>Access Denied</H1>\nYou don't have "
      'permission to access "http&#58;&#47;&#47;x" on this server.<P>\nReference&#32;&#35;18&#46;2f'
      "\n</BODY>\n</HTML>"),
-    ("Incapsula", "variant: Imperva's error page", "503 Service Unavailable",
+    ("Incapsula", "variant of Cloudflare's: Imperva's error page", "503 Service Unavailable",
      '<html style="height:100%"><head><META NAME="ROBOTS" CONTENT="NOINDEX"></head><body><iframe '
      'src="/_Incapsula_Resource?a">Request unsuccessful. Incapsula incident ID: 7-1</iframe></body>'),
-    ("F5", "variant: BIG-IP ASM", "403 Forbidden",
+    ("F5", "variant of Cloudflare's: BIG-IP ASM", "403 Forbidden",
      "<html><head><title>Request Rejected</title></head><body>The requested URL was rejected. Please "
      "consult with your administrator.<br>Your support ID is: 1</body></html>"),
-    ("a bare 403 page", "variant: nginx", "403 Forbidden",
+    ("a bare 403 page", "variant of Cloudflare's: nginx", "403 Forbidden",
      "<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body><center><h1>403 Forbidden</h1>"
      "</center><hr><center>nginx</center></body></html>"),
 ]  # fmt: skip
@@ -286,7 +286,7 @@ def test_a_dead_proxy_is_its_own_error(way, monkeypatch):
 
 
 def test_a_version_is_asked_for_only_where_it_is_missing():
-    """lmstudio-ai/lmstudio-bug-tracker#619: 404, or a 200 with an error, for a path without /v1."""
+    """lmstudio-ai/lmstudio-bug-tracker#618: 404, or a 200 with an error, for a path without /v1."""
     body = answer("404 Not Found", {"detail": "Not Found"})
     bare = asked(body, reach=lambda url: url.removesuffix("/v1"))[2]
     assert bare.endswith("does it need /v1 at its end")

@@ -35,7 +35,6 @@ ROUTER = {
     "error": {"code": 502, "message": "Provider returned error", "metadata": {"raw": "no GPU"}},
     "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
 }  # fmt: skip
-HERE = "public reports"
 IN_STREAM = "stream_error_event"
 
 
@@ -61,9 +60,9 @@ LISTED = [
            "the request exceeds the context size"),
     failed("a field of SSE and DONE", "ggml-org/llama.cpp#16109", HEL + CONTEXT + DONE,
            "the request exceeds the context size"),
-    failed("base_resp after tokens", "platform.minimax.io, error codes",
+    failed("base_resp after tokens", "infiniflow/ragflow#17292; platform.minimax.io, error codes",
            HEL + data(RATE) + DONE, "rate limit", wanted={"code": "1002"}),
-    in_body("base_resp as a body", "platform.minimax.io, error codes", RATE, "rate limit",
+    in_body("base_resp as a body", "infiniflow/ragflow#17292; platform.minimax.io, error codes", RATE, "rate limit",
             "server_error"),
     failed("bare JSON under event-stream", "lemonade-sdk/lemonade#2826", BARE, "too long",
            "bad_request"),
@@ -71,7 +70,7 @@ LISTED = [
             "server_error"),
     in_body("an object error where a stream was asked for", "vllm-project/vllm, ErrorResponse", CUDA,
             "CUDA error", "stream_error_event", streamed=True),
-    in_body("an unknown path of LM Studio", "lmstudio-ai/lmstudio-bug-tracker",
+    in_body("an unknown path of LM Studio", "lmstudio-ai/lmstudio-bug-tracker#618",
             {"error": "Unexpected endpoint or method. (POST /chat/completions)"},
             "Unexpected endpoint or method. (POST /chat/completions)", "not_found", streamed=True),
 ]  # fmt: skip
@@ -91,14 +90,14 @@ OTHERS = [
     failed("an exception as data", "stacklok/codegate#149",
            data(b"'async for' requires an object with __aiter__ method, exception") + DONE,
            "'async for' requires"),
-    failed("text outside of events", "Vercel AI SDK, plain-text errors of proxies",
+    failed("text outside of events", "tetsuo-ai/agenc-core#2492",
            HEL + b"upstream error\n\n", "upstream error"),
-    failed("the whole body is text", "songquanpeng/one-api, upstream errors",
+    failed("the whole body is text", "vllm-project/aibrix#1449",
            b"upstream connect error or disconnect/reset before headers", "upstream connect error",
            kind="text/plain"),
     failed("an event by another name", "docs.aws.amazon.com, Bedrock runtime exceptions",
            HEL + b'event: internalServerException\ndata: {"message":"try again"}\n\n', "try again"),
-    failed("an event named exception", "sglang and gateways on Bedrock",
+    failed("an event named exception", "variant of Bedrock runtime exceptions",
            HEL + b"event: exception\ndata: out of memory\n\n", "out of memory"),
     failed("a bare event of errors", "replicate.com/docs, streaming",
            HEL + b'event: error\ndata: {"detail":"prediction failed"}\n\n', "prediction failed"),
@@ -106,13 +105,13 @@ OTHERS = [
     failed("code and message alone", "help.aliyun.com, DashScope error events",
            b'id:1\nevent:error\n:HTTP_STATUS/400\ndata:{"code":"InvalidParameter","message":"bad input"}\n\n',
            "bad input", wanted={"code": "InvalidParameter"}),
-    failed("a number and a message", "Xunfei Spark, error codes",
+    failed("a number and a message", "labring/FastGPT#1092 (Xunfei Spark)",
            HEL + data({"code": 10013, "message": "input is not allowed", "sid": "cht1"}),
            "input is not allowed", wanted={"code": "10013"}),
     failed("error_code and error_msg", "cloud.baidu.com, ERNIE error codes",
            data({"error_code": 336003, "error_msg": "the max input characters is 100", "id": "as-1"}),
            "the max input characters", wanted={"code": "336003"}),
-    failed("success false", "developers.cloudflare.com, API responses",
+    failed("success false", "JoviDeCroock/drydock#303; developers.cloudflare.com, API responses",
            data({"success": False, "errors": [{"code": 3040, "message": "Capacity temporarily exceeded"}],
                  "result": None}), "Capacity temporarily exceeded", wanted={"code": "3040"}),
     failed("a detail", "fastapi.tiangolo.com, HTTPException", HEL + data({"detail": "Model is gone"}),
@@ -126,15 +125,15 @@ OTHERS = [
            "Provider returned error: no GPU", wanted={"code": "502"}),
     failed("a finish reason that is an error", "MacPaw/OpenAI#312",
            HEL + event(said(finish="error")) + DONE, "error", wanted={"finish": "error"}),
-    failed("an abort with its words", "sgl-project/sglang, FINISH_ABORT",
+    failed("an abort with its words", "sgl-project/sglang#2956, FINISH_ABORT",
            HEL + event(said(finish={"type": "abort", "message": "KV cache is full", "status_code": 503})),
            "KV cache is full", wanted={"finish": "error"}),
-    failed("no resource to go on", "api-docs.deepseek.com, finish_reason",
+    failed("no resource to go on", "api-docs.deepseek.com, chat completion: finish_reason",
            HEL + event(said(finish="insufficient_system_resource")) + DONE, "insufficient_system_resource"),
     failed("an error in a choice", "genkit-ai/genkit#6259",
            HEL + data({"choices": [{"index": 0, "delta": {}, "error": {"message": "upstream lost"}}]}),
            "upstream lost"),
-    failed("a cut error", "gateways that cut a long error",
+    failed("a cut error", "variant of zai-org/GLM-5#66",
            HEL + b'data: {"error":{"message":"the prompt is\n\n', "the prompt is"),
     failed("AWS's type", "docs.aws.amazon.com, common errors",
            data({"__type": "ThrottlingException", "message": "Too many requests"}), "Too many requests",
@@ -142,14 +141,14 @@ OTHERS = [
     failed("a problem document", "RFC 9457",
            data({"type": "about:blank", "title": "Service Unavailable", "status": 503}),
            "Service Unavailable"),
-    in_body("code and msg", "QuantumNous/new-api, Chinese gateways",
+    in_body("code and msg", "variant of labring/FastGPT#1092",
             {"code": 500, "msg": "404 NOT_FOUND", "success": False}, "404 NOT_FOUND", "server_error"),
     in_body("a body of FastAPI", "fastapi.tiangolo.com", {"detail": "Not Found"}, "Not Found",
             "server_error"),
     in_body("Google's list", "ai.google.dev, error responses",
             [{"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED"}}], "quota",
             "rate_limited"),
-    in_body("a 202 with an error", "api gateways", {"error": {"message": "later", "code": 503}}, "later",
+    in_body("a 202 with an error", "variant of an object error as a body", {"error": {"message": "later", "code": 503}}, "later",
             "unavailable", status="202 Accepted"),
     failed("an Anthropic error", "farzaa/clicky#132",
            b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n',
@@ -168,9 +167,9 @@ OTHERS = [
 ]  # fmt: skip
 
 NEVER_OK = [
-    Case("DONE after what can't be read", HERE, data({"response": "Hel", "p": "ab"}) + DONE,
+    Case("DONE after what can't be read", "developers.cloudflare.com, Workers AI: its own stream", data({"response": "Hel", "p": "ab"}) + DONE,
          "invalid_schema", '{"response":"Hel","p":"ab"}'),
-    Case("tokens, what can't be read and DONE", HERE, HEL + data({"chioces": [{"delta": {}}]}) + DONE,
+    Case("tokens, what can't be read and DONE", "variant of the one before it", HEL + data({"chioces": [{"delta": {}}]}) + DONE,
          "invalid_schema", '{"chioces":[{"delta":{}}]}'),
     Case("tokens of another API", "huggingface/text-generation-inference, /generate_stream",
          data({"token": {"text": "Hel"}}) + data({"token": {"text": "lo"}, "generated_text": "Hello"}) + DONE,
@@ -178,8 +177,8 @@ NEVER_OK = [
     Case("a body of another API", "developers.cloudflare.com, Workers AI",
          body({"result": {"response": "Hello"}, "success": True, "errors": []}), "invalid_schema",
          '{"result": {"response": "Hello"}', streamed=False, kind="application/json"),
-    Case("a list between tokens", "public reports", HEL + data([1, 2]) + END, "invalid_schema", "[1,2]"),
-    Case("a key in what can't be read", "public reports", data({"x": "sk-aB3dE5fG7hJ9kL1mN3pQ5r"}) + DONE,
+    Case("a list between tokens", "variant of a body of another API", HEL + data([1, 2]) + END, "invalid_schema", "[1,2]"),
+    Case("a key in what can't be read", "variant of DONE after what can't be read", data({"x": "sk-aB3dE5fG7hJ9kL1mN3pQ5r"}) + DONE,
          "invalid_schema", '{"x":"***"}'),
 ]  # fmt: skip
 
@@ -200,16 +199,16 @@ def test_a_watched_client_says_it_too(case):
 
 
 GOOD_WITH_ODD_WORDS = [
-    Case("a code of 0 and a message", "Xunfei Spark, good answers",
+    Case("a code of 0 and a message", "variant of labring/FastGPT#1092 (Xunfei Spark)",
          data({"code": 0, "message": "Success", "sid": "x", "choices": [{"index": 0, "delta": {"content": "Hel"}}]})
          + LO + END),
-    Case("a base_resp of 0", "platform.minimax.io",
+    Case("a base_resp of 0", "platform.minimax.io, chat completion",
          HEL + data({"choices": [{"index": 0, "delta": {"content": "lo"}}], "base_resp": {"status_code": 0, "status_msg": ""}})
          + END),
-    Case("an empty error", "many gateways", HEL + data({"error": None, "choices": []}) + LO + END, flags=8192),
-    Case("errors that are none", "developers.cloudflare.com",
+    Case("an empty error", "ollama/ollama#13371", HEL + data({"error": None, "choices": []}) + LO + END, flags=8192),
+    Case("errors that are none", "developers.cloudflare.com, API responses",
          body(whole(success=True, errors=[], error=None)), streamed=False, kind="application/json"),
-    Case("status and words of what goes on", "queues of gateways",
+    Case("status and words of what goes on", "variant of a code of 0 and a message",
          data({"status": "queued", "message": "position 3", "id": "q"}) + WHOLE, flags=4096),
 ]  # fmt: skip
 

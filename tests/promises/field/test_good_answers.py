@@ -60,19 +60,19 @@ def lines(*pieces: bytes) -> list:
 
 LISTED = [
     between("a ping without a name", "openai-php/client#556", b'data: {"type": "ping"}\n\n'),
-    between("an empty object", "public reports", b"data: {}\n\n"),
-    between("empty data", "public reports", b"data:\n\n"),
-    between("a named ping with empty data", "public reports", b"event: ping\ndata:\n\n", 0),
+    between("an empty object", "openai/openai-python#3833", b"data: {}\n\n"),
+    between("empty data", "netease-lcap/wave-agent#1326; NousResearch/hermes-agent#111887", b"data:\n\n"),
+    between("a named ping with empty data", "caozhiyuan/copilot-api#88", b"event: ping\ndata:\n\n", 0),
     Case("-Infinity in logprobs", "sgl-project/sglang#4097",
          data(b'{"choices":[{"index":0,"delta":{"content":"Hel"},"logprobs":{"content":[{"logprob":-Infinity}]}}]}')
          + LO + END, flags=LENIENT),
     answer_of(body(whole()).replace(b'"usage"', b'"timings":{"prompt_ms":NaN},"usage"'),
-              name="NaN in timings", source="public reports", flags=LENIENT),
-    answer_of(body(whole()), name="status 201", source="public reports", status="201 Created", flags=LENIENT),
+              name="NaN in timings", source="Aleph-Alpha/pharia-skill#265; sgl-project/sglang#20323", flags=LENIENT),
+    answer_of(body(whole()), name="status 201", source="docs.nestjs.com, controllers: status code of POST", status="201 Created", flags=LENIENT),
     Case("events under text/plain", "54xzh/FLIT#71", WHOLE, kind="text/plain; charset=utf-8",
          flags=LENIENT),
-    Case("Content-Length beside chunked", "public reports", WHOLE, head="content-length: 5\r\n"),
-    Case("an empty list for a delta", "PHP's json_encode",
+    Case("Content-Length beside chunked", "timoklimmer/powerproxy-aoai#53", WHOLE, head="content-length: 5\r\n"),
+    Case("an empty list for a delta", "variant of openai-php/client#408, no delta",
          HEL + LO + data(piece(delta=[], finish_reason="stop")) + USAGE + DONE, flags=LENIENT),
     Case("a reason that is an object", "sgl-project/sglang#4097",
          HEL + LO + data(piece(delta={}, finish_reason={"type": "stop", "matched": 128009})) + USAGE + DONE,
@@ -82,16 +82,16 @@ LISTED = [
 ]  # fmt: skip
 
 OTHERS = [
-    between("null", "json.dumps(None)", b"data: null\n\n"),
-    between("an empty list", "PHP's json_encode of nothing", b"data: []\n\n"),
+    between("null", "variant of openai/openai-python#3833", b"data: null\n\n"),
+    between("an empty list", "variant of openai/openai-python#3833", b"data: []\n\n"),
     between("a comment", "openrouter.ai/docs, streaming", b": OPENROUTER PROCESSING\n\n", 0),
     between("a word", "sysid/sse-starlette pings as data", b"data: ping - 2026-01-01 00:00:00\n\n"),
     between("a name alone", "Wei-Shaw/sub2api#7097", b"event: ping\n\n", 0),
-    between("a heartbeat by its event", "gateways on Spring", b'data: {"event":"heartbeat"}\n\n'),
-    between("an unknown named event", "web search of gateways", b'event: citation\ndata: {"url":"x"}\n\n', 0),
-    between("an object of its own", "Azure's content filter", b'data: {"id":"","object":"","prompt_filter_results":[]}\n\n', 0),
-    between("an unknown object", "vendors' extensions", b'data: {"citations":["x"]}\n\n', SKIPPED),
-    between("a DONE in the wrong case is no keep-alive", "public reports", b": x\n\n", 0),
+    between("a heartbeat by its event", "variant of openai-php/client#556", b'data: {"event":"heartbeat"}\n\n'),
+    between("an unknown named event", "variant of Wei-Shaw/sub2api#7097", b'event: citation\ndata: {"url":"x"}\n\n', 0),
+    between("an object of its own", "microsoft/semantic-kernel#3650", b'data: {"id":"","object":"","prompt_filter_results":[]}\n\n', 0),
+    between("an unknown object", "variant of docs.perplexity.ai, citations", b'data: {"citations":["x"]}\n\n', SKIPPED),
+    between("a comment of one letter", "variant of openrouter.ai/docs, streaming", b": x\n\n", 0),
     Case("progress of the prompt", "ggml-org/llama.cpp#15827",
          data({"object": "chat.completion.chunk", "choices": [], "prompt_progress": {"total": 9}}) + WHOLE),
     Case("no empty lines between events", "songquanpeng/one-api#277", WHOLE.replace(b"\n\n", b"\n") + b"\n",
@@ -101,37 +101,37 @@ OTHERS = [
     Case("a stream where none was asked for", "kaito-project/kaito#1880", WHOLE, streamed=False, flags=LENIENT),
     Case("a stream as JSON where none was asked for", "kaito-project/kaito#1880", WHOLE, streamed=False,
          kind="application/json", flags=LENIENT),
-    answer_of(body(whole()), name="JSON under HTML", source="PHP's default type", kind="text/html", flags=LENIENT),
+    answer_of(body(whole()), name="JSON under HTML", source="variant of decolua/9router#3301", kind="text/html", flags=LENIENT),
     answer_of(body(whole()), name="JSON as events", source="decolua/9router#3301", kind="text/event-stream",
               flags=LENIENT),
     answer_of(b"\n\n\n " + body(whole()), name="empty lines first", source="api-docs.deepseek.com, rate limit"),
     answer_of(b": OPENROUTER PROCESSING\n\n" + body(whole()) + b"\n\n", name="comments, then JSON",
               source="openrouter.ai/docs", flags=LENIENT | Flag.NO_DONE),
-    Case("choices null in between", "Azure, Moonshot", HEL + data({"id": "1", "choices": None}) + LO + END),
+    Case("choices null in between", "variant of infiniflow/ragflow#17292", HEL + data({"id": "1", "choices": None}) + LO + END),
     Case("an empty reason", "sgl-project/sglang#3912", data(piece(delta={"content": "Hel"}, finish_reason="")) + LO + END),
-    Case("false as content", "PHP", data(piece(delta={"content": False})) + WHOLE, flags=LENIENT),
+    Case("false as content", "variant of an empty list for a delta", data(piece(delta={"content": False})) + WHOLE, flags=LENIENT),
     Case("content as parts", "mistralai, magistral; pydantic/pydantic-ai#2713",
          data(piece(delta={"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}))
          + data(piece(delta={"content": [{"type": "text", "text": "Hel"}]})) + LO + END,
          wanted={"events": 3}),
-    Case("one choice that is no list", "hand-written servers",
+    Case("one choice that is no list", "variant of an empty list for a delta",
          data({"choices": {"index": 0, "delta": {"content": "Hel"}}}) + LO + END, flags=LENIENT),
-    Case("choices by number", "PHP's arrays",
+    Case("choices by number", "variant of one choice that is no list",
          data({"choices": {"0": {"index": "0", "delta": {"content": "Hel"}}}}) + LO + END, flags=LENIENT),
-    Case("a number as content", "JavaScript", data(piece(delta={"content": 42})) + STOP + USAGE + DONE, text="42",
+    Case("a number as content", "variant of false as content", data(piece(delta={"content": 42})) + STOP + USAGE + DONE, text="42",
          flags=LENIENT),
-    Case("usage of odd kinds", "vllm-mlx and others",
+    Case("usage of odd kinds", "variant of waybarrios/vllm-mlx#628",
          HEL + LO + STOP + data({"choices": [], "usage": {"prompt_tokens": "3", "completion_tokens": 2.0}}) + DONE,
          wanted={"prompt_tokens": 3, "output_tokens": 2}),
-    Case("a control character in a string", "hand-written servers",
+    Case("a control character in a string", "variant of sgl-project/sglang#4097",
          data(b'{"choices":[{"index":0,"delta":{"content":"He\tl"}}]}') + LO + END, text="He\tllo", flags=LENIENT),
     Case("the end as an event", "replicate.com/docs, streaming", HEL + LO + STOP + b"event: done\ndata: {}\n\n"),
-    Case("the end as a word", "hand-written servers", HEL + LO + STOP + b"data: DONE\n\n"),
+    Case("the end as a word", "variant of replicate.com/docs, streaming", HEL + LO + STOP + b"data: DONE\n\n"),
     Case("a finish of Gemini's", "ai.google.dev", HEL + LO + event(said(finish="STOP")) + DONE, wanted={"finish": "stop"}),
     Case("a finish of Anthropic's", "genkit-ai/genkit#6259", HEL + LO + event(said(finish="max_tokens")) + DONE,
          wanted={"finish": "length"}),
     Case("no finish reason, but DONE", "waybarrios/vllm-mlx#628", HEL + LO + DONE, flags=int(Flag.NO_FINISH)),
-    Case("fields in capitals and spaces", "hand-written servers", WHOLE.replace(b"data: ", b"Data : "), flags=0),
+    Case("fields in capitals and spaces", "variant of songquanpeng/one-api#277", WHOLE.replace(b"data: ", b"Data : "), flags=0),
     Case("messages with a ping and an odd start", "platform.claude.com, streaming",
          b'event: ping\ndata: {"type": "ping"}\n\n'
          + data({"type": "message_start", "message": []}) + data({"type": "content_block_delta", "delta": {"text": "Hel"}})
@@ -174,7 +174,7 @@ def test_a_finished_stream_that_stays_open_is_whole_and_ends_soon(name, monkeypa
     """oobabooga/textgen#4778: neither DONE nor an end for a minute."""
     pieces, grace = FINISHED[name]
     monkeypatch.setattr(timeouts, f"GRACE{grace}_S", 0.1)
-    case = Case(name, "public reports", [*lines(*pieces), HANG], flags=int(Flag.NO_DONE))
+    case = Case(name, "oobabooga/textgen#4778", [*lines(*pieces), HANG], flags=int(Flag.NO_DONE))
     marks, text = asyncio.run(load(case, stall_s=8.0))
     check(case, marks, text)
     assert marks.end - marks.last < 0.1, "it ended with what it needed, not with the wait"
@@ -182,23 +182,28 @@ def test_a_finished_stream_that_stays_open_is_whole_and_ends_soon(name, monkeypa
 
 def test_usage_that_comes_late_is_waited_for(monkeypatch):
     monkeypatch.setattr(timeouts, "GRACE_S", 1.0)
-    case = Case("late", "public reports", [*lines(HEL, LO, STOP), 0.1, chunk(USAGE), chunk(DONE), LAST],
+    case = Case("late", "variant of oobabooga/textgen#4778", [*lines(HEL, LO, STOP), 0.1, chunk(USAGE), chunk(DONE), LAST],
                 wanted={"output_tokens": 2})  # fmt: skip
     check(case, *asyncio.run(load(case)))
 
 
 def test_a_connection_that_breaks_behind_the_finish_changes_nothing():
-    case = Case("cut", "public reports", [*lines(HEL, LO, STOP), FIN], flags=int(Flag.NO_DONE))
+    case = Case(
+        "cut",
+        "variant of oobabooga/textgen#4778",
+        [*lines(HEL, LO, STOP), FIN],
+        flags=int(Flag.NO_DONE),
+    )
     check(case, *asyncio.run(load(case)))
 
 
 def test_a_whole_answer_where_a_stream_was_asked_for_names_the_option():
-    case = Case("whole", "public reports", body(whole("x" * 9)), "unexpected_content_type", "--no-stream",
+    case = Case("whole", "litellm 1.108.7, /v1/messages of a mock", body(whole("x" * 9)), "unexpected_content_type", "--no-stream",
                 kind="application/json")  # fmt: skip
     marks, _ = asyncio.run(load(case))
     check(case, marks, "")
     assert "xxxxxxxxx" not in marks.message
-    long = Case("long", "public reports", body(whole("x" * 90_000)), "unexpected_content_type", "--no-stream",
+    long = Case("long", "variant of the one before it", body(whole("x" * 90_000)), "unexpected_content_type", "--no-stream",
                 kind="application/json")  # fmt: skip
     check(long, *asyncio.run(load(long)))
 
@@ -206,7 +211,7 @@ def test_a_whole_answer_where_a_stream_was_asked_for_names_the_option():
 def test_a_page_is_no_answer_under_any_type():
     for kind in ("text/html", "application/json", "text/event-stream", ""):
         for streamed in (True, False):
-            page = Case("page", "public reports", b"<html><h1>502 Bad Gateway</h1></html>", "unexpected_content_type",
+            page = Case("page", "variant of crmne/ruby_llm#606", b"<html><h1>502 Bad Gateway</h1></html>", "unexpected_content_type",
                         streamed=streamed, kind=kind)  # fmt: skip
             check(page, *asyncio.run(load(page)))
 

@@ -25,7 +25,7 @@ WAYS = {
     "UTF-32": lambda text: text.encode("utf-32"),
     "an old Mac's line ends": lambda text: text.replace("\n", "\r").encode(),
 }  # fmt: skip
-"""python-dotenv#207, PowerShell/PowerShell#4681, pandas-dev/pandas#4793 and public reports."""
+"""python-dotenv#207, PowerShell/PowerShell#4681, pandas-dev/pandas#4793."""
 
 
 @pytest.fixture(params=WAYS.values(), ids=WAYS)
@@ -135,7 +135,7 @@ def test_a_key_from_a_file_of_variables_with_windows_line_ends_is_that_key(monke
      ("stop_token", None), ("use_key", True), ("note", "the key is in MY_KEY")],
 )  # fmt: skip
 def test_a_word_in_a_name_makes_no_secret(name, value):
-    """public reports: the notebook parameter `token_budget`."""
+    """A variant of our own: the notebook parameter `token_budget`."""
     assert not looks_secret(name, value)
 
 

@@ -24,7 +24,14 @@ THINKING = [CHUNKED, *[step for _ in range(4) for step in (chunk(b": thinking\n\
 
 
 def played(name: str, *steps, error: str = "", words: str = "", **more) -> Case:
-    return Case(name, "public reports", list(steps), error, words, **more)
+    return Case(
+        name,
+        "api-docs.deepseek.com, rate limit: comments while a call waits",
+        list(steps),
+        error,
+        words,
+        **more,
+    )
 
 
 SILENT = played("silent", *THINKING, chunk(HEL + LO + END), LAST)
@@ -104,7 +111,7 @@ def test_the_options_are_the_limits(arguments, expected):
 
 
 def test_the_usual_stall_is_lifted_by_another_timeout_and_a_target_may_have_its_own():
-    case = Case("x", "public reports", b"")
+    case = Case("x", "ours", b"")
     assert stall_of(plan_of("http://127.0.0.1:9", case, timeout_s=TIMEOUT_S), 0) == QUIET
     assert stall_of(plan_of("http://127.0.0.1:9", case, timeout_s=300), 0) == 300
     assert stall_of(plan_by("--timeout", "300"), 0) == 2.0, "the simulator's own, in targets.toml"

@@ -104,7 +104,7 @@ OTHERS = [
             {"choices": [], "usage": {"prompt_tokens": 194, "completion_tokens": 2, "cost": 0.95,
                                       "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 100}}},
             prompt_tokens=194, output_tokens=2, cached_tokens=0, written_tokens=100),
-    counted("nothing that counts", "many", {"choices": [], "usage": None, "object": "x"}, output_tokens=2),
+    counted("nothing that counts", "variant of Azure, ollama/ollama#12420", {"choices": [], "usage": None, "object": "x"}, output_tokens=2),
     Case("a running total", "vllm, continuous_usage_stats",
          data({**said("Hel"), "usage": {"prompt_tokens": 3, "completion_tokens": 1}})
          + data({**said("lo"), "usage": {"prompt_tokens": 3, "completion_tokens": 2}}) + STOP + DONE,
@@ -172,7 +172,7 @@ def summary_of(cases: list[Case], price: Price) -> hm.figures.summary_types.Targ
 
 
 def test_cached_tokens_cost_what_they_cost_and_the_rate_of_hits_is_a_figure():
-    """public reports: 2.6 times too much, where a hit costs a tenth."""
+    """BerriAI/litellm#5017: 2.6 times too much, where a hit costs a tenth."""
     summary = summary_of([LISTED[1]], Price(input=1.0, output=1.0, cached_input=0.1))
     assert summary.cost_usd == pytest.approx((104 + 89.6 + 40) / 1e6)
     assert (summary.tokens.cached, summary.tokens.cache_hit_rate) == (896, 0.896)

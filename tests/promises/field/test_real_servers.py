@@ -46,6 +46,11 @@ def test_what_a_refusal_says_is_told_with_its_mend(source, response, expected):
     assert "{" not in words, "the words, not the JSON around them"
 
 
+def named(value: dict) -> bytes:
+    """An event under the name of its type."""
+    return f"event: {value['type']}\n".encode() + data(value)
+
+
 MALFORMED = Case("JSON that is none where a stream was asked for", AIMOCK, b"{malformed json: <<<chaos>>>",
                  "invalid_json", "{malformed json: <<<chaos>>>", kind="application/json")  # fmt: skip
 NESTED = Case("deltas inside of deltas, then DONE", MOCKLLM,
@@ -69,11 +74,11 @@ GOOD = [
          data({"choices": [{"index": 0, "delta": {}, "message": {"content": "Hello"}, "finish_reason": "stop"}]})
          + b"data: [DONE]\n\n", wanted={"events": 1}),
     Case("a count of 0 for what has come", AIMOCK,
-         data({"type": "message_start", "message": {"content": [], "usage": COUNTED}})
-         + data({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}})
-         + data({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "lo"}})
-         + data({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 0}})
-         + data({"type": "message_stop"}), endpoint="messages",
+         named({"type": "message_start", "message": {"content": [], "usage": COUNTED}})
+         + named({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}})
+         + named({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "lo"}})
+         + named({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 0}})
+         + named({"type": "message_stop"}), endpoint="messages",
          wanted={"prompt_tokens": -1, "output_tokens": 2, "events": 2}),
     Case("a whole answer with a count of 0", AIMOCK,
          body({"type": "message", "content": [{"type": "text", "text": "Hello"}], "stop_reason": "end_turn",
