@@ -214,7 +214,7 @@ MORE = (
     "import threading\nprint('threads', *(t.name for t in threading.enumerate() "
     "if t.name == 'holymon-draws'))",
 )
-PARAMETERS, SIMULATOR, FIRST, LIVE, CALLS, EVIL, ASK_EVIL, THREADS = 1, 3, 5, 13, 14, 27, 28, 29
+PARAMETERS, SIMULATOR, FIRST, LIVE, CALLS, EVIL, ASK_EVIL, THREADS = 1, 3, 5, 15, 16, 30, 31, 32
 
 
 def heights(lab) -> tuple[int, ...]:
