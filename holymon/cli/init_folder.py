@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from holymon.errors import ConfigError
-from holymon.plan.targets import own_definition, toml_key, toml_of
+from holymon.plan.targets import USER_FILE, own_definition, providers_in, toml_key, toml_of
 from holymon.plan.targets import target as target_of
 from holymon.prometheus import rules
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
@@ -61,6 +61,21 @@ def create(
             raise ConfigError(f"can't write {path}: {error.strerror}.") from None
         written.append(path)
     return written, kept
+
+
+def lacking(folder: Path, target: str) -> str:
+    """What an older targets.toml in the folder must be told of a target; empty if nothing.
+
+    Raises ConfigError for a file that can't be read.
+    """
+    name = target.partition("/")[0]
+    about, path = own_definition(name), folder / USER_FILE
+    if not about or name in providers_in(path):
+        return ""
+    return (
+        f"{path} does not know {plain(name)!r}, which is to be measured: add\n\n"
+        f"{toml_of(toml_key(name), about).strip()}"
+    )
 
 
 def _contents(

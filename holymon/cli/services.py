@@ -73,4 +73,6 @@ def init(folder: Path, target: str, slo: tuple[str, ...], webhook: str, port: in
         click.echo(path)
     for path in kept:
         click.echo(f"{path} was there already and stays as it is.", err=True)
+    if more := init_folder.lacking(folder, target):
+        click.echo(more, err=True)
     click.echo(f"{folder / 'README.md'} says what to start.", err=True)

@@ -100,6 +100,8 @@ def _of_the_way(error: str, words: str, target: Target) -> str:
         return _redirected(words.removeprefix("redirected to "), target)
     if error == "tls_error":
         return _of_tls(words, target.base_url)
+    if error == "connect_timeout" and "greeting of TLS" in words:
+        return f"if that port does not speak TLS, write {_as('http', target.base_url)}"
     plain = target.base_url.startswith("http://")
     if plain and _PLAIN_TO_TLS.search(words):
         return f"that port speaks TLS: write {_as('https', target.base_url)}"

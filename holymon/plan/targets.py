@@ -71,15 +71,20 @@ def _own() -> dict[str, dict[str, Any]]:
     path = user_file()
     if path is None:
         return {}
-    try:
-        text = decoded(path.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"can't read {path}: {error}.") from None
-    own = _read(text, str(path))
+    own = providers_in(path)
     for about in own.values():
         if isinstance(about.get("ca_file"), str):
             about["ca_file"] = str(path.parent / about["ca_file"])
     return own
+
+
+def providers_in(path: Path) -> dict[str, dict[str, Any]]:
+    """The providers that a file of targets defines. Raises ConfigError."""
+    try:
+        text = decoded(path.read_bytes())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"can't read {path}: {error}.") from None
+    return _read(text, str(path))
 
 
 def own_definition(provider: str) -> dict[str, Any]:

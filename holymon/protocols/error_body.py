@@ -33,6 +33,7 @@ _PAGE: Final = re.compile(
 _IN_EVENT: Final = re.compile(rb"(?m)^(?:data|error):\s*([{\[].*[}\]])\s*$")
 """JSON in an event, where an error's status says that there is no stream."""
 
+_JOB: Final = re.compile(r"(?i)failed|cancell?(?:ed|ing)|expired")
 _LAST_EVENT: Final = re.compile(rb"\s*data:\s*\[DONE\]\s*\Z")
 _OF_ANY_KIND: Final = frozenset({400, 403, 404, 422, 500})
 _KEY: Final = re.compile(
@@ -83,9 +84,13 @@ def redirection(status: int, location: str) -> str:
     return f"redirected to {short(place, 300)}" if place else ""
 
 
-def is_error(body: bytes) -> bool:
-    """Whether a body is a JSON object that calls itself an error."""
-    return complaint(parsed(body), strict=True) is not None
+def is_job(body: bytes) -> bool:
+    """Whether a body tells of a file or a batch that failed: a good answer about a bad job."""
+    about = parsed(body)
+    if not isinstance(about, dict) or not isinstance(about.get("id"), str):
+        return False
+    state, kind = str(about.get("status")), about.get("object")
+    return kind != "error" and _JOB.fullmatch(state) is not None
 
 
 def in_band(error: Any, marks: Marks) -> str:

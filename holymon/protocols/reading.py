@@ -19,7 +19,7 @@ from typing import Final
 from holymon.errors import OK
 from holymon.protocols.bodies import answer, instead_of_a_stream
 from holymon.protocols.dialect import Dialect
-from holymon.protocols.error_body import first_of, is_good, of_page, read_error, redirection
+from holymon.protocols.error_body import first_of, is_good, is_job, of_page, read_error, redirection
 from holymon.protocols.events import is_whole, read_event
 from holymon.protocols.retry_after import retry_after
 from holymon.protocols.sniff import Body, kind_of
@@ -258,7 +258,8 @@ class Reading:
             if text:
                 self._distrust_zero(-1)
             error = error or (OK if whole else "decoding_error")
-        return (broken, words) if self.lenient and error in _ODD else (error, message)
+        none = self.lenient and (error in _ODD or (error and is_job(self.body)))
+        return (broken, words) if none else (error, message)
 
     def _closed(self, now: float, decoder: Decoder) -> str:
         if not self.error and not self.done:

@@ -37,11 +37,14 @@ _TLS_ALERT: Final = b"\x15\x03"  # RFC 8446, section 5.1
 
 
 class Connection(asyncio.Protocol):
-    """A connection, used by one answer at a time; `free` is called when one has come to its end."""
+    """A connection, used by one answer at a time; `free` is called when one has come to its end.
+
+    `greeting` is whether the server was reached and has been greeted in TLS.
+    """
 
     def __init__(self, origin: Origin, free: Callable[["Connection"], None]) -> None:
         """Expect to be connected to `origin`."""
-        self.origin = origin
+        self.origin, self.greeting = origin, False
         self._free = free
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)

@@ -18,6 +18,7 @@ import httpx
 
 from holymon.errors import ConfigError
 from holymon.safety import Secret, plain
+from holymon.transport.connection import Connection
 from holymon.transport.prepared_request import Origin, field
 
 NAMES_KEPT_S: Final = 60.0
@@ -39,7 +40,7 @@ class Connector:
         self._names: dict[tuple[str, int], tuple[float, asyncio.Future[Addresses]]] = {}
 
     async def open(
-        self, origin: Origin, protocol: asyncio.Protocol, proxy_key: Secret | None = None
+        self, origin: Origin, protocol: Connection, proxy_key: Secret | None = None
     ) -> None:
         """Connect `protocol` to the origin, through its proxy if it has one."""
         loop = asyncio.get_running_loop()
@@ -51,6 +52,7 @@ class Connector:
                 return
             if origin.proxy is not None:
                 await _tunnel(sock, origin, proxy_key)
+            protocol.greeting = True
             await loop.create_connection(
                 lambda: protocol,
                 sock=sock,

@@ -79,7 +79,8 @@ class Transport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(self._connect_s if limit is None else limit):
                 await self._connector.open(origin, connection, prepared.proxy_key)
         except TimeoutError as error:
-            raise httpx.ConnectTimeout("no connection in time", request=request) from error
+            what = "no answer to the greeting of TLS" if connection.greeting else "no connection"
+            raise httpx.ConnectTimeout(f"{what} in time", request=request) from error
         except OSError as error:
             # TLS is spoken with the origin, behind the proxy.
             direct = origin.proxy is None or isinstance(error, ssl.SSLError)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holymon.cli.init_folder import create
+from holymon.cli.init_folder import create, lacking
 from holymon.cli.main import main
 from holymon.errors import PlanError
 from holymon.plan.targets import target
@@ -255,6 +255,12 @@ def test_a_target_of_ones_own_goes_with_the_folder(tmp_path, monkeypatch, name):
     copied = (tmp_path / "team" / "targets.toml").read_text("utf-8")
     assert "secret.internal" not in copied
     assert "\nMINE_KEY=\n" in (tmp_path / "team" / "holymon.env").read_text("utf-8")
+    assert not lacking(tmp_path / "team", f"{name}/x")
+    (tmp_path / "team" / "targets.toml").write_text("[older]\nbase_url = 'http://h/v1'\n")
+    told, _, definition = lacking(tmp_path / "team", f"{name}/x").partition("\n\n")
+    assert told.endswith(f"targets.toml does not know '{name}', which is to be measured: add")
+    assert definition in copied, "what to add is what a new folder has"
+    (tmp_path / "team" / "targets.toml").write_text(definition)
     monkeypatch.chdir(tmp_path / "team")
     there = target(f'{name}/q/wen 3 "x"')
     assert there.ca_file == str(tmp_path / "ca.pem")

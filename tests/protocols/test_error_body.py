@@ -6,7 +6,7 @@ from time import perf_counter
 import pytest
 
 from holymon.errors import ERRORS
-from holymon.protocols.error_body import in_band, is_error, message_of, parsed, read_error
+from holymon.protocols.error_body import in_band, is_job, message_of, parsed, read_error
 from holymon.records.attempt import Marks
 
 
@@ -50,13 +50,17 @@ def test_an_error_answer_gives_type_message_and_code(status, body, expected):
     assert expected == (error, message, marks.code)
 
 
-def test_only_an_object_with_an_error_is_one():
+def test_an_object_that_tells_how_its_job_went_is_an_answer():
+    """platform.openai.com, the file, batch and fine-tuning objects; replicate.com/docs, predictions."""
     bodies = {
-        b'{"error":"x"}': True, b'{"error":{"code":1}}': True, b'[{"error":"x"}]': True,
-        b'{"error":null}': False, b'{"error":""}': False, b"[]": False, b"x": False, b"": False,
-        b'{"choices":[{"error":"x"}]}': False, b"[" * 100_000: False,
+        b'{"id":"file-1","object":"file","status":"failed","status_details":"no JSONL"}': True,
+        b'{"id":"batch_1","object":"batch","status":"failed","errors":{"data":[{"code":"x"}]}}': True,
+        b'{"id":"p1","status":"failed","error":"out of memory"}': True,
+        b'{"id":"1","object":"error","status":"failed","message":"x"}': False,
+        b'{"status":"failed","message":"x"}': False, b'{"id":"1","error":"x"}': False,
+        b"[]": False, b"x": False, b"": False, b"[" * 100_000: False,
     }  # fmt: skip
-    assert {body: is_error(body) for body in bodies} == bodies
+    assert {body: is_job(body) for body in bodies} == bodies
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import ssl
+import subprocess
 
 import pytest
 
@@ -12,7 +14,7 @@ from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.report import sections
 from holymon.report.index import write_index
 from holymon.widgets import panels_html
-from tests.promises.faults.server import FIN, RST, Server
+from tests.promises.faults.server import FIN, HANG, RST, Server
 from tests.promises.field.cases import Case, plan_of, whole
 
 JSON, HTML = "application/json", "text/html; charset=UTF-8"
@@ -25,12 +27,14 @@ def answer(status: str, body: str | dict, kind: str = JSON, head: str = "") -> b
     return lines.encode() + raw
 
 
-def asked(*steps, tls=None, hello=(), reach=lambda url: url, **more) -> tuple[str, str, str]:
+def asked(
+    *steps, tls=None, hello=(), reach=lambda url: url, connect_s=10.0, **more
+) -> tuple[str, str, str]:
     """Error type, words and hint of one call that a server answers with these steps."""
 
     async def work():
         async with Server(steps, tls=tls, hello=hello) as server:
-            plan = plan_of(reach(server.url), Case("", "", b""))
+            plan = plan_of(reach(server.url), Case("", "", b""), connect_s=connect_s)
             plan = replace_target(plan, **more)
             caller = Caller(plan)
             try:
@@ -249,13 +253,50 @@ def test_an_untrusted_certificate_names_the_two_ways_to_trust_it(tls):
     assert "ca_file" in mend
 
 
-def test_a_certificate_for_another_name_and_one_out_of_date_are_called_that():
-    target = Target(provider="p", model="m", base_url="https://h/v1")
-    old = "SSLCertVerificationError: certificate verify failed: certificate has expired (_ssl.c:1)"
-    other = ("certificate verify failed: Hostname mismatch, certificate is not valid for 'h'. "
-             "(_ssl.c:1)")  # fmt: skip
-    assert "not valid now" in hint("tls_error", old, target)
-    assert "not for the host" in hint("tls_error", other, target)
+@pytest.mark.parametrize(
+    ("made_for", "reached_as", "words", "mend"),
+    [
+        ({"expired": True}, "127.0.0.1", "certificate has expired", "is not valid now: renew it"),
+        ({"name": "DNS:other.example"}, "127.0.0.1", "IP address mismatch", "not for the host in https://127.0.0.1:"),
+        ({"name": "DNS:other.example"}, "localhost", "Hostname mismatch", "not for the host in https://localhost:"),
+    ],
+)  # fmt: skip
+def test_a_certificate_out_of_date_and_one_for_another_name_are_called_that(
+    made_for, reached_as, words, mend, tmp_path, debian
+):
+    """A server whose certificate is trusted, and wrong."""
+    cert, key = certified(tmp_path, debian("openssl", "openssl"), **made_for)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    kind, told, hinted = asked(tls=context, ca_file=str(cert),
+                               reach=lambda url: url.replace("127.0.0.1", reached_as))  # fmt: skip
+    assert kind == "tls_error"
+    assert words in told
+    assert mend in hinted
+
+
+def certified(folder, openssl, *, name="IP:127.0.0.1", expired=False):
+    """A certificate that signs itself, and its key."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subject = ["-subj", "/CN=x", "-addext", f"subjectAltName={name}"]
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key]
+    make = [openssl, "req", "-x509", *new, "-out", cert, *subject, "-days", "2"]
+    subprocess.run(make, check=True, capture_output=True)
+    if expired:
+        again = [openssl, "x509", "-in", cert, "-signkey", key, "-days", "-1", "-out", cert]
+        subprocess.run(again, check=True, capture_output=True)
+    return cert, key
+
+
+def test_tls_to_a_port_that_is_silent_is_no_question_of_its_reach():
+    kind, words, mend = asked(
+        hello=[HANG], reach=lambda url: url.replace("http", "https"), connect_s=0.3
+    )
+    assert (kind, words) == (
+        "connect_timeout",
+        "ConnectTimeout: no answer to the greeting of TLS in time",
+    )
+    assert mend.startswith("if that port does not speak TLS, write http://127.0.0.1:")
 
 
 def test_a_targets_ca_file_is_trusted(tls, certificate):

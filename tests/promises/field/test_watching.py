@@ -199,6 +199,16 @@ CASES = {
                body({"id": "file-1", "object": "file", "status": "uploaded", "status_details": None}), "files", OK, NONE, False),
     "a batch that is cancelled": ("/v1/batches/batch_9x8/cancel", {}, "application/json",
                                   body({"id": "batch_9x8", "errors": None, "status": "cancelling"}), "batches", OK, NONE, False),
+    "a file that could not be taken (platform.openai.com, the file object)":
+        ("/v1/files", {"purpose": (None, "batch"), "file": ("a.jsonl", b"{}")}, "application/json",
+         body({"id": "file-1", "object": "file", "status": "failed", "status_details": "no JSONL"}), "files", OK, NONE, False),
+    "a batch that failed (platform.openai.com, the batch object)":
+        ("/v1/batches", {}, "application/json",
+         body({"id": "batch_1", "object": "batch", "status": "failed", "errors": {"object": "list", "data": [
+             {"code": "invalid_json_line", "message": "line 1"}]}}), "batches", OK, NONE, False),
+    "a prediction that failed (replicate.com/docs, predictions)":
+        ("/v1/predictions", {"version": "x"}, "application/json",
+         body({"id": "p1", "status": "failed", "error": "CUDA out of memory"}), "predictions", OK, NONE, False),
     "what may be a key is no name": ("/bot12345:AAHkey/sendMessage", {}, "application/json", b'{"ok":true}',
                                      "unknown", OK, NONE, False),
     "a model that is no text": ("/v1/score", {"model": {"a": 1}}, "application/json", b"{}", "score", OK, NONE, False),
