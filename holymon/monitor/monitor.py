@@ -231,7 +231,7 @@ class Monitor:
         return self.records.to_frame()
 
     def stats(self) -> RequestStats:
-        """The figures of what is in memory."""
+        """The figures of what is in memory, with the first words of each error type."""
         return request_stats(self.records)
 
     def tally(self) -> Totals:

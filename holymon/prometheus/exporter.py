@@ -37,6 +37,8 @@ class Collector:
     Has the `collect` that a registry of prometheus_client wants. At most `most` targets keep
     their names; the others are given together as `other`, so hostile names make no series. The
     source is read at most once in `fresh_s` seconds, however many scrape and from which threads.
+    Processes that share PROMETHEUS_MULTIPROC_DIR give the sums of all of them; a registry with a
+    MultiProcessCollector has these already, and needs no Collector besides.
     """
 
     def __init__(
