@@ -112,8 +112,9 @@ class Budget:
     def spend(self, now: float) -> bool:
         """Owe one retry more; False, and nothing owed, if that is too many."""
         policy = self._policy
-        recent = sum(begun > now - _OUTAGE_S for begun in self._begun)
-        loan = min(policy.burst, max(policy.loan, int(recent * policy.budget / 2)))
+        while self._begun and self._begun[0] <= now - _OUTAGE_S:
+            self._begun.popleft()
+        loan = min(policy.burst, max(policy.loan, int(len(self._begun) * policy.budget / 2)))
         earned = self._requests * policy.budget
         if earned + policy.budget < self._paid[-loan] + loan - 1e-6:  # ten tenths are one
             return False
