@@ -48,7 +48,7 @@ _STREAM: Final = re.compile(
     r"(?:support|allow|availab|enabl|implement)"
     r"|(?:not|n't|un)\W?\s?(?:support|allow|implement)\w*.{0,40}\bstream|'stream'|--no-stream"
 )
-_MODEL: Final = re.compile(r"(?i)\bmodel\b|\bdeployment\b|模型|モデル|모델")
+_MODEL: Final = re.compile(r"(?i)\bmodels?\b|\bdeployment\b|模型|モデル|모델")
 _NO_MODEL: Final = re.compile(
     r"(?i)\b(?:invalid|unknown|unsupported|no such|incorrect|wrong|unrecogni[sz]ed) model\b"
     r"|\bmodels?(?:'s)?\b\W+(?:\S+\s+){0,5}?(?:not (?:be )?(?:found|exist\w*|available|valid|loaded"
@@ -72,11 +72,8 @@ def hint(error: str, words: str, target: Target, *, answered: bool = False) -> s
     mend = _USUAL.get(error, "")
     if error == "quota_exhausted" and not target.api_key_env:
         return mend.partition(" for ")[0]
-    return mend.format(key=_key(target), url=target.base_url or "the simulator")
-
-
-def _key(target: Target) -> str:
-    return target.api_key_env or "no variable: none was named"
+    key = target.api_key_env or "no variable: none was named"
+    return mend.format(key=key, url=target.base_url or "the simulator")
 
 
 _HUNG_UP: Final = frozenset({"server_disconnected", "connection_reset"})
@@ -125,8 +122,6 @@ def _of_the_request(error: str, words: str, target: Target) -> str:
     if error in {"not_found", "unexpected_content_type", "http_4xx"} and not has_version(target):
         both = "the model's name and " if error == "not_found" else ""
         return f"check {both}the base_url ({target.base_url}): does it need /v1 at its end"
-    if "No connected db" in words:  # what litellm's proxy says of a key, where it keeps none
-        return f"that proxy knows no key but its own: check the one in {_key(target)}"
     if error == "not_found" or (error in _REFUSED and _NO_MODEL.search(words)):
         if _MODEL.search(words) or error != "not_found":
             return f"check the model's name, {short(target.model, 80)!r}"

@@ -41,9 +41,13 @@ _KEY: Final = re.compile(
     r"api[ _-]?key\b"
     r"|\bapi[ _-]?key[ _-](?:is[ _-]|was[ _-]|has[ _-])?"
     r"(?:not[ _-](?:valid|found|provided|set)|invalid|incorrect|expired|missing|required|wrong)"
-    r"|\bInvalidApiKey\b|API ?Key ?(?:无效|错误|不正确|已过期)|无效的 ?(?:API ?Key|令牌|密钥)"
+    r"|\bInvalidApiKey\b|\bno_db_connection\b"
+    r"|API ?Key ?(?:无效|错误|不正确|已过期)|无效的 ?(?:API ?Key|令牌|密钥)"
 )
-"""What says that a key was refused, whichever status it comes with (Google's and xAI's is 400)."""
+"""What says that a key was refused, whichever status it comes with (Google's and xAI's is 400).
+
+A proxy of litellm that keeps no keys in a database says that it has none.
+"""
 _OVERLOADED: Final = re.compile(r"(?i)overload|capacity[ _]exceeded|(?:at|over) capacity")
 """What says that the server has too much to do, whatever its callers ask of it."""
 

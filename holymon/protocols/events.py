@@ -81,6 +81,8 @@ def _mean(reading: "Reading", meaning: Meaning, event: Event, value: Any) -> Non
 def _of_bad_shape(reading: "Reading", event: Event, value: Any) -> None:
     """JSON that is nothing the dialect could read."""
     meaning = _meaning(reading, value, event.name)
+    if meaning is Meaning.KNOWN and stray.keeps_alive(event.name):
+        return
     if isinstance(value, dict) or meaning in {Meaning.ERROR, Meaning.END, Meaning.ALIVE}:
         known = Meaning.UNKNOWN if meaning is Meaning.KNOWN else meaning
         _mean(reading, known, event, value)
@@ -99,7 +101,7 @@ def _no_json(reading: "Reading", now: float, event: Event) -> int:
         meaning is Meaning.ERROR and not reading.finished
     ):
         reading.fail("stream_error_event", page_text(event.data))
-    elif meaning in {Meaning.END, Meaning.ALIVE}:
+    elif meaning in {Meaning.END, Meaning.ALIVE} or stray.keeps_alive(event.name):
         _mean(reading, _named(event.name, meaning), event, None)
     else:
         _unreadable(reading, "invalid_json", event.data)

@@ -53,6 +53,11 @@ def of_name(name: bytes) -> Meaning:
     return Meaning.KNOWN if name not in {b"", b"message"} else Meaning.UNKNOWN
 
 
+def keeps_alive(name: bytes) -> bool:
+    """Whether the name of an event alone says that it only keeps a connection open."""
+    return bool(name) and _ALIVE.fullmatch(name.decode("utf-8", "replace")) is not None
+
+
 def of_text(text: str) -> Meaning:
     """What bare text says in an event's place."""
     if _ENDS.fullmatch(text):

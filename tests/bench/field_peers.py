@@ -126,7 +126,7 @@ async def played(python: str) -> tuple[list, dict[str, list[bool | None]]]:
 
     groups = {"A": [*a.LISTED, *a.OTHERS, *a.NEVER_OK, *a.GOOD_WITH_ODD_WORDS],
               "B": [*b.LISTED, *b.OTHERS], "F": [*f.LISTED, *f.OTHERS, *f.EMPTIES],
-              "real": [r.MALFORMED, r.NESTED, *r.GOOD], "fresh": [*v.FAILED, *v.GOOD]}  # fmt: skip
+              "real": [r.MALFORMED, r.NESTED, *r.GOOD], "fresh": [*v.FAILED, *v.GOOD, *v.LATER]}  # fmt: skip
     cases = [(kind, case) for kind, group in groups.items() for case in group]
     servers = [Server(case.steps) for _, case in cases]
     for server in servers:

@@ -28,7 +28,7 @@ OF_EVENTS = ('data: {"error": {"message": "Error processing stream start", "type
     [
         (LITELLM, answer("400 Bad Request", OF_NO_MODEL), ("bad_request", "/chat/completions: Invalid model", MODEL)),
         (LITELLM, answer("400 Bad Request", OF_NO_DB),
-         ("bad_request", "No connected db.", "that proxy knows no key but its own: check the one in PATH")),
+         ("authentication", "No connected db.", "check the key in PATH")),
         (LITELLM, answer("500 Internal Server Error", OF_EVENTS, "text/event-stream"),
          ("server_error", "Error processing stream start", "")),
         (TRANSFORMERS, answer("400 Bad Request", {"detail": "Server is pinned to 'tiny'; requested 'm'."}),
