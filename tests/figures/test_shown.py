@@ -140,7 +140,7 @@ def test_a_verdict_has_its_reasons_a_row_for_each_objective_and_notes():
         (calls(50, errors=["unfinished"]), {}, "the run was interrupted: 1 call under way then, "
          "recorded as unfinished."),
         (calls(), {"state": "interrupted"}, "the run was interrupted."),
-        (calls(50, ok=False), {}, "url/m: no call succeeded, so there is no latency to report."),
+        (calls(50, ok=False), {}, "url/m: no call succeeded, all failed with server_error (500: the server failed)."),
         (calls(errors=["client_dropped"] * 2), {}, "url/m: 2 calls were due but not sent, too many "
          "were unanswered: what they would have met is unknown."),
     ],
