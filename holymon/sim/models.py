@@ -205,7 +205,6 @@ def fate_of(seed: int, number: int, body: dict[str, Any], most: int | None, arri
 
 
 def at_once(fate: Fate) -> Fate:
-    """The fate of a call that is none of a load: no wait, no fault, nothing to pay."""
+    """The fate of a call that is none of a load: no wait, and no fault."""
     fate.fault, fate.ttft_s = "ok", 0.0
-    fate.usage = dict.fromkeys(fate.usage, 0)
     return fate

@@ -23,8 +23,8 @@ from holymon.sim import models as simmodels
 from holymon.sim.models import MODELS, STATUS, Fate, at_once, check, error_body, fate_of
 
 FIRST_CALL: Final = "x-holymon-first-call"
-"""The header of a call that a load makes before it begins: it is answered at once and well, for
-nothing, and takes no number, so that what is done to the calls behind it stays the same."""
+"""The header of a call that a load makes before it begins: it is answered at once and well, and
+takes no number, so that what is done to the calls behind it stays the same."""
 
 MOST_BODY: Final = 16 * 2**20
 STALL_S: Final = 3600.0
