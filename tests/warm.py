@@ -36,8 +36,6 @@ MODULES = (
     "uvloop",
 )  # fmt: skip
 OURS = ("holymon", "ipykernel_launcher", "jupyterlab", "tests")
-# These start no others.
-CHILDLESS = ("holymon.load.worker", "holymon.sim")
 # An interpreter asks for these before it runs anything of ours.
 AT_BIRTH = ("PYTHON", "LC_", "LANG", "LD_")
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
@@ -198,7 +196,7 @@ def _become(wish: dict, streams: list[int], ready: int) -> None:
     os.write(ready, b"%d" % os.getpid())
     os.close(ready)
     what, *sys.argv[1:] = wish["arguments"]
-    if what not in CHILDLESS:
+    if what != "holymon.sim":  # which starts no others
         ZYGOTE.inherit()
     sys.argv[0], sys.path[0] = "-m", wish["cwd"]
     if what == "ipykernel_launcher":
