@@ -59,17 +59,10 @@ class Served:
         self.pids = Counter()
 
     def ask(self, path):
-        """The process that answered; a connection to one that ends is reset, and made again."""
-        until = time.monotonic() + 60
-        while True:
-            try:
-                pid = int(httpx.get(self.url + path, timeout=60).text)
-            except httpx.TransportError:
-                assert time.monotonic() < until
-                time.sleep(0.05)
-            else:
-                self.pids[pid] += 1
-                return pid
+        """The process that answered."""
+        pid = int(get(self.url + path).text)
+        self.pids[pid] += 1
+        return pid
 
     def through_all(self, workers, path):
         """Ask, many at once, until each of so many processes has answered twice."""
@@ -82,7 +75,7 @@ class Served:
         return calls
 
     def scrape(self):
-        return self._samples(httpx.get(self.metrics, timeout=60).content)
+        return self._samples(get(self.metrics).content)
 
     def until(self, expected):
         """Scrape until the requests by model are as expected: each scrape asks any process."""
@@ -95,6 +88,17 @@ class Served:
         # And again from any of them: none is behind the others.
         assert [by_model(self.scrape()) for _ in range(5)] == [expected] * 5
         return self.scrape()
+
+
+def get(url):
+    """The answer; a connection that waits at a process that ends is reset, and made again."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return httpx.get(url, timeout=60)
+        except httpx.TransportError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
 
 def by_model(found):
