@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import reduce
+from functools import cache, reduce
 from importlib.metadata import version
 from operator import add
 from typing import Any, Final
@@ -42,7 +42,7 @@ def families(
     yield from _histograms(by_name)
     yield from _money(scrape.totals.targets, by_name)
     yield _gauge("holymon_build_info", "The version that exports.", ("version",),
-                 [((version("holymon"),), 1.0)])  # fmt: skip
+                 [((_version(),), 1.0)])  # fmt: skip
     named = [(label_of(run), run) for run in scrape.runs.values()]
     yield from run_families([(name, run) for name, run in named if name in by_name])
     targets = scrape.totals.targets
@@ -50,6 +50,12 @@ def families(
              for name, vitals in scrape.loops.items() if name in targets]  # fmt: skip
     if loops:
         yield _gauge(*lags([(name, vitals) for name, vitals in loops if name in by_name]))
+
+
+@cache
+def _version() -> str:
+    """The version that exports; reading it takes longer than most scrapes."""
+    return version("holymon")
 
 
 def label_of(target: TargetTotals | RunFigures) -> Name:

@@ -15,8 +15,7 @@ from holymon.prometheus.alerts import Limits, Watch, burning
 
 WATCH = Watch(("error_rate<1%", "ttft_p95<0.5", "latency_p99<10s"))
 TARGET = 'provider="p", model="m"'
-# Rules that look hours back are evaluated every ten minutes: each minute takes promtool a minute.
-LONG, SELDOM = 120, "10m"
+SELDOM = "10m"  # each evaluation takes promtool some 30 ms
 MINUTES = 480  # more than the shorter window of a ticket; a ratio needs no whole long one
 
 FLOWING = {
@@ -86,26 +85,33 @@ def complete(values, minutes):
     return f"{values}{minutes}" if values.endswith("x") else values
 
 
-def case(alert, changed, minutes, expected, base=FLOWING):
+def of(model, changed, base=FLOWING):
+    """The series of a model of its own: those of `base`, but for what is `changed`."""
+    return {name.replace('model="m"', f'model="{model}"'): values
+            for name, values in {**base, **changed}.items()}  # fmt: skip
+
+
+def case(series, minutes, expected):
+    """What stands after so many minutes of these series: by alert, what is firing."""
     return {
         "interval": "1m",
         "input_series": [
-            {"series": name, "values": complete(values, minutes)}
-            for name, values in {**base, **changed}.items()
+            {"series": name, "values": complete(values, minutes)} for name, values in series.items()
         ],
         "alert_rule_test": [
-            {"eval_time": f"{minutes}m", "alertname": alert, "exp_alerts": expected}
+            {"eval_time": f"{minutes}m", "alertname": alert, "exp_alerts": firing}
+            for alert, firing in expected.items()
         ],
     }
 
 
-def expected_of(alert, file, **labels):
-    """What Prometheus must say, by the rule file itself."""
-    found = {one["alert"]: one for one in file["groups"][0]["rules"] if "alert" in one}[alert]
-    said = found["annotations"]["summary"]
-    target = "/".join(labels[name] for name in ("provider", "model")) if labels else "all targets"
-    said = said.replace(rules.WHOSE, target)
-    return {"exp_labels": {**found["labels"], **labels}, "exp_annotations": {"summary": said}}
+def alert_of(name, file, model=None):
+    """What Prometheus must say, by the rule file itself; an absence is no model's."""
+    rule = {rule["alert"]: rule for rule in file["groups"][0]["rules"] if "alert" in rule}[name]
+    labels = {"provider": "p", "model": model} if model else {}
+    said = rule["annotations"]["summary"]
+    said = said.replace(rules.WHOSE, f"p/{model}" if model else "all targets")
+    return {"exp_labels": {**rule["labels"], **labels}, "exp_annotations": {"summary": said}}
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +119,7 @@ def check(debian, tmp_path_factory):
     """Runs cases by promtool against the rules of a watch."""
     promtool, numbers = debian("promtool"), itertools.count()
 
-    def run(cases, watch=WATCH, every="1m"):
+    def run(*cases, watch=WATCH, every=SELDOM):
         folder = tmp_path_factory.mktemp(f"rules{next(numbers)}")
         file = rules.rule_file(watch, interval_s=60.0)
         (folder / "rules.yml").write_text(yaml.safe_dump(file))
@@ -138,42 +144,38 @@ def test_every_alert_has_a_case(file):
     assert named == {name for name, *_ in CASES} | {"ObjectiveNotExported"}
 
 
-def by_length():
-    """The cases of minutes and those of hours, each with how often they are evaluated."""
-    yield "1m", [one for one in CASES if one[-1] <= LONG]
-    yield SELDOM, [one for one in CASES if one[-1] > LONG]
+def both_sides(minutes, file):
+    """Of each alert of this duration a model on which it fires, and one just under its threshold.
+
+    Those that burn for hours burn at once too: alerts of other durations are asked apart.
+    """
+    series, expected = {}, {}
+    for number, (name, bad, almost, duration) in enumerate(CASES):
+        if duration == minutes and name != "ExporterDown":
+            fires, silent = f"{name}{number}", f"{name}{number} almost"
+            series |= of(fires, bad) | of(silent, almost)
+            expected.setdefault(name, []).append(alert_of(name, file, fires))
+    return case(series, minutes, expected)
 
 
-def test_every_alert_fires(check, file):
-    whose = {"provider": "p", "model": "m"}
-    labels = {"ExporterDown": {}}
-    for every, some in by_length():
-        cases = [
-            case(name, bad, minutes, [expected_of(name, file, **labels.get(name, whose))])
-            for name, bad, _, minutes in some
-        ]
-        assert check(cases, every=every) == (0, "Unit Testing:  tests.yml\n  SUCCESS\n\n")
-
-
-def test_every_alert_is_silent_just_under_its_threshold(check):
-    for every, some in by_length():
-        cases = [case(name, almost, minutes, []) for name, _, almost, minutes in some]
-        assert check(cases, every=every)[0] == 0
+def test_every_alert_fires_and_is_silent_just_under_its_threshold(check, file):
+    name, down, up, minutes = next(row for row in CASES if row[0] == "ExporterDown")
+    durations = {minutes for *_, minutes in CASES}
+    assert check(
+        *(both_sides(minutes, file) for minutes in durations),
+        case({**FLOWING, **down}, minutes, {name: [alert_of(name, file)]}),
+        case({**FLOWING, **up}, minutes, {name: []}),
+    ) == (0, "Unit Testing:  tests.yml\n  SUCCESS\n\n")  # fmt: skip
 
 
 def test_without_any_data_only_the_alerts_on_absence_fire(check, file):
-    absent = {"NoTraffic": [expected_of("NoTraffic", file)],
-              "ExporterDown": [expected_of("ExporterDown", file)]}  # fmt: skip
-    all_at_once = case("", {}, 60, [], base={"something_else": "0+0x"})
-    all_at_once["alert_rule_test"] = [
-        {"eval_time": "60m", "alertname": name, "exp_alerts": absent.get(name, [])}
-        for name in dict.fromkeys(name for name, *_ in CASES)
-    ]
-    assert check([all_at_once])[0] == 0
+    expected = {name: [] for name, *_ in CASES}
+    expected |= {name: [alert_of(name, file)] for name in ("NoTraffic", "ExporterDown")}
+    assert check(case({"something_else": "0+0x"}, 60, expected))[0] == 0
 
 
 def test_a_test_that_must_fail_fails(check):
-    code, said = check([case("ErrorBudgetFastBurn", failing(9), 60, [])])
+    code, said = check(case({**FLOWING, **failing(9)}, 60, {"ErrorBudgetFastBurn": []}))
     assert code == 1
     assert "FAILED" in said
 
@@ -181,25 +183,22 @@ def test_a_test_that_must_fail_fails(check):
 def test_few_calls_burn_no_budget(check):
     """One failure among the nine calls of five minutes is no reason to wake anyone."""
     few = {f'{metric_names.REQUESTS}{{{TARGET}, status="200"}}': "0+1.8x", **failing(1)}
-    assert check([case("ErrorBudgetFastBurn", few, 60, [])])[0] == 0
+    assert check(case({**FLOWING, **few}, 60, {"ErrorBudgetFastBurn": []}))[0] == 0
 
 
 def test_a_failure_before_the_first_scrape_is_seen(check, file):
     """The counter is 1 when Prometheus first sees it, and never rises."""
-    new = attempts("quota_exhausted", "_x55 1+0x4")
-    whose = {"provider": "p", "model": "m"}
-    expected = [expected_of("QuotaExhausted", file, **whose)]
-    assert check([case("QuotaExhausted", new, 59, expected)])[0] == 0
-    assert check([case("QuotaExhausted", attempts("quota_exhausted", "_x20 1+0x"), 60, [])])[0] == 0
+    new, old = (attempts("quota_exhausted", values) for values in ("_x55 1+0x4", "_x20 1+0x"))
+    expected = {"QuotaExhausted": [alert_of("QuotaExhausted", file, "new")]}
+    assert check(case(of("new", new) | of("old", old), 59, expected), every="1m")[0] == 0
 
 
 def test_a_limit_that_the_exporter_has_no_bucket_for_is_said(check):
     watch = Watch(("ttft_p95<0.7",))
-    found = rules.rule_file(watch, interval_s=60.0)
-    expected = expected_of("ObjectiveNotExported", found, provider="p", model="m")
-    assert check([case("ObjectiveNotExported", {}, 60, [expected])], watch)[0] == 0
-    known = quick(metric_names.TTFT, "0.7", 60)
-    assert check([case("ObjectiveNotExported", known, 60, [])], watch)[0] == 0
+    expected = alert_of("ObjectiveNotExported", rules.rule_file(watch, interval_s=60.0), "unknown")
+    series = of("unknown", {}) | of("known", quick(metric_names.TTFT, "0.7", 60))
+    asked = case(series, 60, {"ObjectiveNotExported": [expected]})
+    assert check(asked, watch=watch)[0] == 0
 
 
 def test_large_budgets_can_still_burn():
