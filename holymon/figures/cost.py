@@ -4,11 +4,11 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.plan.price import PER, Price
-from holymon.records.attempt import Flag
+from holymon.records.attempt import Flag, Rows
 from holymon.records.records import Chosen
 
 
-def costs(rows: npt.NDArray[np.void] | Chosen, price: Price) -> npt.NDArray[np.float64]:
+def costs(rows: Rows | Chosen, price: Price) -> npt.NDArray[np.float64]:
     """What each row cost, in the price's currency, shape (n,); NaN where it is not known.
 
     Prompt tokens that were read from a cache, or written to one, cost their own prices if there

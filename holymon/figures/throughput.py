@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
-from holymon.records.records import Chosen
+from holymon.records.attempt import Rows
 
-Rows = npt.NDArray[np.void] | Chosen
 Mask = npt.NDArray[np.bool_]
 _CANCELLED: Final = CODES["cancelled"]
 

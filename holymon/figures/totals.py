@@ -18,10 +18,9 @@ import numpy.typing as npt
 from holymon.errors import CODES, NAMES, PlanError
 from holymon.figures.cost import costs
 from holymon.plan.plan import Target
-from holymon.records.attempt import Flag, gap_value
+from holymon.records.attempt import Flag, Rows, gap_value
 from holymon.records.records import Records
 
-Rows = npt.NDArray[np.void]
 Mask = npt.NDArray[np.bool_]
 K = TypeVar("K")
 

@@ -20,6 +20,7 @@ from holymon.figures.totals import Edges, Totals, totals
 from holymon.figures.verdict import Verdict, judge
 from holymon.load.run import Run
 from holymon.records import run_folder
+from holymon.records.attempt import Rows
 from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
@@ -136,7 +137,7 @@ class OfRun:
         return ~np.isin(_keys(records.rows), _keys(self._records.rows[: self._n]))
 
 
-def _keys(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+def _keys(rows: Rows) -> npt.NDArray[np.int64]:
     """What tells attempts of a run apart; shape (n,)."""
     wide = rows["request"].astype(np.int64) << 16
     keys: npt.NDArray[np.int64] = wide | rows["target"].astype(np.int64) << 8 | rows["attempt"]

@@ -12,7 +12,7 @@ monotonic clock; NaN, -1 and 0 codes stand for "not measured", which is never a 
 import math
 import struct
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +53,15 @@ FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
 DTYPE: Final = np.dtype([(name, kind) for name, kind, _ in FIELDS])
 GAP: Final = np.dtype([("bin", "u2"), ("n", "u2")])
 
+Rows = Any
+"""A structured array, shape (n,), of `DTYPE` or, for pairs, of `GAP`.
 
-def blank(n: int) -> npt.NDArray[np.void]:
+Its columns have a type each, of which an NDArray knows nothing: what is worked out from them gets
+its type where it is handed on.
+"""
+
+
+def blank(n: int) -> Rows:
     """Rows of which nothing is known, shape (n,)."""
     rows = np.zeros(n, DTYPE)
     for name, kind, _ in FIELDS:

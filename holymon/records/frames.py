@@ -69,7 +69,8 @@ class Frames:
         new = blank(len(old))
         for name in self._written.names or ():
             new[name] = old[name]
-        return new.tobytes()
+        raw: bytes = new.tobytes()
+        return raw
 
     @property
     def torn(self) -> int:

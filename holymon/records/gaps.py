@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from holymon.records.attempt import Rows
+
 Pieces = npt.NDArray[np.uint16]
 _BITS: Final = np.uint16(12)
 _BINS: Final = np.uint16(1 << 12)
@@ -15,7 +17,7 @@ _MOST: Final = np.uint16(16)
 _AT_ONCE: Final = 1 << 20
 
 
-def packed(pairs: npt.NDArray[np.void]) -> tuple[Pieces, npt.NDArray[np.int64] | None]:
+def packed(pairs: Rows) -> tuple[Pieces, npt.NDArray[np.int64] | None]:
     """Pairs of (bin, n), shape (g,), as pieces, shape (p,), and how many each pair became.
 
     None if each became one, as nearly always.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from holymon.errors import CODES, NAMES, NOT_THE_SERVER, PlanError
 from holymon.formatting import number_of
 from holymon.plan.plan import Plan, Target
-from holymon.records.attempt import DTYPE, FINISH, GAP, Flag, Marks, gaps, row
+from holymon.records.attempt import DTYPE, FINISH, GAP, Flag, Marks, Rows, gaps, row
 from holymon.records.gaps import Pieces, bins_of, counts_of, packed, sums
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Chosen:
     Of wide rows none is copied but the columns asked for, and once each.
     """
 
-    def __init__(self, rows: "npt.NDArray[np.void] | Chosen", where: npt.NDArray[np.bool_]) -> None:
+    def __init__(self, rows: "Rows | Chosen", where: npt.NDArray[np.bool_]) -> None:
         """Choose rows; nothing is copied yet."""
         self._rows = rows
         self._at = np.flatnonzero(where)
@@ -83,15 +83,15 @@ class Records:
 
     def extend(
         self,
-        rows: npt.NDArray[np.void],
-        gaps: npt.NDArray[np.void],
+        rows: Rows,
+        gaps: Rows,
         counts: npt.NDArray[Any],
     ) -> None:
         """Add rows, shape (n,), their gaps, and the number of gap pairs of each row, shape (n,)."""
         pieces, each = packed(gaps)
         self._extend(rows, pieces, counts if each is None else sums(each, counts))
 
-    def _extend(self, rows: npt.NDArray[np.void], pieces: Pieces, counts: npt.NDArray[Any]) -> None:
+    def _extend(self, rows: Rows, pieces: Pieces, counts: npt.NDArray[Any]) -> None:
         n, g = self._n + len(rows), self._g + len(pieces)
         self._rows = _room(self._rows, self._n, rows)
         self._counts = _room(self._counts, self._n, counts.astype(np.uint32))
@@ -112,13 +112,14 @@ class Records:
         return f"<Records: {number_of(len(self), 'attempt')} of {names}>"
 
     @property
-    def rows(self) -> npt.NDArray[np.void]:
+    def rows(self) -> Rows:
         """A view of all rows, shape (n,)."""
         return self._rows[: self._n]
 
     def __getitem__(self, field: str) -> npt.NDArray[Any]:
         """A view of one column, shape (n,)."""
-        return self.rows[field]
+        column: npt.NDArray[Any] = self.rows[field]
+        return column
 
     def chosen(self, where: npt.NDArray[np.bool_]) -> Chosen:
         """The columns of the rows where `where` is true."""
@@ -130,7 +131,7 @@ class Records:
         return self._counts[: self._n]
 
     @property
-    def gap_pairs(self) -> npt.NDArray[np.void]:
+    def gap_pairs(self) -> Rows:
         """All gap pairs, shape (g,), at most 16 gaps in each."""
         pieces = self._gaps[: self._g]
         pairs = np.empty(len(pieces), GAP)

@@ -21,6 +21,7 @@ from holymon.errors import NAMES
 from holymon.plan.plan import Plan
 from holymon.plots.binning import one_in, per_second, rolling, steps_of
 from holymon.plots.canvas import COLORS, HALO, in_ms, thinning
+from holymon.records.attempt import Rows
 from holymon.records.records import Records
 from holymon.widgets.blitting import INK, PAPER, Blitter
 from holymon.widgets.panels import (
@@ -39,7 +40,6 @@ from holymon.widgets.points import MOST, OURS, Points
 from holymon.widgets.threads import PERIOD_S, Pace
 
 Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.void]
 Mask = npt.NDArray[np.bool_]
 Curve = tuple[Floats, Floats]
 CORNERS: Final = 300

@@ -15,9 +15,9 @@ from matplotlib.lines import Line2D
 from holymon.errors import CODES, NOT_THE_SERVER
 from holymon.plots.binning import MOMENTS, slowest, thinned
 from holymon.plots.canvas import COLORS, MARKERS, RED, faded
+from holymon.records.attempt import Rows
 
 Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.void]
 MOST: Final = 2500
 """Points that a small panel has room for, of all targets together."""
 
