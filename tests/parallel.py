@@ -23,7 +23,11 @@ LONGEST = (
     "report/test_report.py", "promises/faults/test_faults.py", "house/test_style.py",
     "prometheus/test_backtest.py", "promises/test_killed.py", "cli/test_cli.py",
     "promises/test_hostile.py", "load/test_run.py", "figures/test_comparison.py",
-    "experiments/test_calibration.py", "house/test_wheel.py", "monitor/test_clients.py",
+    "experiments/test_capacity_search.py", "widgets/test_live_figure.py",
+    "plots/test_call_plots.py", "report/test_notebooks.py", "prometheus/test_rules.py",
+    "experiments/test_calibration.py", "plots/test_result_plots.py", "house/test_wheel.py",
+    "prometheus/test_exporter.py", "widgets/test_dashboard.py", "promises/test_clocks.py",
+    "monitor/test_clients.py", "experiments/test_alternate.py",
 )  # fmt: skip
 # One JupyterLab serves both files.
 TOGETHER = ("tests/browser/",)
@@ -66,12 +70,10 @@ def pytest_collection_modifyitems(config, items) -> None:
         return
     begin = {name: place for place, name in enumerate(LONGEST)}
     here = Path(__file__).parent
-    quiet = {item.path for item in items if item.get_closest_marker(QUIET)}
 
-    def place(item) -> tuple[bool, bool, int]:
+    def place(item) -> tuple[bool, int]:
         name = item.path.relative_to(here).as_posix()
-        alone = item.get_closest_marker(QUIET) is not None
-        return item.path in quiet, alone, begin.get(name, len(LONGEST))
+        return item.get_closest_marker(QUIET) is not None, begin.get(name, len(LONGEST))
 
     items.sort(key=place)
 
