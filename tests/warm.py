@@ -27,13 +27,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 MODULES = (
-    "holymon.cli.main", "holymon.cli.report", "holymon.experiments.alternate",
-    "holymon.experiments.capacity_search", "holymon.load.run", "holymon.load.worker",
-    "holymon.plan.prompts", "holymon.records.listing", "holymon.report.report",
-    "holymon.report.sections", "holymon.sim.simulator", "holymon.widgets.dashboard",
-    "holymon.widgets.monitor_view", "duckdb", "ipykernel.kernelapp", "ipykernel.zmqshell",
-    "jupyterlab.labapp", "matplotlib.backends.backend_agg", "matplotlib_inline.backend_inline", "nbconvert", "papermill",
-    "uvloop",
+    "holymon.cli.doctor", "holymon.cli.main", "holymon.experiments.alternate",
+    "holymon.experiments.capacity_search", "holymon.figures.request_stats", "holymon.load.run",
+    "holymon.load.worker", "holymon.plan.replay_file", "holymon.plan.targets",
+    "holymon.prometheus.exporter", "holymon.records.listing", "holymon.report.sections",
+    "holymon.sim.simulator", "csv", "duckdb", "encodings.idna", "numpy.ma", "numpy.random", "resource",
+    "tomllib", "uvloop", "zipfile",
+)  # fmt: skip
+# A fork takes 0.15 ms for each MB of memory, so what few need has a zygote of its own.
+MORE_MODULES = (
+    "holymon.cli.report", "holymon.report.report", "holymon.widgets.dashboard",
+    "holymon.widgets.monitor_view", "ipykernel.kernelapp", "ipykernel.zmqshell",
+    "jupyterlab.labapp", "matplotlib.backends.backend_agg", "matplotlib_inline.backend_inline",
+    "nbconvert", "papermill",
 )  # fmt: skip
 OURS = ("holymon", "ipykernel_launcher", "jupyterlab", "tests")
 # An interpreter asks for these before it runs anything of ours.
@@ -43,10 +49,14 @@ INLINE = "module://matplotlib_inline.backend_inline"
 
 
 class Zygote:
-    """The process that has imported everything, and forks for this one."""
+    """The process that has made all imports, and forks for this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: tuple[str, ...]) -> None:
+        self.modules = modules
         self._lock, self._socket, self._owner = threading.Lock(), None, 0
+
+    born = False
+    """Whether this process was forked by such a one."""
 
     def fork(self, wish: dict, streams: list[int]) -> int:
         """The pid of a child that runs as wished, with these three files as its streams."""
@@ -65,7 +75,8 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             process = Fresh(
-                [sys.executable, "-c", "from tests.warm import main; main()", str(theirs.fileno())],
+                [sys.executable, "-c", "from tests.warm import main; main()", str(theirs.fileno()),
+                 *self.modules],
                 cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
             )  # fmt: skip
         atexit.register(process.wait)
@@ -86,7 +97,7 @@ class Zygote:
         self._socket, self._owner = ours, os.getpid()
 
 
-ZYGOTE = Zygote()
+SMALL, LARGE = Zygote(MODULES), Zygote(MODULES + MORE_MODULES)
 _execute = subprocess.Popen._execute_child
 _names = [*inspect.signature(_execute).parameters]
 
@@ -116,7 +127,8 @@ def _child(popen: subprocess.Popen, *arguments) -> None:
         "session": given["start_new_session"],
         "group": given["process_group"],
     }
-    popen.pid, popen._child_created = ZYGOTE.fork(wish, streams), True
+    zygote = LARGE if LARGE.born or _is_large(wish["arguments"]) else SMALL
+    popen.pid, popen._child_created = zygote.fork(wish, streams), True
     # As the original does: the child's ends, unless they are /dev/null, which Popen closes itself.
     popen._close_pipe_fds(
         given["p2cread"], given["p2cwrite"], given["c2pread"], given["c2pwrite"],
@@ -143,14 +155,20 @@ def _at_birth(env: Mapping[str, str]) -> dict[str, str]:
 BORN = _at_birth(os.environ)
 
 
+def _is_large(arguments: list[str]) -> bool:
+    return arguments[0] in {"ipykernel_launcher", "jupyterlab"} or "report" in arguments[1:2]
+
+
 def main() -> None:
-    """Import everything, and fork until nobody is left to ask for it."""
-    for module in MODULES:
+    """Import all that is named, and fork until nobody is left to ask for it."""
+    number, *modules = sys.argv[1:]
+    for module in modules:
         import_module(module)
+    LARGE.born = tuple(modules) == LARGE.modules
     install()
     gc.collect()
     gc.freeze()  # no child's collector looks at what all of them share
-    sys.argv[1:], own = [], socket.socket(fileno=int(sys.argv[1]))
+    sys.argv[1:], own = [], socket.socket(fileno=int(number))
     _serve(own)
 
 
@@ -197,7 +215,7 @@ def _become(wish: dict, streams: list[int], ready: int) -> None:
     os.close(ready)
     what, *sys.argv[1:] = wish["arguments"]
     if what != "holymon.sim":  # which starts no others
-        ZYGOTE.inherit()
+        (LARGE if LARGE.born else SMALL).inherit()
     sys.argv[0], sys.path[0] = "-m", wish["cwd"]
     if what == "ipykernel_launcher":
         import_module("matplotlib").rcParams["backend"] = INLINE
