@@ -8,8 +8,9 @@ import pytest
 from holymon.errors import PlanError
 from holymon.figures.comparison import blocks, compare_pairs
 from holymon.figures.pair_tests import error_difference
-from holymon.figures.quantiles import wilson
+from holymon.figures.quantiles import figure, wilson
 from holymon.figures.reasons import Reason
+from holymon.figures.summary import summarize_target
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
@@ -74,12 +75,39 @@ def interleaved(rng, *, rho, shift=1.0, n=600):
     return compare_pairs(blocks(run, 0, 1), one_run=True)
 
 
+def compared_figures(records, index):
+    """Of a target's summary that which is compared: the rest takes five times as long."""
+    error, start = records["error"], records["start_s"]
+    ok = error == 0
+    return SimpleNamespace(
+        target=records.targets[index].name, ok=int(ok.sum()), cost_usd=None,
+        errors=records.errors(np.ones(len(ok), bool)), error_rate=wilson(int((~ok).sum()), len(ok)),
+        latency_s=figure((records["end_s"] - start)[ok]),
+        ttft_s=figure((records["first_s"] - start)[ok]),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Many comparisons, without the figures that none of them compares."""
+    monkeypatch.setattr("holymon.figures.comparison.summarize_target", compared_figures)
+
+
+def test_quick_comparisons_compare_what_whole_summaries_hold():
+    rng = np.random.default_rng(1)
+    made = records(rows(latencies(rng, 300, 0.3), 1, np.arange(300.0), rng.random(300) < 0.1))
+    whole, quick = summarize_target(made, 1), compared_figures(made, 1)
+    for name in ("target", "ok", "errors", "error_rate", "latency_s", "ttft_s"):
+        assert getattr(quick, name) == getattr(whole, name)
+
+
 def test_one_short_run_says_how_long_it_would_have_to_be():
     (said,) = interleaved(np.random.default_rng(1), rho=0.0, shift=3.0, n=149).notes
     assert "at least 150 calls of each target" in said
     assert interleaved(np.random.default_rng(1), rho=0.0, shift=3.0, n=160).notes == ()
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("design", "rho"),
     [(alternated, 0.0), (alternated, 0.6), *((interleaved, rho) for rho in (0.0, 0.98))],
@@ -90,6 +118,7 @@ def test_at_most_5_percent_false_alarms_over_40_pairs_of_one_and_the_same(design
     assert sum(design(rng, rho=rho).shown for _ in range(40)) <= 2
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("design", "more", "power"),
     [(alternated, {"offset": 0.0, "n": 500}, 0.8), (alternated, {"offset": 0.03, "pairs": 12}, 0.9),
@@ -219,6 +248,7 @@ def test_blocks_that_are_alike_are_said_to_be():
     assert alternated(np.random.default_rng(5), rho=0.99, pairs=12).cautions == ()
 
 
+@pytest.mark.usefixtures("quick")
 def test_too_few_blocks_are_said_to_be_instead_of_an_interval_that_holds_anything():
     """Five blocks that drift alike gave intervals such as 0.06 to 815."""
     few = [interleaved(np.random.default_rng(seed), rho=0.98, n=160) for seed in range(20)]
