@@ -8,6 +8,7 @@ beforehand: the PNG is a third of one in full colour, and no colour ever changes
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, TypeVar
 
 import numpy as np
@@ -41,7 +42,7 @@ class Blitter:
         self._moving: list[Artist] = []
         self._ground: object = None
         self._palette = _palette()
-        self._nearest = _nearest(self._palette)
+        self._nearest = _nearest()
 
     def moves(self, artist: _Artist) -> _Artist:
         """Draw `artist` anew in each frame."""
@@ -87,6 +88,7 @@ class Blitter:
         return out.getvalue()
 
 
+@cache
 def _palette() -> Bytes:
     """The colours of a frame, shape (k, 3): every ink in steps towards the paper, and greys."""
     paper = np.array(to_rgb(PAPER))
@@ -96,9 +98,10 @@ def _palette() -> Bytes:
     return np.unique((colors * 255).round().astype(np.uint8), axis=0)
 
 
-def _nearest(palette: Bytes) -> Bytes:
+@cache
+def _nearest() -> Bytes:
     """The palette's nearest colour for five bits of red, green and blue; shape (32768,)."""
-    number = np.arange(32**3)
+    palette, number = _palette(), np.arange(32**3)
     middle = np.stack([number & 31, number >> 5 & 31, number >> 10], axis=1) * 8 + 4
     away = np.zeros((len(number), len(palette)), np.int32)
     for channel in range(3):

@@ -92,8 +92,8 @@ def _dress(name: str, ax: Axes, title: str) -> None:
 
 
 def titled(ax: Axes, text: str) -> None:
-    """Give a panel its title."""
-    ax.set_title(text, loc="left", size=10.5, weight="bold", color=INK)
+    """Give a panel its title; its place is given too, as it takes a tenth of a draw to find."""
+    ax.set_title(text, loc="left", y=1.0, size=10.5, weight="bold", color=INK)
 
 
 def _legend(figure: Figure, plan: Plan) -> None:
