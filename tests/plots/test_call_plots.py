@@ -53,10 +53,13 @@ def texts(ax):
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-@pytest.mark.parametrize("n", [0, 1, 2, 50])
-@pytest.mark.parametrize("failed", [0.0, 2.0], ids=["all ok", "all failed"])
-@pytest.mark.parametrize("models", [("a",), ("a", "b")], ids=["one", "two"])
+@pytest.mark.parametrize(
+    ("n", "failed", "models"),
+    [(0, 0.0, "a"), (0, 0.0, "ab"), (1, 0.0, "a"), (1, 2.0, "ab"), (2, 0.0, "ab"), (2, 2.0, "a"),
+     (50, 0.0, "a"), (50, 2.0, "ab")],
+)  # fmt: skip
 def test_every_plot_draws_whatever_there_is(plot, n, failed, models):
+    """No call to many, all ok or all failed, of one target or two: each beside each of the others."""
     png = canvas.frame(plot(calls(n, failed=failed, models=models)).figure)
     assert Image.open(io.BytesIO(png)).size == (860, 320)
 
@@ -182,9 +185,14 @@ def test_names_from_outside_are_text():
     assert canvas.frame(call_plots.plot_latency(found).figure)
 
 
+@pytest.fixture(scope="module")
+def many_calls():
+    return calls(300_000)
+
+
 @pytest.mark.parametrize("plot", PLOTS)
-def test_many_calls_are_a_small_picture_with_the_extremes_in_it(plot):
-    found = calls(300_000)
+def test_many_calls_are_a_small_picture_with_the_extremes_in_it(plot, many_calls):
+    found = many_calls
     slowest = int(np.argmax(np.where(found.ok, found["end_s"] - found["start_s"], 0)))
     ax = plot(found)
     assert sum(len(line.get_xdata()) for line in ax.lines) < 60_000
