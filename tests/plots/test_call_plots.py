@@ -167,7 +167,7 @@ def test_long_names_that_differ_at_their_end_stay_two():
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-@pytest.mark.parametrize("n", [1, 3, 4, 8])
+@pytest.mark.parametrize("n", [call_plots.FEW, 8], ids=["few", "many"])
 def test_no_legend_is_cut_however_many_targets(plot, n):
     figure = plot(calls(models=tuple(f"{'x' * 50}-{i}" for i in range(n)))).figure
     figure.draw_without_rendering()
