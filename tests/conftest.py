@@ -22,7 +22,7 @@ from holymon.cli.init_folder import create
 from holymon.plan.plan import Target
 
 from . import warm
-from .lab import chromium, server  # noqa: F401 - fixtures
+from .lab import chromium, labs, server  # noqa: F401 - fixtures
 from .parallel import (  # noqa: F401 - hooks
     pytest_cmdline_main,
     pytest_collection_modifyitems,

@@ -22,28 +22,44 @@ HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>\'
 # What Lab itself says of a server that is as bare as this one.
 # A bound, not a wait: a machine that others use may need a minute for what takes a second.
 expect.set_options(timeout=60_000)
+WINDOW = {"width": 1440, "height": 1150}
 THEIRS = ("favicon", "Failed to load resource")
 
 
 class Lab:
-    """A page of JupyterLab with one notebook."""
+    """A page of JupyterLab with one notebook at a time."""
 
-    def __init__(self, page, folder: Path) -> None:
-        self.page, self.folder = page, folder
+    def __init__(self, page, url: str) -> None:
+        self.page, self.folder = page, Path()
         self.said: list[str] = []
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("console", lambda one: one.type == "error" and self.said.append(one.text))
+        page.goto(f"{url}/lab?reset")
+        page.wait_for_function("window.jupyterapp")
+        page.evaluate("() => window.jupyterapp.restored")
+        page.set_default_timeout(60_000)
+        self.command("application:toggle-left-area")
 
     def command(self, name: str, args: str = "{}") -> None:
         self.page.evaluate(f"window.jupyterapp.commands.execute('{name}', {args})")
 
-    def open(self, url: str) -> None:
-        self.page.goto(url)
-        self.page.wait_for_selector(
-            ".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000
+    def open(self, folder: Path, notebook: str) -> None:
+        """Open a notebook, in a window of the usual size, with nothing else beside it."""
+        self.folder, self.said[:] = folder, []
+        self.page.set_viewport_size(WINDOW)
+        self.page.evaluate(
+            """async path => { const app = window.jupyterapp;
+            const opened = await app.commands.execute('docmanager:open', {path});
+            await opened.context.ready; await opened.sessionContext.ready; }""",
+            f"{folder.name}/{notebook}",
         )
-        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
-        self.command("application:toggle-left-area")
+        self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+
+    def close(self) -> None:
+        """Close all that is open, unsaved as it is."""
+        self.page.evaluate(
+            "() => [...window.jupyterapp.shell.widgets('main')].forEach(one => one.dispose())"
+        )
 
     def run(self, number: int) -> None:
         """Run a cell by its number in the notebook, as its own key would."""
@@ -180,8 +196,18 @@ def chromium(debian):
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def labs(server, chromium) -> Iterator[list[Lab]]:
+    """The page that the tests of a file use one after another, since to load one takes 10 s of CPU;
+    none before the first."""
+    pages: list[Lab] = []
+    yield pages
+    for lab in pages:
+        lab.page.close()
+
+
 @contextlib.contextmanager
-def opened(server, chromium, name: str, notebook: str, more: Iterable[str]) -> Iterator[Lab]:
+def opened(server, chromium, labs, name: str, notebook: str, more: Iterable[str]) -> Iterator[Lab]:
     """A page with its own copy of one of our notebooks, and `more` cells, in a folder of its own."""
     import nbformat
 
@@ -192,13 +218,16 @@ def opened(server, chromium, name: str, notebook: str, more: Iterable[str]) -> I
     copy = nbformat.read(ROOT / "notebooks" / notebook, as_version=4)
     copy.cells += [nbformat.v4.new_code_cell(text) for text in more]
     nbformat.write(copy, folder / notebook)
-    page = chromium.new_page(viewport={"width": 1440, "height": 1150})
-    made = Lab(page, folder)
-    made.open(f"{url}/lab/tree/{folder.name}/{notebook}?reset")
-    page.set_default_timeout(60_000)
+    if not labs:
+        labs.append(Lab(chromium.new_page(viewport=WINDOW, reduced_motion="reduce"), url))
+    made = labs[-1]
+    made.open(folder, notebook)
     yield made
-    with contextlib.suppress(Exception):  # for whoever has to find out why a test failed
-        made.shot(f"{notebook.partition('.')[0]}-last-{folder.name}")
-    page.close()
+    if made.page.is_closed():
+        labs.clear()
+    else:
+        with contextlib.suppress(Exception):  # for whoever has to find out why a test failed
+            made.shot(f"{notebook.partition('.')[0]}-last-{folder.name}")
+        made.close()
     for kernel in httpx.get(f"{url}/api/kernels").json():
         httpx.delete(f"{url}/api/kernels/{kernel['id']}", timeout=30).raise_for_status()

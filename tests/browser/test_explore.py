@@ -25,8 +25,9 @@ MORE = (
 
 
 @pytest.fixture
-def lab(server, chromium, request):
-    with opened(server, chromium, request.node.name, "01_explore.ipynb", MORE) as found:
+def lab(server, chromium, labs, request):
+    name = request.node.name
+    with opened(server, chromium, labs, name, "01_explore.ipynb", MORE) as found:
         yield found
 
 
@@ -144,20 +145,6 @@ def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
     assert lab.errors == []
 
 
-def test_a_closed_tab_leaves_no_process_behind(lab):
-    lab.dashboard()
-    lab.field("Ends after").select_option("calls for each target")
-    lab.write("How many", "40")
-    lab.button("Start").click()
-    lab.state("running")
-    worker = psutil.Process(lab.said_on_disk()["pid"])
-    family = [worker, *worker.children(recursive=True)]
-    lab.page.close()
-    _, left = psutil.wait_procs(family, timeout=60)
-    assert left == []
-    assert lab.said_on_disk()["state"] == "finished"
-
-
 class _Overloaded(BaseHTTPRequestHandler):
     """Whatever is asked, it is the server's own fault: a load is there to measure that."""
 
@@ -235,3 +222,17 @@ def test_hostile_names_are_inert_and_errors_are_shown(lab):
     expect(lab.button("Start")).to_be_disabled()
     lab.shot("explore-errors")
     assert lab.errors == []
+
+
+def test_a_closed_tab_leaves_no_process_behind(lab):
+    lab.dashboard()
+    lab.field("Ends after").select_option("calls for each target")
+    lab.write("How many", "40")
+    lab.button("Start").click()
+    lab.state("running")
+    worker = psutil.Process(lab.said_on_disk()["pid"])
+    family = [worker, *worker.children(recursive=True)]
+    lab.page.close()
+    _, left = psutil.wait_procs(family, timeout=60)
+    assert left == []
+    assert lab.said_on_disk()["state"] == "finished"

@@ -200,8 +200,9 @@ def test_the_picture_holds_the_last_minutes_and_counts_no_call_twice(shown):
 
 
 @pytest.fixture
-def lab(server, chromium, request):
-    with opened(server, chromium, request.node.name, "05_watch.ipynb", MORE) as found:
+def lab(server, chromium, labs, request):
+    name = request.node.name
+    with opened(server, chromium, labs, name, "05_watch.ipynb", MORE) as found:
         yield found
 
 
