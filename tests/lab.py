@@ -34,10 +34,10 @@ class Lab:
         self.said: list[str] = []
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("console", lambda one: one.type == "error" and self.said.append(one.text))
+        page.set_default_timeout(60_000)
         page.goto(f"{url}/lab?reset")
         page.wait_for_function("window.jupyterapp")
         page.evaluate("() => window.jupyterapp.restored")
-        page.set_default_timeout(60_000)
         self.command("application:toggle-left-area")
 
     def command(self, name: str, args: str = "{}") -> None:
