@@ -8,7 +8,7 @@ import pytest
 from holymon.errors import PlanError
 from holymon.figures.comparison import blocks, compare_pairs
 from holymon.figures.pair_tests import error_difference
-from holymon.figures.quantiles import figure, wilson
+from holymon.figures.quantiles import wilson
 from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize_target
 from holymon.plan.plan import Open, Plan, Target
@@ -75,6 +75,15 @@ def interleaved(rng, *, rho, shift=1.0, n=600):
     return compare_pairs(blocks(run, 0, 1), one_run=True)
 
 
+def percentiles(**values):
+    each = np.array([*values.values()])
+    points = np.quantile(each, [0.5, 0.95], axis=1, method="median_unbiased").T.tolist()
+    return {
+        name: SimpleNamespace(n=each.shape[1], p50=p50, p95=p95)
+        for name, (p50, p95) in zip(values, points, strict=True)
+    }
+
+
 def compared_figures(records, index):
     """Of a target's summary that which is compared: the rest takes five times as long."""
     error, start = records["error"], records["start_s"]
@@ -82,8 +91,7 @@ def compared_figures(records, index):
     return SimpleNamespace(
         target=records.targets[index].name, ok=int(ok.sum()), cost_usd=None,
         errors=records.errors(np.ones(len(ok), bool)), error_rate=wilson(int((~ok).sum()), len(ok)),
-        latency_s=figure((records["end_s"] - start)[ok]),
-        ttft_s=figure((records["first_s"] - start)[ok]),
+        **percentiles(latency_s=(records["end_s"] - start)[ok], ttft_s=(records["first_s"] - start)[ok]),
     )  # fmt: skip
 
 
@@ -97,8 +105,11 @@ def test_quick_comparisons_compare_what_whole_summaries_hold():
     rng = np.random.default_rng(1)
     made = records(rows(latencies(rng, 300, 0.3), 1, np.arange(300.0), rng.random(300) < 0.1))
     whole, quick = summarize_target(made, 1), compared_figures(made, 1)
-    for name in ("target", "ok", "errors", "error_rate", "latency_s", "ttft_s"):
+    for name in ("target", "ok", "errors", "error_rate"):
         assert getattr(quick, name) == getattr(whole, name)
+    for name in ("latency_s", "ttft_s"):
+        for stat in ("n", "p50", "p95"):
+            assert getattr(getattr(quick, name), stat) == getattr(getattr(whole, name), stat)
 
 
 def test_one_short_run_says_how_long_it_would_have_to_be():
@@ -209,14 +220,14 @@ def test_that_a_target_is_down_is_a_difference_and_not_the_clients_doing():
     assert {ratio.result for ratio in compared.ratios} == {"not comparable"}
 
 
-def in_bursts(rng, n, rate, length):
-    """Which of n calls fail: a share of `rate`, about `length` of them one after another."""
+def in_bursts(rng, series, n, rate, length):
+    """Which of n calls fail in each series: a share of `rate`, about `length` one after another."""
     stops, starts = 1 / length, rate / (1 - rate) / length
-    failed, fails = np.empty(n, bool), rng.random() < rate
-    for i, draw in enumerate(rng.random(n)):
+    failed, fails = np.empty((n, series), bool), rng.random(series) < rate
+    for i, draws in enumerate(rng.random((n, series))):
         failed[i] = fails
-        fails = draw >= stops if fails else draw < starts
-    return failed
+        fails = np.where(fails, draws >= stops, draws < starts)
+    return failed.T
 
 
 @pytest.mark.parametrize(("rate", "length"), [(0.02, 1), (0.02, 5), (0.05, 20), (0.1, 50)])
@@ -224,14 +235,12 @@ def in_bursts(rng, n, rate, length):
 def test_failures_that_come_in_bursts_are_no_difference(rate, length, pairs, n):
     rng = np.random.default_rng(1)
     one_run, alarms = pairs == 20, 0
-    for _ in range(500):
-        parts = [
-            in_bursts(rng, pairs * n, rate, length).reshape(pairs, n) if one_run
-            else np.array([in_bursts(rng, n, rate, length) for _ in range(pairs)])
-            for _ in "ab"
-        ]  # fmt: skip
-        a, b = ([SimpleNamespace(error_rate=wilson(int(k), n), errors={}) for k in part.sum(axis=1)]
-                for part in parts)  # fmt: skip
+    # Blocks of one run follow one another, runs measured alternately don't.
+    shape = (1000, pairs * n) if one_run else (1000 * pairs, n)
+    counts = in_bursts(rng, *shape, rate, length).reshape(500, 2, pairs, n).sum(axis=3)
+    rates = [SimpleNamespace(error_rate=wilson(k, n), errors={}) for k in range(n + 1)]
+    for parts in counts.tolist():
+        a, b = ([rates[k] for k in part] for part in parts)
         found = error_difference(
             list(zip(a, b, strict=True)), 0.99, claims=True, neighbours=one_run
         )
