@@ -4,8 +4,6 @@ import copy
 import http.server
 import json
 import pickle
-import subprocess
-import sys
 import threading
 import traceback
 from itertools import count
@@ -103,12 +101,13 @@ def leaks(data: bytes) -> list[str]:
     return [form for form in spellings(KEY) if form.encode() in data]
 
 
-def test_one_key_through_every_path(holymon, echo, tmp_path, files_below):
+def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkeypatch, capsys):
     base_url, seen = echo
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(LOGGING)
-    env = {
-        "MY_KEY": KEY, "PYTHONPATH": str(tmp_path / "site"), "PYTHONASYNCIODEBUG": "1",
+    env = {"MY_KEY": KEY}
+    logged = {
+        **env, "PYTHONPATH": str(tmp_path / "site"), "PYTHONASYNCIODEBUG": "1",
         "CANARY_LOG": str(tmp_path / "debug.log"),
     }  # fmt: skip
     where = ["--base-url", base_url, "--model", "m", "--api-key-env", "MY_KEY"]
@@ -116,27 +115,24 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below):
     many = ["--concurrency", "4", "--requests", "60", "--no-first-call"]
     screens = [
         holymon("load", *where, "--concurrency", "1", "--requests", "1", env=env),
-        holymon("load", *where, *many, env=env),
+        holymon("load", *where, *many, env=logged),
         holymon("load", *where, *many, "--json", env=env),
-        holymon("report", *where, *many, env=env),
+        holymon("report", *where, *many, env=logged),
         holymon("doctor", env=env),
         holymon("runs", env=env),
         holymon("metrics", "--textfile", "figures.prom", env=env),
         holymon("init", "team", env=env),
     ]
-    look = tmp_path / "look.py"
-    look.write_text(f"run = 'last'\n{LOOK}")
-    screens.append(
-        subprocess.run(
-            [sys.executable, look], cwd=tmp_path, capture_output=True, text=True, check=True,
-            env={"PATH": "/usr/bin:/bin", **env},
-        )
-    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MY_KEY", KEY)
+    exec(LOOK, {"run": "last"})
+    looked = capsys.readouterr()
     assert len(seen) in {181, 182}, (
         "180 calls, a first one, and the one behind it if it came to that"
     )
     assert set(seen) == {KEY}, "the server was given it, and nothing else"
-    said = "".join(screen.stdout + screen.stderr for screen in screens)
+    assert "url/m" in looked.out
+    said = "".join(screen.stdout + screen.stderr for screen in screens) + looked.out + looked.err
     assert MASK in said
     assert "authentication" in said
     assert leaks(said.encode()) == []
