@@ -9,7 +9,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 SEEN = ROOT / "tests" / "artifacts" / "explore-live.png"
-TEST = "tests/browser/test_explore.py::test_two_targets_from_start_to_report"
+TEST = "tests/browser/test_lab.py::test_two_targets_from_start_to_report"
 WAIT_S = 20
 """So long after the start there is something of everything to see."""
 

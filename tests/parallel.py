@@ -19,7 +19,7 @@ except ImportError:  # Windows
 
 # Begun first, so that no worker is left alone with one of them at the end.
 LONGEST = (
-    "browser/test_explore.py", "browser/test_watch.py", "promises/test_canary.py",
+    "browser/test_lab.py", "promises/test_canary.py",
     "report/test_report.py", "promises/faults/test_faults.py", "house/test_style.py",
     "prometheus/test_backtest.py", "promises/test_killed.py", "cli/test_cli.py",
     "promises/test_hostile.py", "load/test_run.py", "figures/test_comparison.py",

@@ -1,4 +1,4 @@
-"""The dashboard in the real JupyterLab and a real browser: what a user does, and what they see."""
+"""Dashboard and live view in the real JupyterLab and browser: what users do, and what they see."""
 
 import json
 import os
@@ -221,6 +221,85 @@ def test_hostile_names_are_inert_and_errors_are_shown(lab):
     expect(lab.page.locator(".hm-notice .bad")).to_contain_text("duration")
     expect(lab.button("Start")).to_be_disabled()
     lab.shot("explore-errors")
+    assert lab.errors == []
+
+
+@pytest.fixture
+def watching(server, chromium, labs, request):
+    name = request.node.name
+    with opened(server, chromium, labs, name, "05_watch.ipynb", WATCHED) as found:
+        yield found
+
+
+WATCHED = (
+    f"evil = hm.Target(provider='evil', model={HOSTILE!r}, base_url='http://127.0.0.1:9/v1')\n"
+    "hostile = hm.Monitor(evil, policy=hm.Policy(attempts=1))\n"
+    "beside = hm.watch(hm.Monitor())\nhm.watch(hostile)",
+    "import contextlib\nfor _ in range(5):\n    with contextlib.suppress(hm.CallError):\n"
+    "        hostile.chat('hi')",
+    "import threading\nprint('threads', *(t.name for t in threading.enumerate() "
+    "if t.name == 'holymon-draws'))",
+)
+PARAMETERS, SIMULATOR, FIRST, LIVE, CALLS, EVIL, ASK_EVIL, PRINT = 1, 3, 5, 15, 16, 30, 31, 32
+
+
+def heights_of_view(lab) -> tuple[int, ...]:
+    parts = (".hm", ".hm-top", ".hm-alarms", ".hm-figure", ".hm-figures", ".hm-lines")
+    return tuple(lab.page.evaluate(
+        "names => names.map(name => document.querySelector(name).offsetHeight)", parts
+    ))  # fmt: skip
+
+
+def ran(lab, number: int) -> None:
+    """Run a cell and wait until it has."""
+    lab.run(number)
+    lab.page.wait_for_function(
+        "n => /[0-9]/.test(window.jupyterapp.shell.currentWidget.content.widgets[n].promptNode"
+        ".innerText)", arg=number, timeout=60_000,
+    )  # fmt: skip
+
+
+def test_lab_shows_the_calls_as_they_come(watching):
+    lab, page = watching, watching.page
+    for number in (PARAMETERS, SIMULATOR, FIRST, LIVE):
+        ran(lab, number)
+    tile = page.locator(".hm .hm-tile", has_text=re.compile("^requests")).locator("b")
+    page.wait_for_function("(document.querySelector('.hm-figure') || {}).naturalWidth")
+    expect(tile).to_have_text("0")
+    empty = lab.ink()[0]
+    lab.run(CALLS)
+    expect(tile).not_to_have_text("0")
+    time.sleep(1)
+    page.locator(".hm").evaluate("box => box.scrollIntoView()")
+    seen = {heights_of_view(lab)}
+    for _ in range(10):
+        time.sleep(0.4)
+        seen.add(heights_of_view(lab))
+    assert len(seen) == 1, f"something jumped: {seen}"
+    expect(tile).to_have_text("200")
+    expect(page.locator(".hm .hm-verdict")).to_contain_text("firing")
+    expect(page.locator(".hm .hm-badge")).to_have_text("simulated")
+    expect(page.locator(".hm .hm-figures tbody tr")).to_have_count(2)
+    page.wait_for_timeout(2000)  # the picture may come after the figures
+    assert lab.ink()[0] > empty + 100
+    lab.shot("watch-live")
+    lab.command("apputils:change-theme", "{theme: 'JupyterLab Dark'}")
+    time.sleep(1.5)
+    lab.shot("watch-dark")
+    lab.command("apputils:change-theme", "{theme: 'JupyterLab Light'}")
+    ran(lab, LIVE)
+    expect(page.locator(".hm")).to_have_count(1)
+    expect(tile).to_have_text("0")
+    for number in (EVIL, ASK_EVIL):
+        ran(lab, number)
+    evil = page.locator(".hm").nth(1)
+    expect(evil.locator(".hm-tile b").first).to_have_text("5")
+    evil.evaluate("box => box.scrollIntoView()")
+    lab.shot("watch-hostile")
+    ran(lab, PRINT)
+    printed = page.locator(".jp-OutputArea-output", has_text="threads holymon-draws")
+    expect(printed).to_have_text("threads" + 3 * " holymon-draws")
+    assert page.evaluate("window.pwned") is None
     assert lab.errors == []
 
 
