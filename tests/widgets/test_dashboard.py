@@ -66,6 +66,28 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Runs that have ended, by name; `done` and `both` are of the same two targets."""
+    fast, slow = target("sim/fast"), target("sim/slow")
+    out = tmp_path_factory.mktemp("measured")
+    return {
+        name: runs.measure(plan(targets=targets, name=name), out=out)
+        for name, targets in (("before", (fast,)), ("done", (fast, slow)), ("both", (slow, fast)))
+    }
+
+
+@pytest.fixture
+def ended(here, measured):
+    """Gives a run that has ended, in a folder of its own below `out`."""
+
+    def give(name, out="reports"):
+        day, own = measured[name].folder.parts[-2:]
+        return runs.Run(shutil.copytree(measured[name].folder, here / out / day / own))
+
+    return give
+
+
 def test_a_run_that_was_started_here_is_not_set_aside_like_the_drawing(here):
     with shown() as made:
         made._start.click()
@@ -98,23 +120,21 @@ def test_a_new_dashboard_takes_the_place_and_the_run_goes_on(here):
             assert names.count("holymon-works") == 1
 
 
-def test_a_run_that_has_ended_can_be_shown_and_kept(here):
-    ended = runs.measure(plan(targets=(target("sim/fast"), target("sim/slow")), name="done"))
-    before = runs.measure(plan(name="before"))
-    both = runs.measure(plan(targets=(target("sim/slow"), target("sim/fast")), name="both"))
+def test_a_run_that_has_ended_can_be_shown_and_kept(here, ended):
+    done, before, both = map(ended, ("done", "before", "both"))
     set_baseline(before)
     with shown(run="done") as made:
         until(lambda: not made._results.buttons["Compare"].disabled)
-        assert made.run.id == ended.id
+        assert made.run.id == done.id
         assert "s in all, 40 calls" in made._live.progress.value
         for name in ("Export CSV", "Export Parquet", "Set as baseline", "Compare"):
             made._results.buttons[name].click()
             idle(made)
             assert made._errors.value == "", name
-        lines = (ended.folder / "calls.csv").read_text().splitlines()
-        assert len(lines) == 1 + len(ended.records)
+        lines = (done.folder / "calls.csv").read_text().splitlines()
+        assert len(lines) == 1 + len(done.records)
         assert len(list((here / "reports").glob("*.parquet"))) == 1
-        assert baseline().id == ended.id
+        assert baseline().id == done.id
         assert "B = sim/slow against A = sim/fast" in made._results._message.value
         made._results._other.value = before.id
         made._results.buttons["Compare"].click()
@@ -127,11 +147,11 @@ def test_a_run_that_has_ended_can_be_shown_and_kept(here):
         idle(made)
         for name in ("sim/fast", "sim/slow"):
             assert f"B = done: {name} against A = both: {name}" in made._results._message.value
-        shutil.rmtree(ended.folder)
+        shutil.rmtree(done.folder)
         for button in made._results.buttons.values():
             button.click()
             idle(made)
-            assert f"the folder of {ended.id} is gone" in made._errors.value
+            assert f"the folder of {done.id} is gone" in made._errors.value
             assert "Making" not in made._results._message.value
 
 
@@ -206,13 +226,13 @@ def test_a_baseline_that_is_gone_or_broken_is_said(here):
         baseline()
 
 
-def test_another_run_that_goes_on_is_shown_and_no_second_one_is_started(here):
-    ended = runs.measure(plan(name="done"))
-    with shown(run=ended) as made:
+def test_another_run_that_goes_on_is_shown_and_no_second_one_is_started(here, ended):
+    before = ended("before")
+    with shown(run=before) as made:
         idle(made)
         going = runs.start(plan(duration_s=60, name="going"))
         try:
-            assert made.run.id == ended.id
+            assert made.run.id == before.id
             made._start.click()
             idle(made)
             assert f"{going.id} is going on, it is shown here" in made._errors.value
@@ -224,11 +244,9 @@ def test_another_run_that_goes_on_is_shown_and_no_second_one_is_started(here):
             going.wait()
 
 
-def test_what_is_made_of_a_run_from_elsewhere_stays_with_it(here):
-    mine = runs.measure(plan(name="mine"))
+def test_what_is_made_of_a_run_from_elsewhere_stays_with_it(here, ended):
+    mine, other, beside = ended("done"), ended("before", "elsewhere"), ended("both", "elsewhere")
     set_baseline(mine)
-    other = runs.measure(plan(name="other"), out=here / "elsewhere")
-    beside = runs.measure(plan(name="beside"), out=here / "elsewhere")
     with shown(run=str(other.folder)) as made:
         until(lambda: not made._results.buttons["Compare"].disabled)
         assert [one for _, one in made._results._other.options] == [beside.id]
