@@ -597,7 +597,7 @@ def test_F40_a_gzip_bomb(run):
 
 
 def test_F40_a_bomb_in_a_stream(run):
-    squeeze = zlib.compressobj(9, wbits=31)
+    squeeze = zlib.compressobj(1, wbits=31)
     bomb = squeeze.compress(b"data: " + b" " * 2**26) + squeeze.flush()
     head = CHUNKED.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")
 
