@@ -25,8 +25,10 @@ from . import warm
 from .lab import chromium, labs, server  # noqa: F401 - fixtures
 from .parallel import (  # noqa: F401 - hooks
     pytest_cmdline_main,
+    pytest_collection_finish,
     pytest_collection_modifyitems,
     pytest_runtest_protocol,
+    pytest_sessionfinish,
     pytest_xdist_auto_num_workers,
     pytest_xdist_make_scheduler,
 )

@@ -4,6 +4,7 @@ client's fitness comes last, while every other worker waits.
 `python -m pytest -n auto` uses it; without xdist, or without `-n`, the tests run in their order.
 """
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -76,6 +77,17 @@ def pytest_collection_modifyitems(config, items) -> None:
         return item.get_closest_marker(QUIET) is not None, begin.get(name, len(LONGEST))
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    # A collector's full run looks at all that lives, half a second long; tests stay till the end.
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 @contextmanager
