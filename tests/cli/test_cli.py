@@ -11,11 +11,26 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from holymon.cli.main import main
 from tests.lab import free_port
 
 KEY = "sk-wrong-canary-0123456789"
 QUICK = ("--max-tokens", "4")
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    """Runs the command `holymon` as its fixture does, but in this process: for calls that end
+    before anything is measured."""
+    monkeypatch.chdir(tmp_path)
+    without = {name: None for name in os.environ if name.endswith("_KEY")}
+
+    def run(*arguments: str, env: dict[str, str] | None = None):
+        return CliRunner().invoke(main, arguments, env={**without, **(env or {})})
+
+    return run
 
 
 def test_load_prints_the_contracts_json_and_agrees_with_the_servers_log(holymon, simulator):
@@ -93,9 +108,9 @@ def test_objectives_decide_the_exit_code(holymon, slo, code):
         (["metrics", "--textfile", "x.prom", "--dense"], "--dense does not go with --textfile"),
     ],
 )
-def test_a_wrong_call_is_one_sentence_and_makes_nothing(holymon, tmp_path, arguments, said):
-    done = holymon(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
+def test_a_wrong_call_is_one_sentence_and_makes_nothing(inside, tmp_path, arguments, said):
+    done = inside(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert KEY not in done.stderr
@@ -113,17 +128,17 @@ def test_a_wrong_call_is_one_sentence_and_makes_nothing(holymon, tmp_path, argum
      ("far.example", "socks5://127.0.0.1:9", "only http proxies are known")],
 )  # fmt: skip
 def test_an_address_that_leads_nowhere_is_one_sentence_and_makes_nothing(
-    holymon, tmp_path, host, proxy, said
+    inside, tmp_path, host, proxy, said
 ):
     given = ("--base-url", f"http://{host}/v1")
-    done = holymon("load", *given, "--model", "m", "--requests", "1", env={"HTTP_PROXY": proxy})
-    assert (done.returncode, done.stdout) == (2, "")
+    done = inside("load", *given, "--model", "m", "--requests", "1", env={"HTTP_PROXY": proxy})
+    assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
     assert "p4ssword" not in done.stderr
     assert not list(tmp_path.iterdir())
-    checked = holymon("doctor", *given, env={"HTTP_PROXY": proxy})
-    assert checked.returncode == 2
+    checked = inside("doctor", *given, env={"HTTP_PROXY": proxy})
+    assert checked.exit_code == 2
     assert said in checked.stdout
 
 
@@ -173,15 +188,15 @@ def test_a_run_that_is_not_there_is_one_sentence(holymon):
 
 
 @pytest.mark.parametrize("key", [KEY + "\n", " " + KEY, KEY + "…", "", "two words"])
-def test_a_key_that_can_not_be_sent_is_said_without_it(holymon, tmp_path, simulator, key):
-    done = holymon("load", "--base-url", simulator.base_url, "--model", "fast", "--requests", "3",
+def test_a_key_that_can_not_be_sent_is_said_without_it(inside, tmp_path, shared_simulator, key):
+    done = inside("load", "--base-url", shared_simulator.base_url, "--model", "fast", "--requests", "3",
                    "--api-key-env", "MY_KEY", env={"MY_KEY": key})  # fmt: skip
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "MY_KEY" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert KEY not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
-    assert simulator.counted().get("fast", {"requests": 0})["requests"] == 0
+    assert shared_simulator.counted().get("fast", {"requests": 0})["requests"] == 0
 
 
 @pytest.mark.parametrize("command", ["load", "report"])
@@ -297,9 +312,9 @@ def test_the_spending_limit_ends_a_load(holymon, tmp_path):
         "",
     ],
 )
-def test_help_is_there(holymon, command):
-    done = holymon(*filter(None, [command]), "--help")
-    assert (done.returncode, done.stderr) == (0, "")
+def test_help_is_there(inside, command):
+    done = inside(*filter(None, [command]), "--help")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage:")
 
 
@@ -350,8 +365,8 @@ def test_a_fault_of_our_own_is_exit_4_and_never_a_missed_objective(tmp_path, fau
 
 
 @pytest.mark.parametrize("command", ["load", "report", "capacity"])
-def test_help_lists_options_by_what_they_are_about(holymon, command):
-    sections = re.split("\n(?=[A-Z][a-z ]+:\n)", holymon(command, "--help").stdout)
+def test_help_lists_options_by_what_they_are_about(inside, command):
+    sections = re.split("\n(?=[A-Z][a-z ]+:\n)", inside(command, "--help").stdout)
     titles = {text.partition(":")[0]: re.findall("^  (?:-., )?(--[a-z-]+)", text, re.MULTILINE)
               for text in sections[1:]}  # fmt: skip
     assert titles["Target"] == ["--base-url", "--model", "--api-key-env"]
