@@ -5,36 +5,50 @@ client's fitness comes last, while every other worker waits.
 """
 
 import gc
+import importlib.util
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
+
+from . import warm
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
 
+# Files that go to one worker in this order: what they share is slow to start (JupyterLab, or a
+# process with all of its imports made).
+TOGETHER = (
+    ("browser/test_lab.py", "plots/test_result_plots.py", "experiments/test_calibration.py",
+     "records/test_earlier_runs.py"),
+    ("report/test_report.py", "promises/test_canary.py", "promises/test_hostile.py",
+     "report/test_notebooks.py", "cli/test_cli.py", "figures/test_request_stats.py",
+     "promises/field/test_e_reasons.py", "cli/test_init_folder.py"),
+)  # fmt: skip
 # Begun first, so that no worker is left alone with one of them at the end.
 LONGEST = (
-    "browser/test_lab.py", "promises/test_canary.py",
-    "report/test_report.py", "promises/faults/test_faults.py", "house/test_style.py",
-    "prometheus/test_backtest.py", "promises/test_killed.py", "cli/test_cli.py",
-    "promises/test_hostile.py", "load/test_run.py", "figures/test_comparison.py",
-    "experiments/test_capacity_search.py", "widgets/test_live_figure.py",
-    "plots/test_call_plots.py", "report/test_notebooks.py", "prometheus/test_rules.py",
-    "experiments/test_calibration.py", "plots/test_result_plots.py", "house/test_wheel.py",
-    "prometheus/test_exporter.py", "widgets/test_dashboard.py", "promises/test_clocks.py",
-    "monitor/test_clients.py", "experiments/test_alternate.py",
+    *TOGETHER[0], *TOGETHER[1], "house/test_style.py", "promises/faults/test_faults.py",
+    "promises/test_killed.py", "load/test_run.py", "experiments/test_capacity_search.py",
+    "prometheus/test_backtest.py", "widgets/test_live_figure.py", "plots/test_call_plots.py",
+    "house/test_wheel.py", "prometheus/test_exporter.py", "widgets/test_dashboard.py",
+    "promises/test_clocks.py", "monitor/test_clients.py", "experiments/test_alternate.py",
 )  # fmt: skip
-# One JupyterLab serves both files.
-TOGETHER = ("tests/browser/",)
 # More than that, and those that measure would disturb each other.
 MOST_WORKERS = 4
 QUIET = "quiet"
+# What only tests import, and is large.
+CLIENTS = (
+    "anthropic", "fastapi", "flask", "hypothesis", "openai", "pandas", "playwright.sync_api",
+)  # fmt: skip
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -50,17 +64,32 @@ def pytest_cmdline_main(config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Have libraries compiled before all workers would do it, each for itself."""
+    if Path(cache_from_source(importlib.util.find_spec("openai").origin)).exists():
+        return
+    halves = [*warm.MODULES, *warm.MORE_MODULES], CLIENTS
+    begun = [
+        subprocess.Popen([sys.executable, "-c", "import " + ", ".join(modules)], cwd=ROOT)
+        for modules in halves
+    ]
+    for process in begun:
+        process.wait()
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     if config.option.dist != "loadscope":
         return None
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
-        """A unit of work is a file, or a folder of those that share what is slow to start."""
+        """A unit of work is a file, or those that share what is slow to start."""
 
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            return next((folder for folder in TOGETHER if folder in path), path)
+            name = path.partition("tests/")[2]
+            return next((files[0] for files in TOGETHER if name in files), path)
 
     return ByFile(config, log)
 
