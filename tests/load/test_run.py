@@ -146,7 +146,10 @@ def test_stopping_keeps_what_was_measured(tmp_path, simulator):
     numbers = sorted(going.records["request"])
     assert numbers == list(range(len(numbers))), "each call that was due is a record"
     assert set(going.records.errors(going.records.mask())) == {"cancelled"}
-    assert simulator.counted()["slow"]["requests"] == len(numbers)
+    # What was stopped just as it began may not have reached the server.
+    reached = (going.records["end_s"] - going.records["start_s"] > 0.2).sum()
+    assert reached <= simulator.counted()["slow"]["requests"] <= len(numbers)
+    assert reached > 20
 
 
 def test_a_run_whose_folder_was_deleted_calls_no_more_and_keeps_nobody_waiting(tmp_path, simulator):
