@@ -35,6 +35,7 @@ from .parallel import (  # noqa: F401 - hooks
 )
 
 warm.install()
+sys.modules["rfc3987_syntax"] = None  # builds parsers for 2 s, of what no notebook has
 
 
 @pytest.fixture(scope="session", autouse=True)

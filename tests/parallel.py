@@ -17,8 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from . import warm
-
 try:
     import fcntl
 except ImportError:  # Windows
@@ -65,13 +63,14 @@ def pytest_cmdline_main(config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Have libraries compiled before all workers would do it, each for itself."""
+    """Have libraries and tests compiled before all workers would do it, each for itself."""
     if Path(cache_from_source(importlib.util.find_spec("openai").origin)).exists():
         return
-    halves = [*warm.MODULES, *warm.MORE_MODULES], CLIENTS
+    large = "from tests.warm import LARGE; LARGE.load()"
+    commands = ["-c", large], ["-c", f"import {', '.join(CLIENTS)}"], ["-m", "pytest", "--co", "-q"]
     begun = [
-        subprocess.Popen([sys.executable, "-c", "import " + ", ".join(modules)], cwd=ROOT)
-        for modules in halves
+        subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL)
+        for command in commands
     ]
     for process in begun:
         process.wait()

@@ -83,6 +83,12 @@ class Zygote:
         atexit.register(ours.close)
         return ours
 
+    def load(self) -> None:
+        """Make all imports."""
+        sys.modules["rfc3987_syntax"] = None  # builds parsers for 2 s, of what no notebook has
+        for module in self.modules:
+            import_module(module)
+
     def inherit(self) -> None:
         """Give this process, which was just forked and is as good as new, a zygote of its own."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -162,9 +168,9 @@ def _is_large(arguments: list[str]) -> bool:
 def main() -> None:
     """Import all that is named, and fork until nobody is left to ask for it."""
     number, *modules = sys.argv[1:]
-    for module in modules:
-        import_module(module)
-    LARGE.born = tuple(modules) == LARGE.modules
+    zygote = Zygote(tuple(modules))
+    zygote.load()
+    LARGE.born = zygote.modules == LARGE.modules
     install()
     gc.collect()
     gc.freeze()  # no child's collector looks at what all of them share

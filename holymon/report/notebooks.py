@@ -80,7 +80,8 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> dict[s
 @contextlib.contextmanager
 def _for_python3(path: Path) -> Iterator[Path]:
     """A copy of a notebook that asks for the kernel we run it with, whatever it was saved under."""
-    import nbformat
+    with _no_grammar_of_iris():
+        import nbformat
 
     try:
         saved = json.loads(decoded(path.read_bytes()))
@@ -95,6 +96,23 @@ def _for_python3(path: Path) -> Iterator[Path]:
         ready = Path(folder) / path.name
         nbformat.write(made, ready)
         yield ready
+
+
+@contextlib.contextmanager
+def _no_grammar_of_iris() -> Iterator[None]:
+    """Spare jsonschema, which nbformat imports, what it can do without.
+
+    To import rfc3987_syntax builds parsers of IRIs for 2 s or more, and notebooks have none.
+    """
+    name = "rfc3987_syntax"
+    if {name, "jsonschema"} & sys.modules.keys():
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _complete(cell: dict[str, Any]) -> None:
