@@ -77,6 +77,7 @@ class Caller:
         self._transport = transport or Transport(connect_s=plan.connect_s)
         self._streams = [target.quirks.streams(plan.prompts.stream) for target in plan.targets]
         self._requests = [_requests(plan, target, headers) for target in plan.targets]
+        self._dialects = [DIALECTS[target.endpoint] for target in plan.targets]
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -123,8 +124,7 @@ class Caller:
     ) -> Reading:
         marks.start = self._clock()
         response = Response(self._clock)
-        dialect = DIALECTS[self.plan.targets[marks.target].endpoint]
-        stream = self._streams[marks.target]
+        dialect, stream = self._dialects[marks.target], self._streams[marks.target]
         reading = Reading(marks, dialect, stream=stream, keep=self._keep)
         deadlines = Deadlines(self.plan, reading, response, until)
         broken: tuple[str, ...] = ()

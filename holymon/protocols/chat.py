@@ -19,7 +19,7 @@ from holymon.protocols.usage import read_usage
 from holymon.records.attempt import Flag, Marks
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     """What was said, or a piece of it."""
 
     content: str | list[Any] | None = None
@@ -34,7 +34,7 @@ class _Message(msgspec.Struct):
     images: Any = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     """One of the answers asked for, or a piece of it."""
 
     index: Any = 0
@@ -47,7 +47,7 @@ class _Choice(msgspec.Struct):
     usage: Any = None
 
 
-class _Completion(msgspec.Struct):
+class _Completion(msgspec.Struct, gc=False):
     """A whole body, or one event of a stream."""
 
     choices: list[_Choice] | None = None
@@ -58,13 +58,13 @@ class _Completion(msgspec.Struct):
     timings: Any = None
 
 
-class _Text(msgspec.Struct):
+class _Text(msgspec.Struct, gc=False):
     """A piece of text."""
 
     content: str | None = None
 
 
-class _TextChoice(msgspec.Struct):
+class _TextChoice(msgspec.Struct, gc=False):
     """What may make a choice more than a piece of text."""
 
     index: Any = 0
@@ -76,7 +76,7 @@ class _TextChoice(msgspec.Struct):
     usage: Any = None
 
 
-class _TextChunk(msgspec.Struct):
+class _TextChunk(msgspec.Struct, gc=False):
     """An event as nearly all are; for this alone, since each further field takes its time."""
 
     choices: list[_TextChoice] | None = None

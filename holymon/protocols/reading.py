@@ -118,7 +118,8 @@ class Reading:
         marks = self.marks
         marks.bytes += len(data)
         if self._sniffing:
-            if self._decoder is not None and not self._collected and data[:5] == b"data:":
+            usual = b"{" if self._decoder is None else b"data:"
+            if data.startswith(usual) and not self._collected:
                 self._sniffing = False
             elif not (data := self._sniffed(data)):
                 return False

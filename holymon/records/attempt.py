@@ -180,16 +180,30 @@ def row(marks: Marks, zero: float = 0.0) -> bytes:
     Never raises: counts that a row has no room for stay at its largest, whatever a server sent.
     """
     m = marks
-    return _ROW.pack(
+    times = (
         m.due - zero, m.start - zero, m.headers - zero, m.chunk - zero, m.first - zero,
         m.content - zero, m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start,
         min(m.retry_after, _LONGEST),
-        m.request & _U4, min(m.prompt_tokens, _I4), min(m.output_tokens, _I4),
-        min(m.cached_tokens, _I4), min(m.reasoning_tokens, _I4), min(m.written_tokens, _I4),
-        min(m.chunks, _U4), min(m.events, _U4), min(m.bytes, _U4), min(m.status, 65535),
-        m.flags, m.target, min(m.attempt, 255), CODES.get(m.error, _OTHER),
-        _FINISH_CODE.get(m.finish, len(FINISH) - 1), m.code.encode("ascii", "replace")[:24],
     )  # fmt: skip
+    kinds = (
+        CODES.get(m.error, _OTHER), _FINISH_CODE.get(m.finish, len(FINISH) - 1),
+        m.code.encode("ascii", "replace")[:24] if m.code else b"",
+    )  # fmt: skip
+    try:
+        return _ROW.pack(
+            *times, m.request & _U4, m.prompt_tokens, m.output_tokens,
+            m.cached_tokens, m.reasoning_tokens, m.written_tokens, m.chunks, m.events, m.bytes,
+            m.status, m.flags, m.target, m.attempt, *kinds,
+        )  # fmt: skip
+    # To look at each count first takes as long as all the rest.
+    except (struct.error, OverflowError):
+        return _ROW.pack(
+            *times, m.request & _U4,
+            min(m.prompt_tokens, _I4), min(m.output_tokens, _I4), min(m.cached_tokens, _I4),
+            min(m.reasoning_tokens, _I4), min(m.written_tokens, _I4), min(m.chunks, _U4),
+            min(m.events, _U4), min(m.bytes, _U4), min(m.status, 65535), m.flags, m.target,
+            min(m.attempt, 255), *kinds,
+        )  # fmt: skip
 
 
 def gaps(marks: Marks) -> bytes:

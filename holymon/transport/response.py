@@ -139,7 +139,8 @@ class Response:
         """The value of a header, `""` if it is missing."""
         if self._fields is None:
             self._fields = {field.lower(): value for field, value in self.raw_headers}
-        return self._fields.get(name.encode(), b"").decode("latin-1")
+        value = self._fields.get(name.encode())
+        return "" if value is None else value.decode("latin-1")
 
     @property
     def whole(self) -> bool:

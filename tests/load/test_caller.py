@@ -2,6 +2,7 @@
 timed, counted and named as in chat."""
 
 import asyncio
+import gc
 import json
 from collections import Counter
 
@@ -102,3 +103,32 @@ def test_what_is_sent_is_what_the_dialect_asks_for(monkeypatch, endpoint, path, 
     assert {line.replace("KEY", KEY) for line in headers} <= set(lines)
     assert head.count(KEY.encode()) == 1
     assert json.loads(sent) == {"model": "m", **body}
+
+
+@EACH
+@STREAMED
+def test_a_call_leaves_nothing_for_the_collector(shared_simulator, endpoint, stream):
+    """What keeps itself alive by a cycle made each call a third dearer."""
+    target = shared_simulator.target("fast", endpoint=endpoint)
+    plan = Plan(targets=(target,), load=Closed(users=1), requests=1, prompts=Prompts(stream=stream))
+    left = []
+
+    async def go():
+        caller = Caller(plan)
+        try:
+            await asyncio.create_task(caller.send(0, 0, 0.0))
+            gc.collect()
+            gc.disable()
+            for number in range(5):
+                await asyncio.create_task(caller.send(number, 0, 0.0))
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left.extend(type(thing).__name__ for thing in gc.garbage)
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+            await caller.aclose()
+
+    asyncio.run(go())
+    assert {"Reading", "Deadlines", "Response", "Marks", "Task"} & set(left) == set()
