@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+import holymon
 from holymon.errors import CODES
 from holymon.figures.summary import summarize
 from holymon.figures.tool_definitions import definitions
@@ -27,7 +28,6 @@ from holymon.load.run import Run
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import poisson
-from holymon.plots import call_plots
 from holymon.plots.canvas import frame
 from holymon.records import run_folder
 from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag, gap_bin
@@ -239,8 +239,8 @@ def measured(calls: int, out: Path, *, report: bool = True) -> dict[str, float]:
     found["definitions of the report, s"], _ = timed(lambda: definitions(records))
     total = 0.0
     for name in ("latency", "ttft", "ecdf", "errors", "schedule_delay", "arrivals"):
-        draw = getattr(call_plots, f"plot_{name}")
-        found[f"{name}, s"], png = timed(lambda draw=draw: frame(draw(records).figure))
+        draw, of = getattr(holymon, f"plot_{name}"), run if name == "arrivals" else records
+        found[f"{name}, s"], png = timed(lambda draw=draw, of=of: frame(draw(of).figure))
         found[f"{name}, kB"] = len(png) / 1e3
         total += found[f"{name}, s"]
     found["all six plots as PNG, s"] = total
