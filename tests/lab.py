@@ -19,10 +19,10 @@ from playwright.sync_api import expect, sync_playwright
 ROOT = Path(__file__).parent.parent
 ARTIFACTS = ROOT / "tests" / "artifacts"
 HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>\'m'
-# What Lab itself says of a server that is as bare as this one.
 # A bound, not a wait: a machine that others use may need a minute for what takes a second.
 expect.set_options(timeout=60_000)
 WINDOW = {"width": 1440, "height": 1150}
+# What Lab itself says of a server that is as bare as this one.
 THEIRS = ("favicon", "Failed to load resource")
 
 
