@@ -7,15 +7,19 @@ client's fitness comes last, while every other worker waits.
 import gc
 import importlib.util
 import os
+import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
+
+from .warm import LARGE
 
 try:
     import fcntl
@@ -57,14 +61,28 @@ def pytest_xdist_auto_num_workers(config) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config) -> None:
-    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+    if not getattr(config.option, "numprocesses", None):
+        return
+    config.option.testrunuid = config.option.testrunuid or uuid.uuid4().hex
+    if config.option.dist == "no":
         config.option.dist, config.option.loadscopereorder = "loadscope", False
+
+
+def _is_compiled(name: str) -> bool:
+    """Whether a library's bytecode is there and as old as its source, which it names."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.cached is None:  # of C
+        return True
+    made, source = Path(spec.cached), Path(spec.origin).stat()
+    # PEP 552: a word of flags behind the magic number, then the time that the source had.
+    return made.is_file() and made.read_bytes()[8:12] == struct.pack("<L", int(source.st_mtime))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
     """Have libraries and tests compiled before all workers would do it, each for itself."""
-    if Path(cache_from_source(importlib.util.find_spec("openai").origin)).exists():
+    names = {name.partition(".")[0] for name in (*CLIENTS, *LARGE.modules)} - {"holymon"}
+    if sys.dont_write_bytecode or all(map(_is_compiled, names)):
         return
     large = "from tests.warm import LARGE; LARGE.load()"
     commands = ["-c", large], ["-c", f"import {', '.join(CLIENTS)}"], ["-m", "pytest", "--co", "-q"]
@@ -114,8 +132,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_sessionfinish() -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session) -> None:
     gc.unfreeze()
+    run = getattr(session.config.option, "testrunuid", None)
+    # The controller's session is the last: all workers are gone.
+    if run is not None and not hasattr(session.config, "workerinput"):
+        shutil.rmtree(shared_folder(run), ignore_errors=True)
+
+
+def shared_folder(run: str) -> Path:
+    """Where the workers of a run, which has a name, wait for their turn."""
+    return Path(tempfile.gettempdir()) / f"holymon-tests-{run}"
 
 
 @contextmanager
@@ -135,7 +163,7 @@ def pytest_runtest_protocol(item):
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     if run is None or fcntl is None:
         return (yield)
-    folder = Path(tempfile.gettempdir()) / f"holymon-tests-{run}"
+    folder = shared_folder(run)
     folder.mkdir(exist_ok=True)
     with turn(folder, alone=item.get_closest_marker(QUIET) is not None):
         return (yield)

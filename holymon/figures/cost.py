@@ -12,8 +12,8 @@ def costs(rows: Rows | Chosen, price: Price) -> npt.NDArray[np.float64]:
     """What each row cost, in the price's currency, shape (n,); NaN where it is not known.
 
     Prompt tokens that were read from a cache, or written to one, cost their own prices if there
-    are any. Reasoning tokens are part of the
-    output tokens and are not counted twice. A row without any tokens (it failed) costs nothing.
+    are any. Reasoning tokens are part of the output tokens and are not counted twice. A row without
+    any tokens (it failed) costs nothing.
     """
     if price.input is None or price.output is None:
         return np.full(len(rows), np.nan)

@@ -171,6 +171,8 @@ _FINISH_CODE: Final = {name: i for i, name in enumerate(FINISH)}
 _OTHER: Final = CODES["_OTHER"]
 _U4: Final = 2**32 - 1
 _I4: Final = 2**31 - 1
+_MOST: Final = (_U4, *[_I4] * 5, *[_U4] * 3, 2**16 - 1, _U4, 255, 255)
+"""The largest counts that a row has room for, in its order."""
 _LONGEST: Final = 1e9
 
 
@@ -185,25 +187,19 @@ def row(marks: Marks, zero: float = 0.0) -> bytes:
         m.content - zero, m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start,
         min(m.retry_after, _LONGEST),
     )  # fmt: skip
+    counts = (
+        m.request & _U4, m.prompt_tokens, m.output_tokens, m.cached_tokens, m.reasoning_tokens,
+        m.written_tokens, m.chunks, m.events, m.bytes, m.status, m.flags, m.target, m.attempt,
+    )  # fmt: skip
     kinds = (
         CODES.get(m.error, _OTHER), _FINISH_CODE.get(m.finish, len(FINISH) - 1),
         m.code.encode("ascii", "replace")[:24] if m.code else b"",
     )  # fmt: skip
     try:
-        return _ROW.pack(
-            *times, m.request & _U4, m.prompt_tokens, m.output_tokens,
-            m.cached_tokens, m.reasoning_tokens, m.written_tokens, m.chunks, m.events, m.bytes,
-            m.status, m.flags, m.target, m.attempt, *kinds,
-        )  # fmt: skip
+        return _ROW.pack(*times, *counts, *kinds)
     # To look at each count first takes as long as all the rest.
     except (struct.error, OverflowError):
-        return _ROW.pack(
-            *times, m.request & _U4,
-            min(m.prompt_tokens, _I4), min(m.output_tokens, _I4), min(m.cached_tokens, _I4),
-            min(m.reasoning_tokens, _I4), min(m.written_tokens, _I4), min(m.chunks, _U4),
-            min(m.events, _U4), min(m.bytes, _U4), min(m.status, 65535), m.flags, m.target,
-            min(m.attempt, 255), *kinds,
-        )  # fmt: skip
+        return _ROW.pack(*times, *map(min, counts, _MOST), *kinds)
 
 
 def gaps(marks: Marks) -> bytes:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from holymon.errors import NAMES
-from holymon.plan.plan import Plan
+from holymon.plan.plan import Plan, Target
 from holymon.plots.binning import one_in, per_second, rolling, steps_of
 from holymon.plots.canvas import COLORS, HALO, in_ms, thinning
 from holymon.records.attempt import Rows
@@ -63,20 +63,21 @@ class LiveFigure:
 
     def __init__(
         self,
-        plan: Plan,
+        targets: tuple[Target, ...],
+        plan: Plan | None = None,
         words: Mapping[str, str] = OF_A_RUN,
         *,
         curve: float = 4.0,
-        simulated: bool | None = None,
+        simulated: bool = False,
     ) -> None:
         """Empty panels, called by `words`, whose limits are those that the plan makes likely.
 
-        `curve` is the least height of the panel whose curves `frame` is given. Whether it is
-        labelled `simulated` is the plan's to say, unless it is said.
+        `plan` is None for calls that nobody planned. `curve` is the least height of the panel whose
+        curves `frame` is given. It is labelled `simulated` if that is said, or a target is.
         """
-        self.plan, self._words = plan, words
-        self.simulated = plan.simulated if simulated is None else simulated
-        figure, self._axes = panels(plan, words, simulated=self.simulated)
+        self.targets, self._words = targets, words
+        self.simulated = simulated or any(target.simulated for target in targets)
+        figure, self._axes = panels(targets, plan, words, simulated=self.simulated)
         self._blitter = Blitter(figure)
         self._limits = {"time": 0.0, "latency": 0.0, "ttft": 0.0, "rate": 0.0, "curve": 0.0}
         self._seen = self._turn = 0
@@ -87,13 +88,13 @@ class LiveFigure:
         # Before all lines, so that they cover points alone.
         self._halos = {
             (i, name, q): self._line(name, PAPER, lw=HALO, visible=False)
-            for i in range(len(plan.targets)) for name in ENDS for q in LINE_STYLES
+            for i in range(len(targets)) for name in ENDS for q in LINE_STYLES
         }  # fmt: skip
-        self._series = [self._of(i) for i in range(len(plan.targets))]
+        self._series = [self._of(i) for i in range(len(targets))]
         self._points = {
-            name: Points(self._axes[name], end, len(plan.targets)) for name, end in ENDS.items()
+            name: Points(self._axes[name], end, len(targets)) for name, end in ENDS.items()
         }
-        self._slots = [Slot(self._axes["errors"], k, len(plan.targets)) for k in range(SLOTS)]
+        self._slots = [Slot(self._axes["errors"], k, len(targets)) for k in range(SLOTS)]
         self._news: list[Artist] = []
         self._span(1e-3)
         self._grow("rate", wanted(self._axes["rate"], plan))

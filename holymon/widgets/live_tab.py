@@ -97,7 +97,8 @@ class _FollowedRun:
         self.vitals: ClientHealth = journal.vitals(run.folder)
         self.paces = (Pace(1.0, share=0.02), Pace(0.5))
         several = len(run.plan.targets) > 1
-        self._figure = LiveFigure(run.plan, OF_SEVERAL if several else OF_A_RUN)
+        words = OF_SEVERAL if several else OF_A_RUN
+        self._figure = LiveFigure(run.plan.targets, run.plan, words)
         self._expected = estimate(run.plan).calls
         self.ends_s = last_due(run.plan)
         self._zero: float | None = None

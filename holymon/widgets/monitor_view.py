@@ -21,7 +21,7 @@ from holymon.figures.request_stats import request_stats
 from holymon.formatting import number_of
 from holymon.monitor.ledger import OTHER
 from holymon.monitor.monitor import Monitor
-from holymon.plan.plan import Closed, Plan
+from holymon.plan.plan import Target
 from holymon.plots.binning import per_second
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
 from holymon.prometheus.backtest import backtest
@@ -142,23 +142,23 @@ class _Picture:
         if now - self._origin > self._last_s:
             self._origin, self._figure = now - self._last_s / 2, None
         records = _shown(ledger.records(self._origin), self._origin)
-        plan = self._plan(records)
-        simulated = plan.simulated or records.simulated
-        if self._figure is None or (self._figure.plan, self._figure.simulated) != (plan, simulated):
+        targets = self._targets(records)
+        simulated = records.simulated or any(target.simulated for target in targets)
+        figure = self._figure
+        if figure is None or (figure.targets, figure.simulated) != (targets, simulated):
             begins = strftime("%H:%M:%S", localtime(ledger.began + self._origin))
             words = {**OF_CALLS, "time": f"s from {begins}"}
-            self._figure = LiveFigure(plan, words, curve=1.0, simulated=simulated)
+            figure = self._figure = LiveFigure(targets, None, words, curve=1.0, simulated=simulated)
         # What leaves the memory at the front is not to be mistaken for what was drawn already.
         first = tuple(records.rows[["request", "attempt"]][0].tolist()) if len(records) else None
         moved, self._first = first != self._first, first
         now -= self._origin
-        return self._figure.frame(records, _failures(records, now), now, final=final or moved)
+        return figure.frame(records, _failures(records, now), now, final=final or moved)
 
-    def _plan(self, records: Records) -> Plan:
-        """What the figure goes by: calls that nobody planned."""
+    def _targets(self, records: Records) -> tuple[Target, ...]:
+        """Those of the calls; before the first, whom the monitor would call."""
         target = self._monitor.target
-        targets = records.targets or (OTHER if target is None else target,)
-        return Plan(targets=targets, load=Closed(users=1), requests=1, name="monitor")
+        return records.targets or (OTHER if target is None else target,)
 
 
 def _shown(records: Records, origin: float) -> Records:

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from holymon.plan.estimate import COUNTED, estimate
-from holymon.plan.plan import MAX_SECONDS, Closed, Plan
+from holymon.plan.plan import MAX_SECONDS, Closed, Plan, Target
 from holymon.plan.shapes import Shape, polyline
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED
 from holymon.safety import ends
@@ -47,9 +47,9 @@ SHADE: Final = "#E6E9EE"
 
 
 def panels(
-    plan: Plan, words: Mapping[str, str], *, simulated: bool
+    targets: tuple[Target, ...], plan: Plan | None, words: Mapping[str, str], *, simulated: bool
 ) -> tuple[Figure, dict[str, Axes]]:
-    """The figure and its axes by name, empty."""
+    """The figure and its axes by name, empty; without a plan nobody knows what will come."""
     figure = Figure(figsize=SIZE, dpi=100, facecolor=PAPER)
     figure.subplots_adjust(0.045, 0.095, 0.978, 0.855, wspace=0.2, hspace=0.56)
     axes = dict(zip(PANELS, figure.subplots(2, 3).flat, strict=True))
@@ -59,15 +59,15 @@ def panels(
         axes[name].set_xlabel(words["time"], size=SMALL, color=INK, labelpad=2)
         axes[name].xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         axes[name].yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        if plan.warmup_s:
+        if plan and plan.warmup_s:
             axes[name].axvspan(0, plan.warmup_s, color=SHADE, lw=0)
-    if not any(target.quirks.streams(plan.prompts.stream) for target in plan.targets):
+    if plan and not any(target.quirks.streams(plan.prompts.stream) for target in targets):
         axes["ttft"].text(0.5, 0.5, "not streamed: no TTFT", transform=axes["ttft"].transAxes,
                           ha="center", color=GREY, size=10)  # fmt: skip
     axes["ecdf"].set_xlabel("ms (solid: latency, dashed: TTFT)", size=SMALL, color=INK, labelpad=2)
     axes["ecdf"].set_ylim(0, 1.02)
     axes["ecdf"].set_yticks([0, 0.5, 0.95], ["0", "p50", "p95"])
-    _legend(figure, plan)
+    _legend(figure, targets, shape=plan is not None and _shape_of(plan) is not None)
     if simulated:
         figure.text(0.978, 0.97, "simulated", ha="right", va="top", size=SMALL + 0.5,
                     color="white", weight="bold",
@@ -96,16 +96,22 @@ def titled(ax: Axes, text: str) -> None:
     ax.set_title(text, loc="left", y=1.0, size=10.5, weight="bold", color=INK)
 
 
-def _legend(figure: Figure, plan: Plan) -> None:
-    most = 32 if len(plan.targets) < MOST_NAMES else 22
+def _shape_of(plan: Plan) -> Shape | None:
+    """The course of the rate that a plan wants; None for a trace and a closed loop."""
+    shape = None if isinstance(plan.load, Closed) else plan.load.shape
+    return shape if isinstance(shape, Shape) else None
+
+
+def _legend(figure: Figure, targets: tuple[Target, ...], *, shape: bool) -> None:
+    most = 32 if len(targets) < MOST_NAMES else 22
     names = [
         (ends(target.name, most), COLORS[i % len(COLORS)], "-", MARKERS[i % len(MARKERS)])
-        for i, target in enumerate(islice(plan.targets, MOST_NAMES))
+        for i, target in enumerate(islice(targets, MOST_NAMES))
     ]
-    if len(plan.targets) > MOST_NAMES:
-        names.append((f"and {len(plan.targets) - MOST_NAMES} more", INK, "", ""))
+    if len(targets) > MOST_NAMES:
+        names.append((f"and {len(targets) - MOST_NAMES} more", INK, "", ""))
     lines = [("p50", INK, "-", ""), ("p95", INK, "--", ""), ("failed", RED, "", "x")]
-    if not isinstance(plan.load, Closed) and isinstance(plan.load.shape, Shape):
+    if shape:
         lines.append(("wanted", INK, ":", ""))
     long = sum(len(name) for name, *_ in names) > ONE_ROW
     for k, entries in enumerate([names, lines] if long else [names + lines]):
@@ -120,12 +126,12 @@ def _legend(figure: Figure, plan: Plan) -> None:
             text.set_parse_math(False)
 
 
-def wanted(ax: Axes, plan: Plan) -> float:
+def wanted(ax: Axes, plan: Plan | None) -> float:
     """Draw the rate that the plan wants of each target; its peak, 1 where it wants none."""
-    if isinstance(plan.load, Closed):
+    if plan is None or isinstance(plan.load, Closed):
         return 1.0
-    if isinstance(plan.load.shape, Shape):
-        line = polyline(plan.load.shape, end=plan.seconds, warm_up=plan.warmup_s)
+    if shape := _shape_of(plan):
+        line = polyline(shape, end=plan.seconds, warm_up=plan.warmup_s)
         ax.plot(*zip(*line, strict=True), color=INK, lw=1.4, ls=":")
     return plan.load.shape.peak
 
@@ -193,8 +199,10 @@ def window(now: float, end_s: float, *, ended: bool = False) -> float:
     return min(wide, end_s) if now <= end_s else wide
 
 
-def known_end(plan: Plan) -> float:
+def known_end(plan: Plan | None) -> float:
     """When the load ends, in seconds from the start; infinity if that is not known before."""
+    if plan is None:
+        return math.inf
     counted = isinstance(plan.load, Closed) and plan.requests is not None
     return math.inf if counted or plan.seconds >= MAX_SECONDS else last_due(plan)
 

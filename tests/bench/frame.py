@@ -52,7 +52,7 @@ def main() -> None:
 
 def drawn(plan: Plan, calls: np.ndarray) -> dict[str, list[tuple[float, int]]]:
     """CPU seconds and bytes of each frame, by the way it was drawn."""
-    figure, records, lines = LiveFigure(plan), Records(plan.targets), []
+    figure, records, lines = LiveFigure(plan.targets, plan), Records(plan.targets), []
     found: dict[str, list[tuple[float, int]]] = {"blit": [], "full draw": [], "savefig": []}
     for step in range(1, SECONDS * HZ + 1):
         now, seen = step / HZ, len(records)

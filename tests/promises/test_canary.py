@@ -1,8 +1,10 @@
 """One key through every path: it is sent to the server, and found nowhere else."""
 
+import contextlib
 import copy
 import http.server
 import json
+import logging
 import pickle
 import threading
 import traceback
@@ -26,7 +28,7 @@ logging.basicConfig(level=logging.DEBUG, filename=os.environ["CANARY_LOG"])
 logging.captureWarnings(True)
 """
 LOOK = """
-import copy, pickle, traceback
+import copy, logging, pickle, traceback
 import holymon as hm
 from holymon.load.caller import Caller
 subject = hm.attach(run)
@@ -34,6 +36,7 @@ print(subject, subject.plan, repr(subject.plan), subject.notes, subject.status, 
 print(subject.summary(), subject.verdict(), hm.definitions(subject.records))
 caller = Caller(subject.plan)
 print(caller, vars(caller), [vars(type(caller))], caller._keys, f"{caller._keys[0]:>40}")
+logging.getLogger("look").debug("%s %r %r %s", caller, vars(caller), caller._keys, caller._keys[0])
 for way in (pickle.dumps, copy.deepcopy, copy.copy):
     try:
         print(way(caller._keys[0]))
@@ -97,6 +100,23 @@ def echo():
         server.shutdown()
 
 
+@contextlib.contextmanager
+def logged_to(path):
+    """All that any library logs and warns of in this process, down to the last word, in a file."""
+    handler, before = logging.FileHandler(path), logging.root.level
+    handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+    logging.root.addHandler(handler)
+    logging.root.setLevel(logging.DEBUG)
+    logging.captureWarnings(capture=True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        logging.root.setLevel(before)
+        logging.root.removeHandler(handler)
+        handler.close()
+
+
 def leaks(data: bytes) -> list[str]:
     return [form for form in spellings(KEY) if form.encode() in data]
 
@@ -125,7 +145,8 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
     ]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MY_KEY", KEY)
-    exec(LOOK, {"run": "last"})
+    with logged_to(tmp_path / "look.log"):
+        exec(LOOK, {"run": "last"})
     looked = capsys.readouterr()
     assert len(seen) in {181, 182}, (
         "180 calls, a first one, and the one behind it if it came to that"
@@ -142,6 +163,7 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
             "calls.parquet", "calls.csv", "index.html", "debug.log"} <= kinds  # fmt: skip
     assert any(MASK.encode() in data for path, data in files if path.name.startswith("notes"))
     assert (tmp_path / "debug.log").stat().st_size > 10_000, "the log is really one of everything"
+    assert (tmp_path / "look.log").read_text().count("DEBUG:look:"), "this process was logged, too"
     assert [(path.name, leaks(data)) for path, data in files if leaks(data)] == []
 
 

@@ -48,9 +48,13 @@ def count(png: bytes, color: tuple[int, int, int]) -> int:
     return int((pixels(png) == color).all(axis=2).sum())
 
 
+def of_plan(one: Plan, **more) -> LiveFigure:
+    return LiveFigure(one.targets, one, **more)
+
+
 def undrawn(one: Plan, **more) -> LiveFigure:
     """A live figure for tests that ask its lines, axes and texts: no pixel of it is drawn."""
-    made = LiveFigure(one, **more)
+    made = of_plan(one, **more)
     made._blitter.frame = lambda kept: b""
     return made
 
@@ -59,7 +63,7 @@ NOBODY = [client_health.read([]).flight]
 
 
 def test_a_run_is_drawn_in_full_only_when_limits_change():
-    made, records, rows = LiveFigure(plan()), Records(plan().targets), calls()
+    made, records, rows = of_plan(plan()), Records(plan().targets), calls()
     for now in np.arange(0.5, SECONDS, 0.5):
         seen = len(records)
         grow(records, rows[seen : np.searchsorted(rows["end_s"], now)])
@@ -72,7 +76,7 @@ def test_frame_by_frame_shows_the_same_points_as_all_at_once():
     rows = calls(60)
     rows["end_s"][:2] += 2.0  # the limits are those of the first part already
     rows["first_s"][:2] += 2.0
-    some, whole = LiveFigure(plan()), LiveFigure(plan())
+    some, whole = of_plan(plan()), of_plan(plan())
     records, every = Records(plan().targets), Records(plan().targets)
     grow(every, rows)
     for part in np.array_split(rows, 7):
@@ -84,7 +88,7 @@ def test_frame_by_frame_shows_the_same_points_as_all_at_once():
 
 
 def test_points_stay_when_a_later_call_makes_a_full_draw_necessary():
-    made, records, rows = LiveFigure(plan()), Records(plan().targets), calls(100, failed=0)
+    made, records, rows = of_plan(plan()), Records(plan().targets), calls(100, failed=0)
     grow(records, rows[:99])
     before = count(made.frame(records, NOBODY, 29.0), BLUE)
     draws = made.full_draws
@@ -96,14 +100,14 @@ def test_points_stay_when_a_later_call_makes_a_full_draw_necessary():
 
 
 def test_the_last_frame_has_everything_up_to_date():
-    made, records = LiveFigure(plan()), Records(plan().targets)
+    made, records = of_plan(plan()), Records(plan().targets)
     grow(records, calls())
     shown = made.frame(records, NOBODY, SECONDS, final=True)
     assert min(count(shown, color) for color in (BLUE, ORANGE, RED)) > 100
 
 
 def test_records_that_were_put_in_another_order_are_drawn_anew():
-    made, records, fewer = LiveFigure(plan()), Records(plan().targets), Records(plan().targets)
+    made, records, fewer = of_plan(plan()), Records(plan().targets), Records(plan().targets)
     grow(records, calls(200))
     made.frame(records, NOBODY, 20.0)
     grow(fewer, calls(50))
@@ -126,7 +130,7 @@ def test_records_that_were_put_in_another_order_are_drawn_anew():
 )
 def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
     one = plan(**more)
-    made, records = LiveFigure(one), Records(one.targets)
+    made, records = of_plan(one), Records(one.targets)
     first = made.frame(records, NOBODY, 0.1)
     rows = calls(30, failed=1.1)
     rows["target"] = 0
@@ -139,7 +143,7 @@ def test_every_kind_of_plan_can_be_drawn_empty_and_with_failures_alone(more):
 
 
 def test_calls_that_we_stopped_are_not_marked_as_failed():
-    made, records = LiveFigure(plan()), Records(plan().targets)
+    made, records = of_plan(plan()), Records(plan().targets)
     rows, empty = calls(30, failed=1.1), count(made.frame(records, NOBODY, 0.1), RED)
     rows["error"] = CODES["cancelled"]
     grow(records, rows)
@@ -184,7 +188,7 @@ def test_an_axis_that_began_in_ms_and_went_on_in_s_has_ticks_in_s():
 )  # fmt: skip
 def test_the_legend_has_room_whatever_the_names(n, model):
     targets = tuple(Target(provider="openrouter", model=f"{model}{i}") for i in range(n))
-    made = LiveFigure(plan(targets=targets), simulated=True)
+    made = of_plan(plan(targets=targets), simulated=True)
     made.figure.draw_without_rendering()
     rows = [legend.get_window_extent() for legend in made.figure.legends]
     assert max(row.x1 for row in rows) < made.figure.texts[0].get_window_extent().x0
@@ -195,7 +199,7 @@ def test_the_legend_has_room_whatever_the_names(n, model):
 
 
 def test_a_line_that_is_not_drawn_is_not_in_the_legend():
-    made = LiveFigure(plan(load=Open(Replay(times=(0, 1))), duration_s=None))
+    made = of_plan(plan(load=Open(Replay(times=(0, 1))), duration_s=None))
     (legend,) = made.figure.legends
     assert [text.get_text() for text in legend.get_texts()][2:] == ["p50", "p95", "failed"]
 
@@ -301,7 +305,7 @@ def many(n: int = 25_000) -> np.ndarray:
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "frame by frame"])
 def test_of_many_calls_a_part_is_drawn_with_every_extreme_and_the_panel_says_so(at_once):
-    made, records, rows = LiveFigure(MANY), Records(MANY.targets), many()
+    made, records, rows = of_plan(MANY), Records(MANY.targets), many()
     drawn = spied(made)
     for part in [rows] if at_once else np.array_split(rows, 25):
         grow(records, part)
@@ -354,7 +358,7 @@ def test_lines_of_each_target_are_seen_on_top_of_25000_points():
     records, rows = Records(MANY.targets), many()
     rows["end_s"] += rows["target"] * 0.3
     grow(records, rows)
-    made = LiveFigure(MANY)
+    made = of_plan(MANY)
     shown = pixels(made.frame(records, NOBODY, SECONDS, final=True)).astype(int)
     for series, color in zip(made._series, (BLUE, ORANGE, GREEN), strict=True):
         line = series.levels["latency", 0.5]
