@@ -3,8 +3,11 @@
 import contextlib
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -317,3 +320,37 @@ def test_a_run_in_a_folder_that_is_closed_is_one_sentence(as_another_user):
     a_run(out).chmod(0o700)
     with become(), pytest.raises(RunError, match=OTHERS):
         run_folder.find(out, str(next(out.glob("run/*"))))
+
+
+FORK = """
+import os, sys
+from pathlib import Path
+from holymon.records import run_folder
+folder = Path(sys.argv[1])
+print(run_folder.count(folder), flush=True)
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(len(run_folder.load(folder)), flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_forked_child_reads_what_its_parent_has_read_and_ends(tmp_path):
+    """With DuckDB's connection of its parent it hung here, and crashed at its end."""
+    folder = a_run(tmp_path, calls=4)
+    run_folder.compact(folder, run_folder.load(folder))
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, folder], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["4", "4"]), done.stderr
+
+
+def test_threads_read_and_write_runs_at_once(tmp_path):
+    folders = [a_run(tmp_path, f"run{n}", calls=3 + n) for n in range(8)]
+
+    def compacted(folder):
+        run_folder.compact(folder, run_folder.load(folder))
+        return len(run_folder.load(folder)), run_folder.count(folder)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(compacted, folders)] == [(3 + n, 3 + n) for n in range(8)]
