@@ -121,11 +121,17 @@ def _of_the_request(error: str, words: str, target: Target) -> str:
         return "" if "--no-stream" in words else "measure whole answers with --no-stream"
     if error in {"not_found", "unexpected_content_type", "http_4xx"} and not has_version(target):
         both = "the model's name and " if error == "not_found" else ""
-        return f"check {both}the base_url ({target.base_url}): does it need /v1 at its end"
+        dialect = f" and does it speak {target.endpoint}" * (target.endpoint != "chat")
+        return f"check {both}the base_url ({target.base_url}): does it need /v1 at its end{dialect}"
     if error == "not_found" or (error in _REFUSED and _NO_MODEL.search(words)):
         if _MODEL.search(words) or error != "not_found":
             return f"check the model's name, {short(target.model, 80)!r}"
-        return f"check the model's name and the base_url ({target.base_url})"
+        if target.endpoint == "chat":
+            return f"check the model's name and the base_url ({target.base_url})"
+        return (
+            f"check the model's name, the base_url ({target.base_url}) and the endpoint in "
+            f"targets.toml: does that server speak {target.endpoint}"
+        )
     return ""
 
 

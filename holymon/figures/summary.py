@@ -235,11 +235,16 @@ def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:
     if price.currency != "USD":
         return None, (f"no cost in USD: the price is in {price.currency}.",)
     each = costs(rows, price)
-    unknown = int(np.isnan(each).sum())
-    if unknown:
-        return None, (
-            f"no cost: {number_of(unknown, 'call')} came without the server's token counts.",
+    unknown = np.isnan(each)
+    if unknown.any():
+        failed = int((unknown & (rows["error"] != 0)).sum())
+        lacking = int(unknown.sum()) - failed
+        whys = (
+            (lacking, "answer", "came without the server's token counts"),
+            (failed, "call", "ended between tokens and their count"),
         )
+        said = ", and ".join(f"{number_of(n, noun)} {what}" for n, noun, what in whys if n)
+        return None, (f"no cost: {said}.",)
     return float(each.sum()), ()
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from holymon.figures.oddities import sentences
 from holymon.figures.quantiles import Figure
 from holymon.formatting import (
+    DASH,
     Cell,
     Table,
     count,
@@ -139,8 +140,7 @@ class TargetSummary:
         warm = f" (and {self.warmup:,} before, to warm up)" if self.warmup else ""
         rates = [f"{rounded(self.requests_per_s)} answers/s"]
         if self.wanted_per_s is not None:
-            sent = f"{rounded(self.sent_per_s)} of {rounded(self.wanted_per_s)}"
-            rates.append(f"{sent} calls/s sent")
+            rates.append(f"{self.pace} calls/s sent")
         rates.append(f"{rounded(self.output_tokens_per_s)} output tokens/s")
         if self.goodput_per_s is not None:
             rates.append(f"goodput {rounded(self.goodput_per_s)}/s")
@@ -151,6 +151,18 @@ class TargetSummary:
             ", ".join(rates),
             f"{self.tokens.words}; cost {rounded(self.cost_usd, 6)}{cost}",
         )
+
+    @property
+    def pace(self) -> str:
+        """Calls per second that were sent, of those that were wanted; a dash without a schedule.
+
+        A first call that left late makes the others look quicker than they were due: of what was
+        wanted no more than all was sent.
+        """
+        if self.sent_per_s is None or self.wanted_per_s is None:
+            return DASH
+        wanted = self.wanted_per_s
+        return f"{rounded(min(self.sent_per_s, wanted))} of {rounded(wanted)}"
 
     @property
     def odd(self) -> list[str]:

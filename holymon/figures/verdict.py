@@ -67,6 +67,9 @@ class Verdict:
     reasons: tuple[Reason, ...]
     checks: tuple[ObjectiveCheck, ...]
     notes: tuple[str, ...]
+    proxies: tuple[str, ...] = ()
+    """Of `notes`, those on the proxies that calls went through."""
+
     blocked: int | None = None
     early: bool = False
     """Whether no call has ended yet, so that there is nothing to judge."""
@@ -139,6 +142,10 @@ def judge(
     refused = {call.target: call for call in first_calls if call.ended}
     reasons = against(summary, plan, vitals, state, trouble, "" if refused else early, refused)
     measurement = _worst(reasons)
+    through = tuple(
+        f"{target}: called through the proxy {proxy}: all times are with it."
+        for target, proxy in proxies.items()
+    )
     begun = any(target.requests for target in summary.targets)
     return Verdict(
         measurement=measurement,
@@ -152,10 +159,8 @@ def judge(
             f"{target.target}: {note}" for target in summary.targets for note in target.notes
         )
         + tuple(call.note for call in first_calls if call.note)
-        + tuple(
-            f"{target}: called through the proxy {proxy}: all times are with it."
-            for target, proxy in proxies.items()
-        ),
+        + through,
+        proxies=through,
         blocked=min(
             filter(
                 None,

@@ -21,7 +21,7 @@ from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder
 from holymon.records import notes as side_file
 from holymon.records.client_health import ClientHealth
-from holymon.records.first_call import FirstCall, first_calls, informed, with_cost
+from holymon.records.first_call import FirstCall, first_calls, informed, outcome, with_cost
 from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
 from holymon.safety import file_name
@@ -236,11 +236,12 @@ class Run:
         }
 
     def _repr_html_(self) -> str:
-        head = Table(lead=(f"{self.id}: {self.state}, {number_of(len(self.records), 'call')}",))
+        calls = number_of(len(self.records), "call")
+        head = Table(lead=(f"{self.id}: {outcome(self.status)}, {calls}",))
         return Tables([head, self.summary().table, self.verdict().table]).html()
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}: {self.state}, {number_of(len(self.records), 'call')}>"
+        return f"<Run {self.id}: {outcome(self.status)}, {number_of(len(self.records), 'call')}>"
 
     def _why_failed(self) -> str:
         reason = str(self.status.get("detail", ""))

@@ -16,7 +16,9 @@ from holymon.structs import from_builtins, replace
 
 USER_FILE: Final = "targets.toml"
 FILE_ENV: Final = "HOLYMON_TARGETS"
-_PROVIDER_KEYS: Final = frozenset({"base_url", "api_key_env", "stall_s", "ca_file", "models"})
+_PROVIDER_KEYS: Final = frozenset(
+    {"base_url", "endpoint", "api_key_env", "stall_s", "ca_file", "models"}
+)
 
 
 def target(name: str) -> Target:

@@ -81,6 +81,12 @@ def first_calls(state: Mapping[str, Any]) -> tuple[FirstCall, ...]:
         return ()
 
 
+def outcome(state: Mapping[str, Any]) -> str:
+    """The state of a run in words: of one without calls, that its first call ended it."""
+    by_first = state.get("ended") == "first_call"
+    return "ended by its first call" if by_first else str(state["state"])
+
+
 def informed(plan: Plan, known: tuple[FirstCall, ...]) -> Plan:
     """The plan with what first calls found out, and so without any of its own."""
     quirks = {call.target: call.quirks for call in known if call.quirks != Quirks()}

@@ -7,6 +7,7 @@ from typing import Any
 
 from holymon.errors import PlanError, RunError
 from holymon.formatting import Table
+from holymon.records.first_call import outcome
 from holymon.records.run_folder import count, folders, read_plan, read_state, run_id
 
 HEADS = ("run", "state", "calls", "started (UTC)", "targets", "")
@@ -70,7 +71,7 @@ def _cells(run: dict[str, Any]) -> tuple[str, ...]:
     calls = "?" if run["requests"] is None else f"{run['requests']:,}"
     when = str(run["started_at"] or "")[:16].replace("T", " ")
     mark = "simulated" if run.get("simulated") else ""
-    return run["run_id"], run["state"], calls, when, ", ".join(run["targets"]), mark
+    return run["run_id"], outcome(run), calls, when, ", ".join(run["targets"]), mark
 
 
 def _listing(out: Path) -> Iterator[dict[str, Any]]:
@@ -88,6 +89,7 @@ def _listing(out: Path) -> Iterator[dict[str, Any]]:
             "run_id": run_id(folder),
             "name": folder.parent.name,
             "state": state["state"],
+            "ended": state.get("ended"),
             "requests": requests,
             "started_at": state.get("started_at"),
             "targets": [target.name for target in plan.targets],

@@ -78,7 +78,8 @@ def read(folder: Path, records: Records) -> None:
         def columns(name: str, *needed: str) -> dict[str, Any]:
             path = folder / f"{name}.parquet"
             try:
-                table = connection.execute(f"SELECT * FROM '{_quoted(path)}'").fetchnumpy()
+                found = connection.execute(f"SELECT * FROM '{_quoted(path)}'")
+                table: dict[str, Any] = found.fetchnumpy()
             except duckdb.Error as error:
                 raise unreadable(path, error) from None
             if missing := [name for name in needed if name not in table]:

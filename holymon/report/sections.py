@@ -28,6 +28,7 @@ from holymon.formatting import (
 )
 from holymon.load.run import Run
 from holymon.plan.plan import Closed, Plan
+from holymon.records.first_call import outcome
 from holymon.safety import ends, plain, short
 
 WIDE: Final = 100
@@ -51,7 +52,7 @@ def run_text(run: Run) -> str:
     """A run for a terminal, at most `WIDE` columns wide."""
     summary, judged = run.summary(), run.verdict()
     label = "   SIMULATED" if summary.simulated else ""
-    blocks = [f"{run.id}   {run.state}, {number_of(len(run.records), 'call')}{label}\n"
+    blocks = [f"{run.id}   {outcome(run.status)}, {number_of(len(run.records), 'call')}{label}\n"
               + replace(judged.table, notes=()).text()]  # fmt: skip
     both = zip(summary.targets, run.plan.targets, strict=True)
     for target, called in both if len(run.records) else ():
@@ -128,8 +129,8 @@ def _objectives(judged: Verdict) -> str:
 
 def _when(run: Run) -> str:
     started = str(run.status.get("started_at", ""))[:19].replace("T", " ")
-    state = {"finished": "run to its end"}.get(run.state, run.state)
-    return f"{run.id} · measured {started} UTC · {state}"
+    ended = outcome(run.status).replace("finished", "run to its end")
+    return f"{run.id} · measured {started} UTC · {ended}"
 
 
 def _tiles(target: TargetSummary) -> Html:

@@ -14,6 +14,7 @@ from holymon.plan.estimate import estimate
 from holymon.plan.plan import MAX_SECONDS
 from holymon.records import journal, run_folder
 from holymon.records.client_health import ClientHealth
+from holymon.records.first_call import outcome
 from holymon.widgets import panels_html
 from holymon.widgets.fields import WIDE, html
 from holymon.widgets.live_figure import LiveFigure
@@ -131,7 +132,8 @@ class _FollowedRun:
         run, state = self.run, str(self._status["state"])
         n, early = len(self.own.records), run_folder.ended_early(self._status)
         return {
-            "name": run.id, "state": state, "simulated": run.plan.simulated,
+            "name": run.id, "state": outcome(self._status),
+            "simulated": run.plan.simulated,
             "words": f"{_when(self, state)}, {number_of(n, 'call')}"
             + f"; ended early: {early}" * bool(early),
             "share": 1.0 if state == "finished" else self._share(n),

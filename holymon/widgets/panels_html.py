@@ -75,6 +75,7 @@ def trust(summary: Summary, judged: Verdict, vitals: ClientHealth, plan: Plan) -
     level = "early" if judged.early else judged.measurement
     order = sorted(judged.reasons, key=lambda reason: -FITNESS.index(reason.level))
     why = [] if judged.early else [reason.text for reason in order]
+    why += judged.proxies
     for target, called in zip(summary.targets, plan.targets, strict=True):
         if target.ok:  # else it is a reason
             why += [f"{target.target}: {line}" for line in hints.failures(target, called)]
@@ -126,12 +127,9 @@ def _ms(seconds: float | None) -> str:
 
 def _pace(targets: tuple[TargetSummary, ...]) -> str:
     """The target that is furthest behind."""
-    known = [(target.sent_per_s, target.wanted_per_s) for target in targets
+    known = [(target.sent_per_s / target.wanted_per_s, target.pace) for target in targets
              if target.sent_per_s is not None and target.wanted_per_s]  # fmt: skip
-    if not known:
-        return DASH
-    sent, wanted = min(known, key=lambda pair: pair[0] / pair[1])
-    return f"{rounded(sent)} of {rounded(wanted)}"
+    return min(known, default=(0.0, DASH))[1]
 
 
 def figures(summary: Summary, judged: Verdict) -> Html:

@@ -174,7 +174,14 @@ def test_why_other_figures_are_missing_is_said():
         one.output_tokens, one.flags = -1, int(Flag.STREAM)
     assert first(some).notes == (
         "no sum of output tokens: 2 answers came without a count.",
-        "no cost: 2 calls came without the server's token counts.",
+        "no cost: 2 answers came without the server's token counts.",
+    )
+    some[0].error = some[1].error = "stream_truncated"
+    assert first(some).notes[-1] == "no cost: 2 calls ended between tokens and their count."
+    some[2].output_tokens, some[2].flags = -1, int(Flag.STREAM)
+    assert first(some).notes[-1] == (
+        "no cost: 1 answer came without the server's token counts, and 2 calls ended between "
+        "tokens and their count."
     )
 
 

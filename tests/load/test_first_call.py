@@ -18,6 +18,7 @@ from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.price import Price
 from holymon.plan.quirks import Quirks
 from holymon.plan.shapes import constant
+from holymon.records import listing
 from holymon.report import sections
 from holymon.structs import replace
 from tests.load.test_run import soon
@@ -117,11 +118,9 @@ def test_what_the_caller_got_wrong_ends_the_run_with_the_servers_words(
             "load", "--base-url", url, "--model", "m", "--rate", "5,10", "--duration", "30"
         )
     assert (done.returncode, len(server.firsts), server.asked) == (code, bool(refusal), [])
-    assert (
-        f"the first call failed with {words}" in done.stdout
-        if "," not in done.stdout
-        else done.stdout
-    )
+    assert "ended by its first call, 0 calls" in done.stdout
+    assert "the first call failed with " in done.stdout
+    assert words in done.stdout
     assert "sk-abcdef" not in done.stdout + done.stderr
 
 
@@ -139,6 +138,11 @@ def test_a_refused_run_says_so_in_json_and_in_python(holymon, tmp_path):
     assert "Incorrect API key" in shown["verdict"]["reasons"][0]
     assert shown["targets"][0]["requests"] == 0
     assert len(server.firsts) == 3, "no level, no round after the first one"
+    done = run.attach("last", out=tmp_path / "reports")
+    assert repr(done) == f"<Run {done.id}: ended by its first call, 0 calls>"
+    assert sections.run_text(done).startswith(f"{done.id}   ended by its first call, 0 calls\n")
+    assert "ended by its first call" in sections.verdict(done).html
+    assert "ended by its first call" in listing.runs(tmp_path / "reports").table.text()
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,14 @@ def test_an_environment_variable_may_say_where_the_file_is(elsewhere, monkeypatc
     assert targets.target("mine/x").provider == "mine"
 
 
+@pytest.mark.parametrize("endpoint", ["chat", "messages", "responses"])
+def test_a_provider_may_speak_another_dialect(elsewhere, endpoint):
+    (elsewhere / "targets.toml").write_text(
+        f'[mine]\nbase_url = "http://h/v1"\nendpoint = "{endpoint}"\n'
+    )
+    assert targets.target("mine/x").endpoint == endpoint
+
+
 @pytest.mark.parametrize("name", ["nothing", "nobody/x", "sim/none", "openai/", "/x", "sim"])
 def test_an_unknown_target_is_one_sentence_with_the_known_ones(name):
     with pytest.raises(PlanError, match=r"sim|fast"):
@@ -77,6 +85,11 @@ def test_an_unknown_target_is_one_sentence_with_the_known_ones(name):
         ("[mine]\nbase_url = 3", "mine.*base_url"),
         ('[mine]\nbase_url = "ftp://x"', "base_url"),
         ('[mine]\nbase_uri = "http://x"', "no setting 'base_uri'"),
+        (
+            '[mine]\nendpoint = "chats"',
+            "mine.*targets.toml: endpoint 'chats' is none: name one of chat, m",
+        ),
+        ("[mine]\nendpoint = 3", "mine.*endpoint"),
         ('[mine]\nbase_url = "http://h/v1"\n[mine.models.x]\nprice = 3', "price"),
         ('[mine]\nbase_url = "http://h/v1"\n[mine.models.x]\noutput = "8"', "output"),
         ('[mine]\napi_key_env = "sk-secret-value-123456"', "api_key_env"),

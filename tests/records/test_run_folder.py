@@ -340,7 +340,11 @@ def test_a_forked_child_reads_what_its_parent_has_read_and_ends(tmp_path):
     folder = a_run(tmp_path, calls=4)
     run_folder.compact(folder, run_folder.load(folder))
     done = subprocess.run(
-        [sys.executable, "-c", FORK, folder], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", FORK, folder],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (done.returncode, done.stdout.split()) == (0, ["4", "4"]), done.stderr
 

@@ -71,6 +71,29 @@ def test_the_panel_turns_when_the_client_is_the_limit_and_says_why(health, level
     assert why in trust
 
 
+def test_the_way_of_calls_through_a_proxy_is_told_beside_the_verdict():
+    records, plan = measured(), planned()
+    summary = summarize(records, plan)
+    judged = judge(summary, plan, client(), proxies={"a/m": HOSTILE, "b": "proxy.corp:3128"})
+    trust = panels_html.trust(summary, judged, client(), plan)
+    assert "hm-trust valid" in trust
+    assert "<li>b: called through the proxy proxy.corp:3128: all times are with it.</li>" in trust
+    assert "<script>" not in trust
+
+
+def test_no_more_than_all_calls_were_sent():
+    """A first call that left late makes the span of the others shorter than it was planned."""
+    records = measured()
+    records.rows["start_s"][0] += 0.02
+    (target,) = summarize(records, planned()).targets
+    assert target.sent_per_s > target.wanted_per_s
+    assert "<b>10 of 10</b>" in told(records, client())[0]
+    assert "10 of 10 calls/s sent" in target.facts[1]
+    records.rows["start_s"][1:] *= 1.01
+    (target,) = summarize(records, planned()).targets
+    assert "9.921 of 10 calls/s sent" in target.facts[1]
+
+
 def test_calls_that_were_not_sent_turn_it_too():
     records = measured()
     records["error"][:9] = 1 + list(records.errors(records.mask())).count("x")

@@ -340,6 +340,17 @@ def test_a_version_is_asked_for_only_where_it_is_missing():
     assert asked(missing)[2] == "check the model's name, 'm'"
 
 
+@pytest.mark.parametrize("endpoint", ["messages", "responses"])
+def test_a_path_that_is_not_there_may_be_of_a_dialect_that_is_not_spoken(endpoint):
+    """dwmkerr/mock-llm, vllm-project/vllm before its /v1/messages: a 404 that names no model."""
+    body = answer("404 Not Found", {"detail": "Not Found"})
+    spoken = asked(body, endpoint=endpoint)[2]
+    assert spoken.startswith("check the model's name, the base_url (")
+    assert spoken.endswith(f"the endpoint in targets.toml: does that server speak {endpoint}")
+    bare = asked(body, reach=lambda url: url.removesuffix("/v1"), endpoint=endpoint)[2]
+    assert bare.endswith(f"does it need /v1 at its end and does it speak {endpoint}")
+
+
 @pytest.mark.parametrize(
     "words",
     ["Streaming is not supported for this model", "This model does not support streaming",
