@@ -243,8 +243,8 @@ def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:
             (lacking, "answer", "came without the server's token counts"),
             (failed, "call", "ended between tokens and their count"),
         )
-        said = ", and ".join(f"{number_of(n, noun)} {what}" for n, noun, what in whys if n)
-        return None, (f"no cost: {said}.",)
+        reason = ", and ".join(f"{number_of(n, noun)} {what}" for n, noun, what in whys if n)
+        return None, (f"no cost: {reason}.",)
     return float(each.sum()), ()
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from holymon.errors import ConfigError
 from holymon.protocols.chat import CHAT
+from holymon.protocols.cohere import COHERE
 from holymon.protocols.dialect import Dialect
 from holymon.protocols.dialects import of_path
 from holymon.protocols.gemini import GEMINI
@@ -38,7 +39,7 @@ _WORD: Final = re.compile(r"[a-z][a-z_-]{1,30}")
 _RAW: Final = (":rawPredict", ":streamRawPredict")
 _OWN: Final = {
     ":generateContent": GEMINI, ":streamGenerateContent": GEMINI,
-    "/api/chat": OLLAMA, "/api/generate": OLLAMA,
+    "/api/chat": OLLAMA, "/api/generate": OLLAMA, "/v2/chat": COHERE,
 }  # fmt: skip
 
 

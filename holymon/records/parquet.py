@@ -78,8 +78,8 @@ def read(folder: Path, records: Records) -> None:
         def columns(name: str, *needed: str) -> dict[str, Any]:
             path = folder / f"{name}.parquet"
             try:
-                found = connection.execute(f"SELECT * FROM '{_quoted(path)}'")
-                table: dict[str, Any] = found.fetchnumpy()
+                result = connection.execute(f"SELECT * FROM '{_quoted(path)}'")
+                table: dict[str, Any] = result.fetchnumpy()
             except duckdb.Error as error:
                 raise unreadable(path, error) from None
             if missing := [name for name in needed if name not in table]:

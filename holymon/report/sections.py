@@ -129,8 +129,8 @@ def _objectives(judged: Verdict) -> str:
 
 def _when(run: Run) -> str:
     started = str(run.status.get("started_at", ""))[:19].replace("T", " ")
-    ended = outcome(run.status).replace("finished", "run to its end")
-    return f"{run.id} · measured {started} UTC · {ended}"
+    state = outcome(run.status).replace("finished", "run to its end")
+    return f"{run.id} · measured {started} UTC · {state}"
 
 
 def _tiles(target: TargetSummary) -> Html:

@@ -3,11 +3,15 @@
 A case is played over sockets to a load's caller and to a watched client alike.
 """
 
+import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+from holymon.errors import NAMES
 from holymon.load.caller import Caller
 from holymon.monitor.clients import monitored
 from holymon.plan.plan import Closed, Plan, Prompts, Target
@@ -95,6 +99,28 @@ async def watch(case: Case) -> Records:
         except httpx.HTTPError:
             pass
         return client.monitor.records
+
+
+def pair(cases: Iterable[Case]) -> tuple[Callable[[Case], None], Callable[[Case], None]]:
+    """Tests of all cases: that a load calls each what it is, and that a watched client does."""
+
+    @pytest.mark.parametrize("case", cases, ids=ids)
+    def of_a_load(case: Case) -> None:
+        check(case, *asyncio.run(load(case)))
+
+    @pytest.mark.parametrize("case", [case for case in cases if case.watched], ids=ids)
+    def of_a_watched_client(case: Case) -> None:
+        (row,) = asyncio.run(watch(case)).rows
+        error = NAMES[row["error"]]
+        # Nobody told which answer was wanted: JSON in one piece is read as one, and is no oddity.
+        if case.body.startswith((b"data", b"event", b"error")):
+            assert case.error == error
+        assert bool(case.error) == bool(error)
+        assert error or row["flags"] & ODD in {case.flags, 0}
+        counts = [name for name in case.wanted if name.endswith("_tokens")]
+        assert {name: row[name] for name in counts} == {name: case.wanted[name] for name in counts}
+
+    return of_a_load, of_a_watched_client
 
 
 def check(case: Case, marks: Marks, text: str) -> None:

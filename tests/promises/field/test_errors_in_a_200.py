@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from holymon.errors import NAMES
 from holymon.sim.models import failure_of
 
 from .cases import (
@@ -18,10 +17,9 @@ from .cases import (
     check,
     data,
     event,
-    ids,
     load,
+    pair,
     said,
-    watch,
     whole,
 )
 
@@ -52,7 +50,7 @@ def in_body(name: str, source: str, value, words: str, error: str, **more) -> Ca
 
 
 LISTED = [
-    failed("an object error after tokens", "vllm-project/vllm, ErrorResponse",
+    failed("an object error after tokens", "variant of vllm-project/vllm#12886",
            HEL + data(CUDA) + DONE, "CUDA error", wanted={"code": "InternalServerError", "events": 1}),
     failed("a field of SSE first", "ggml-org/llama.cpp#16104", CONTEXT,
            "the request exceeds the context size", wanted={"code": "exceed_context_size_error"}),
@@ -66,9 +64,9 @@ LISTED = [
             "server_error"),
     failed("bare JSON under event-stream", "lemonade-sdk/lemonade#2826", BARE, "too long",
            "bad_request"),
-    in_body("an object error as a body", "vllm-project/vllm, ErrorResponse", CUDA, "CUDA error",
+    in_body("an object error as a body", "vllm-project/vllm#12886", CUDA, "CUDA error",
             "server_error"),
-    in_body("an object error where a stream was asked for", "vllm-project/vllm, ErrorResponse", CUDA,
+    in_body("an object error where a stream was asked for", "variant of vllm-project/vllm#12886", CUDA,
             "CUDA error", "stream_error_event", streamed=True),
     in_body("an unknown path of LM Studio", "lmstudio-ai/lmstudio-bug-tracker#618",
             {"error": "Unexpected endpoint or method. (POST /chat/completions)"},
@@ -183,19 +181,9 @@ NEVER_OK = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", [*LISTED, *OTHERS, *NEVER_OK], ids=ids)
-def test_a_load_says_what_the_server_said(case):
-    check(case, *asyncio.run(load(case)))
-
-
-@pytest.mark.parametrize("case", [*LISTED, *OTHERS, *NEVER_OK], ids=ids)
-def test_a_watched_client_says_it_too(case):
-    (row,) = asyncio.run(watch(case)).rows
-    error = NAMES[row["error"]]
-    assert error
-    # Nobody told which answer was wanted: JSON in one piece is read as one, and named by its code.
-    if case.body.startswith((b"data", b"event", b"error")):
-        assert case.error == error
+test_a_load_says_what_the_server_said, test_a_watched_client_says_it_too = pair(
+    [*LISTED, *OTHERS, *NEVER_OK]
+)
 
 
 GOOD_WITH_ODD_WORDS = [
@@ -213,11 +201,9 @@ GOOD_WITH_ODD_WORDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", GOOD_WITH_ODD_WORDS, ids=ids)
-def test_what_only_looks_like_an_error_is_none(case):
-    check(case, *asyncio.run(load(case)))
-    (row,) = asyncio.run(watch(case)).rows
-    assert NAMES[row["error"]] == ""
+test_what_only_looks_like_an_error_is_none, test_nor_is_it_to_a_watched_client = pair(
+    GOOD_WITH_ODD_WORDS
+)
 
 
 @pytest.mark.parametrize("number", range(4))

@@ -4,7 +4,6 @@ None of them is among the streams that the readers were made with. The report is
 where it tells them in words, the form is the usual one of that server.
 """
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -21,13 +20,10 @@ from .cases import (
     USAGE,
     Case,
     body,
-    check,
     data,
     event,
-    ids,
-    load,
+    pair,
     said,
-    watch,
 )
 from .test_d_refused_fields import Refused, first_call
 from .test_e_reasons import answer, asked, error
@@ -245,15 +241,9 @@ FIELDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", [*FAILED, *GOOD, *LATER], ids=ids)
-def test_an_answer_is_what_was_foretold(case):
-    check(case, *asyncio.run(load(case)))
-
-
-@pytest.mark.parametrize("case", [*FAILED, *GOOD, *LATER], ids=ids)
-def test_and_so_it_is_to_a_watched_client(case):
-    (row,) = asyncio.run(watch(case)).rows
-    assert bool(row["error"]) == bool(case.error)
+test_an_answer_is_what_was_foretold, test_and_so_it_is_to_a_watched_client = pair(
+    [*FAILED, *GOOD, *LATER]
+)
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,11 @@ from .cases import (
     USAGE,
     Case,
     body,
-    check,
     data,
     event,
-    ids,
     load,
+    pair,
     said,
-    watch,
     whole,
 )  # fmt: skip
 
@@ -150,16 +148,9 @@ EMPTIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", [*LISTED, *OTHERS, *EMPTIES], ids=ids)
-def test_a_load_counts_what_the_server_counted(case):
-    check(case, *asyncio.run(load(case)))
-
-
-@pytest.mark.parametrize("case", [*LISTED, *OTHERS], ids=ids)
-def test_a_watched_client_counts_the_same(case):
-    (row,) = asyncio.run(watch(case)).rows
-    names = [name for name in case.wanted if name.endswith("_tokens")]
-    assert {name: row[name] for name in names} == {name: case.wanted[name] for name in names}
+test_a_load_counts_what_the_server_counted, test_a_watched_client_counts_the_same = pair(
+    [*LISTED, *OTHERS, *EMPTIES]
+)
 
 
 def summary_of(cases: list[Case], price: Price) -> hm.figures.summary_types.TargetSummary:

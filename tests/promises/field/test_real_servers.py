@@ -3,13 +3,11 @@
 Each was installed and measured with `holymon load`: its version stands beside its bytes.
 """
 
-import asyncio
-
 import pytest
 
 from tests.promises.faults.server import FIN
 
-from .cases import HEL, Case, body, check, data, ids, load, usage, watch
+from .cases import HEL, Case, body, data, pair, usage
 from .test_e_reasons import answer, asked, error
 
 LITELLM, LLMOCK, AIMOCK = "litellm 1.108.7", "llmock 0.2.2", "@copilotkit/aimock 1.43.0"
@@ -52,7 +50,8 @@ def named(value: dict) -> bytes:
 
 
 MALFORMED = Case("JSON that is none where a stream was asked for", AIMOCK, b"{malformed json: <<<chaos>>>",
-                 "invalid_json", "{malformed json: <<<chaos>>>", kind="application/json")  # fmt: skip
+                 "invalid_json", "{malformed json: <<<chaos>>>", kind="application/json",
+                 watched=False)  # fmt: skip
 NESTED = Case("deltas inside of deltas, then DONE", MOCKLLM,
               data({"type": "message_delta", "id": "mock-1", "delta": {"role": "assistant"}, "usage": None})
               + data({"type": "message_delta", "id": "mock-1", "delta": {
@@ -93,18 +92,9 @@ GOOD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", [MALFORMED, NESTED, *GOOD], ids=ids)
-def test_an_answer_is_called_what_it_is(case):
-    check(case, *asyncio.run(load(case)))
-
-
-@pytest.mark.parametrize("case", [NESTED, *GOOD], ids=ids)
-def test_a_watched_client_reads_the_same(case):
-    (row,) = asyncio.run(watch(case)).rows
-    assert bool(row["error"]) == bool(case.error)
-    assert {name: row[name] for name in case.wanted if name.endswith("_tokens")} == {
-        name: value for name, value in case.wanted.items() if name.endswith("_tokens")
-    }
+test_an_answer_is_called_what_it_is, test_a_watched_client_reads_the_same = pair(
+    [MALFORMED, NESTED, *GOOD]
+)
 
 
 def test_who_hangs_up_behind_the_head_of_a_stream_has_answered_nothing():

@@ -91,6 +91,25 @@ DONE_LINE = line(message={"role": "assistant", "content": ""}, done=True, done_r
                  prompt_eval_count=3, eval_count=2)  # fmt: skip
 LINES = line(message={"role": "assistant", "content": "Hel"}, done=False) + line(
     message={"role": "assistant", "content": "lo"}, done=False)  # fmt: skip
+COMMAND = {"model": "command-a-03-2025", "messages": [], "stream": True}
+COUNTED = {
+    "billed_units": {"input_tokens": 1, "output_tokens": 2},
+    "tokens": {"input_tokens": 3, "output_tokens": 2},
+}
+
+
+def ended(reason, **more):
+    return {"type": "message-end", "delta": {"finish_reason": reason, "usage": COUNTED, **more}}
+
+
+COHERE = [
+    {"id": "a8fc", "type": "message-start", "delta": {"message": {
+        "role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}}},
+    {"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "text", "text": ""}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hel"}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "lo"}}}},
+    {"type": "content-end", "index": 0}, ended("COMPLETE"),
+]  # fmt: skip
 OK, TWO, NONE = "", (3, 2), (-1, -1)
 
 # what is asked: path, JSON or parts of a form; what comes: content type, bytes;
@@ -177,6 +196,26 @@ CASES = {
         ("/api/chat", {"model": "gemma3", "stream": False}, "application/json",
          line(message={"role": "assistant", "content": "Hello"}, done=True, done_reason="stop", prompt_eval_count=3, eval_count=2),
          "gemma3", OK, TWO, False),
+    "cohere, streamed (docs.cohere.com/reference/chat-stream)":
+        ("/v2/chat", COMMAND, SSE, named(COHERE), "command-a-03-2025", OK, TWO, True),
+    "a tool that cohere calls (docs.cohere.com/v2/docs/streaming)":
+        ("/v2/chat", COMMAND, SSE, named([
+            COHERE[0], {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "I will"}}},
+            {"type": "tool-call-start", "index": 0, "delta": {"message": {"tool_calls": {
+                "id": "f_1", "type": "function", "function": {"name": "f", "arguments": ""}}}}},
+            {"type": "tool-call-delta", "index": 0, "delta": {"message": {"tool_calls": {
+                "function": {"arguments": "{}"}}}}},
+            {"type": "tool-call-end", "index": 0}, ended("TOOL_CALL")]),
+         "command-a-03-2025", OK, TWO, True),
+    "cohere fails in the midst (tryAGI/Cohere#178: an error in message-end)":
+        ("/v2/chat", COMMAND, SSE, named([*COHERE[:4], ended("ERROR", error="internal error")]),
+         "command-a-03-2025", "stream_error_event", TWO, True),
+    "cohere cut off": ("/v2/chat", COMMAND, SSE, named(COHERE[:4]), "command-a-03-2025", "stream_truncated", (-1, 2), True),
+    "cohere in one piece":
+        ("/v2/chat", COMMAND, "application/json",
+         body({"id": "c", "finish_reason": "COMPLETE", "usage": COUNTED, "message": {
+             "role": "assistant", "content": [{"type": "text", "text": "Hello"}]}}),
+         "command-a-03-2025", OK, TWO, False),
     "lines of JSON at an address that nobody knows":
         ("/v1/agents/run", {"model": "m"}, NDJSON, b'{"step":1}\n{"step":2}\n', "m", OK, NONE, False),
     "an error in lines at an address that nobody knows":
