@@ -20,7 +20,7 @@ from typing import Final
 import httpx
 
 from holymon.errors import ConfigError, HolymonError
-from holymon.load.timeouts import Deadlines
+from holymon.load.timeouts import Alarm, Deadlines, limits_of
 from holymon.plan.plan import Plan, Target
 from holymon.protocols.dialects import DIALECTS
 from holymon.protocols.reading import Reading
@@ -78,9 +78,12 @@ class Caller:
         self._streams = [target.quirks.streams(plan.prompts.stream) for target in plan.targets]
         self._requests = [_requests(plan, target, headers) for target in plan.targets]
         self._dialects = [DIALECTS[target.endpoint] for target in plan.targets]
+        self._limits = [limits_of(plan, number) for number in range(len(plan.targets))]
+        self._alarm = Alarm(clock)
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._alarm.stop()
         await self._transport.aclose()
 
     def masked(self, text: str) -> str:
@@ -126,7 +129,7 @@ class Caller:
         response = Response(self._clock)
         dialect, stream = self._dialects[marks.target], self._streams[marks.target]
         reading = Reading(marks, dialect, stream=stream, keep=self._keep)
-        deadlines = Deadlines(self.plan, reading, response, until)
+        deadlines = Deadlines(self._alarm, self._limits[marks.target], reading, response, until)
         broken: tuple[str, ...] = ()
         try:
             await self._exchange(reading, response, deadlines, request, into)

@@ -1,8 +1,9 @@
-"""When a call has taken too long: one timer for each call, and the error type it stands for."""
+"""When a call has taken too long: its limits, one alarm for all calls, and what it stands for."""
 
 import asyncio
+from collections.abc import Callable
 from math import inf, isnan
-from typing import Final
+from typing import Final, NamedTuple
 
 from holymon.errors import OK
 from holymon.plan.plan import TIMEOUT_S, Plan
@@ -33,43 +34,106 @@ def stall_of(plan: Plan, target: int) -> float:
     return stall_asked(plan, target) or usual
 
 
+class Limits(NamedTuple):
+    """The limits of every call to one target, in seconds.
+
+    `patient`: that a stream says nothing before its first token is no stall, since no limit for
+    stalls was asked for. `soonest_s` is when the first of them can pass.
+    """
+
+    total_s: float
+    first_byte_s: float
+    stall_s: float
+    patient: bool
+    soonest_s: float
+
+
+def limits_of(plan: Plan, target: int) -> Limits:
+    """The limits of calls to a target, by its number."""
+    total, first_byte, stall = plan.timeout_s, plan.first_byte_s, stall_of(plan, target)
+    first_byte = total if first_byte is None else first_byte
+    patient = not stall_asked(plan, target)
+    return Limits(total, first_byte, stall, patient, min(total, first_byte, stall))
+
+
+class Alarm:
+    """The one timer of all calls under way, set for the moment when the first may have to end.
+
+    A timer of its own for each would take a tenth of the time of a whole call.
+    """
+
+    __slots__ = ("_at", "_clock", "_loop", "_timer", "_watched")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Watch nothing yet; moments are those of `clock`, in seconds."""
+        self._clock, self._at = clock, inf
+        self._watched: dict[Deadlines, float] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, deadlines: "Deadlines", at: float) -> None:
+        """Look at a call again at `at`, at the latest."""
+        self._watched[deadlines] = at
+        if at < self._at or self._loop is not asyncio.get_running_loop():
+            self._set(at)
+
+    def forget(self, deadlines: "Deadlines") -> None:
+        """A call is over."""
+        self._watched.pop(deadlines, None)
+
+    def stop(self) -> None:
+        """Ring no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._at, self._timer = inf, None
+
+    def _set(self, at: float) -> None:
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:  # of another, which may be closed, nothing is to be touched
+            self.stop()
+        self._at, self._loop = at, loop
+        self._timer = loop.call_later(max(0.0, at - self._clock()), self._ring)
+
+    def _ring(self) -> None:
+        now, self._at = self._clock(), inf
+        for deadlines, at in self._watched.items():
+            if at <= now:
+                self._watched[deadlines] = deadlines.look(now)
+        if (soonest := min(self._watched.values(), default=inf)) < inf:
+            self._set(soonest)
+
+
 class Deadlines:
     """Cancels the task it was made in when a limit of the call has passed.
 
     Until the headers come it is the first byte's (from when the request began to be written;
     opening a connection has a limit of its own, which the transport keeps), for a stream then
-    the stall between tokens, and the total always. There is one timer, set for the shortest of
-    them and moved by nothing that comes: when it rings early it is set anew. A stream that has
-    finished has a short grace for the rest of it: then it was whole, and no limit was exceeded.
+    the stall between tokens, and the total always. The alarm is set for the shortest of them and
+    moved by nothing that comes: when it rings early it is set anew. A stream that has finished has
+    a short grace for the rest of it: then it was whole, and no limit was exceeded.
     """
 
     __slots__ = (
-        "_exceeded", "_first_byte", "_handle", "_loop", "_plan", "_reading", "_response", "_task",
-        "_until", "message",
+        "_alarm", "_exceeded", "_limits", "_reading", "_response", "_task", "_until", "message",
     )  # fmt: skip
 
     def __init__(
-        self, plan: Plan, reading: Reading, response: Response, until: float = inf
+        self, alarm: Alarm, limits: Limits, reading: Reading, response: Response, until: float = inf
     ) -> None:
-        """Start the timer of a call that has just begun; it is to be over at `until`."""
-        marks = reading.marks
-        self._until = min(until, marks.start + plan.timeout_s)
-        self._plan, self._reading, self._response = plan, reading, response
+        """Watch over a call that has just begun; it is to be over at `until`."""
+        start = reading.marks.start
+        self._until = min(until, start + limits.total_s)
+        self._alarm, self._limits, self._reading, self._response = alarm, limits, reading, response
         reading.settles = self._settle
         self._task = asyncio.current_task()
-        self._loop = asyncio.get_running_loop()
         self._exceeded = OK
         self.message = ""
         """The limit that was exceeded, its value, and what lifts it."""
-        first_byte = plan.first_byte_s
-        self._first_byte = plan.timeout_s if first_byte is None else first_byte
-        stall = stall_of(plan, marks.target) if marks.flags & Flag.STREAM else inf
-        total = self._until - marks.start
-        self._handle = self._timer(min(self._first_byte, total, stall))
+        alarm.watch(self, min(self._until, start + limits.soonest_s))
 
     def disarm(self) -> None:
         """End the watch: the call is over, no limit of it matters."""
-        self._handle.cancel()
+        self._alarm.forget(self)
         # They would keep each other alive until the collector's next run, which costs a third more.
         self._reading.settles = bool
 
@@ -82,48 +146,41 @@ class Deadlines:
             self._task.uncancel()
         return self._exceeded
 
+    def look(self, now: float) -> float:
+        """Cancel the task if a limit has passed; when to look again."""
+        at, error, words = self._next(now)
+        if now < at or self._task is None:
+            return at
+        self._exceeded, self.message = error, words
+        self._task.cancel()
+        return inf
+
     def _settle(self, now: float) -> None:
         counted = self._reading.marks.flags & Flag.SERVER_TOKENS
         self._until = min(self._until, now + (GRACE_COUNTED_S if counted else GRACE_S))
-        self._handle.cancel()
-        self._handle = self._timer(self._until - now)
+        self._alarm.watch(self, self._until)
 
     def _next(self, now: float) -> tuple[float, str, str]:
         """When the nearest limit passes, its error type, and its words."""
-        reading, plan, response = self._reading, self._plan, self._response
+        reading, limits, response = self._reading, self._limits, self._response
         marks = reading.marks
-        total = (self._until, "deadline_exceeded", _words("not over", plan.timeout_s, "--timeout"))
+        words = _words("not over", limits.total_s, "--timeout")
+        total = (self._until, "deadline_exceeded", words)
         if reading.finished:
             return total
         if isnan(marks.headers):
             begun = now if isnan(response.write_start) else response.write_start
-            late = begun + self._first_byte
+            late = begun + limits.first_byte_s
             if not response.written:
-                words = _words("request not written out", self._first_byte, "--first-byte")
+                words = _words("request not written out", limits.first_byte_s, "--first-byte")
                 return min(total, (late, "write_error", words))
-            words = _words("no answer began", self._first_byte, "--first-byte")
+            words = _words("no answer began", limits.first_byte_s, "--first-byte")
             return min(total, (late, "first_byte_timeout", words))
-        thinking = isnan(marks.last) and not stall_asked(plan, marks.target)
-        if not reading.streaming or thinking:
+        if not reading.streaming or (isnan(marks.last) and limits.patient):
             return total
-        first_byte = plan.first_byte_s
-        self._first_byte = plan.timeout_s if first_byte is None else first_byte
-        stall = stall_of(plan, marks.target)
         last = marks.headers if isnan(marks.last) else marks.last
-        words = _words("no further token", stall, "--stall")
-        return min(total, (last + stall, "stream_stalled", words))
-
-    def _timer(self, seconds: float) -> asyncio.TimerHandle:
-        return self._loop.call_later(max(0.0, seconds), self._ring)
-
-    def _ring(self) -> None:
-        now = self._response.clock()
-        at, error, words = self._next(now)
-        if now < at:
-            self._handle = self._timer(at - now)
-        elif self._task is not None:
-            self._exceeded, self.message = error, words
-            self._task.cancel()
+        words = _words("no further token", limits.stall_s, "--stall")
+        return min(total, (last + limits.stall_s, "stream_stalled", words))
 
 
 def _words(what: str, seconds: float, option: str) -> str:

@@ -222,13 +222,14 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return *refused(body, marks), ""
     _note_usage(completion, marks)
     choice = completion.choices[0]
-    if choice.error or finish_of(choice.finish_reason) == "error":
+    finish = finish_of(choice.finish_reason)
+    if choice.error or finish == "error":
         failure = _failure(choice, marks)
         return in_band(choice.error or choice.finish_reason, marks), failure, ""
     message_part = choice.delta if choice.message is None else choice.message
     if message_part is None and choice.text is None:
         return *refused(body, marks), ""
-    marks.finish = finish_of(choice.finish_reason)
+    marks.finish = finish
     text, thought = _content(choice, message_part)
     if not text and not (message_part and _has_acted(message_part)):
         if not thought and not marks.finish:

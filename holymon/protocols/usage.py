@@ -84,16 +84,15 @@ def read_usage(usage: Any, marks: Marks) -> bool:
     return prompt is not None or output is not None
 
 
-_Counts = dict[str, tuple[int, str, int | None]]
+_Counts = dict[str, tuple[int, str, int]]
 
 
 def _counts(usage: dict[str, Any], counts: _Counts, deeper: int) -> _Counts:
     """The count of each kind, with its rank and name; those in parts of the usage come last."""
     for name, value in usage.items():
-        if name in _RANKS:
-            kind, rank = _RANKS[name]
-            known = counts.get(kind)
-            if known is None or rank + deeper < known[0]:
+        if (place := _RANKS.get(name)) is not None:
+            kind, rank = place
+            if (known := counts.get(kind)) is None or rank + deeper < known[0]:
                 plain = type(value) is int and 0 <= value <= MAX_COUNT
                 number = value if plain else count(usage, name, None)
                 if number is not None:
