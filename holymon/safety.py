@@ -153,14 +153,19 @@ def decoded(raw: bytes) -> str:
     """The text of a file that a person wrote: UTF-8, or whatever its byte-order mark names.
 
     PowerShell writes UTF-16, editors on Windows marks and lines that end in CR LF; here a line
-    ends in LF. Raises UnicodeDecodeError.
+    ends in LF. Raises UnicodeDecodeError, which says how to mend it.
     """
     marks = (
         (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
     )  # fmt: skip
     kind = next((kind for mark, kind in marks if raw.startswith(mark)), "utf-8-sig")
-    return raw.decode(kind).replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        text = raw.decode(kind)
+    except UnicodeDecodeError as error:
+        error.reason = "save it as UTF-8"  # it is in some code page, and no byte tells which
+        raise
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def escape(value: object) -> str:

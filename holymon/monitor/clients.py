@@ -33,11 +33,11 @@ def monitored(client: C, monitor: Monitor | None = None) -> C:
     `client` is a `Client` or `AsyncClient` of httpx or httpx2, or an SDK's client that holds one
     (openai, anthropic, ollama). Recorded is every POST, whose row is named by the model in its
     body, form or path, else by what the path is about (`openai/files`); a GET asks no model. Read
-    are the dialects of OpenAI, Anthropic (also on Vertex and Bedrock), Gemini, Cohere and Ollama;
-    what comes from other paths, such as `/embeddings`, has failed only if its status or an `error`
-    in it says so. The provider is found by the address in targets.toml. Attempts that an SDK makes
-    of one call are one request, and so are a redirection and what follows it. Raises PlanError for
-    a client that can't be watched.
+    are the dialects of OpenAI, Anthropic (also on Vertex and Bedrock), Bedrock's Converse, Gemini,
+    Cohere and Ollama; what comes from other paths, such as `/embeddings`, has failed only if its
+    status or an `error` in it says so. The provider is found by the address in targets.toml.
+    Attempts that an SDK makes of one call are one request, and so are a redirection and what
+    follows it. Raises PlanError for a client that can't be watched.
     """
     inner: Any = client if hasattr(client, "_transport") else getattr(client, "_client", None)
     if not hasattr(inner, "_transport") or not hasattr(inner, "_mounts"):

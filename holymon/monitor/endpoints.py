@@ -15,6 +15,7 @@ import msgspec
 from holymon.errors import ConfigError
 from holymon.protocols.chat import CHAT
 from holymon.protocols.cohere import COHERE
+from holymon.protocols.converse import CONVERSE
 from holymon.protocols.dialect import Dialect
 from holymon.protocols.dialects import of_path
 from holymon.protocols.gemini import GEMINI
@@ -40,6 +41,7 @@ _RAW: Final = (":rawPredict", ":streamRawPredict")
 _OWN: Final = {
     ":generateContent": GEMINI, ":streamGenerateContent": GEMINI,
     "/api/chat": OLLAMA, "/api/generate": OLLAMA, "/v2/chat": COHERE,
+    "/converse": CONVERSE, "/converse-stream": CONVERSE,
 }  # fmt: skip
 
 

@@ -90,6 +90,41 @@ def test_a_notebook_whose_cells_lack_parts_runs(tmp_path, cell):
     assert notebooks.check_parameters(path, {}) == {}
 
 
+NOTEBOOK = {
+    "metadata": {},
+    "nbformat": 4,
+    "cells": [
+        {"cell_type": "code", "id": "a", "source": f"x = {n}", "metadata": {}, "outputs": [],
+         "execution_count": None} for n in range(2)
+    ],
+}  # fmt: skip
+
+
+# What was to come of the next two was written down before they were tried.
+@pytest.mark.parametrize("minor", [4, 5], ids=["ids before there were any", "the same id twice"])
+def test_a_notebook_with_ids_of_its_cells_that_can_not_be_runs(tmp_path, minor):
+    """nteract/papermill#568, jupytext/jupytext#764; googlecolab/colabtools#581."""
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps({**NOTEBOOK, "nbformat_minor": minor}))
+    assert notebooks.check_parameters(path, {}) == {}
+    made, status, error, _ = notebooks.execute(path, {}, tmp_path, 60)
+    assert (status, error, len(made.cells)) == ("ok", "", 2)
+
+
+@pytest.mark.parametrize("code", ["cp1252", "gbk", "cp1258"])
+@pytest.mark.parametrize("words", ["prix: été", "価格 12"])
+def test_a_file_in_a_code_page_is_one_sentence_with_the_mend(tmp_path, monkeypatch, code, words):
+    """yjqiang/bili2.0#143, mrijken/toml-cli#37: saved as the machine's own code page has it."""
+    path = tmp_path / "targets.toml"
+    path.write_bytes(f"# {words}\n[mine]\n".encode(code, "replace").replace(b"?", b"\xe9"))
+    monkeypatch.setenv("HOLYMON_TARGETS", str(path))
+    for read in (lambda: targets.target("mine/m"), lambda: prompts.from_file(path),
+                 lambda: replay_file.replay(path)):  # fmt: skip
+        with pytest.raises(ConfigError, match=r"(?s)targets\.toml.*save it as UTF-8") as caught:
+            read()
+        assert "\n" not in str(caught.value)
+
+
 def test_a_file_that_is_no_text_is_one_sentence(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_bytes(b"\xff\xfe\x00")

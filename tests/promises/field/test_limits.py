@@ -9,7 +9,7 @@ from holymon.cli import options
 from holymon.load import timeouts
 from holymon.load.timeouts import stall_of
 from holymon.plan.plan import TIMEOUT_S, Plan
-from tests.promises.faults.server import CHUNKED, HANG, LAST, chunk
+from tests.promises.faults.server import CHUNKED, HANG, LAST, chunk, event
 
 from .cases import DONE, END, HEL, LO, Case, body, check, load, plan_of, whole
 
@@ -36,6 +36,18 @@ def played(name: str, *steps, error: str = "", words: str = "", **more) -> Case:
 
 SILENT = played("silent", *THINKING, chunk(HEL + LO + END), LAST)
 LATE_HEAD = played("late", LATE, HEAD + ANSWER, streamed=False)
+ROLE = event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
+WAITING = [
+    chunk(b": keep-alive\n\n"),
+    chunk(event({"object": "chat.completion.chunk", "choices": []})),
+    chunk(ROLE),
+]
+# What was to come of these two was written down before they were tried.
+ROLE_FIRST = Case("a role at once, then thought that nobody sees", "BlockRunAI/Franklin#74, mezmo/aura#504",
+                  [CHUNKED, chunk(ROLE), LATE, chunk(HEL + LO + END), LAST])  # fmt: skip
+KEPT_OPEN = Case("tokens, then only what keeps the stream open", "NousResearch/hermes-agent#17392",
+                 [CHUNKED, chunk(HEL), *[step for alive in WAITING for step in (alive, LATE / 3)],
+                  chunk(LO + END), LAST])  # fmt: skip
 PAUSE = played("pause", CHUNKED, chunk(HEL), LATE, chunk(LO + END), LAST)
 
 
@@ -57,6 +69,8 @@ def failing(case: Case, error: str, words: str) -> Case:
         (SILENT, {"timeout_s": TIMEOUT_S}),  # although two tokens may be only QUIET apart
         (SILENT, {"timeout_s": 5}),
         (SILENT, {"stall_s": 5, "timeout_s": TIMEOUT_S}),
+        (ROLE_FIRST, {"timeout_s": TIMEOUT_S}),
+        (KEPT_OPEN, {"timeout_s": TIMEOUT_S, "stall_s": 5}),
         (PAUSE, {"timeout_s": 5}),
         (PAUSE, {"timeout_s": TIMEOUT_S, "stall_s": 5}),
     ],
@@ -72,6 +86,7 @@ def test_who_is_late_within_the_limits_has_answered(case, limits):
          "no answer began within 0.15 s: --first-byte sets this limit"),
         (LATE_HEAD, {"timeout_s": QUIET}, "deadline_exceeded", "not over within 0.15 s: --timeout sets this limit"),
         (SILENT, {"stall_s": QUIET}, "stream_stalled", "no further token within 0.15 s: --stall sets this limit"),
+        (KEPT_OPEN, {"timeout_s": TIMEOUT_S}, "stream_stalled", "no further token within 0.15 s: --stall sets this limit"),
         (PAUSE, {"timeout_s": TIMEOUT_S}, "stream_stalled", "no further token within 0.15 s: --stall sets this limit"),
         (PAUSE, {"timeout_s": QUIET}, "deadline_exceeded", "not over within 0.15 s: --timeout"),
         (played("hang", CHUNKED, HANG), {"timeout_s": QUIET}, "deadline_exceeded", "--timeout"),

@@ -14,7 +14,7 @@ from holymon.monitor.clients import monitored
 from holymon.records.attempt import Flag
 from tests.promises.faults.server import LAST, Server, chunk, event
 
-from .cases import body, whole
+from .cases import WHOLE, body, whole
 
 VERTEX = "/v1/projects/p/locations/global/publishers/anthropic/models/claude-sonnet-4@20250514"
 GEMINI = "/v1beta/models/gemini-2.5-flash"
@@ -71,6 +71,12 @@ def thrown(name, words):
                    **{":exception-type": name, ":content-type": "application/json", ":message-type": "exception"})  # fmt: skip
 
 
+def conversed(kind, **value):
+    """An event of Bedrock's Converse: JSON as it is, named in the headers."""
+    return message(json.dumps(value).encode(),
+                   **{":event-type": kind, ":content-type": "application/json", ":message-type": "event"})  # fmt: skip
+
+
 def part(text=None, reason=None, **more):
     content = (
         {"role": "model"} if text is None else {"role": "model", "parts": [{"text": text, **more}]}
@@ -110,6 +116,23 @@ COHERE = [
     {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "lo"}}}},
     {"type": "content-end", "index": 0}, ended("COMPLETE"),
 ]  # fmt: skip
+METADATA = {
+    "usage": {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5},
+    "metrics": {"latencyMs": 9},
+}
+CONVERSED = [
+    conversed("messageStart", role="assistant"),
+    conversed("contentBlockDelta", contentBlockIndex=0, delta={"text": "Hel"}),
+    conversed("contentBlockDelta", contentBlockIndex=0, delta={"text": "lo"}),
+    conversed("contentBlockStop", contentBlockIndex=0), conversed("messageStop", stopReason="end_turn"),
+    conversed("metadata", **METADATA),
+]  # fmt: skip
+RESPONSE = {
+    "id": "r",
+    "status": "completed",
+    "output": [],
+    "usage": {"input_tokens": 3, "output_tokens": 2},
+}
 OK, TWO, NONE = "", (3, 2), (-1, -1)
 
 # what is asked: path, JSON or parts of a form; what comes: content type, bytes;
@@ -176,6 +199,23 @@ CASES = {
     "a deployment of Azure, named in the path only":
         ("/openai/deployments/my-gpt/chat/completions?api-version=2024-10-21", {"messages": []}, "application/json",
          body(whole()), "my-gpt", OK, TWO, False),
+    # What was to come of the next four was written down before they were tried.
+    "responses of a deployment of Azure (BerriAI/litellm#40408)":
+        ("/openai/deployments/my-gpt/responses?api-version=2025-04-01-preview", {"input": "x", "stream": True}, SSE,
+         named([{"type": "response.created", "response": {**RESPONSE, "status": "in_progress", "usage": None}},
+                {"type": "response.output_text.delta", "delta": "Hello"},
+                {"type": "response.completed", "response": RESPONSE}]), "my-gpt", OK, TWO, True),
+    "Bedrock's Converse, streamed (Arize-ai/openinference#2029)":
+        ("/model/amazon.nova-lite-v1:0/converse-stream", {"messages": []}, AMAZON, b"".join(CONVERSED),
+         "amazon.nova-lite-v1:0", OK, TWO, True),
+    "Bedrock's Converse throttled (open-telemetry/opentelemetry-python-contrib#3210)":
+        ("/model/amazon.nova-lite-v1:0/converse-stream", {"messages": []}, AMAZON,
+         b"".join(CONVERSED[:3]) + thrown("throttlingException", "Too many tokens"),
+         "amazon.nova-lite-v1:0", "stream_error_event", (-1, 2), True),
+    "Bedrock's Converse in one piece":
+        ("/model/amazon.nova-lite-v1:0/converse", {"messages": []}, "application/json",
+         body({"output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}}, "stopReason": "end_turn", **METADATA}),
+         "amazon.nova-lite-v1:0", OK, TWO, False),
     "ollama's chat (0xPlaygrounds/rig#825)":
         ("/api/chat", {"model": "gemma3"}, NDJSON, LINES + DONE_LINE, "gemma3", OK, TWO, True),
     "ollama's generate":
@@ -311,6 +351,24 @@ async def test_the_real_sdk_on_vertex_is_on_record():
         (row,), (target,) = client.monitor.records.rows, client.monitor.records.targets
     assert (target.model, NAMES[row["error"]], row["output_tokens"]) == ("claude-x", "", 2)
     assert row["start_s"] < row["first_s"] <= row["end_s"]
+
+
+@pytest.mark.asyncio
+async def test_copies_of_a_watched_sdk_and_raw_responses_are_on_record():
+    """pydantic/logfire#62, braintrustdata/braintrust-sdk-python#36: both went past the wrapper."""
+    import openai
+
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {SSE}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    async with Server([head, chunk(WHOLE), LAST]) as server:
+        sdk = openai.AsyncOpenAI(api_key="stub", base_url=server.url, max_retries=0)
+        async with monitored(sdk) as client:
+            for asker in (client.with_options(timeout=5), client.copy()):
+                raw = await asker.chat.completions.with_raw_response.create(
+                    model="m", messages=[{"role": "user", "content": "hi"}], stream=True
+                )
+                assert [event.id async for event in raw.parse()]
+        rows = client.monitor.records.rows
+    assert [(NAMES[row["error"]], row["output_tokens"]) for row in rows] == [("", 2), ("", 2)]
 
 
 @pytest.mark.parametrize(

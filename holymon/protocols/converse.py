@@ -1,0 +1,89 @@
+"""The dialect of Bedrock's Converse (`/converse`, `/converse-stream`), where a client is watched.
+
+Pure, as `chat`. Its stream is Amazon's, which `framing` makes events of; they are known by their
+fields, since their names stand in headers. Counts come behind the reason of the end. Source:
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from holymon.errors import OK
+from holymon.protocols.complaint import complaint
+from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent
+from holymon.protocols.error_body import read_body, refused
+from holymon.protocols.finish import finish_of
+from holymon.protocols.lenient import read
+from holymon.protocols.reading import Reading
+from holymon.protocols.sse import Event
+from holymon.protocols.usage import read_usage
+from holymon.records.attempt import Flag, Marks
+
+
+class _Event(msgspec.Struct):
+    """One event of a stream, or a whole answer."""
+
+    role: Any = None
+    start: Any = None
+    delta: Any = None
+    contentBlockIndex: Any = None  # noqa: N815 - as it is spelled there
+    stopReason: Any = None  # noqa: N815
+    usage: Any = None
+    output: Any = None
+    error: Any = None
+
+
+_EVENT: Final = msgspec.json.Decoder(_Event)
+
+
+def _read(reading: Reading, now: float, event: Event) -> int:
+    """Tokens (0 or 1) in one event."""
+    about, odd = read(event.data, _EVENT)
+    marks = reading.marks
+    parts = (about.role, about.contentBlockIndex, about.stopReason, about.usage)
+    if about.error or all(part is None for part in parts):
+        return NOT_MINE
+    if odd:
+        marks.flags |= Flag.LENIENT
+    if marks.chunk != marks.chunk:
+        marks.chunk = now
+    if reason := finish_of(about.stopReason):
+        reading.finished, marks.finish = True, reason
+    if read_usage(about.usage, marks):
+        reading.done = reading.finished
+    text, thought, acted = _output([about.start, about.delta])
+    if text and marks.content != marks.content:
+        marks.content = now
+    reading.keep(text)
+    reading.acted = reading.acted or acted
+    return int(bool(text or thought or acted))
+
+
+def _output(blocks: Any) -> tuple[str, bool, bool]:
+    """The text in blocks of content, whether they hold thought, and whether they call tools."""
+    known = [block for block in blocks if isinstance(block, dict)]
+    texts = [block.get("text") for block in known]
+    text = "".join(text for text in texts if isinstance(text, str))
+    thought = any(block.get("reasoningContent") for block in known)
+    return text, thought, any(block.get("toolUse") for block in known)
+
+
+def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
+    """Error type, message and text of a 200 in one piece; fills in the marks' counts."""
+    about, error, message = read_body(body, _EVENT, marks)
+    if about is None:
+        return error, message, ""
+    inner = about.output.get("message") if isinstance(about.output, dict) else None
+    content = inner.get("content") if isinstance(inner, dict) else None
+    if not isinstance(content, list) or complaint({"error": about.error}, strict=True) is not None:
+        return *refused(body, marks), ""
+    read_usage(about.usage, marks)
+    marks.finish = finish_of(about.stopReason)
+    text, thought, acted = _output(content)
+    if not text and not acted:
+        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)
+    return OK, "", text
+
+
+CONVERSE: Final = Dialect("/converse", not_sent, _read, _answer)
