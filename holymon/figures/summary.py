@@ -109,7 +109,7 @@ def summarize_target(
         target=target.name,
         requests=len(rows),
         ok=len(good),
-        errors=records.errors(mask),
+        errors=(errors := records.errors(mask)),
         error_rate=wilson(fails, len(judged)),
         error_rate_without_429=wilson(fails - limited, len(judged) - limited),
         latency_s=figure(durations["latency"]),
@@ -138,7 +138,7 @@ def summarize_target(
             *(_alike(rows["start_s"][sent], judged != 0, FAILURES_ALIKE) if fails else ()),
             *why,
         ),
-        messages=_messages(records, index, records.errors(mask)),
+        messages=_messages(records, index, errors),
     )
 
 

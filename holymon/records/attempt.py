@@ -42,13 +42,13 @@ FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("chunks", "u4", "received pieces that carried tokens"),
     ("events", "u4", "deltas that carried tokens"),
     ("bytes", "u4", "body bytes received"),
-    ("status", "u2", "HTTP status; 0 none"),
     ("flags", "u4", "bits of Flag"),
+    ("status", "u2", "HTTP status; 0 none"),
     ("target", "u1", "position in the plan's targets"),
     ("attempt", "u1", "0 for the first"),
     ("error", "u1", "position in errors.NAMES; 0 no error"),
     ("finish", "u1", "position in FINISH"),
-    ("code", "S24", "the provider's own error code"),
+    ("code", "S30", "the provider's own error code"),
 )
 DTYPE: Final = np.dtype([(name, kind) for name, kind, _ in FIELDS])
 GAP: Final = np.dtype([("bin", "u2"), ("n", "u2")])
@@ -162,7 +162,7 @@ class Marks:
             self.flags |= _COALESCED
 
 
-_ROW: Final = struct.Struct("=8d3fI5i3IHI4B24s")
+_ROW: Final = struct.Struct("=8d3fI5i4IH4B30s")
 _LENGTH: Final = struct.Struct("<H")
 assert _ROW.size == DTYPE.itemsize, "the struct format and FIELDS must describe the same row"
 
@@ -171,7 +171,7 @@ _FINISH_CODE: Final = {name: i for i, name in enumerate(FINISH)}
 _OTHER: Final = CODES["_OTHER"]
 _U4: Final = 2**32 - 1
 _I4: Final = 2**31 - 1
-_MOST: Final = (_U4, *[_I4] * 5, *[_U4] * 3, 2**16 - 1, _U4, 255, 255)
+_MOST: Final = (_U4, *[_I4] * 5, *[_U4] * 4, 2**16 - 1, 255, 255)
 """The largest counts that a row has room for, in its order."""
 _LONGEST: Final = 1e9
 
@@ -189,11 +189,11 @@ def row(marks: Marks, zero: float = 0.0) -> bytes:
     )  # fmt: skip
     counts = (
         m.request & _U4, m.prompt_tokens, m.output_tokens, m.cached_tokens, m.reasoning_tokens,
-        m.written_tokens, m.chunks, m.events, m.bytes, m.status, m.flags, m.target, m.attempt,
+        m.written_tokens, m.chunks, m.events, m.bytes, m.flags, m.status, m.target, m.attempt,
     )  # fmt: skip
     kinds = (
         CODES.get(m.error, _OTHER), _FINISH_CODE.get(m.finish, len(FINISH) - 1),
-        m.code.encode("ascii", "replace")[:24] if m.code else b"",
+        m.code.encode("ascii", "replace")[:30] if m.code else b"",
     )  # fmt: skip
     try:
         return _ROW.pack(*times, *counts, *kinds)

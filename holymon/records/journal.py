@@ -177,13 +177,14 @@ class Follower:
         Only for a run that has ended, and once; `plan` is the run's.
         """
         records = self._records
-        known = set(records["request"].tolist())
-        left = [
-            _left(number - 1, target, due, start, plan)
+        taken = [
+            (number - 1, target, due, start)
             for path in sorted(self._folder.glob("calls.*.underway"))
             for number, target, due, start in _slots(path)
-            if number and number - 1 not in known
+            if number
         ]
+        known = set(records["request"].tolist() if taken else ())
+        left = [_left(*slot, plan) for slot in taken if slot[0] not in known]
         made = from_marks(records.targets, left)
         records.extend(made.rows, made.gap_pairs, made.gap_counts)
         return len(left)

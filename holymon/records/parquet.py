@@ -64,9 +64,17 @@ def _columns(records: Records) -> dict[str, npt.NDArray[Any]]:
             if DTYPE[name].kind == "f":
                 rows[name] = np.round(rows[name] * _TICKS) / _TICKS
             column[at : at + _ROWS] = rows[name]
-    codes, where = np.unique(columns["code"], return_inverse=True)
-    columns["code"] = codes.astype("U24").astype(object)[where]
+    columns["code"] = _texts(columns["code"])
     return columns
+
+
+def _texts(raw: npt.NDArray[np.bytes_]) -> npt.NDArray[np.object_]:
+    """Codes as text, shape (n,): nearly all are empty, and others the same few."""
+    texts = np.full(len(raw), "", object)
+    there = raw != b""
+    codes, where = np.unique(raw[there], return_inverse=True)
+    texts[there] = codes.astype(str).astype(object)[where]
+    return texts
 
 
 def read(folder: Path, records: Records) -> None:

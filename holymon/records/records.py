@@ -190,7 +190,7 @@ class Records:
         """A copy that holds only the rows where `where` is true."""
         chosen = Records(self.targets, self.began)
         chosen.request_ids, chosen.messages = self.request_ids, self.messages
-        chosen._extend(self.rows[where], self.gaps(where), self.gap_counts[where])
+        chosen._extend(self.rows.compress(where), self.gaps(where), self.gap_counts[where])
         return chosen
 
     def to_frame(self) -> "pd.DataFrame":
@@ -202,7 +202,7 @@ class Records:
         """
         import pandas as pd
 
-        rows = self.rows[np.argsort(self["due_s"], kind="stable")]
+        rows = self.rows.take(np.argsort(self["due_s"], kind="stable"))  # by index: field by field
         columns: dict[str, Any] = {name: rows[name] for name in DTYPE.names or ()}
         for name in (name for name in columns if name.endswith("_tokens")):
             columns[name] = pd.array(rows[name], dtype="Int32")
@@ -212,9 +212,10 @@ class Records:
         frame["target"] = names[rows["target"]]
         frame["error"] = np.array(NAMES, dtype=object)[rows["error"]]
         frame["finish"] = np.array(FINISH, dtype=object)[rows["finish"]]
-        frame["code"] = [code.decode("ascii", "replace") for code in rows["code"]]
+        frame["code"] = [code.decode("ascii", "replace") for code in rows["code"].tolist()]
+        flags = rows["flags"].copy()
         for flag in Flag:
-            frame[(flag.name or "").lower()] = (rows["flags"] & flag) != 0
+            frame[(flag.name or "").lower()] = (flags & flag) != 0
         micros = ((math.nan if self.began is None else self.began) + rows["start_s"]) * 1e6
         at = pd.to_datetime(np.round(micros), unit="us", utc=True).astype("datetime64[ns, UTC]")
         frame.insert(0, "at", at)
@@ -263,11 +264,12 @@ def _room(
     array: npt.NDArray[Any], used: int, more: npt.NDArray[Any], room: int = 0
 ) -> npt.NDArray[Any]:
     """`array` with `more` after its first `used`, in its own room or in one an eighth larger."""
-    need = used + len(more)
+    need, raw = used + len(more), np.dtype((np.void, array.itemsize))
     if max(need, room) > len(array):
         # A first piece gets no room to grow: of a run that has ended it is the only one.
         grown = np.zeros(max(need + used // 8, room), array.dtype)
-        grown[:used] = array[:used]
+        grown.view(raw)[:used] = array.view(raw)[:used]
         array = grown
-    array[used:need] = more
+    # Rows are copied field by field unless they are taken for plain bytes: ten times as long.
+    array.view(raw)[used:need] = more.view(raw)
     return array
