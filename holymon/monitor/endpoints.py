@@ -8,6 +8,7 @@ Azure. A call that names none is called by what its path is about (`files`, `bat
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -89,6 +90,7 @@ def subject(path: str) -> str:
     return parts[0] if parts and _WORD.fullmatch(parts[0]) else UNKNOWN
 
 
+@lru_cache(maxsize=256)
 def _dialect(path: str) -> Dialect | None:
     for end, dialect in _OWN.items():
         if path.endswith(end):

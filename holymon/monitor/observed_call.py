@@ -85,8 +85,11 @@ class ObservedCall:
         """Take in the head of the answer; `header(name, default)` finds one."""
         kind = header("content-type", "").lower()
         self._events = events_of(kind) if status < _REFUSED else None
-        shown = {"content-type": _EVENTS} if self._events is not None else {}
-        self._reading.head(perf_counter(), status, lambda name: shown.get(name) or header(name, ""))
+        shown = _EVENTS if self._events is not None else kind
+        self._reading.head(
+            perf_counter(), status,
+            lambda name: shown if name == "content-type" else header(name, ""),
+        )  # fmt: skip
         if kind and self._events is None and self._reading.lenient:
             self._readable = _TEXT.search(kind) is not None
         if packing := header("content-encoding", ""):
