@@ -15,6 +15,8 @@ from holymon.safety import plain
 @RUN
 @PORT
 @click.option("--host", default="127.0.0.1", help="Address to listen at.")
+@click.option("--allow-host", "names", multiple=True, metavar="NAME",
+              help="A name by which Prometheus calls it, if not by its address.")  # fmt: skip
 @SLO
 @click.option("--dense", is_flag=True, help="Four buckets for each doubling: finer quantiles.")
 @click.option("--textfile", type=PATH, help="Write the figures of --run (or of the last one) to "
@@ -22,8 +24,8 @@ from holymon.safety import plain
 @OUT
 @click.pass_context
 def metrics(
-    ctx: click.Context, wanted: str | None, port: int, host: str, slo: tuple[str, ...], dense: bool,
-    textfile: Path | None, out: Path,
+    ctx: click.Context, wanted: str | None, port: int, host: str, names: tuple[str, ...],
+    slo: tuple[str, ...], dense: bool, textfile: Path | None, out: Path,
 ) -> None:  # fmt: skip
     """Serve figures to Prometheus until Ctrl-C: of all runs in the folder that go on, or begin.
 
@@ -33,12 +35,14 @@ def metrics(
     from holymon.prometheus.exporter import expose, write_textfile
 
     if textfile is not None:
-        for option in given(ctx) & {"--port", "--host", "--slo", "--dense"}:
+        for option in given(ctx) & {"--port", "--host", "--allow-host", "--slo", "--dense"}:
             raise PlanError(f"{option} does not go with --textfile, which has figures, no buckets.")
         write_textfile(attach(wanted or "last", out=out), textfile)
         return
     source = attach(wanted, out=out) if wanted is not None else out
-    with interruptible(), expose(source, port=port, host=host, slo=slo, dense=dense) as served:
+    with interruptible(), expose(
+        source, port=port, host=host, slo=slo, dense=dense, names=names
+    ) as served:  # fmt: skip
         click.echo(served.url)
         if host not in {"127.0.0.1", "localhost", "::1"}:
             click.echo(f"whoever reaches {plain(host)} can read these figures.", err=True)

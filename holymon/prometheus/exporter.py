@@ -96,18 +96,21 @@ class Collector:
 
 
 def expose(
-    of: Any, *, port: int = PORT, host: str = HOST, slo: Iterable[str] = (), dense: bool = False
-) -> Exposed:
+    of: Any, *, port: int = PORT, host: str = HOST, slo: Iterable[str] = (), dense: bool = False,
+    names: Collection[str] = (),
+) -> Exposed:  # fmt: skip
     """Serve the figures of a monitor, a run, a folder of runs or records to Prometheus.
 
     For a client that is `monitored`, those of its monitor. `port` 0 takes a free one. Objectives of
     `slo` become bucket edges, so that alerts on them are exact; `dense` gives four buckets for each
-    doubling. The processes of a server that have one folder PROMETHEUS_MULTIPROC_DIR serve the sums
-    of all of them, at one port. Raises ConfigError if the port is taken.
+    doubling. Whoever asks by another name than an address, localhost, `host`, the machine's own or
+    one of `names` is refused, as pages of other sites are. The processes of a server that have one
+    folder PROMETHEUS_MULTIPROC_DIR serve the sums of all of them, at one port. Raises ConfigError
+    if the port is taken.
     """
     collector = Collector(of, slo=slo, dense=dense)
     try:
-        return Exposed(collector.families, host, port, collector.shared)
+        return Exposed(collector.families, host, port, collector.shared, names)
     except (OSError, OverflowError) as error:
         why = (getattr(error, "strerror", None) or str(error)).rstrip(".")
         taken = getattr(error, "errno", None) == errno.EADDRINUSE and collector.shared is None

@@ -1,14 +1,18 @@
 """The server of an exporter: one path, GET and HEAD, in the format that a scraper prefers.
 
 Exposed(collect, host, port)        `collect` gives the families of this moment as a list
+
+Every visitor has a thread, for `PATIENCE_S` seconds at most, and there are `MOST_OPEN` at once:
+one that is slow or greedy takes nobody's place.
 """
 
+import contextlib
 import os
 import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,10 +27,11 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from holymon.monitor.forks import in_children
 from holymon.prometheus import sharing
+from holymon.prometheus.visitors import Visitors
 from holymon.safety import short
 
-MOST_PER_S: Final = 50
 PATIENCE_S: Final = 10.0
+MOST_OPEN: Final = 64
 _METHODS: Final = "GET, HEAD, OPTIONS"
 _Headers = list[tuple[str, str]]
 
@@ -35,13 +40,16 @@ class Exposed:
     """Figures that are served until `close`, or the end of the process; `url` says where."""
 
     def __init__(
-        self, collect: Callable[[], list[Metric]], host: str, port: int, shared: Path | None = None
-    ) -> None:
+        self, collect: Callable[[], list[Metric]], host: str, port: int, shared: Path | None = None,
+        names: Collection[str] = (),
+    ) -> None:  # fmt: skip
         """Serve from a thread that ends with the process. Raises OSError, OverflowError.
 
-        Processes that share their figures in the folder `shared` have one port together.
+        Processes that share their figures in the folder `shared` have one port together. The
+        server may be called by its address, localhost, `host`, the machine's name, and `names`.
         """
-        listen = partial(_listening, _app(_Pages(collect)), host, port)
+        app = _app(_Pages(collect), Visitors([host, *names]))
+        listen = partial(_listening, app, host, port)
         self._lock: IO[bytes] | None = None
         if shared and port and hasattr(socket, "SO_REUSEPORT"):
             listen = partial(listen, shared=True)
@@ -52,23 +60,8 @@ class Exposed:
         self._thread.start()
         self._process = os.getpid()
         in_children(self._leave)
-        self._server.verify_request = self._admit  # type: ignore[assignment, method-assign]
-        # A scraper that hung up is nobody's concern, and in a notebook would stand below some cell.
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self._second, self._admitted = 0, 0
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._server.server_port}/metrics"
-
-    def _admit(self, request: Any, _: object) -> bool:
-        """Whether to answer: `MOST_PER_S` a second at most, each within `PATIENCE_S` seconds.
-
-        The thread that answers takes its time from the process that is watched.
-        """
-        request.settimeout(PATIENCE_S)
-        second = int(time.monotonic())
-        self._admitted = self._admitted + 1 if second == self._second else 1
-        self._second = second
-        return self._admitted <= MOST_PER_S
 
     def close(self) -> None:
         """Stop serving and free the port; in a forked child there is nothing to stop."""
@@ -98,12 +91,52 @@ class _Quiet(WSGIRequestHandler):
         """Log nothing."""
 
 
+class _Server(ThreadingWSGIServer):
+    """Hangs up on whoever has been here for too long, or the longest when there are too many."""
+
+    def __init__(self, *args: Any) -> None:
+        self._open: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
+        super().__init__(*args)
+
+    def verify_request(self, request: Any, _: object) -> bool:
+        """Admit a visitor, for so long."""
+        request.settimeout(PATIENCE_S)
+        with self._lock:
+            if len(self._open) >= MOST_OPEN:
+                self._hang_up(next(iter(self._open)))
+            self._open[request] = time.monotonic() + PATIENCE_S
+        return True
+
+    def service_actions(self) -> None:
+        """Look for those who have been here for too long, twice a second."""
+        now = time.monotonic()
+        with self._lock:
+            for request in [visitor for visitor, until in self._open.items() if until < now]:
+                self._hang_up(request)
+
+    def _hang_up(self, request: socket.socket) -> None:
+        """End what its thread waits for; that closes it."""
+        self._open.pop(request, None)
+        with contextlib.suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)
+
+    def shutdown_request(self, request: Any) -> None:
+        """A visitor has left."""
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of one that hung up: in a notebook it would stand below some cell."""
+
+
 def _listening(
     app: WSGIApplication, host: str, port: int, *, shared: bool = False
 ) -> ThreadingWSGIServer:
     """A server for `app`, whose port is `shared` with other processes that share it."""
     kind: type[ThreadingWSGIServer] = type(
-        "Server", (ThreadingWSGIServer,),
+        "Server", (_Server,),
         {"address_family": sharing.family_of(host, port), "allow_reuse_port": shared},
     )  # fmt: skip
     return make_server(host, port, app, kind, handler_class=_Quiet)
@@ -136,10 +169,12 @@ class _Pages:
             return self._made[strict]
 
 
-def _app(pages: _Pages) -> WSGIApplication:
+def _app(pages: _Pages, visitors: Visitors) -> WSGIApplication:
     """One path that is read; a sentence for all else, and where figures can't be read."""
 
     def answer(environ: WSGIEnvironment) -> tuple[str, _Headers, bytes]:
+        if refusal := visitors.refusal(environ):
+            return _sentence(*refusal)
         if environ["PATH_INFO"] != "/metrics":
             return _sentence("404 Not Found", "only /metrics is served here")
         method = environ["REQUEST_METHOD"]
