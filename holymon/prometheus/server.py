@@ -94,6 +94,8 @@ class _Quiet(WSGIRequestHandler):
 class _Server(ThreadingWSGIServer):
     """Hangs up on whoever has been here for too long, or the longest when there are too many."""
 
+    request_queue_size = MOST_OPEN  # with the usual 5, a few who wait keep others from knocking
+
     def __init__(self, *args: Any) -> None:
         self._open: dict[socket.socket, float] = {}
         self._lock = threading.Lock()

@@ -1,5 +1,6 @@
 """Processes of one server are one: whoever of them is scraped tells the sums of all, for ever."""
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -91,14 +92,17 @@ class Served:
 
 
 def get(url):
-    """The answer; a connection that waits at a process that ends is reset, and made again."""
+    """The answer; a connection that waits at a process that ends is reset, and made again.
+
+    So is one that comes too often.
+    """
     until = time.monotonic() + 60
     while True:
-        try:
-            return httpx.get(url, timeout=60)
-        except httpx.TransportError:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        with contextlib.suppress(httpx.TransportError):
+            if (answer := httpx.get(url, timeout=60)).status_code != 429:
+                return answer
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def by_model(found):
