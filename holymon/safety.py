@@ -127,7 +127,32 @@ def redact(text: str, secrets: tuple[Secret, ...] = ()) -> str:
     forms = {form for secret in secrets for form in secret.forms()}
     for form in sorted(forms, key=_longest_first):
         text = text.replace(form, MASK)
+    for secret in secrets:
+        text = _without_parts(text, secret.reveal())
     return _KEY_LIKE.sub(MASK, text)
+
+
+_PART: Final = 8
+"""So many letters and digits of a key in a row are a part of it, in any case, however spaced."""
+
+
+def _without_parts(text: str, key: str) -> str:
+    """`text` without parts of a key, as servers echo them: cut, in capitals, letter by letter."""
+    key = "".join(filter(str.isalnum, key)).casefold()
+    places = [place for place, char in enumerate(text) if char.isalnum() or char in MASK]
+    letters = "".join(text[place].casefold()[:1] for place in places)
+    parts = {key[k : k + _PART] for k in range(len(key) - _PART + 1)}
+    cuts: list[list[int]] = []
+    for k in range(len(letters) - _PART + 1):
+        if letters[k : k + _PART] in parts:
+            first, last = places[k], places[k + _PART - 1] + 1
+            if cuts and first <= cuts[-1][1]:
+                cuts[-1][1] = last
+            else:
+                cuts.append([first, last])
+    for first, last in reversed(cuts):
+        text = text[:first] + MASK + text[last:]
+    return text
 
 
 def looks_secret(name: str, value: object = "") -> bool:
@@ -174,22 +199,36 @@ def escape(value: object) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` without what a terminal or a reader could be fooled by.
+    """`text` without what a terminal, a log or a reader could be fooled by.
 
-    C0 and C1 controls are dropped (newline and tab stay), format controls such as the
-    bidirectional ones, and halves of surrogate pairs, are spelled out.
+    C0 and C1 controls are dropped (newline and tab stay); what is not seen, such as bidirectional
+    controls and letters without a width, and halves of surrogate pairs, are spelled out. What a
+    CI service would take for a command gets a space inside.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_visible, text))
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_visible, text))
+    return _CI_COMMAND.sub(r"\g<mark> ", text) if "##" in text or "::" in text else text
+
+
+_CI_COMMAND: Final = re.compile(
+    r"(?x)(?P<mark> \#(?=\#\w*\[)"  # Azure's ##vso[, GitHub's older ##[, TeamCity's, anywhere
+    r"| (?m:^)\s*: (?=:[A-Za-z][\w-]*(?:\s[^\n]*)?::))"  # GitHub's ::name ...::, at the left
+)
+_UNSEEN: Final = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
+    "\u2800"  # a Braille cell without a dot
+)
+"""Of no width though letters or marks (Unicode's Default_Ignorable_Code_Point)."""
 
 
 def _visible(char: str) -> str:
     category = unicodedata.category(char)
     if category == "Cc":
         return char if char in "\n\t" else ""
-    if category in {"Cf", "Zl", "Zp", "Cs", "Co"}:
-        return f"<U+{ord(char):04X}>"
+    selector = "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    if category in {"Cf", "Zl", "Zp", "Cs", "Co"} or char in _UNSEEN or selector:
+        # This one only makes a sign an emoji.
+        return "" if char == "\ufe0f" else f"<U+{ord(char):04X}>"
     return char
 
 

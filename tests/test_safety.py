@@ -90,6 +90,33 @@ def test_what_looks_like_a_key_is_masked(text):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        lambda key: key[:8] + "…", lambda key: "…" + key[-8:], lambda key: key[5:17],
+        str.upper, lambda key: key[:12].swapcase(), " ".join, lambda key: "-".join(key[3:13]),
+        lambda key: "\n".join([key[:9], key[9:]]), lambda key: ", ".join(key[:14]),
+        lambda key: f"{key[:9]}****{key[-9:]}",
+    ],
+)  # fmt: skip
+def test_a_part_of_a_key_is_masked_however_it_is_written(change):
+    secret = (Secret("qJ7x-Vb2m_Tz9wKp4Lr6Ns8Yd1", "MY_KEY"),)
+    part = change(secret[0].reveal())
+    shown = redact(f"Wrong key {part} is it.", secret)
+    assert shown.startswith("Wrong key ")
+    assert shown.endswith(" is it.")
+    left = "".join(filter(str.isalnum, shown.removeprefix("Wrong key ").removesuffix("is it.")))
+    assert len(left) < 8
+
+
+@pytest.mark.parametrize("short", [3, 7])
+def test_a_few_letters_of_a_key_are_no_part_of_it(short):
+    """Else words would go."""
+    secret = (Secret("qJ7xVb2mTz9wKp4L", "MY_KEY"),)
+    text = f"{secret[0].reveal()[:short]} of it"
+    assert redact(text, secret) == text
+
+
+@pytest.mark.parametrize(
     "text",
     ["max_tokens must be less than 4096", "model gpt-4.1-mini does not exist", "rate limit reached",
      "the task-manager is busy", "context_length_exceeded: 8192 tokens"],
@@ -133,6 +160,16 @@ def test_escaped_text_holds_no_markup_and_no_control(text):
         ("a\u2028b\x85c", "a<U+2028>bc"),
         ("ok\tä\n", "ok\tä\n"),
         ("\ud800", "<U+D800>"),
+        ("a\u200bb\u2060c\ufeffd", "a<U+200B>b<U+2060>c<U+FEFF>d"),
+        ("a\u3164b\u115fc\u034fd", "a<U+3164>b<U+115F>c<U+034F>d"),
+        ("\U000e0041\U000e0100\ufe01", "<U+E0041><U+E0100><U+FE01>"),
+        ("slow \u26a0\ufe0f down", "slow \u26a0 down"),
+        ("##vso[task.setvariable variable=x]y", "# #vso[task.setvariable variable=x]y"),
+        ("x ##[add-mask]y ##teamcity[z]", "x # #[add-mask]y # #teamcity[z]"),
+        ("#\x1b#vso[a]b", "# #vso[a]b"),
+        ("::set-output name=a::b", ": :set-output name=a::b"),
+        ("a\n \t::error::b\n::group::c", "a\n \t: :error::b\n: :group::c"),
+        ("## a heading, ::1 and a::b", "## a heading, ::1 and a::b"),
     ],
 )
 def test_plain_text_fools_nobody(text, expected):

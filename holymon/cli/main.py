@@ -27,7 +27,7 @@ from holymon.cli.options import (
     Command,
     plans_of,
 )
-from holymon.cli.output import note, show
+from holymon.cli.output import note, say, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.report import report
 from holymon.cli.services import init, metrics
@@ -51,7 +51,9 @@ class _Commands(click.Group):
         try:
             sys.exit(super().main(*args, **{**more, "standalone_mode": False}))
         except click.ClickException as error:
-            error.show()
+            usage = io.StringIO()
+            error.show(usage)
+            say(usage.getvalue().rstrip(), err=True)
             sys.exit(2)
         except (click.Abort, KeyboardInterrupt):
             _fail("interrupted.", INTERRUPTED)
@@ -83,7 +85,7 @@ def _fault(error: Exception) -> str:
         ) as file:
             file.write(details)
     except OSError:
-        click.echo(details, err=True)
+        say(details, err=True)
         return f"{sentence} with the lines above."
     return f"{sentence}: the details are in {file.name}."
 
@@ -95,7 +97,7 @@ def _give_up_output() -> None:
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    click.echo(f"holymon: {redact(plain(sentence))}", err=True)
+    say(f"holymon: {redact(plain(sentence))}", err=True)
     sys.exit(code)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
+from holymon.cli.output import say
 from holymon.errors import PlanError
 from holymon.safety import plain
 from holymon.structs import seconds_of
@@ -224,7 +225,7 @@ def moved(targets: "list[Target]", base_url: str, api_key_env: str) -> "list[Tar
                 "model there with --model."
             )
         key = f"with the key in {api_key_env}" if api_key_env else "without a key"
-        click.echo(f"{target.name} is called at {plain(base_url)}, {key}.", err=True)
+        say(f"{target.name} is called at {plain(base_url)}, {key}.", err=True)
     return [replace(target, base_url=base_url, api_key_env=api_key_env) for target in targets]
 
 

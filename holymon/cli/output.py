@@ -10,6 +10,11 @@ import click
 from holymon.safety import plain
 
 
+def say(text: object, *, err: bool = False) -> None:
+    """Print what is inert in a terminal and in the log of a CI service."""
+    click.echo(plain(str(text)), err=err)
+
+
 def show(
     result: Callable[[], Any], text: Callable[[], str], *, as_json: bool
 ) -> None:  # fmt: skip
@@ -17,12 +22,13 @@ def show(
     from holymon.records.run_folder import finite
 
     if as_json:
-        click.echo(json.dumps(finite(result()), indent=1))
+        # What an Azure pipeline takes for a command is one inside of a text, too.
+        click.echo(json.dumps(finite(result()), indent=1).replace("##", "#\\u0023"))
     else:
-        click.echo(plain(text()))
+        say(text())
 
 
 def note(text: str) -> None:
     """Print what is going on where somebody looks on."""
     if sys.stderr.isatty():
-        click.echo(text, err=True)
+        say(text, err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holymon.cli.options import LOAD, RUN, Command, given, plans_of
+from holymon.cli.output import say
 from holymon.cli.progress import measured_with_bar
 from holymon.errors import PlanError, RunError
 from holymon.load.interrupts import INTERRUPTED
@@ -70,12 +71,12 @@ def report(
     made = reports.write_report(
         notebook, run=run, parameters=values, out=out, name=options["name"] or None
     )
-    click.echo(str(made.html))
+    say(made.html)
     if made.status != "ok":
         raise RunError(f"the report is not complete, {made.status}: {made.error}")
     if run is not None:
         for sentence in _findings(run):
-            click.echo(sentence, err=True)
+            say(sentence, err=True)
     sys.exit(INTERRUPTED if interrupted else run.exit_code if run else 0)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from holymon.cli.options import OUT, PATH, PORT, RUN, SLO, given, text
+from holymon.cli.output import say
 from holymon.errors import PlanError
 from holymon.load.interrupts import interruptible
 from holymon.safety import plain
@@ -43,9 +44,9 @@ def metrics(
     with interruptible(), expose(
         source, port=port, host=host, slo=slo, dense=dense, names=names
     ) as served:  # fmt: skip
-        click.echo(served.url)
+        say(served.url)
         if host not in {"127.0.0.1", "localhost", "::1"}:
-            click.echo(f"whoever reaches {plain(host)} can read these figures.", err=True)
+            say(f"whoever reaches {plain(host)} can read these figures.", err=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
@@ -74,9 +75,9 @@ def init(folder: Path, target: str, slo: tuple[str, ...], webhook: str, port: in
         folder, target=target, slo=slo or OBJECTIVES, webhook=webhook, port=port
     )
     for path in written:
-        click.echo(path)
+        say(path)
     for path in kept:
-        click.echo(f"{path} was there already and stays as it is.", err=True)
+        say(f"{path} was there already and stays as it is.", err=True)
     if more := init_folder.lacking(folder, target):
-        click.echo(more, err=True)
-    click.echo(f"{folder / 'README.md'} says what to start.", err=True)
+        say(more, err=True)
+    say(f"{folder / 'README.md'} says what to start.", err=True)
