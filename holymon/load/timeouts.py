@@ -34,7 +34,7 @@ def stall_of(plan: Plan, target: int) -> float:
     return stall_asked(plan, target) or usual
 
 
-class Limits(NamedTuple):
+class CallLimits(NamedTuple):
     """The limits of every call to one target, in seconds.
 
     `patient`: that a stream says nothing before its first token is no stall, since no limit for
@@ -48,12 +48,12 @@ class Limits(NamedTuple):
     soonest_s: float
 
 
-def limits_of(plan: Plan, target: int) -> Limits:
+def limits_of(plan: Plan, target: int) -> CallLimits:
     """The limits of calls to a target, by its number."""
     total, first_byte, stall = plan.timeout_s, plan.first_byte_s, stall_of(plan, target)
     first_byte = total if first_byte is None else first_byte
     patient = not stall_asked(plan, target)
-    return Limits(total, first_byte, stall, patient, min(total, first_byte, stall))
+    return CallLimits(total, first_byte, stall, patient, min(total, first_byte, stall))
 
 
 class Alarm:
@@ -118,7 +118,12 @@ class Deadlines:
     )  # fmt: skip
 
     def __init__(
-        self, alarm: Alarm, limits: Limits, reading: Reading, response: Response, until: float = inf
+        self,
+        alarm: Alarm,
+        limits: CallLimits,
+        reading: Reading,
+        response: Response,
+        until: float = inf,
     ) -> None:
         """Watch over a call that has just begun; it is to be over at `until`."""
         start = reading.marks.start
