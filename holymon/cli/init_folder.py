@@ -16,13 +16,15 @@ from holymon.plan.targets import target as target_of
 from holymon.prometheus import rules
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
 from holymon.prometheus.exporter import PORT
-from holymon.records.run_folder import write_aside
+from holymon.records.own_files import PRIVATE, write_aside
 from holymon.report.notebooks import PLACES
 from holymon.safety import plain
 
 TEMPLATES: Final = Path(__file__).with_name("start")
 EVERY_S: Final = 3600.0
-SECRETS: Final = "holymon.env"
+SECRETS: Final = ("holymon.env", "alertmanager.yml")
+"""What holds keys, or an address that is as good as one."""
+
 WIDE: Final = sys.maxsize
 
 
@@ -54,9 +56,7 @@ def create(
             if isinstance(content, Path):
                 path.symlink_to(content)
             else:
-                write_aside(path, content)
-            if name == SECRETS:
-                path.chmod(0o600)
+                write_aside(path, content, mode=PRIVATE if name in SECRETS else 0o666)
         except OSError as error:
             raise ConfigError(f"can't write {path}: {error.strerror}.") from None
         written.append(path)

@@ -189,17 +189,17 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
     """
     from holymon.experiments import calibrator
     from holymon.plots import canvas, result_plots
-    from holymon.records import run_folder
+    from holymon.records import own_files
 
     with interruptible():
         calibration = calibrator.calibrate(
             seconds=seconds, out=out, seen=lambda step: note(f"measuring {step} ...")
         )
     folder = out / "calibration"
-    run_folder.write_json(folder / "calibration.json", calibration.to_dict())
+    own_files.write_json(folder / "calibration.json", calibration.to_dict())
     picture = folder / "calibration.png"
     figure = result_plots.plot_calibration(calibration).get_figure(root=True)
-    run_folder.write_aside(picture, canvas.frame(figure) if figure else b"")
+    own_files.write_aside(picture, canvas.frame(figure) if figure else b"")
     show(calibration.to_dict, lambda: f"{calibration.table.text()}\n{picture}", as_json=as_json)
     sys.exit(0 if calibration.highest_valid_rate is not None else 3)
 

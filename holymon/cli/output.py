@@ -19,7 +19,7 @@ def show(
     result: Callable[[], Any], text: Callable[[], str], *, as_json: bool
 ) -> None:  # fmt: skip
     """Print a result as JSON, with null for what is no number, or its text, and make only that."""
-    from holymon.records.run_folder import finite
+    from holymon.records.own_files import finite
 
     if as_json:
         # What an Azure pipeline takes for a command is one inside of a text, too.

@@ -72,6 +72,8 @@ def report(
         notebook, run=run, parameters=values, out=out, name=options["name"] or None
     )
     say(made.html)
+    for sentence in made.notes:
+        say(sentence, err=True)
     if made.status != "ok":
         raise RunError(f"the report is not complete, {made.status}: {made.error}")
     if run is not None:

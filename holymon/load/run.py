@@ -22,9 +22,10 @@ from holymon.records import journal, run_folder
 from holymon.records import notes as side_file
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall, first_calls, informed, outcome, with_cost
+from holymon.records.own_files import content, new_file, write_aside
 from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
-from holymon.safety import file_name
+from holymon.safety import file_name, short
 from holymon.structs import to_builtins
 from holymon.transport.connector import trusting
 from holymon.transport.prepared_request import post
@@ -151,7 +152,7 @@ class Run:
     def stop(self) -> None:
         """Ask the worker to end: calls in flight become `cancelled`, everything is kept."""
         with contextlib.suppress(OSError):
-            (self.folder / "stop").write_bytes(b"")  # it may hold a gentler word by now
+            write_aside(self.folder / "stop", b"")  # it may hold a gentler word by now
 
     def kill(self) -> None:
         """End the worker that this object started, at once; what has ended is in the journal."""
@@ -245,12 +246,10 @@ class Run:
 
     def _why_failed(self) -> str:
         reason = str(self.status.get("detail", ""))
-        if reason:
-            return reason
         log = self.folder / "worker.log"
-        with contextlib.suppress(OSError):
-            lines = log.read_text("utf-8", "replace").splitlines()
-            reason = f"{lines[-1]} (see {log})" if lines else ""
+        with contextlib.suppress(OSError, RunError):
+            last = content(log).decode("utf-8", "replace").strip().rpartition("\n")[2]
+            reason = reason or (last and f"{short(last)} (see {log})")
         return reason or "the worker ended without a word."
 
 
@@ -269,10 +268,10 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
             trusting(target.ca_file)
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
     folder = run_folder.new_folder(Path(out), name)
-    run_folder.write_aside(folder / "plan.json", plan.to_json())
+    write_aside(folder / "plan.json", plan.to_json(), mode=run_folder.mode_of(plan))
     run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())
     command = [sys.executable, "-m", "holymon.load.worker", str(folder.resolve())]
-    with (folder / "worker.log").open("wb") as log:
+    with new_file(folder / "worker.log") as log:
         process = _Worker(
             command if detached else [*command, "--attached"],
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,

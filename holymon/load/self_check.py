@@ -14,7 +14,9 @@ from typing import Final
 from holymon.load.engine import Ending, Load
 from holymon.records import client_health
 from holymon.records.journal import Journal
-from holymon.records.run_folder import write_aside
+from holymon.records.own_files import opened, write_aside
+from holymon.records.run_folder import ENDED
+from holymon.safety import short
 
 SAMPLE_S: Final = 0.05
 FILES: Final = (2**17, 10240)
@@ -87,9 +89,10 @@ def _heed(stop: Path, load: Load) -> None:
 
     A limit lets the calls in flight end; whoever stops the run does not want to wait for them.
     """
-    why, _, detail = stop.read_text("utf-8", "replace").partition("\n")
-    if why:
-        load.stop(why, detail, cancel=False)
+    with opened(stop) as file:
+        why, _, detail = file.read(4096).decode("utf-8", "replace").partition("\n")
+    if why in ENDED:
+        load.stop(why, short(detail), cancel=False)
     else:
         load.stop()
 

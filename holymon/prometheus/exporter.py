@@ -23,7 +23,7 @@ from holymon.prometheus import metric_names, sharing, sources
 from holymon.prometheus.metric_families import MOST_TARGETS, families, label_of, run_families
 from holymon.prometheus.run_gauges import Name
 from holymon.prometheus.server import Exposed
-from holymon.records.run_folder import write_aside
+from holymon.records.own_files import write_aside
 from holymon.safety import plain
 
 HOST: Final = "127.0.0.1"

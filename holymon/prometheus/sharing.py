@@ -34,7 +34,7 @@ from holymon.monitor.ledger import Ledger
 from holymon.prometheus.metric_families import families
 from holymon.prometheus.run_gauges import Name
 from holymon.prometheus.sources import Scrape
-from holymon.records.run_folder import try_lock
+from holymon.records.own_files import aside, lock_file, opened, try_lock
 from holymon.safety import plain
 
 T = TypeVar("T")
@@ -173,7 +173,7 @@ class _Place:
     def __init__(self, path: Path) -> None:
         self._path = path
         for number in itertools.count():
-            self.lock: IO[bytes] = (path / f"holymon-{number}.lock").open("wb")
+            self.lock: IO[bytes] = lock_file(path / f"holymon-{number}.lock")
             if try_lock(self.lock):
                 break
             self.lock.close()
@@ -190,9 +190,8 @@ class _Place:
             before = self._before.get(kind, {})
             sums = {**before, **{key: before.get(key, 0.0) + n for key, n in values.items()}}
             # Whole or not at all, and no file mapped to memory: on a full disk that ends a process.
-            aside = self._path / f"{self._stem}.{kind}"
-            aside.write_bytes(_packed(sums))
-            aside.replace(self._file(kind))
+            with aside(self._file(kind), lasting=False) as file:
+                file.write(_packed(sums))
 
     def leave(self) -> None:
         """Take the gauges away: they are of living processes."""
@@ -255,7 +254,7 @@ def _files(path: Path) -> dict[str, tuple[int, int]]:
 
 def _is_live(gauges: Path) -> bool:
     lock = gauges.with_name(gauges.stem.rpartition("_")[2] + ".lock")
-    with suppress(FileNotFoundError), lock.open("rb") as file:
+    with suppress(FileNotFoundError), opened(lock) as file:
         return not try_lock(file, shared=True)
     return False
 
@@ -266,7 +265,7 @@ def at_port(path: Path, address: tuple[str, int], listen: Callable[[], T]) -> tu
     The first of them looks whether it is free: any process of a user may share it, also one of
     another server. Keep the lock for as long as the address. Raises OSError.
     """
-    lock = (path / f"holymon-{address[1]}.port").open("wb")
+    lock = lock_file(path / f"holymon-{address[1]}.port")
     try:
         if try_lock(lock):
             with socket.create_server(address, family=family_of(*address)):

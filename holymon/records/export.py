@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from holymon.errors import RunError
+from holymon.records.own_files import write_aside
 from holymon.records.records import Recorded, Records, records_of
-from holymon.records.run_folder import write_aside
 from holymon.safety import plain, short
 
 # OWASP, "CSV Injection"; some spreadsheets also take the full-width signs.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from holymon.errors import ERRORS, UNREACHABLE, HolymonError
+from holymon.errors import CODES, ERRORS, UNREACHABLE, HolymonError
 from holymon.formatting import rounded
 from holymon.plan.plan import Plan
 from holymon.plan.quirks import Quirks
@@ -76,9 +76,10 @@ class FirstCall(Struct, frozen=True):
 def first_calls(state: Mapping[str, Any]) -> tuple[FirstCall, ...]:
     """The first calls of a run, from its state."""
     try:
-        return tuple(from_builtins(item, FirstCall, "first_calls") for item in state["first_calls"])
+        calls = [from_builtins(item, FirstCall, "first_calls") for item in state["first_calls"]]
     except (HolymonError, KeyError, TypeError):
         return ()
+    return tuple(call for call in calls if call.error_type in CODES)
 
 
 def outcome(state: Mapping[str, Any]) -> str:

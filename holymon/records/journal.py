@@ -23,6 +23,7 @@ from holymon.records.attempt import Flag, Marks, frame
 from holymon.records.client_health import ClientHealth, read
 from holymon.records.frames import Frames, header
 from holymon.records.notes import Notes
+from holymon.records.own_files import content, opened
 from holymon.records.records import Records, from_marks
 from holymon.safety import redact
 
@@ -111,7 +112,10 @@ class Journal:
         `masked` takes the keys of the run out of what a server sent.
         """
         self.zero = zero
-        self._rescue = f"holymon-{folder.parent.name}-{folder.name}-calls.{worker}-rest.journal"
+        self._rescue = (
+            f"holymon-{folder.parent.name[:80]}-{folder.name}-",
+            f"-calls.{worker}-rest.journal",
+        )
         self._header = header(worker)
         self._underway = Underway(folder / f"calls.{worker}.underway")
         self._calls = Appender(folder / f"calls.{worker}.journal")
@@ -150,9 +154,11 @@ class Journal:
     def _save(self, rest: bytes) -> None:
         # The header is in the kept part if not even that could be written.
         head = b"" if rest.startswith(self._header) else self._header
-        path = Path(tempfile.gettempdir()) / self._rescue
+        before, after = self._rescue
         try:
-            path.write_bytes(head + rest)
+            fd, path = tempfile.mkstemp(after, before)
+            with os.fdopen(fd, "wb") as file:
+                file.write(head + rest)
         except OSError as error:
             self._calls.trouble = f"{error.strerror}: {LOST}"
         else:
@@ -194,7 +200,7 @@ class Follower:
         before = len(self._records)
         for path in sorted(self._folder.glob("calls.*.journal")):
             frames, at = self._readers.get(path) or (Frames(), 0)
-            with reading(path), contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            with reading(path), contextlib.suppress(FileNotFoundError), opened(path) as file:
                 # Or else compacted by another process: all is in Parquet.
                 file.seek(at)
                 while data := file.read(AT_ONCE):
@@ -212,7 +218,7 @@ class Follower:
 def _slots(path: Path) -> Iterator[tuple[Any, ...]]:
     data = b""
     with reading(path), contextlib.suppress(FileNotFoundError):  # as before
-        data = path.read_bytes()
+        data = content(path)
     return _SLOT.iter_unpack(data[: len(data) - len(data) % _SLOT.size])
 
 
@@ -231,5 +237,5 @@ def vitals(folder: Path) -> ClientHealth:
     lines: list[bytes] = []
     for path in sorted(folder.glob("vitals.*.jsonl")):
         with reading(path):
-            lines += path.read_bytes().splitlines()
+            lines += content(path).splitlines()
     return read(lines)

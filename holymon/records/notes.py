@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from holymon.errors import CODES
 from holymon.records.appender import Appender, reading
 from holymon.records.attempt import Marks
+from holymon.records.own_files import content
 from holymon.safety import short
 
 WORDS_OF_A_KIND: Final = 5
@@ -103,8 +105,20 @@ def _lines(folder: Path) -> list[dict[str, Any]]:
     lines = []
     for path in sorted(folder.glob("notes.*.jsonl")):
         with reading(path):
-            raw = path.read_bytes()
+            raw = content(path)
         for line in raw.splitlines():
-            with contextlib.suppress(ValueError):  # a torn last line
-                lines.append(json.loads(line))
+            with contextlib.suppress(ValueError, RecursionError):  # a torn last line
+                lines += _checked(json.loads(line))
     return lines
+
+
+def _checked(line: Any) -> list[dict[str, Any]]:
+    """A line that has the shape of a note: whoever sent the folder may have written another."""
+    if not isinstance(line, dict):
+        return []
+    numbers = {name: line.get(name, 0) for name in ("request", "target", "status")}
+    texts = {name: line.get(name, "") for name in ("error_type", "code", "message", "request_id")}
+    good = all(type(n) is int for n in numbers.values()) and all(
+        isinstance(text, str) for text in texts.values()
+    )
+    return [{**numbers, **texts}] if good and texts["error_type"] in CODES else []

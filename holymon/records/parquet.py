@@ -1,6 +1,6 @@
 """Records as Parquet: `calls.parquet`, a column a field, with `gaps.parquet`; and what spills."""
 
-import contextlib
+import glob
 import os
 from datetime import UTC, datetime
 from functools import cache
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import RunError
-from holymon.records.appender import unreadable
+from holymon.records.appender import reading, unreadable
 from holymon.records.attempt import DTYPE, GAP, GAP_BINS, blank
+from holymon.records.own_files import opened, room
 from holymon.records.records import Records
 from holymon.safety import short
 
@@ -36,19 +37,16 @@ def write(folder: Path, records: Records) -> None:
         "n": np.ascontiguousarray(gaps["n"]),
     }
     try:
-        with _connection() as connection:
+        with _connection() as connection, room(folder) as inner:
             for name, table in (("gaps", pairs), ("calls", _columns(records))):
-                aside = folder / f".{name}.parquet.{os.getpid()}"
+                made = inner / f"{name}.parquet"
                 connection.register("cols", table)
                 connection.execute(
-                    f"COPY (SELECT * FROM cols) TO '{_quoted(aside)}' (FORMAT parquet, {_PARQUET})"
+                    f"COPY (SELECT * FROM cols) TO '{_quoted(made)}' (FORMAT parquet, {_PARQUET})"
                 )
-                aside.replace(folder / f"{name}.parquet")
+                made.replace(folder / made.name)
     except duckdb.Error as error:
         raise OSError(str(error)) from None
-    finally:
-        for path in folder.glob(f".*.parquet.{os.getpid()}"):
-            path.unlink(missing_ok=True)
 
 
 def _columns(records: Records) -> dict[str, npt.NDArray[Any]]:
@@ -86,7 +84,7 @@ def read(folder: Path, records: Records) -> None:
         def columns(name: str, *needed: str) -> dict[str, Any]:
             path = folder / f"{name}.parquet"
             try:
-                result = connection.execute(f"SELECT * FROM '{_quoted(path)}'")
+                result = connection.execute(f"SELECT * FROM {_read(path)}")
                 table: dict[str, Any] = result.fetchnumpy()
             except duckdb.Error as error:
                 raise unreadable(path, error) from None
@@ -128,8 +126,7 @@ def count(folder: Path) -> int:
     path = folder / "calls.parquet"
     try:
         with _connection() as connection:
-            query = f"SELECT count(*) FROM '{_quoted(path)}'"
-            counted = connection.execute(query).fetchone()
+            counted = connection.execute(f"SELECT count(*) FROM {_read(path)}").fetchone()
     except duckdb.Error as error:
         raise unreadable(path, error) from None
     return int(counted[0]) if counted else 0
@@ -169,20 +166,32 @@ def spill(records: Records, folder: Path) -> Path:
     frame["at"] = frame["at"].dt.tz_localize(None)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     path = folder / f"calls-{stamp}-{os.getpid()}-{len(records)}.parquet"
-    aside = folder / f".{path.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _connection() as connection:
+        with _connection() as connection, room(folder) as inner:
+            made = inner / path.name
             connection.register("frame", frame)
             connection.execute(
-                f"COPY frame TO '{_quoted(aside)}' (FORMAT parquet, COMPRESSION zstd)"
+                f"COPY frame TO '{_quoted(made)}' (FORMAT parquet, COMPRESSION zstd)"
             )
-        aside.replace(path)
+            made.replace(path)
     except (OSError, duckdb.Error) as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
         raise RunError(f"calls can't be written to {folder}: {short(str(error))}") from None
     return path
+
+
+def _read(path: Path) -> str:
+    """The table of one file as DuckDB is told it.
+
+    No part of its name is a pattern, and no folder called `request=9` a column. Raises RunError.
+    """
+    try:
+        with reading(path):
+            opened(path).close()
+    except OSError as error:
+        raise unreadable(path, error.strerror) from None
+    name = glob.escape(str(path)).replace("'", "''")
+    return f"read_parquet('{name}', hive_partitioning = false)"
 
 
 def _quoted(path: Path) -> str:

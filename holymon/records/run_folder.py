@@ -11,9 +11,7 @@ whose lock is free is `interrupted`.
 
 import contextlib
 import json
-import math
 import os
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +20,20 @@ from typing import IO, Any, Final
 import numpy as np
 
 from holymon.errors import PlanError, RunError
-from holymon.plan.plan import Plan
+from holymon.plan.plan import Plan, Prompts
 from holymon.records import parquet
 from holymon.records.appender import reading
 from holymon.records.first_call import FirstCall, first_calls
 from holymon.records.journal import Follower
+from holymon.records.own_files import (
+    PRIVATE,
+    content,
+    lock_file,
+    opened,
+    require_inside,
+    try_lock,
+    write_aside,
+)  # fmt: skip
 from holymon.records.records import Records
 from holymon.safety import file_name, plain, short
 
@@ -35,32 +42,9 @@ START_S: Final = 30.0
 LIVE: Final = frozenset({"starting", "first call", "running"})
 """The states of a run that goes on."""
 
-
-def write_aside(path: Path, data: bytes | str) -> None:
-    """Write a file so that readers see the old one or the new one, whole."""
-    raw = data.encode() if isinstance(data, str) else data
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, with null for what JSON has no number for."""
-    write_aside(path, json.dumps(finite(value), indent=1))
-
-
-def finite(value: Any) -> Any:
-    """`value` with None for NaN and the infinities."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+STATES: Final = LIVE | {"finished", "stopped", "failed", "interrupted"}
+ENDED: Final = STATES - LIVE | {"max_errors", "max_cost", "hopeless", "first_call"}
+"""Why a run ended; of a later version's it is `unknown`."""
 
 
 def now() -> datetime:
@@ -71,6 +55,7 @@ def now() -> datetime:
 def new_folder(out: Path, name: str) -> Path:
     """A folder of its own for a run that starts now, even if another one starts too."""
     parent = out / file_name(name)
+    require_inside(parent, out)
     stamp = now().strftime("%Y%m%dT%H%M%SZ")
     for k in range(1, 1000):
         folder = parent / (stamp if k == 1 else f"{stamp}-{k}")
@@ -112,16 +97,28 @@ def find(out: Path, wanted: str) -> Path:
     raise RunError(f"there is no run {plain(wanted)!r} in {out}: `holymon runs` lists them.")
 
 
-def folders(out: Path) -> list[Path]:
-    """The folders of all runs, oldest first."""
-    all_runs = [path.parent for path in out.glob("*/*/plan.json")]
+def folders(out: Path, holding: str = "plan.json") -> list[Path]:
+    """The folders of all runs, oldest first, or of all that hold another file."""
+    all_runs = [path.parent for path in out.glob(f"*/*/{holding}") if _lies_in(path.parent, out)]
     return sorted(all_runs, key=lambda folder: (folder.name, folder.parent.name))
+
+
+def _lies_in(folder: Path, out: Path) -> bool:
+    """Whether no link leads from a folder of runs to one elsewhere, as if it were one of them."""
+    linked = folder.is_symlink() or folder.parent.is_symlink()
+    return not linked or folder.resolve().is_relative_to(out.resolve())
+
+
+def mode_of(plan: Plan) -> int:
+    """The mode of files that hold a plan: prompts of one's own are nobody else's to read."""
+    own = plan.prompts.tokens is None and plan.prompts.texts != Prompts().texts
+    return PRIVATE if own else 0o666
 
 
 def read_plan(folder: Path) -> Plan:
     """The plan of a run. Raises RunError, PlanError."""
     try:
-        return Plan.from_json((folder / "plan.json").read_bytes())
+        return Plan.from_json(content(folder / "plan.json"))
     except OSError as error:
         raise RunError(f"{folder} is not a run: {error.strerror}.") from None
     except PlanError as error:
@@ -149,11 +146,31 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def _state_in(folder: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        state = json.loads((folder / "state.json").read_bytes())
-        if isinstance(state, dict) and isinstance(state.get("state"), str):
-            return state
+    with contextlib.suppress(OSError, ValueError, RecursionError, RunError):
+        state = json.loads(content(folder / "state.json"))
+        if (
+            isinstance(state, dict)
+            and isinstance(state.get("state"), str)
+            and state["state"] in STATES
+        ):
+            return _checked(state)
     return {"state": "starting"}
+
+
+def _checked(state: dict[str, Any]) -> dict[str, Any]:
+    """What may be known of a run, as it may be shown: whoever sent its folder may have lied."""
+    checked = {name: short(text, 4096) for name, text in state.items() if isinstance(text, str)}
+    if checked.get("ended", "finished") not in ENDED:
+        checked["ended"] = "unknown"
+    for name in ("started_at", "ended_at"):
+        try:
+            datetime.fromisoformat(checked[name])
+        except (KeyError, ValueError):
+            checked.pop(name, None)
+    kinds = {"pid": int, "workers": int, "proxies": dict, "first_calls": list}
+    return checked | {
+        name: state[name] for name, kind in kinds.items() if type(state.get(name)) is kind
+    }
 
 
 def ended_early(state: dict[str, Any]) -> str:
@@ -189,7 +206,7 @@ def _is_new(folder: Path, state: dict[str, Any]) -> bool:
 
 def take_lock(folder: Path) -> IO[bytes]:
     """Hold the run's lock for as long as the file returned is open, or the process lives."""
-    file = (folder / "run.lock").open("wb")
+    file = lock_file(folder / "run.lock")
     if not try_lock(file):
         file.close()
         raise RunError(f"{run_id(folder)} is already being measured.")
@@ -199,32 +216,16 @@ def take_lock(folder: Path) -> IO[bytes]:
 def is_locked(folder: Path) -> bool:
     """Whether a living worker holds the run's lock; looked at without writing."""
     try:
-        file = (folder / "run.lock").open("rb")
-    except OSError:
+        file = opened(folder / "run.lock")
+    except (OSError, RunError):
         return False
     with file:
         return not try_lock(file, shared=True)
 
 
-def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
-    """Whether an open file could be locked, which lasts until it is closed or the process ends."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
 def is_compacted(folder: Path) -> bool:
-    """Whether all records of a run are in Parquet."""
-    return (folder / "calls.parquet").is_file()
+    """Whether all records of a run are in Parquet, or something is in its place."""
+    return os.path.lexists(folder / "calls.parquet")
 
 
 def began(folder: Path) -> float | None:
@@ -274,7 +275,7 @@ def compact(folder: Path, records: Records) -> bool:
     """
     lock = folder / "compact.lock"
     try:
-        with lock.open("wb") as file:
+        with lock_file(lock) as file:
             mine = try_lock(file) and not is_compacted(folder)
             if mine:
                 parquet.write(folder, records)

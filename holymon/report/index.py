@@ -1,13 +1,17 @@
 """`index.html`: the list of all runs and reports, newest first, as one static page."""
 
 import json
+import os
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
+from holymon.errors import RunError
 from holymon.formatting import DASH, Html, Table, element, join, ms, percent, stacked
 from holymon.records import run_folder
+from holymon.records.own_files import content, write_page
 from holymon.safety import short
 
 MOST: Final = 500
@@ -16,8 +20,8 @@ HEADS: Final = ("when (UTC)", "run", "targets", "measurement", "objectives", "ca
                 "latency p50, ms", "latency p95, ms", "TTFT p50, ms")  # fmt: skip
 
 
-def write_index(out: Path) -> None:
-    """Write `index.html` from the run.json files below `out`."""
+def write_index(out: Path) -> str:
+    """Write `index.html` from the run.json files below `out`; a sentence if others wrote it."""
     import jinja2
 
     rows = [_row(folder, out) for folder in reversed(_reported(out)[-MOST:])]
@@ -27,7 +31,7 @@ def write_index(out: Path) -> None:
     page = pages.get_template("reports.html.j2").render(
         style=Html(style()), table=Table(HEADS, rows, "lllllr").html("runs")
     )
-    run_folder.write_aside(out / "index.html", page)
+    return write_page(out / "index.html", page)
 
 
 def style() -> str:
@@ -36,16 +40,16 @@ def style() -> str:
 
 
 def _reported(out: Path) -> list[Path]:
-    reported = [path.parent for path in out.glob("*/*/run.json")]
-    return sorted(reported, key=lambda folder: (folder.name, folder.parent.name))
+    return run_folder.folders(out, "run.json")
 
 
 def _row(folder: Path, out: Path) -> tuple[str, ...]:
-    href = (folder / "report.html").relative_to(out).as_posix()
+    # A folder may have any name, also one that begins like an address of another kind.
+    href = quote(os.fsencode((folder / "report.html").relative_to(out).as_posix()))
     link = element("a", run_folder.run_id(folder), href=href)
     try:
-        when, *cells = _cells(json.loads((folder / "run.json").read_bytes()))
-    except (OSError, ValueError, RecursionError, AttributeError, TypeError):
+        when, *cells = _cells(json.loads(content(folder / "run.json")))
+    except (OSError, RunError, ValueError, RecursionError, AttributeError, TypeError):
         when, *cells = "", "run.json can't be read", *[DASH] * 7
     return when, link, *cells
 

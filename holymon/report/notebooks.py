@@ -125,7 +125,7 @@ def _complete(cell: dict[str, Any]) -> None:
 
 
 def execute(
-    path: Path, parameters: dict[str, Any], folder: Path, timeout_s: float
+    path: Path, parameters: dict[str, Any], timeout_s: float
 ) -> tuple[Any, Status, str, BaseException | None]:
     """Run the notebook in a kernel of its own: what came of it, and how it really ended."""
     with quiet(), _for_python3(path) as ready:
@@ -133,7 +133,7 @@ def execute(
         import papermill
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-        aside = folder / ".report.ipynb"
+        aside = ready.with_name("made.ipynb")
         status: Status = "ok"
         error, interrupt = "", None
         try:
@@ -158,7 +158,6 @@ def execute(
             status, error = "failed", f"{type(failure).__name__}: {failure}"
         source = aside if aside.is_file() else ready
         made = nbformat.read(source, as_version=4)
-        aside.unlink(missing_ok=True)
     return made, status, error, interrupt
 
 

@@ -20,6 +20,7 @@ from holymon.load.caller import key_of
 from holymon.load.run import Run
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
+from holymon.records.own_files import content, write_aside, write_json, write_page
 from holymon.report.index import TEMPLATES, style, write_index
 from holymon.report.notebooks import (
     Status,
@@ -43,18 +44,24 @@ _STYLE: Final = re.compile(r"<style\b.*?</style>", re.DOTALL | re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a report: where it is, and, if it is not whole, why in one sentence."""
+    """What became of a report: where it is, and, if it is not whole, why in one sentence.
+
+    `notes` are on pages that were not brought up to date, since others wrote them.
+    """
 
     folder: Path
     html: Path
     status: Status
     error: str
     run_id: str | None
+    notes: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         state = "" if self.status == "ok" else f": {escape(self.status)}, {escape(self.error)}"
         page = os.path.relpath(self.html)  # as JupyterLab follows a link from a notebook
-        return f"<p><a href='{quote(page)}' target='_blank'>{escape(page)}</a>{state}</p>"
+        notes = "".join(f"<br>{escape(note)}" for note in self.notes)
+        link = f"<a href='{quote(os.fsencode(page))}' target='_blank'>{escape(page)}</a>"
+        return f"<p>{link}{state}{notes}</p>"
 
 
 def write_report(
@@ -86,7 +93,7 @@ def write_report(
         given["run"] = str(folder.resolve())
     begun, started = time.monotonic(), run_folder.now()
     secrets = _secrets(run.plan if run is not None else None)
-    notebook_out, status, error, interrupt = execute(path, given, folder, timeout_s)
+    notebook_out, status, error, interrupt = execute(path, given, timeout_s)
     error = redact(short(error), secrets)
     about = {
         "status": status, "error": error, "notebook": title(path),
@@ -98,14 +105,14 @@ def write_report(
     try:
         _publish(folder, page, notebook_out, secrets)
         _write_json(folder, run, about)
-        _lead_to(folder)
+        notes = _lead_to(folder)
     except OSError as fault:
         reason = fault.strerror or type(fault).__name__
         raise RunError(f"the report can't be written to {folder}: {reason}.") from None
     if interrupt is not None:
         raise interrupt
     return Report(
-        folder, folder / "report.html", status, error, run.id if run is not None else None
+        folder, folder / "report.html", status, error, run.id if run is not None else None, notes
     )
 
 
@@ -189,15 +196,19 @@ def _publish(folder: Path, html: str, notebook: Any, secrets: tuple[Secret, ...]
         for secret in secrets:
             for form in secret.forms():
                 text = text.replace(form, MASK)  # noqa: PLW2901 - each form in turn
-        run_folder.write_aside(folder / name, text)
+        write_aside(folder / name, text)
 
 
-def _lead_to(folder: Path) -> None:
-    """Bring `latest.html`, if nothing of this name is newer, and the list of all up to date."""
+def _lead_to(folder: Path) -> tuple[str, ...]:
+    """Bring `latest.html`, if nothing of this name is newer, and the list of all up to date.
+
+    A sentence for each that others wrote, and that stays therefore.
+    """
+    latest = ""
     reported = [page.parent.name for page in folder.parent.glob("*/report.html")]
     if folder.name == max(reported):
-        run_folder.write_aside(folder.parent / "latest.html", (folder / "report.html").read_bytes())
-    write_index(folder.parent.parent)
+        latest = write_page(folder.parent / "latest.html", content(folder / "report.html"))
+    return tuple(filter(None, (latest, write_index(folder.parent.parent))))
 
 
 def _write_json(folder: Path, run: Run | None, about: dict[str, Any]) -> None:
@@ -205,4 +216,5 @@ def _write_json(folder: Path, run: Run | None, about: dict[str, Any]) -> None:
     if run is not None:
         with contextlib.suppress(HolymonError, PlanError):
             figures = run.to_dict()
-    run_folder.write_json(folder / "run.json", {**figures, "report": about})
+    mode = 0o666 if run is None else run_folder.mode_of(run.plan)
+    write_json(folder / "run.json", {**figures, "report": about}, mode=mode)

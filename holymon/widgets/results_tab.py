@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from holymon.formatting import bullets, element, join
 from holymon.load.run import Run, attach
 from holymon.records import run_folder
 from holymon.records.export import write_csv
+from holymon.records.own_files import aside, content, opened, write_json
 from holymon.records.run_folder import LIVE
 from holymon.report.report import write_report
 from holymon.safety import decoded, short
@@ -27,6 +29,8 @@ NOTHING: Final = element(
 )
 MOST_RUNS: Final = 30
 BASELINE_FILE: Final = "baseline.json"
+_ID: Final = re.compile(r"(?!\.)[^/\\]+/(?!\.)[^/\\]+")
+"""A run in the folder of the baseline, and nowhere else."""
 
 
 class ResultsTab:
@@ -110,7 +114,8 @@ class ResultsTab:
             raise RunError("this run is not in Parquet: its folder could not be written.")
         # Beside the runs, not in one: a run's own files are what it is read from.
         copy = run_folder.out_of(source.parent) / f"{self._shown.id.replace('/', '-')}.parquet"
-        shutil.copyfile(source, copy)
+        with opened(source) as file, aside(copy) as made:
+            shutil.copyfileobj(file, made)
         self._file(copy, "Parquet")
 
     def _baseline(self) -> None:
@@ -141,7 +146,12 @@ class ResultsTab:
             self._made.append(path)
         self._say(f"{what} saved as {path}")
         links = bullets(
-            element("a", short(str(made)), href=quote(os.path.relpath(made)), target="_blank")
+            element(
+                "a",
+                short(str(made)),
+                href=quote(os.fsencode(os.path.relpath(made))),
+                target="_blank",
+            )
             for made in self._made
         )
         data = {"text/html": str(links), "text/plain": str(path)}
@@ -151,7 +161,7 @@ class ResultsTab:
 def set_baseline(run: Run) -> Path:
     """Hold the other runs of its folder against this one from now on; the file that says so."""
     path = run_folder.out_of(run.folder) / BASELINE_FILE
-    run_folder.write_json(path, {"run_id": run.id, "set_at": run_folder.now().isoformat()})
+    write_json(path, {"run_id": run.id, "set_at": run_folder.now().isoformat()})
     return path
 
 
@@ -161,7 +171,9 @@ def baseline(out: Path | str = "reports") -> Run | None:
     if not path.exists():
         return None
     try:
-        wanted = json.loads(decoded(path.read_bytes()))["run_id"]
+        wanted = json.loads(decoded(content(path)))["run_id"]
+        if not _ID.fullmatch(wanted):
+            raise ValueError(wanted)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path} can't be read: set the baseline again.") from None
     return attach(str(wanted), out=out)

@@ -17,6 +17,7 @@ from holymon.plan.shapes import constant
 from holymon.records import listing, run_folder
 from holymon.records.attempt import Marks
 from holymon.records.journal import Journal
+from holymon.records.own_files import finite
 from holymon.report import notebooks, report
 from holymon.report.index import write_index
 
@@ -112,7 +113,7 @@ def test_the_page_shows_everything_and_asks_for_nothing(made, browse):
 def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
     about = json.loads((made.folder / "run.json").read_text())
     assert about["report"]["status"] == "ok"
-    assert {k: v for k, v in about.items() if k != "report"} == run_folder.finite(subject.to_dict())
+    assert {k: v for k, v in about.items() if k != "report"} == finite(subject.to_dict())
     p50 = about["targets"][0]["latency_s"]["p50"]
     page, _, _ = browse(made.html)
     assert f"{p50 * 1e3:.3g}" in page.inner_text("table.figures")

@@ -11,6 +11,7 @@ from holymon.plan.shapes import constant, poisson
 from holymon.records import run_folder
 from holymon.records.attempt import Flag, Marks
 from holymon.records.journal import Journal
+from holymon.records.own_files import write_json
 from holymon.report import index
 from holymon.report.sections import errors, figures, method, run_text, verdict
 
@@ -132,15 +133,13 @@ def test_milliseconds(seconds, said):
 
 def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
     good = recorded(20)
-    run_folder.write_json(good.folder / "run.json", {**good.to_dict(), "report": {"status": "ok"}})
+    write_json(good.folder / "run.json", {**good.to_dict(), "report": {"status": "ok"}})
     bare = recorded(20, failed=range(20), slo=("error_rate<1%", "latency_p50<1"))
-    run_folder.write_json(bare.folder / "run.json", {**bare.to_dict(), "report": {"status": "ok"}})
+    write_json(bare.folder / "run.json", {**bare.to_dict(), "report": {"status": "ok"}})
     broken = recorded(20)
     (broken.folder / "run.json").write_text("{")
     odd = recorded(20, model=HOSTILE)
-    run_folder.write_json(
-        odd.folder / "run.json", {"targets": [{"target": HOSTILE}], "verdict": None}
-    )
+    write_json(odd.folder / "run.json", {"targets": [{"target": HOSTILE}], "verdict": None})
     index.write_index(tmp_path)
     html = (tmp_path / "index.html").read_text()
     assert html.count("<tr>") == 5
