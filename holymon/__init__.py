@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holymon.figures.summary import summarize
     from holymon.figures.tool_definitions import definitions
     from holymon.load.run import attach, measure, start
+    from holymon.load.trust import trust
     from holymon.monitor.clients import monitored
     from holymon.monitor.middleware import MonitorASGI, MonitorWSGI
     from holymon.monitor.monitor import HolySheepMonitor, Monitor
@@ -63,6 +64,7 @@ _NAMES = {
     "plan.replay_file": "replay",
     # A run, and all of them.
     "load.run": "attach measure start",
+    "load.trust": "trust",
     "records.listing": "runs",
     "records.export": "write_csv",
     "widgets.dashboard": "explore",
@@ -104,7 +106,7 @@ __all__ = [
     "monitored", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_ttft", "poisson",
     "ramp", "rehearse", "replay", "runs", "simulator", "sine", "spike", "start", "steps",
-    "subject", "summarize", "target", "watch", "write_csv", "write_report", "write_textfile",
+    "subject", "summarize", "target", "trust", "watch", "write_csv", "write_report", "write_textfile",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ A field that makes no sense is a PlanError: which field, what is wrong, how to m
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -73,6 +73,23 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return plain(f"<{type(self).__name__} {self.words}>")
 
 
+class Received(str):
+    """A text that others chose, since it stood in a file or in a run's plan: `source` names that.
+
+    It is equal to its plain text, and stays what it is in a copy of a plan that changes others of
+    its fields; a value that is given in Python or on the command line is a plain text.
+    """
+
+    __slots__ = ("source",)
+    source: str
+
+    def __new__(cls, text: str, source: str = "") -> Self:
+        """The text, and where it stood."""
+        made = super().__new__(cls, text)
+        made.source = source
+        return made
+
+
 _S = TypeVar("_S", bound=Struct)
 
 
@@ -90,9 +107,22 @@ def in_words(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def mark_received(target: Struct, source: str) -> None:
+    """Say of a target that was just read from `source`: others chose where it sends which key."""
+    for name in ("base_url", "api_key_env", "ca_file"):
+        msgspec.structs.force_setattr(target, name, Received(getattr(target, name), source))
+
+
 def to_builtins(value: Any) -> Any:
     """A plan or a part of it as dicts, lists and scalars, ready for JSON."""
-    return msgspec.to_builtins(value)
+    return msgspec.to_builtins(value, enc_hook=plain_text)
+
+
+def plain_text(value: Any) -> str:
+    """The text of a `Received`, which msgspec does not know. Raises NotImplementedError."""
+    if isinstance(value, Received):
+        return str(value)
+    raise NotImplementedError
 
 
 def from_builtins(value: Any, kind: type[msgspec.Struct], where: str) -> Any:

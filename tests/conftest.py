@@ -50,6 +50,15 @@ def few_authorities(tmp_path_factory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_settings(tmp_path_factory) -> Iterator[None]:
+    """What is agreed to here is nothing that the user of this machine has agreed to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+        patch.delenv("HOLYMON_TRUST", raising=False)
+        yield
+
+
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """For a test that looks at processes themselves: none is forked, each is a new interpreter."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from holymon.cli.consent import agreed
 from holymon.cli.options import (
     JSON,
     ONE_OFF,
@@ -56,6 +57,7 @@ def capacity(
         raise PlanError("capacity needs an objective to meet: give --slo, such as 'ttft_p95<1'.")
     targets = (target,) if target else ()
     (plan,) = plans_of(targets, rate=f"{start:g}", duration=duration, **options)
+    agreed(plan.targets)
     with interruptible():
         result = capacity_search.capacity(
             plan, start=start, most=most, seconds=duration, precision=precision, budget_s=budget,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from holymon.cli.consent import agreed, over_http
 from holymon.cli.options import moved
 from holymon.errors import ConfigError, HolymonError
 from holymon.figures.hints import has_version, hint
@@ -25,7 +26,6 @@ from holymon.safety import Secret, redact, short
 from holymon.transport.connector import trusting
 from holymon.transport.exceptions import classify, words
 from holymon.transport.pool import Transport
-from holymon.transport.prepared_request import post
 
 State = Literal["good", "note", "bad"]
 _MARK: Final = {"good": "ok  ", "note": "--  ", "bad": "BAD "}
@@ -57,9 +57,10 @@ class Finding:
 
 
 def examine(
-    names: tuple[str, ...] = (), *, base_url: str | None = None, api_key_env: str = ""
-) -> list[Finding]:
-    """Look at this machine, and at the targets or providers named (by default those with a key)."""
+    names: tuple[str, ...] = (), *, base_url: str | None = None, api_key_env: str = "",
+    insecure: bool = False,
+) -> list[Finding]:  # fmt: skip
+    """Look at this machine, and ask the targets or providers named; no others get to see a key."""
     findings = [*_machine(), *_keys()]
     if any(finding.what == "targets" and finding.state == "bad" for finding in findings):
         return findings
@@ -69,10 +70,10 @@ def examine(
     elif base_url is not None:
         looked_at.append(targets.one_off(base_url, "any", api_key_env))
     if not looked_at:
-        known = map(_target, targets.providers())
-        looked_at = [target for target in known if os.environ.get(target.api_key_env)]
-    for target in looked_at:
-        findings += _endpoint(target, named=bool(names or base_url))
+        mend = "name those that are to be asked, such as `holymon doctor openai`"
+        return [*findings, Finding("APIs", "note", "none was named, so none was asked", mend)]
+    for target in over_http(looked_at, insecure):
+        findings += _endpoint(target)
     return findings
 
 
@@ -148,17 +149,16 @@ def _keys() -> Iterator[Finding]:
             yield Finding(what, "bad", "not usable", str(error))
 
 
-def _endpoint(target: Target, *, named: bool) -> Iterator[Finding]:
+def _endpoint(target: Target) -> Iterator[Finding]:
     if target.simulated:
         yield Finding("sim", "good", "built in: every run starts its own")
         return
     what = f"{target.provider} at {target.base_url or '(no base_url)'}"
     try:
         key = key_of(target)
-        if target.base_url:
-            post(target.base_url)
+        agreed([target])
     except ConfigError as error:
-        yield Finding(what, "bad" if named else "note", "not asked", str(error))
+        yield Finding(what, "bad", "not asked", str(error))
         return
     yield asyncio.run(_ask(target, key, what))
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from holymon.cli.capacity import capacity
+from holymon.cli.consent import INSECURE_HTTP, TRUST, agreed
 from holymon.cli.options import (
     API_KEY_ENV,
     BASE_URL,
@@ -30,7 +31,7 @@ from holymon.cli.options import (
 from holymon.cli.output import note, say, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.report import report
-from holymon.cli.services import init, metrics
+from holymon.cli.services import init, metrics, trust
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.load.interrupts import INTERRUPTED, interruptible
 from holymon.safety import plain, redact
@@ -122,7 +123,9 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
 
     runs: list[Run] = []
     interrupted = False
-    for plan in plans_of(targets, **options):
+    plans = plans_of(targets, **options)
+    agreed(plans[0].targets)
+    for plan in plans:
         if interrupted or any(call.ended for run in runs for call in run.first_calls):
             break
         known = runs[0].informed(plan) if runs else plan
@@ -222,12 +225,20 @@ def sim(host: str, port: int, seed: int, log: Path | None) -> None:
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @BASE_URL
 @API_KEY_ENV
+@TRUST
+@INSECURE_HTTP
 @JSON
-def doctor(targets: tuple[str, ...], base_url: str | None, api_key_env: str, as_json: bool) -> None:
-    """Check this machine, the packages, the keys and whether providers or TARGETs answer."""
+def doctor(
+    targets: tuple[str, ...], base_url: str | None, api_key_env: str, insecure_http: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Check this machine, the packages and the keys, and whether TARGETs or providers answer.
+
+    Only those that are named are asked.
+    """
     from holymon.cli.doctor import examine
 
-    findings = examine(targets, base_url=base_url, api_key_env=api_key_env)
+    findings = examine(targets, base_url=base_url, api_key_env=api_key_env, insecure=insecure_http)
     show(
         lambda: [finding.to_dict() for finding in findings],
         lambda: "\n".join(finding.text() for finding in findings),
@@ -240,3 +251,4 @@ main.add_command(capacity)
 main.add_command(report)
 main.add_command(metrics)
 main.add_command(init)
+main.add_command(trust)

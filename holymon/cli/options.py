@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
+from holymon.cli.consent import INSECURE_HTTP, TRUST, over_http
 from holymon.cli.output import say
 from holymon.errors import PlanError
 from holymon.safety import plain
@@ -56,7 +57,7 @@ class Command(click.Command):
 
 
 _SECTIONS: Final = {
-    "Target": "base_url model api_key_env",
+    "Target": "base_url model api_key_env trust insecure_http",
     "Load": "shape arrivals rate concurrency duration requests warmup",
     "Search": "start most precision budget max_calls",
     "What is asked": "prompt prompts_file prompt_tokens max_tokens no_stream",
@@ -88,6 +89,8 @@ ONE_OFF: Final = composed(
     BASE_URL,
     click.option("--model", multiple=True, help="The model there; several are several targets."),
     API_KEY_ENV,
+    TRUST,
+    INSECURE_HTTP,
 )
 PROMPTS: Final = composed(
     click.option("--prompt", help="What to ask."),
@@ -177,6 +180,7 @@ def plans_of(
     shape: str | None = None, arrivals: str = "", rate: str | None = None,
     concurrency: str | None = None, duration: float | None = None, requests: int | None = None,
     warmup: float = 0.0, max_cost: float | None = None, no_first_call: bool = False,
+    insecure_http: bool = False,
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
     from holymon.plan.plan import TIMEOUT_S, Plan
@@ -186,7 +190,8 @@ def plans_of(
         duration = 30.0
     loads = _loads(shape, arrivals, rate, concurrency, duration)
     plan = Plan(
-        targets=_targets(targets, base_url, model, api_key_env), load=loads[0],
+        targets=over_http(_targets(targets, base_url, model, api_key_env), insecure_http),
+        load=loads[0],
         prompts=_prompts(prompt, prompts_file, prompt_tokens, max_tokens, not no_stream, seed),
         duration_s=duration, requests=requests, warmup_s=warmup, max_cost=max_cost,
         timeout_s=TIMEOUT_S if timeout is None else timeout, first_byte_s=first_byte, stall_s=stall,

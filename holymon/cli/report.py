@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from holymon.cli.consent import agreed
 from holymon.cli.options import LOAD, RUN, Command, given, plans_of
 from holymon.cli.output import say
 from holymon.cli.progress import measured_with_bar
@@ -49,7 +50,7 @@ def report(
     measures = bool(targets or options["base_url"] or notebook == reports.DEFAULT)
     of_a_run = {"run": ""} if measures or wanted is not None else {}
     notebooks.check_parameters(notebook, {**values, **of_a_run})
-    load = given(ctx) - {"-p", "--run", "--out"}
+    load = given(ctx) - {"-p", "--run", "--out", "--trust"}
     if wanted is not None:
         for argument in (*targets, *sorted(load)):
             raise PlanError(f"{plain(argument)} does not go with --run: that load is over.")
@@ -67,6 +68,7 @@ def report(
         plans = plans_of(targets, **options)
         if len(plans) > 1:
             raise PlanError("a report is on one load: give one --rate or --concurrency.")
+        agreed(plans[0].targets)
         run, interrupted = measured_with_bar(plans[0], out)
     made = reports.write_report(
         notebook, run=run, parameters=values, out=out, name=options["name"] or None

@@ -1,10 +1,11 @@
-"""The commands that have others watch: `metrics` serves Prometheus, `init` writes all settings."""
+"""The commands that have others watch, `metrics` and `init`, and `trust`, a word on keys."""
 
 import threading
 from pathlib import Path
 
 import click
 
+from holymon.cli.consent import agreed
 from holymon.cli.options import OUT, PATH, PORT, RUN, SLO, given, text
 from holymon.cli.output import say
 from holymon.errors import PlanError
@@ -67,10 +68,12 @@ def init(folder: Path, target: str, slo: tuple[str, ...], webhook: str, port: in
     'ttft_p95<2s' are watched.
     """
     from holymon.cli import init_folder
+    from holymon.plan.targets import target as target_of
     from holymon.prometheus.alerts import OBJECTIVES
 
     if not 0 < port < 65536:
         raise PlanError(f"port {port} is none: it lies between 1 and 65535.")
+    agreed([target_of(target)], sent=False)
     written, kept = init_folder.create(
         folder, target=target, slo=slo or OBJECTIVES, webhook=webhook, port=port
     )
@@ -81,3 +84,21 @@ def init(folder: Path, target: str, slo: tuple[str, ...], webhook: str, port: in
     if more := init_folder.lacking(folder, target):
         say(more, err=True)
     say(f"{folder / 'README.md'} says what to start.", err=True)
+
+
+@click.command()
+@click.argument("what", required=False, metavar="[FILE|RUN]")
+@OUT
+def trust(what: str | None, out: Path) -> None:
+    """Agree to where the keys go that a targets.toml, a plan or a run of others names.
+
+    It is remembered by content: a changed address or variable is asked for again. Without FILE or
+    RUN, what was agreed to so far is listed.
+    """
+    from holymon.load import trust as consents
+    from holymon.plan import consent
+
+    if what is None:
+        say("\n".join(filter(None, consent.remembered())))
+        return
+    say(consents.trust(what, out=out).table.text())

@@ -21,6 +21,7 @@ import httpx
 
 from holymon.errors import ConfigError, HolymonError
 from holymon.load.timeouts import Alarm, Deadlines, limits_of
+from holymon.plan import consent
 from holymon.plan.plan import Plan, Target
 from holymon.protocols.dialects import DIALECTS
 from holymon.protocols.reading import Reading
@@ -73,6 +74,7 @@ class Caller:
         self._clock = clock
         self._keep = keep
         self._keys = [key_of(target) for target in plan.targets]
+        consent.require(plan.targets)
         self._secrets = tuple(key for key in self._keys if key is not None)
         self._transport = transport or Transport(connect_s=plan.connect_s)
         self._streams = [target.quirks.streams(plan.prompts.stream) for target in plan.targets]

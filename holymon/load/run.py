@@ -17,6 +17,7 @@ from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
 from holymon.formatting import Table, Tables, number_of
 from holymon.load.caller import key_of
+from holymon.plan import consent
 from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder
 from holymon.records import notes as side_file
@@ -28,7 +29,6 @@ from holymon.records.run_folder import LIVE
 from holymon.safety import file_name, short
 from holymon.structs import to_builtins
 from holymon.transport.connector import trusting
-from holymon.transport.prepared_request import post
 
 POLL_S = 0.1
 
@@ -257,15 +257,14 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     """Measure `plan` in a worker process of its own, and return at once.
 
     A detached run outlives this process: `attach` finds it again. Otherwise it ends with this
-    process. Raises ConfigError for a missing key, an address or a proxy that can't be, RunError if
-    the folder can't be written.
+    process. Raises ConfigError for a key that is missing or may not go there, an address or a proxy
+    that can't be, RunError if the folder can't be written.
     """
     for target in plan.targets:
         key_of(target)
-        if target.base_url:
-            post(target.base_url)
         if target.ca_file:
             trusting(target.ca_file)
+    consent.require(plan.targets)
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
     folder = run_folder.new_folder(Path(out), name)
     write_aside(folder / "plan.json", plan.to_json(), mode=run_folder.mode_of(plan))
@@ -277,6 +276,7 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=log,
             stderr=log,
+            env=consent.inherited(plan.targets),
             # Out of reach of Ctrl-C and of a kernel's end; not a session of its own, because
             # Linux shares a core evenly between sessions, whoever steps aside in one of them.
             process_group=0,

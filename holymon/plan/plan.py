@@ -25,6 +25,8 @@ from holymon.structs import (
     check_base_url,
     check_range,
     check_variable_name,
+    mark_received,
+    plain_text,
     replace,
     require,
 )
@@ -48,6 +50,7 @@ class Target(Struct, frozen=True):
     price: Price = Price()
     stall_s: float | None = None
     ca_file: str = ""
+    insecure_http: bool = False
     quirks: Quirks = Quirks()
 
     def __post_init__(self) -> None:
@@ -208,10 +211,8 @@ class Plan(Struct, frozen=True):
             if isinstance(self.load.shape, shapes.Replay):
                 check_range("warmup of a replay", self.warmup_s, 0, 0, "seconds")
             else:
-                line = shapes.polyline(
-                    self.load.shape, end=self.seconds, warm_up=self.warmup_s,
-                    times=len(self.targets),
-                )  # fmt: skip
+                n, end = len(self.targets), self.seconds
+                line = shapes.polyline(self.load.shape, end=end, warm_up=self.warmup_s, times=n)
                 calls = shapes.cumulative(line)[1][-1]
                 less = f"is over {MAX_CALLS} calls"
                 require(bool(calls <= MAX_CALLS), "rate x duration", less, "lower one")
@@ -253,13 +254,10 @@ class Plan(Struct, frozen=True):
         """
         if isinstance(self.load, Closed):
             return np.empty(0)
-        times = shapes.due(
-            self.load.shape, end=self.seconds, warm_up=self.warmup_s, times=len(self.targets),
-            seed=self.seed,
-        )  # fmt: skip
-        if self.requests is None:
-            return times
-        return times[: self._warm(times) + self.requests * len(self.targets)]
+        n, end = len(self.targets), self.seconds
+        shape, seed = self.load.shape, self.seed
+        times = shapes.due(shape, end=end, warm_up=self.warmup_s, times=n, seed=seed)
+        return times if self.requests is None else times[: self._warm(times) + self.requests * n]
 
     def _warm(self, times: shapes.Floats) -> int:
         return int(np.searchsorted(times, self.warmup_s))
@@ -282,18 +280,20 @@ class Plan(Struct, frozen=True):
     def to_json(self) -> bytes:
         """The plan as JSON, for a file or another process. Raises PlanError for what is no text."""
         try:
-            return msgspec.json.format(msgspec.json.encode(self), indent=1)
+            return msgspec.json.format(msgspec.json.encode(self, enc_hook=plain_text), indent=1)
         except UnicodeEncodeError:
-            raise PlanError(
-                "a prompt or a name holds half a surrogate pair, which is no text: take it out."
-            ) from None
+            half = "a prompt or a name holds half a surrogate pair, which is no text: take it out."
+            raise PlanError(half) from None
 
     @classmethod
-    def from_json(cls, data: bytes | str) -> "Plan":
-        """The plan that `to_json` wrote. Raises PlanError, naming the field."""
+    def from_json(cls, data: bytes | str, source: str = "a plan in JSON") -> "Plan":
+        """The plan that `to_json` wrote, as others' word. Raises PlanError, naming the field."""
         try:
-            return msgspec.json.decode(data if isinstance(data, str) else decoded(data), type=cls)
+            plan = msgspec.json.decode(data if isinstance(data, str) else decoded(data), type=cls)
         except (msgspec.MsgspecError, UnicodeError) as error:
             if isinstance(error.__cause__, PlanError):
                 raise error.__cause__ from None
             raise PlanError(f"not a plan: {plain(str(error))}.") from None
+        for target in plan.targets:
+            mark_received(target, source)
+        return plan

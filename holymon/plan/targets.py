@@ -12,12 +12,12 @@ from holymon.errors import ConfigError, PlanError
 from holymon.plan.plan import Target
 from holymon.plan.price import Price
 from holymon.safety import decoded, looks_secret, plain
-from holymon.structs import from_builtins, replace
+from holymon.structs import from_builtins, mark_received, replace
 
 USER_FILE: Final = "targets.toml"
 FILE_ENV: Final = "HOLYMON_TARGETS"
 _PROVIDER_KEYS: Final = frozenset(
-    {"base_url", "endpoint", "api_key_env", "stall_s", "ca_file", "models"}
+    {"base_url", "endpoint", "api_key_env", "stall_s", "ca_file", "insecure_http", "models"}
 )
 
 
@@ -34,12 +34,27 @@ def target(name: str) -> Target:
             f"{', '.join(known)} as provider (such as sim/fast), add your own to {USER_FILE}, or "
             "use --base-url and --model."
         )
-    about = dict(known[provider])
-    models = about.pop("models", {})
-    if provider == "sim" and model not in models:
-        raise PlanError(f"the simulator has no model {plain(model)!r}, only {', '.join(models)}.")
-    fields = {"provider": provider, "model": model, "price": models.get(model, {}), **about}
+    about = known[provider]
+    if provider == "sim" and model not in about["models"]:
+        models = ", ".join(about["models"])
+        raise PlanError(f"the simulator has no model {plain(model)!r}, only {models}.")
+    return _target(provider, model, about, str(user_file() or USER_FILE))
+
+
+def targets_in(path: Path) -> tuple[Target, ...]:
+    """A target of each provider in a file, with any model. Raises ConfigError, PlanError."""
+    own = _own(path)
+    known = _laid_over_packaged(own)
+    return tuple(_target(name, "any", known[name], str(path)) for name in own)
+
+
+def _target(provider: str, model: str, about: dict[str, Any], source: str) -> Target:
+    """A target of a provider; where it sends which key is the word of `source`."""
+    others = {key: value for key, value in about.items() if key != "models"}
+    price = about.get("models", {}).get(model, {})
+    fields = {"provider": provider, "model": model, "price": price, **others}
     made: Target = from_builtins(fields, Target, f"[{provider}] in {USER_FILE}")
+    mark_received(made, source)
     return made
 
 
@@ -59,18 +74,31 @@ def one_off(base_url: str, model: str, api_key_env: str = "") -> Target:
 
 
 def providers() -> dict[str, dict[str, Any]]:
-    """Every provider that is known, the user's own settings laid over the packaged ones."""
-    known = _read(files("holymon").joinpath("plan/targets.toml").read_text("utf-8"), "packaged")
-    for name, about in _own().items():
+    """Every provider that is known, the user's own settings laid over the packaged ones.
+
+    The key of a packaged one stays at its address: it does not come along to another one.
+    """
+    return _laid_over_packaged(_own(user_file()))
+
+
+def _laid_over_packaged(own: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    known = packaged()
+    for name, about in own.items():
         base = known.get(name, {})
+        if about.get("base_url", base.get("base_url")) != base.get("base_url"):
+            base.pop("api_key_env", None)
         models = {**base.get("models", {}), **about.get("models", {})}
         known[name] = {**base, **about, "models": models}
     return known
 
 
-def _own() -> dict[str, dict[str, Any]]:
-    """The providers in the user's file; a `ca_file` there is relative to it."""
-    path = user_file()
+def packaged() -> dict[str, dict[str, Any]]:
+    """The providers that holymon knows by itself."""
+    return _read(files("holymon").joinpath("plan/targets.toml").read_text("utf-8"), "packaged")
+
+
+def _own(path: Path | None) -> dict[str, dict[str, Any]]:
+    """The providers in the user's file, if there is any; a `ca_file` there is relative to it."""
     if path is None:
         return {}
     own = providers_in(path)
@@ -91,7 +119,7 @@ def providers_in(path: Path) -> dict[str, dict[str, Any]]:
 
 def own_definition(provider: str) -> dict[str, Any]:
     """What the user's file says of a provider, paths made absolute; empty if nothing."""
-    about = dict(_own().get(provider, {}))
+    about = dict(_own(user_file()).get(provider, {}))
     if "ca_file" in about:
         about["ca_file"] = str(Path(about["ca_file"]).resolve())
     return about

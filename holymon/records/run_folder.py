@@ -118,7 +118,7 @@ def mode_of(plan: Plan) -> int:
 def read_plan(folder: Path) -> Plan:
     """The plan of a run. Raises RunError, PlanError."""
     try:
-        return Plan.from_json(content(folder / "plan.json"))
+        return Plan.from_json(content(folder / "plan.json"), str(folder))
     except OSError as error:
         raise RunError(f"{folder} is not a run: {error.strerror}.") from None
     except PlanError as error:

@@ -119,6 +119,17 @@ def post(
     )
 
 
+def place_of(url: str) -> tuple[str, bool]:
+    """Where requests to an address arrive, spelled in one way, and whether that is this machine.
+
+    The scheme, the host in lower case and ASCII, the port if it is not the usual one, and the
+    path: as connections read it, so that nothing can look like another place. Raises ConfigError.
+    """
+    at = post(url).request.url
+    spelled = f"{at.scheme}://{at.netloc.decode('ascii')}{at.raw_path.decode('ascii')}"
+    return spelled.rstrip("/"), _is_local(at.host)
+
+
 def proxy_of(url: str) -> str:
     """The proxy that calls of an address go through, as `host:port`; `""` if there is none.
 

@@ -369,7 +369,9 @@ def test_help_lists_options_by_what_they_are_about(inside, command):
     sections = re.split("\n(?=[A-Z][a-z ]+:\n)", inside(command, "--help").stdout)
     titles = {text.partition(":")[0]: re.findall("^  (?:-., )?(--[a-z-]+)", text, re.MULTILINE)
               for text in sections[1:]}  # fmt: skip
-    assert titles["Target"] == ["--base-url", "--model", "--api-key-env"]
+    assert titles["Target"] == [
+        "--base-url", "--model", "--api-key-env", "--trust", "--insecure-http",
+    ]  # fmt: skip
     assert {"--prompt", "--max-tokens"} <= set(titles["What is asked"])
     assert {"--workers", "--max-cost"} <= set(titles["Sending"])
     assert list(titles)[-1] == "Options"
