@@ -158,7 +158,7 @@ def inherited(targets: Iterable[Target]) -> dict[str, str] | None:
     if not sent:
         return None
     with suppress(OSError, RuntimeError):  # it was never asked for
-        _append([sending.line for sending in sent])
+        _append([sending.line for sending in sent if not sending.source])
     lines = dict.fromkeys([*_given(), *(sending.line for sending in sent)])
     return {**os.environ, ENV: " ".join(lines)}
 
