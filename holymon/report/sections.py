@@ -221,7 +221,11 @@ def _folded(formulas: Definitions) -> list[Html]:
 
 def _how_measured(run: Run) -> list[tuple[str, str]]:
     plan, client = run.plan, run.vitals.to_dict()
-    where = "; ".join(f"{t.name} at {t.base_url or 'the built-in simulator'}" for t in plan.targets)
+    where = "; ".join(
+        f"{t.name} at {t.base_url or 'the built-in simulator'}"
+        + f" with the key in {t.api_key_env}" * bool(t.api_key_env)
+        for t in plan.targets
+    )
     waited = client["waited_max"]
     others = "" if waited is None else f", which others held for {percent(waited)} of that time"
     if client["woke_late_max_s"] is not None:

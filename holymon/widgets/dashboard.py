@@ -192,4 +192,7 @@ def _arrivals(plan: Plan) -> bytes:
 def _words_of(plan: Plan) -> str:
     words = estimate(plan).words
     priced = plan.simulated and "USD" in words
-    return words[:1].lower() + words[1:] + " (the simulator's prices are invented)" * priced
+    keys = dict.fromkeys(f"; the key in {t.api_key_env} goes to {t.base_url}"
+                         for t in plan.targets if t.api_key_env)  # fmt: skip
+    invented = " (the simulator's prices are invented)" * priced
+    return words[:1].lower() + words[1:].rstrip(".") + "".join(keys) + invented
