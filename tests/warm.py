@@ -126,8 +126,10 @@ def _child(popen: subprocess.Popen, *arguments) -> None:
         return _execute(popen, *arguments)
     ends = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
     streams = [place if end == -1 else end for place, end in enumerate(ends)]
+    safe = given["args"][1] == "-P"
     wish = {
-        "arguments": [*map(str, given["args"][2:])],
+        "arguments": [*map(str, given["args"][2 + safe :])],
+        "safe": safe,
         "cwd": str(given["cwd"] or Path.cwd()),
         "env": dict(os.environ if given["env"] is None else given["env"]),
         "session": given["start_new_session"],
@@ -147,9 +149,10 @@ def _is_ours(given: dict) -> bool:
     """Whether a fork does all that is asked for."""
     args, env = given["args"], given["env"]
     plain = not isinstance(args, str | bytes | os.PathLike) and len(args) > 2
-    if not plain or [*args[:2]] != [sys.executable, "-m"]:
+    if not plain or args[0] != sys.executable or args[1] not in {"-m", "-P"}:
         return False
-    if str(args[2]).partition(".")[0] not in OURS or given["preexec_fn"] or given["pass_fds"]:
+    module = str(args[3 if args[1] == "-P" else 2])
+    if module.partition(".")[0] not in OURS or given["preexec_fn"] or given["pass_fds"]:
         return False
     return _at_birth(os.environ if env is None else env) == BORN
 
@@ -222,7 +225,7 @@ def _become(wish: dict, streams: list[int], ready: int) -> None:
     what, *sys.argv[1:] = wish["arguments"]
     if what != "holymon.sim":  # which starts no others
         (LARGE if LARGE.born else SMALL).inherit()
-    sys.argv[0], sys.path[0] = "-m", wish["cwd"]
+    sys.argv[0], sys.path[:1] = "-m", [] if wish["safe"] else [wish["cwd"]]
     if what == "ipykernel_launcher":
         import_module("matplotlib").rcParams["backend"] = INLINE
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holymon.cli.consent import agreed
-from holymon.cli.options import LOAD, RUN, Command, given, plans_of
+from holymon.cli.options import LOAD, PATH, RUN, Command, given, plans_of
 from holymon.cli.output import say
 from holymon.cli.progress import measured_with_bar
 from holymon.errors import PlanError, RunError
@@ -30,11 +30,13 @@ OF_A_LOAD: Final = {
 @LOAD
 @click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
               help="A parameter of the notebook; VALUE is read as JSON if it is that.")  # fmt: skip
+@click.option("--import-from", type=PATH, metavar="DIR", help="A folder of modules that the "
+              "notebook imports; none are taken from the current one.")  # fmt: skip
 @RUN
 @click.pass_context
 def report(
     ctx: click.Context, /, arguments: tuple[str, ...], parameters: tuple[tuple[str, str], ...],
-    wanted: str | None, out: Path, **options: Any,
+    import_from: Path | None, wanted: str | None, out: Path, **options: Any,
 ) -> None:  # fmt: skip
     """Measure TARGETs and make a self-contained HTML report from NOTEBOOK.
 
@@ -50,7 +52,7 @@ def report(
     measures = bool(targets or options["base_url"] or notebook == reports.DEFAULT)
     of_a_run = {"run": ""} if measures or wanted is not None else {}
     notebooks.check_parameters(notebook, {**values, **of_a_run})
-    load = given(ctx) - {"-p", "--run", "--out", "--trust"}
+    load = given(ctx) - {"-p", "--import-from", "--run", "--out", "--trust"}
     if wanted is not None:
         for argument in (*targets, *sorted(load)):
             raise PlanError(f"{plain(argument)} does not go with --run: that load is over.")
@@ -71,7 +73,12 @@ def report(
         agreed(plans[0].targets)
         run, interrupted = measured_with_bar(plans[0], out)
     made = reports.write_report(
-        notebook, run=run, parameters=values, out=out, name=options["name"] or None
+        notebook,
+        run=run,
+        parameters=values,
+        out=out,
+        name=options["name"] or None,
+        import_from=import_from,
     )
     say(made.html)
     for sentence in made.notes:

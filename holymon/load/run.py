@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from holymon.records.own_files import content, new_file, write_aside
 from holymon.records.records import Records
 from holymon.records.run_folder import LIVE
 from holymon.safety import file_name, short
+from holymon.sim.process import PYTHON_M
 from holymon.structs import to_builtins
 from holymon.transport.connector import trusting
 
@@ -269,7 +269,7 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     folder = run_folder.new_folder(Path(out), name)
     write_aside(folder / "plan.json", plan.to_json(), mode=run_folder.mode_of(plan))
     run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())
-    command = [sys.executable, "-m", "holymon.load.worker", str(folder.resolve())]
+    command = [*PYTHON_M, "holymon.load.worker", str(folder.resolve())]
     with new_file(folder / "worker.log") as log:
         process = _Worker(
             command if detached else [*command, "--attached"],

@@ -33,7 +33,7 @@ from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.first_call import FirstCall, first_calls, informed
 from holymon.records.journal import Journal
-from holymon.sim.process import simulator
+from holymon.sim.process import PYTHON_M, simulator
 from holymon.structs import replace, to_builtins
 from holymon.transport.prepared_request import proxy_of
 
@@ -218,7 +218,7 @@ def _apart(pid: int, workers: int) -> None:
 def _others(folder: Path, plan: Plan, sim_url: str) -> Iterator[list["subprocess.Popen[str]"]]:
     """The workers beside this one, ready to go."""
     with contextlib.ExitStack() as stack:
-        command = [sys.executable, "-m", "holymon.load.worker", str(folder), "--sim-url", sim_url]
+        command = [*PYTHON_M, "holymon.load.worker", str(folder), "--sim-url", sim_url]
         others = [
             stack.enter_context(_child([*command, "--part", str(k)]))
             for k in range(1, plan.workers)

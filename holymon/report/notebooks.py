@@ -31,17 +31,19 @@ Status = Literal["ok", "failed", "timeout", "killed"]
 def find_notebook(notebook: str | Path) -> Path:
     """A notebook by its path, or by its name among the packaged ones, whose number may be left out.
 
-    Raises ConfigError if there is none.
+    A name without .ipynb is a packaged one's, whatever lies in the current folder. Raises
+    ConfigError if there is none.
     """
     given = Path(notebook)
-    if given.is_file():
+    if given.is_file() and (given.suffix == ".ipynb" or len(given.parts) > 1):
         return given
     packaged = sorted(path for place in PLACES for path in place.glob("*.ipynb"))
     for path in packaged if given.parent == Path() else ():
         if given.name.removesuffix(".ipynb") in {path.stem, title(path)}:
             return path
     raise ConfigError(
-        f"there is no notebook {plain(str(notebook))!r}: give the path of one, or one of "
+        f"there is no notebook {plain(str(notebook))!r}: give the path of one that ends in .ipynb, "
+        "or one of "
         f"{', '.join(title(path) for path in packaged)}."
     )
 
@@ -125,13 +127,15 @@ def _complete(cell: dict[str, Any]) -> None:
 
 
 def execute(
-    path: Path, parameters: dict[str, Any], timeout_s: float
+    path: Path, parameters: dict[str, Any], timeout_s: float, import_from: Path | None = None
 ) -> tuple[Any, Status, str, BaseException | None]:
     """Run the notebook in a kernel of its own: what came of it, and how it really ended."""
     with quiet(), _for_python3(path) as ready:
         import nbformat
         import papermill
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+        from holymon.report import kernel
 
         aside = ready.with_name("made.ipynb")
         status: Status = "ok"
@@ -143,8 +147,7 @@ def execute(
                     progress_bar=sys.stderr.isatty(), execution_timeout=timeout_s,
                     cwd=str(Path.cwd()),
                     config=_transport(ready.parent),
-                    # Its remarks on starting and stopping are not the user's business.
-                    extra_arguments=["--IPKernelApp.log_level=50"],
+                    **kernel.options(ready.parent, import_from),
                 )  # fmt: skip
         except papermill.PapermillExecutionError as failure:
             status, error = "failed", f"{failure.ename}: {failure.evalue}"

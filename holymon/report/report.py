@@ -67,11 +67,12 @@ class Report:
 def write_report(
     notebook: str | Path = DEFAULT, *, run: Run | None = None,
     parameters: dict[str, Any] | None = None, out: Path | str = "reports",
-    name: str | None = None, timeout_s: float = 600.0,
+    name: str | None = None, timeout_s: float = 600.0, import_from: Path | str | None = None,
 ) -> Report:  # fmt: skip
     """Run a notebook headlessly and publish it as `report.html` beside the run it is about.
 
-    `timeout_s` limits each cell. What goes wrong inside the notebook is no exception here: the
+    `timeout_s` limits each cell; the notebook imports modules of yours from the folder
+    `import_from`, and from no other. What goes wrong inside the notebook is no exception here: the
     page is made of what there is, with a banner. Raises ConfigError for a notebook or parameters
     that can't be, RunError for a run that goes on or a folder that can't be written,
     KeyboardInterrupt (after the page is made) for Ctrl-C and SIGTERM.
@@ -93,7 +94,9 @@ def write_report(
         given["run"] = str(folder.resolve())
     begun, started = time.monotonic(), run_folder.now()
     secrets = _secrets(run.plan if run is not None else None)
-    notebook_out, status, error, interrupt = execute(path, given, timeout_s)
+    notebook_out, status, error, interrupt = execute(
+        path, given, timeout_s, None if import_from is None else Path(import_from)
+    )
     error = redact(short(error), secrets)
     about = {
         "status": status, "error": error, "notebook": title(path),

@@ -6,7 +6,11 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
+
+PYTHON_M: Final = (sys.executable, "-P", "-m")
+"""How a process of our own is begun: without the current folder, which may be anybody's, in the
+path of imports (docs.python.org/3/using/cmdline.html#cmdoption-P)."""
 
 
 class SimulatorProcess:
@@ -37,7 +41,7 @@ def simulator(*, seed: int = 0, log: Path | str | None = None) -> SimulatorProce
     `seed` makes its times and faults repeatable; `log` is a file for one line per answer. It is
     killed with this process, whatever ends that. Raises ChildProcessError if it does not start.
     """
-    command = [sys.executable, "-m", "holymon.sim", "--port", "0", "--seed", str(seed)]
+    command = [*PYTHON_M, "holymon.sim", "--port", "0", "--seed", str(seed)]
     command += ["--log", str(log)] if log is not None else []
     process = subprocess.Popen(
         [*command, "--until-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

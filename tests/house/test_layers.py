@@ -32,6 +32,7 @@ HOMES = {
     "jinja2": {"report"},
     "matplotlib": {"plots", "widgets"},
     "msgspec": {"monitor", "plan", "protocols", "structs"},
+    "jupyter_client": {"report"},
     "nbclient": {"report"},
     "nbconvert": {"report"},
     "nbformat": {"report"},
