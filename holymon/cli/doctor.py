@@ -16,7 +16,7 @@ from holymon.cli.options import moved
 from holymon.errors import ConfigError, HolymonError
 from holymon.figures.hints import has_version, hint
 from holymon.formatting import number_of
-from holymon.load.caller import key_of
+from holymon.load.caller import key_of, secrets_of
 from holymon.plan import targets
 from holymon.plan.plan import Target
 from holymon.protocols.dialects import DIALECTS
@@ -168,7 +168,7 @@ async def _ask(target: Target, key: Secret | None, what: str) -> Finding:
     import httpx
 
     headers = {"authorization": f"Bearer {key.reveal()}"} if key else {}
-    secrets = (key,) if key else ()
+    secrets = secrets_of(target)
     try:
         # By the way that calls go: with the same proxies and the same trusted certificates.
         way = Transport(verify=trusting(target.ca_file))

@@ -43,7 +43,7 @@ def create(
             f"target {plain(target)!r} can't stand in a crontab: it must be one line."
         )
     if webhook and not webhook.startswith(("http://", "https://")):
-        raise ConfigError(f"webhook {plain(webhook)!r} is no address: write http:// or https://.")
+        raise ConfigError("the webhook is no address: write http:// or https://.")
     written: list[Path] = []
     kept: list[Path] = []
     for name, content in list(_contents(folder.resolve(), target, slo, webhook, port)):

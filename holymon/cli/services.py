@@ -102,3 +102,4 @@ def trust(what: str | None, out: Path) -> None:
         say("\n".join(filter(None, consent.remembered())))
         return
     say(consents.trust(what, out=out).table.text())
+    say(f"To take one back, delete its line in {consent.place()}.", err=True)

@@ -52,6 +52,15 @@ def key_of(target: Target) -> Secret | None:
     return Secret(os.environ[target.api_key_env].removesuffix("\r"), target.api_key_env)
 
 
+def secrets_of(target: Target) -> tuple[Secret, ...]:
+    """What no text of a call may hold: the target's key, and the credentials of a proxy before it.
+
+    Raises ConfigError.
+    """
+    proxy = post(target.base_url).proxy_key if target.base_url else None
+    return tuple(secret for secret in (key_of(target), proxy) if secret is not None)
+
+
 class Caller:
     """Calls the targets of a plan; one for each worker.
 
@@ -75,7 +84,7 @@ class Caller:
         self._keep = keep
         self._keys = [key_of(target) for target in plan.targets]
         consent.require(plan.targets)
-        self._secrets = tuple(key for key in self._keys if key is not None)
+        self._secrets = tuple(secret for t in plan.targets for secret in secrets_of(t))
         self._transport = transport or Transport(connect_s=plan.connect_s)
         self._streams = [target.quirks.streams(plan.prompts.stream) for target in plan.targets]
         self._requests = [_requests(plan, target, headers) for target in plan.targets]

@@ -17,7 +17,7 @@ import os
 import shlex
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -32,7 +32,7 @@ from holymon.transport.prepared_request import place_of
 
 ENV: Final = "HOLYMON_TRUST"
 MOST_BYTES: Final = 2**20
-"""Of the file that is read; when it is full, what nobody was asked about is not added."""
+"""Of the file of consents, and of one of certificates."""
 
 
 class Sending(NamedTuple):
@@ -144,7 +144,7 @@ def remember(agreed: Iterable[Sending]) -> None:
     except (OSError, RuntimeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError(
-            f"what was agreed to can't be kept in {_place() or 'your settings'}: {why}. Set "
+            f"what was agreed to can't be kept in {place() or 'your settings'}: {why}. Set "
             f"{ENV}={shlex.quote(' '.join(lines))} where it is to hold."
         ) from None
 
@@ -167,7 +167,7 @@ def _given() -> list[str]:
     return os.environ.get(ENV, "").split()
 
 
-def _place() -> Path | None:
+def place() -> Path | None:
     """The file of what was agreed to; None where there is no home. A relative one is no home."""
     named = os.environ.get("APPDATA" if os.name == "nt" else "XDG_CONFIG_HOME", "")
     with suppress(RuntimeError):
@@ -178,27 +178,28 @@ def _place() -> Path | None:
 
 def remembered() -> tuple[str, ...]:
     """The lines in the user's settings; none from a file that others could have written."""
-    place = _place()
-    if place is None:
+    kept = place()
+    if kept is None:
         return ()
-    with suppress(OSError, RuntimeError), _opened(place, os.O_RDONLY) as fd:
+    with suppress(OSError, RuntimeError), _opened(kept, os.O_RDONLY) as fd:
         return tuple(os.read(fd, 2 * MOST_BYTES).decode("utf-8", "replace").splitlines())
     return ()
 
 
 def _append(lines: list[str]) -> None:
     """Add what is not there yet, in one write, so that two processes don't lose each other's."""
-    place = _place()
-    if place is None:
+    kept = place()
+    if kept is None:
         raise RuntimeError("there is no home folder")
     known = remembered()
     new = [line for line in lines if line not in known]
     if not new:
         return
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _opened(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
-        if os.fstat(fd).st_size < MOST_BYTES:
-            os.write(fd, "\n".join(["", *new, ""]).encode())
+    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _opened(kept, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
+        if os.fstat(fd).st_size > MOST_BYTES:
+            raise RuntimeError("it is full")
+        os.write(fd, "\n".join(["", *new, ""]).encode())
 
 
 @contextmanager
@@ -208,18 +209,19 @@ def _opened(place: Path, flags: int) -> Iterator[int]:
     As OpenSSH reads its own files (StrictModes); no link is followed, and nothing is waited for.
     """
     extra = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    _require_own(place.parent.lstat(), stat.S_ISDIR)
     fd = os.open(place, flags | extra, 0o600)
     try:
-        if not all(map(_is_ours, (place.parent.lstat(), os.fstat(fd)))):
-            raise RuntimeError("others own it or could write it")
+        _require_own(os.fstat(fd), stat.S_ISREG)
         yield fd
     finally:
         os.close(fd)
 
 
-def _is_ours(about: os.stat_result) -> bool:
-    """Whether a file or folder is this user's, and nobody else's to write."""
+def _require_own(about: os.stat_result, is_kind: Callable[[int], bool]) -> None:
+    """Raise RuntimeError for what is not of that kind, this user's, and nobody else's to write."""
     if sys.platform == "win32":
-        return True
-    kind = stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)
-    return kind and about.st_uid == os.geteuid() and not about.st_mode & 0o022
+        return
+    others = about.st_uid != os.geteuid() or about.st_mode & 0o022
+    if others or not is_kind(about.st_mode):
+        raise RuntimeError("others own it or could write it")

@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
-from holymon.load.caller import key_of
+from holymon.load.caller import secrets_of
 from holymon.load.run import Run
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
@@ -120,11 +120,11 @@ def write_report(
 
 
 def _secrets(plan: Plan | None) -> tuple[Secret, ...]:
-    keys = []
+    secrets: list[Secret] = []
     for target in plan.targets if plan is not None else ():
         with contextlib.suppress(ConfigError):
-            keys.append(key_of(target))
-    return tuple(key for key in keys if key is not None)
+            secrets += secrets_of(target)
+    return tuple(secrets)
 
 
 def _clean(notebook: Any, secrets: tuple[Secret, ...]) -> None:

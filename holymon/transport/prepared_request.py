@@ -10,7 +10,7 @@ The proxies are asked for here, once for each request, and a netrc never is.
 
 import re
 import urllib.request
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import httpx
 
 from holymon.errors import ConfigError
-from holymon.safety import Secret, plain
+from holymon.safety import Secret, plain, spellings
 
 _OURS: Final = (b"connection", b"content-length", b"transfer-encoding")
 _PORTS: Final = {"http": 80, "https": 443}
@@ -185,7 +185,19 @@ def _credentials(pair: bytes) -> Secret | None:
         return None
     name, _, password = pair.decode("ascii").partition(":")
     both = f"{unquote(name)}:{unquote(password)}".encode()
-    return Secret(b64encode(both).decode("ascii"), "the proxy's address")
+    return _Credentials(b64encode(both).decode("ascii"), "the proxy's address")
+
+
+class _Credentials(Secret):
+    """A name and a password as a proxy is given them, in base64."""
+
+    __slots__ = ()
+
+    def forms(self) -> tuple[str, ...]:
+        """The spellings of both together, and of the password: a proxy may say either."""
+        both = b64decode(self.reveal()).decode()
+        texts = (self.reveal(), both, both.partition(":")[2])
+        return tuple(form for text in texts for form in spellings(text))
 
 
 def _is_local(host: str) -> bool:

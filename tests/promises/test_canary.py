@@ -1,5 +1,6 @@
 """One key through every path: it is sent to the server, and found nowhere else."""
 
+import base64
 import contextlib
 import copy
 import http.server
@@ -9,6 +10,7 @@ import pickle
 import threading
 import traceback
 from itertools import count
+from urllib.parse import quote
 
 import pytest
 
@@ -59,6 +61,9 @@ class Echo(http.server.BaseHTTPRequestHandler):
         number = next(self.turn)
         given = self.headers["authorization"].removeprefix("Bearer ")
         self.seen.append(given)
+        if basic := self.headers["proxy-authorization"]:
+            self.seen.append(basic)
+            given += f" {basic} {base64.b64decode(basic[6:]).decode()}"
         forms = spellings(given)
         said = f"wrong key {forms[number % len(forms)]} (Bearer {given})"
         if number % 3 == 0:
@@ -117,8 +122,8 @@ def logged_to(path):
         handler.close()
 
 
-def leaks(data: bytes) -> list[str]:
-    return [form for form in spellings(KEY) if form.encode() in data]
+def leaks(data: bytes, secret: str = KEY) -> list[str]:
+    return [form for form in spellings(secret) if form.encode() in data]
 
 
 def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkeypatch, capsys):
@@ -223,3 +228,40 @@ def test_a_key_that_can_not_be_sent_is_in_no_traceback(monkeypatch, junk):
     text = str(caught.value) + "".join(str(frame.locals) for frame in frames)
     assert leaks(text.encode("utf-8", "replace")) == []
     assert "MY_KEY" in ours
+
+
+PASSWORD = "Proxy/8gR3+y0Ac=1234&567%890"
+HOOK = "T00000000/B00000000/Hook7fQ2x9Zb0123456789ab"
+
+
+def test_a_proxys_password_and_a_webhooks_address_stay_where_they_belong(
+    holymon, echo, tmp_path, files_below, capsys
+):
+    """The proxy is given its password, Alertmanager's settings hold the address; nothing else does."""
+    base_url, seen = echo
+    proxy = base_url.removesuffix("/v1").replace("//", f"//me:{quote(PASSWORD, safe='')}@")
+    env = {"MY_KEY": KEY, "HTTP_PROXY": proxy, "http_proxy": proxy, "NO_PROXY": "", "no_proxy": ""}
+    where = ["--base-url", "http://far.example/v1", "--api-key-env", "MY_KEY", "--insecure-http"]
+    many = ["--model", "m", "--concurrency", "2", "--requests", "12", "--no-first-call"]
+    wrong = {**env, "HTTP_PROXY": f"http://me:{PASSWORD}@", "http_proxy": f"http://me:{PASSWORD}@"}
+    screens = [
+        holymon("load", *where, *many, env=env),
+        holymon("load", *where, *many, "--json", env=env),
+        holymon("report", *where, *many, env=env),
+        holymon("doctor", *where, env=env),
+        holymon("doctor", *where, env=wrong),
+        holymon("load", *where, *many, env=wrong),
+        holymon("init", "team", "--webhook", f"https://hooks.example/{HOOK}", env=env),
+        holymon("init", "team2", "--webhook", f"hooks.example/{HOOK}", env=env),
+    ]
+    assert {line for line in seen if line.startswith("Basic")} == {
+        "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+    }
+    said = "".join(screen.stdout + screen.stderr for screen in screens).encode()
+    assert b"far.example" in said
+    pair = f"me:{PASSWORD}"
+    assert [leaks(said, secret) for secret in (KEY, PASSWORD, pair, HOOK)] == [[], [], [], []]
+    files = files_below(tmp_path)
+    for secret in (KEY, PASSWORD, pair):
+        assert [path.name for path, data in files if leaks(data, secret)] == []
+    assert [path.name for path, data in files if leaks(data, HOOK)] == ["alertmanager.yml"]

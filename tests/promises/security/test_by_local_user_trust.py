@@ -107,3 +107,12 @@ def test_a_file_that_is_full_is_not_filled_further_and_read_no_further(place):
         [Target(provider="h", model="m", base_url="https://b.example", api_key_env="B")]
     )
     assert place.stat().st_size == 4 << 20
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o730])
+def test_nothing_is_begun_in_a_folder_that_is_others_too(place, mode):
+    place.unlink()
+    place.parent.chmod(mode)
+    with pytest.raises(ConfigError, match="can't be kept"):
+        consent.remember([SENDING])
+    assert not place.exists()
