@@ -7,6 +7,7 @@ narrow.
     response latency = end - due           tpot = (last - first token) / (output tokens - 1)
     schedule delay = start - due           itl = gaps between received pieces with tokens
 
+Reasoning that was not streamed is in no tpot and no tokens/s (`tokens`).
 All of them are of successful calls only (schedule delay: of all that were sent); failures are
 counted beside them. Calls of the warm-up are in none.
 """
@@ -33,7 +34,7 @@ from holymon.figures.quantiles import (
 )
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.throughput import counted
-from holymon.figures.tokens import token_sums
+from holymon.figures.tokens import about_veiled, streamed, time_per_token, token_sums
 from holymon.formatting import number_of
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
@@ -134,6 +135,7 @@ def summarize_target(
         notes=(
             *_notes(good),
             *sentences(odd, len(good)),
+            *about_veiled(good),
             *_alike(good["start_s"], durations["latency"], CALLS_ALIKE),
             *(_alike(rows["start_s"][sent], judged != 0, FAILURES_ALIKE) if fails else ()),
             *why,
@@ -149,15 +151,11 @@ def _messages(records: Records, index: int, errors: dict[str, int]) -> dict[str,
 
 def _durations(good: Chosen) -> dict[str, Floats]:
     """Per successful call, in seconds; NaN where it was not measured."""
-    more = good["output_tokens"] - 1
-    spent = good["last_s"] - good["first_s"]
-    # All tokens in one received piece: there was nothing between them to time.
-    timed = (more > 0) & (good["chunks"] > 1)
     return {
         "latency": good["end_s"] - good["start_s"],
         "response": good["end_s"] - good["due_s"],
         "ttft": good["first_s"] - good["start_s"],
-        "tpot": np.where(timed, spent / np.maximum(more, 1), np.nan),
+        "tpot": time_per_token(good),
     }
 
 
@@ -205,7 +203,7 @@ def _throughput(
     """Successful calls, tokens and calls within the limits, each per second."""
     if seconds <= 0:
         return dict.fromkeys(("requests_per_s", "output_tokens_per_s", "goodput_per_s"))
-    tokens = good["output_tokens"]
+    tokens = streamed(good)
     return {
         "requests_per_s": len(good) / seconds,
         "output_tokens_per_s": float(tokens.sum() / seconds) if (tokens >= 0).all() else None,

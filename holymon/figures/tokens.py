@@ -1,11 +1,20 @@
-"""Tokens of successful calls: sums, and the shares of caches and of reasoning."""
+"""Tokens of successful calls: sums, the shares of caches and of reasoning, and those streamed.
+
+Many servers count reasoning as output and send none of it, or a summary. What was not streamed
+took no time between the first token and the last: 1,000 hidden tokens before 100 visible ones
+make 20.2 ms a token look like 1.8. OpenAI's guide to reasoning models and Anthropic's to extended
+thinking (`redacted_thinking`, `display: omitted`) say what is billed and not sent.
+"""
 
 import numpy as np
+import numpy.typing as npt
 
-from holymon.figures.quantiles import Floats
+from holymon.figures.quantiles import Counts, Floats
 from holymon.figures.summary_types import Tokens
 from holymon.records.attempt import Flag
 from holymon.records.records import Chosen
+
+Bools = npt.NDArray[np.bool_]
 
 
 def token_sums(good: Chosen) -> Tokens:
@@ -25,6 +34,60 @@ def token_sums(good: Chosen) -> Tokens:
         reasoning=reasoning,
         cache_hit_rate=hit,
         reasoning_share=share,
+    )
+
+
+def veiled(good: Chosen) -> Bools:
+    """Which answers were streamed without their reasoning, or a part of it; shape (n,).
+
+    Rows of earlier versions have no flag for it: content that came first had no reasoning before.
+    """
+    early = (good["reasoning_tokens"] > 0) & (good["content_s"] <= good["first_s"])
+    early &= good["chunks"] > 1  # what came all at once may hold it
+    veil: Bools = ((good["flags"] & Flag.VEILED) != 0) | early
+    return veil
+
+
+def streamed(good: Chosen) -> Counts:
+    """Output tokens without reasoning that was not streamed; -1 where not known, shape (n,)."""
+    output, reasoning, hidden = good["output_tokens"], good["reasoning_tokens"], veiled(good)
+    known = (output >= 0) & (~hidden | (reasoning >= 0))
+    rest = np.maximum(output - np.where(hidden, reasoning, 0), 0)
+    return np.where(known, rest, -1).astype(np.int64)
+
+
+def of_content(good: Chosen) -> Bools:
+    """Which answers reasoned, as their server counted, before their content; shape (n,)."""
+    after: Bools = (good["reasoning_tokens"] > 0) & ~np.isnan(good["content_s"])
+    return after
+
+
+def time_per_token(good: Chosen) -> Floats:
+    """Seconds for each output token after the first, NaN where that can't be told; shape (n,).
+
+    Where a server counts reasoning, the time and the tokens are those of the content: reasoning
+    may have come whole, as a summary or not at all, and only the content's count is sure.
+    """
+    alone = of_content(good)
+    begin = np.where(alone, good["content_s"], good["first_s"])
+    more = np.where(alone, good["output_tokens"] - good["reasoning_tokens"], streamed(good)) - 1
+    spent = good["last_s"] - begin
+    # All tokens in one received piece: there was nothing between them to time.
+    timed = (more > 0) & (good["chunks"] > 1) & ~(alone & (spent <= 0))
+    each: Floats = np.where(timed, spent / np.maximum(more, 1), np.nan)
+    return each
+
+
+def about_veiled(good: Chosen) -> tuple[str, ...]:
+    """A sentence on what TPOT and tokens/s leave out, if there is anything."""
+    hidden = veiled(good)
+    n, unknown = int(hidden.sum()), int((hidden & (good["reasoning_tokens"] < 0)).sum())
+    if not n:
+        return ()
+    lacking = f" and are not given for the {unknown:,} whose server did not count it"
+    return (
+        f"{n:,} of {len(good):,} answers kept reasoning to themselves: TPOT and tokens/s leave it "
+        f"out{lacking * (unknown > 0)}; cost and the sum of tokens hold it.",
     )
 
 

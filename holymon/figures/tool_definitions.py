@@ -224,7 +224,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
      "s", lambda part: _plain((part.of("last_s") - part.of("first_s")) / _more(part))),
     ("ITL", _AIPERF, "ICL", "gaps between events with tokens, all calls together", "s", _pooled),
     ("TPOT", OURS, "TPOT", "(last token - first token) / (output tokens - 1), one value for each "
-     "call", "s", _ours("tpot_s")),
+     "call; without reasoning that was not streamed", "s", _ours("tpot_s")),
     ("TPOT", _VLLM, "TPOT", "(its E2EL - its TTFT) / (tokens - 1)", "s",
      lambda part: _plain((part.of("end_s") - part.of("chunk_s")) / _more(part))),
     ("TPOT", _GUIDE, "TPOT", "(last token - start) / tokens, so with the first one in it, weighted "

@@ -69,7 +69,8 @@ _SINGLE: Final[tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...]
      lambda run: run.summary.error_rate.value),
     ("holymon_run_requests_per_second", "Answers per second.",
      lambda run: run.summary.requests_per_s),
-    ("holymon_run_output_tokens_per_second", "Output tokens per second, over all calls.",
+    ("holymon_run_output_tokens_per_second", "Output tokens per second, over all "
+     "calls, without reasoning that was not streamed.",
      lambda run: run.summary.output_tokens_per_s),
     ("holymon_run_goodput_per_second", "Answers within the objectives per second.",
      lambda run: run.summary.goodput_per_s),

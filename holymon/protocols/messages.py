@@ -80,11 +80,18 @@ def _read(reading: Reading, now: float, event: Event) -> int:
         reading.fail("stream_error_event", error_text(event.data, reading.marks))
         return 0
     if data.type == "content_block_start":
-        reading.acted = reading.acted or _kind(data.content_block) in _ACTS
-        return int(_kind(data.content_block) in _OUTPUT)
+        return _read_start(reading, _kind(data.content_block))
     if data.type == "message_delta" and not data.usage and not (data.delta or _NONE).stop_reason:
         reading.skip(event.data)
     return _read_frame(reading, now, data)
+
+
+def _read_start(reading: Reading, kind: str) -> int:
+    reading.acted = reading.acted or kind in _ACTS
+    # A block of thinking may stay without text.
+    if kind == "redacted_thinking" or (kind == "thinking" and not reading.thought):
+        reading.marks.flags |= Flag.VEILED
+    return int(kind in _OUTPUT)
 
 
 def _read_delta(reading: Reading, now: float, delta: _Delta) -> int:
@@ -94,6 +101,8 @@ def _read_delta(reading: Reading, now: float, delta: _Delta) -> int:
         reading.keep(delta.text)
         return 1
     reading.acted = reading.acted or bool(delta.partial_json)
+    if delta.thinking and not reading.thought:
+        reading.marks.flags &= ~Flag.VEILED
     return 1 if delta.thinking or delta.partial_json else 0
 
 

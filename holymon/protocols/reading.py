@@ -49,15 +49,16 @@ class Reading:
 
     `stream` says whether one was asked for; None: somebody else asked, and the answer tells. With
     `lenient` nobody knows how the answer should look: only an error that it reports is one. With
-    `keep`, its text is kept. `acted` is whether it called a tool or refused, `odd` how the first
-    event begins that could not be read, `words` a line of text that stood outside of all events.
-    `settles` is called with the moment when a finished answer has all that it needs, but its end.
+    `keep`, `texts` holds the content of each choice by its index. `acted` is whether it called a
+    tool or refused, `thought` whether reasoning came, `odd` how the first event begins that could
+    not be read, `words` a line of text that stood outside of all events. `settles` is called with
+    the moment when a finished answer has all that it needs, but its end.
     """
 
     __slots__ = (
         "_collected", "_decoder", "_kind", "_most", "_seen", "_sniffing", "_stream", "acted",
         "dialect", "done", "error", "finished", "lenient", "marks", "message", "odd", "over",
-        "settled", "settles", "texts", "words",
+        "settled", "settles", "texts", "thought", "words",
     )  # fmt: skip
 
     def __init__(
@@ -69,14 +70,13 @@ class Reading:
         self.error = OK
         self.message = self._kind = self.odd = self.words = ""
         self.acted = self.done = self.finished = self.over = self._seen = self._sniffing = False
-        self.settled = nan
+        self.thought, self.settled = False, nan
         self.settles: Callable[[float], object] = bool
         self.dialect, self._stream = dialect, stream
         self._decoder: Decoder | None = None
         self._collected: list[bytes] = []
         self._most = MAX_BODY
         self.texts: dict[int, str] | None = {} if keep else None
-        """The content of each choice by its index, if it is to be kept."""
         if stream:
             marks.flags |= Flag.STREAM
 
@@ -160,8 +160,11 @@ class Reading:
             marks.error, marks.message = self._verdict(now, broken, message, whole)
         if marks.end != marks.end:
             marks.end = self.settled if broken and self.finished else now
-        if marks.content != marks.content and not (marks.error or self.acted or self.lenient):
-            self._note_emptiness()
+        silent = marks.content != marks.content and self.streaming
+        if silent and not (marks.error or self.acted or self.lenient):
+            marks.flags |= Flag.EMPTY | (Flag.THOUGHT if marks.events else 0)
+        if marks.reasoning_tokens > 0 and not self.thought and self.streaming:
+            marks.flags |= Flag.VEILED
         if marks.events:
             if marks.error:
                 marks.flags |= Flag.AFTER_FIRST_TOKEN
@@ -222,7 +225,8 @@ class Reading:
             elif quick is not None and quick(self, now, event):
                 tokens += 1
             else:
-                tokens += read_event(self, now, event)
+                tokens += (brought := read_event(self, now, event))
+                self.thought |= brought > 0 and not self.acted and isnan(self.marks.content)
         if tokens:
             self.marks.token(now, tokens)
         if self.finished and not self.done:
@@ -294,7 +298,3 @@ class Reading:
         if self.marks.output_tokens <= 0:
             self.marks.output_tokens = counted
             self.marks.flags &= ~Flag.SERVER_TOKENS
-
-    def _note_emptiness(self) -> None:
-        if self.streaming:
-            self.marks.flags |= Flag.EMPTY | (Flag.THOUGHT if self.marks.events else 0)

@@ -92,6 +92,7 @@ class Flag(IntEnum):
     LENIENT = 16384  # of odd types, content type or status, and read all the same
     EMPTY = 32768  # succeeded, and holds neither content nor a tool call
     THOUGHT = 65536  # EMPTY, but reasoning came
+    VEILED = 131072  # streamed, but for its reasoning or a part of that
 
 
 # Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.
