@@ -1,31 +1,33 @@
 """A team's own folder: notebooks, targets, and the settings of all that watches, in one piece."""
 
+import glob
 import os
 import re
-import shlex
+import stat
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from holymon.cli import quoting
 from holymon.errors import ConfigError
 from holymon.plan.targets import USER_FILE, own_definition, providers_in, toml_key, toml_of
 from holymon.plan.targets import target as target_of
 from holymon.prometheus import rules
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
 from holymon.prometheus.exporter import PORT
-from holymon.records.own_files import PRIVATE, write_aside
+from holymon.records.own_files import PRIVATE, require_inside, write_aside
 from holymon.report.notebooks import PLACES
 from holymon.safety import plain
+from holymon.sim.process import PYTHON_M
 
 TEMPLATES: Final = Path(__file__).with_name("start")
 EVERY_S: Final = 3600.0
 SECRETS: Final = ("holymon.env", "alertmanager.yml")
 """What holds keys, or an address that is as good as one."""
-
-WIDE: Final = sys.maxsize
 
 
 def create(
@@ -35,9 +37,10 @@ def create(
     """Write what is not there yet; the files written, and those that were left as they are.
 
     Raises ConfigError for a webhook that is no address or a path that can't be written, PlanError
-    for objectives or a target that can't be parsed.
+    for objectives or a target that can't be parsed, RunError for a link that leads out of it.
     """
     target_of(target)
+    slo = tuple(" ".join(text.split()) for text in slo)
     if not target.isprintable():
         raise ConfigError(
             f"target {plain(target)!r} can't stand in a crontab: it must be one line."
@@ -52,6 +55,8 @@ def create(
             kept.append(path)
             continue
         try:
+            for parent in Path(name).parents:
+                require_inside(folder / parent, folder)
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, Path):
                 path.symlink_to(content)
@@ -61,6 +66,12 @@ def create(
             raise ConfigError(f"can't write {path}: {error.strerror}.") from None
         written.append(path)
     return written, kept
+
+
+def too_open(paths: list[Path]) -> list[Path]:
+    """Those of the files that may hold keys, and that others than their owner may read."""
+    secret = [path for path in paths if path.name in SECRETS]
+    return [path for path in secret if stat.S_IMODE(path.stat().st_mode) & ~PRIVATE]
 
 
 def lacking(folder: Path, target: str) -> str:
@@ -90,9 +101,11 @@ def _contents(
     notebooks = next(place for place in PLACES if place.is_dir())
     for notebook in sorted(notebooks.glob("*.ipynb")):
         yield f"notebooks/{notebook.name}", notebook.read_bytes()
-    places = {
-        "home": str(home), "command": _command(), "target": shlex.quote(target),
-        "slo": " ".join(f"--slo {shlex.quote(text)}" for text in slo), "port": str(port),
+    goals = [word for text in slo for word in ("--slo", text)]
+    reports = [*_command(), "report", target, "--name", "hourly", *goals]
+    places: dict[str, str | list[str]] = {
+        "home": str(home), "target": target, "port": str(port), "reports": reports,
+        "metrics": [*_command(), "metrics", "--port", str(port), *goals],
         "webhook": webhook, "off": "" if webhook else "# ", **_copied(target),
     }  # fmt: skip
     for path in sorted(path for path in TEMPLATES.rglob("*") if path.is_file()):
@@ -120,24 +133,36 @@ def _copied(target: str) -> dict[str, str]:
     }
 
 
-def _filled(template: Path, places: dict[str, str]) -> str:
+def _filled(template: Path, places: dict[str, str | list[str]]) -> str:
     """The text of a template with every `@place@` filled, as its reader spells it."""
-    own = {".cron": {"%": "\\%"}, ".service": {"%": "%%", "$": "$$"}}.get(template.suffix, {})
 
-    def spelled(match: re.Match[str]) -> str:
-        value = places[match[1]]
-        if template.suffix == ".yml":
-            quoted = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=WIDE)
-            return str(quoted).strip()[1:-1]
-        return "".join(own.get(char, char) for char in value)
+    def line_of(line: str) -> str:
+        spelled = partial(_spelled, template.suffix, line.partition("=")[0])
+        return re.sub("@([a-z]+)@", lambda match: spelled(places[match[1]]), line)
 
-    return re.sub("@([a-z]+)@", spelled, template.read_text("utf-8"))
+    return "".join(map(line_of, template.read_text("utf-8").splitlines(keepends=True)))
 
 
-def _command() -> str:
+def _spelled(suffix: str, setting: str, value: str | list[str]) -> str:
+    """A text, or the words of a command, in a template of that kind, where `setting` is set."""
+    if suffix == ".yml" and isinstance(value, str):
+        return quoting.yaml_inner(value)
+    if suffix == ".cron":
+        return quoting.cron(quoting.sh(value))
+    if suffix == ".md":
+        return quoting.sh(value)
+    if suffix == ".service" and setting == "ExecStart":
+        return quoting.unit_words([value] if isinstance(value, str) else value)
+    text = value if isinstance(value, str) else quoting.sh(value)
+    if suffix == ".service":
+        return quoting.unit(glob.escape(text) if setting == "EnvironmentFile" else text)
+    return text
+
+
+def _command() -> list[str]:
     """How holymon is started by a daemon, which knows no virtual environment."""
     beside = Path(sys.executable).with_name("holymon")
-    return str(beside) if beside.is_file() else f"{sys.executable} -m holymon"
+    return [str(beside)] if beside.is_file() else [*PYTHON_M, "holymon"]
 
 
 def _rules(watch: Watch) -> str:
@@ -147,7 +172,7 @@ def _rules(watch: Watch) -> str:
     if watch.unwatched:
         head.append(f"No alert can watch {', '.join(watch.unwatched)}: reports judge those.")
     return "".join(f"# {line}\n" for line in head) + str(
-        yaml.dump(rules.rule_file(watch), Dumper=_Readable, sort_keys=False, width=WIDE)
+        yaml.dump(rules.rule_file(watch), Dumper=_Readable, sort_keys=False, width=quoting.WIDE)
     )
 
 

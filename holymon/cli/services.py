@@ -81,6 +81,8 @@ def init(folder: Path, target: str, slo: tuple[str, ...], webhook: str, port: in
         say(path)
     for path in kept:
         say(f"{path} was there already and stays as it is.", err=True)
+    for path in init_folder.too_open(kept):
+        say(f"{path} may hold a key, and others may read it: chmod 600 {path}", err=True)
     if more := init_folder.lacking(folder, target):
         say(more, err=True)
     say(f"{folder / 'README.md'} says what to start.", err=True)

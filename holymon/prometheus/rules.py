@@ -1,5 +1,6 @@
 """The alerts as Prometheus rules: recorded ratios, and the conditions on them in PromQL."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,6 +14,11 @@ WHOSE: Final = (  # an absence is nobody's: it bears no labels
 JOB: Final = "holymon"
 TIMING_OFF: Final = "MeasurementInvalid"
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def quoted(text: str) -> str:
+    """A text as PromQL reads it back, whose strings are Go's, of which JSON's are a part."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def span(seconds: float) -> str:
@@ -78,7 +84,7 @@ def _enough(count: Count, window: float, fewest: float) -> str:
 
 def _selector(count: Count) -> str:
     """The counter of a count; for `timed` and `slow` it is that of all calls with a duration."""
-    types = f'{{error_type=~"{"|".join(count.types)}"}}' if count.types else ""
+    types = f"{{error_type=~{quoted('|'.join(count.types))}}}" if count.types else ""
     match count.kind:
         case "timed" | "slow":
             assert count.objective, "only an objective has a limit to be slow by"
@@ -104,7 +110,7 @@ def _ratio(part: Count, whole: Count, window: float) -> str:
         return f"{_rate(part, window)}\n  / {_rate(whole, window)}"
     assert part.objective, "only an objective has a limit to be slow by"
     name = metric_names.HISTOGRAM_OF[part.objective.metric]
-    quick = f'{BY} (rate({name}_bucket{{le="{part.objective.limit!r}"}}[{span(window)}]))'
+    quick = f"{BY} (rate({name}_bucket{{le={quoted(repr(part.objective.limit))}}}[{span(window)}]))"
     return f"1 - {quick}\n  / {_rate(whole, window)}"
 
 
@@ -152,7 +158,7 @@ def _slower(condition: Slower) -> str:
 def _exporter_down(down_s: float) -> dict[str, Any]:
     return {
         "alert": "ExporterDown",
-        "expr": f'up{{job="{JOB}"}} == 0\nor absent(up{{job="{JOB}"}})',
+        "expr": f"up{{job={quoted(JOB)}}} == 0\nor absent(up{{job={quoted(JOB)}}})",
         "for": span(down_s),
         "labels": {"severity": "page", "job": JOB},
         "annotations": {"summary": "holymon's exporter can't be scraped: nothing is watched"},
@@ -167,7 +173,7 @@ def _unknown_limits(watch: Watch) -> Iterator[dict[str, Any]]:
             yield {
                 "alert": "ObjectiveNotExported",
                 "expr": f"{BY} ({name}_count)\nunless "
-                f'{BY} ({name}_bucket{{le="{objective.limit!r}"}})',
+                f"{BY} ({name}_bucket{{le={quoted(repr(objective.limit))}}})",
                 "for": span(watch.limits.hold_s),
                 "labels": {"severity": "ticket", "job": JOB, "objective": objective.text},
                 "annotations": {
