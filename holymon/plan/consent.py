@@ -113,6 +113,13 @@ def require(targets: Iterable[Target]) -> None:
     And for an address that can't be one.
     """
     targets = tuple(targets)
+    for sending in unasked(targets):
+        source, line = plain(sending.source), shlex.quote(plain(sending.line))
+        raise ConfigError(
+            f"{source} would send the key in {sending.words}, and nobody has agreed to that: if "
+            f"it is right, say so once with `holymon trust {shlex.quote(source)}`, in Python with "
+            f"hm.trust({source!r}), or for a machine with {ENV}={line}."
+        )
     for target in targets:
         address, local = place_of(target.base_url) if target.base_url else ("", True)
         exposed = address.startswith("http:") and not local and not target.insecure_http
@@ -123,13 +130,6 @@ def require(targets: Iterable[Target]) -> None:
                 "--insecure-http (insecure_http = true in targets.toml, insecure_http=True in "
                 "Python)."
             )
-    for sending in unasked(targets):
-        source, line = plain(sending.source), shlex.quote(plain(sending.line))
-        raise ConfigError(
-            f"{source} would send the key in {sending.words}, and nobody has agreed to that: if "
-            f"it is right, say so once with `holymon trust {shlex.quote(source)}`, in Python with "
-            f"hm.trust({source!r}), or for a machine with {ENV}={line}."
-        )
 
 
 def remember(agreed: Iterable[Sending]) -> None:
