@@ -170,6 +170,20 @@ def test_what_goes_wrong_in_a_callback_is_shown_and_the_next_one_works(here):
         assert made._errors.value == ""
 
 
+def test_start_says_which_key_goes_where_and_sends_none_on_the_word_of_others(here, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "canary-0123456789")
+    text = '[h]\nbase_url = "https://elsewhere.example/v1"\napi_key_env = "MY_KEY"\n'
+    (here / "targets.toml").write_text(text)
+    with shown(targets=("h/m",)) as made:
+        idle(made)
+        assert "the key in MY_KEY goes to https://elsewhere.example/v1" in made._notice.value
+        made._do(made._begin)
+        idle(made)
+        assert "nobody has agreed to that" in made._errors.value
+        assert "hm.trust(" in made._errors.value
+        assert made.run is None
+
+
 def test_start_says_what_it_would_do_or_why_it_can_not(here):
     with shown() as made:
         idle(made)

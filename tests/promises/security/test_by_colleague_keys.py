@@ -18,6 +18,7 @@ from holymon.load.caller import Caller
 from holymon.plan import consent
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.plan.targets import sibling, target
+from holymon.report import sections
 from holymon.structs import replace
 from tests.promises.security.listening import listening
 
@@ -256,6 +257,7 @@ def test_the_owners_own_words_need_no_other(ear):
     again = hm.measure(hm.attach(str(run.folder)).plan, out="out")
     assert (run.summary().targets[0].ok, again.summary().targets[0].ok) == (1, 1)
     assert heard == [f"Bearer {KEY}"] * 2
+    assert f"at {base_url} with the key in MY_KEY" in sections.method(again).text
     assert os.environ["HOLYMON_TRUST"] == "", "in settings, not in what others inherit"
 
 
