@@ -1,0 +1,157 @@
+"""By another user of the machine: a folder of reports in a place where all may write."""
+
+import os
+import stat
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from holymon.errors import RunError
+from holymon.load.run import attach, start
+from holymon.plan.plan import Open, Plan, Prompts, Target
+from holymon.plan.shapes import constant
+from holymon.records import listing, run_folder
+from holymon.records.own_files import write_aside
+from holymon.report.report import _lead_to, _publish, _write_json
+from holymon.widgets.results_tab import BASELINE_FILE, set_baseline
+
+MINE = "what only I may read and write"
+PROMPT = "a customer's own words"
+NOBODY = "65534"
+
+
+@pytest.fixture(params=[0o777, 0o1777], ids=["open", "sticky"])
+def shared(request):
+    """A folder that all may write to, and one's own beside it."""
+    if os.name == "nt" or os.geteuid() != 0:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            "only root has other users"
+        )
+    with tempfile.TemporaryDirectory() as top:
+        place, home = Path(top) / "reports", Path(top) / "home"
+        Path(top).chmod(0o755)
+        place.mkdir()
+        place.chmod(request.param)
+        home.mkdir(mode=0o700)
+        (home / "mine.txt").write_text(MINE)
+        (home / "mine.txt").chmod(0o600)
+        before = os.umask(0o022)
+        yield place
+        os.umask(before)
+        assert (home / "mine.txt").read_text() == MINE
+        assert [path.name for path in home.iterdir()] == ["mine.txt"]
+
+
+@pytest.fixture
+def other(debian):
+    """Runs a shell's command as another user: its exit code and what it printed."""
+    setpriv = debian("setpriv", "util-linux")
+
+    def run(script: str, *arguments: object) -> tuple[int, str]:
+        done = subprocess.run(
+            [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "sh", "-c", script,
+             "sh", *map(str, arguments)], capture_output=True, text=True, check=False, cwd="/",
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    return run
+
+
+PLAN = Plan(
+    targets=(Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),),
+    load=Open(constant(1)), requests=1, first_call=False, prompts=Prompts(texts=(PROMPT,)), name="mine",
+)  # fmt: skip
+
+
+def reported(run) -> tuple[str, ...]:
+    """What a report writes, without its kernel; the sentences on pages that were kept."""
+    import nbformat
+
+    head = "default-src 'none'; img-src data: <title>holymon: x"
+    _publish(run.folder, head, nbformat.v4.new_notebook(), ())
+    _write_json(run.folder, run, {"status": "ok"})
+    return _lead_to(run.folder)
+
+
+def test_links_that_wait_for_what_is_written_lead_nowhere(shared, other):
+    target = shared.parent / "home" / "mine.txt"
+    names = f"index.html latest.html {BASELINE_FILE} .index.html.{os.getpid()} .index.html run.lock"
+    code, _ = other('cd "$1"; for name in $3; do ln -s "$2" "$name"; done; mkdir mine; chmod 777 mine; '
+                    'ln -s "$2" mine/latest.html; ln -s "$2" "mine/.latest.html.$4"',
+                    shared, target, names, os.getpid())  # fmt: skip
+    assert code == 0
+    run = start(PLAN, out=shared, detached=False).wait()
+    assert len(reported(run)) == 2
+    if stat.S_IMODE(shared.stat().st_mode) == 0o777:
+        set_baseline(run)
+        assert not (shared / BASELINE_FILE).is_symlink()
+
+
+def test_a_folder_of_that_name_that_leads_elsewhere_is_refused(shared, other):
+    home = shared.parent / "home"
+    assert other('ln -s "$2" "$1/mine"', shared, home)[0] == 0
+    with pytest.raises(RunError, match="is a link that leads out of"):
+        start(PLAN, out=shared)
+    assert listing.runs(shared) == []
+
+
+def test_prompts_and_what_servers_said_are_read_by_nobody_else(shared, other):
+    run = start(PLAN, out=shared, detached=False).wait()
+    reported(run)
+    for name in ("plan.json", "run.json", "worker.log", "notes.0.jsonl", "vitals.0.jsonl"):
+        assert other('cat "$1"', run.folder / name) == (1, ""), name
+    code, found = other('grep -rl "$2" "$1" 2>/dev/null', shared, PROMPT)
+    assert (code != 0, found) == (True, "")
+    assert other('cat "$1"', run.folder / "report.html")[0] == 0, "a page is for its readers"
+
+
+def test_nobody_else_plants_anything_in_a_run(shared, other):
+    run = start(PLAN, out=shared, detached=False).wait()
+    before = sorted(run.folder.iterdir())
+    for script in ('touch "$1/stop"', 'ln -s /etc/passwd "$1/calls.csv"', 'rm "$1/plan.json"',
+                   'mkdir "$1/x"'):  # fmt: skip
+        assert other(f"{script} 2>/dev/null", run.folder)[0] != 0, script
+    assert sorted(run.folder.iterdir()) == before
+
+
+FOREIGN = [
+    'mkfifo "$1/state.json"', 'mkfifo "$1/plan.json"', 'mkfifo "$1/calls.0.journal"',
+    'mkfifo "$1/run.lock"', 'ln -s /dev/zero "$1/state.json"', 'ln -s "$2" "$1/plan.json"',
+    'ln -s "$2" "$1/notes.0.jsonl"', 'mkdir "$1/state.json"', 'ln -s "$1" "$1/calls.parquet"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("script", FOREIGN)
+def test_a_run_of_another_user_neither_hangs_nor_shows_what_is_ours(shared, other, script):
+    ours = start(PLAN, out=shared, detached=False).wait()
+    folder = shared / "theirs" / "20260101T000000Z"
+    assert other('mkdir -p "$1"; chmod 777 "$1"', folder)[0] == 0
+    target = shared.parent / "home" / "mine.txt"
+    plan = folder.with_name("plan.json")
+    write_aside(plan, PLAN.to_json())
+    copied = "" if "plan.json" in script else 'cp "$3" "$1/plan.json"; '
+    done = other(copied + script, folder, target, plan)
+    assert done[0] == 0, done
+    shown: list[str] = []
+
+    def look():
+        shown.append(repr(listing.runs(shared)))
+        for read in (attach, lambda path: run_folder.load(Path(path))):
+            try:
+                run = read(str(folder))
+                shown.append(repr(run))
+            except RunError as error:
+                shown.append(str(error))
+            except Exception as error:  # noqa: BLE001 - to be shown
+                shown.append(f"Traceback {error!r}")
+
+    reader = threading.Thread(target=look, daemon=True)
+    reader.start()
+    reader.join(60)
+    assert not reader.is_alive()
+    assert MINE not in str(shown)
+    assert "Traceback" not in str(shown)
+    assert ours.id in shown[0]
