@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -171,6 +171,20 @@ def autocorrelation(values: Floats) -> float | None:
     rest = values - values.mean()
     whole = float(rest @ rest)
     return float(rest[1:] @ rest[:-1]) / whole if len(values) > 2 and whole > 0 else None
+
+
+def rank_correlation(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float | None:
+    """How far two rows of values rise together, by their ranks (Spearman 1904); shapes (n,)."""
+    a, b = (ranks - ranks.mean() for ranks in map(_ranks, (x, y)))
+    whole = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / whole if whole > 0 else None
+
+
+def _ranks(values: npt.NDArray[Any]) -> Floats:
+    """Their ranks; those that are equal share the middle of theirs."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middles: Floats = np.cumsum(counts) - (counts - 1) / 2
+    return middles[which]
 
 
 def mean_interval(values: Floats, level: float, *, neighbours: bool = False) -> Interval:

@@ -26,7 +26,6 @@ from holymon.figures.quantiles import (
     Figure,
     Floats,
     autocorrelation,
-    clustered,
     fewest,
     fewest_for_interval,
     figure,
@@ -34,15 +33,14 @@ from holymon.figures.quantiles import (
 )
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.throughput import counted
+from holymon.figures.token_gaps import gap_figure
 from holymon.figures.tokens import about_veiled, streamed, time_per_token, token_sums
 from holymon.formatting import number_of
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.price import Price
-from holymon.records.attempt import FINISH, Flag, gap_value
-from holymon.records.gaps import bins_of, counts_of, histogram, sums
+from holymon.records.attempt import FINISH, Flag
 from holymon.records.records import Chosen, Recorded, Records, plan_of, records_of
-from holymon.structs import Interval
 
 ALIKE: Final = 0.2
 """From this autocorrelation on it is said: intervals should be a fifth wider by then."""
@@ -106,6 +104,7 @@ def summarize_target(
     speed = _throughput(rows.only(ok & during), seconds, limits)
     cost, why = _cost(rows, target.price)
     durations = _durations(good)
+    gaps, about_gaps = gap_figure(records, mask & records.ok, good)
     return TargetSummary(
         target=target.name,
         requests=len(rows),
@@ -117,7 +116,7 @@ def summarize_target(
         response_s=figure(durations["response"]) if scheduled else Figure(0),
         schedule_delay_s=figure(rows["start_s"] - rows["due_s"]) if scheduled else Figure(0),
         ttft_s=figure(durations["ttft"]),
-        itl_s=_gaps(records, mask & records.ok, good),
+        itl_s=gaps,
         tpot_s=figure(durations["tpot"]),
         requests_per_s=speed["requests_per_s"],
         output_tokens_per_s=speed["output_tokens_per_s"],
@@ -136,6 +135,7 @@ def summarize_target(
             *_notes(good),
             *sentences(odd, len(good)),
             *about_veiled(good),
+            *about_gaps,
             *_alike(good["start_s"], durations["latency"], CALLS_ALIKE),
             *(_alike(rows["start_s"][sent], judged != 0, FAILURES_ALIKE) if fails else ()),
             *why,
@@ -157,44 +157,6 @@ def _durations(good: Chosen) -> dict[str, Floats]:
         "ttft": good["first_s"] - good["start_s"],
         "tpot": time_per_token(good),
     }
-
-
-def _gaps(records: Records, where: npt.NDArray[np.bool_], good: Chosen) -> Figure:
-    """Single gaps of successful streams, from their 1 % bins; the maximum is exact."""
-    pieces, lengths = records.gaps(where), records.gap_counts[where]
-    counted_in = histogram(pieces)
-    n = int(counted_in.sum())
-    if n == 0:
-        return Figure(0)
-    bins, counts = bins_of(pieces), counts_of(pieces)
-    used = np.nonzero(counted_in)[0]
-    values, upto = gap_value(used), np.cumsum(counted_in[used])
-    largest = float(np.fmax.reduce(good["gap_max_s"]))
-    percentiles: dict[str, float | None] = dict.fromkeys(PERCENTILES)
-    for name, q in PERCENTILES.items():
-        if n >= fewest(q):
-            # R-8: between the two values around position n q + (q + 1) / 3, counted from 1.
-            below, part = divmod(min(max(n * q + (q + 1) / 3, 1), n), 1)
-            first, second = values[np.searchsorted(upto, [below, min(below + 1, n)])]
-            percentiles[name] = min(float(first + part * (second - first)), largest)
-    bounds = clustered(
-        counted_in, sums(counts, lengths), lambda here: sums(counts * (bins <= here), lengths)
-    )
-    return Figure(
-        n=n,
-        mean=float(values @ counted_in[used] / n),
-        max=largest,
-        ci={name: ends and _between(ends, largest) for name, ends in bounds.items()},
-        p50=percentiles["p50"],
-        p90=percentiles["p90"],
-        p95=percentiles["p95"],
-        p99=percentiles["p99"],
-    )
-
-
-def _between(ends: tuple[int, int], largest: float) -> Interval:
-    low, high = gap_value(np.array(ends))
-    return float(min(low, largest)), float(min(high, largest))
 
 
 def _throughput(

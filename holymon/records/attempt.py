@@ -117,6 +117,12 @@ def gap_value(bins: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return middle
 
 
+def gap_edges(number: int) -> tuple[float, float]:
+    """Where a gap bin begins and ends, in seconds; the first one begins at 0."""
+    low, high = (_GAP_BASE * math.exp(k * _GAP_LOG) for k in (number - 1, number))
+    return low if number else 0.0, high
+
+
 _NAN: Final = math.nan
 _COALESCED: Final = int(Flag.COALESCED)
 

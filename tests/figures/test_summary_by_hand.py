@@ -122,7 +122,9 @@ def test_gaps_have_percentiles_by_rank_among_all_of_them():
     assert itl.p90 == pytest.approx(0.02 + 0.6333 * 0.02, rel=0.006)
     assert itl.p95 == pytest.approx(0.04, rel=0.006)
     assert (itl.p99, itl.max) == (None, pytest.approx(0.04, rel=1e-4))
-    assert itl.ci["p50"] == (pytest.approx(0.01, rel=0.006), pytest.approx(0.02, rel=0.006))
+    # To the outer edges of the bins, which are 1 % wide.
+    assert 0.0099 < itl.ci["p50"][0] <= 0.01
+    assert 0.02 <= itl.ci["p50"][1] < 0.0202
     assert itl.p95 <= itl.max
     assert itl.ci["p99"] is None
 
