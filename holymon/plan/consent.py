@@ -115,10 +115,13 @@ def require(targets: Iterable[Target]) -> None:
     targets = tuple(targets)
     for sending in unasked(targets):
         source, line = plain(sending.source), shlex.quote(plain(sending.line))
+        ways = "in Python with hm.trust(plan)"
+        if Path(sending.source).exists():
+            command = f"`holymon trust {shlex.quote(source)}`"
+            ways = f"with {command}, in Python with hm.trust({source!r})"
         raise ConfigError(
             f"{source} would send the key in {sending.words}, and nobody has agreed to that: if "
-            f"it is right, say so once with `holymon trust {shlex.quote(source)}`, in Python with "
-            f"hm.trust({source!r}), or for a machine with {ENV}={line}."
+            f"it is right, say so once {ways}, or for a machine with {ENV}={line}."
         )
     for target in targets:
         address, local = place_of(target.base_url) if target.base_url else ("", True)

@@ -55,7 +55,12 @@ README = Path(__file__).parent / "README.md"
 
 def plan_for(url: str, *, texts=("Say hello.",), streamed=True, stall_s=3.0, **limits) -> Plan:
     target = Target(
-        provider="url", model="m", base_url=url, api_key_env="FAULTS_KEY", stall_s=stall_s
+        provider="url",
+        model="m",
+        base_url=url,
+        api_key_env="FAULTS_KEY",
+        stall_s=stall_s,
+        insecure_http=True,
     )
     limits = {"timeout_s": 10, "first_byte_s": 5, "connect_s": 5, **limits}
     prompts = Prompts(texts=texts, stream=streamed)

@@ -13,6 +13,7 @@ from holymon.load.run import Run, measure
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.report import sections
 from holymon.report.index import write_index
+from holymon.structs import replace
 from holymon.widgets import panels_html
 from tests.promises.faults.server import FIN, HANG, RST, Server
 from tests.promises.field.cases import Case, plan_of, whole
@@ -47,10 +48,7 @@ def asked(
 
 
 def replace_target(plan, **more):
-    return type(plan).from_json(
-        json.dumps({**json.loads(plan.to_json()), "targets": [
-            {**json.loads(plan.to_json())["targets"][0], **more}]}).encode()
-    ) if more else plan  # fmt: skip
+    return replace(plan, targets=(replace(plan.targets[0], **more),))
 
 
 def error(message, kind=None, code=None, **more):
