@@ -155,7 +155,7 @@ def test_when_a_full_disk_has_room_again_nothing_is_missing(tmp_path, simulator)
 def test_when_the_disk_stays_full_the_rest_is_saved_elsewhere_and_can_be_put_back(
     tmp_path, simulator
 ):
-    owner = start_on_a_full_disk(tmp_path, load_of(simulator, 250), 20_000)
+    owner = start_on_a_full_disk(tmp_path, load_of(simulator, 220), 20_000)
     going = run.attach(owner.stdout.readline().strip(), out=tmp_path / "out")
     until(lambda: not going.live)
     (rest,) = (tmp_path / "spare").glob("holymon-*-rest.journal")
@@ -164,10 +164,10 @@ def test_when_the_disk_stays_full_the_rest_is_saved_elsewhere_and_can_be_put_bac
     owner.wait(60)
     owner.stdout.close()
     kept = run.attach(going.id, out=tmp_path / "out")
-    assert 0 < len(kept.records) < 250
+    assert 0 < len(kept.records) < 220
     put_back(rest, kept.folder)
     whole = run.attach(going.id, out=tmp_path / "out")
-    assert sorted(whole.records["request"].tolist()) == list(range(250))
+    assert sorted(whole.records["request"].tolist()) == list(range(220))
 
 
 def test_when_nowhere_is_room_for_finished_calls_the_run_says_that_they_are_lost(
