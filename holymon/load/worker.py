@@ -180,10 +180,9 @@ def _placed(plan: Plan, sim_url: str) -> Plan:
     homeless = [t.name for t in plan.targets if not t.base_url and not t.simulated]
     if homeless:
         raise RunError(f"{', '.join(homeless)} has no base_url: put one into targets.toml.")
-    return replace(
-        plan,
-        targets=tuple(t if t.base_url else replace(t, base_url=sim_url) for t in plan.targets),
-    )
+    keyless = {"base_url": sim_url, "api_key_env": ""}
+    targets = tuple(t if t.base_url else replace(t, **keyless) for t in plan.targets)
+    return replace(plan, targets=targets)
 
 
 @contextlib.contextmanager

@@ -107,7 +107,7 @@ def test_a_notebook_with_ids_of_its_cells_that_can_not_be_runs(tmp_path, minor):
     path = tmp_path / "n.ipynb"
     path.write_text(json.dumps({**NOTEBOOK, "nbformat_minor": minor}))
     assert notebooks.check_parameters(path, {}) == {}
-    made, status, error, _ = notebooks.execute(path, {}, tmp_path, 60)
+    made, status, error, _ = notebooks.execute(path, {}, 60)
     assert (status, error, len(made.cells)) == ("ok", "", 2)
 
 

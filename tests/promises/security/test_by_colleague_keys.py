@@ -308,6 +308,12 @@ def test_a_run_is_agreed_to_by_any_of_its_names(what):
     assert "elsewhere2.example" in refused(hm.attach("last", out="received").plan)
 
 
+def test_the_built_in_simulator_is_given_no_key():
+    """It would stand in its log; and whoever wrote the file was asked for none."""
+    write('[sim]\napi_key_env = "GITHUB_TOKEN"\n')
+    assert hm.measure(plan_of(target("sim/fast")), out="out").summary().targets[0].ok == 1
+
+
 def test_a_worker_sends_only_what_it_was_started_for(ear, monkeypatch):
     """Started by hand in a received folder, or with another plan than the one it was started for."""
     base_url, heard = ear
