@@ -100,7 +100,7 @@ def summarize_target(
     limited = int((judged == CODES["rate_limited"]).sum())
     scheduled = isinstance(load, Open)
     users = load.users * len(records.targets) if isinstance(load, Closed) else None
-    during, seconds = counted(rows, users)
+    during, seconds, no_rate = counted(rows, users)
     speed = _throughput(rows.only(ok & during), seconds, limits)
     cost, why = _cost(rows, target.price)
     durations = _durations(good)
@@ -138,6 +138,7 @@ def summarize_target(
             *about_gaps,
             *_alike(good["start_s"], durations["latency"], CALLS_ALIKE),
             *(_alike(rows["start_s"][sent], judged != 0, FAILURES_ALIKE) if fails else ()),
+            *no_rate,
             *why,
         ),
         messages=_messages(records, index, errors),
