@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from holymon.cli.consent import agreed, over_http
 from holymon.cli.options import moved
@@ -20,12 +20,14 @@ from holymon.load.caller import key_of, secrets_of
 from holymon.plan import targets
 from holymon.plan.plan import Target
 from holymon.protocols.dialects import DIALECTS
+from holymon.protocols.lenient import parsed
 from holymon.protocols.reading import Reading
 from holymon.records.attempt import Marks
 from holymon.safety import Secret, redact, short
-from holymon.transport.connector import trusting
-from holymon.transport.exceptions import classify, words
+from holymon.transport.exceptions import TooLarge, classify, words
 from holymon.transport.pool import Transport
+from holymon.transport.prepared_request import Prepared, prepared_for
+from holymon.transport.response import Response
 
 State = Literal["good", "note", "bad"]
 _MARK: Final = {"good": "ok  ", "note": "--  ", "bad": "BAD "}
@@ -35,6 +37,8 @@ _PACKAGES: Final = (
 )  # fmt: skip
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 MODELS_SHOWN: Final = 20
+PATIENCE_S: Final = 10.0
+MOST_OF_A_PAGE: Final = 2**23
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,47 +169,72 @@ def _endpoint(target: Target) -> Iterator[Finding]:
 
 async def _ask(target: Target, key: Secret | None, what: str) -> Finding:
     """GET /models, which most OpenAI-compatible APIs answer and none bills."""
-    import httpx
-
-    headers = {"authorization": f"Bearer {key.reveal()}"} if key else {}
     secrets = secrets_of(target)
     try:
-        # By the way that calls go: with the same proxies and the same trusted certificates.
-        way = Transport(verify=trusting(target.ca_file))
-        async with httpx.AsyncClient(transport=way, timeout=10, headers=headers) as client:
-            answer = await client.get(target.base_url.rstrip("/") + "/models")
+        answer, body = await _models_page(target, key)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out
         kind, why = classify(error), redact(short(words(error)), secrets)
         mend = hint(kind, why, target) or "check the address and the network"
         return Finding(what, "bad", f"not reachable: {kind}: {why}", mend)
-    if answer.status_code != 200:
-        return _refused(target, what, answer, secrets)
-    names = [redact(short(name, 60), secrets) for name in _models(answer)]
+    if answer.status != 200:
+        return _refused(target, what, answer, body, secrets)
+    names = [redact(short(name, 60), secrets) for name in _models(body)]
     shown = ", ".join(names[:MODELS_SHOWN]) + (", ..." if len(names) > MODELS_SHOWN else "")
     return Finding(what, "good", f"answers; {number_of(len(names), 'model')}: {shown}")
 
 
-def _refused(target: Target, what: str, answer: Any, secrets: tuple[Secret, ...]) -> Finding:
+async def _models_page(target: Target, key: Secret | None) -> tuple[Response, bytes]:
+    """What comes for GET /models, read as calls are: by the same way and within like limits."""
+    response, pieces = Response(), list[bytes]()
+
+    def take(_: float, piece: bytes) -> bool:
+        pieces.append(piece)
+        if sum(map(len, pieces)) > MOST_OF_A_PAGE:
+            raise TooLarge(f"the list of models is over {MOST_OF_A_PAGE} bytes")
+        return False
+
+    transport = Transport()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await transport.send(_request(target), response, key)
+            await response.begin()
+            await response.pour(take)
+    finally:
+        response.close()
+        await transport.aclose()
+    return response, b"".join(pieces)
+
+
+def _request(target: Target) -> Prepared:
+    headers = {"accept-encoding": "gzip, deflate", "user-agent": "holymon"}
+    bearer = b"authorization: Bearer "
+    url = target.base_url.rstrip("/") + "/models"
+    return prepared_for("GET", url, headers, bearer, target.ca_file)
+
+
+def _refused(
+    target: Target, what: str, answer: Response, body: bytes, secrets: tuple[Secret, ...]
+) -> Finding:
     """What another status than 200 says, read as a load reads it."""
     marks = Marks(0, 0, 0.0)
     reading = Reading(marks, DIALECTS[target.endpoint], stream=False)
-    reading.head(0.0, answer.status_code, lambda name: answer.headers.get(name, ""))
-    reading.piece(0.0, answer.content)
+    reading.head(0.0, answer.status, answer.header)
+    reading.piece(0.0, body)
     error = reading.end(0.0)
     why = redact(short(marks.message, 120), secrets)
     mend = hint(error, marks.message, target)
-    result = f"answers {answer.status_code} to GET /models" + f": {why}" * bool(why)
+    result = f"answers {answer.status} to GET /models" + f": {why}" * bool(why)
     if error in {"authentication", "permission", "quota_exhausted"}:
         if error == "authentication" and not why.startswith("a page"):
-            result = f"answers {answer.status_code}: the key was refused" + f": {why}" * bool(why)
+            result = f"answers {answer.status}: the key was refused" + f": {why}" * bool(why)
             mend = mend if target.api_key_env else "name its key with --api-key-env"
         return Finding(what, "bad", result, mend)
     mend = mend if error != "not_found" or not has_version(target) else ""
     return Finding(what, "note", result, mend or "some servers have no model list")
 
 
-def _models(answer: Any) -> list[str]:
+def _models(body: bytes) -> list[str]:
     try:
-        return sorted(str(model["id"]) for model in answer.json()["data"])
-    except (ValueError, KeyError, TypeError):
+        return sorted(str(model["id"]) for model in parsed(body)["data"])
+    except (KeyError, TypeError):
         return []

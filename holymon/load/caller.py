@@ -33,7 +33,8 @@ from holymon.transport.prepared_request import Prepared, post
 from holymon.transport.response import Into, Response
 
 Clock = Callable[[], float]
-Taker = Callable[[bytes], None]
+Taker = Callable[[bytes], "asyncio.Future[None] | None"]
+"""Takes a piece; without room for more it returns what will be done when there is some."""
 
 LINGER_S: Final = 0.025
 """How long a finished stream waits for the end of its body, so that its connection can stay."""
@@ -182,7 +183,7 @@ class Caller:
         try:
             await response.begin()
             reading.head(response.at, response.status, response.header)
-            await response.pour(reading.piece if into is None else _both(reading, into))
+            await response.pour(reading.piece if into is None else _both(reading, response, into))
             error = reading.end(response.at, whole=response.whole)
             if into is not None and not error and not reading.streaming:
                 into(reading.body)
@@ -193,7 +194,7 @@ class Caller:
             response.close()
 
 
-def _both(reading: Reading, into: Taker) -> Into:
+def _both(reading: Reading, response: Response, into: Taker) -> Into:
     """Reads a piece, and hands it on if it is good, as soon as it is known to be of a stream."""
     held: list[bytes] = []
 
@@ -201,8 +202,10 @@ def _both(reading: Reading, into: Taker) -> Into:
         enough = reading.piece(now, piece)
         held.append(piece)
         if reading.streaming and not reading.error:
-            into(b"".join(held))
+            room = into(b"".join(held))
             held.clear()
+            if room is not None:
+                response.wait_for(room)
         return enough
 
     return take

@@ -181,9 +181,10 @@ class Deadlines:
                 return min(total, (late, "write_error", words))
             words = _words("no answer began", limits.first_byte_s, "--first-byte")
             return min(total, (late, "first_byte_timeout", words))
-        if not reading.streaming or (isnan(marks.last) and limits.patient):
+        if not reading.streaming or response.full or (isnan(marks.last) and limits.patient):
             return total
         last = marks.headers if isnan(marks.last) else marks.last
+        last = max(last, response.freed)  # the server was not heard while nobody listened
         words = _words("no further token", limits.stall_s, "--stall")
         return min(total, (last + limits.stall_s, "stream_stalled", words))
 

@@ -8,7 +8,7 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -18,10 +18,12 @@ from holymon.errors import PlanError
 from holymon.figures.request_stats import RequestStats, request_stats
 from holymon.figures.totals import Edges, Totals
 from holymon.formatting import number_of
+from holymon.load.caller import Taker
 from holymon.monitor.ledger import MOST_TARGETS, Ledger
 from holymon.monitor.replies import (
     Event,
     Messages,
+    Pipe,
     Reply,
     aevents_of,
     body_of,
@@ -140,9 +142,10 @@ class Monitor:
             wait(self._begin(called, body, stream=False, into=parts.append))
             return Reply(parsed(b"".join(parts)))
         pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        task = self._begin(called, body, stream=True, into=pieces.put)
+        pipe = Pipe(pieces.put)
+        task = self._begin(called, body, stream=True, into=pipe.send)
         task.add_done_callback(lambda _: pieces.put(None))
-        events = events_of(task, pieces.get)
+        events = events_of(task, pieces.get, pipe)
         next(events)
         return events
 
@@ -175,9 +178,10 @@ class Monitor:
             with suppress(RuntimeError):  # the loop is closed: nobody waits for it
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        task = self._begin(called, body, stream=True, into=put)
+        pipe = Pipe(put)
+        task = self._begin(called, body, stream=True, into=pipe.send)
         task.add_done_callback(lambda _: put(None))
-        events = aevents_of(task, pieces.get)
+        events = aevents_of(task, pieces.get, pipe)
         await anext(events)
         return events
 
@@ -194,9 +198,7 @@ class Monitor:
                 self.called[model] = called
         return called
 
-    def _begin(
-        self, called: Target, body: bytes, *, stream: bool, into: Callable[[bytes], None]
-    ) -> "Future[None]":
+    def _begin(self, called: Target, body: bytes, *, stream: bool, into: Taker) -> "Future[None]":
         """Begin a request, never on what `close` is stopping, and anew in another process."""
         assert self.target is not None
         if self._process != os.getpid():  # another thread may have held it at the fork

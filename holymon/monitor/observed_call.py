@@ -22,11 +22,18 @@ from holymon.protocols.framing import BadFrame, events_of
 from holymon.protocols.reading import Reading
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import Secret, short
-from holymon.transport.exceptions import classify, handled, words
-from holymon.transport.response import Inflater, inflater
+from holymon.transport.exceptions import TooLarge, classify, handled, words
+from holymon.transport.inflater import Inflater, inflater
+from holymon.transport.response import HELD_MAX
 
 PATIENCE_S: Final = 10.0
 """How long after a failure an SDK may begin its next attempt, besides what the server asked for."""
+
+MOST_STEPS: Final = 64
+"""Steps in which a piece is unpacked, at most: 1 MB, for the loop is the application's."""
+
+MOST_BEHIND: Final = 4
+"""So much is still unpacked when the body has ended."""
 
 _REFUSED: Final = 300
 _EVENTS: Final = "text/event-stream"
@@ -109,6 +116,8 @@ class ObservedCall:
                 self._unpack(now, data)
             else:
                 self._enough = self._read(now, data)
+        except TooLarge:
+            self.marks.error, self._enough = "response_too_large", True
         except (zlib.error, BadFrame):
             self.marks.error, self._enough = "decoding_error", True
         except Exception:  # noqa: BLE001 - a fault of ours must not become one of the application
@@ -131,6 +140,11 @@ class ObservedCall:
 
     def ended(self) -> None:
         """The whole body came."""
+        for _ in range(MOST_BEHIND):
+            if self._inflater is not None and self._inflater.more:
+                self.piece(b"")
+        if self._inflater is not None and self._inflater.more and not self._enough:
+            self.marks.error = "response_too_large"
         self._finish("")
 
     def failed(self, error: BaseException) -> None:
@@ -161,13 +175,16 @@ class ObservedCall:
         return self._reading.piece(now, events) if events else False
 
     def _unpack(self, now: float, data: bytes) -> None:
+        """Read some of what is packed; the rest is read with the pieces that follow."""
         assert self._inflater is not None
-        while not self._enough:
+        for _ in range(MOST_STEPS):
             if piece := self._inflater.step(data):
                 self._enough = self._read(now, piece)
             data = b""
-            if not self._inflater.more:
+            if self._enough or not self._inflater.more:
                 return
+        if self._inflater.left > HELD_MAX:
+            raise TooLarge("the packed body grows faster than it can be read")
 
     def _finish(self, broken: str, message: str = "") -> None:
         if self._reading.over:

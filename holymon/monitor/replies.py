@@ -1,13 +1,15 @@
 """What a Monitor's call sends, and what it hands back: the provider's answer, or its events.
 
 body_of(target, messages, stream, options) -> bytes
-events_of(task, following) -> the provider's events, as their pieces come
+events_of(task, following, pipe) -> the provider's events, as their pieces come
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 from holymon.errors import PlanError
 from holymon.plan.plan import Target
@@ -17,6 +19,9 @@ from holymon.protocols.sse import Decoder
 T = TypeVar("T")
 Messages = str | list[dict[str, Any]]
 Event = dict[str, Any]
+
+ROOM: Final = 2**22
+"""Bytes of an answer that wait for their reader, at most; then nothing more is read of it."""
 
 
 class Reply(dict[str, Any]):
@@ -55,12 +60,51 @@ def wait(future: "Future[T]") -> T:
         raise
 
 
+class Pipe:
+    """Pieces on their way from the loop of the calls to who reads them, and how many are on it."""
+
+    def __init__(self, put: Callable[[bytes | None], None]) -> None:
+        """Hand pieces to `put`, and None at the end."""
+        self.put = put
+        self._sent = self._read = 0  # each is changed by one side only
+        self._room: asyncio.Future[None] | None = None
+
+    def send(self, piece: bytes) -> "asyncio.Future[None] | None":
+        """Take in a piece; if it is full, what is done when there is room. For the loop."""
+        self._sent += len(piece)
+        self.put(piece)
+        if self._sent - self._read <= ROOM:
+            return None
+        self._room = asyncio.get_running_loop().create_future()
+        self._make_room()  # the reader may have read all before it could know of this
+        return self._room
+
+    def read(self, piece: bytes) -> bytes:
+        """The same piece, which is not on its way any more. For the reader, in any thread."""
+        self._read += len(piece)
+        self._make_room()
+        return piece
+
+    def _make_room(self) -> None:
+        room = self._room
+        if room is not None and self._sent - self._read <= ROOM // 2:
+            with suppress(RuntimeError):  # the loop is closed
+                room.get_loop().call_soon_threadsafe(_settle, room)
+
+
+def _settle(room: "asyncio.Future[None]") -> None:
+    if not room.done():
+        room.set_result(None)
+
+
 def _parsed(decoder: Decoder, piece: bytes) -> list[Event]:
     values = [parsed(event.data) for event in decoder.feed(piece)]
     return [event for event in values if isinstance(event, dict)]
 
 
-def events_of(task: "Future[None]", following: Callable[[], bytes | None]) -> Iterator[Event]:
+def events_of(
+    task: "Future[None]", following: Callable[[], bytes | None], pipe: Pipe
+) -> Iterator[Event]:
     """Events as they come; first an empty one, when there is something.
 
     Only what has begun ends when it is dropped.
@@ -72,7 +116,7 @@ def events_of(task: "Future[None]", following: Callable[[], bytes | None]) -> It
             task.result()
         yield {}
         while piece is not None:
-            yield from _parsed(decoder, piece)
+            yield from _parsed(decoder, pipe.read(piece))
             piece = following()
         task.result()
     finally:
@@ -80,7 +124,7 @@ def events_of(task: "Future[None]", following: Callable[[], bytes | None]) -> It
 
 
 async def aevents_of(
-    task: "Future[None]", following: Callable[[], Coroutine[Any, Any, bytes | None]]
+    task: "Future[None]", following: Callable[[], Coroutine[Any, Any, bytes | None]], pipe: Pipe
 ) -> AsyncIterator[Event]:
     """`events_of` for asyncio."""
     decoder = Decoder()
@@ -90,7 +134,7 @@ async def aevents_of(
             task.result()
         yield {}
         while piece is not None:
-            for event in _parsed(decoder, piece):
+            for event in _parsed(decoder, pipe.read(piece)):
                 yield event
             piece = await following()
         task.result()

@@ -116,10 +116,10 @@ class Requests:
     ) -> None:
         number, attempt, handed = self.ledger.number(), 0, False
 
-        def take(piece: bytes) -> None:
+        def take(piece: bytes) -> "asyncio.Future[None] | None":
             nonlocal handed
             handed = True
-            into(piece)
+            return into(piece)
 
         index, caller = self.ledger.index(target), self._callers[stream]
         self._budget.earn(due)

@@ -13,7 +13,7 @@ STATS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
 PLAIN: Final = (
     "error_rate", "error_rate_without_429", "requests_per_s", "output_tokens_per_s", "cost_usd",
 )  # fmt: skip
-_EXPR: Final = re.compile(r"\s*([a-z_0-9]+?)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*(ms|s|min|m|h|%)?\s*")
+_EXPR: Final = re.compile(r"\s*([a-z_0-9]++)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*(ms|s|min|m|h|%)?\s*")
 _UNITS: Final = {"ms": 1e-3, "%": 1e-2, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, None: 1.0}
 _UNITS_OF: Final = {"duration": {"ms", "s", "m", "min", "h"}, "share": {"%"}, "number": set[str]()}
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from holymon.errors import OK
+from holymon.protocols.bounds import MOST_CHOICES
 from holymon.protocols.complaint import complaint
 from holymon.protocols.dialect import NOT_MINE, Dialect
 from holymon.protocols.error_body import error_text, in_band, message_of, read_body, refused
@@ -151,7 +152,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     tokens = 0
     if marks.chunk != marks.chunk:
         marks.chunk = now
-    for choice in completion.choices:
+    for choice in completion.choices[:MOST_CHOICES]:
         tokens |= _read_choice(reading, now, choice)
     return tokens
 
@@ -175,7 +176,8 @@ def _note_usage(completion: _Completion, marks: Marks) -> bool:
         usage = completion.choices[0].usage if completion.choices else None
         usage = completion.usage if usage is None else usage
         return usage is not None and read_usage(usage, marks)
-    places = [completion.timings, *(choice.usage for choice in completion.choices or []),
+    choices = (completion.choices or [])[:MOST_CHOICES]
+    places = [completion.timings, *(choice.usage for choice in choices),
               groq.get("usage") if isinstance(groq, dict) else None, completion.usage]  # fmt: skip
     counted = [read_usage(usage, marks) for usage in places if usage is not None]
     return any(counted)

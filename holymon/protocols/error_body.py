@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from holymon.errors import OK, from_status
+from holymon.protocols.bounds import MAX_ERROR_BODY
 from holymon.protocols.complaint import CODES, MORE_WORDS, complaint, sole, words_in
 from holymon.protocols.lenient import BROKEN, parsed, read
 from holymon.protocols.quota import no_credit
@@ -34,7 +35,6 @@ _IN_EVENT: Final = re.compile(rb"(?m)^(?:data|error):\s*([{\[].*[}\]])\s*$")
 """JSON in an event, where an error's status says that there is no stream."""
 
 _JOB: Final = re.compile(r"(?i)failed|cancell?(?:ed|ing)|expired")
-_LAST_EVENT: Final = re.compile(rb"\s*data:\s*\[DONE\]\s*\Z")
 _OF_ANY_KIND: Final = frozenset({400, 403, 404, 422, 500})
 _KEY: Final = re.compile(
     r"(?i)\b(?:invalid|incorrect|wrong|missing|no|expired|unknown|bad|malformed)[ _-](?:\w+[ _-])?"
@@ -121,7 +121,8 @@ def error_text(data: bytes, marks: Marks) -> str:
 
 def page_text(data: bytes) -> str:
     """The words of a page or of plain text."""
-    return short(_TAG.sub(" ", _HIDDEN.sub(" ", data.decode("utf-8", "replace"))))
+    text = data[:MAX_ERROR_BODY].decode("utf-8", "replace")
+    return short(_TAG.sub(" ", _HIDDEN.sub(" ", text)))
 
 
 def first_of(data: bytes) -> str:
@@ -208,13 +209,19 @@ def read_body(
     except msgspec.ValidationError:
         return None, *refused(body, marks)
     except BROKEN:
-        if (bare := _LAST_EVENT.sub(b"", body)) != body:  # as some gateways end any answer
+        if (bare := _without_end(body)) != body:  # as some gateways end any answer
             marks.flags |= Flag.LENIENT
             return read_body(bare, decoder, marks)
         return None, "invalid_json", first_of(body)
     if odd:
         marks.flags |= Flag.LENIENT
     return answer, OK, ""
+
+
+def _without_end(body: bytes) -> bytes:
+    """A body without the last event of a stream."""
+    start, event, end = body.rpartition(b"data:")
+    return start.rstrip() if event and end.strip() == b"[DONE]" else body
 
 
 def refused(body: bytes, marks: Marks) -> tuple[str, str]:

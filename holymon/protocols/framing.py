@@ -52,21 +52,22 @@ class _Messages:
     """Messages of Amazon's event stream: lengths, headers, a payload of JSON, check sums."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()  # which grows and shrinks without a copy of it all
 
     def __call__(self, data: bytes) -> bytes:
         """The events in all messages that are complete now. Raises BadFrame."""
-        rest, events = self._rest + data, []
-        while len(rest) >= _PRELUDE:
-            length, head = int.from_bytes(rest[:4]), int.from_bytes(rest[4:8])
+        rest, events, at = self._rest, list[bytes](), 0
+        rest += data
+        while len(rest) - at >= _PRELUDE:
+            length, head = int.from_bytes(rest[at : at + 4]), int.from_bytes(rest[at + 4 : at + 8])
             if not _PRELUDE + head + _SUM <= length <= _MOST:
                 raise BadFrame("no message of an event stream")
-            if len(rest) < length:
+            if len(rest) - at < length:
                 break
-            headers = rest[_PRELUDE : _PRELUDE + head]
-            events.append(_event(headers, rest[_PRELUDE + head : length - _SUM]))
-            rest = rest[length:]
-        self._rest = rest
+            headers = bytes(rest[at + _PRELUDE : at + _PRELUDE + head])
+            events.append(_event(headers, bytes(rest[at + _PRELUDE + head : at + length - _SUM])))
+            at += length
+        del rest[:at]
         return b"".join(events)
 
 

@@ -14,6 +14,8 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 from msgspec import inspect
 
+from holymon.protocols.bounds import is_vast
+
 T = TypeVar("T")
 
 BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -33,6 +35,8 @@ class _Lost(Exception):  # noqa: N818 - never seen outside: it becomes a Validat
 
 def parsed(data: bytes) -> Any:
     """Whatever JSON `data` holds; None for what is no JSON."""
+    if is_vast(data):
+        return None
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         return msgspec.json.decode(data)
@@ -60,6 +64,8 @@ def read(data: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, bool]:
         whole = _ESCAPE.sub(_replaced, data)
         if whole != data:
             return read(whole, decoder)
+    if is_vast(data):
+        raise refused
     try:
         value = _loose(data)
     except (ValueError, RecursionError):

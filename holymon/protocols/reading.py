@@ -12,12 +12,13 @@ event has come; some servers send only one of the two: flagged, not failed). Wit
 `stream_truncated`, however cleanly it closed; and `invalid_schema` if any of it could not be read.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import isnan, nan
 from typing import Final
 
 from holymon.errors import OK
 from holymon.protocols.bodies import answer, instead_of_a_stream
+from holymon.protocols.bounds import LONG, MAX_BODY, MAX_ERROR_BODY, MOST_IDLE, is_vast
 from holymon.protocols.dialect import Dialect
 from holymon.protocols.error_body import first_of, is_good, is_job, of_page, read_error, redirection
 from holymon.protocols.events import is_whole, read_event
@@ -28,9 +29,6 @@ from holymon.records.attempt import Flag, Marks
 
 DONE: Final = b"[DONE]"
 """The last event of OpenAI's chat; some servers end any stream with it."""
-
-MAX_BODY: Final = 64 * 1024 * 1024
-MAX_ERROR_BODY: Final = 64 * 1024
 
 _SHORT: Final = 16  # no event that is a piece of text is so short
 _CUT_OFF: Final = frozenset({"stream_truncated", "empty_response"})
@@ -56,9 +54,9 @@ class Reading:
     """
 
     __slots__ = (
-        "_collected", "_decoder", "_kind", "_most", "_seen", "_sniffing", "_stream", "acted",
-        "dialect", "done", "error", "finished", "lenient", "marks", "message", "odd", "over",
-        "settled", "settles", "texts", "thought", "words",
+        "_collected", "_decoder", "_idle", "_kind", "_most", "_seen", "_sniffing", "_stream",
+        "acted", "dialect", "done", "error", "finished", "lenient", "marks", "message", "odd",
+        "over", "settled", "settles", "texts", "thought", "words",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +73,7 @@ class Reading:
         self.dialect, self._stream = dialect, stream
         self._decoder: Decoder | None = None
         self._collected: list[bytes] = []
-        self._most = MAX_BODY
+        self._most, self._idle = MAX_BODY, 0
         self.texts: dict[int, str] | None = {} if keep else None
         if stream:
             marks.flags |= Flag.STREAM
@@ -168,7 +166,7 @@ class Reading:
         if marks.events:
             if marks.error:
                 marks.flags |= Flag.AFTER_FIRST_TOKEN
-            self._distrust_zero(marks.events)
+            marks.distrust_zero(marks.events)
         return marks.error
 
     # What a dialect calls.
@@ -211,10 +209,13 @@ class Reading:
             self.marks.flags |= Flag.LENIENT
         return start
 
-    def _take(self, now: float, events: Iterable[Event]) -> None:
+    def _take(self, now: float, events: list[Event]) -> None:
         tokens, quick, counted = 0, self.dialect.quick, self.marks.output_tokens
         for event in events:
-            last = len(event.data) < _SHORT and event.data.strip() == DONE
+            size = len(event.data)
+            if size > LONG and is_vast(event.data):
+                self.fail("event_too_large", "")
+            last = size < _SHORT and event.data.strip() == DONE
             if self.done or self.error:
                 if self.done and not last:
                     self.marks.flags |= Flag.AFTER_DONE
@@ -229,6 +230,11 @@ class Reading:
                 self.thought |= brought > 0 and not self.acted and isnan(self.marks.content)
         if tokens:
             self.marks.token(now, tokens)
+        self._idle += len(events) - tokens
+        if self._idle > MOST_IDLE and self.finished:
+            self.done = True
+        elif self._idle > MOST_IDLE and not self.error:
+            self.fail("response_too_large", f"over {MOST_IDLE} events without a token")
         if self.finished and not self.done:
             self._settle(now, news=bool(tokens) or self.marks.output_tokens != counted)
 
@@ -253,7 +259,7 @@ class Reading:
             return broken, words
         elif self._stream:
             error, message = instead_of_a_stream(self.body, self.dialect, self.marks)
-        elif self.marks.bytes > self._most:
+        elif self.marks.bytes > self._most or (self.marks.bytes > LONG and is_vast(self.body)):
             error, message = "response_too_large", ""
         else:
             error, message, text = answer(
@@ -261,7 +267,7 @@ class Reading:
             )
             self.keep(text)
             if text:
-                self._distrust_zero(-1)
+                self.marks.distrust_zero(-1)
             error = error or (OK if whole else "decoding_error")
         none = self.lenient and (error in _ODD or (error and is_job(self.body)))
         return (broken, words) if none else (error, message)
@@ -271,7 +277,7 @@ class Reading:
             rest = decoder.close()
             self._seen = self._seen or bool(rest)
             # One that was cut off in its middle is a truncation, not bad JSON.
-            self._take(now, filter(is_whole, rest))
+            self._take(now, [*filter(is_whole, rest)])
         if decoder.glued:
             self.marks.flags |= Flag.LENIENT
         if self.error:
@@ -292,9 +298,3 @@ class Reading:
         if self.odd and (error in _CUT_OFF or (not error and unsure)):
             return "invalid_schema", f"no event of this API: {self.odd}"
         return error, self.words if error in _CUT_OFF else message
-
-    def _distrust_zero(self, counted: int) -> None:
-        """Whoever counts no token of what has come does not count."""
-        if self.marks.output_tokens <= 0:
-            self.marks.output_tokens = counted
-            self.marks.flags &= ~Flag.SERVER_TOKENS

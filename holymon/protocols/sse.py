@@ -121,8 +121,8 @@ class Decoder:
                     joined = data[0] if len(data) == 1 else b"\n".join(data)
                     events.append(Event(joined, self._name))
                     data.clear()
-                self._name = b""
-                self._held = 0
+                    self._name = b""
+                    self._held = 0
             elif line.startswith(b"data:"):
                 if data and data[0][:1] == b"{":
                     self._unglue(line, events)

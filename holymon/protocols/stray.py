@@ -21,6 +21,12 @@ class Meaning(Enum):
     UNKNOWN = 5
 
 
+FEW_WORDS: Final = 200
+"""Characters, at most, of a text that only says that the stream lives, or is over."""
+
+LONGEST: Final = 2000
+"""Characters of a text that are read, for what else it says."""
+
 _FAILS: Final = re.compile(rb"(?i)(?:error|exception|err|fail(?:ed|ure)?|fault)")
 _ENDS: Final = re.compile(
     r"(?i)[\s\"'\[<(|]*(?:done|end|eos|eof|close|stop|finish(?:ed)?|completed?|(?:stream[ _-]?end|"
@@ -48,24 +54,26 @@ def of_name(name: bytes) -> Meaning:
     """What the name of an event says alone."""
     if _FAILS.fullmatch(re.split(rb"[.:/_-]|(?<=[a-z])(?=[A-Z])", name)[-1]):
         return Meaning.ERROR
-    if _ENDS.fullmatch(name.decode("utf-8", "replace")):
+    if len(name) <= FEW_WORDS and _ENDS.fullmatch(name.decode("utf-8", "replace")):
         return Meaning.END
     return Meaning.KNOWN if name not in {b"", b"message"} else Meaning.UNKNOWN
 
 
 def keeps_alive(name: bytes) -> bool:
     """Whether the name of an event alone says that it only keeps a connection open."""
-    return bool(name) and _ALIVE.fullmatch(name.decode("utf-8", "replace")) is not None
+    known = 0 < len(name) <= FEW_WORDS
+    return known and _ALIVE.fullmatch(name.decode("utf-8", "replace")) is not None
 
 
 def of_text(text: str) -> Meaning:
-    """What bare text says in an event's place."""
-    if _ENDS.fullmatch(text):
+    """What bare text says in an event's place, as far as it is read."""
+    if len(text) <= FEW_WORDS and _ENDS.fullmatch(text):
         return Meaning.END
-    if _ALIVE.fullmatch(text):
+    if len(text) <= FEW_WORDS and _ALIVE.fullmatch(text):
         return Meaning.ALIVE
-    says = _CUT_ERROR if text.lstrip()[:1] in {"{", "[", '"'} else _SAYS_ERROR
-    return Meaning.ERROR if says.search(text) else Meaning.UNKNOWN
+    if text[:LONGEST].lstrip()[:1] in {"{", "[", '"'}:
+        return Meaning.ERROR if _CUT_ERROR.search(text) else Meaning.UNKNOWN
+    return Meaning.ERROR if _SAYS_ERROR.search(text[:LONGEST]) else Meaning.UNKNOWN
 
 
 def of_json(value: Any, *, strict: bool) -> Meaning:

@@ -168,6 +168,12 @@ class Marks:
         if tokens > 1:
             self.flags |= _COALESCED
 
+    def distrust_zero(self, counted: int) -> None:
+        """Whoever counts no token of what has come does not count."""
+        if self.output_tokens <= 0:
+            self.output_tokens = counted
+            self.flags &= ~Flag.SERVER_TOKENS
+
 
 _ROW: Final = struct.Struct("=8d3fI5i4IH4B30s")
 _LENGTH: Final = struct.Struct("<H")

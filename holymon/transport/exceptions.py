@@ -14,6 +14,10 @@ from typing import Final
 import httpx
 
 
+class TooLarge(httpx.DecodingError):
+    """What comes is more than anybody wants to read."""
+
+
 def _chain(error: BaseException, but: Container[int] = ()) -> Iterator[BaseException]:
     """An exception and what it came from; what has its id in `but` is another call's."""
     seen: set[int] = set()
@@ -38,6 +42,7 @@ _BY_CLASS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((httpx.ConnectError,), "connect_error"),
     ((httpx.WriteTimeout, httpx.WriteError, BrokenPipeError), "write_error"),
     ((ConnectionResetError,), "connection_reset"),
+    ((TooLarge,), "response_too_large"),
     ((httpx.DecodingError,), "decoding_error"),
     ((httpx.ReadTimeout, TimeoutError), "first_byte_timeout"),
     ((httpx.LocalProtocolError, httpx.UnsupportedProtocol), "request_invalid"),

@@ -100,13 +100,20 @@ def prepare(request: httpx.Request) -> Prepared:
 def post(
     url: str, headers: Mapping[str, str] | None = None, key_header: bytes = b"", ca_file: str = ""
 ) -> Prepared:
-    """A POST to be given a body, and its key behind `key_header`; `ca_file` is trusted too.
+    """A POST to be given a body; as `prepared_for`."""
+    return prepared_for("POST", url, headers, key_header, ca_file)
+
+
+def prepared_for(
+    method: str, url: str, headers: Mapping[str, str] | None, key_header: bytes, ca_file: str
+) -> Prepared:
+    """A request to be given its key behind `key_header`; `ca_file` is trusted too.
 
     Raises ConfigError for an address that no request can be sent to. A proxy of the environment
     counts as part of the way there.
     """
     try:
-        request = httpx.Request("POST", url, headers=headers)
+        request = httpx.Request(method, url, headers=headers)
         _check_host(request.url)
     except (httpx.InvalidURL, UnicodeError):
         raise ConfigError(

@@ -16,69 +16,18 @@ from typing import Final, Protocol
 
 import httpx
 
+from holymon.transport.inflater import Inflater, inflater
+
 HELD_MAX: Final = 2**18
 """Bytes that wait to be read before the connection is not read any further."""
 
-STEP: Final = 2**16
-"""Bytes unpacked at once, at most."""
+PART: Final = 2**13
+"""Bytes handed over at once, at most, before it is looked whether others wait for their turn."""
 
-_ANY_HEADER: Final = zlib.MAX_WBITS | 32
-_GZIP: Final = b"\x1f\x8b"
+TURN_S: Final = 0.005
+"""How long one response may keep the event loop from all else, its own deadlines included."""
 
 Into = Callable[[float, bytes], bool]
-
-
-class Inflater:
-    """Unpacks one body in steps of bounded size: no bomb goes off at once.
-
-    `more` says that a further step needs no further bytes. With `headless`, deflate may lack the
-    header that it should have: some servers forget it.
-    """
-
-    __slots__ = ("_headless", "_left", "_unpack", "more")
-
-    def __init__(self, *, headless: bool = False) -> None:
-        """Expect the beginning of a body."""
-        self._unpack = zlib.decompressobj(_ANY_HEADER)
-        self._headless = headless
-        self._left = b""
-        self.more = False
-
-    @property
-    def whole(self) -> bool:
-        """Whether the end of what was packed has been seen."""
-        return self._unpack.eof
-
-    def step(self, packed: bytes = b"") -> bytes:
-        """What `packed` and the rest of before hold, at most `STEP` bytes. Raises zlib.error."""
-        packed = self._left + packed
-        if self._unpack.eof:
-            if not packed.startswith(_GZIP):  # padding, not another member
-                self._left, self.more = b"", False
-                return b""
-            self._unpack = zlib.decompressobj(_ANY_HEADER)
-        piece = self._decompress(packed)
-        self._left = self._unpack.unconsumed_tail or self._unpack.unused_data
-        self.more = bool(self._left) or len(piece) == STEP
-        return piece
-
-    def _decompress(self, packed: bytes) -> bytes:
-        try:
-            piece = self._unpack.decompress(packed, STEP)
-        except zlib.error:
-            if not self._headless:
-                raise
-            self._unpack = zlib.decompressobj(-zlib.MAX_WBITS)
-            piece = self._unpack.decompress(packed, STEP)
-        self._headless = False
-        return piece
-
-
-def inflater(packing: str) -> Inflater | None:
-    """What unpacks a body of that content-encoding; None for one that needs or knows nothing."""
-    packing = packing.strip().lower()
-    known = packing in {"gzip", "x-gzip", "deflate"}
-    return Inflater(headless=packing == "deflate") if known else None
 
 
 class Link(Protocol):
@@ -104,8 +53,8 @@ class Response:
 
     __slots__ = (
         "_enough", "_error", "_fields", "_held", "_inflater", "_into", "_link", "_pieces",
-        "_sealed", "_waiter", "at", "clock", "connect_end", "connect_start", "ended",
-        "raw_headers", "request", "status", "write_start", "written",
+        "_sealed", "_waiter", "at", "clock", "connect_end", "connect_start", "ended", "freed",
+        "full", "raw_headers", "request", "status", "write_start", "written",
     )  # fmt: skip
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
@@ -119,6 +68,10 @@ class Response:
         self.at = nan
         self.ended = False
         """Whether the whole body has come, and the connection is free for others."""
+        self.full = False
+        """Whether nothing is read, because whoever wants the pieces has no room for more."""
+        self.freed = nan
+        """When there was room again for the last time."""
         self._link: Link | None = None
         self._fields: dict[bytes, bytes] | None = None
         self._inflater: Inflater | None = None
@@ -179,12 +132,23 @@ class Response:
         """
         self._check_seal()
         self._into, self._enough = into, False
-        while self._pieces and not (self._enough or self._error):
-            self._hand_over(self._next())
-        while not (self._enough or self.ended or self._error):
-            await self._wait()
-        if self._error is not None and not self._enough:
-            raise self._error
+        while not self._enough:
+            if self._pieces and not self.full:
+                self._work()
+                await asyncio.sleep(0)  # deadlines, and other responses
+            elif self._error is not None:
+                raise self._error
+            elif self.ended and not self._pieces:
+                return
+            else:
+                await self._wait()
+
+    def wait_for(self, room: "asyncio.Future[None]") -> None:
+        """Read nothing more until `room` is done."""
+        self.full = True
+        if self._link is not None:
+            self._link.pause()
+        room.add_done_callback(self._have_room)
 
     def close(self) -> None:
         """Be done with the response; unless it is complete, its connection is closed too."""
@@ -204,6 +168,8 @@ class Response:
         if self._into is not None and not self._pieces:
             self.at = at
             self._hand_over(piece)
+            if self._pieces:
+                self._work()
         else:
             self._pieces.append((at, piece))
             self._held += len(piece)
@@ -213,7 +179,7 @@ class Response:
 
     def end_came(self, at: float) -> None:
         """The body is complete."""
-        self.ended = True
+        self.ended, self._link = True, None
         if not self._pieces:
             self.at = at
         self._wake()
@@ -226,30 +192,48 @@ class Response:
     def _next(self) -> bytes:
         self.at, piece = self._pieces.popleft()
         self._held -= len(piece)
-        if self._held <= HELD_MAX and self._link is not None:
+        if self._held <= HELD_MAX and self._link is not None and not self.full:
             self._link.resume()
         return piece
 
+    def _put_back(self, rest: bytes) -> None:
+        self._pieces.appendleft((self.at, rest))
+        self._held += len(rest)
+
+    def _work(self) -> None:
+        """Hand over what waits, for as long as a turn; then the task goes on, if it must."""
+        until = perf_counter() + TURN_S
+        while self._pieces and not self._enough and not self.full:
+            self._hand_over(self._next())
+            if perf_counter() > until:
+                break
+        self._wake()
+
     def _hand_over(self, piece: bytes) -> None:
+        """Give a piece to who wants it; of a large one only a part, and the rest waits."""
         into, unpack = self._into, self._inflater
         assert into is not None
+        if len(piece) > PART:
+            self._put_back(piece[PART:])
+            piece = piece[:PART]
         try:
-            if unpack is None:
+            if unpack is not None:
+                piece = self._step(unpack, piece)
+                if unpack.more:
+                    self._put_back(b"")
+            if piece or unpack is None:
                 self._enough = into(self.at, piece) or self._enough
-            else:
-                self._unpacked(into, unpack, piece)
         except Exception as error:  # noqa: BLE001 - it belongs to the task, not to the event loop
+            self._pieces.clear()
             self.failed(error)
         if self._enough:
             self._wake()
 
-    def _unpacked(self, into: Into, unpack: Inflater, packed: bytes) -> None:
-        while not self._enough:
-            if piece := self._step(unpack, packed):
-                self._enough = into(self.at, piece)
-            packed = b""
-            if not unpack.more:
-                return
+    def _have_room(self, _: object) -> None:
+        self.full, self.freed = False, self.clock()
+        if self._held <= HELD_MAX and self._link is not None:
+            self._link.resume()
+        self._wake()
 
     def _check_seal(self) -> None:
         if self._sealed:

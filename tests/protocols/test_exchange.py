@@ -5,10 +5,11 @@ import math
 
 import pytest
 
+from holymon.protocols.bounds import MAX_BODY, MAX_ERROR_BODY
 from holymon.protocols.chat import CHAT
 from holymon.protocols.dialects import DIALECTS, of_path
 from holymon.protocols.messages import MESSAGES
-from holymon.protocols.reading import MAX_BODY, MAX_ERROR_BODY, Reading
+from holymon.protocols.reading import Reading
 from holymon.protocols.responses import RESPONSES
 from holymon.protocols.usage import read_usage
 from holymon.records.attempt import Flag, Marks

@@ -1,0 +1,199 @@
+"""A hostile answer costs a call its limit, never more: of time, of the event loop and of memory."""
+
+import asyncio
+import gzip
+import time
+import tracemalloc
+
+import httpx
+import pytest
+
+import holymon as hm
+from holymon.cli.doctor import examine
+from holymon.errors import OK, CallError
+from holymon.load.caller import Caller
+from holymon.monitor.replies import ROOM
+from holymon.plan.plan import Closed, Plan, Prompts, Target
+from holymon.plan.slo import parse
+from holymon.protocols.chat import CHAT
+from holymon.protocols.error_body import page_text, read_body
+from holymon.protocols.framing import events_of
+from holymon.protocols.reading import Reading
+from holymon.protocols.stray import keeps_alive, of_name, of_text
+from holymon.records.attempt import Marks
+from holymon.transport.inflater import inflater
+
+from .bombs import AMAZON, BOMBS, STREAM, Bomb, endless, question, serving
+
+LIMIT_S, LONGEST_S = 1.0, 8.0
+"""What a call may take, and what a loaded machine may make of it: the bombs took 12 s and more."""
+
+MOST_MB = 250
+HARMLESS = {"numbers of 400 digits"}
+STREAMS = {name for name, bomb in BOMBS.items() if bomb.head.startswith((STREAM, AMAZON))}
+
+
+def target(url):
+    return Target(provider="url", model="m", base_url=url)
+
+
+@pytest.fixture
+def quick():
+    """What is done in the test takes no longer than it may."""
+    begun = time.perf_counter()
+    yield
+    assert time.perf_counter() - begun < LONGEST_S
+
+
+@pytest.fixture
+def bounded():
+    """Nor does it take more memory."""
+    tracemalloc.start()
+    begun = time.perf_counter()
+    yield
+    took, most = time.perf_counter() - begun, tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    assert took < LONGEST_S
+    assert most < MOST_MB
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_call_ends_within_its_limit_and_in_little_memory(name, bounded):
+    async def go(url):
+        plan = Plan(targets=(target(url),), load=Closed(users=1), requests=1, timeout_s=LIMIT_S,
+                    prompts=Prompts(stream=name in STREAMS))  # fmt: skip
+        caller = Caller(plan)
+        marks = await caller.send(0, 0, 0.0)
+        await caller.aclose()
+        return marks
+
+    with serving(BOMBS[name]) as url:
+        marks = asyncio.run(go(url))
+    assert (marks.error == OK) == (name in HARMLESS)
+
+
+@pytest.mark.parametrize("name", ["packed newlines", "packed lines that are no field", "newlines"])
+def test_the_loop_turns_while_a_bomb_is_read(name):
+    turns = []
+
+    async def turn():
+        while True:
+            turns.append(time.perf_counter())
+            await asyncio.sleep(0.01)
+
+    async def go(url):
+        plan = Plan(targets=(target(url),), load=Closed(users=1), requests=1, timeout_s=LIMIT_S)
+        caller, turning = Caller(plan), asyncio.create_task(turn())
+        await caller.send(0, 0, 0.0)
+        turning.cancel()
+        await caller.aclose()
+
+    with serving(BOMBS[name]) as url:
+        asyncio.run(go(url))
+    gaps = [after - before for before, after in zip(turns, turns[1:], strict=False)]
+    assert max(gaps) < 1.0, "it was 14 s"
+
+
+@pytest.mark.parametrize("unit", [b"\n", b"x\n", b":\n", b"data:\n\n"])
+def test_a_watched_client_is_not_held(unit, quick):
+    """Whatever the client reads, what is read of it here costs little."""
+    packed = gzip.compress(unit * (10_000_000 // len(unit)))
+    head = {"content-type": "text/event-stream", "content-encoding": "gzip"}
+    pieces = (packed[at : at + 65536] for at in range(0, len(packed), 65536))
+    way = httpx.MockTransport(lambda _: httpx.Response(200, headers=head, content=pieces))
+    monitor = hm.Monitor()
+    with (
+        hm.monitored(httpx.Client(transport=way), monitor) as client,
+        client.stream("POST", "http://any/v1/chat/completions", content=question()) as answer,
+    ):
+        assert b"".join(answer.iter_raw()) == packed
+    (error,) = monitor.records.to_frame()["error_type"]
+    assert error == "response_too_large"
+
+
+def test_an_idle_reader_holds_the_answer_back(bounded):
+    token = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n' * 1000
+    with serving(Bomb(STREAM + b"\r\n", endless(token))) as url:
+        monitor = hm.Monitor(target(url), policy=hm.Policy(deadline_s=LIMIT_S, attempts=1))
+        events = monitor.chat("?", stream=True)
+        while not len(monitor.records):
+            time.sleep(0.02)  # nothing reads, until the call is over
+        with pytest.raises(CallError) as ended:
+            read = 0
+            for _ in events:
+                read += 1
+        monitor.close()
+    assert ended.value.error_type == "deadline_exceeded", "no stall: the server was held back"
+    assert read * len(token) / 1000 < 2 * ROOM
+
+
+def test_a_slow_reader_gets_all_of_a_long_answer():
+    token = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n' * 1000
+    whole = 3 * ROOM // len(token)
+    end = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    with serving(Bomb(STREAM + b"\r\n", lambda: iter([token] * whole + [end]))) as url:
+        monitor = hm.Monitor(target(url))
+        read = sum(1 for _ in monitor.chat("?", stream=True))
+        monitor.close()
+    assert read == whole * 1000 + 1
+
+
+@pytest.mark.parametrize("name", ["packed spaces for JSON", "a body of choices", "newlines",
+                                  "deep JSON", "interim responses"])  # fmt: skip
+def test_the_doctor_survives(name, bounded):
+    with serving(BOMBS[name]) as url:
+        last = examine(base_url=url)[-1]
+    assert last.result.startswith(("not reachable: ", "answers; 0 models"))
+
+
+def test_the_doctor_waits_for_no_drip(monkeypatch, bounded):
+    monkeypatch.setattr("holymon.cli.doctor.PATIENCE_S", LIMIT_S)
+    with serving(BOMBS["a byte now and then"]) as url:
+        assert "first_byte_timeout" in examine(base_url=url)[-1].result
+
+
+def test_members_of_gzip_may_be_cut_anywhere():
+    packed = gzip.compress(b"one ") + gzip.compress(b"two")
+    for at in range(1, len(packed)):
+        unpack, out = inflater("gzip"), b""
+        for piece in (packed[:at], packed[at:]):
+            out += unpack.step(piece)
+            while unpack.more:
+                out += unpack.step()
+        assert out == b"one two", at
+        assert unpack.whole
+
+
+def test_events_without_a_token_are_borne_for_long_and_end_no_answer_that_was_whole():
+    delta = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n'
+    for first, error in ((b"", "response_too_large"), (delta, OK)):
+        reading = Reading(Marks(0, 0, 0.0), CHAT, stream=True)
+        reading.head(0.0, 200, {"content-type": "text/event-stream"}.get)
+        reading.piece(0.0, first + b'data: {"type":"ping"}\n\n' * 30_000)
+        assert not reading.error
+        assert reading.piece(0.0, b'data: {"type":"ping"}\n\n' * 3_000)
+        assert reading.end(1.0) == error
+
+
+@pytest.mark.parametrize("read", [
+    of_text, lambda text: of_name(text.encode()), lambda text: keeps_alive(text.encode()),
+    lambda text: page_text(text.encode()),
+    lambda text: read_body(text.encode(), None, Marks(0, 0, 0.0)) if not text.strip() else None,
+], ids=["text", "name", "alive", "page", "body"])  # fmt: skip
+@pytest.mark.parametrize(
+    "unit", ["_", " ", "a_", "a ", "<", "<!--", "<style ", "data: x", "{", "e"]
+)
+def test_no_pattern_looks_at_a_long_text_again_and_again(read, unit, quick):
+    read(unit * (1_000_000 // len(unit)) + "\0!x")
+
+
+def test_an_objective_is_no_puzzle(bounded):
+    with pytest.raises(hm.PlanError, match="is not an objective"):
+        parse("_" * 100_000)
+
+
+def test_frames_are_read_without_a_copy_of_all_before(bounded):
+    read = events_of("application/vnd.amazon.eventstream")
+    read((16_000_000).to_bytes(4) + bytes(8))
+    for _ in range(15_000):
+        assert read(bytes(1000)) == b""
