@@ -314,6 +314,24 @@ def test_the_built_in_simulator_is_given_no_key():
     assert hm.measure(plan_of(target("sim/fast")), out="out").summary().targets[0].ok == 1
 
 
+def test_a_reports_kernel_has_the_word_of_whoever_started_it_and_asks_nobody(ear):
+    import nbformat
+
+    base_url, heard = ear
+    sent = Target(provider="h", model="m", base_url=base_url, api_key_env="GITHUB_TOKEN")
+    folder = received(plan_of(sent)).resolve()
+    again = f"import holymon as hm\nhm.measure(hm.attach({str(folder)!r}).plan, out='out');"
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(again)])
+    nbformat.write(made, "again.ipynb")
+    refusal = hm.write_report("again.ipynb", out="out")
+    assert refusal.status == "failed"
+    assert "nobody has agreed" in refusal.error
+    assert heard.requests == 0
+    hm.trust(folder)
+    assert hm.write_report("again.ipynb", out="out").status == "ok"
+    assert heard == [f"Bearer {KEY}"]
+
+
 def test_a_worker_sends_only_what_it_was_started_for(ear, monkeypatch):
     """Started by hand in a received folder, or with another plan than the one it was started for."""
     base_url, heard = ear
