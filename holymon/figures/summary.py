@@ -101,7 +101,6 @@ def summarize_target(
     scheduled = isinstance(load, Open)
     users = load.users * len(records.targets) if isinstance(load, Closed) else None
     during, seconds, no_rate = counted(rows, users)
-    speed = _throughput(rows.only(ok & during), seconds, limits)
     cost, why = _cost(rows, target.price)
     durations = _durations(good)
     gaps, about_gaps = gap_figure(records, mask & records.ok, good)
@@ -118,9 +117,7 @@ def summarize_target(
         ttft_s=figure(durations["ttft"]),
         itl_s=gaps,
         tpot_s=figure(durations["tpot"]),
-        requests_per_s=speed["requests_per_s"],
-        output_tokens_per_s=speed["output_tokens_per_s"],
-        goodput_per_s=speed["goodput_per_s"],
+        **_throughput(rows.only(ok & during), seconds, limits),
         tokens=token_sums(good),
         cost_usd=cost,
         wanted_per_s=_per_second(rows["due_s"]) if scheduled else None,

@@ -70,13 +70,13 @@ def _percentiles(
 ) -> dict[str, float | None]:
     """R-8: between the two values around position n q + (q + 1) / 3, counted from 1."""
     n = int(upto[-1])
-    found: dict[str, float | None] = dict.fromkeys(PERCENTILES)
+    given: dict[str, float | None] = dict.fromkeys(PERCENTILES)
     for name, q in PERCENTILES.items():
         if n >= fewest(q):
             below, part = divmod(min(max(n * q + (q + 1) / 3, 1), n), 1)
             first, second = values[np.searchsorted(upto, [below, min(below + 1, n)])]
-            found[name] = min(float(first + part * (second - first)), largest)
-    return found
+            given[name] = min(float(first + part * (second - first)), largest)
+    return given
 
 
 def _between(ends: tuple[int, int], largest: float) -> Interval:

@@ -25,7 +25,7 @@ HOMES = {
     "click": {"cli"},
     "duckdb": {"records"},
     "httptools": {"transport"},
-    "httpx": {"cli", "load", "transport"},
+    "httpx": {"load", "transport"},
     "IPython": {"widgets"},
     "PIL": {"widgets"},
     "ipywidgets": {"widgets"},
