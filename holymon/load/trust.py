@@ -6,6 +6,7 @@ from holymon.errors import ConfigError, PlanError
 from holymon.formatting import Table
 from holymon.load.run import Run
 from holymon.plan import consent, targets
+from holymon.plan.given_file import raw
 from holymon.plan.plan import Plan, Target
 from holymon.records import run_folder
 from holymon.safety import decoded, plain
@@ -61,7 +62,7 @@ def _targets_of(what: Path | str | Plan | Run | Target, out: Path) -> tuple[Targ
 
 def _plan_in(path: Path) -> Plan:
     try:
-        return Plan.from_json(decoded(path.read_bytes()), str(path))
+        return Plan.from_json(decoded(raw(path)), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read {plain(str(path))}: {error}.") from None
     except PlanError as error:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
+from holymon.plan.given_file import raw
 from holymon.safety import decoded
 
-MOST_BYTES: Final = 256 * 1024 * 1024
 VARIETY: Final = 64
 """So many different synthetic prompts are asked in turn: enough to miss most prompt caches."""
 
@@ -28,9 +28,7 @@ def from_file(path: Path) -> tuple[str, ...]:
     Raises ConfigError if it can't be read, PlanError naming the line that is no prompt.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise PlanError(f"{path} is over {MOST_BYTES} bytes: use fewer prompts.")
-        lines = decoded(path.read_bytes()).split("\n")
+        lines = decoded(raw(path)).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read prompts from {path}: {error}.") from None
     prompts = tuple(_prompt(path, n, line) for n, line in enumerate(lines, 1) if line.strip())

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.errors import ConfigError, PlanError
+from holymon.plan.given_file import raw
 from holymon.plan.shapes import Replay
 from holymon.safety import decoded, plain
 
@@ -40,7 +41,7 @@ def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Repla
 
 def _read(path: Path) -> Iterator[float]:
     try:
-        lines = decoded(path.read_bytes()).split("\n")
+        lines = decoded(raw(path)).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read times from {path}: {error}.") from None
     if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
@@ -91,6 +92,8 @@ def _time(value: Any) -> float | None:
         return None
     try:
         return float(value)
+    except OverflowError:
+        return None
     except (TypeError, ValueError):
         pass
     try:

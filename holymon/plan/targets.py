@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
+from holymon.plan.given_file import raw
 from holymon.plan.plan import Target
 from holymon.plan.price import Price
 from holymon.safety import decoded, looks_secret, plain
@@ -111,7 +112,7 @@ def _own(path: Path | None) -> dict[str, dict[str, Any]]:
 def providers_in(path: Path) -> dict[str, dict[str, Any]]:
     """The providers that a file of targets defines. Raises ConfigError."""
     try:
-        text = decoded(path.read_bytes())
+        text = decoded(raw(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read {path}: {error}.") from None
     return _read(text, str(path))
@@ -160,7 +161,7 @@ def user_file() -> Path | None:
 def _read(text: str, where: str) -> dict[str, dict[str, Any]]:
     try:
         tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where} is not TOML: {plain(str(error))}.") from None
     for name, about in tables.items():
         if name == "sim" and "base_url" in about:

@@ -4,10 +4,13 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+MOST: Final = 1e7
+"""No number of a second of a worker is larger, its moment included (four months)."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -115,8 +118,11 @@ def _parse(text: bytes) -> dict[str, Any] | None:
     try:
         second = json.loads(text)
         numbers = [second[name] for name in ("t", "cpu", "pause", "in_flight")]
-        numbers += [second["rss_mb"] or 0.0, second["waited"] or 0.0, second.get("late") or 0.0]
+        unknown = (second["rss_mb"], second["waited"], second.get("late"))
+        numbers += [0.0 if number is None else number for number in unknown]
         numbers += second["lags"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return second if all(isinstance(number, int | float) for number in numbers) else None
+    numeric = all(isinstance(number, int | float) for number in numbers)
+    good = numeric and 0 <= second["t"] <= MOST and all(abs(number) <= MOST for number in numbers)
+    return second if good else None

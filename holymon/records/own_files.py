@@ -118,10 +118,16 @@ def _plain(path: Path, flags: int, mode: str) -> IO[bytes]:
     return os.fdopen(fd, mode)
 
 
+MOST_BYTES: Final = 2**29
+"""Of a file of a run's folder that is read at once, at most."""
+
+
 def content(path: Path) -> bytes:
     """All of a file of a run's folder. Raises as `opened`."""
     with opened(path) as file:
-        return file.read()
+        if os.fstat(file.fileno()).st_size > MOST_BYTES:
+            raise unreadable(path, f"it is over {MOST_BYTES} bytes")
+        return file.read(MOST_BYTES)
 
 
 def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:

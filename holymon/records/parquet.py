@@ -26,6 +26,11 @@ _PARQUET: Final = f"COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 
 _ROWS: Final = 8192
 
 
+FREE: Final = 2**26
+MOST_RATIO: Final = 200
+"""Bytes in memory for a byte of a file, at most, beyond the free ones; runs come to 20."""
+
+
 def write(folder: Path, records: Records) -> None:
     """Write both files, the gaps first: where calls.parquet is, all is. Raises OSError."""
     import duckdb
@@ -84,6 +89,7 @@ def read(folder: Path, records: Records) -> None:
         def columns(name: str, *needed: str) -> dict[str, Any]:
             path = folder / f"{name}.parquet"
             try:
+                _require_plausible(connection, path)
                 result = connection.execute(f"SELECT * FROM {_read(path)}")
                 table: dict[str, Any] = result.fetchnumpy()
             except duckdb.Error as error:
@@ -192,6 +198,19 @@ def _read(path: Path) -> str:
         raise unreadable(path, error.strerror) from None
     name = glob.escape(str(path)).replace("'", "''")
     return f"read_parquet('{name}', hive_partitioning = false)"
+
+
+def _require_plausible(connection: Any, path: Path) -> None:
+    """Raise RunError for a file that says to hold what no run could have packed so small."""
+    name = glob.escape(str(path)).replace("'", "''")
+    found = connection.execute(
+        "SELECT max(num_rows), "
+        f"(SELECT sum(total_uncompressed_size) FROM parquet_metadata('{name}')) "
+        f"FROM parquet_file_metadata('{name}')"
+    ).fetchone()
+    rows, unpacked = (int(number or 0) for number in found)
+    if max(rows * DTYPE.itemsize, unpacked) > FREE + MOST_RATIO * path.stat().st_size:
+        raise unreadable(path, f"it unpacks to {rows} rows, far more than any run of its size")
 
 
 def _quoted(path: Path) -> str:

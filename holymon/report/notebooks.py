@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from holymon.errors import ConfigError
 from holymon.load.interrupts import interruptible
+from holymon.plan.given_file import raw
 from holymon.safety import decoded, plain, refuse_secret, short
 
 PLACES: Final = (
@@ -69,7 +70,10 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> dict[s
     with quiet(), _for_python3(path) as ready:
         import papermill
 
-        known: dict[str, Any] = papermill.inspect_notebook(str(ready))
+        try:
+            known: dict[str, Any] = papermill.inspect_notebook(str(ready))
+        except Exception as error:  # noqa: BLE001 - as below
+            raise ConfigError(f"{path} is not a notebook: {short(str(error), 100)}") from None
     unknown = [plain(name) for name in parameters if name not in known]
     if unknown:
         raise ConfigError(
@@ -86,7 +90,7 @@ def _for_python3(path: Path) -> Iterator[Path]:
         import nbformat
 
     try:
-        saved = json.loads(decoded(path.read_bytes()))
+        saved = json.loads(decoded(raw(path)))
         for cell in saved.get("cells", ()):
             _complete(cell)
         made = nbformat.reads(json.dumps(saved), as_version=4)

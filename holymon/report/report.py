@@ -39,7 +39,8 @@ TAGS: Final = frozenset(
     "pre s small span strong sub summary sup table tbody td tfoot th thead tr ul".split()
 )
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_STYLE: Final = re.compile(r"<style\b.*?</style>", re.DOTALL | re.IGNORECASE)
+# Without an end it hides all that follows, as in a browser.
+_STYLE: Final = re.compile(r"<style\b.*?(?:</style>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

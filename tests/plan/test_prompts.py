@@ -3,7 +3,7 @@
 import pytest
 
 from holymon.errors import ConfigError, PlanError
-from holymon.plan import prompts
+from holymon.plan import given_file, prompts
 
 
 def test_a_line_is_a_string_or_an_object_with_a_prompt(tmp_path):
@@ -70,6 +70,6 @@ def test_a_line_that_is_no_prompt_is_told_from_one_that_is_no_json(tmp_path):
 def test_a_file_that_is_too_large_is_not_read(tmp_path):
     path = tmp_path / "p.jsonl"
     with path.open("wb") as file:
-        file.truncate(prompts.MOST_BYTES + 1)
+        file.truncate(given_file.MOST_BYTES + 1)
     with pytest.raises(PlanError, match="is over 268435456 bytes"):
         prompts.from_file(path)
