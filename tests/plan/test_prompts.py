@@ -71,5 +71,5 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
     path = tmp_path / "p.jsonl"
     with path.open("wb") as file:
         file.truncate(given_file.MOST_BYTES + 1)
-    with pytest.raises(PlanError, match="is over 268435456 bytes"):
+    with pytest.raises(ConfigError, match="is over 268435456 bytes"):
         prompts.from_file(path)
