@@ -89,8 +89,9 @@ def read(folder: Path, records: Records) -> None:
         def columns(name: str, *needed: str) -> dict[str, Any]:
             path = folder / f"{name}.parquet"
             try:
+                source = _read(path)  # first: what is no plain file may hold up whoever opens it
                 _require_plausible(connection, path)
-                result = connection.execute(f"SELECT * FROM {_read(path)}")
+                result = connection.execute(f"SELECT * FROM {source}")
                 table: dict[str, Any] = result.fetchnumpy()
             except duckdb.Error as error:
                 raise unreadable(path, error) from None
