@@ -204,12 +204,12 @@ def _read(path: Path) -> str:
 def _require_plausible(connection: Any, path: Path) -> None:
     """Raise RunError for a file that says to hold what no run could have packed so small."""
     name = glob.escape(str(path)).replace("'", "''")
-    found = connection.execute(
+    sizes = connection.execute(
         "SELECT max(num_rows), "
         f"(SELECT sum(total_uncompressed_size) FROM parquet_metadata('{name}')) "
         f"FROM parquet_file_metadata('{name}')"
     ).fetchone()
-    rows, unpacked = (int(number or 0) for number in found)
+    rows, unpacked = (int(number or 0) for number in sizes)
     if max(rows * DTYPE.itemsize, unpacked) > FREE + MOST_RATIO * path.stat().st_size:
         raise unreadable(path, f"it unpacks to {rows} rows, far more than any run of its size")
 

@@ -2,7 +2,8 @@
 
 `fixtures` holds what `load` (one target; two), `report` and a run whose worker was killed had
 written, the file of calls that left a monitor's memory, and in `figures.json` what that code said;
-but for one verdict: a core that others had for next to nothing makes nobody suspect any more.
+but for one verdict, since a core that others had for next to nothing makes nobody suspect any more,
+and the intervals of ITL, which now reach to the edges of their bins.
 """
 
 import json

@@ -611,7 +611,7 @@ def test_F40_a_bomb_in_a_stream(run):
             return await call(server.url)
 
     marks, _ = run(go())
-    assert marks.error == "event_too_large"
+    assert marks.error == "response_too_large"
 
 
 def test_F56_a_role_is_no_token(run):

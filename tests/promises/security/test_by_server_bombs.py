@@ -25,7 +25,7 @@ from holymon.transport.inflater import inflater
 
 from .bombs import AMAZON, BOMBS, STREAM, Bomb, endless, question, serving
 
-LIMIT_S, LONGEST_S = 1.0, 8.0
+LIMIT_S, LONGEST_S = 0.4, 8.0
 """What a call may take, and what a loaded machine may make of it: the bombs took 12 s and more."""
 
 MOST_MB = 250
