@@ -54,7 +54,9 @@ def few_authorities(tmp_path_factory) -> Iterator[None]:
 def own_settings(tmp_path_factory) -> Iterator[None]:
     """What is agreed to here is nothing that the user of this machine has agreed to."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+        settings = tmp_path_factory.mktemp("settings")
+        (settings / "matplotlib").mkdir()  # else whoever draws makes it
+        patch.setenv("XDG_CONFIG_HOME", str(settings))
         patch.delenv("HOLYMON_TRUST", raising=False)
         yield
 
