@@ -50,16 +50,13 @@ def veiled(good: Chosen) -> Bools:
 
 def streamed(good: Chosen) -> Counts:
     """Output tokens without reasoning that was not streamed; -1 where not known, shape (n,)."""
-    output, reasoning, hidden = good["output_tokens"], good["reasoning_tokens"], veiled(good)
+    output, reasoning = good["output_tokens"], good["reasoning_tokens"]
+    if not _any_reasons(good):
+        return output
+    hidden = veiled(good)
     known = (output >= 0) & (~hidden | (reasoning >= 0))
     rest = np.maximum(output - np.where(hidden, reasoning, 0), 0)
     return np.where(known, rest, -1).astype(np.int64)
-
-
-def of_content(good: Chosen) -> Bools:
-    """Which answers reasoned, as their server counted, before their content; shape (n,)."""
-    after: Bools = (good["reasoning_tokens"] > 0) & ~np.isnan(good["content_s"])
-    return after
 
 
 def time_per_token(good: Chosen) -> Floats:
@@ -68,18 +65,26 @@ def time_per_token(good: Chosen) -> Floats:
     Where a server counts reasoning, the time and the tokens are those of the content: reasoning
     may have come whole, as a summary or not at all, and only the content's count is sure.
     """
-    alone = of_content(good)
-    begin = np.where(alone, good["content_s"], good["first_s"])
-    more = np.where(alone, good["output_tokens"] - good["reasoning_tokens"], streamed(good)) - 1
-    spent = good["last_s"] - begin
+    begin, tokens = good["first_s"], streamed(good)
+    if _any_reasons(good):
+        alone = (good["reasoning_tokens"] > 0) & ~np.isnan(good["content_s"])
+        begin = np.where(alone, good["content_s"], begin)
+        tokens = np.where(alone, good["output_tokens"] - good["reasoning_tokens"], tokens)
+        tokens[alone & (good["last_s"] <= begin)] = 0
     # All tokens in one received piece: there was nothing between them to time.
-    timed = (more > 0) & (good["chunks"] > 1) & ~(alone & (spent <= 0))
-    each: Floats = np.where(timed, spent / np.maximum(more, 1), np.nan)
-    return each
+    timed = (tokens > 1) & (good["chunks"] > 1)
+    return np.where(timed, (good["last_s"] - begin) / np.maximum(tokens - 1, 1), np.nan)
+
+
+def _any_reasons(good: Chosen) -> bool:
+    """Whether any did: where none does, as often, a summary takes a tenth less."""
+    return bool((good["reasoning_tokens"] > 0).any() or (good["flags"] & Flag.VEILED).any())
 
 
 def about_veiled(good: Chosen) -> tuple[str, ...]:
     """A sentence on what TPOT and tokens/s leave out, if there is anything."""
+    if not _any_reasons(good):
+        return ()
     hidden = veiled(good)
     n, unknown = int(hidden.sum()), int((hidden & (good["reasoning_tokens"] < 0)).sum())
     if not n:
