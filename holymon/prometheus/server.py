@@ -26,7 +26,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from holymon.monitor.forks import in_children
-from holymon.prometheus import sharing
+from holymon.prometheus import shared_port
 from holymon.prometheus.visitors import Visitors
 from holymon.safety import short
 
@@ -53,7 +53,7 @@ class Exposed:
         self._lock: IO[bytes] | None = None
         if shared and port and hasattr(socket, "SO_REUSEPORT"):
             listen = partial(listen, shared=True)
-            self._server, self._lock = sharing.at_port(shared, (host, port), listen)
+            self._server, self._lock = shared_port.at_port(shared, (host, port), listen)
         else:
             self._server = listen()
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -139,7 +139,7 @@ def _listening(
     """A server for `app`, whose port is `shared` with other processes that share it."""
     kind: type[ThreadingWSGIServer] = type(
         "Server", (_Server,),
-        {"address_family": sharing.family_of(host, port), "allow_reuse_port": shared},
+        {"address_family": shared_port.family_of(host, port), "allow_reuse_port": shared},
     )  # fmt: skip
     return make_server(host, port, app, kind, handler_class=_Quiet)
 

@@ -14,7 +14,6 @@ import itertools
 import json
 import logging
 import os
-import socket
 import struct
 import threading
 import time
@@ -257,31 +256,3 @@ def _is_live(gauges: Path) -> bool:
     with suppress(FileNotFoundError), opened(lock) as file:
         return not try_lock(file, shared=True)
     return False
-
-
-def at_port(path: Path, address: tuple[str, int], listen: Callable[[], T]) -> tuple[T, IO[bytes]]:
-    """What `listen()` makes at an address that all processes of a server share, and a lock for it.
-
-    The first of them looks whether it is free: any process of a user may share it, also one of
-    another server. Keep the lock for as long as the address. Raises OSError.
-    """
-    lock = lock_file(path / f"holymon-{address[1]}.port")
-    try:
-        if try_lock(lock):
-            with socket.create_server(address, family=family_of(*address)):
-                pass
-            made = listen()
-            try_lock(lock, shared=True)
-        else:
-            while not try_lock(lock, shared=True):  # the first one is about to listen
-                time.sleep(0.01)
-            made = listen()
-    except BaseException:
-        lock.close()
-        raise
-    return made, lock
-
-
-def family_of(host: str, port: int) -> socket.AddressFamily:
-    """Of IPv4 or IPv6, as the host is. Raises OSError."""
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

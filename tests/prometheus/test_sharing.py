@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -342,6 +343,14 @@ def test_a_port_is_shared_with_the_same_server_and_with_no_other(shared, tmp_pat
             expose(Monitor(), port=port)
     with socket.create_server(("127.0.0.1", port)):
         pass
+
+
+def test_a_port_that_a_process_is_still_giving_up_is_waited_for(shared):
+    """A process that ends lets go of its lock first; a worker that failed for it ended gunicorn."""
+    ending = socket.create_server(("127.0.0.1", 0))
+    threading.Timer(0.3, ending.close).start()
+    with expose(Monitor(), port=ending.getsockname()[1]) as served:
+        assert httpx.get(served.url).status_code == 200
 
 
 def test_a_folder_that_can_be_none_is_one_sentence(tmp_path, monkeypatch):
