@@ -5,10 +5,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from holymon.errors import ConfigError, PlanError, RunError
-from holymon.figures.comparison import EFFECT, FEWEST_PAIRS, Comparison, blocks, compare_pairs
+from holymon.figures.blocks import FEWEST_PAIRS, blocks
+from holymon.figures.comparison import EFFECT, Comparison, compare_pairs
 from holymon.figures.reasons import Reason
 from holymon.load.run import Run, attach, measure
-from holymon.plan.plan import Plan
+from holymon.plan.plan import Open, Plan
 from holymon.records import run_folder
 from holymon.records.records import Records
 from holymon.safety import plain
@@ -19,8 +20,8 @@ def alternate(
 ) -> tuple[list[Run], list[Run]]:
     """Measure A B A B ..., `pairs` times each; the runs of A and those of B.
 
-    For two targets under the same load one plan with both is better still: its calls are
-    interleaved one by one. Raises what `measure` raises, and ConfigError or RunError where a
+    For two targets under the same load one plan with both is better still: both are called
+    in the same time. Raises what `measure` raises, and ConfigError or RunError where a
     first call shows that none can succeed.
     """
     plans, runs = [a, b], list[Run]()
@@ -90,7 +91,7 @@ def _within(run: Run, targets: tuple[str, str] | None, effect: float) -> Compari
         raise PlanError(f"{run.id} has {len(present)} targets: name the two to compare ({names}).")
     chosen = targets or (present[0], present[1])
     a, b = (_position(run, name) for name in chosen)
-    pairs = blocks(run.records, a, b)
+    pairs = blocks(run.records, a, b, scheduled=isinstance(run.plan.load, Open))
     return compare_pairs(pairs, names=chosen, effect=effect, one_run=True, doubts=_doubts([run]))
 
 

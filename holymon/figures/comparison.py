@@ -3,8 +3,8 @@
 Latencies that follow one another are alike, and the hour of day moves them all: tests that take
 single calls for independent then see differences between a service and itself (13.8 % of the time
 at an autocorrelation of 0.3, 32 % at 0.6, where 5 % was promised). So the unit here is the pair: A
-and B measured alternately (A B A B ...), or both interleaved call by call in one run that is cut
-into blocks of time. Each pair gives one log ratio of each percentile; Student's interval over the
+and B measured alternately (A B A B ...), or both called in the same time in one run that is cut
+into blocks. Each pair gives one log ratio of each percentile; Student's interval over the
 pairs holds whatever happens inside of them. What goes on for longer than a block (a slow minute
 of one of the two) makes blocks of one run alike, and the interval wider; what lasts as long as
 the whole run can't be told from a difference. All ratios of a comparison share the 5 %
@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.errors import PlanError
+from holymon.figures.blocks import FEWEST_IN_BLOCK, FEWEST_PAIRS
 from holymon.figures.pair_tests import ErrorDifference, Ratio, Result, error_difference, words
 from holymon.figures.quantiles import Figure, autocorrelation, mean_interval
 from holymon.figures.reasons import Reason
@@ -29,11 +30,8 @@ from holymon.records.records import Records
 from holymon.safety import plain
 from holymon.structs import Interval
 
-FEWEST_PAIRS: Final = 5
 EFFECT: Final = 0.05
 ALPHA: Final = 0.05
-FEWEST_IN_BLOCK: Final = 30
-MOST_BLOCKS: Final = 20
 ALIKE: Final = 0.3
 """From this autocorrelation of blocks on it is said: 0.3 halves their number."""
 WIDEST: Final = 10.0
@@ -166,29 +164,6 @@ def compare_pairs(
         cost_ratio=_cost(measured), simulated=simulated, notes=tuple(notes),
         cautions=(*suspect, *_alike(ratios, one_run=one_run), *_too_few(ratios)),
     )  # fmt: skip
-
-
-def blocks(records: Records, a: int, b: int) -> list[tuple[Records, Records]]:
-    """Two targets of one interleaved run, cut into blocks of time: a pair for each.
-
-    As many blocks as leave `FEWEST_IN_BLOCK` calls of each target in each, at most `MOST_BLOCKS`,
-    from the time in which both were called (in a closed loop one may be done long before).
-    """
-    due = records["due_s"]
-    of = [records.mask(i) for i in (a, b)]
-    if not all(rows.any() for rows in of):
-        return []
-    first, last = max(due[rows].min() for rows in of), min(due[rows].max() for rows in of)
-    of = [rows & (due >= first) & (due <= last) for rows in of]
-    many = min(MOST_BLOCKS, min(int(rows.sum()) for rows in of) // FEWEST_IN_BLOCK)
-    if not many:
-        return []
-    edges = np.quantile(due[of[0] | of[1]], np.linspace(0, 1, many + 1))
-    where = np.clip(np.searchsorted(edges, due, side="right") - 1, 0, many - 1)
-    both = [[rows & (where == k) for rows in of] for k in range(many)]
-    return [
-        (records.select(x), records.select(y)) for x, y in both if x.any() and y.any()
-    ]  # fmt: skip
 
 
 def _only_target(records: Records) -> TargetSummary:

@@ -1,11 +1,12 @@
 """Drives a plan: when to send, what is in flight, when to stop; knows neither HTTP nor files.
 
     Load(plan, send, sink).run() --> Ending
-    due[i] -> begin(i, target, due[i]) -> send(i, target, due[i]) -> Marks -> sink(Marks)
+    due[i] -> begin(n, target, due[i]) -> send(n, target, due[i]) -> Marks -> sink(Marks)
+    n = numbers[i], target = n % targets, round = n // targets: worker k of m has every m-th round
 
 Open loop: the schedule is an array made before the first call, and it never slips silently. A
-call that is due while `max_in_flight` others are still unanswered is not queued, it is a record
-(`client_dropped`). Closed loop: each user sends when its last answer has come.
+call that is due while `max_in_flight` others of its target are still unanswered is not queued, it
+is a record (`client_dropped`). Closed loop: each user sends when its last answer has come.
 """
 
 import asyncio
@@ -68,8 +69,9 @@ class Load:
     ending: Ending = field(default_factory=Ending)
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _due: Floats = field(init=False)
-    _order: Ints = field(init=False)
+    _numbers: Ints = field(init=False)
     _over: bool = False
+    _busy: list[int] = field(default_factory=list)
     _spin: bool = False
     _sleep: "asyncio.Future[None] | None" = None
     _crash: BaseException | None = None
@@ -81,8 +83,12 @@ class Load:
 
     def __post_init__(self) -> None:
         """Compute the schedule, before the clock of the run starts."""
-        self._due = self.plan.due()
-        self._order = self.plan.order(len(self._due))
+        due, numbers = self.plan.schedule()
+        k, parts = self.part
+        # By rounds, so that no target has a worker of its own and differs by that.
+        mine = numbers // len(self.plan.targets) % parts == k
+        self._due, self._numbers = due[mine], numbers[mine]
+        self._busy = [0] * len(self.plan.targets)
 
     @property
     def in_flight(self) -> int:
@@ -115,18 +121,18 @@ class Load:
         return self.ending
 
     async def _open(self, load: Open) -> None:
-        k, parts = self.part
-        due, order = self._due, self._order
+        parts, targets = self.part[1], len(self.plan.targets)
         room = max(1, load.max_in_flight // parts)
-        self._spin = load.shape.peak * len(self.plan.targets) / parts <= SPIN_BELOW
-        for number in range(k, len(due), parts):
-            at = self.zero + float(due[number])
+        self._spin = load.shape.peak * targets / parts <= SPIN_BELOW
+        for i in range(len(self._due)):
+            at, number = self.zero + float(self._due[i]), int(self._numbers[i])
             if not await self._until(at) or self._spent():
                 break
-            if len(self.tasks) >= room:
-                self._unsent(number, int(order[number]), at, "client_dropped")
+            target = number % targets
+            if self._busy[target] >= room:
+                self._unsent(number, target, at, "client_dropped")
             else:
-                self._start(number, int(order[number]), at)
+                self._start(number, target, at)
         await self._drain()
 
     async def _until(self, at: float) -> bool:
@@ -157,10 +163,12 @@ class Load:
 
     def _start(self, number: int, target: int, due: float) -> None:
         self._sent += 1
+        self._busy[target] += 1
         task = self._spawn(self._call(number, target, due))
 
         # A task that is cancelled before its first step has sent nothing, and is a record too.
         def ended(done: "asyncio.Task[None]") -> None:
+            self._busy[target] -= 1
             if done.cancelled():
                 self._unsent(number, target, due, "cancelled")
 
@@ -194,10 +202,11 @@ class Load:
 
     async def _closed(self, load: Closed) -> None:
         await self._until(self.zero)
-        k, parts = self.part
-        width = load.users * len(self.plan.targets)
-        for user in range(k, width, parts):
-            self._spawn(self._user(user, width))
+        (k, parts), targets = self.part, len(self.plan.targets)
+        width = load.users * targets
+        for user in range(width):
+            if user // targets % parts == k:
+                self._spawn(self._user(user, width))
         await self._drain()
 
     async def _user(self, user: int, width: int) -> None:

@@ -1,8 +1,8 @@
 """`python -m holymon.load.worker FOLDER`: plan in, rows to the journal; nothing is drawn here.
 
 Worker 0 starts what the run needs (the simulator, further workers), says in `state.json` how it
-goes, makes the first calls, and holds the run's lock while it lives. Worker k sends every n-th
-call of the same plan.
+goes, makes the first calls, and holds the run's lock while it lives. Worker k of n sends every
+n-th round of the same plan: one call to each target.
 A run ends early by a file named `stop` in its folder, by SIGINT or SIGTERM, and, if it belongs
 to another process (`--attached`), by the end of standard input.
 """

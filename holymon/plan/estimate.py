@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from holymon.errors import PlanError
 from holymon.formatting import number_of, rounded
 from holymon.plan import price
@@ -52,10 +54,10 @@ class Estimate:
 
 def estimate(plan: Plan) -> Estimate:
     """The estimate of a plan."""
-    calls = _calls(plan)
-    if calls is None:
+    counted = _calls(plan)
+    if counted is None:
         return Estimate(None, None, None, None, None, "the cost is not bounded.")
-    each = math.ceil(calls / len(plan.targets))
+    calls, each = counted
     sizes = _sizes(plan)
     mean = sum(sizes) / len(sizes) / BYTES_OF_TOKEN
     longest = plan.prompts.max_tokens
@@ -88,15 +90,19 @@ def _sizes(plan: Plan) -> list[int]:
     return [len(text.encode("utf-8", "replace")) for text in plan.prompts.texts]
 
 
-def _calls(plan: Plan) -> int | None:
+def _calls(plan: Plan) -> tuple[int, int] | None:
+    """Calls in all, and of the target that has most of them."""
     k, load = len(plan.targets), plan.load
     if isinstance(load, Closed):
-        return plan.requests * k if plan.requests and not plan.warmup_s else None
-    if isinstance(load.shape, Replay):
-        return len(plan.due())
-    line = polyline(load.shape, end=plan.seconds, warm_up=plan.warmup_s, times=k)
-    area = float(cumulative(line)[1][-1])
-    return len(plan.due()) if area <= COUNTED else math.ceil(area)
+        n = plan.requests
+        return (n * k, n) if n and not plan.warmup_s else None
+    if not isinstance(load.shape, Replay):
+        line = polyline(load.shape, end=plan.seconds, warm_up=plan.warmup_s, times=k)
+        area = float(cumulative(line)[1][-1])
+        if area > COUNTED:
+            return math.ceil(area), math.ceil(area / k)
+    numbers = plan.schedule()[1]
+    return len(numbers), int(np.bincount(numbers % k, minlength=k).max())
 
 
 def _prompt_bytes(sizes: list[int], calls: int) -> int:

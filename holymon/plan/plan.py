@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from holymon.errors import PlanError
 from holymon.formatting import Table, number_of
-from holymon.plan import shapes
+from holymon.plan import arrivals, shapes
 from holymon.plan.price import Price
 from holymon.plan.quirks import Quirks
 from holymon.plan.slo import parse
@@ -108,7 +108,7 @@ class Prompts(Struct, frozen=True):
 
 
 class Open(Struct, frozen=True, kw_only=False, tag="open"):
-    """Open loop: calls are due by a schedule, however slow the answers are."""
+    """Open loop: calls are due by a schedule, whatever is unanswered up to a limit per target."""
 
     shape: shapes.Shape | shapes.Replay
     max_in_flight: int = 2000
@@ -143,9 +143,9 @@ class Closed(Struct, frozen=True, tag="closed"):
 class Plan(Struct, frozen=True):
     """A load on some targets, seeded, bounded in time and number.
 
-    Each target gets the whole load: rate, users and requests are per target, and the calls of
-    several targets are interleaved one by one, in random order and with the same prompts, so
-    that the hour of day can't pass for a difference between them.
+    Each target gets the whole load: rate, users and requests are per target. Several targets are
+    called in the same time, with the same prompts in the same order, so that the hour of day can't
+    pass for a difference between them; each by arrivals of its own, as if it were alone.
 
     `duration_s` and `requests` count what is measured: the warm-up comes before. At least one of
     them is given; the load ends at whichever comes first. `timeout_s` is the total limit of one
@@ -248,30 +248,29 @@ class Plan(Struct, frozen=True):
         return any(t.simulated for t in self.targets)
 
     def due(self) -> shapes.Floats:
-        """When each call of an open loop is due, in seconds from the start; shape (n,).
+        """When each call of an open loop is due: the times of its `schedule`, shape (n,)."""
+        return self.schedule()[0]
 
-        Empty for a closed loop, whose calls are due when the one before has ended.
+    def schedule(self) -> tuple[shapes.Floats, npt.NDArray[np.int64]]:
+        """When the calls of an open loop are due (s from the start, ascending), and their numbers.
+
+        Both of shape (n,), and empty for a closed loop, whose calls are due when the one before
+        has ended. Of K targets the k-th call of the j-th has number k K + j, in any loop. Each has
+        a stream of arrivals of its own from the plan's seed: one dealt out to K of them would be
+        too even for each (every K-th call of a Poisson process: variance / mean is 1 / K).
         """
         if isinstance(self.load, Closed):
-            return np.empty(0)
-        n, end = len(self.targets), self.seconds
-        shape, seed = self.load.shape, self.seed
-        times = shapes.due(shape, end=end, warm_up=self.warmup_s, times=n, seed=seed)
-        return times if self.requests is None else times[: self._warm(times) + self.requests * n]
-
-    def _warm(self, times: shapes.Floats) -> int:
-        return int(np.searchsorted(times, self.warmup_s))
-
-    def order(self, n: int) -> npt.NDArray[np.int64]:
-        """The target of each of the first `n` calls, as positions in `targets`; shape (n,).
-
-        Every block of as many calls as there are targets holds each of them once; blocks begin
-        with the first call after the warm-up, so that `requests` is exact for each target.
-        """
-        k = len(self.targets)
-        skip = -self._warm(self.due()) % k if self.warmup_s else 0
-        blocks = np.tile(np.arange(k), (-(-(n + skip) // k), 1))
-        return np.random.default_rng(self.seed).permuted(blocks, axis=1).ravel()[skip : skip + n]
+            return np.empty(0), np.empty(0, np.int64)
+        streams = []
+        for j, phase in enumerate(arrivals.phases(len(self.targets), self.seed)):
+            times = arrivals.due(
+                self.load.shape, end=self.seconds, warm_up=self.warmup_s, seed=self.seed, stream=j,
+                phase=phase,
+            )  # fmt: skip
+            most = self.requests
+            first = int(np.searchsorted(times, self.warmup_s))
+            streams.append(times if most is None else times[: first + most])
+        return arrivals.merged(streams, self.seed)
 
     def sweep(self, *loads: Open | Closed) -> tuple["Plan", ...]:
         """This plan under one load after another: each level is a run with figures of its own."""

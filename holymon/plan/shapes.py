@@ -1,13 +1,7 @@
-"""Load shapes: when calls are due, as arrays computed before anything is sent.
+"""Load shapes: how many calls are wanted over time, and how single ones are spread around that.
 
-A shape is a polyline of (time, rate) and an arrival process. The area under the polyline up to t
-is the number of calls wanted by then; call number n is due where that area reaches the n-th step
-of the arrival process (Cinlar's inversion of a non-homogeneous process): steps of 1 give
-`constant`, exponential steps `poisson`, gamma-distributed ones `gamma`. `Replay` is the due times
-themselves. Nothing here reads a clock, sleeps or draws from a global random generator.
-
-    due(shape, end=..., warm_up=..., times=..., seed=...) --> seconds from the start, ascending
-    part k of n workers sends due[k::n]; their union is exactly the whole
+A shape is a polyline of (time, rate) and an arrival process, of which `arrivals` makes due times;
+`Replay` is the due times themselves.
 """
 
 import math
@@ -225,29 +219,6 @@ def _number(text: str, field: str) -> float:
         raise PlanError(f"shape {field}: {plain(text)!r} is not a number.") from None
 
 
-def due(
-    shape: Shape | Replay, *, end: float, warm_up: float = 0.0, times: int = 1, seed: int = 0
-) -> Floats:
-    """Due times of every call in seconds from the start, ascending, all before `end`; shape (n,).
-
-    The first rate is held for `warm_up` seconds before the shape itself begins. `times` multiplies
-    all rates: so many targets get the whole shape each.
-    """
-    if isinstance(shape, Replay):
-        every = np.repeat(np.asarray(shape.times) + warm_up, times)
-        return every[every < end]
-    points = polyline(shape, end=end, warm_up=warm_up, times=times)
-    t, area = cumulative(points)
-    taken = _steps(shape, area[-1], seed)
-    taken = taken[taken < area[-1] * (1 - 1e-12)]
-    rates = {rate for _, rate in points}
-    if len(rates) == 1 and len(taken):
-        # A division is exact to the last bit, as are the times that people write: 3 / 10 == 0.3.
-        times_due: Floats = taken / rates.pop()
-        return times_due
-    return _invert(taken, points, t, area)
-
-
 def polyline(
     shape: Shape, *, end: float, warm_up: float = 0.0, times: int = 1
 ) -> list[tuple[float, float]]:
@@ -271,29 +242,3 @@ def cumulative(points: Sequence[tuple[float, float]]) -> tuple[Floats, Floats]:
     rate = np.array([p[1] for p in points], dtype=np.float64)
     area = np.concatenate([[0.0], np.cumsum(np.diff(t) * (rate[1:] + rate[:-1]) / 2)])
     return t, area
-
-
-def _steps(shape: Shape, total: float, seed: int) -> Floats:
-    """Where the calls are on the axis of the area, at least up to `total`."""
-    if shape.arrivals == "constant":
-        return np.arange(int(np.ceil(total)) + 1, dtype=np.float64)
-    # A stream of its own: the order of targets is drawn from the same seed.
-    rng = np.random.default_rng((seed, 1))
-    cv2 = 1.0 if shape.arrivals == "poisson" else shape.cv**2
-    # Ten standard deviations more than the mean: running short is out of the question.
-    n = int(total + 10 * math.sqrt(cv2 * total) + 30 * max(1.0, cv2))
-    return np.cumsum(rng.gamma(1 / cv2, cv2, n))
-
-
-def _invert(
-    taken: Floats, points: Sequence[tuple[float, float]], t: Floats, area: Floats
-) -> Floats:
-    """Where the area under the polyline reaches each step: a quadratic in each segment."""
-    rate = np.array([p[1] for p in points], dtype=np.float64)
-    k = np.clip(np.searchsorted(area, taken, side="right") - 1, 0, len(t) - 2)
-    width = np.diff(t)[k]
-    slope = np.divide(np.diff(rate)[k], width, out=np.zeros_like(taken), where=width > 0)
-    rest = taken - area[k]
-    root = np.sqrt(np.maximum(rate[k] ** 2 + 2 * slope * rest, 0.0))
-    # The form of the root that does not cancel where the slope is nought.
-    return t[k] + np.divide(2 * rest, rate[k] + root, out=np.zeros_like(rest), where=rest > 0)

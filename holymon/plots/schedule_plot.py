@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from holymon.errors import PlanError
+from holymon.plan.arrivals import due
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Closed, Plan
-from holymon.plan.shapes import Floats, Replay, Shape, due, polyline
+from holymon.plan.shapes import Floats, Replay, Shape, polyline
 from holymon.plots.binning import CALLS_IN_BIN, spans_of
 from holymon.plots.canvas import COLORS, crosses, legend, note, styled, warm_up
 from holymon.records.records import Recorded, Records

@@ -66,9 +66,9 @@ def records_of(calls: int, seed: int = 1, tokens: int = TOKENS) -> Records:
     """Rows and gaps as `calls` real ones leave them, in the order of their ends."""
     rng = np.random.default_rng(seed)
     plan = plan_of(calls)
-    due = plan.due()
+    due, numbers = plan.schedule()
     n = len(due)
-    target = plan.order(n)
+    target = numbers % len(plan.targets)
     rows = np.zeros(n, DTYPE)
     start = due + 1e-4 + rng.exponential(1e-4, n)
     ttft = rng.lognormal(np.log(0.18 + 0.07 * target), 0.45)
@@ -95,7 +95,7 @@ def records_of(calls: int, seed: int = 1, tokens: int = TOKENS) -> Records:
     fresh = rng.random(n) < 256 / n
     rows["connect_s"] = np.where(fresh, rng.lognormal(-7, 0.3, n), np.nan)
     rows["retry_after_s"] = np.where(refused, 1.0, np.nan)
-    rows["request"], rows["target"] = np.arange(n), target
+    rows["request"], rows["target"] = numbers, target
     rows["prompt_tokens"] = np.where(bad, -1, rng.integers(20, 60, n))
     rows["output_tokens"] = np.where(bad & (came == 0), -1, came)
     rows["cached_tokens"] = rows["reasoning_tokens"] = -1

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from holymon.figures.comparison import blocks, compare_pairs
+from holymon.figures.blocks import blocks
+from holymon.figures.comparison import compare_pairs
 from holymon.records.attempt import Flag
 from tests.figures.test_comparison import latencies, records, rows
 
@@ -44,9 +45,50 @@ def test_blocks_are_as_long_as_they_have_calls():
     assert blocks(run(400), 1, 0)[0][0]["target"].min() == 1, "in the order that was asked for"
 
 
+def couples(n, *, drift=0.0, m=None):
+    """Two targets whose k-th calls lie up to `drift` seconds apart; `n` and `m` calls of them."""
+    first, second = np.arange(n), np.arange(n if m is None else m)
+    a = rows(np.full(len(first), 0.1), 0, first / 10)
+    b = rows(np.full(len(second), 0.2), 1, second / 10 + drift * second / max(second[-1], 1))
+    a["request"], b["request"] = 2 * first, 2 * second + 1
+    return records(a, b)
+
+
+def test_blocks_of_scheduled_calls_hold_couples():
+    for made in (couples(400), couples(400, drift=3.0), couples(400, m=350)):
+        found = blocks(made, 0, 1, scheduled=True)
+        for a, b in found:
+            assert sorted(a["request"] // 2) == sorted(b["request"] // 2)
+            assert (a["target"].max(), b["target"].min()) == (0, 1)
+        assert sum(len(a) for a, _ in found) in {350, 400}, "nothing that has a counterpart is lost"
+    assert len(blocks(couples(29), 0, 1, scheduled=True)) == 0
+
+
+@pytest.mark.parametrize(("drift", "many"), [(0.0, 20), (3.0, 20), (10.0, 7), (60.0, 5)])
+def test_there_are_fewer_blocks_where_couples_lie_apart(drift, many):
+    """Of 70 s and less, and couples that lie half the drift apart on the average."""
+    found = blocks(couples(700, drift=drift), 0, 1, scheduled=True)
+    assert len(found) == many
+    ends = [a["due_s"].max() for a, _ in found]
+    assert ends == sorted(ends)
+
+
+def test_runs_of_earlier_versions_are_cut_as_they_were():
+    made = couples(400)
+    numbers = np.argsort(np.argsort(made["due_s"], kind="stable"), kind="stable")
+    made.rows["request"] = np.where(numbers % 4 < 2, numbers, numbers ^ 1)
+    old = [(len(a), len(b)) for a, b in blocks(made, 0, 1, scheduled=True)]
+    assert old == [(len(a), len(b)) for a, b in blocks(made, 0, 1)]
+    only = blocks(made, 0, 1, scheduled=True)[0][0]
+    assert not (only["request"] % 2 == 0).all()
+
+
 def test_without_calls_of_both_there_are_no_blocks():
     only = records(rows(np.full(100, 0.1), 0, np.arange(100.0)))
-    assert blocks(only, 0, 1) == []
+    assert blocks(only, 0, 1) == blocks(only, 0, 1, scheduled=True) == []
+    never = couples(100)
+    never.rows["request"][:100] += 1000
+    assert blocks(never, 0, 1, scheduled=True) == []
 
 
 @pytest.mark.parametrize(("n", "pairs"), [(149, 4), (152, 5)])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from holymon.errors import PlanError
-from holymon.figures.comparison import blocks, compare_pairs
+from holymon.figures.blocks import blocks
+from holymon.figures.comparison import compare_pairs
 from holymon.figures.pair_tests import error_difference
 from holymon.figures.quantiles import wilson
 from holymon.figures.reasons import Reason

@@ -17,14 +17,14 @@ B = Target(provider="url", model="b", base_url="http://127.0.0.1:1/v1")
 
 
 def drive(plan, *, takes=0.0, error="", stop_after=None, fails_from=0, cost=None, part=(0, 1)):
-    """Drive `plan` against calls that last `takes` seconds; the load and its records."""
+    """Drive `plan` against calls that last `takes` seconds, or so long for each target; the load and its records."""
     records: list[Marks] = []
 
     async def send(number: int, target: int, due: float) -> Marks:
         marks = Marks(number, target, due)
         marks.start = perf_counter()
         try:
-            await asyncio.sleep(takes)
+            await asyncio.sleep(takes[target] if isinstance(takes, list) else takes)
             marks.error = error if number >= fails_from else ""
         except asyncio.CancelledError:
             marks.error = "cancelled"
@@ -76,12 +76,19 @@ def test_the_limit_of_calls_in_flight_is_shared_by_all_workers(most, parts, each
         assert (sent, len(records)) == (each, 20 // parts)
 
 
-def test_targets_are_interleaved_in_blocks():
+def test_a_target_that_hangs_leaves_the_other_its_calls():
+    plan = Plan(targets=(A, B), load=Open(constant(100), max_in_flight=3), duration_s=0.2)
+    _, records = drive(plan, takes=[5, 0], stop_after=0.3)
+    errors = [[marks.error for marks in records if marks.target == t] for t in (0, 1)]
+    assert errors[1] == [""] * 20
+    assert (errors[0].count("client_dropped"), errors[0].count("cancelled")) == (17, 3)
+
+
+def test_targets_have_the_same_rounds_and_each_call_a_number_of_its_own():
     plan = Plan(targets=(A, B), load=Open(constant(50)), duration_s=0.4)
     _, records = drive(plan)
     by_number = [m.target for m in sorted(records, key=lambda marks: marks.request)]
-    blocks = [set(by_number[i : i + 2]) for i in range(0, len(by_number), 2)]
-    assert blocks == [{0, 1}] * 20
+    assert by_number == [0, 1] * 20
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
@@ -91,7 +98,17 @@ def test_parts_together_are_the_plan(parts):
     for k in range(parts):
         _, records = drive(plan, part=(k, parts))
         found += [marks.request for marks in records]
-    assert sorted(found) == list(range(len(plan.due())))
+        # Each worker has the same rounds of all targets, so it is no difference between them.
+        assert {marks.request // 2 % parts for marks in records} == {k}
+        assert all(marks.target == marks.request % 2 for marks in records)
+    assert sorted(found) == sorted(plan.schedule()[1].tolist())
+
+
+def test_users_of_each_target_are_shared_out_alike():
+    plan = Plan(targets=(A, B), load=Closed(users=4), requests=8)
+    for k in range(2):
+        _, records = drive(plan, takes=0.001, part=(k, 2))
+        assert [sum(m.target == t for m in records) for t in (0, 1)] == [4, 4]
 
 
 def test_warm_up_is_marked_and_comes_before():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from holymon.errors import PlanError
+from holymon.plan.arrivals import due
 from holymon.plan.plan import Closed, Open, Plan, Price, Target
 from holymon.plan.shapes import (
     MAX_SECONDS,
@@ -13,7 +14,6 @@ from holymon.plan.shapes import (
     Shape,
     constant,
     cumulative,
-    due,
     parse,
     poisson,
     polyline,
@@ -109,7 +109,6 @@ def test_calls_of_a_replay_at_its_end_are_cut_and_all_are_moved_by_a_warm_up():
     recorded = Replay(times=(0, 1, 2))
     assert due(recorded, end=2).tolist() == [0, 1]
     assert due(recorded, end=10, warm_up=3).tolist() == [3, 4, 5]
-    assert due(recorded, end=10, times=2).tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_a_polyline_is_cut_between_its_points_and_at_them():
@@ -134,12 +133,11 @@ def test_calls_on_a_ramp_are_where_the_area_reaches_them():
     assert due(ramp(0, 10, 10), end=10) == pytest.approx(np.sqrt(2 * np.arange(50)))
     falling = due(ramp(10, 0, 10), end=10)
     assert falling == pytest.approx(10 - np.sqrt(100 - 2 * np.arange(50)))
-    assert len(due(ramp(0, 10, 10), end=10, times=3)) == 150
 
 
 def test_times_are_those_that_people_write():
     assert due(constant(10), end=1).tolist() == [k / 10 for k in range(10)]
-    assert due(constant(10), end=1, times=2).tolist() == [k / 20 for k in range(20)]
+    assert due(constant(10), end=1, phase=0.5).tolist() == [(k + 0.5) / 10 for k in range(10)]
     # With a whole number of calls the end itself is no time of a call, however long it is.
     assert len(due(constant(0.1), end=1e5)) == 10_000
     assert len(due(constant(1 / 3), end=9)) == 3
@@ -160,7 +158,7 @@ def test_arrivals_of_one_seed_are_not_the_order_of_the_targets():
     plan = Plan(targets=(A, B), load=Open(poisson(50)), duration_s=4, seed=7)
     other = Plan(targets=(A, B), load=Open(poisson(50)), duration_s=4, seed=8)
     assert plan.due().tolist() != other.due().tolist()
-    assert plan.order(100).tolist() != other.order(100).tolist()
+    assert plan.schedule()[1].tolist() != other.schedule()[1].tolist()
 
 
 @pytest.mark.parametrize(
@@ -278,13 +276,11 @@ def test_a_load_lasts_as_long_as_its_plan_says():
 
 def test_the_calls_of_a_warm_up_come_before_those_that_are_counted():
     plan = Plan(targets=(A, B, C), load=Open(constant(1)), requests=2, warmup_s=2.5)
-    due_s, order = plan.due(), plan.order(14)
-    warm = int((due_s < 2.5).sum())
-    assert (warm, len(due_s)) == (8, 8 + 6)
-    blocks = [sorted(order[warm + k : warm + k + 3].tolist()) for k in (0, 3)]
-    assert blocks == [[0, 1, 2], [0, 1, 2]]
-    assert len(plan.order(14)) == 14
-    assert plan.order(5).tolist() == order[:5].tolist()
+    due_s, numbers = plan.schedule()
+    assert [((due_s >= 2.5) & (numbers % 3 == j)).sum() for j in range(3)] == [2, 2, 2]
+    assert [((due_s < 2.5) & (numbers % 3 == j)).sum() for j in range(3)] in (
+        [[3, 3, 2], [3, 2, 3], [2, 3, 3]]
+    )
     exact = Plan(targets=(A,), load=Open(constant(1)), requests=2, warmup_s=2)
     assert exact.due().tolist() == [0, 1, 2, 3], "the call at the end of the warm-up is the first"
     assert len(Plan(targets=(A,), load=Closed(users=1), requests=2).due()) == 0

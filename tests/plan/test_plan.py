@@ -39,16 +39,16 @@ def test_json_both_ways(plan):
 
 
 @given(plans)
-def test_a_schedule_interleaves_all_targets(plan):
-    due = plan.due()
-    order = plan.order(len(due))
+def test_each_target_has_a_schedule_with_numbers_of_its_own(plan):
+    due, numbers = plan.schedule()
     k = len(plan.targets)
-    # Blocks begin with the first call that is measured.
-    first = int((due < plan.warmup_s).sum()) % k
-    whole = order[first : first + (len(order) - first) // k * k].reshape(-1, k)
-    assert (np.sort(whole, axis=1) == np.arange(k)).all()
-    if plan.requests is not None and isinstance(plan.load, Open):
-        assert (due >= plan.warmup_s).sum() <= plan.requests * k
+    assert (np.diff(due) >= 0).all()
+    assert len(set(numbers.tolist())) == len(due)
+    for j in range(k):
+        of = numbers % k == j
+        assert (numbers[of] == np.arange(of.sum()) * k + j).all(), "in the order of its time"
+        if plan.requests is not None and isinstance(plan.load, Open):
+            assert (due[of] >= plan.warmup_s).sum() <= plan.requests
 
 
 def test_requests_are_counted_after_the_warm_up_and_for_each_target():

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from holymon.errors import PlanError
+from holymon.plan.arrivals import due
 from holymon.plan.shapes import (
     Replay,
     Shape,
     constant,
     cumulative,
-    due,
     parse,
     poisson,
     polyline,
@@ -118,19 +118,6 @@ def test_a_seed_is_a_schedule_and_its_times_are_in_order(shape, how, seed):
     assert ((times >= 0) & (times <= shape.ends + 1e-9)).all()
 
 
-@given(shapes, arrivals, st.integers(1, 7))
-def test_parts_of_a_schedule_merge_to_the_whole(shape, how, parts):
-    whole = due(shape.arriving(how), end=shape.ends, seed=3)
-    merged = np.sort(np.concatenate([whole[k::parts] for k in range(parts)]))
-    np.testing.assert_array_equal(merged, whole)
-
-
-@given(shapes, st.integers(1, 4))
-def test_several_targets_get_the_whole_shape_each(shape, times):
-    one, all_ = due(shape, end=shape.ends), due(shape, end=shape.ends, times=times)
-    assert abs(len(all_) - times * len(one)) <= times
-
-
 def test_warm_up_holds_the_first_rate_and_the_last_rate_holds_to_the_end():
     line = polyline(ramp(10, 20, 5), end=12, warm_up=3)
     assert line == [(0, 10), (3, 10), (8, 20), (12, 20)]
@@ -152,7 +139,6 @@ sorted_times = nps.arrays(float, st.integers(1, 60), elements=st.floats(0, 1e4))
 def test_a_replay_keeps_order_and_gaps(times):
     shape = Replay(times=tuple(times.tolist()))
     np.testing.assert_array_equal(due(shape, end=shape.ends), times)
-    np.testing.assert_array_equal(due(shape, end=shape.ends, times=3)[::3], times)
 
 
 @pytest.mark.parametrize(
