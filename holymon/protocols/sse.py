@@ -67,8 +67,20 @@ class Decoder:
         if self._start and not (chunk := self._without_mark(chunk)):
             return []
         idle = not (self._rest or self._held or self._name or self._data or self._after_cr)
-        if idle and len(chunk) <= self._max and (simple := _simple(chunk)):
+        if len(chunk) > self._max:
+            return self._read(chunk)
+        if idle and (simple := _simple(chunk)):
             return simple
+        # Of a large stream a piece may end anywhere: between two torn events all others are plain.
+        begin = 0 if idle else chunk.find(b"\n\n") + 2
+        end = chunk.rfind(b"\n\n") + 2
+        middle = chunk[begin:end] if begin != 1 else b""
+        if len(middle) < len(chunk) and (simple := _simple(middle)):
+            return [*self._read(chunk[:begin]), *simple, *self._read(chunk[end:])]
+        return self._read(chunk)
+
+    def _read(self, chunk: bytes) -> list[Event]:
+        """The events that `chunk` completes, found line by line."""
         if self._after_cr and chunk:
             # The CR at the end of the last chunk already ended its line: LF belongs to it.
             self._after_cr = False

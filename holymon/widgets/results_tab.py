@@ -69,10 +69,10 @@ class ResultsTab:
         self._run = run
         self._made, self._links.outputs = [], ()
         self._message.value = NOTHING if run is None else element("p", run.id)
-        for button in self.buttons.values():
-            button.disabled = run is None
         if run is not None:
             self._other.options = self._others(run)
+        for button in self.buttons.values():
+            button.disabled = run is None
 
     def _others(self, run: Run) -> list[tuple[str, str]]:
         options = [("the targets of this run with one another", "")] * (len(run.plan.targets) == 2)

@@ -152,3 +152,18 @@ def test_many_events_are_not_one_large_one():
     decoder = Decoder(max_event=1000)
     for _ in range(1000):
         assert decoder.feed(b"data: " + b"x" * 500 + b"\n\n") == [Event(b"x" * 500)]
+
+
+def test_only_the_torn_events_of_a_piece_are_looked_at_line_by_line(monkeypatch):
+    looked_at = []
+    by_line = Decoder._lines
+    monkeypatch.setattr(
+        Decoder, "_lines", lambda self, lines, most: looked_at.extend(lines) or by_line(self, lines, most)
+    )  # fmt: skip
+    stream = b"".join(b'data: {"n":%d}\n\n' % k for k in range(1000))
+    decoder = Decoder()
+    events = [
+        event for k in range(0, len(stream), 5003) for event in decoder.feed(stream[k : k + 5003])
+    ]
+    assert [event.data for event in events] == [b'{"n":%d}' % k for k in range(1000)]
+    assert len(looked_at) <= 3 * (len(stream) // 5003)
