@@ -1,9 +1,11 @@
 """The kernel that runs a notebook: of this interpreter, with nothing from the current folder."""
 
+import contextlib
 import os
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jupyter_client.manager import AsyncKernelManager
 
@@ -15,10 +17,32 @@ class Kernel(AsyncKernelManager):  # type: ignore[misc]
     for it (CVE-2022-21699 and CVE-2022-39286 were of that kind).
     """
 
+    begun: ClassVar[list["subprocess.Popen[bytes]"]]
+    """The processes of all kernels of this class, which is one notebook's own."""
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **more: Any) -> None:
+        """Launch it, and note its process, whatever becomes of all that looks after it."""
+        await super()._async_launch_kernel(kernel_cmd, **more)
+        self.begun.append(self.provisioner.process)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """End what still lives: an interruption may come between any two steps of the usual end."""
+        for process in cls.begun:
+            if process.poll() is None:
+                process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         """The command that starts it."""
         launch = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", self.connection_file]
         return [*launch, *(extra_arguments or ())]
+
+
+def new_class() -> type[Kernel]:
+    """A class for the kernel of one notebook."""
+    return type("Kernel", (Kernel,), {"begun": []})
 
 
 def arguments(folder: Path, import_from: Path | None) -> list[str]:
@@ -38,10 +62,10 @@ def arguments(folder: Path, import_from: Path | None) -> list[str]:
     ]
 
 
-def options(beside: Path, import_from: Path | None) -> dict[str, Any]:
+def options(kernel: type[Kernel], beside: Path, import_from: Path | None) -> dict[str, Any]:
     """What papermill hands on to nbclient; `beside` is a folder of our own."""
     return {
-        "kernel_manager_class": Kernel,
+        "kernel_manager_class": kernel,
         "resources": {"metadata": {"path": str(beside)}},
         "extra_arguments": arguments(Path.cwd(), import_from),
     }

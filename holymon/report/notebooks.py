@@ -141,7 +141,7 @@ def execute(
 
         from holymon.report import kernel
 
-        aside = ready.with_name("made.ipynb")
+        aside, kind = ready.with_name("made.ipynb"), kernel.new_class()
         status: Status = "ok"
         error, interrupt = "", None
         try:
@@ -151,7 +151,7 @@ def execute(
                     progress_bar=sys.stderr.isatty(), execution_timeout=timeout_s,
                     cwd=str(Path.cwd()),
                     config=_transport(ready.parent),
-                    **kernel.options(ready.parent, import_from),
+                    **kernel.options(kind, ready.parent, import_from),
                 )  # fmt: skip
         except papermill.PapermillExecutionError as failure:
             status, error = "failed", f"{failure.ename}: {failure.evalue}"
@@ -163,6 +163,8 @@ def execute(
             status, error, interrupt = "killed", "interrupted", stop
         except Exception as failure:  # noqa: BLE001 - a page is made of whatever there is
             status, error = "failed", f"{type(failure).__name__}: {failure}"
+        finally:
+            kind.end_all()
         source = aside if aside.is_file() else ready
         made = nbformat.read(source, as_version=4)
     return made, status, error, interrupt

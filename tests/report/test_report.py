@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from holymon.records.journal import Journal
 from holymon.records.own_files import finite
 from holymon.report import notebooks, report
 from holymon.report.index import write_index
+from holymon.report.kernel import Kernel
 
 KEY = "sk-canary-0123456789abcdef"
 TEXT = "import holymon as hm\nsubject = hm.subject(run)\nsubject.verdict"
@@ -181,6 +183,15 @@ def test_a_signal_still_leaves_a_page(tmp_path, number):
     (html,) = (tmp_path / "reports").glob("mine/2*/report.html")
     assert "This report is not complete" in html.read_text()
     assert json.loads(html.with_name("run.json").read_text())["report"]["status"] == "killed"
+
+
+def test_no_kernel_outlives_its_report_even_where_its_end_was_interrupted(tmp_path, monkeypatch):
+    monkeypatch.setattr(Kernel, "shutdown_kernel", lambda _, now: None)
+    path = notebook(tmp_path / "mine.ipynb", "import os; print('pid', os.getpid(), 'end')")
+    made = report.write_report(path, out=tmp_path)
+    (pid,) = re.findall(r"pid (\d+) end", made.html.read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
 
 
 def test_a_report_shows_itself_as_a_link_to_its_page(tmp_path, monkeypatch):
