@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from holymon.figures.disturbance import Disturbance, disturbance
 from holymon.figures.quantiles import PERCENTILES
 from holymon.figures.reasons import FITNESS, Fitness, Reason, against, blocked
 from holymon.figures.summary_types import Summary, TargetSummary
@@ -18,6 +19,7 @@ from holymon.plan import slo
 from holymon.plan.plan import Plan
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall
+from holymon.records.records import Records
 from holymon.structs import Interval
 
 
@@ -71,6 +73,9 @@ class Verdict:
     """Of `notes`, those on the proxies that calls went through."""
 
     blocked: int | None = None
+    touched: Disturbance | None = None
+    """What seconds in which the client was not fit did to the figures; None if there were none."""
+
     early: bool = False
     """Whether no call has ended yet, so that there is nothing to judge."""
 
@@ -88,6 +93,11 @@ class Verdict:
     def client(self) -> Fitness:
         """How fit the client was: `measurement`, without what the API did."""
         return _worst(reason for reason in self.reasons if not reason.of_api)
+
+    @property
+    def about_client(self) -> tuple[str, ...]:
+        """Of `notes`, the one on calls that fell in bad seconds of the client, if any did."""
+        return about_client(self.touched)
 
     @property
     def exit_code(self) -> int:
@@ -127,20 +137,24 @@ class Verdict:
             "reasons": [f"{reason.level}: {reason.text}" for reason in self.reasons]
             + list(self.notes),
             "slo": [check.to_dict() for check in self.checks],
+            "disturbed": self.touched and self.touched.to_dict(),
         }
 
 
 def judge(
     summary: Summary, plan: Plan, vitals: ClientHealth, state: str = "finished", trouble: str = "",
     early: str = "", first_calls: tuple[FirstCall, ...] = (),
-    proxies: Mapping[str, str] = MappingProxyType({}),
+    proxies: Mapping[str, str] = MappingProxyType({}), records: Records | None = None,
 ) -> Verdict:  # fmt: skip
     """The verdict on a run from its figures, its client, its first calls, and how it ended.
 
-    `proxies` are those that targets were called through, by their names.
+    `proxies` are those that targets were called through, by their names. `records` tell which
+    calls fell in bad seconds of the client; without them, only the seconds are judged.
     """
+    touched = disturbance(vitals, records)
     refused = {call.target: call for call in first_calls if call.ended}
-    reasons = against(summary, plan, vitals, state, trouble, "" if refused else early, refused)
+    reasons = against(summary, plan, vitals, state, trouble, "" if refused else early, refused,
+                      touched)  # fmt: skip
     measurement = _worst(reasons)
     through = tuple(
         f"{target}: called through the proxy {proxy}: all times are with it."
@@ -159,6 +173,7 @@ def judge(
             f"{target.target}: {note}" for target in summary.targets for note in target.notes
         )
         + tuple(call.note for call in first_calls if call.note)
+        + about_client(touched)
         + through,
         proxies=through,
         blocked=min(
@@ -168,8 +183,14 @@ def judge(
             ),
             default=None,
         ),
+        touched=touched,
         early=not begun and measurement != "invalid",
     )
+
+
+def about_client(touched: Disturbance | None) -> tuple[str, ...]:
+    """What is to be known of calls that fell in bad seconds of the client, if any did."""
+    return (touched.text,) if touched and touched.calls else ()
 
 
 def _worst(reasons: Iterable[Reason]) -> Fitness:

@@ -93,6 +93,7 @@ class Run:
                     self._records.began = run_folder.began(self.folder)
             self._records.request_ids = partial(side_file.request_ids, self.folder)
             self._records.messages = partial(side_file.messages, self.folder)
+            self._records.unfit = partial(journal.unfit, self.folder)
             return self._records
 
     @property
@@ -117,11 +118,9 @@ class Run:
         if self._summary is None or self._summary[0] != len(records):
             summary, calls = summarize(records, self.plan), self.first_calls
             words = {call.target: {call.error_type: call.message} for call in calls if call.ended}
-            targets = [
-                replace(t, messages=words.get(t.target, t.messages)) for t in summary.targets
-            ]
+            known = [replace(t, messages=words.get(t.target, t.messages)) for t in summary.targets]
             cost = with_cost(summary.cost_usd, calls)
-            self._summary = len(records), replace(summary, targets=tuple(targets), cost_usd=cost)
+            self._summary = len(records), replace(summary, targets=tuple(known), cost_usd=cost)
         return self._summary[1]
 
     @property
@@ -129,10 +128,13 @@ class Run:
         """What came of the call that each target got before the load."""
         return first_calls(self.status)
 
+    def _judge(self, summary: Summary, status: dict[str, Any]) -> verdict.Verdict:
+        how = self.vitals, *run_folder.ending(status)
+        return verdict.judge(summary, self.plan, *how, records=self.records)
+
     def verdict(self) -> verdict.Verdict:
         """Whether they can be trusted, and whether the objectives are met."""
-        status = self.status
-        return verdict.judge(self.summary(), self.plan, self.vitals, *run_folder.ending(status))
+        return self._judge(self.summary(), self.status)
 
     @property
     def exit_code(self) -> int:
@@ -219,7 +221,6 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""
         summary, status = self.summary(), self.status
-        judged = verdict.judge(summary, self.plan, self.vitals, *run_folder.ending(status))
         return {
             "run_id": self.id,
             "state": status["state"],
@@ -228,7 +229,7 @@ class Run:
             "started_at": status.get("started_at"),
             "duration_s": summary.duration_s,
             "simulated": summary.simulated,
-            "verdict": judged.to_dict(),
+            "verdict": self._judge(summary, status).to_dict(),
             "targets": [target.to_dict() for target in summary.targets],
             "first_calls": [to_builtins(call) for call in self.first_calls],
             "proxies": run_folder.proxies(status),
@@ -237,8 +238,7 @@ class Run:
         }
 
     def _repr_html_(self) -> str:
-        calls = number_of(len(self.records), "call")
-        head = Table(lead=(f"{self.id}: {outcome(self.status)}, {calls}",))
+        head = Table(lead=(repr(self).removeprefix("<Run ")[:-1],))
         return Tables([head, self.summary().table, self.verdict().table]).html()
 
     def __repr__(self) -> str:

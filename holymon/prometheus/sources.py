@@ -210,7 +210,7 @@ def figures(run: Run) -> dict[str, RunFigures]:
 
 def _figures(run: Run, records: Records, status: dict[str, Any]) -> dict[str, RunFigures]:
     summary, vitals = summarize(records, run.plan), run.vitals
-    judged = judge(summary, run.plan, vitals, *run_folder.ending(status))
+    judged = judge(summary, run.plan, vitals, *run_folder.ending(status), records=records)
     return {
         target.name: RunFigures(
             target.provider, target.model, figured, judged, vitals,

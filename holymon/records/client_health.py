@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +12,18 @@ import numpy.typing as npt
 MOST: Final = 1e7
 """No number of a second of a worker is larger, its moment included (four months)."""
 
+BUSY: Final = 0.90
+"""A client that uses more of a core than this may be the limit itself."""
+WAITED: Final = 0.25
+WOKE_LATE_S: Final = 0.001
+"""Others had its core for so much of the time it wanted to run, and it cost so much each time."""
+PAUSED_S: Final = 0.010
+STOOD_S: Final = 0.25
+SAMPLED_S: Final = 0.05
+"""The loop's lag is sampled again after so long."""
+
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,7 @@ class ClientHealth:
     time it woke, on average over each second, shape (m,), NaN where nobody noted it.
     `pause_s`: the longest stop for garbage collection in each second, shape (m,).
     `in_flight`, `rss_mb`: at the end of each second, shape (m,); `t_s`: that moment.
+    `lag_max_s`: the largest lag in each second, shape (m,).
     """
 
     t_s: Floats
@@ -36,6 +48,7 @@ class ClientHealth:
     pause_s: Floats
     in_flight: npt.NDArray[np.int64]
     rss_mb: Floats
+    lag_max_s: Floats = field(default_factory=lambda: np.empty(0))
 
     @classmethod
     def of_loop(cls, lags: Iterable[float]) -> "ClientHealth":
@@ -50,6 +63,45 @@ class ClientHealth:
         if len(self.lag_s) == 0:
             return None
         return float(np.quantile(self.lag_s, q, method="median_unbiased"))
+
+    @property
+    def seconds(self) -> dict[str, Bools]:
+        """Which seconds the client was not fit in, by what it lacked, each of shape (m,).
+
+        `busy`: more of a core than it should use; `starved`: others had its core; `paused`:
+        stopped for garbage collection; `stood`: its loop did not turn for a quarter of a second.
+        """
+        return {
+            "busy": self.cpu > BUSY,
+            "starved": (self.waited > WAITED) & (self.late_s > WOKE_LATE_S),
+            "paused": self.pause_s > PAUSED_S,
+            "stood": self.lag_max_s > STOOD_S,
+        }
+
+    @property
+    def stood(self) -> float:
+        """The share of the time in which its loop did not turn for a quarter of a second."""
+        whole = self.lag_s.sum() + SAMPLED_S * len(self.lag_s)
+        return float(self.lag_s[self.lag_s > STOOD_S].sum() / whole) if whole > 0 else 0.0
+
+    def spans(self, kinds: Iterable[str]) -> Floats:
+        """From when to when the client was not fit in any of these ways, shape (k, 2), in s.
+
+        Each is a second that a worker noted, from the end of its last one.
+        """
+        seconds = self.seconds
+        bad = np.zeros(len(self.t_s), bool)
+        for kind in kinds:
+            if len(seconds[kind]) == len(bad):
+                bad |= seconds[kind]
+        before = np.append(0.0, self.t_s[:-1])
+        begins = np.where(before < self.t_s, before, np.maximum(self.t_s - 1, 0))
+        return np.stack([begins, self.t_s], axis=1)[bad]
+
+    @property
+    def unfit(self) -> Floats:
+        """From when to when the client was not fit in any way, shape (k, 2), in s."""
+        return self.spans(self.seconds)
 
     @property
     def flight(self) -> tuple[Floats, Floats]:
@@ -72,7 +124,27 @@ class ClientHealth:
             "woke_late_max_s": _known(np.fmax.reduce, self.late_s),
             "gc_pause_max_s": _known(np.fmax.reduce, self.pause_s),
             "rss_max_mb": _known(np.fmax.reduce, self.rss_mb),
+            "seconds": len(self.t_s) or None,
+            **{
+                f"{kind}_seconds": int(bad.sum()) if len(bad) else None
+                for kind, bad in self.seconds.items()
+            },
         }
+
+
+def fell_in(spans: Floats, rows: Any) -> Bools:
+    """Which calls were sent, gave their first token or ended in any of `spans`; shape (n,).
+
+    `rows` gives columns of n rows by their names. What fell in one of `spans`, shape (k, 2), may
+    have been noted late.
+    """
+    starts, ends = spans[np.argsort(spans[:, 0])].T
+    ends = np.maximum.accumulate(ends)
+    hit = np.zeros(len(rows["start_s"]), bool)
+    for name in ("start_s", "first_s", "end_s") if len(starts) else ():
+        at = np.searchsorted(starts, rows[name], side="right") - 1
+        hit |= (at >= 0) & (rows[name] <= ends[at])
+    return hit
 
 
 def _known(of: Callable[[Floats], Any], values: Floats) -> float | None:
@@ -111,6 +183,7 @@ def read(lines: Iterable[bytes]) -> ClientHealth:
         pause_s=column("pause", float),
         in_flight=column("in_flight", int),
         rss_mb=column("rss_mb", float),
+        lag_max_s=np.array([max(second["lags"], default=0.0) for second in seconds], dtype=float),
     )
 
 

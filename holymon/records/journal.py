@@ -20,7 +20,7 @@ from holymon.errors import LOST
 from holymon.plan.plan import Plan
 from holymon.records.appender import Appender, reading
 from holymon.records.attempt import Flag, Marks, frame
-from holymon.records.client_health import ClientHealth, read
+from holymon.records.client_health import ClientHealth, Floats, read
 from holymon.records.frames import Frames, header
 from holymon.records.notes import Notes
 from holymon.records.own_files import content, opened
@@ -239,3 +239,8 @@ def vitals(folder: Path) -> ClientHealth:
         with reading(path):
             lines += content(path).splitlines()
     return read(lines)
+
+
+def unfit(folder: Path) -> Floats:
+    """From when to when a client was not fit to measure, shape (k, 2), in s."""
+    return vitals(folder).unfit

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from holymon.errors import CODES, NAMES, NOT_THE_SERVER, PlanError
 from holymon.formatting import number_of
 from holymon.plan.plan import Plan, Target
 from holymon.records.attempt import DTYPE, FINISH, GAP, Flag, Marks, Rows, gaps, row
+from holymon.records.client_health import fell_in
 from holymon.records.gaps import Pieces, bins_of, counts_of, packed, sums
 
 if TYPE_CHECKING:
@@ -40,6 +42,22 @@ class Chosen:
             self._columns[name] = self._rows[name][self._at]
         return self._columns[name]
 
+    @property
+    def positions(self) -> npt.NDArray[np.intp]:
+        """Where they stand among all rows, shape (n,)."""
+        at = self._at
+        return self._rows.positions[at] if isinstance(self._rows, Chosen) else at
+
+    def in_order_of(self, name: str) -> "Chosen":
+        """The same rows in the order of one column; NaN come last."""
+        times = self[name]
+        if (times[1:] >= times[:-1]).all():
+            return self
+        order = np.argsort(times)
+        ordered = Chosen(self._rows, np.zeros(0, bool))
+        ordered._at, ordered._columns[name] = self._at[order], times[order]
+        return ordered
+
     def only(self, where: npt.NDArray[np.bool_]) -> "Chosen":
         """Those of them where `where`, shape (n,), is true."""
         return Chosen(self, where)
@@ -53,7 +71,8 @@ class Records:
     row 0, and so on. `began` is the moment at which their clock was zero, in seconds since 1970,
     or None where it is not known. `request_ids` gives the servers' own ids by the number of the
     call, as far as they are known, and `messages` the first words of each error type by the
-    position of the target.
+    position of the target; `unfit` from when to when the client was not fit to measure, shape
+    (k, 2), in seconds.
     """
 
     def __init__(self, targets: tuple[Target, ...], began: float | None = None) -> None:
@@ -61,6 +80,7 @@ class Records:
         self.targets, self.began = targets, began
         self.request_ids: Callable[[], dict[int, str]] = dict
         self.messages: Callable[[], dict[int, dict[str, str]]] = dict
+        self.unfit: Callable[[], npt.NDArray[np.float64]] = partial(np.empty, (0, 2))
         self._n = self._g = 0
         self._rows = np.zeros(0, DTYPE)
         self._counts = np.zeros(0, np.uint32)
@@ -190,6 +210,7 @@ class Records:
         """A copy that holds only the rows where `where` is true."""
         chosen = Records(self.targets, self.began)
         chosen.request_ids, chosen.messages = self.request_ids, self.messages
+        chosen.unfit = self.unfit
         chosen._extend(self.rows.compress(where), self.gaps(where), self.gap_counts[where])
         return chosen
 
@@ -198,7 +219,8 @@ class Records:
 
         `at` is the moment in UTC at which it was sent; NaT where it was not, or `began` is not
         known. `request_id` is the server's own id, where it is known: of failures and of the
-        slowest calls of a run. What was not measured is NaN or NA, never -1 or 0.
+        slowest calls of a run. `client_unfit` marks those of which a moment fell in a second in
+        which the client was not fit. What was not measured is NaN or NA, never -1 or 0.
         """
         import pandas as pd
 
@@ -219,6 +241,7 @@ class Records:
         micros = ((math.nan if self.began is None else self.began) + rows["start_s"]) * 1e6
         at = pd.to_datetime(np.round(micros), unit="us", utc=True).astype("datetime64[ns, UTC]")
         frame.insert(0, "at", at)
+        frame["client_unfit"] = fell_in(self.unfit(), rows)
         frame["latency_s"] = frame["end_s"] - frame["start_s"]
         frame["ttft_s"] = frame["first_s"] - frame["start_s"]
         ids = self.request_ids()

@@ -240,7 +240,8 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
         ("clock", "monotonic, in a process of its own; pieces are stamped before they are parsed"),
         ("client", f"event loop late by {ms(client['loop_lag_p99_s'])} ms at p99, "
                    f"{ms(client['loop_lag_max_s'])} ms at most; at most "
-                   f"{percent(client['cpu_max'] or 0)} of a core{others}"),
+                   f"{percent(client['cpu_max'] or 0)} of a core{others}; not fit in "
+                   f"{len(run.vitals.unfit):,} of {client['seconds'] or 0:,} s"),
     ]  # fmt: skip
 
 

@@ -85,7 +85,8 @@ class LiveTab:
 
     def _read(self, following: "_FollowedRun") -> None:
         run, summary, status = following.run, following.own.summary(), following.run.status
-        judged = verdict.judge(summary, run.plan, following.vitals, *run_folder.ending(status))
+        judged = verdict.judge(summary, run.plan, following.vitals, *run_folder.ending(status),
+                               records=following.own.records)  # fmt: skip
         self._trust.value = panels_html.trust(summary, judged, following.vitals, run.plan)
         self._table.value = panels_html.figures(summary, judged)
 

@@ -75,7 +75,7 @@ def trust(summary: Summary, judged: Verdict, vitals: ClientHealth, plan: Plan) -
     level = "early" if judged.early else judged.measurement
     order = sorted(judged.reasons, key=lambda reason: -FITNESS.index(reason.level))
     why = [] if judged.early else [reason.text for reason in order]
-    why += judged.proxies
+    why += [*judged.about_client, *judged.proxies]
     for target, called in zip(summary.targets, plan.targets, strict=True):
         if target.ok:  # else it is a reason
             why += [f"{target.target}: {line}" for line in hints.failures(target, called)]

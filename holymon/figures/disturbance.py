@@ -1,0 +1,127 @@
+"""Seconds in which the client was not fit to measure, and the calls that fell in them.
+
+What a bad second does to figures depends on how many calls it touched, so shares are judged, not
+maxima: an hour has thousands of seconds, and in nearly every hour one of them is bad. A call is
+touched if it was sent, gave its first token or ended in such a second: these moments make its
+figures, and may have been noted late. Percentiles are shown with and without the calls touched.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from holymon.figures.quantiles import figure
+from holymon.formatting import ms, number_of
+from holymon.records.client_health import Bools, ClientHealth, fell_in
+from holymon.records.records import Chosen, Records
+
+WORDS: Final = {
+    "busy": "was short of CPU", "starved": "waited for its core",
+    "paused": "stopped for garbage collection", "stood": "stood still",
+}  # fmt: skip
+LEVELS: Final = ("p50", "p95", "p99")
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A percentile of a target's durations (s), with all calls and without those touched."""
+
+    target: str
+    metric: str
+    stat: str
+    value: float
+    without: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """How many seconds and calls were touched, by what, and what that did to figures.
+
+    `kinds` gives the seconds of each kind, `share` the part of the calls that each kind touched,
+    or of the seconds, if that is more: of an answer of a minute, what came in between counts too.
+    """
+
+    seconds: int
+    of_seconds: int
+    calls: int
+    of_calls: int
+    kinds: dict[str, int]
+    share: dict[str, float]
+    shifts: tuple[Shift, ...] = ()
+
+    @property
+    def largest(self) -> Shift | None:
+        """The percentile that the calls touched moved most."""
+        return max(self.shifts, key=lambda shift: abs(np.log(shift.without / shift.value)),
+                   default=None)  # fmt: skip
+
+    @property
+    def text(self) -> str:
+        """All of it in a sentence."""
+        what = " or ".join(WORDS[kind] for kind in self.kinds)
+        verb = "fell" if self.calls != 1 else "was"
+        parts = [
+            f"in {self.seconds:,} of {self.of_seconds:,} s the client {what}",
+            f"{self.calls:,} of {number_of(self.of_calls, 'call')} {verb} in them",
+        ]
+        return f"{'; '.join(parts)}{self._without}."
+
+    @property
+    def _without(self) -> str:
+        shift = self.largest
+        if shift is None:
+            return ""
+        name = {"latency_s": "latency", "ttft_s": "TTFT"}[shift.metric]
+        of = f"{shift.target}: " * (len({each.target for each in self.shifts}) > 1)
+        if f"{ms(shift.without)}" == f"{ms(shift.value)}":
+            return ", and no percentile differs without them"
+        return (f"; {of}{name} {shift.stat} without them {ms(shift.without)} ms instead of "
+                f"{ms(shift.value)}")  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as dicts and lists."""
+        return asdict(self)
+
+
+def disturbance(vitals: ClientHealth, records: Records | None = None) -> Disturbance | None:
+    """What the seconds in which the client was not fit did to a run; None if there were none."""
+    bad = {kind: seconds for kind, seconds in vitals.seconds.items() if seconds.any()}
+    if not bad:
+        return None
+    rows = None if records is None else records.chosen(records.mask() & records.sent)
+    shares = {kind: float(seconds.mean()) for kind, seconds in bad.items()}
+    for kind in bad if rows else ():
+        shares[kind] = max(shares[kind], float(fell_in(vitals.spans([kind]), rows).mean()))
+    every = np.zeros(0, bool) if rows is None else fell_in(vitals.spans(bad), rows)
+    shifted = _shifts(records, rows, every) if records and rows and every.any() else ()
+    return Disturbance(
+        seconds=_either(vitals, bad),
+        of_seconds=max(len(np.unique(vitals.t_s.round())), *map(len, bad.values())),
+        calls=int(every.sum()),
+        of_calls=len(every),
+        kinds={kind: _either(vitals, {kind: seconds}) for kind, seconds in bad.items()},
+        share=shares,
+        shifts=tuple(shifted),
+    )
+
+
+def _either(vitals: ClientHealth, bad: dict[str, Bools]) -> int:
+    """Seconds of any of these kinds, those of several workers once."""
+    return len(np.unique(vitals.spans(bad)[:, 1].round())) or max(
+        int(b.sum()) for b in bad.values()
+    )
+
+
+def _shifts(records: Records, rows: Chosen, touched: Bools) -> Iterator[Shift]:
+    good = rows["error"] == 0
+    for index, target in enumerate(records.targets):
+        here = good & (rows["target"] == index)
+        for metric, end in (("latency_s", "end_s"), ("ttft_s", "first_s")):
+            took = rows[end] - rows["start_s"]
+            both = figure(took[here]), figure(took[here & ~touched])
+            for stat in LEVELS:
+                value, without = (getattr(figured, stat) for figured in both)
+                if value and without:
+                    yield Shift(target.name, metric, stat, value, without)
