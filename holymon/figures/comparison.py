@@ -20,8 +20,9 @@ import numpy as np
 
 from holymon.errors import PlanError
 from holymon.figures.blocks import FEWEST_IN_BLOCK, FEWEST_PAIRS
+from holymon.figures.effective import autocorrelation
 from holymon.figures.pair_tests import ErrorDifference, Ratio, Result, error_difference, words
-from holymon.figures.quantiles import Figure, autocorrelation, mean_interval
+from holymon.figures.quantiles import Figure, mean_interval
 from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize_target
 from holymon.figures.summary_types import TargetSummary

@@ -2,9 +2,10 @@
 
 Percentiles are R-8 (median-unbiased; Hyndman and Fan 1996) of the raw values. Their 95 %
 intervals are order statistics: the ranks between which the true quantile lies by the binomial
-law, whatever the distribution. Values that come in clusters (the gaps of one answer) are alike,
-so they count as fewer: Korn and Graubard's effective sample size (1998) takes the place of n.
-Rates carry Wilson's score interval (1927), their differences Newcombe's (1998, method 10).
+law, whatever the distribution. Values that follow one another (calls of one minute), and those
+that come in clusters (the gaps of one answer), are alike, so they count as fewer: Korn and
+Graubard's effective sample size (1998) takes the place of n (`effective`). Rates carry Wilson's
+score interval (1927), their differences Newcombe's (1998, method 10).
 """
 
 import math
@@ -17,6 +18,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from holymon.figures.effective import (
+    Bools,
+    autocorrelation,
+    effective_number,
+    effective_sizes,
+    ranks,
+)
 from holymon.formatting import Cell, ms_cell
 from holymon.structs import Interval, Rate
 
@@ -30,7 +38,11 @@ MOST_ALIKE: Final = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The distribution of one duration in seconds; `ci` holds 95 % intervals of percentiles."""
+    """The distribution of one duration in seconds; `ci` holds 95 % intervals of percentiles.
+
+    `counts_as` says how many independent values they are worth for each percentile, where values
+    that follow one another are alike.
+    """
 
     n: int
     mean: float | None = None
@@ -40,29 +52,53 @@ class Figure:
     p99: float | None = None
     max: float | None = None
     ci: dict[str, Interval | None] = field(default_factory=lambda: dict.fromkeys(PERCENTILES))
+    counts_as: dict[str, int] = field(default_factory=dict)
 
     def cell(self, stat: str) -> Cell:
         """One of them in milliseconds, with its interval, for a table."""
         return ms_cell(getattr(self, stat), self.ci.get(stat))
 
 
-def figure(values: Floats) -> Figure:
-    """The figures of raw values in seconds, shape (n,); NaN are left out."""
-    values = np.sort(values[~np.isnan(values)])
-    n = len(values)
+def figure(values: Floats, at: Floats | None = None) -> Figure:
+    """The figures of raw values in seconds, shape (n,); NaN are left out.
+
+    `at` is when each call was sent: values that lie near each other in time may be alike. Without
+    it they count as independent.
+    """
+    known = ~np.isnan(values)
+    values = values if known.all() else values[known]
+    n, ordered = len(values), np.sort(values)
     if n == 0:
         return Figure(0)
-    points = np.quantile(values, list(PERCENTILES.values()), method="median_unbiased")
+    given = {name: _point(ordered, q) for name, q in PERCENTILES.items() if n >= fewest(q)}
+    sizes = dict.fromkeys(given, n)
+    if at is not None:
+        worth = effective_sizes(in_time(values, at if known.all() else at[known]), given)
+        sizes = {name: int(size) for name, size in worth.items()}
     return Figure(
         n=n,
         mean=float(values.mean()),
-        max=float(values[-1]),
-        ci={name: _interval(values, q) for name, q in PERCENTILES.items()},
-        **{
-            name: float(point) if n >= fewest(q) else None
-            for (name, q), point in zip(PERCENTILES.items(), points, strict=True)
-        },
+        max=float(ordered[-1]),
+        ci=dict.fromkeys(PERCENTILES)
+        | {name: _interval(ordered, PERCENTILES[name], size) for name, size in sizes.items()},
+        counts_as={name: size for name, size in sizes.items() if size < n},
+        **given,
     )
+
+
+def _point(ordered: Floats, q: float) -> float:
+    """R-8 of ordered values, shape (n,): numpy's `median_unbiased` without ordering them again."""
+    n, third = len(ordered), 1 / 3
+    below, part = divmod(min(max(n * q + (third + q * third) - 1, 0.0), n - 1.0), 1)
+    low, high = (float(ordered[min(int(below) + k, n - 1)]) for k in (0, 1))
+    if not part or math.isinf(high):  # of calls that never ended there is no way between
+        return high if part else low
+    return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
+
+
+def in_time(values: npt.NDArray[Any], at: Floats) -> npt.NDArray[Any]:
+    """The values, shape (n,), in the order of their moments `at`, shape (n,)."""
+    return values if (at[1:] >= at[:-1]).all() else values[np.argsort(at)]
 
 
 def fewest(q: float) -> int:
@@ -75,9 +111,13 @@ def fewest_for_interval(q: float) -> int:
     return math.ceil(math.log(0.025) / math.log(max(q, 1 - q)))
 
 
-def _interval(values: Floats, q: float) -> Interval | None:
-    ranks = quantile_ranks(len(values), q)
-    return None if ranks is None else (float(values[ranks[0]]), float(values[ranks[1]]))
+def _interval(ordered: Floats, q: float, size: int) -> Interval | None:
+    """Between which ordered values, shape (n,), a percentile lies if they count as `size`."""
+    ends, n = quantile_ranks(size, q), len(ordered)
+    if ends is None:
+        return None
+    low, high = (int((rank + 0.5) / size * n) for rank in ends)
+    return float(ordered[low]), float(ordered[high])
 
 
 @lru_cache(maxsize=1024)
@@ -106,19 +146,27 @@ def quantile_ranks(n: int, q: float, alpha: float = 0.05) -> tuple[int, int] | N
 
 
 def clustered(
-    histogram: Counts, sizes: Counts, below: Callable[[int], Counts]
+    histogram: Counts,
+    sizes: Counts,
+    below: Callable[[int], Counts],
+    *,
+    alike: bool = True,
+    uneven: bool = False,
 ) -> dict[str, tuple[int, int] | None]:
     """For each percentile the two bins between which it lies with 95 %, for clustered values.
 
     `histogram` counts the values in each bin, shape (bins,), `sizes` those in each cluster, shape
-    (n,); `below(bin)` those of each cluster in bins up to that one, shape (n,). None where there
-    are fewer clusters than an interval needs single values: the values of one cluster may be all
-    alike.
+    (n,), in the order of time; `below(bin)` those of each cluster in bins up to that one, shape
+    (n,). None where there are fewer clusters than an interval needs single values: the values of
+    one cluster may be all alike. Clusters that follow one another may be `alike`, too. Where few
+    clusters make most of the variance (`uneven`), it has as many degrees of freedom as
+    Satterthwaite (1946) gives: for clusters, Bell and McCaffrey (2002).
     """
     bounds: dict[str, tuple[int, int] | None] = dict.fromkeys(PERCENTILES)
     upto = np.cumsum(histogram)
     n = int(upto[-1]) if len(upto) else 0
-    many = int((sizes > 0).sum())
+    there = sizes > 0
+    many = int(there.sum())
     for name, q in PERCENTILES.items():
         if many < fewest_for_interval(q):
             continue
@@ -127,12 +175,14 @@ def clustered(
         # The variance of a ratio of totals over clusters, linearised.
         off = below(here) - share * sizes
         spread = float((off**2).sum()) * many / (many - 1) / n**2
-        alike = spread > 0 and 0 < share < 1
-        effective = min(share * (1 - share) / spread, n) if alike else many
-        effective *= (Z95 / student(many - 1)) ** 2
-        ranks = quantile_ranks(int(effective), q)
-        if ranks is not None:
-            low, high = (ranks[0] + 0.5) / int(effective), (ranks[1] + 0.5) / int(effective)
+        spread *= many / effective_number(off[there]) if alike else 1.0
+        varies = spread > 0 and 0 < share < 1
+        effective = min(share * (1 - share) / spread, n) if varies else many
+        df = float((off**2).sum()) ** 2 / float((off**4).sum()) if uneven and varies else many - 1
+        effective *= (Z95 / student(max(int(df), 1))) ** 2
+        between = quantile_ranks(int(effective), q)
+        if between is not None:
+            low, high = ((rank + 0.5) / int(effective) for rank in between)
             ends = np.searchsorted(upto, [low * n, min(high * n, n)])
             bounds[name] = (int(ends[0]), int(ends[1]))
     return bounds
@@ -166,25 +216,11 @@ def _within(t: float, df: int) -> float:
     return math.sin(angle) * total
 
 
-def autocorrelation(values: Floats) -> float | None:
-    """That of successive values (lag 1), shape (n,); None for fewer than three or all the same."""
-    rest = values - values.mean()
-    whole = float(rest @ rest)
-    return float(rest[1:] @ rest[:-1]) / whole if len(values) > 2 and whole > 0 else None
-
-
 def rank_correlation(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float | None:
     """How far two rows of values rise together, by their ranks (Spearman 1904); shapes (n,)."""
-    a, b = (ranks - ranks.mean() for ranks in map(_ranks, (x, y)))
+    a, b = (ranked - ranked.mean() for ranked in map(ranks, (x, y)))
     whole = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / whole if whole > 0 else None
-
-
-def _ranks(values: npt.NDArray[Any]) -> Floats:
-    """Their ranks; those that are equal share the middle of theirs."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    middles: Floats = np.cumsum(counts) - (counts - 1) / 2
-    return middles[which]
 
 
 def mean_interval(values: Floats, level: float, *, neighbours: bool = False) -> Interval:
@@ -203,7 +239,7 @@ def mean_interval(values: Floats, level: float, *, neighbours: bool = False) -> 
     return middle - half, middle + half
 
 
-def wilson(hits: int, n: int, z: float = Z95) -> Rate:
+def wilson(hits: float, n: float, z: float = Z95) -> Rate:
     """The share hits / n with Wilson's score interval."""
     if n <= 0:
         return Rate(None, None, None, 0)
@@ -212,7 +248,21 @@ def wilson(hits: int, n: int, z: float = Z95) -> Rate:
     middle = (share + z * z / (2 * n)) / scale
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
     low = 0.0 if hits == 0 else max(0.0, middle - half)
-    return Rate(share, low, 1.0 if hits == n else min(1.0, middle + half), n)
+    return Rate(share, low, 1.0 if hits == n else min(1.0, middle + half), round(n))
+
+
+def share_of(hits: Bools, at: Floats | None = None) -> Rate:
+    """The share of hits, shape (n,), with Wilson's interval for as many as they are worth.
+
+    `at`, shape (n,), is when each was sent; without it they count as independent. A single hit, or
+    a single miss, is no cluster.
+    """
+    n, many = len(hits), int(hits.sum())
+    if at is None or min(many, n - many) < 2:
+        return wilson(many, n)
+    worth = effective_number(in_time(hits, at))
+    rate = wilson(many * worth / n, worth)
+    return Rate(many / n, rate.low, rate.high, n)
 
 
 def newcombe(a: Rate, b: Rate, z: float = Z95) -> Interval | None:

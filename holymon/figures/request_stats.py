@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.figures.hints import SHOWN
-from holymon.figures.quantiles import Figure, figure, wilson
+from holymon.figures.quantiles import Figure, figure, share_of
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Tokens
 from holymon.figures.totals import totals
@@ -194,15 +194,15 @@ def _of_target(chosen: Records, target: Target, words: dict[str, str]) -> Reques
     judged, first = records.judged, records["attempt"] == 0
     ended, sent = judged & records.final, records.sent
     good = final["error"] == 0
-    took = final["end_s"] - final["due_s"]
+    took, due = final["end_s"] - final["due_s"], final["due_s"]
     known = attempts.cost_usd is not None
     priced = sums.currency == "USD" and sums.unpriced < sent.sum()
     return RequestStats(
         target=target.name,
         requests=len(final),
         ok=int(good.sum()),
-        success=wilson(int((ended & records.ok).sum()), int(ended.sum())),
-        first_attempts=wilson(int((first & records.ok).sum()), int((first & judged).sum())),
+        success=share_of(records.ok[ended], records["due_s"][ended]),
+        first_attempts=share_of(records.ok[first & judged], records["due_s"][first & judged]),
         attempts=int(sent.sum()),
         retries=sums.retries,
         amplification=float(sent.sum() / n) if (n := int((first & sent).sum())) else None,
@@ -210,9 +210,9 @@ def _of_target(chosen: Records, target: Target, words: dict[str, str]) -> Reques
         errors=records.errors(records.final),
         attempt_errors=attempts.errors,
         messages=attempts.messages,
-        latency_s=figure(took[good]),
+        latency_s=figure(took[good], due[good]),
         attempt_s=attempts.latency_s,
-        failure_s=figure(took[~good]),
+        failure_s=figure(took[~good], due[~good]),
         ttft_s=attempts.ttft_s,
         itl_s=attempts.itl_s,
         tpot_s=attempts.tpot_s,

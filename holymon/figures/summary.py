@@ -19,42 +19,33 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
+from holymon.figures.alike import about_alike, about_course, about_failures
 from holymon.figures.cost import costs
 from holymon.figures.oddities import REASONED, count_oddities, sentences
 from holymon.figures.quantiles import (
     PERCENTILES,
     Figure,
     Floats,
-    autocorrelation,
     fewest,
     fewest_for_interval,
     figure,
+    share_of,
     wilson,
 )
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.figures.throughput import counted
+from holymon.figures.throughput import counted, rate_interval
 from holymon.figures.token_gaps import gap_figure
 from holymon.figures.tokens import about_veiled, streamed, time_per_token, token_sums
 from holymon.formatting import number_of
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.price import Price
+from holymon.plan.shapes import Shape
 from holymon.records.attempt import FINISH, Flag
 from holymon.records.records import Chosen, Recorded, Records, plan_of, records_of
 
-ALIKE: Final = 0.2
-"""From this autocorrelation on it is said: intervals should be a fifth wider by then."""
-
-FEWEST_ALIKE: Final = 50
-MOST_ALIKE: Final = 50_000
-CALLS_ALIKE: Final = (
-    "successive calls are alike (autocorrelation {:.2g}): the intervals of durations take calls "
-    "for independent, and are too narrow."
-)
-FAILURES_ALIKE: Final = (
-    "failures come one after another (autocorrelation {:.2g}): the interval of the error rate "
-    "takes them for independent, and is too narrow."
-)
+ALIKE: Final = (("latency", "latency_s"), ("TTFT", "ttft_s"), ("TPOT", "tpot_s"))
+"""Durations of which is said that successive ones are alike."""
 
 
 def summarize(
@@ -91,33 +82,32 @@ def summarize_target(
     target = records.targets[index]
     every = records.mask(index, warmup=True)
     mask = records.mask(index)
-    rows = records.chosen(mask)
+    rows = records.chosen(mask).in_order_of("start_s")
     ok = rows["error"] == 0
     good = rows.only(ok)
-    sent = records.judged[mask]
-    judged = rows["error"][sent]
-    fails = int((judged != 0).sum())
-    limited = int((judged == CODES["rate_limited"]).sum())
+    judged = rows.only(records.judged[rows.positions])
+    limited = judged["error"] == CODES["rate_limited"]
     scheduled = isinstance(load, Open)
     users = load.users * len(records.targets) if isinstance(load, Closed) else None
     during, seconds, no_rate = counted(rows, users)
     cost, why = _cost(rows, target.price)
-    durations = _durations(good)
-    gaps, about_gaps = gap_figure(records, mask & records.ok, good)
+    durations, steady = _durations(good), _is_steady(load)
+    gaps, about_gaps = gap_figure(records, mask & records.ok, good, alike=steady)
+    sent = judged["start_s"] if steady else None
+    figures = _figures(rows, good, durations, scheduled=scheduled, steady=steady)
+    failed = judged["error"] != 0
     return TargetSummary(
         target=target.name,
         requests=len(rows),
         ok=len(good),
         errors=(errors := records.errors(mask)),
-        error_rate=wilson(fails, len(judged)),
-        error_rate_without_429=wilson(fails - limited, len(judged) - limited),
-        latency_s=figure(durations["latency"]),
-        response_s=figure(durations["response"]) if scheduled else Figure(0),
-        schedule_delay_s=figure(rows["start_s"] - rows["due_s"]) if scheduled else Figure(0),
-        ttft_s=figure(durations["ttft"]),
+        error_rate=share_of(failed, sent),
+        error_rate_without_429=share_of(failed[~limited], sent if sent is None else sent[~limited]),
+        **figures,
         itl_s=gaps,
-        tpot_s=figure(durations["tpot"]),
-        **_throughput(rows.only(ok & during), seconds, limits),
+        **_throughput(
+            rows.only(ok & during), seconds, limits, closed=users is not None, steady=steady
+        ),
         tokens=token_sums(good),
         cost_usd=cost,
         wanted_per_s=_per_second(rows["due_s"]) if scheduled else None,
@@ -133,13 +123,30 @@ def summarize_target(
             *sentences(odd, len(good)),
             *about_veiled(good),
             *about_gaps,
-            *_alike(good["start_s"], durations["latency"], CALLS_ALIKE),
-            *(_alike(rows["start_s"][sent], judged != 0, FAILURES_ALIKE) if fails else ()),
+            *about_alike({name: figures[field] for name, field in ALIKE}),
+            *(about_failures(failed) if steady else about_course(durations["latency"])),
             *no_rate,
             *why,
         ),
         messages=_messages(records, index, errors),
     )
+
+
+def _figures(
+    rows: Chosen, good: Chosen, durations: dict[str, Floats], *, scheduled: bool, steady: bool
+) -> dict[str, Any]:
+    """Those of all durations but gaps; of a load that was to change, without a look at time."""
+    called, sent = (part["start_s"] if steady else None for part in (good, rows))
+    figures = {f"{name}_s": figure(values, called) for name, values in durations.items()
+               if scheduled or name != "response"}  # fmt: skip
+    delay = figure(rows["start_s"] - rows["due_s"], sent) if scheduled else Figure(0)
+    return {"response_s": Figure(0), **figures, "schedule_delay_s": delay}
+
+
+def _is_steady(load: Open | Closed | None) -> bool:
+    """Whether calls were to come at one rate, so that what changes is not the plan's doing."""
+    shape = load.shape if isinstance(load, Open) else None
+    return not isinstance(shape, Shape) or len({rate for _, rate in shape.points}) == 1
 
 
 def _messages(records: Records, index: int, errors: dict[str, int]) -> dict[str, str]:
@@ -158,17 +165,23 @@ def _durations(good: Chosen) -> dict[str, Floats]:
 
 
 def _throughput(
-    good: Chosen, seconds: float, limits: tuple[slo.Slo, ...]
-) -> dict[str, float | None]:
-    """Successful calls, tokens and calls within the limits, each per second."""
-    if seconds <= 0:
-        return dict.fromkeys(("requests_per_s", "output_tokens_per_s", "goodput_per_s"))
+    good: Chosen, seconds: float, limits: tuple[slo.Slo, ...], *, closed: bool, steady: bool
+) -> dict[str, Any]:
+    """Successful calls, tokens and calls within the limits, each per second, with intervals."""
     tokens = streamed(good)
-    return {
-        "requests_per_s": len(good) / seconds,
-        "output_tokens_per_s": float(tokens.sum() / seconds) if (tokens >= 0).all() else None,
-        "goodput_per_s": float(_meets(good, limits).sum() / seconds) if limits else None,
+    weights = {
+        "requests_per_s": np.ones(len(good)),
+        "output_tokens_per_s": tokens if (tokens >= 0).all() else None,
+        "goodput_per_s": _meets(good, limits) if limits else None,
     }
+    given = {name: weight.astype(np.float64) for name, weight in weights.items()
+             if weight is not None and seconds > 0}  # fmt: skip
+    rates = {name: float(weight.sum()) / seconds for name, weight in given.items()}
+    ends = {
+        name: rate_interval(good, weight, seconds, closed=closed)
+        for name, weight in given.items() if steady
+    }  # fmt: skip
+    return {**dict.fromkeys(weights), **rates, "throughput_ci": dict.fromkeys(weights) | ends}
 
 
 def _meets(good: Chosen, limits: tuple[slo.Slo, ...]) -> npt.NDArray[np.bool_]:
@@ -209,24 +222,6 @@ def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:
 def _finishes(good: Chosen) -> dict[str, int]:
     counted = np.bincount(good["finish"], minlength=len(FINISH))
     return {name or "none": int(n) for name, n in zip(FINISH, counted, strict=True) if n}
-
-
-def _alike(starts: Floats, values: npt.NDArray[Any], text: str) -> tuple[str, ...]:
-    """Whether successive calls are more alike than calls for which intervals hold, by ranks.
-
-    Calls lie about in the order of their time: of very many, those in the middle will do.
-    """
-    off = max(len(values) - MOST_ALIKE, 0) // 2
-    starts, values = starts[off : off + MOST_ALIKE], values[off : off + MOST_ALIKE]
-    n = len(values)
-    if n < FEWEST_ALIKE:
-        return ()
-    # Ranks, so that one very slow call does not hide that the others are alike.
-    ranks = np.unique(values, return_inverse=True)[1].astype(np.float64)
-    likeness = autocorrelation(ranks[np.argsort(starts, kind="stable")])
-    # Of independent values, one in 700 is over three standard errors.
-    alike = likeness is not None and likeness > max(ALIKE, 3 / math.sqrt(n))
-    return (text.format(likeness),) if alike else ()
 
 
 def _notes(good: Chosen) -> list[str]:

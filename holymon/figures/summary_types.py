@@ -101,6 +101,8 @@ class TargetSummary:
     notes: tuple[str, ...]
     messages: dict[str, str] = field(default_factory=dict)
     """The first words of each error type, as far as any came: data, without keys."""
+    throughput_ci: dict[str, Interval | None] = field(default_factory=dict)
+    """95 % intervals of `requests_per_s`, `output_tokens_per_s` and `goodput_per_s`."""
 
     def value(self, objective: slo.Slo) -> tuple[float | None, Interval | None]:
         """The figure that an objective speaks of, and its interval."""
@@ -109,7 +111,7 @@ class TargetSummary:
             return getattr(figure, objective.stat), figure.ci.get(objective.stat)
         value = getattr(self, objective.metric)
         if not isinstance(value, Rate):
-            return value, None
+            return value, self.throughput_ci.get(objective.metric)
         if value.low is None or value.high is None:
             return value.value, None
         return value.value, (value.low, value.high)
@@ -138,12 +140,12 @@ class TargetSummary:
     def facts(self) -> tuple[str, str, str]:
         """Its calls, its rates, tokens with who counted them and what they cost: a line each."""
         warm = f" (and {self.warmup:,} before, to warm up)" if self.warmup else ""
-        rates = [f"{rounded(self.requests_per_s)} answers/s"]
+        rates = [f"{self._rate('requests_per_s')} answers/s"]
         if self.wanted_per_s is not None:
             rates.append(f"{self.pace} calls/s sent")
-        rates.append(f"{rounded(self.output_tokens_per_s)} output tokens/s")
+        rates.append(f"{self._rate('output_tokens_per_s')} output tokens/s")
         if self.goodput_per_s is not None:
-            rates.append(f"goodput {rounded(self.goodput_per_s)}/s")
+            rates.append(f"goodput {self._rate('goodput_per_s')}/s")
         cost = "" if self.cost_usd is None else " USD"
         calls = number_of(self.requests, "call")
         return (
@@ -151,6 +153,12 @@ class TargetSummary:
             ", ".join(rates),
             f"{self.tokens.words}; cost {rounded(self.cost_usd, 6)}{cost}",
         )
+
+    def _rate(self, name: str) -> str:
+        """A rate, with its interval if that is wider than what is shown of it."""
+        value, ends = rounded(getattr(self, name)), self.throughput_ci.get(name)
+        low, high = (rounded(end, 3) for end in ends) if ends else (value, value)
+        return value if low == high else f"{value} ({low} to {high})"
 
     @property
     def pace(self) -> str:

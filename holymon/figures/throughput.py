@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
+from holymon.figures.effective import effective_number, spread_of_total
+from holymon.figures.quantiles import Z95
 from holymon.formatting import rounded
 from holymon.records.attempt import Rows
+from holymon.structs import Interval
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -21,6 +24,8 @@ _CANCELLED: Final = CODES["cancelled"]
 
 FEWEST_STEADY: Final = 30
 """So many answers tell whether they came steadily from the start."""
+
+STRETCHES: Final = 128
 
 TOO_LONG: Final = (
     "answers took about as long as calls were sent (p90 {} s of {} s), so most had no time to "
@@ -39,6 +44,30 @@ def counted(rows: Rows, users: int | None) -> tuple[Mask, float, tuple[str, ...]
     if users is not None:
         return ended, _cycle(rows, ended, users), ()
     return _while_sending(rows, ended)
+
+
+def rate_interval(rows: Rows, weights: Floats, seconds: float, *, closed: bool) -> Interval | None:
+    """The 95 % interval of the sum of `weights`, shape (n,), of counted `rows`, per second.
+
+    `rows` are in the order of time. In an open loop, by how answers came over equally long
+    stretches of time. In a closed one a user's rate is one over the time of an answer (renewals;
+    Cox 1962), so by those times, with the variance of a ratio. None for fewer than
+    `FEWEST_STEADY`.
+    """
+    n, total = len(weights), float(weights.sum())
+    if n < FEWEST_STEADY or total <= 0 or seconds <= 0:
+        return None
+    if closed:
+        took = rows["end_s"] - rows["start_s"]
+        off = weights / weights.mean() - took / took.mean()
+        half = Z95 * float(off.std()) / math.sqrt(effective_number(off)) * total
+    else:
+        ends = rows["end_s"]
+        at = (ends - ends.max() + seconds) / seconds * STRETCHES
+        which = at.astype(int).clip(0, STRETCHES - 1)
+        cells = np.bincount(which, weights, STRETCHES).astype(np.float64)
+        half = Z95 * spread_of_total(cells)
+    return max(0.0, total - half) / seconds, (total + half) / seconds
 
 
 def _cycle(rows: Rows, ended: Mask, width: int) -> float:

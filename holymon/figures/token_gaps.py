@@ -6,7 +6,7 @@ gaps are. The gaps of one answer are alike (`quantiles.clustered`).
 """
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,20 +28,24 @@ from holymon.structs import Interval
 LONGER: Final = 0.3
 """From this rank correlation of the length of answers and their slowness on it is said."""
 
+BEYOND: Final = 8
 ENOUGH: Final = 25
-"""Answers beyond a percentile that carry its interval although slow ones are long: found by
-simulation (tests/promises/statistics), which covers 0.9 and more from there on."""
+"""Answers beyond a percentile that carry an interval although slow ones are long, if it is made
+wider, and that carry it as it is: by simulation (tests/promises/statistics), to cover 0.93."""
 
 Bounds = dict[str, tuple[int, int] | None]
 
 
 def gap_figure(
-    records: Records, where: npt.NDArray[np.bool_], good: Chosen
+    records: Records, where: npt.NDArray[np.bool_], good: Chosen, *, alike: bool = True
 ) -> tuple[Figure, tuple[str, ...]]:
-    """The figures of single gaps of the rows `where`, which are `good`; what is to be known too.
+    """The figures of single gaps of the rows `where`; what is to be known too.
+
+    `good` are the same rows in the order of time; whether successive ones may be `alike`.
 
     The maximum is exact. Where slower answers are longer too, a few of them hold most of the slow
-    gaps: then answers count as Kish's effective number (1965), (sum of sizes)^2 / sum of squares.
+    gaps: percentiles with fewer than `BEYOND` answers beyond them, of Kish's effective number
+    (1965), (sum of sizes)^2 / sum of squares, have no interval then, and the others a wider one.
     """
     pieces, lengths = records.gaps(where), records.gap_counts[where]
     counted_in = histogram(pieces)
@@ -50,9 +54,17 @@ def gap_figure(
         return Figure(0), ()
     bins, counts = bins_of(pieces), counts_of(pieces)
     largest = float(np.fmax.reduce(good["gap_max_s"]))
-    sizes = sums(counts, lengths)
-    bounds = clustered(counted_in, sizes, lambda here: sums(counts * (bins <= here), lengths))
-    notes = _of_long_ones(bounds, sizes, good)
+    turn = (where.cumsum() - 1)[good.positions]
+    sizes = sums(counts, lengths)[turn]
+    likeness = _longer(sizes, good)
+    bounds = clustered(
+        counted_in,
+        sizes,
+        lambda here: sums(counts * (bins <= here), lengths)[turn],
+        alike=alike,
+        uneven=likeness is not None,
+    )
+    notes = () if likeness is None else _of_long_ones(bounds, sizes, likeness)
     used = np.nonzero(counted_in)[0]
     values = gap_value(used)
     figure = Figure(
@@ -65,12 +77,10 @@ def gap_figure(
     return figure, notes
 
 
-def _percentiles(
-    values: npt.NDArray[np.float64], upto: Counts, largest: float
-) -> dict[str, float | None]:
+def _percentiles(values: npt.NDArray[np.float64], upto: Counts, largest: float) -> dict[str, Any]:
     """R-8: between the two values around position n q + (q + 1) / 3, counted from 1."""
     n = int(upto[-1])
-    given: dict[str, float | None] = dict.fromkeys(PERCENTILES)
+    given: dict[str, Any] = dict.fromkeys(PERCENTILES)
     for name, q in PERCENTILES.items():
         if n >= fewest(q):
             below, part = divmod(min(max(n * q + (q + 1) / 3, 1), n), 1)
@@ -84,27 +94,30 @@ def _between(ends: tuple[int, int], largest: float) -> Interval:
     return min(low, largest), min(high, largest)
 
 
-def _of_long_ones(bounds: Bounds, sizes: Counts, good: Chosen) -> tuple[str, ...]:
-    """Take out of `bounds` what too few answers carry where slow ones are long; and say so."""
-    many = float(sizes.sum()) ** 2 / float((sizes.astype(np.float64) ** 2).sum())
-    there = sizes > 0
-    shown = [
-        name
-        for name, q in PERCENTILES.items()
-        if many * (1 - q) < ENOUGH and there.sum() >= fewest_for_interval(q)
-    ]
-    if not shown:
-        return ()
+def _kish(sizes: Counts) -> float:
+    return float(sizes.sum()) ** 2 / float((sizes.astype(np.float64) ** 2).sum())
+
+
+def _longer(sizes: Counts, good: Chosen) -> float | None:
+    """The rank correlation of length and slowness, where it is high and few answers tell."""
+    there, many = sizes > 0, _kish(sizes)
+    n = int(there.sum())
+    if not any(many * (1 - q) < ENOUGH and n >= fewest_for_interval(q)
+               for q in PERCENTILES.values()):  # fmt: skip
+        return None
     each = (good["last_s"] - good["first_s"])[there] / sizes[there]
     likeness = rank_correlation(sizes[there], each)
-    if likeness is None or likeness < max(LONGER, 3 / math.sqrt(there.sum())):
-        return ()
-    bounds |= {name: None for name in shown if many < fewest_for_interval(PERCENTILES[name])}
-    narrow = [name for name in shown if bounds[name]]
-    gone = [name for name in shown if not bounds[name]]
-    parts = [f"{', '.join(names)} {what}" for names, what in
-             ((narrow, "too narrow"), (gone, "not given")) if names]  # fmt: skip
+    return likeness if likeness is not None and likeness >= max(LONGER, 3 / math.sqrt(n)) else None
+
+
+def _of_long_ones(bounds: Bounds, sizes: Counts, likeness: float) -> tuple[str, ...]:
+    """Take out of `bounds` what too few answers carry where slow ones are long; and say so."""
+    many, n = _kish(sizes), int((sizes > 0).sum())
+    bounds |= {name: None for name, q in PERCENTILES.items() if many * (1 - q) < BEYOND}
+    gone = [name for name, q in PERCENTILES.items()
+            if bounds[name] is None and n >= fewest_for_interval(q)]  # fmt: skip
+    lost = f", and not given for {', '.join(gone)}" * bool(gone)
     return (
-        f"slower answers are longer too (rank correlation {likeness:.2g}), so {there.sum():,} "
-        f"count as {many:.0f}: intervals of ITL {', '.join(parts)}.",
+        f"slower answers are longer too (rank correlation {likeness:.2g}), so {n:,} count as "
+        f"{many:.0f}: intervals of ITL are wider for it{lost}.",
     )

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holymon.figures.effective import autocorrelation
 from holymon.figures.quantiles import (
     PERCENTILES,
-    autocorrelation,
     clustered,
     fewest,
     figure,
@@ -173,7 +173,7 @@ def of_clusters(bins):
 
 def test_values_of_clusters_that_are_all_alike_count_once_for_each_cluster():
     """Ten times the same value in each of n clusters tells no more than n values."""
-    single = np.arange(100)[:, np.newaxis]
+    single = np.random.default_rng(1).permutation(100)[:, np.newaxis]
     once, often = of_clusters(single), of_clusters(np.repeat(single, 10, axis=1))
     assert often == once
     ranks = {name: quantile_ranks(100, q) for name, q in PERCENTILES.items()}
@@ -206,7 +206,7 @@ def test_the_interval_of_clustered_values_by_hand():
     opposite = np.array([[0, 1]] * 40)
     assert of_clusters(opposite)["p50"] == (0, 1)
     # Alike in pairs of clusters: variance of the share 1 / 40, so 40 clusters for the median.
-    alike = np.array([[k, k] for k in range(40)])
+    alike = np.array([[k, k] for k in np.random.default_rng(1).permutation(40)])
     q, t = 0.5, student(39)
     share = 20 / 40  # of the values, those up to the bin that holds the median (bins 0 to 19)
     spread = 40 * (2 * share) ** 2 * 40 / 39 / 80**2
@@ -214,3 +214,24 @@ def test_the_interval_of_clustered_values_by_hand():
     low, high = quantile_ranks(effective, q)
     ends = [math.ceil((rank + 0.5) / effective * 80 / 2) - 1 for rank in (low, high)]
     assert of_clusters(alike)["p50"] == tuple(ends)
+
+
+def test_percentiles_are_numpys_median_unbiased_and_may_be_infinite():
+    rng = np.random.default_rng(1)
+    for n in (1, 2, 10, 19, 100, 333):
+        values = rng.lognormal(size=n)
+        found = figure(values)
+        for name, q in PERCENTILES.items():
+            if n >= fewest(q):
+                assert getattr(found, name) == np.quantile(values, q, method="median_unbiased")
+    never = figure(np.where(np.arange(100) < 92, 1.0, np.inf))
+    assert (never.p90, never.p95, never.ci["p90"]) == (1.0, math.inf, (1.0, math.inf))
+
+
+def test_values_that_differ_by_rounding_only_have_no_autocorrelation():
+    """Moments late in a day have fewer digits left: what they differ by is alike, and is nothing."""
+    ends = 80_000 + np.arange(100) / 7
+    assert autocorrelation((ends + 0.1) - ends) is None
+    assert autocorrelation(np.log((ends + 0.1) - ends)) is None
+    assert autocorrelation(np.array([1.0, 2.0])) is None
+    assert autocorrelation(np.arange(50.0)) > 0.9

@@ -15,7 +15,7 @@ from holymon.figures.quantiles import (
     quantile_ranks,
     wilson,
 )
-from holymon.figures.summary import CALLS_ALIKE, _alike, summarize
+from holymon.figures.summary import summarize
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
@@ -105,7 +105,7 @@ def test_failures_are_counted_and_are_in_no_latency():
     found = of(calls)
     assert found.latency_s.max == pytest.approx(0.5)
     assert found.errors == {"server_error": 10}
-    assert found.error_rate == wilson(10, 100)
+    assert (found.error_rate.value, found.error_rate.of) == (0.1, 100)
 
 
 def test_what_we_stopped_or_never_sent_says_nothing_of_the_api():
@@ -300,30 +300,50 @@ def correlated(rng, n, rho):
     return x
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.6])
-def test_calls_that_are_alike_are_said_to_make_intervals_too_narrow(rho):
-    latencies = 0.5 * np.exp(0.3 * correlated(np.random.default_rng(1), 200, rho))
+@pytest.mark.parametrize("rho", [0.0, 0.9])
+def test_calls_that_are_alike_count_as_fewer_and_it_is_said(rho):
+    latencies = 0.5 * np.exp(0.3 * correlated(np.random.default_rng(1), 300, rho))
     calls = [call(i, latency=s) for i, s in enumerate(latencies)]
     np.random.default_rng(2).shuffle(calls)  # they end in any order
-    alike = [note for note in of(calls).notes if "autocorrelation" in note]
+    found = of(calls)
+    alike = [note for note in found.notes if "successive calls are alike" in note]
     assert len(alike) == (rho > 0)
-    assert not alike or "the intervals of durations take calls for independent" in alike[0]
+    low, high = np.sort(latencies)[list(quantile_ranks(300, 0.5))]
+    assert (found.latency_s.ci["p50"] == pytest.approx((low, high))) == (rho == 0)
+    if alike:
+        worth = found.latency_s.counts_as["p90"]
+        assert f"300 count as {worth:,}, and 36 are needed: no interval for latency p9" in alike[0]
+        assert (found.latency_s.ci["p95"], found.latency_s.p95) == (
+            None,
+            pytest.approx(0.8, abs=0.2),
+        )
 
 
-@pytest.mark.parametrize(("length", "said"), [(1, 0), (10, 1)])
-def test_failures_in_a_row_are_said_to_make_the_interval_too_narrow(length, said):
-    rng = np.random.default_rng(1)
+@pytest.mark.parametrize("length", [1, 10])
+def test_failures_in_a_row_count_as_fewer_and_it_is_said(length):
+    rng = np.random.default_rng(2)
     failed = np.repeat(rng.random(600 // length) < 0.1, length)
     calls = [call(i, error="server_error" if bad else "") for i, bad in enumerate(failed)]
-    notes = of(calls).notes
-    assert sum("failures come one after another" in note for note in notes) == said
+    found = of(calls)
+    plain = wilson(int(failed.sum()), 600)
+    assert (found.error_rate == plain) == (length == 1)
+    assert (found.error_rate.value, found.error_rate.of) == (plain.value, 600)
+    said = sum("failures come one after another: for the error rate, 600 calls count as" in note
+               for note in found.notes)  # fmt: skip
+    assert said == (length > 1)
 
 
 def test_independent_calls_are_hardly_ever_said_to_be_alike():
-    rng = np.random.default_rng(3)
-    many = sum(
-        bool(_alike(np.arange(100.0), rng.normal(size=100), CALLS_ALIKE)) for _ in range(5000)
-    )
-    assert many < 25
-    assert _alike(np.arange(100.0), np.full(100, 0.5), CALLS_ALIKE) == ()
-    assert _alike(np.arange(0.0), np.empty(0), CALLS_ALIKE) == ()
+    rng, said = np.random.default_rng(3), 0
+    for _ in range(100):
+        found = of([call(i, latency=s) for i, s in enumerate(rng.lognormal(size=60))])
+        said += any("alike" in note for note in found.notes)
+    assert said <= 15
+
+
+def test_calls_that_all_took_as_long_count_as_all_whatever_the_clock_rounds():
+    """Moments since some boot, in floats: their differences are noise that is alike."""
+    calls = [call(i, latency=0.1 + 1e-16 * i) for i in range(400)]
+    found = of(calls)
+    assert found.latency_s.counts_as == found.ttft_s.counts_as == found.tpot_s.counts_as == {}
+    assert found.latency_s.ci["p99"] == pytest.approx((0.1, 0.1))

@@ -95,11 +95,12 @@ def test_intervals_of_gaps_cover_although_gaps_of_one_call_are_alike(
     ranks = list(quantile_ranks(calls * gaps, PERCENTILES[level]))
     for _ in range(600):
         bins = ((sample(calls) + 20) / 0.01).astype(np.int64)
-        low, high = in_clusters(bins)[level]
-        covered.append(low <= truth <= high)
+        if ends := in_clusters(bins)[level]:
+            covered.append(ends[0] <= truth <= ends[1])
         low, high = np.partition(bins.ravel(), ranks)[ranks]
         naive.append(low <= truth <= high)
-    assert 0.93 <= np.mean(covered) <= 0.985
+    assert 0.93 <= np.mean(covered) <= 0.99
+    assert len(covered) > 500, "by chance some calls look alike, and then are too few"
     if between > within:
         assert np.mean(naive) < 0.8, "single gaps taken for independent are far off"
 

@@ -32,7 +32,7 @@ def measured(n: int = 100, plan: Plan | None = None) -> Records:
     rows = np.zeros(n, DTYPE)
     rows["due_s"] = rows["start_s"] = np.arange(n) / 10
     rows["first_s"] = rows["start_s"] + 0.1
-    rows["last_s"] = rows["end_s"] = rows["start_s"] + 0.2 + np.arange(n) / 1000
+    rows["last_s"] = rows["end_s"] = rows["start_s"] + 0.2 + np.arange(n) * 37 % max(n, 1) / 1000
     rows["output_tokens"], rows["chunks"], rows["flags"] = 8, 8, Flag.STREAM | Flag.SERVER_TOKENS
     records = Records(plan.targets)
     records.extend(rows, np.zeros(0, GAP), np.zeros(n, np.int64))

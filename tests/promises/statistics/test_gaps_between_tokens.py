@@ -1,4 +1,4 @@
-"""Intervals of ITL hold the truth where gaps are even, and are doubted where few answers hold it."""
+"""Intervals of ITL hold the truth where gaps are even, and are not given where few answers tell it."""
 
 import numpy as np
 import pytest
@@ -86,38 +86,47 @@ def of_even():
 def of_long():
     held, doubted = coverage(longer=2, n=72, runs=60)
     given = f"{np.mean(held['p95']):.0%}" if held["p95"] else "not given"
-    return f"{given}, doubted in {doubted / 60:.0%}"
+    return f"{given}, with a line in {doubted / 60:.0%}"
+
+
+def of_more():
+    held, _ = coverage(longer=2, n=300, runs=60)
+    return f"{np.mean(held['p90']):.0%}, where it is given ({len(held['p90']) / 60:.0%})"
 
 
 FINDINGS = (
     ("6", "ITL of very even gaps: how often the interval of p50 holds the truth", "0%", of_even,
      "95 % or more"),
     ("6", "ITL of 72 answers of which the slow ones are long: how often that of p95 does",
-     "51%, no line", of_long, "95 %, or a line that doubts it"),
+     "51%, no line", of_long, "95 %, or a line on why not"),
+    ("6", "ITL of 300 such answers: how often that of p90 does", "83%", of_more, "95 %"),
 )  # fmt: skip
 
 
-def test_intervals_that_slow_answers_make_too_narrow_are_doubted_every_time():
-    held, doubted = coverage(longer=2, n=72, runs=60)
+@pytest.mark.parametrize(("n", "most"), [(72, 0), (300, 40)])
+def test_few_answers_that_hold_most_slow_gaps_make_intervals_wider_or_none(n, most):
+    held, doubted = coverage(longer=2, n=n, runs=60)
     assert doubted == 60
-    assert np.mean(held["p50"]) >= 0.85
-    assert held["p95"] == [], "a third of 72 answers count, and 72 are needed"
+    assert np.mean(held["p50"]) >= 0.9
+    assert len(held["p90"]) <= most
+    assert most == 0 or np.mean(held["p90"]) >= 0.85, "of some 25"
+    assert held["p95"] == [], "a third of the answers count, and 160 are needed"
 
 
 @pytest.mark.parametrize("longer", [0, -1])
 def test_those_of_answers_no_longer_for_being_slow_hold_and_are_not_doubted(longer):
     held, doubted = coverage(longer, n=100, runs=60)
     assert doubted <= 1
-    assert all(np.mean(held[level]) >= 0.88 and len(held[level]) == 60 for level in LEVELS)
+    assert all(np.mean(held[level]) >= 0.88 and len(held[level]) >= 50 for level in LEVELS)
 
 
 def test_the_line_names_what_it_doubts():
     found = summary_of(drawn(np.random.default_rng(3), 300, longer=2))
     (note,) = doubts(found)
-    assert "so 300 count as 105: intervals of ITL p90 too narrow, p95 not given." in note
+    assert "so 300 count as 105: intervals of ITL are wider for it" in note
     few = summary_of(drawn(np.random.default_rng(3), 72, longer=2))
     (note,) = doubts(few)
-    assert note.endswith("intervals of ITL p50 too narrow, p90, p95 not given.")
+    assert note.endswith("intervals of ITL are wider for it, and not given for p50, p90, p95.")
     assert few.itl_s.ci["p95"] is None
     assert few.itl_s.p95 is not None
 
