@@ -7,8 +7,8 @@ figures, and may have been noted late. Percentiles are shown with and without th
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -79,10 +79,6 @@ class Disturbance:
             return ", and no percentile differs without them"
         return (f"; {of}{name} {shift.stat} without them {ms(shift.without)} ms instead of "
                 f"{ms(shift.value)}")  # fmt: skip
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as dicts and lists."""
-        return asdict(self)
 
 
 def disturbance(vitals: ClientHealth, records: Records | None = None) -> Disturbance | None:

@@ -183,6 +183,9 @@ class TargetSummary:
         for name in ("requests_per_s", "output_tokens_per_s", "goodput_per_s", "wanted_per_s",
                      "sent_per_s"):  # fmt: skip
             flat.setdefault("throughput", {})[name] = flat.pop(name)
+        # Of durations whose calls are alike: how many independent ones they are worth.
+        worth = {name: flat[name].pop("counts_as") for _, name in DURATIONS}
+        flat["counts_as"] = {name: sizes for name, sizes in worth.items() if sizes}
         flat["notes"] = list(self.notes)
         return flat
 

@@ -137,7 +137,6 @@ class Verdict:
             "reasons": [f"{reason.level}: {reason.text}" for reason in self.reasons]
             + list(self.notes),
             "slo": [check.to_dict() for check in self.checks],
-            "disturbed": self.touched and self.touched.to_dict(),
         }
 
 

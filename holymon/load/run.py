@@ -221,6 +221,7 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""
         summary, status = self.summary(), self.status
+        judged = self._judge(summary, status)
         return {
             "run_id": self.id,
             "state": status["state"],
@@ -229,12 +230,12 @@ class Run:
             "started_at": status.get("started_at"),
             "duration_s": summary.duration_s,
             "simulated": summary.simulated,
-            "verdict": self._judge(summary, status).to_dict(),
+            "verdict": judged.to_dict(),
             "targets": [target.to_dict() for target in summary.targets],
             "first_calls": [to_builtins(call) for call in self.first_calls],
             "proxies": run_folder.proxies(status),
             "cost_usd": summary.cost_usd,
-            "client": self.vitals.to_dict(),
+            "client": {**self.vitals.to_dict(), "disturbed": to_builtins(judged.touched)},
         }
 
     def _repr_html_(self) -> str:

@@ -16,6 +16,7 @@ from holymon.plan.shapes import constant
 from holymon.records.attempt import blank
 from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records
+from holymon.structs import to_builtins
 
 TARGET = Target(provider="p", model="m", base_url="http://127.0.0.1:1/v1")
 LENGTHS = (10, 30, 100, 300, 1000, 3600)
@@ -117,6 +118,6 @@ def test_calls_that_a_few_bad_seconds_made_slow_are_told_by_what_figures_are_wit
     assert shift.value > 2
     assert shift.without < 1
     assert f"latency p99 without them {shift.without * 1e3:.0f} ms instead of" in found.notes[-1]
-    shown = found.to_dict()["disturbed"]
+    shown = to_builtins(found.touched)
     assert (shown["seconds"], shown["of_seconds"], shown["of_calls"]) == (8, 301, 600)
     assert {shift["stat"] for shift in shown["shifts"]} == {"p50", "p95", "p99"}
