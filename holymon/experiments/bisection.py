@@ -1,144 +1,187 @@
 """Which rate a search for a capacity tries next, within its bounds, or why it has ended. Pure.
 
-    levels so far --> following(levels, bounds) --> the next Step, or a key of ceiling.ENDINGS
-    double while objectives are met, halve while they are missed, then halve the ratio between
+    levels so far --> following(levels, bounds) --> the next Step, or a key of capacity.ENDINGS
+    double while objectives are met, halve while they are missed, then halve the ratio between,
+    then make sure: the highest rate met and the lowest missed for longer, then their neighbours
 
-A level that can't tell met from missed, or whose times were still rising when it ended, is measured
-once more, longer.
+Far from the limit a few calls show on which side of it a rate is, so levels are short there; only
+near it they have the calls that their objectives need. What each may err stands in `bounds`.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from holymon.errors import PlanError
+from holymon.experiments.bounds import Bounds, Step, error_of, fits, time_left
 from holymon.experiments.capacity import LoadLevel, best_of, latest
-from holymon.figures.quantiles import PERCENTILES, Z95, fewest_for_interval
-from holymon.plan.slo import Slo, parse
-from holymon.structs import check_range
 
 LONGER: Final = 3.0
 """A level that could not tell is measured once more, for so many times as long."""
 
-START_S: Final = 2.0
-"""What a level takes beside its load, until that is known: to begin, and for the last answers."""
+MOST_OFTEN: Final = 3
+"""No rate is measured more often."""
+
+MARGIN: Final = 1.25
+"""What a level is said to need is reckoned from itself, and so often too little."""
+
+NEAR: Final = 10.0
+"""Near the limit a level lasts for so many memories of its queue."""
+
+PART: Final = 6.0
+"""And takes no more than that part of the time that is left, before it is the last one."""
+
+GAP: Final = 3.0
+"""Levels farther apart than that many precisions have one between them, to be certain of."""
 
 LOWEST: Final = 64.0
 """The search goes no lower than this part of the rate that it began with."""
 
-MOST_FOR_ERRORS: Final = 2000
-"""A level has no more calls than that for the sake of a low error rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What to measure next: calls per second, for so many seconds."""
-
-    rate: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a search may do: rates from `start` up to `most`, to a ratio of 1 + `precision`.
-
-    A level lasts `seconds`, and longer where its objectives need more calls. `budget_s` (of the
-    clock on the wall), `max_calls` and `max_cost` (USD) limit all levels together.
-    """
-
-    objectives: tuple[str, ...]
-    start: float = 1.0
-    most: float = 1000.0
-    seconds: float = 10.0
-    precision: float = 0.1
-    budget_s: float = 600.0
-    max_calls: int | None = None
-    max_cost: float | None = None
-
-    def __post_init__(self) -> None:
-        """Raise PlanError for a search that can't be."""
-        if not self.objectives:
-            raise PlanError("capacity needs an objective: give one, such as ttft_p95<1.")
-        for text in self.objectives:
-            parse(text)
-        check_range("from", self.start, 1e-3, 1e6, "calls per second")
-        check_range("to", self.most, self.start, 1e6, "calls per second")
-        check_range("duration", self.seconds, 0.1, 86400, "seconds")
-        check_range("precision", self.precision, 0.01, 1)
-        check_range("budget", self.budget_s, self.seconds + START_S, 7 * 86400, "seconds")
-        check_range("max_calls", self.max_calls, 1, 1e9)
-        check_range("max_cost", self.max_cost, 0, 1e9)
-
-    @property
-    def calls(self) -> int:
-        """Calls to want of a level, so that its objectives can be judged however they arrive."""
-        need = max(map(_calls_for, map(parse, self.objectives)))
-        return need + math.ceil(3 * math.sqrt(need))
-
 
 def following(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
     """The next step of a search, or, a key of `ENDINGS`, why there is none."""
-    rate, longer = _next(levels, bounds)
-    if isinstance(rate, str):
-        return rate
-    seconds = max(bounds.seconds, bounds.calls / rate) * (LONGER if longer else 1.0)
-    spent = sum(level.took_s for level in levels)
-    beside = median([level.took_s - level.seconds for level in levels]) if levels else START_S
-    in_time = spent + seconds + beside <= bounds.budget_s
-    affordable = in_time and _affordable(levels, rate * seconds, bounds)
-    return Step(rate, seconds) if affordable else "budget"
+    step = wanted(levels, bounds)
+    return step if isinstance(step, str) or fits(levels, step, bounds) else "budget"
 
 
-def _next(levels: Sequence[LoadLevel], bounds: Bounds) -> tuple[float | str, bool]:
-    """The next rate, or why there is none; and whether it is one that could not tell."""
+def wanted(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
+    """What `following` is if the budget allows it."""
     if not levels:
-        return bounds.start, False
+        return _step(levels, bounds.start, bounds.short(bounds.start))
     last = levels[-1]
-    tried = sum(level.rate == last.rate for level in levels)
-    if tried == 1 and (last.met is None or not last.sure):
-        return last.rate, last.met is not None
+    if last.met is None and _often(levels, last) == 1:
+        return _step(levels, last.rate, last.seconds)
     known = latest(levels)
     best = best_of(known)
-    above = [level for level in known if best is None or level.rate > best.rate]
-    stops = [level for level in above if level.met is not True]
+    stops = [level for level in known if best is None or level.rate > best.rate]
+    stops = [level for level in stops if level.met is not True]
+    if len(stops) == 1 and not stops[0].sure and _often(levels, stops[0]) == 1:
+        return _step(levels, stops[0].rate, LONGER * stops[0].seconds)
     if best is not None and not stops:
-        higher = min(_round(2 * best.rate), bounds.most)
-        return (higher if best.rate < bounds.most else "all met"), False
+        if best.rate < bounds.most:
+            higher = min(_round(2 * best.rate), bounds.most)
+            return _step(levels, higher, bounds.short(higher))
+        return _surer(levels, bounds, best, None) or "all met"
     first = stops[0]
     if best is None:
         lower = _round(first.rate / 2)
         if lower < bounds.start / LOWEST:
-            return ("none met" if first.met is False else "client"), False
-        return lower, False
-    if first.rate <= best.rate * (1 + bounds.precision) * (1 + 1e-9):
-        return ("found" if first.met is False else "client"), False
-    return _round(math.sqrt(best.rate * first.rate)), False
+            return "none met" if first.met is False else "client"
+        return _step(levels, lower, bounds.short(lower))
+    if first.rate > best.rate * (1 + bounds.precision) * (1 + 1e-9):
+        rate = _round(math.sqrt(best.rate * first.rate))
+        return _step(levels, rate, _near(levels, rate, best, bounds))
+    return _surer(levels, bounds, best, first) or ("found" if first.met is False else "client")
 
 
-def _affordable(levels: Sequence[LoadLevel], calls: float, bounds: Bounds) -> bool:
-    """Whether so many calls fit into what is left, by what calls have cost so far."""
-    made = sum(level.calls for level in levels)
-    if bounds.max_calls is not None and made + math.ceil(calls) > bounds.max_calls:
-        return False
-    if bounds.max_cost is None:
-        return True
-    costs = [level.cost_usd for level in levels if level.cost_usd is not None]
-    each = math.fsum(costs) / made if made else 0.0
-    return math.fsum(costs) + each * calls <= bounds.max_cost
+def _near(levels: Sequence[LoadLevel], rate: float, best: LoadLevel, bounds: Bounds) -> float:
+    """Seconds of a level near the limit: for its objectives and its queue, as the budget allows."""
+    short = bounds.short(rate)
+    good = bounds.calls(error_of(len(levels))) / rate
+    good = max(good, NEAR * (best.memory_s or 0.0))
+    return max(short, min(good, time_left(levels, bounds) / PART))
 
 
-def _calls_for(objective: Slo) -> int:
-    """So many that a figure well within its limit leaves no doubt."""
-    if objective.stat in PERCENTILES:
-        return fewest_for_interval(PERCENTILES[objective.stat])
-    if objective.metric.startswith("error_rate") and objective.limit > 0:
-        # Wilson's upper end for no errors at all is z^2 / (n + z^2).
-        return min(math.ceil(Z95**2 * (1 / objective.limit - 1)) + 1, MOST_FOR_ERRORS)
-    return fewest_for_interval(0.5)
+def _surer(
+    levels: Sequence[LoadLevel], bounds: Bounds, best: LoadLevel, first: LoadLevel | None
+) -> Step | None:
+    """What to measure next so that the answer is certain; None if nothing can be done.
+
+    First the two that it is made of, once more and longer; then of each side the nearest that the
+    budget can make certain, which speaks for all that is farther from the limit.
+    """
+    for level in filter(None, (best, first)):
+        if not level.sure and _often(levels, level) == 1:
+            step = _step(levels, level.rate, LONGER * level.seconds)
+            if fits(levels, step, bounds):
+                return step
+    known = latest(levels)
+    met = [level for level in known[::-1] if level.met and level.rate <= best.rate]
+    missed = [level for level in known if level.met is False] if first else []
+    ratio = 1 + bounds.precision
+    sides = sorted([(met, 1 / ratio), (missed, ratio)], key=lambda side: _any_sure(side[0]))
+    share = 1.0 if any(_any_sure(side) for side, _ in sides) else 0.5
+    steps = (_side(levels, bounds, side, ratio, share) for side, ratio in sides)
+    return next(filter(None, steps), None)
+
+
+def _side(
+    levels: Sequence[LoadLevel], bounds: Bounds, side: Sequence[LoadLevel], ratio: float,
+    share: float,
+) -> Step | None:  # fmt: skip
+    """What would make one side certain; a rate between where its levels are far apart."""
+    for k, level in enumerate(_unsure(side)):
+        if step := _again(levels, bounds, level, share):
+            return step
+        if k == 0 and len(side) > 1 and abs(math.log(side[1].rate / level.rate, ratio)) > GAP:
+            rate = _round(level.rate * ratio**2)
+            step = _step(levels, rate, _near(levels, rate, side[1], bounds))
+            if fits(levels, step, bounds):
+                return step
+    return None
+
+
+def _any_sure(side: Sequence[LoadLevel]) -> bool:
+    return any(level.sure for level in side)
+
+
+def _unsure(side: Sequence[LoadLevel]) -> Iterator[LoadLevel]:
+    """Those before the first that is certain: it speaks for what is farther from the limit."""
+    for level in side:
+        if level.sure:
+            return
+        yield level
+
+
+def _again(
+    levels: Sequence[LoadLevel], bounds: Bounds, level: LoadLevel, share: float
+) -> Step | None:
+    """A level of the same rate that may be certain, within that share of what is left."""
+    if level.need_s is None or _often(levels, level) >= MOST_OFTEN:
+        return None
+    most = share * time_left(levels, bounds)
+    seconds = max(min(level.need_s * MARGIN, most), 2 * level.seconds)
+    step = _step(levels, level.rate, seconds)
+    worth = level.need_s / 2 <= seconds <= most
+    return step if worth and fits(levels, step, bounds) else None
+
+
+def _step(levels: Sequence[LoadLevel], rate: float, seconds: float) -> Step:
+    return Step(rate, seconds, error_of(len(levels)))
+
+
+def _often(levels: Sequence[LoadLevel], same: LoadLevel) -> int:
+    return sum(level.rate == same.rate for level in levels)
 
 
 def _round(rate: float) -> float:
     """Three figures: nobody wants to read more."""
     return float(f"{rate:.3g}")
+
+
+def needs(levels: Sequence[LoadLevel], bounds: Bounds) -> tuple[str, ...]:
+    """What a search that has ended would need to go on, or to be certain, in sentences."""
+    known = latest(levels)
+    best = best_of(known)
+    limit = next((level for level in known if level.met is False), None)
+    unsure = [level for level in (best, limit) if level and not level.sure]
+    sentences = [_to_go_on(levels, bounds), *map(_to_be_sure, unsure)]
+    return tuple(filter(None, sentences))
+
+
+def _to_go_on(levels: Sequence[LoadLevel], bounds: Bounds) -> str:
+    step = wanted(levels, bounds)
+    if isinstance(step, str) or fits(levels, step, bounds):
+        return ""
+    calls = math.ceil(step.rate * step.seconds)
+    text = f"next would be {step.rate:g} calls/s for {step.seconds:.3g} s ({calls:,} calls)"
+    if step.seconds > (left := time_left(levels, bounds)):
+        return f"{text}: that takes a budget of {bounds.budget_s + step.seconds - left:.0f} s."
+    return f"{text}: that takes more calls, or more money, than are allowed."
+
+
+def _to_be_sure(level: LoadLevel) -> str:
+    what = f"to be certain that {level.rate:g} calls/s are {'met' if level.met else 'too many'}"
+    if level.need_s is None:
+        return f"{what} is hardly possible: that is too close to the limit."
+    calls = _round(level.rate * level.need_s)
+    return f"{what} takes a level of about {level.need_s:.3g} s ({calls:,.0f} calls)."

@@ -9,9 +9,6 @@ from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from holymon.formatting import Table, count, number_of, rounded
 
 ENDINGS: Final = {
@@ -22,9 +19,6 @@ ENDINGS: Final = {
     "budget": "the budget was used up",
     "interrupted": "interrupted",
 }
-FEWEST_TO_RISE: Final = 10
-RISE: Final = 0.1
-Z: Final = 2.33
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +26,9 @@ class LoadLevel:
     """One rate as it was measured; `met` is None where the measurement was not valid.
 
     `sure` says whether a valid measurement and its intervals leave no doubt of it. The load lasted
-    `seconds`, all of it `took_s`. Rates and goodput are per second.
+    `seconds`, all of it `took_s`. Rates and goodput are per second. The first `skipped_s` are
+    discarded, the queue remembers `memory_s`, and `need_s` would be long enough to be sure (None
+    where it is, or where no length would be).
     """
 
     rate: float
@@ -46,6 +42,9 @@ class LoadLevel:
     cost_usd: float | None
     words: tuple[str, ...]
     run_id: str
+    skipped_s: float = 0.0
+    memory_s: float | None = None
+    need_s: float | None = None
 
     @property
     def outcome(self) -> str:
@@ -73,6 +72,7 @@ class Capacity:
     """What the levels of a search say: the highest rate met, the lowest missed, and why it ended.
 
     `best` is below `limit`; what lies between is not known. Either is None if there is none.
+    `needs` says in sentences what more it would take to know it, or to be certain.
     """
 
     target: str
@@ -81,6 +81,7 @@ class Capacity:
     ended: str
     simulated: bool
     budget_s: float | None = None
+    needs: tuple[str, ...] = ()
 
     @property
     def limit(self) -> LoadLevel | None:
@@ -134,7 +135,12 @@ class Capacity:
             ("calls/s", "calls", "took, s", "objectives", "answers/s", "goodput/s", "USD", "run"),
             [level.cells for level in self.levels],
             "rrrlrrrl",
-            lead=(answer, f"the search ended: {ENDINGS[self.ended]}.{between}", self.spent),
+            lead=(
+                answer,
+                f"the search ended: {ENDINGS[self.ended]}.{between}",
+                self.spent,
+                *self.needs,
+            ),
             notes=tuple(self._doubts()),
         )
 
@@ -205,21 +211,3 @@ def _doubt(level: LoadLevel | None, sure: LoadLevel | None, word: str) -> str:
     if level is None or level is sure:
         return ""
     return f" (for certain {word} {_rate(sure)})" if sure else " (not for certain)"
-
-
-def rising(times: npt.NDArray[np.float64]) -> bool:
-    """Whether the second half of `times`, in the order of their starts, tends to be longer.
-
-    Then a queue grew, and its end was not seen. The median must be a tenth longer and the rank
-    test (Mann and Whitney's) must show it at 1 %. Calls that follow one another are alike, so it
-    sees a rise too often rather than too rarely.
-    """
-    n = len(times) // 2
-    if n < FEWEST_TO_RISE:
-        return False
-    early, late = np.sort(times[:n]), times[-n:]
-    if np.median(late) <= (1 + RISE) * np.median(early):
-        return False
-    below, upto = (np.searchsorted(early, late, side=side) for side in ("left", "right"))
-    greater = float((below + upto).sum()) / 2
-    return bool(greater - n * n / 2 > Z * np.sqrt(n * n * (2 * n + 1) / 12))

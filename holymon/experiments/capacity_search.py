@@ -1,18 +1,16 @@
 """Measure one rate after another until the highest that meets the objectives is known."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from holymon.errors import PlanError, RunError
 from holymon.experiments.alternate import require_access
-from holymon.experiments.bisection import Bounds, Step, following
-from holymon.experiments.capacity import Capacity, LoadLevel, rising
-from holymon.figures.summary_types import TargetSummary
-from holymon.figures.verdict import Verdict
+from holymon.experiments.bisection import following, needs
+from holymon.experiments.bounds import Bounds, Step
+from holymon.experiments.capacity import Capacity, LoadLevel
+from holymon.experiments.level import level_of
 from holymon.load.run import Run
 from holymon.load.run import start as start_run
 from holymon.plan.plan import Open, Plan
@@ -34,9 +32,10 @@ def capacity(
     """The highest rate at which one target still meets all objectives (by default the plan's).
 
     Rates begin at `start` calls/s and go up to `most`; each is a run of its own of at least
-    `seconds` (the plan's own load and warm-up are not used), its calls spread as `arrivals` says
-    ("constant", "poisson"), and the search ends when the highest rate met and the lowest one
-    missed differ by no more than `precision`.
+    `seconds` (the plan's own load and warm-up are not used), longer near the limit, its calls
+    spread as `arrivals` says ("constant", "poisson"). The search ends when the highest rate met and
+    the lowest one missed differ by no more than `precision` and are as certain as the budget lets
+    them be: of all that a search calls certain no more than 5 % is wrong.
     A level that would pass `budget_s` seconds is stopped; neither `max_calls` nor `max_cost` USD
     is passed. `seen` is given what is known after each level. Ctrl-C ends the search, and what was
     found is returned. Raises PlanError, RunError.
@@ -57,8 +56,8 @@ def capacity(
         seen(_so_far(plan, bounds, levels, "interrupted"))
     if not levels:
         raise PlanError(
-            f"the budget does not suffice for a first level: the objectives need {bounds.calls:,} "
-            f"calls, at {start:g} calls/s. Begin at a higher rate, or allow more."
+            f"the budget does not suffice for a first level: {bounds.short(start):.3g} s at "
+            f"{start:g} calls/s. Begin at a higher rate, or allow more."
         )
     return _so_far(plan, bounds, levels, step)
 
@@ -67,6 +66,7 @@ def _so_far(plan: Plan, bounds: Bounds, levels: list[LoadLevel], ended: str) -> 
     return Capacity(
         target=plan.targets[0].name, objectives=bounds.objectives, levels=tuple(levels),
         ended=ended, simulated=plan.simulated, budget_s=bounds.budget_s,
+        needs=needs(levels, bounds),
     )  # fmt: skip
 
 
@@ -74,6 +74,17 @@ def _level(
     plan: Plan, step: Step, bounds: Bounds, arrivals: str, levels: list[LoadLevel], out: Path | str
 ) -> tuple[LoadLevel, Plan]:
     """One level, and the plan of the next, with what the first call found out."""
+    now = level_plan(plan, step, bounds, arrivals, levels)
+    begun = time.monotonic()
+    until = begun + bounds.budget_s - sum(level.took_s for level in levels) - STOP_S
+    run = _measured(now, until, out)
+    return _judged(run, step, time.monotonic() - begun), run.informed(plan)
+
+
+def level_plan(
+    plan: Plan, step: Step, bounds: Bounds, arrivals: str, levels: Sequence[LoadLevel]
+) -> Plan:
+    """The plan of one level, after `levels`."""
     shape: Shape = constant(step.rate).arriving(arrivals)
     left = most = None
     if bounds.max_cost is not None:
@@ -84,10 +95,7 @@ def _level(
         plan, load=Open(shape), duration_s=step.seconds, requests=most, warmup_s=0.0,
         slo=bounds.objectives, max_cost=left, seed=plan.seed + SEEDS * len(levels),
     )  # fmt: skip
-    begun = time.monotonic()
-    until = begun + bounds.budget_s - sum(level.took_s for level in levels) - STOP_S
-    run = _measured(even(now), until, out)
-    return _judged(run, step, time.monotonic() - begun), run.informed(plan)
+    return even(now)
 
 
 def even(plan: Plan) -> Plan:
@@ -127,46 +135,10 @@ def _measured(plan: Plan, until: float, out: Path | str) -> Run:
 def _judged(run: Run, step: Step, took_s: float) -> LoadLevel:
     """What a level says. Raises RunError where no call could succeed for the caller's reasons."""
     require_access(run)
-    summary = run.summary()
-    (target,) = summary.targets
     judged = run.verdict()
     if judged.blocked is not None:
         raise RunError(next(reason.text for reason in judged.reasons if reason.level == "invalid"))
-    missed = [check for check in judged.checks if not check.met]
-    words = [*(check.text for check in judged.checks), *(reason.text for reason in judged.reasons)]
-    if missed:
-        sure = any(check.sure for check in missed)
-    else:
-        sure = all(check.sure for check in judged.checks)
-        if _rising(run):
-            sure = False
-            words.append("times were still rising when it ended: a longer load may miss them.")
-    return LoadLevel(
-        rate=step.rate, seconds=step.seconds, took_s=took_s, calls=target.requests,
-        met=_met(run, judged, target, missed=bool(missed)),
-        # A suspect client makes times longer, never shorter: what it met is met for certain.
-        sure=sure and (judged.client == "valid" or (not missed and judged.client == "suspect")),
-        answers_per_s=target.requests_per_s, goodput_per_s=target.goodput_per_s,
-        cost_usd=summary.cost_usd, run_id=run.id, words=tuple(words),
-    )  # fmt: skip
-
-
-def _rising(run: Run) -> bool:
-    records = run.records
-    good = records.ok & records.mask()
-    order = np.argsort(records["start_s"][good], kind="stable")
-    return rising((records["end_s"] - records["start_s"])[good][order])
-
-
-def _met(run: Run, judged: Verdict, target: TargetSummary, *, missed: bool) -> bool | None:
-    """Whether the objectives were met; None if that says more of the client than of the API.
-
-    A client that is slow makes every time longer, never shorter: what was met with a suspect one
-    is met. Calls that could not be sent because thousands were unanswered are the API's doing.
-    Of a level that was cut short (by the budget, by its limits) the slowest calls may be missing.
-    """
-    dropped = target.errors.get("client_dropped", 0) > 0
-    if missed:
-        return False if judged.client == "valid" or dropped else None
     whole = run.status.get("ended") in {None, "finished"}
-    return True if whole and judged.client != "invalid" else None
+    return level_of(
+        run.records, run.summary(), judged, step, took_s=took_s, whole=whole, run_id=run.id
+    )

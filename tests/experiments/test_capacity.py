@@ -8,23 +8,26 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from holymon.errors import PlanError
-from holymon.experiments.bisection import LOWEST, Bounds, Step, following
-from holymon.experiments.capacity import FEWEST_TO_RISE, Capacity, LoadLevel, latest, rising
-from holymon.figures.quantiles import wilson
+from holymon.experiments.bisection import LOWEST, MOST_OFTEN, following, needs
+from holymon.experiments.bounds import ERROR, FEW, Bounds, Step, error_of
+from holymon.experiments.capacity import Capacity, LoadLevel, latest
 
 SLO = ("ttft_p95<1", "error_rate<5%")
 
 
-def searched(bounds, judge, most=200, beside=0.0):
+def searched(bounds, judge, most=200, beside=0.0, need=None):
     """All levels of a search in which `judge(rate, seconds)` is (met, sure), and why it ended.
 
-    Each takes `beside` seconds more than its load.
+    Each takes `beside` seconds more than its load, and would need `need(rate)` seconds to be sure.
     """
     levels = []
     for _ in range(most):
         step = following(levels, bounds)
         if isinstance(step, str):
-            return Capacity("x/y", bounds.objectives, tuple(levels), step, simulated=False)
+            return Capacity(
+                "x/y", bounds.objectives, tuple(levels), step, simulated=False,
+                needs=needs(levels, bounds),
+            )  # fmt: skip
         met, sure = judge(step.rate, step.seconds)
         calls = round(step.rate * step.seconds)
         levels.append(
@@ -40,6 +43,7 @@ def searched(bounds, judge, most=200, beside=0.0):
                 cost_usd=calls * 1e-3,
                 words=(),
                 run_id="r",
+                need_s=None if sure or need is None else need(step.rate),
             )
         )
     raise AssertionError("the search does not end")
@@ -111,16 +115,70 @@ def test_what_is_never_met_ends_in_finite_time():
     assert found.limit.rate == pytest.approx(8 / LOWEST, rel=0.1)
 
 
-def test_a_level_that_can_not_tell_is_measured_once_more_and_longer():
+def test_the_two_levels_that_the_answer_is_made_of_are_measured_again_and_longer():
     seen = []
 
     def judge(rate, seconds):
         seen.append((rate, seconds))
-        return rate <= 3, rate != 2
+        return rate <= 3, False
 
-    searched(Bounds(SLO, start=2, seconds=200, budget_s=6e5), judge)
-    assert seen[:2] == [(2, 200), (2, 600)]
-    assert [rate for rate, _ in seen].count(2) == 2
+    searched(Bounds(SLO, start=2, most=4, seconds=200, precision=1, budget_s=6e5), judge)
+    assert seen == [(2, 200), (4, 200), (4, 600), (2, 600)]
+
+
+def test_what_a_level_needs_to_be_certain_is_what_it_gets_if_the_budget_allows():
+    seen = []
+
+    def judge(rate, seconds):
+        seen.append((rate, seconds))
+        return rate <= 10, seconds >= 100 or rate > 12
+
+    bounds = Bounds(SLO, start=8, seconds=10, budget_s=600)
+    found = searched(bounds, judge, need=lambda _: 100)
+    assert found.surely_met == found.best
+    assert (found.best.rate, 125) in seen
+    assert max(seconds for rate, seconds in seen if rate > 12) == 10
+    poor = searched(replace(bounds, budget_s=130), judge, need=lambda _: 100)
+    assert poor.surely_met is None
+    assert poor.needs == (
+        "to be certain that 9.51 calls/s are met takes a level of about 100 s (951 calls).",
+        "to be certain that 10.4 calls/s are too many takes a level of about 100 s (1,040 calls).",
+    )
+
+
+def test_what_can_not_be_certain_gives_way_to_a_lower_rate_that_can():
+    def judge(rate, seconds):
+        return rate <= 10, (rate <= 9 and seconds >= 60) or rate > 12
+
+    found = searched(
+        Bounds(SLO, start=1, budget_s=600), judge, need=lambda rate: 60 if rate <= 9 else None
+    )
+    assert found.best.rate > 9 >= found.surely_met.rate > 7
+    assert f"certain that {found.best.rate:g} calls/s are met is hardly possible" in str(found)
+
+
+def test_levels_are_short_far_from_the_limit_and_long_near_it():
+    steps = []
+
+    def judge(rate, seconds):
+        steps.append((rate, seconds))
+        return rate <= 40, True
+
+    searched(Bounds(("ttft_p99<1", "error_rate<1%"), start=1, budget_s=600), judge)
+    climb = [seconds for rate, seconds in steps if rate in {1, 2, 4, 8, 16, 32, 64}]
+    assert climb == [10] * 7, "before, the first took 441 s"
+    rate, seconds = steps[7]
+    assert rate * seconds > 500
+
+
+def test_no_search_errs_more_than_it_may_however_many_levels_it_has():
+    assert sum(error_of(k) for k in range(1000)) == pytest.approx(ERROR)
+    bounds = Bounds(SLO, start=1, budget_s=6e5)
+    levels = searched(bounds, lambda rate, _: (rate <= 9, False)).levels
+    errors = [following(levels[:k], bounds).error for k in range(len(levels))]
+    assert errors == [error_of(k) for k in range(len(levels))]
+    rates = [level.rate for level in levels]
+    assert max(map(rates.count, rates)) <= MOST_OFTEN
 
 
 def test_an_invalid_measurement_is_tried_again_before_it_is_believed():
@@ -132,12 +190,21 @@ def test_an_invalid_measurement_is_tried_again_before_it_is_believed():
     assert [one.met for one in latest(levels)] == [True, False]
 
 
-def test_a_level_is_long_enough_for_its_objectives():
-    step = following([], Bounds(("ttft_p99<1",), start=2, seconds=1))
-    assert step == Step(2, (368 + 58) / 2)
-    step = following([], Bounds(("error_rate<1%",), start=2, seconds=1))
-    calls = round(step.rate * step.seconds)
-    assert wilson(0, calls - 59).high < 0.01 < wilson(0, calls - 62).high
+def test_a_level_has_some_calls_at_any_rate():
+    bounds = Bounds(("ttft_p99<1",), start=0.1, seconds=1)
+    assert following([], bounds) == Step(0.1, FEW / 0.1)
+    assert Bounds(SLO).calls(0.0025) == pytest.approx(117 + 33, abs=1)
+    assert Bounds(("error_rate<0.1%",)).calls(0.0025) == 2000 + 135
+
+
+def test_a_search_that_ran_out_of_budget_says_what_it_would_need():
+    found = searched(Bounds(SLO, start=1, budget_s=35), lambda *_: (True, True), beside=1.0)
+    assert found.ended == "budget"
+    assert found.needs == (
+        "next would be 8 calls/s for 10 s (80 calls): that takes a budget of 44 s.",
+    )
+    few = searched(Bounds(SLO, start=1, budget_s=6e5, max_calls=50), lambda *_: (True, True))
+    assert few.needs[0].endswith("that takes more calls, or more money, than are allowed.")
 
 
 @pytest.mark.parametrize(
@@ -191,34 +258,11 @@ def test_a_certain_answer_is_never_above_a_rate_that_missed():
     assert (levels.surely_met.rate, levels.limit.rate, levels.surely_missed) == (4, 8, None)
 
 
-@pytest.mark.parametrize("n", [60, 400])
-def test_a_queue_that_grows_is_seen(n):
-    noise = np.random.default_rng(1).lognormal(0, 0.1, n)
-    assert rising(0.1 * noise + np.linspace(0, 0.2, n))
-
-
-def test_steady_times_are_taken_for_rising_in_one_of_a_hundred_at_most():
-    rng = np.random.default_rng(2)
-    assert sum(rising(rng.lognormal(-2, 0.5, 150)) for _ in range(1000)) <= 10
-
-
-def test_a_rise_too_small_to_matter_and_a_fall_are_none():
-    assert not rising(np.linspace(1.0, 1.1, 1000))
-    assert not rising(np.linspace(2.0, 1.0, 100))
-    assert not rising(np.ones(100))
-
-
-def test_few_times_show_nothing():
-    assert not rising(np.arange(2 * FEWEST_TO_RISE - 1) + 1.0)
-    assert rising(np.arange(2 * FEWEST_TO_RISE) + 1.0)
-    assert not rising(np.empty(0))
-
-
 def test_a_search_says_what_it_spent_where():
     found = searched(Bounds(SLO, start=2, precision=1, seconds=200, budget_s=6e5),
                      lambda rate, _: (rate <= 3, rate != 2), beside=3.0)  # fmt: skip
     table = replace(found, budget_s=6e5).table
     took = sum(level.took_s for level in found.levels)
-    assert table.lead[-1].startswith(f"spent: {took:.3g} s of 6e+05 s: {len(found.levels)} levels")
-    assert "1 level measured again" in table.lead[-1]
+    assert table.lead[2].startswith(f"spent: {took:.3g} s of 6e+05 s: {len(found.levels)} levels")
+    assert "1 level measured again" in table.lead[2]
     assert [row[2] for row in table.rows] == [f"{level.took_s:.3g}" for level in found.levels]

@@ -47,7 +47,9 @@ def test_answers_that_never_come_can_not_hold_up_the_end(tmp_path, simulator):
 
 def test_a_budget_too_small_for_one_level_is_one_sentence(tmp_path):
     with pytest.raises(hm.PlanError, match="does not suffice for a first level"):
-        hm.capacity(plan(hm.target("sim/fast")), slo=("ttft_p99<1",), budget_s=20, out=tmp_path)
+        hm.capacity(
+            plan(hm.target("sim/fast")), slo=("ttft_p99<1",), start=0.1, budget_s=20, out=tmp_path
+        )
     assert hm.runs(tmp_path) == []
 
 

@@ -15,7 +15,8 @@ HOUSE = ROOT / "holymon"
 
 PURE = ("errors", "safety", "structs", "formatting", "protocols", "figures", "plots/binning",
         "plan/plan", "plan/shapes", "plan/slo", "plan/estimate", "plan/price", "plan/quirks", "records/attempt", "records/first_call",
-        "records/records", "records/frames", "experiments/bisection", "experiments/capacity",
+        "records/records", "records/frames", "experiments/bisection", "experiments/bounds",
+        "experiments/capacity", "experiments/level", "experiments/objectives",
         "experiments/calibration", "monitor/retry", "prometheus/metric_names",
         "prometheus/alerts", "prometheus/rules", "prometheus/backtest")  # fmt: skip
 HOMES = {

@@ -1,0 +1,53 @@
+"""What a level of a search says: its objectives, by the part of it that was steady. Pure."""
+
+from holymon.experiments.bounds import Step
+from holymon.experiments.capacity import LoadLevel
+from holymon.experiments.objectives import Held, hold
+from holymon.figures.steady import stretch_of
+from holymon.figures.summary_types import Summary, TargetSummary
+from holymon.figures.verdict import Verdict
+from holymon.plan.slo import parse
+from holymon.records.records import Records
+
+
+def level_of(
+    records: Records, summary: Summary, judged: Verdict, step: Step, *, took_s: float,
+    whole: bool = True, run_id: str = "",
+) -> LoadLevel:  # fmt: skip
+    """What a level says, by its records and its verdict; `whole` if it was not cut short."""
+    (target,) = summary.targets
+    sent = records.sent & records.mask()
+    each = step.error / len(judged.checks)  # for that one of several is missed by chance
+    stretch = stretch_of(records["start_s"][sent], records["end_s"][sent], step.seconds, each)
+    outcomes = [
+        hold(parse(check.slo), records, stretch, each)
+        or Held(bool(check.met), check.sure, None, check.text)
+        for check in judged.checks
+    ]
+    missed = [held for held in outcomes if not held.met]
+    sure = any(held.sure for held in missed) if missed else all(held.sure for held in outcomes)
+    needs = [held.need_s for held in (missed or outcomes) if not held.sure]
+    return LoadLevel(
+        rate=step.rate, seconds=step.seconds, took_s=took_s, calls=target.requests,
+        met=_met(judged, target, missed=bool(missed), whole=whole),
+        # A suspect client makes times longer, never shorter: what it met is met for certain.
+        sure=sure and (judged.client == "valid" or (not missed and judged.client == "suspect")),
+        answers_per_s=target.requests_per_s, goodput_per_s=target.goodput_per_s,
+        cost_usd=summary.cost_usd, run_id=run_id,
+        words=(*(held.text for held in outcomes), *(reason.text for reason in judged.reasons)),
+        skipped_s=stretch.since_s, memory_s=stretch.memory_s,
+        need_s=None if not needs or None in needs else max(need or 0.0 for need in needs),
+    )  # fmt: skip
+
+
+def _met(judged: Verdict, target: TargetSummary, *, missed: bool, whole: bool) -> bool | None:
+    """Whether the objectives were met; None if that says more of the client than of the API.
+
+    A client that is slow makes every time longer, never shorter: what was met with a suspect one
+    is met. Calls that could not be sent because thousands were unanswered are the API's doing.
+    Of a level that was cut short (by the budget, by its limits) the slowest calls may be missing.
+    """
+    dropped = target.errors.get("client_dropped", 0) > 0
+    if missed:
+        return False if judged.client == "valid" or dropped else None
+    return True if whole and judged.client != "invalid" else None

@@ -1,0 +1,65 @@
+"""How often a search for a capacity is wrong where it is certain, over queues with known truth.
+
+    python -m tests.bench.capacity [SEARCHES]        (40 of each row)
+
+The search and the judgement of each level are the product's, the servers are simulated without a
+clock. A statement is "met for certain up to" or "missed for certain from"; it is wrong if the rate
+is on the other side of the true capacity (Erlang's C, or 400,000 calls a rate).
+"""
+
+import sys
+from time import process_time
+
+import numpy as np
+
+from tests.queues import QUEUES, searched
+
+SECONDS = (10, 30, 60)
+SEARCHES = 40
+LEVELS = 60
+"""The budget has room for so many of the shortest levels, and is ten minutes at least."""
+
+HEADS = ("server", "level, s", "certain and wrong", "found / true", "certainly met / true",
+         "certainly missed / true", "spent, s")  # fmt: skip
+
+
+def row(queue, seconds, searches):
+    """A line of the table, and how many statements were wrong, of how many."""
+    true = queue.capacity()
+    found = [searched(queue, seconds, k, max(600.0, LEVELS * seconds)) for k in range(searches)]
+    best, met, missed = (
+        [getattr(each, name).rate / true for each in found if getattr(each, name)]
+        for name in ("best", "surely_met", "surely_missed")
+    )
+    wrong, of = sum(r > 1 for r in met) + sum(r < 1 for r in missed), len(met) + len(missed)
+    spent = np.median([sum(level.took_s for level in each.levels) for each in found])
+    cells = (queue.name, seconds, f"{wrong} of {of}", ends(best), ends(met), ends(missed),
+             f"{spent:.0f}")  # fmt: skip
+    return cells, wrong, of, best
+
+
+def ends(values):
+    """Their median between their 5th and 95th percentile."""
+    if not values:
+        return "-"
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def main():
+    """Print the table, row by row."""
+    searches = int(sys.argv[1]) if len(sys.argv) > 1 else SEARCHES
+    print("| " + " | ".join(HEADS) + " |\n" + "| --- " * len(HEADS) + "|")
+    begun, wrong, of, every = process_time(), 0, 0, []
+    for queue in QUEUES:
+        for seconds in SECONDS:
+            cells, w, n, best = row(queue, seconds, searches)
+            wrong, of, every = wrong + w, of + n, every + best
+            print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+    print(f"\n{wrong} of {of} certain statements wrong ({wrong / of:.1%}); found / true "
+          f"{ends(every)}; {process_time() - begun:.0f} s of CPU")  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
