@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from holymon.errors import OK
-from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent
+from holymon.protocols.dialect import NOT_MINE, Dialect, began, not_sent, noted
 from holymon.protocols.error_body import read_body, refused
 from holymon.protocols.finish import finish_of
 from holymon.protocols.lenient import read
@@ -50,10 +50,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     marks, delta = reading.marks, about.delta or _End()
     if about.type not in _TYPES:
         return NOT_MINE
-    if odd:
-        marks.flags |= Flag.LENIENT
-    if marks.chunk != marks.chunk:
-        marks.chunk = now
+    began(marks, now, odd=odd)
     if about.type == "message-end":
         reading.finished = reading.done = True
         marks.finish = finish_of(delta.finish_reason) or "stop"
@@ -61,11 +58,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if marks.finish == "error" or delta.error:
         reading.fail("stream_error_event", _words(delta))
     text, thought, acted = _output(delta.message)
-    if text and marks.content != marks.content:
-        marks.content = now
-    reading.keep(text)
-    reading.acted = reading.acted or acted
-    return int(bool(text or thought or acted))
+    return noted(reading, now, text, thought=thought, acted=acted)
 
 
 def _words(end: _End) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from holymon.errors import OK
 from holymon.protocols.complaint import complaint
-from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent
+from holymon.protocols.dialect import NOT_MINE, Dialect, began, not_sent, noted
 from holymon.protocols.error_body import read_body, refused
 from holymon.protocols.finish import finish_of
 from holymon.protocols.lenient import read
@@ -44,20 +44,13 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     parts = (about.role, about.contentBlockIndex, about.stopReason, about.usage)
     if about.error or all(part is None for part in parts):
         return NOT_MINE
-    if odd:
-        marks.flags |= Flag.LENIENT
-    if marks.chunk != marks.chunk:
-        marks.chunk = now
+    began(marks, now, odd=odd)
     if reason := finish_of(about.stopReason):
         reading.finished, marks.finish = True, reason
     if read_usage(about.usage, marks):
         reading.done = reading.finished
     text, thought, acted = _output([about.start, about.delta])
-    if text and marks.content != marks.content:
-        marks.content = now
-    reading.keep(text)
-    reading.acted = reading.acted or acted
-    return int(bool(text or thought or acted))
+    return noted(reading, now, text, thought=thought, acted=acted)
 
 
 def _output(blocks: Any) -> tuple[str, bool, bool]:

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holymon.protocols.sse import Event
-from holymon.records.attempt import Marks
+from holymon.records.attempt import Flag, Marks
 
 if TYPE_CHECKING:
     from holymon.protocols.reading import Reading
@@ -37,6 +37,23 @@ class Dialect(NamedTuple):
 
     key_header: bytes = b"authorization: Bearer "
     """What stands before the key."""
+
+
+def began(marks: Marks, now: float, *, odd: bool) -> None:
+    """Note the first event of an answer, and that one was `odd`: not to the letter of JSON."""
+    if odd:
+        marks.flags |= Flag.LENIENT
+    if marks.chunk != marks.chunk:
+        marks.chunk = now
+
+
+def noted(reading: "Reading", now: float, text: str, *, thought: bool, acted: bool) -> int:
+    """Note what an event brought: its text, some thought, a call of a tool. Tokens (0 or 1)."""
+    if text and reading.marks.content != reading.marks.content:
+        reading.marks.content = now
+    reading.keep(text)
+    reading.acted = reading.acted or acted
+    return int(bool(text or thought or acted))
 
 
 def not_sent(*_: object) -> bytes:

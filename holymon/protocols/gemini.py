@@ -12,7 +12,7 @@ import msgspec
 
 from holymon.errors import OK
 from holymon.protocols.complaint import complaint
-from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent
+from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent, noted
 from holymon.protocols.error_body import error_text, read_body, refused
 from holymon.protocols.finish import finish_of
 from holymon.protocols.lenient import read
@@ -73,11 +73,8 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if reason == "error":
         reading.fail("stream_error_event", _words(chunk))
     text, thought, acted = _output(chunk)
-    if text and marks.content != marks.content:
-        marks.content = now
-    reading.keep(text)
-    reading.acted = reading.acted or acted or reason == "content_filter"
-    return int(bool(text or thought or acted))
+    reading.acted = reading.acted or reason == "content_filter"
+    return noted(reading, now, text, thought=thought, acted=acted)
 
 
 def _reason(chunk: _Chunk) -> str:

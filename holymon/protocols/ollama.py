@@ -11,7 +11,7 @@ import msgspec
 
 from holymon.errors import OK
 from holymon.protocols.complaint import complaint
-from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent
+from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent, noted
 from holymon.protocols.error_body import error_text, read_body, refused
 from holymon.protocols.finish import finish_of
 from holymon.protocols.lenient import parsed, read
@@ -58,13 +58,8 @@ def _read(reading: Reading, now: float, event: Event) -> int:
         reading.finished = reading.done = True
         marks.finish = finish_of(line.done_reason) or "stop"
         read_usage(parsed(event.data), marks)
-    text = _text(line)
-    if text and marks.content != marks.content:
-        marks.content = now
-    reading.keep(text)
     acted = bool(line.message and line.message.tool_calls)
-    reading.acted = reading.acted or acted
-    return int(bool(text or acted or _thought(line)))
+    return noted(reading, now, _text(line), thought=_thought(line), acted=acted)
 
 
 def _text(line: _Line) -> str:
