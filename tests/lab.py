@@ -132,7 +132,8 @@ class Lab:
 
     @property
     def runs(self) -> list[Path]:
-        return sorted(path.parent for path in self.folder.glob("reports/*/*/plan.json"))
+        folders = [path.parent for path in self.folder.glob("reports/*/*/plan.json")]
+        return sorted(folders, key=lambda folder: folder.name)  # which is its time
 
     def said_on_disk(self) -> dict:
         return json.loads((self.runs[-1] / "state.json").read_text())

@@ -87,26 +87,7 @@ def test_two_targets_from_start_to_report(lab, chromium):
     assert lab.errors == []
 
 
-def test_stop_while_a_cell_blocks_and_the_figure_goes_on(lab):
-    lab.dashboard()
-    lab.write("How long, s", "60")
-    lab.button("Start").click()
-    lab.state("running")
-    lab.run(BLOCK)
-    words = lab.page.locator(".hm .hm-words")
-    time.sleep(1.5)
-    first, frame = words.inner_text(), lab.ink()
-    time.sleep(1.5)
-    assert words.inner_text() != first, "the clock goes on while a cell blocks"
-    assert lab.ink() != frame
-    lab.button("Stop").click()
-    lab.state("stopped")
-    busy = lab.page.locator(".jp-Notebook-ExecutionIndicator").get_attribute("data-status")
-    assert busy == "busy", "the cell still blocks"
-    assert lab.errors == []
-
-
-def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
+def test_run_again_restart_and_attach_find_the_run_that_goes_on_and_stops_while_a_cell_blocks(lab):
     lab.dashboard()
     lab.write("How long, s", "300")
     lab.write("Name", "goes-on")
@@ -131,6 +112,11 @@ def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
     worker = psutil.Process(lab.said_on_disk()["pid"])
     lab.run(BLOCK)
     expect(lab.page.locator(".jp-Notebook-ExecutionIndicator[data-status=busy]")).to_have_count(1)
+    words = lab.page.locator(".hm .hm-words")
+    first, frame = words.inner_text(), lab.ink()
+    time.sleep(1.5)
+    assert words.inner_text() != first, "the clock goes on while a cell blocks"
+    assert lab.ink() != frame
     lab.button("Stop").click()  # the first click that this kernel hears of
     lab.state("stopped")
     busy = lab.page.locator(".jp-Notebook-ExecutionIndicator").get_attribute("data-status")
@@ -142,56 +128,6 @@ def test_run_again_restart_and_attach_find_the_run_that_goes_on(lab):
     expect(ended.locator(".hm-figures tbody tr")).to_have_count(1)
     replaced = lab.page.locator(".hm").first.locator(".hm-notice")
     expect(replaced).to_contain_text("Another dashboard has taken the place")
-    assert lab.errors == []
-
-
-class _Overloaded(BaseHTTPRequestHandler):
-    """Whatever is asked, it is the server's own fault: a load is there to measure that."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(503)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_) -> None:
-        pass
-
-
-@pytest.fixture
-def overloaded():
-    """The address of an API that answers 503."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Overloaded) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-        server.shutdown()
-
-
-def test_in_a_narrow_window_no_figure_is_cut(lab, overloaded):
-    lab.page.set_viewport_size({"width": 1024, "height": 1150})
-    lab.dashboard()
-    lab.write("Base URL", overloaded)
-    lab.write("Model", "an-organisation-of-a-long-name/and-a-model-of-a-longer-one-instruct-fp8")
-    lab.button("Add target").click()
-    added = lab.page.locator(".hm-form .widget-checkbox", has_text="an-organisation")
-    whole = added.locator(f"span[title*='instruct-fp8 at {overloaded}']")
-    expect(whole).to_have_count(1)
-    lab.write("Goals", "ttft_p95<0.5, error_rate<1%, latency_p99<2")
-    lab.button("Start").click()
-    expect(lab.page.locator(".hm-figures tbody tr")).to_have_count(2)
-    expect(lab.page.locator(".hm-tile", has_text="by the server")).to_have_count(1)
-    cut = lab.page.evaluate(
-        """() => [...document.querySelectorAll('.hm-tile b, .hm-live .widget-html-content')]
-        .filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"""
-    )
-    inside, outside = lab.page.evaluate(
-        """() => ['.hm-figures', '.hm'].map(name => document.querySelector(name)
-        .getBoundingClientRect().right)"""
-    )
-    lab.shot("explore-narrow")
-    assert (cut, inside < outside) == ([], True)
-    lab.button("Stop").click()
-    lab.state("stopped")
     assert lab.errors == []
 
 
@@ -303,8 +239,58 @@ def test_lab_shows_the_calls_as_they_come(watching):
     assert lab.errors == []
 
 
-def test_a_closed_tab_leaves_no_process_behind(lab):
+class _Overloaded(BaseHTTPRequestHandler):
+    """Whatever is asked, it is the server's own fault: a load is there to measure that."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(503)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def overloaded():
+    """The address of an API that answers 503."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Overloaded) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def test_in_a_narrow_window_no_figure_is_cut_and_a_closed_tab_leaves_no_process_behind(
+    lab, overloaded
+):
+    lab.page.set_viewport_size({"width": 1024, "height": 1150})
     lab.dashboard()
+    lab.write("Base URL", overloaded)
+    lab.write("Model", "an-organisation-of-a-long-name/and-a-model-of-a-longer-one-instruct-fp8")
+    lab.button("Add target").click()
+    added = lab.page.locator(".hm-form .widget-checkbox", has_text="an-organisation")
+    whole = added.locator(f"span[title*='instruct-fp8 at {overloaded}']")
+    expect(whole).to_have_count(1)
+    lab.write("Goals", "ttft_p95<0.5, error_rate<1%, latency_p99<2")
+    lab.button("Start").click()
+    expect(lab.page.locator(".hm-figures tbody tr")).to_have_count(2)
+    expect(lab.page.locator(".hm-tile", has_text="by the server")).to_have_count(1)
+    cut = lab.page.evaluate(
+        """() => [...document.querySelectorAll('.hm-tile b, .hm-live .widget-html-content')]
+        .filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"""
+    )
+    inside, outside = lab.page.evaluate(
+        """() => ['.hm-figures', '.hm'].map(name => document.querySelector(name)
+        .getBoundingClientRect().right)"""
+    )
+    lab.shot("explore-narrow")
+    assert (cut, inside < outside) == ([], True)
+    lab.button("Stop").click()
+    lab.state("stopped")
+    assert lab.errors == []
+    lab.tab("Set up")
+    added.locator("input").uncheck()
     lab.field("Ends after").select_option("calls for each target")
     lab.write("How many", "40")
     lab.button("Start").click()
