@@ -1,5 +1,6 @@
-"""The wheel alone, in an empty environment and another folder, does the main job."""
+"""The wheel alone, in an empty environment and a folder full of traps, does the main job."""
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -8,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.promises.security.traps import set_traps
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +47,9 @@ def test_the_wheel_carries_notebooks_templates_and_data(wheel):
     assert not [name for name in names if name.startswith(("tests", "reports"))]
 
 
-def test_an_installed_wheel_makes_a_report_anywhere(wheel, tmp_path):
+def test_an_installed_wheel_makes_a_report_in_any_folder_and_imports_nothing_from_it(
+    wheel, tmp_path
+):
     """Its libraries are those of this environment; that it names them all is tested beside."""
     home = tmp_path / "venv"
     venv.create(home)
@@ -57,15 +62,16 @@ def test_an_installed_wheel_makes_a_report_anywhere(wheel, tmp_path):
     (package,) = home.rglob("holymon/__init__.py")
     (package.parents[1] / "libraries.pth").write_text(sysconfig.get_path("purelib"))
     (home / "share").symlink_to(Path(sys.prefix) / "share")
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
+    folder, ran = set_traps(tmp_path / "elsewhere"), tmp_path / "ran.txt"
     done = subprocess.run(
-        [bin_ / "holymon", "report", "sim/fast", "--requests", "20", "--rate", "20"],
+        [bin_ / "holymon", "report", "sim/fast", "--requests", "20", "--rate", "20", "--workers", "2"],
         cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "RAN": str(ran)},
     )  # fmt: skip
+    assert not ran.exists(), ran.read_text()
     assert done.returncode in {0, 3}, done.stderr  # 3: a busy machine, which is no fault here
     where = [bin_ / "python", "-c", "import holymon; print(holymon.__file__)"]
-    assert subprocess.check_output(where, cwd=folder, text=True).strip() == str(package)
+    assert subprocess.check_output(where, cwd=tmp_path, text=True).strip() == str(package)
     html = (folder / done.stdout.strip()).read_text()
     assert html.count("data:image/png") == 6
     assert str(ROOT) not in html

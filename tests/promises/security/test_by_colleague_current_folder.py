@@ -11,30 +11,12 @@ from holymon.errors import ConfigError
 from holymon.report.notebooks import PLACES, execute, find_notebook
 
 from .test_by_colleague_folder import notebook
-
-TRAP = "import os, sys; open(os.environ['RAN'], 'a').write(f'{__file__} {sys.argv}\\n')\n"
-LIBRARIES = """
-    IPython _distutils_hack aiohappyeyeballs aiohttp bleach certifi click comm dateutil debugpy decorator
-    duckdb holymon holymon_extra httptools httpx idna ipykernel ipykernel_launcher ipywidgets jinja2
-    jsonschema jupyter_client jupyter_core matplotlib matplotlib_inline mistune msgspec nbclient nbconvert
-    nbformat numpy pandas papermill PIL prometheus_client psutil pygments pytz sitecustomize tornado tqdm
-    traitlets usercustomize uvloop yaml zmq ipython_config ipython_kernel_config jupyter_config
-    jupyter_nbconvert_config papermill_config __main__ conftest report_health
-""".split()
+from .traps import set_traps
 
 
 @pytest.fixture
 def hostile(tmp_path, monkeypatch):
-    """A folder with a file for each library that anything of ours may import."""
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    for name in {*LIBRARIES, *sys.stdlib_module_names}:
-        (folder / f"{name}.py").write_text(TRAP)
-    for name in ("report_health", "report", "index.html.j2", "base.html.j2", "conf.json"):
-        (folder / name).write_text("{{ 7*7 }} not a notebook")
-    (folder / "holymon").mkdir()
-    (folder / "holymon" / "index.html.j2").write_text("{{ 7*7 }}")
-    (folder / "matplotlibrc").write_text("lines.linewidth: 77\n")
+    folder = set_traps(tmp_path / "theirs")
     monkeypatch.setenv("RAN", str(tmp_path / "ran.txt"))
     monkeypatch.chdir(folder)
     return folder
@@ -45,22 +27,16 @@ def ran(folder: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def test_neither_workers_nor_the_simulator_nor_a_kernel_import_from_it(hostile, fresh):
-    command = Path(sys.executable).with_name("holymon")
+def test_a_kernel_imports_nothing_from_it_and_obeys_none_of_its_settings(hostile, fresh):
+    """In a new interpreter; so are the command, its workers and its simulator with the wheel."""
     mine = notebook(
         hostile / "mine.ipynb",
         "import matplotlib, os, sys\n"
         "print(os.getcwd(), matplotlib.rcParams['lines.linewidth'], '' in sys.path)",
     )
-    load = ["sim/fast", "--requests", "4", "--rate", "8", "--workers", "2"]
-    done = subprocess.run(
-        [command, "report", "./mine.ipynb", *load], capture_output=True, text=True, check=False
-    )
-    assert ran(hostile) == ""
-    assert done.returncode in {0, 3}, done.stderr
-    (page,) = hostile.glob("reports/*/*/report.html")
-    assert f"{hostile} 1.5 False" in page.read_text()
-    assert mine.is_file()
+    made, status, error, _ = execute(mine, {}, 60.0)
+    assert (status, error, ran(hostile)) == ("ok", "", "")
+    assert f"{hostile} 1.5 False" in str(made.cells[-1].outputs)
 
 
 def test_python_m_imports_from_it_only_what_python_itself_does(hostile):
