@@ -4,6 +4,7 @@ client's fitness comes last, while every other worker waits.
 `python -m pytest -n auto` uses it; without xdist, or without `-n`, the tests run in their order.
 """
 
+import atexit
 import gc
 import importlib.util
 import os
@@ -19,37 +20,35 @@ from pathlib import Path
 
 import pytest
 
-from .warm import LARGE
+from .warm import WORKERS
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
 
-# Files that go to one worker in this order: what they share is slow to start (JupyterLab, or a
-# process with all of its imports made).
-TOGETHER = (
-    ("browser/test_lab.py", "plots/test_result_plots.py", "experiments/test_calibration.py",
-     "records/test_earlier_runs.py"),
-    ("report/test_report.py", "promises/test_canary.py", "promises/test_hostile.py",
-     "report/test_notebooks.py", "cli/test_cli.py", "figures/test_request_stats.py",
-     "promises/field/test_e_reasons.py", "cli/test_init_folder.py"),
-)  # fmt: skip
+# Files that go to one worker, since it takes seconds to import the clients that they are about.
+TOGETHER = (("monitor/test_clients.py", "promises/field/test_watching.py"),)
 # Begun first, so that no worker is left alone with one of them at the end.
 LONGEST = (
-    *TOGETHER[0], *TOGETHER[1], "house/test_style.py", "promises/faults/test_faults.py",
-    "promises/test_killed.py", "load/test_run.py", "experiments/test_capacity_search.py",
-    "prometheus/test_backtest.py", "widgets/test_live_figure.py", "plots/test_call_plots.py",
-    "house/test_wheel.py", "prometheus/test_exporter.py", "widgets/test_dashboard.py",
-    "promises/test_clocks.py", "monitor/test_clients.py", "experiments/test_alternate.py",
+    "browser/test_lab.py", "report/test_report.py", "house/test_style.py",
+    "promises/test_killed.py", "load/test_run.py", "report/test_notebooks.py",
+    "promises/test_canary.py", "plots/test_result_plots.py", *TOGETHER[0], "cli/test_cli.py",
+    "prometheus/test_exporter.py", "promises/faults/test_faults.py",
+    "promises/test_hostile.py", "experiments/test_calibration.py",
+    "experiments/test_alternate.py", "widgets/test_live_figure.py", "widgets/test_dashboard.py",
+    "widgets/test_watch.py", "house/test_wheel.py", "promises/test_clocks.py",
+    "experiments/test_capacity_search.py", "promises/security/test_by_colleague_keys.py",
+    "promises/security/test_by_browser_exporter.py", "prometheus/test_backtest.py",
+    "promises/security/test_by_colleague_current_folder.py", "prometheus/test_alarm.py",
+    "prometheus/test_sharing.py", "prometheus/test_server.py", "plots/test_call_plots.py",
+    "promises/security/test_by_server_bombs.py", "plan/test_estimate.py",
+    "monitor/test_monitor.py", "records/test_earlier_runs.py", "cli/test_init_folder.py",
+    "figures/test_request_stats.py",
 )  # fmt: skip
 # More than that, and those that measure would disturb each other.
 MOST_WORKERS = 4
 QUIET = "quiet"
-# What only tests import, and is large.
-CLIENTS = (
-    "anthropic", "fastapi", "flask", "hypothesis", "openai", "pandas", "playwright.sync_api",
-)  # fmt: skip
 ROOT = Path(__file__).parent.parent
 
 
@@ -80,18 +79,14 @@ def _is_compiled(name: str) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Have libraries and tests compiled before all workers would do it, each for itself."""
-    names = {name.partition(".")[0] for name in (*CLIENTS, *LARGE.modules)} - {"holymon"}
-    if sys.dont_write_bytecode or all(map(_is_compiled, names)):
-        return
-    large = "from tests.warm import LARGE; LARGE.load()"
-    commands = ["-c", large], ["-c", f"import {', '.join(CLIENTS)}"], ["-m", "pytest", "--co", "-q"]
-    begun = [
-        subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL)
-        for command in commands
-    ]
-    for process in begun:
-        process.wait()
+    """Have libraries and tests read and compiled once, before all workers would do it."""
+    names = {name.partition(".")[0] for name in WORKERS.modules} - {"holymon"}
+    compiled = sys.dont_write_bytecode or all(map(_is_compiled, names))
+    if sys.platform == "linux":
+        WORKERS.begin()
+    if not compiled:
+        command = [sys.executable, "-m", "pytest", "--co", "-q"]
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -130,11 +125,11 @@ def pytest_collection_finish() -> None:
     # A collector's full run looks at all that lives, half a second long; tests stay till the end.
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # some libraries tell of whatever is left to them
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session) -> None:
-    gc.unfreeze()
     run = getattr(session.config.option, "testrunuid", None)
     # The controller's session is the last: all workers are gone.
     if run is not None and not hasattr(session.config, "workerinput"):

@@ -6,6 +6,8 @@ zygote, to fork. What comes of it is a child of the caller like any other, with 
 environment, folder, streams and end; only what a fresh interpreter does at its birth is skipped,
 and is tested where an interpreter is started with flags, a script or `-c`.
 
+Workers of xdist are forked, too, once for all of them, after what they would all import.
+
 Linux only: a child of the zygote's child becomes the caller's, since that is its subreaper then.
 """
 
@@ -41,7 +43,14 @@ MORE_MODULES = (
     "jupyterlab.labapp", "matplotlib.backends.backend_agg", "matplotlib_inline.backend_inline",
     "nbconvert", "papermill",
 )  # fmt: skip
+# What tests import on their own; no plugin of pytest, for it rewrites those.
+FOR_TESTS = (
+    "execnet.gateway_base", "hypothesis.extra.numpy", "hypothesis.strategies", "pandas",
+    "playwright.sync_api", "psutil", "pytest", "starlette.applications", "uvicorn",
+)  # fmt: skip
 OURS = ("holymon", "ipykernel_launcher", "jupyterlab", "tests")
+# How execnet begins a worker.
+WORKER = ["-u", "-c", "import sys;exec(eval(sys.stdin.readline()))"]
 # An interpreter asks for these before it runs anything of ours.
 AT_BIRTH = ("PYTHON", "LC_", "LANG", "LD_")
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
@@ -58,11 +67,15 @@ class Zygote:
     born = False
     """Whether this process was forked by such a one."""
 
+    def begin(self) -> None:
+        """Have it make its imports, unless it does or did."""
+        if self._owner != os.getpid():
+            self._socket, self._owner = self._begun(), os.getpid()
+
     def fork(self, wish: dict, streams: list[int]) -> int:
         """The pid of a child that runs as wished, with these three files as its streams."""
         with self._lock:
-            if self._owner != os.getpid():
-                self._socket, self._owner = self._begun(), os.getpid()
+            self.begin()
             # Only now, so that no other orphan becomes ours, for nobody would wait for it.
             _prctl(SUBREAPER, 1)
             try:
@@ -93,6 +106,7 @@ class Zygote:
         """Give this process, which was just forked and is as good as new, a zygote of its own."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork() == 0:
+            LARGE.born = self is LARGE
             os.closerange(0, theirs.fileno())
             os.closerange(theirs.fileno() + 1, 1 << 16)
             for _ in range(3):
@@ -104,6 +118,7 @@ class Zygote:
 
 
 SMALL, LARGE = Zygote(MODULES), Zygote(MODULES + MORE_MODULES)
+WORKERS = Zygote(LARGE.modules + FOR_TESTS)
 _execute = subprocess.Popen._execute_child
 _names = [*inspect.signature(_execute).parameters]
 
@@ -126,9 +141,9 @@ def _child(popen: subprocess.Popen, *arguments) -> None:
         return _execute(popen, *arguments)
     ends = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
     streams = [place if end == -1 else end for place, end in enumerate(ends)]
-    safe = given["args"][1] == "-P"
+    worker, safe = given["args"][1:] == WORKER, given["args"][1] == "-P"
     wish = {
-        "arguments": [*map(str, given["args"][2 + safe :])],
+        "arguments": WORKER[1:] if worker else [*map(str, given["args"][2 + safe :])],
         "safe": safe,
         "cwd": str(given["cwd"] or Path.cwd()),
         "env": dict(os.environ if given["env"] is None else given["env"]),
@@ -136,6 +151,8 @@ def _child(popen: subprocess.Popen, *arguments) -> None:
         "group": given["process_group"],
     }
     zygote = LARGE if LARGE.born or _is_large(wish["arguments"]) else SMALL
+    if worker:
+        zygote = WORKERS
     popen.pid, popen._child_created = zygote.fork(wish, streams), True
     # As the original does: the child's ends, unless they are /dev/null, which Popen closes itself.
     popen._close_pipe_fds(
@@ -149,11 +166,12 @@ def _is_ours(given: dict) -> bool:
     """Whether a fork does all that is asked for."""
     args, env = given["args"], given["env"]
     plain = not isinstance(args, str | bytes | os.PathLike) and len(args) > 2
-    if not plain or args[0] != sys.executable or args[1] not in {"-m", "-P"}:
+    if not plain or args[0] != sys.executable or given["preexec_fn"] or given["pass_fds"]:
         return False
-    module = str(args[3 if args[1] == "-P" else 2])
-    if module.partition(".")[0] not in OURS or given["preexec_fn"] or given["pass_fds"]:
-        return False
+    if args[1:] != WORKER:
+        module = args[2:][args[1] == "-P"] if args[1] in {"-m", "-P"} else ""
+        if str(module).partition(".")[0] not in OURS:
+            return False
     return _at_birth(os.environ if env is None else env) == BORN
 
 
@@ -224,12 +242,15 @@ def _become(wish: dict, streams: list[int], ready: int) -> None:
     os.close(ready)
     what, *sys.argv[1:] = wish["arguments"]
     if what != "holymon.sim":  # which starts no others
-        (LARGE if LARGE.born else SMALL).inherit()
+        (LARGE if LARGE.born or what == "-c" else SMALL).inherit()
     sys.argv[0], sys.path[:1] = "-m", [] if wish["safe"] else [wish["cwd"]]
     if what == "ipykernel_launcher":
         import_module("matplotlib").rcParams["backend"] = INLINE
     try:
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
+        if what == "-c":
+            exec(sys.argv.pop(), {"__name__": "__main__"})
+        else:
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
     except SystemExit as asked:
         if not isinstance(asked.code, int | None):
             raise
