@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holymon.figures.quantiles import (
@@ -227,6 +227,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(q, n):
     assert 0.945 <= covered <= 0.99
 
 
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1e5), min_size=100, max_size=300))
 def test_percentiles_are_numpys_median_unbiased(values):
     found = figure(np.array(values))

@@ -8,8 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -20,6 +20,7 @@ from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant, poisson
 from holymon.records import run_folder
 
+ROOT = Path(__file__).parents[2]
 SIM = Target(provider="sim", model="fast", stall_s=2)
 SHORT = Prompts(max_tokens=4)
 
@@ -192,26 +193,15 @@ def test_a_killed_worker_loses_no_finished_call(tmp_path, simulator):
     assert any("interrupted" in reason.text for reason in again.verdict().reasons)
 
 
-OWNER = textwrap.dedent("""
-    import sys
-    from holymon.load import run
-    from holymon.plan.plan import *
-    from holymon.plan.shapes import constant
-    target = Target(provider="url", model="fast", base_url=sys.argv[1])
-    plan = Plan(targets=(target,), load=Open(constant(100)), duration_s=600)
-    going = run.start(plan, out=sys.argv[2], detached=sys.argv[3] == "detached")
-    print(going.id, flush=True)
-    going.wait()
-""")
-
-
 @pytest.mark.parametrize("tie", ["attached", "detached"])
 def test_a_killed_owner_ends_its_run_unless_it_was_detached(tmp_path, simulator, tie):
+    plan = Plan(targets=(simulator.target(),), load=Open(constant(100)), duration_s=600)
+    (tmp_path / "plan.json").write_bytes(plan.to_json())
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, simulator.base_url, str(tmp_path), tie],
-        stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "tests.promises.owner", tmp_path / "plan.json", tmp_path / "out", tie],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    found = run.attach(owner.stdout.readline().strip(), out=tmp_path)
+    found = run.attach(owner.stdout.readline().strip(), out=tmp_path / "out")
     soon(lambda: len(found.records) > 20)
     owner.kill()
     owner.wait()

@@ -1,12 +1,12 @@
 """The client's own trouble is seen: a starved core makes a run suspect, a wall clock nothing."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -30,17 +30,19 @@ def busy_loop(core):
 
 
 @pytest.mark.skipif(len(cores) < 2, reason="the server needs a core of its own")
-def test_a_starved_client_is_never_valid(holymon, simulator):
+def test_a_starved_client_is_never_valid(tmp_path, simulator):
+    plan = Plan(targets=(simulator.target("fast"),), load=Open(constant(50)), duration_s=2,
+                prompts=Prompts(max_tokens=8))  # fmt: skip
     os.sched_setaffinity(simulator.process.pid, {cores[-1]})
+    going = run.start(plan, out=tmp_path)
+    while not len(going.records):
+        time.sleep(0.02)
+    for thread in Path(f"/proc/{going.status['pid']}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {cores[0]})
     with busy_loop(cores[0]), busy_loop(cores[0]):
-        done = holymon(
-            "load", "--base-url", simulator.base_url, "--model", "fast", "--rate", "50",
-            "--duration", "2", "--max-tokens", "8", "--json",
-            preexec_fn=lambda: os.sched_setaffinity(0, {cores[0]}),
-        )  # fmt: skip
-    found = json.loads(done.stdout)["verdict"]
-    assert found["measurement"] in {"suspect", "invalid"}
-    assert any("core" in reason or "late" in reason for reason in found["reasons"])
+        found = going.wait().verdict()
+    assert found.measurement in {"suspect", "invalid"}
+    assert any("core" in one.text or "late" in one.text for one in found.reasons)
 
 
 def test_a_client_that_stood_still_for_half_a_second_is_suspect(tmp_path, simulator):

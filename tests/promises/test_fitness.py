@@ -33,7 +33,7 @@ def test_a_server_with_eight_seats_is_limited_and_the_limit_is_bracketed(tmp_pat
     def search():
         seen.clear()
         return hm.capacity(
-            plan(simulator.target("busy")), slo=SLO, start=15, most=240, seconds=2, precision=1,
+            plan(simulator.target("busy")), slo=SLO, start=30, most=240, seconds=2, precision=1,
             budget_s=20, out=tmp_path, seen=seen.append,
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holymon.figures.quantiles import (
@@ -140,6 +140,7 @@ def calls(n, seed=0):
     return made
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 5), st.integers(0, 100))
 def test_figures_of_several_workers_are_those_of_all_raw_records(workers, seed):
     plan = Plan(targets=(TARGET,), load=Open(constant(100)), duration_s=3)

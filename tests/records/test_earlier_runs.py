@@ -21,6 +21,7 @@ from holymon.load.run import attach
 from holymon.records.export import write_csv
 from holymon.records.listing import runs
 
+ROOT = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"
 FIGURES = json.loads((FIXTURES / "figures.json").read_text())
 
@@ -84,34 +85,6 @@ def test_earlier_runs_are_compared(earlier):
     assert both.pairs == 1
 
 
-READER = """
-import os, sys
-import holymon as hm
-from holymon.experiments.alternate import compare
-from holymon.prometheus.sources import OfRun
-
-out, names = sys.argv[1], sys.argv[2:]
-
-def refuse(event, args):
-    # As a file system that is read-only does.
-    writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-    if event == "open" and str(args[0]).startswith(out) and args[2] & writes:
-        raise OSError(30, "Read-only file system", str(args[0]))
-    if event in {"os.mkdir", "os.remove", "os.rename", "os.truncate"}:
-        raise OSError(30, "Read-only file system", str(args[0]))
-
-sys.addaudithook(refuse)
-for listed in hm.runs(out):
-    print(listed["name"], listed["state"], listed["requests"])
-for name in names:
-    run = hm.attach(name, out=out)
-    print(run, len(run.notes), run.verdict().measurement, len(run.wait(timeout=1).records))
-    run._repr_html_(), run.to_dict(), OfRun(run.folder, hm.bucket_edges()).read()
-compare(hm.attach("two", out=out))
-hm.explore(run=names[0], out=out)
-"""
-
-
 def test_opening_runs_writes_nothing(earlier):
     """A folder on a read-only file system can be opened; and not a byte of any other changes."""
 
@@ -121,7 +94,7 @@ def test_opening_runs_writes_nothing(earlier):
     before = held()
     names = [run_id.partition("/")[0] for run_id in FIGURES]
     found = subprocess.run(
-        [sys.executable, "-c", READER, str(earlier), *names],
+        [sys.executable, "-m", "tests.records.read_only", str(earlier), *names], cwd=ROOT,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holymon.errors import NAMES, RunError
@@ -46,6 +46,7 @@ def marks(draw):
     return made
 
 
+@settings(max_examples=50)
 @given(st.lists(marks(), max_size=5), st.lists(st.integers(0, 10**6)), st.integers(0, 400))
 def test_rows_survive_any_cutting_and_a_torn_end(made, places, torn):
     whole = header(0) + b"".join(frame(one) for one in made)

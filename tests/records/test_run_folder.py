@@ -237,7 +237,7 @@ def test_no_name_leaves_the_folder_of_runs(tmp_path, name):
 
 def test_a_reader_never_sees_half_a_file(tmp_path):
     path = tmp_path / "file.json"
-    run_folder.write_aside(path, json.dumps([0] * 100_000))
+    run_folder.write_aside(path, json.dumps([0] * 30_000))
     stop, broken = threading.Event(), []
 
     def read():
@@ -250,7 +250,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     reader = threading.Thread(target=read)
     reader.start()
     for k in range(50):
-        run_folder.write_aside(path, json.dumps([k] * 100_000))
+        run_folder.write_aside(path, json.dumps([k] * 30_000))
     stop.set()
     reader.join()
     assert broken == []

@@ -64,7 +64,7 @@ NOBODY = [client_health.read([]).flight]
 
 def test_a_run_is_drawn_in_full_only_when_limits_change():
     made, records, rows = of_plan(plan()), Records(plan().targets), calls()
-    for now in np.arange(0.5, SECONDS, 0.5):
+    for now in np.arange(1.0, SECONDS):
         seen = len(records)
         grow(records, rows[seen : np.searchsorted(rows["end_s"], now)])
         made.frame(records, NOBODY, now)
