@@ -1,12 +1,11 @@
 """Keys are never text and text from servers is data: the one Secret, redaction and escaping."""
 
 import base64
-import codecs
 import html
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 from urllib.parse import quote, quote_plus
@@ -136,16 +135,39 @@ _PART: Final = 8
 """So many letters and digits of a key in a row are a part of it, in any case, however spaced."""
 
 
+_ECHO: Final = 24
+_SHORTEST: Final = 12
+_COMPARED: Final = 2**15
+"""Characters at the beginning and at the end of a prompt: servers repeat no more than a line."""
+
+
+def without_echo(text: str, prompt: str) -> str:
+    """`text` without what it repeats of what was asked: 24 letters or more, or all of a short one.
+
+    Whoever reads a page or a log is not whoever may read the prompts.
+    """
+    if len(prompt) > 2 * _COMPARED:
+        prompt = f"{prompt[:_COMPARED]} {MASK} {prompt[-_COMPARED:]}"
+    prompt = "".join(filter(str.isalnum, prompt)).casefold()
+    size = min(_ECHO, len(prompt))
+    return _cut(text, size, prompt.__contains__) if size >= _SHORTEST else text
+
+
 def _without_parts(text: str, key: str) -> str:
     """`text` without parts of a key, as servers echo them: cut, in capitals, letter by letter."""
     key = "".join(filter(str.isalnum, key)).casefold()
-    places = [place for place, char in enumerate(text) if char.isalnum() or char in MASK]
-    letters = "".join(text[place].casefold()[:1] for place in places)
     parts = {key[k : k + _PART] for k in range(len(key) - _PART + 1)}
+    return _cut(text, _PART, parts.__contains__)
+
+
+def _cut(text: str, size: int, is_part: Callable[[str], bool]) -> str:
+    """`text` without its stretches of `size` letters and digits that are parts of a secret."""
+    places = [place for place in _places(text) if place[0].isalnum() or place[0] in MASK]
+    letters = "".join(char.casefold()[:1] for char, _, _ in places)
     cuts: list[list[int]] = []
-    for k in range(len(letters) - _PART + 1):
-        if letters[k : k + _PART] in parts:
-            first, last = places[k], places[k + _PART - 1] + 1
+    for k in range(len(letters) - size + 1):
+        if is_part(letters[k : k + size]):
+            first, last = places[k][1], places[k + size - 1][2]
             if cuts and first <= cuts[-1][1]:
                 cuts[-1][1] = last
             else:
@@ -153,6 +175,23 @@ def _without_parts(text: str, key: str) -> str:
     for first, last in reversed(cuts):
         text = text[:first] + MASK + text[last:]
     return text
+
+
+_SPELLED: Final = re.compile(
+    r"(?is)%([0-9a-f]{2})|\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|&\#x([0-9a-f]{1,5});|&\#(\d{1,6});|."
+)
+
+
+def _places(text: str) -> Iterator[tuple[str, int, int]]:
+    """Each character of a text, however it is spelled there, and where that begins and ends."""
+    if text.isascii() and not any(mark in text for mark in "%\\&"):
+        yield from zip(text, range(len(text)), range(1, len(text) + 1), strict=True)
+        return
+    for match in _SPELLED.finditer(text):
+        *hexadecimal, decimal = match.groups()
+        number = next((int(digits, 16) for digits in hexadecimal if digits), int(decimal or 0))
+        char = chr(number) if number else match[0]
+        yield unicodedata.normalize("NFKC", char)[:1], *match.span()
 
 
 def looks_secret(name: str, value: object = "") -> bool:
@@ -172,25 +211,6 @@ def looks_secret(name: str, value: object = "") -> bool:
         return placed
     random = _PERHAPS_SECRET.fullmatch(words) and _RANDOM.fullmatch(value)
     return bool(placed or random or _KEY_LIKE.search(value))
-
-
-def decoded(raw: bytes) -> str:
-    """The text of a file that a person wrote: UTF-8, or whatever its byte-order mark names.
-
-    PowerShell writes UTF-16, editors on Windows marks and lines that end in CR LF; here a line
-    ends in LF. Raises UnicodeDecodeError, which says how to mend it.
-    """
-    marks = (
-        (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-    )  # fmt: skip
-    kind = next((kind for mark, kind in marks if raw.startswith(mark)), "utf-8-sig")
-    try:
-        text = raw.decode(kind)
-    except UnicodeDecodeError as error:
-        error.reason = "save it as UTF-8"  # it is in some code page, and no byte tells which
-        raise
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def escape(value: object) -> str:

@@ -3,6 +3,7 @@
 A field that makes no sense is a PlanError: which field, what is wrong, how to mend it.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
@@ -131,6 +132,22 @@ def from_builtins(value: Any, kind: type[msgspec.Struct], where: str) -> Any:
         return msgspec.convert(value, type=kind)
     except msgspec.ValidationError as error:
         raise PlanError(f"{where}: {plain(str(error.__cause__ or error)).rstrip('.')}.") from None
+
+
+def fields_in(data: bytes, most: int, *names: str) -> dict[str, Any]:
+    """Some fields of an object in JSON, None for those it has not; others are not even looked at.
+
+    Raises ValueError if it is none, or if those fields are over `most` bytes, RecursionError.
+    """
+    raw = (msgspec.Raw, msgspec.Raw(b"null"))
+    kind = msgspec.defstruct("Fields", [(name, *raw) for name in names])
+    try:
+        known = msgspec.structs.asdict(msgspec.json.decode(data, type=kind))
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
+    if sum(len(bytes(value)) for value in known.values()) > most:
+        raise ValueError("it is too long")
+    return {name: json.loads(bytes(value)) for name, value in known.items()}
 
 
 def require(good: bool, field: str, what: str, mend: str) -> None:

@@ -93,11 +93,6 @@ def _contents(
     home: Path, target: str, slo: tuple[str, ...], webhook: str, port: int
 ) -> Iterator[tuple[str, str | bytes | Path]]:
     """The name and the content of every file; that of a link is where it leads."""
-    if any(char in str(home) for char in "%\n\\\"'$ \t"):
-        raise ConfigError(
-            f"{plain(str(home))} has a space or another special character in it, which cron, "
-            "systemd and Prometheus each read in their own way: choose a plain path."
-        )
     notebooks = next(place for place in PLACES if place.is_dir())
     for notebook in sorted(notebooks.glob("*.ipynb")):
         yield f"notebooks/{notebook.name}", notebook.read_bytes()
@@ -137,16 +132,20 @@ def _filled(template: Path, places: dict[str, str | list[str]]) -> str:
     """The text of a template with every `@place@` filled, as its reader spells it."""
 
     def line_of(line: str) -> str:
-        spelled = partial(_spelled, template.suffix, line.partition("=")[0])
+        spelled = partial(_spelled, template, line.partition("=")[0])
         return re.sub("@([a-z]+)@", lambda match: spelled(places[match[1]]), line)
 
     return "".join(map(line_of, template.read_text("utf-8").splitlines(keepends=True)))
 
 
-def _spelled(suffix: str, setting: str, value: str | list[str]) -> str:
-    """A text, or the words of a command, in a template of that kind, where `setting` is set."""
+def _spelled(template: Path, setting: str, value: str | list[str]) -> str:
+    """A text, or the words of a command, in a template, where `setting` is set."""
+    suffix = template.suffix
     if suffix == ".yml" and isinstance(value, str):
-        return quoting.yaml_inner(value)
+        if template.name == "prometheus.yml":
+            value = quoting.go_pattern(value)
+        in_grafana = template.is_relative_to(TEMPLATES / "grafana")
+        return quoting.yaml_inner(value.replace("$", "$$") if in_grafana else value)
     if suffix == ".cron":
         return quoting.cron(quoting.sh(value))
     if suffix == ".md":

@@ -4,6 +4,7 @@ sh          a command of words          POSIX, "Shell Command Language", 2.2
 cron        a command line of sh        crontab(5), and cron's do_command.c
 unit        a value of a unit file      systemd.syntax(7), systemd.unit(5)
 unit_words  a command of a unit file    systemd.service(5), "Command lines"
+go_pattern  a path as Prometheus looks for it   pkg.go.dev/path/filepath#Match
 yaml_inner  what stands in "..." of YAML
 """
 
@@ -43,9 +44,10 @@ def cron(command: str) -> str:
 def unit(text: str) -> str:
     """A value in a unit file, as far as its line goes.
 
-    Raises ConfigError for an end of line, or a backslash that would join the next one.
+    Raises ConfigError for an end of line, a backslash that would join the next one, or white space
+    that would be lost at the end.
     """
-    if re.search(r"[\n\r\0]|\\\Z", text):
+    if re.search(r"[\n\r\0]|[\\\s]\Z", text):
         raise ConfigError(f"{plain(text)!r} can't stand in a unit file: it must be one whole line.")
     return text.replace("%", "%%")
 
@@ -71,6 +73,16 @@ def _unit_word(word: str) -> str:
 
 def _printed(char: str) -> str:
     return f"\\x{ord(char):02x}" if ord(char) < 0x20 or ord(char) == 0x7F else char
+
+
+def go_pattern(text: str) -> str:
+    """A path in a pattern of Go's filepath.Match, as Prometheus looks for files of rules.
+
+    Raises ConfigError for a star, of which it takes one, and as a wildcard.
+    """
+    if "*" in text:
+        raise ConfigError(f"Prometheus reads no rules in a folder with a * in it: {plain(text)}.")
+    return re.sub(r"([*?\[\\])", r"\\\1", text)
 
 
 def yaml_inner(text: str) -> str:

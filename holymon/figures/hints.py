@@ -51,9 +51,9 @@ _STREAM: Final = re.compile(
 _MODEL: Final = re.compile(r"(?i)\bmodels?\b|\bdeployment\b|模型|モデル|모델")
 _NO_MODEL: Final = re.compile(
     r"(?i)\b(?:invalid|unknown|unsupported|no such|incorrect|wrong|unrecogni[sz]ed) model\b"
-    r"|\bmodels?(?:'s)?\b\W+(?:\S+\s+){0,5}?(?:not (?:be )?(?:found|exist\w*|available|valid|loaded"
-    r"|supported|recogni[sz]ed|accessible)|n't exist|unknown|is invalid|no longer|decommissioned"
-    r"|deprecated|retired)|pinned to|模型不存在|未找到模型|模型名称"
+    r"|\bmodels?(?:'s)?\b\W++(?:\S{1,80}+\s++){0,5}?(?:not (?:be )?(?:found|exist\w*|available"
+    r"|valid|loaded|supported|recogni[sz]ed|accessible)|n't exist|unknown|is invalid|no longer"
+    r"|decommissioned|deprecated|retired)|pinned to|模型不存在|未找到模型|模型名称"
 )
 _REFUSED: Final = frozenset({"bad_request", "permission", "http_4xx", "unavailable"})
 _LOGIN: Final = re.compile(r"(?i)log-?in|sign-?in|sso|oauth|auth\b|captcha|portal|consent")

@@ -27,7 +27,7 @@ from holymon.formatting import number_of, rounded
 from holymon.plan.plan import Open, Plan
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall
-from holymon.records.run_folder import LIVE
+from holymon.records.run_state import LIVE
 
 Fitness = Literal["valid", "suspect", "invalid"]
 FITNESS: Final[tuple[Fitness, ...]] = ("valid", "suspect", "invalid")

@@ -26,7 +26,7 @@ from holymon.plan.plan import Plan, Target
 from holymon.protocols.dialects import DIALECTS
 from holymon.protocols.reading import Reading
 from holymon.records.attempt import Flag, Marks
-from holymon.safety import MASK, Secret, redact, short
+from holymon.safety import MASK, Secret, redact, short, without_echo
 from holymon.transport.exceptions import classify, words
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import Prepared, post
@@ -101,6 +101,12 @@ class Caller:
     def masked(self, text: str) -> str:
         """`text` without the keys, not even the beginning of one where it was cut off."""
         return masked(text, self._secrets)
+
+    def words(self, marks: Marks) -> str:
+        """What was said of a call of the load, without what that repeats of its prompt."""
+        texts = self.plan.prompts.texts
+        prompt = texts[(marks.request // len(self.plan.targets)) % len(texts)]
+        return without_echo(marks.message, prompt)
 
     async def send(self, number: int, target: int, due: float) -> Marks:
         """Make call `number` to the `target`-th target; what happened is in the marks.

@@ -24,7 +24,7 @@ from holymon.plan.quirks import Quirks
 from holymon.protocols.refusal import refusal
 from holymon.records.attempt import Marks
 from holymon.records.first_call import FirstCall
-from holymon.safety import short
+from holymon.safety import short, without_echo
 from holymon.structs import replace
 from holymon.transport.pool import Transport
 
@@ -116,17 +116,21 @@ class FirstCalls:
                 self.spent += spent_on(plan, marks)
             quirks, enough = _adapted(plan, marks, body)
             if quirks != target.quirks:
-                refused.append(short(marks.message, WORDS))
+                refused.append(self._words(marks, WORDS))
                 target = replace(target, quirks=quirks)
             else:
                 settled = enough or most == whole
                 most = whole
         return self._outcome(target, marks, calls, refused, perf_counter() - begun)
 
+    def _words(self, marks: Marks, limit: int = 512) -> str:
+        """What was said, without what that repeats of the prompt."""
+        return without_echo(short(marks.message, limit), self.plan.prompts.texts[0])
+
     def _outcome(
         self, target: Target, marks: Marks, calls: int, refused: list[str], seconds: float
     ) -> FirstCall:
-        message, money = marks.message, cost_of(marks, target)
+        message, money = self._words(marks), cost_of(marks, target)
         if marks.error in _LATE and self.plan.timeout_s > MOST_S <= seconds:
             message = f"not over within {MOST_S:g} s: the load did not wait for it any longer"
         return FirstCall(

@@ -18,13 +18,13 @@ from holymon.formatting import Table, Tables, number_of
 from holymon.load.caller import key_of
 from holymon.plan import consent
 from holymon.plan.plan import Plan
-from holymon.records import journal, run_folder
+from holymon.records import journal, run_folder, run_state
 from holymon.records import notes as side_file
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall, first_calls, informed, outcome, with_cost
-from holymon.records.own_files import content, new_file, write_aside
+from holymon.records.own_files import last_line, new_file, write_aside
 from holymon.records.records import Records
-from holymon.records.run_folder import LIVE
+from holymon.records.run_state import LIVE
 from holymon.safety import file_name, short
 from holymon.sim.process import PYTHON_M
 from holymon.structs import to_builtins
@@ -129,7 +129,7 @@ class Run:
         return first_calls(self.status)
 
     def _judge(self, summary: Summary, status: dict[str, Any]) -> verdict.Verdict:
-        how = self.vitals, *run_folder.ending(status)
+        how = self.vitals, *run_state.ending(status)
         return verdict.judge(summary, self.plan, *how, records=self.records)
 
     def verdict(self) -> verdict.Verdict:
@@ -233,7 +233,7 @@ class Run:
             "verdict": judged.to_dict(),
             "targets": [target.to_dict() for target in summary.targets],
             "first_calls": [to_builtins(call) for call in self.first_calls],
-            "proxies": run_folder.proxies(status),
+            "proxies": run_state.proxies(status),
             "cost_usd": summary.cost_usd,
             "client": {**self.vitals.to_dict(), "disturbed": to_builtins(judged.touched)},
         }
@@ -249,7 +249,7 @@ class Run:
         reason = str(self.status.get("detail", ""))
         log = self.folder / "worker.log"
         with contextlib.suppress(OSError, RunError):
-            last = content(log).decode("utf-8", "replace").strip().rpartition("\n")[2]
+            last = last_line(log)
             reason = reason or (last and f"{short(last)} (see {log})")
         return reason or "the worker ended without a word."
 

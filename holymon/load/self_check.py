@@ -15,7 +15,7 @@ from holymon.load.engine import Ending, Load
 from holymon.records import client_health
 from holymon.records.journal import Journal
 from holymon.records.own_files import opened, write_aside
-from holymon.records.run_folder import ENDED
+from holymon.records.run_state import ENDED
 from holymon.safety import short
 
 SAMPLE_S: Final = 0.05

@@ -6,10 +6,10 @@ from holymon.errors import ConfigError, PlanError
 from holymon.formatting import Table
 from holymon.load.run import Run
 from holymon.plan import consent, targets
-from holymon.plan.given_file import raw
+from holymon.plan.given_file import decoded, raw
 from holymon.plan.plan import Plan, Target
 from holymon.records import run_folder
-from holymon.safety import decoded, plain
+from holymon.safety import plain
 
 
 class Agreed(tuple[consent.Sending, ...]):

@@ -28,10 +28,9 @@ UNKNOWN: Final = "unknown"
 _MOST_FIELDS: Final = 50
 
 _IN_PATH: Final = re.compile(
-    r"/model/(?P<bedrock>.+)/(?:invoke|converse)[a-z-]*$"
-    r"|/(?:models|tunedModels|deployments|engines|endpoints)/(?P<name>[^/]+?)(?::[A-Za-z]+)?(?:/|$)"
-    r"|/ai/run/(?P<cloudflare>.+)$"
+    r"/(?:models|tunedModels|deployments|engines|endpoints)/([^/]+?)(?::[A-Za-z]+)?(?:/|\Z)"
 )
+_OF_BEDROCK: Final = re.compile(r"(?:invoke|converse)[a-z-]*")
 _NOT_ABOUT: Final = re.compile(r"v\d+\w*|api|openai|compatible-mode|inference")
 """Parts of a path that stand before what it is about."""
 
@@ -101,8 +100,12 @@ def _dialect(path: str) -> Dialect | None:
 
 
 def _in_path(path: str) -> str:
+    """The model in a path, which may hold slashes where it is Bedrock's or Cloudflare's."""
+    name, _, verb = path.partition("/model/")[2].rpartition("/")
+    if name and _OF_BEDROCK.fullmatch(verb):
+        return name
     match = _IN_PATH.search(path)
-    return next(filter(None, match.groups()), "") if match else ""
+    return match[1] if match else path.partition("/ai/run/")[2]
 
 
 def _in_form(request: Any) -> str:

@@ -1,5 +1,6 @@
-"""A file that a person names, read within bounds of size and time, whatever it is."""
+"""A file that a person names, read within bounds of size and time, whatever it is, and its text."""
 
+import codecs
 import os
 import select
 import stat
@@ -15,23 +16,23 @@ PATIENCE_S: Final = 30.0
 _PIECE: Final = 1 << 20
 
 
-def raw(path: Path) -> bytes:
+def raw(path: Path, most: int = MOST_BYTES) -> bytes:
     """All of a file, or of a pipe that somebody writes to. Raises OSError, which says why not."""
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         kind = os.fstat(fd)
         if not (stat.S_ISREG(kind.st_mode) or stat.S_ISFIFO(kind.st_mode)):
             raise OSError("it is no file")
-        if kind.st_size > MOST_BYTES:
-            raise OSError(f"it is over {MOST_BYTES} bytes")
-        return _all_of(fd)
+        if kind.st_size > most:
+            raise OSError(f"it is over {most} bytes")
+        return _all_of(fd, most)
     finally:
         os.close(fd)
 
 
-def _all_of(fd: int) -> bytes:
+def _all_of(fd: int, most: int) -> bytes:
     pieces, size, until = list[bytes](), 0, monotonic() + PATIENCE_S
-    while size <= MOST_BYTES:
+    while size <= most:
         try:
             piece = os.read(fd, _PIECE)
         except BlockingIOError:
@@ -43,4 +44,23 @@ def _all_of(fd: int) -> bytes:
             return b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
-    raise OSError(f"it is over {MOST_BYTES} bytes")
+    raise OSError(f"it is over {most} bytes")
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file that a person wrote: UTF-8, or whatever its byte-order mark names.
+
+    PowerShell writes UTF-16, editors on Windows marks and lines that end in CR LF; here a line
+    ends in LF. Raises UnicodeDecodeError, which says how to mend it.
+    """
+    marks = (
+        (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    )  # fmt: skip
+    kind = next((kind for mark, kind in marks if data.startswith(mark)), "utf-8-sig")
+    try:
+        text = data.decode(kind)
+    except UnicodeDecodeError as error:
+        error.reason = "save it as UTF-8"  # it is in some code page, and no byte tells which
+        raise
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -16,10 +16,11 @@ import numpy.typing as npt
 from holymon.errors import PlanError
 from holymon.formatting import Table, number_of
 from holymon.plan import arrivals, shapes
+from holymon.plan.given_file import decoded
 from holymon.plan.price import Price
 from holymon.plan.quirks import Quirks
 from holymon.plan.slo import parse
-from holymon.safety import decoded, plain, short
+from holymon.safety import plain, short
 from holymon.structs import (
     Struct,
     check_base_url,

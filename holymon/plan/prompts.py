@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
-from holymon.plan.given_file import raw
-from holymon.safety import decoded
+from holymon.plan.given_file import decoded, raw
 
 VARIETY: Final = 64
 """So many different synthetic prompts are asked in turn: enough to miss most prompt caches."""

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.errors import ConfigError, PlanError
-from holymon.plan.given_file import raw
+from holymon.plan.given_file import decoded, raw
 from holymon.plan.shapes import Replay
-from holymon.safety import decoded, plain
+from holymon.safety import plain
 
 COLUMNS: Final = (
     "timestamp", "time", "arrival_time", "arrived_at", "due_s", "start_s", "start_time", "t",

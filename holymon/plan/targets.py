@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
-from holymon.plan.given_file import raw
+from holymon.plan.given_file import decoded, raw
 from holymon.plan.plan import Target
 from holymon.plan.price import Price
-from holymon.safety import decoded, looks_secret, plain
+from holymon.safety import looks_secret, plain
 from holymon.structs import from_builtins, mark_received, replace
 
 USER_FILE: Final = "targets.toml"
 FILE_ENV: Final = "HOLYMON_TARGETS"
+_MOST_BYTES: Final = 2**18
+_MOST_DOTS: Final = 100
+"""In a line: what `tomllib` takes for a dotted key grows with the square of its parts."""
+
 _PROVIDER_KEYS: Final = frozenset(
     {"base_url", "endpoint", "api_key_env", "stall_s", "ca_file", "insecure_http", "models"}
 )
@@ -112,9 +116,11 @@ def _own(path: Path | None) -> dict[str, dict[str, Any]]:
 def providers_in(path: Path) -> dict[str, dict[str, Any]]:
     """The providers that a file of targets defines. Raises ConfigError."""
     try:
-        text = decoded(raw(path))
+        text = decoded(raw(path, _MOST_BYTES))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read {path}: {error}.") from None
+    if max(line.count(".") for line in text.split("\n")) > _MOST_DOTS:
+        raise ConfigError(f"{path} is no file of targets: a line has over {_MOST_DOTS} dots.")
     return _read(text, str(path))
 
 

@@ -19,11 +19,11 @@ from holymon.figures.summary_types import TargetSummary
 from holymon.figures.totals import Edges, Totals, totals
 from holymon.figures.verdict import Verdict, judge
 from holymon.load.run import Run
-from holymon.records import run_folder
+from holymon.records import run_folder, run_state
 from holymon.records.attempt import Rows
 from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records
-from holymon.records.run_folder import LIVE
+from holymon.records.run_state import LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ def figures(run: Run) -> dict[str, RunFigures]:
 
 def _figures(run: Run, records: Records, status: dict[str, Any]) -> dict[str, RunFigures]:
     summary, vitals = summarize(records, run.plan), run.vitals
-    judged = judge(summary, run.plan, vitals, *run_folder.ending(status), records=records)
+    judged = judge(summary, run.plan, vitals, *run_state.ending(status), records=records)
     return {
         target.name: RunFigures(
             target.provider, target.model, figured, judged, vitals,

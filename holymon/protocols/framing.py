@@ -61,6 +61,8 @@ class _Messages:
         while len(rest) - at >= _PRELUDE:
             length, head = int.from_bytes(rest[at : at + 4]), int.from_bytes(rest[at + 4 : at + 8])
             if not _PRELUDE + head + _SUM <= length <= _MOST:
+                if events:  # what came before it counts, however it was cut
+                    break
                 raise BadFrame("no message of an event stream")
             if len(rest) - at < length:
                 break

@@ -12,6 +12,10 @@ import numpy.typing as npt
 MOST: Final = 1e7
 """No number of a second of a worker is larger, its moment included (four months)."""
 
+MOST_SECONDS: Final = 2**20
+"""Of one worker (twelve days)."""
+
+_LONGEST_LINE: Final = 2**16
 BUSY: Final = 0.90
 """A client that uses more of a core than this may be the limit itself."""
 WAITED: Final = 0.25
@@ -188,6 +192,8 @@ def read(lines: Iterable[bytes]) -> ClientHealth:
 
 
 def _parse(text: bytes) -> dict[str, Any] | None:
+    if len(text) > _LONGEST_LINE:
+        return None
     try:
         second = json.loads(text)
         numbers = [second[name] for name in ("t", "cpu", "pause", "in_flight")]

@@ -4,15 +4,22 @@ journal = header line, frame, frame, ...     frame = length | row | gaps
 """
 
 import json
-from typing import Final
+import re
+from typing import Any, Final
 
 import numpy as np
 
-from holymon.errors import RunError
-from holymon.records.attempt import DTYPE, FIELDS, FORMAT, GAP, blank
+from holymon.errors import NAMES, RunError
+from holymon.records.attempt import DTYPE, FIELDS, FINISH, FORMAT, GAP, Rows, blank
 
 _LONGEST_HEADER: Final = 65536
 _NAMES: Final = tuple(name for name, _, _ in FIELDS)
+_KIND: Final = re.compile(r"[<>=|]?[fiuS]\d{1,2}")
+_ALIKE: Final = {"i": "u"}
+"""Kinds of numbers that are read for each other: a field may have been signed once."""
+
+LONGEST_S: Final = 1e9
+"""No time of a run is longer (31 years): what a server may ask to wait."""
 
 
 def header(worker: int) -> bytes:
@@ -32,6 +39,8 @@ class Frames:
         self._rest = b""
         self._started = False
         self._written = DTYPE
+        self.damaged = False
+        """Whether nothing further can be read."""
 
     def feed(self, data: bytes) -> tuple[bytes, bytes, list[int]]:
         """Complete rows, their gaps, and the number of gap pairs of each row.
@@ -53,7 +62,8 @@ class Frames:
             length = data[at] | data[at + 1] << 8
             stop = at + 2 + length
             if stop > size or length < width or (length - width) % GAP.itemsize:
-                break  # torn, or damaged: from there on nothing can be read
+                self.damaged = length < width or (length - width) % GAP.itemsize != 0
+                break  # or torn: its rest is yet to come
             rows.append(data[at + 2 : at + 2 + width])
             gaps.append(data[at + 2 + width : stop])
             counts.append((length - width) // GAP.itemsize)
@@ -85,10 +95,39 @@ def _layout(line: bytes) -> np.dtype[np.void]:
     """
     try:
         about = json.loads(line)
-        layout = np.dtype([(str(name), str(kind)) for name, kind in about["dtype"]])
-        known = 2 <= about["holymon"] <= FORMAT and set(layout.names or "?") <= set(_NAMES)
+        fields = [(name, kind) for name, kind in about["dtype"] if _KIND.fullmatch(kind)]
+        layout = np.dtype(fields)
+        known = 2 <= about["holymon"] <= FORMAT and len(fields) == len(about["dtype"])
+        known = known and all(_fits(layout[name], name) for name in layout.names or "?")
     except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise RunError("this journal was written by another version of holymon: use that one.")
     return layout
+
+
+def _fits(kind: np.dtype[Any], name: str) -> bool:
+    """Whether a field of that kind can be one of today's."""
+    if name not in _NAMES:
+        return False
+    now = DTYPE[name]
+    alike = _ALIKE.get(kind.kind, kind.kind) == _ALIKE.get(now.kind, now.kind)
+    return alike and 0 < kind.itemsize <= now.itemsize
+
+
+def implausible(rows: Rows, targets: int) -> str:
+    """What no run measures of so many targets, in rows that others may have written; else `""`."""
+    if (rows["target"] >= targets).any():
+        return "it has calls to a target that its plan has not"
+    if (rows["error"] >= len(NAMES)).any() or (rows["finish"] >= len(FINISH)).any():
+        return "its calls ended in ways that this version does not know"
+    if not (np.abs(rows["due_s"]) <= LONGEST_S).all():
+        return "it has calls that were never due"
+    if any((np.abs(rows[name]) > LONGEST_S).any() for name in _TIMES):
+        return "it has times that are none"
+    if np.isnan(rows["start_s"] + rows["end_s"])[rows["error"] == 0].any():
+        return "it has calls that succeeded and never ended"
+    return ""
+
+
+_TIMES: Final = tuple(name for name, kind, _ in FIELDS if kind[0] == "f" and name != "due_s")

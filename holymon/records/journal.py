@@ -12,16 +12,21 @@ import os
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
+from io import BytesIO
+from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
+import numpy as np
+
 from holymon.errors import LOST
 from holymon.plan.plan import Plan
-from holymon.records.appender import Appender, reading
-from holymon.records.attempt import Flag, Marks, frame
-from holymon.records.client_health import ClientHealth, Floats, read
-from holymon.records.frames import Frames, header
+from holymon.records.appender import Appender, reading, unreadable
+from holymon.records.attempt import DTYPE, Flag, Marks, frame
+from holymon.records.client_health import MOST_SECONDS, ClientHealth, Floats, read
+from holymon.records.frames import LONGEST_S, Frames, header, implausible
 from holymon.records.notes import Notes
 from holymon.records.own_files import content, opened
 from holymon.records.records import Records, from_marks
@@ -32,6 +37,7 @@ AT_ONCE: Final = 1 << 20
 _SLOT: Final = struct.Struct("<IB3xdd")
 _NUMBER: Final = struct.Struct("<I")
 _ABOUT: Final = struct.Struct("<B3xdd")
+_MOST_SLOTS: Final = 2**18
 
 
 class Underway:
@@ -105,11 +111,12 @@ class Journal:
     """What one worker writes."""
 
     def __init__(
-        self, folder: Path, worker: int, zero: float = 0.0, masked: Callable[[str], str] = redact
-    ) -> None:
+        self, folder: Path, worker: int, zero: float = 0.0, masked: Callable[[str], str] = redact,
+        words: Callable[[Marks], str] = attrgetter("message"),
+    ) -> None:  # fmt: skip
         """Create the worker's files; `zero` is the run's start on the clock of the marks.
 
-        `masked` takes the keys of the run out of what a server sent.
+        `masked` takes the keys of the run out of what a server sent, `words` gives those of a call.
         """
         self.zero = zero
         self._rescue = (
@@ -120,7 +127,7 @@ class Journal:
         self._underway = Underway(folder / f"calls.{worker}.underway")
         self._calls = Appender(folder / f"calls.{worker}.journal")
         self._vitals = Appender(folder / f"vitals.{worker}.jsonl")
-        self._notes = Notes(folder, worker, masked)
+        self._notes = Notes(folder, worker, masked, words)
         self._calls.write(self._header)
 
     def begin(self, number: int, target: int, due: float) -> None:
@@ -187,7 +194,7 @@ class Follower:
             (number - 1, target, due, start)
             for path in sorted(self._folder.glob("calls.*.underway"))
             for number, target, due, start in _slots(path)
-            if number
+            if number and target < len(plan.targets) and abs(due) <= LONGEST_S >= abs(start)
         ]
         known = set(records["request"].tolist() if taken else ())
         left = [_left(*slot, plan) for slot in taken if slot[0] not in known]
@@ -203,11 +210,16 @@ class Follower:
             with reading(path), contextlib.suppress(FileNotFoundError), opened(path) as file:
                 # Or else compacted by another process: all is in Parquet.
                 file.seek(at)
-                while data := file.read(AT_ONCE):
+                while not frames.damaged and (data := file.read(AT_ONCE)):
                     at += len(data)
-                    self._records.append(*frames.feed(data))
+                    self._take(path, *frames.feed(data))
             self._readers[path] = (frames, at)
         return len(self._records) - before
+
+    def _take(self, path: Path, rows: bytes, gaps: bytes, counts: list[int]) -> None:
+        if wrong := implausible(np.frombuffer(rows, DTYPE), len(self._records.targets)):
+            raise unreadable(path, wrong)
+        self._records.append(rows, gaps, counts)
 
     @property
     def torn(self) -> int:
@@ -218,7 +230,7 @@ class Follower:
 def _slots(path: Path) -> Iterator[tuple[Any, ...]]:
     data = b""
     with reading(path), contextlib.suppress(FileNotFoundError):  # as before
-        data = content(path)
+        data = content(path, _MOST_SLOTS * _SLOT.size)
     return _SLOT.iter_unpack(data[: len(data) - len(data) % _SLOT.size])
 
 
@@ -234,11 +246,11 @@ def _left(number: int, target: int, due: float, start: float, plan: Plan) -> Mar
 
 def vitals(folder: Path) -> ClientHealth:
     """How the workers of a run were doing. Raises RunError if their files can't be read."""
-    lines: list[bytes] = []
+    files = []
     for path in sorted(folder.glob("vitals.*.jsonl")):
         with reading(path):
-            lines += content(path).splitlines()
-    return read(lines)
+            files.append(islice(BytesIO(content(path)), MOST_SECONDS))
+    return read(chain.from_iterable(files))
 
 
 def unfit(folder: Path) -> Floats:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from holymon.errors import CODES
 from holymon.records.appender import Appender, reading
 from holymon.records.attempt import Marks
-from holymon.records.own_files import content
+from holymon.records.own_files import MOST_OF_JSON, content
 from holymon.safety import short
 
 WORDS_OF_A_KIND: Final = 5
@@ -30,20 +30,24 @@ ID_MAX: Final = 200
 class Notes:
     """The side file of one worker.
 
-    `masked` takes keys out of what a server sent; words come to here without them.
+    `masked` takes keys out of what a server sent; words come to here without them. `words` gives
+    those of a call.
     """
 
-    def __init__(self, folder: Path, worker: int, masked: Callable[[str], str]) -> None:
+    def __init__(
+        self, folder: Path, worker: int, masked: Callable[[str], str],
+        words: Callable[[Marks], str],
+    ) -> None:  # fmt: skip
         """Create the file."""
         self._file = Appender(folder / f"notes.{worker}.jsonl")
-        self._masked = masked
+        self._masked, self._words = masked, words
         self._said: Counter[tuple[int, str]] = Counter()
         self._failed = 0
         self._slowest: list[float] = []
 
     def take(self, marks: Marks) -> None:
         """Write down the words and the id of a call, those of them that are wanted."""
-        words = marks.message if marks.message and self._wants_words(marks) else ""
+        words = self._words(marks) if marks.message and self._wants_words(marks) else ""
         wants_id = bool(marks.request_id) and (self._wants_id(marks) or bool(words))
         if not (words or wants_id):
             return
@@ -105,7 +109,7 @@ def _lines(folder: Path) -> list[dict[str, Any]]:
     lines = []
     for path in sorted(folder.glob("notes.*.jsonl")):
         with reading(path):
-            raw = content(path)
+            raw = content(path, 2 * MOST_OF_JSON)
         for line in raw.splitlines():
             with contextlib.suppress(ValueError, RecursionError):  # a torn last line
                 lines += _checked(json.loads(line))

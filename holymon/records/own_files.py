@@ -121,13 +121,35 @@ def _plain(path: Path, flags: int, mode: str) -> IO[bytes]:
 MOST_BYTES: Final = 2**29
 """Of a file of a run's folder that is read at once, at most."""
 
+MOST_OF_JSON: Final = 2**21
+"""Of one whose JSON may be anything: an empty list of two bytes takes sixty in memory."""
 
-def content(path: Path) -> bytes:
-    """All of a file of a run's folder. Raises as `opened`."""
+
+def content(path: Path, most: int = MOST_BYTES) -> bytes:
+    """All of a file of a run's folder, of `most` bytes. Raises as `opened`."""
     with opened(path) as file:
-        if os.fstat(file.fileno()).st_size > MOST_BYTES:
-            raise unreadable(path, f"it is over {MOST_BYTES} bytes")
-        return file.read(MOST_BYTES)
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise unreadable(path, f"it is over {most} bytes")
+        return file.read(size)  # a larger number would be allocated
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log in a run's folder, as far as it may be shown. Raises as `opened`."""
+    with opened(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _LINE))
+        return file.read(_LINE).decode("utf-8", "replace").strip().rpartition("\n")[2]
+
+
+_LINE: Final = 4096
+
+
+def mode_beside(path: Path) -> int:
+    """The mode of a new file that is as private as the one at `path`, if there is any."""
+    with contextlib.suppress(OSError):
+        if not path.stat().st_mode & 0o044:
+            return PRIVATE
+    return 0o666
 
 
 def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
@@ -151,6 +173,18 @@ def room(folder: Path) -> Iterator[Path]:
     """A folder inside of `folder` that nobody else can write to, for as long as the block lasts."""
     with tempfile.TemporaryDirectory(prefix=".holymon-", dir=folder) as inner:
         yield Path(inner)
+
+
+def open_to_all(folder: Path) -> Path | None:
+    """The folder, on the way to this one, where any user may put another in its place; else None.
+
+    Against that no file inside of it can be defended.
+    """
+    if sys.platform == "win32":
+        return None
+    here = folder.resolve()
+    modes = ((place, place.stat().st_mode) for place in (here, *here.parents) if place.exists())
+    return next((place for place, m in modes if m & stat.S_IWOTH and not m & stat.S_ISVTX), None)
 
 
 def require_inside(path: Path, folder: Path) -> None:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from holymon.errors import RunError
 from holymon.records.appender import reading, unreadable
-from holymon.records.attempt import DTYPE, GAP, GAP_BINS, blank
+from holymon.records.attempt import DTYPE, FIELDS, GAP, GAP_BINS, blank
+from holymon.records.frames import implausible
 from holymon.records.own_files import opened, room
 from holymon.records.records import Records
 from holymon.safety import short
@@ -25,6 +26,18 @@ _PARQUET: Final = f"COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 
 # Of so few rows all columns stay in the processor's cache.
 _ROWS: Final = 8192
 
+
+_SQL: Final = {
+    "f8": "DOUBLE", "f4": "FLOAT", "u4": "UINTEGER", "i4": "INTEGER", "u2": "USMALLINT",
+    "u1": "UTINYINT",
+}  # fmt: skip
+_CALLS: Final = {
+    name: f"{name}::{_SQL[kind]}" if kind in _SQL else f"left({name}::VARCHAR, {kind[1:]})"
+    for name, kind, _ in FIELDS
+}
+"""Each column of calls.parquet as it is read: of its type, or the file is none of ours."""
+
+_GAPS: Final = {"row": '"row"::UINTEGER', "bin": "bin::USMALLINT", "n": "n::USMALLINT"}
 
 FREE: Final = 2**26
 MOST_RATIO: Final = 200
@@ -86,30 +99,41 @@ def read(folder: Path, records: Records) -> None:
 
     with _connection() as connection:
 
-        def columns(name: str, *needed: str) -> dict[str, Any]:
+        def columns(name: str, kinds: dict[str, str], *needed: str) -> dict[str, Any]:
             path = folder / f"{name}.parquet"
             try:
                 source = _read(path)  # first: what is no plain file may hold up whoever opens it
                 _require_plausible(connection, path)
-                result = connection.execute(f"SELECT * FROM {source}")
+                about = connection.execute(f"SELECT * FROM {source} LIMIT 0").description
+                there = {column[0] for column in about}
+                if missing := [name for name in needed if name not in there]:
+                    raise unreadable(path, f"it has no column {missing[0]}")
+                wanted = ", ".join(f"{kind} AS {n}" for n, kind in kinds.items() if n in there)
+                result = connection.execute(f"SELECT {wanted} FROM {source}")
                 table: dict[str, Any] = result.fetchnumpy()
             except duckdb.Error as error:
                 raise unreadable(path, error) from None
-            if missing := [name for name in needed if name not in table]:
-                raise unreadable(path, f"it has no column {missing[0]}")
             return table
 
-        calls, gaps = columns("calls", "request"), columns("gaps", *GAP.names or (), "row")
+        calls = columns("calls", _CALLS, "request")
+        gaps = columns("gaps", _GAPS, *_GAPS)
     n = len(calls["request"])
-    fields = {name: _field(name, calls.pop(name, None), n) for name in DTYPE.names or ()}
+    try:
+        fields = {name: _field(name, calls.pop(name, None), n) for name in DTYPE.names or ()}
+    except UnicodeEncodeError:
+        raise unreadable(folder / "calls.parquet", "it has codes that are not ASCII") from None
     # Gaps lie in the order of their rows.
     ends = np.searchsorted(gaps["row"], np.arange(n + 1, dtype=np.uint32))
+    if any(map(np.ma.is_masked, gaps.values())) or (np.diff(ends) < 0).any():
+        raise unreadable(folder / "gaps.parquet", "its gaps are out of order")
     records.reserve(n, len(gaps["row"]))
     for at in range(0, n, _ROWS):
         some = slice(at, min(at + _ROWS, n))
         rows, pairs = np.empty(some.stop - at, DTYPE), slice(ends[at], ends[some.stop])
         for name, column in fields.items():
             rows[name] = column[some]
+        if wrong := implausible(rows, len(records.targets)):
+            raise unreadable(folder / "calls.parquet", wrong)
         gap_rows = np.empty(pairs.stop - pairs.start, GAP)
         gap_rows["bin"], gap_rows["n"] = gaps["bin"][pairs], gaps["n"][pairs]
         records.extend(rows, gap_rows, np.diff(ends[at : some.stop + 1]))
@@ -204,12 +228,13 @@ def _read(path: Path) -> str:
 def _require_plausible(connection: Any, path: Path) -> None:
     """Raise RunError for a file that says to hold what no run could have packed so small."""
     name = glob.escape(str(path)).replace("'", "''")
-    sizes = connection.execute(
-        "SELECT max(num_rows), "
-        f"(SELECT sum(total_uncompressed_size) FROM parquet_metadata('{name}')) "
-        f"FROM parquet_file_metadata('{name}')"
-    ).fetchone()
-    rows, unpacked = (int(number or 0) for number in sizes)
+    groups = connection.execute(
+        "SELECT max(row_group_num_rows), sum(total_uncompressed_size) "
+        f"FROM parquet_metadata('{name}') GROUP BY row_group_id"
+    ).fetchall()
+    rows, unpacked = (
+        sum(int(n or 0) for n in sizes) for sizes in zip((0, 0), *groups, strict=True)
+    )
     if max(rows * DTYPE.itemsize, unpacked) > FREE + MOST_RATIO * path.stat().st_size:
         raise unreadable(path, f"it unpacks to {rows} rows, far more than any run of its size")
 

@@ -11,9 +11,11 @@ whose lock is free is `interrupted`.
 
 import contextlib
 import json
+import logging
 import os
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -23,28 +25,25 @@ from holymon.errors import PlanError, RunError
 from holymon.plan.plan import Plan, Prompts
 from holymon.records import parquet
 from holymon.records.appender import reading
-from holymon.records.first_call import FirstCall, first_calls
 from holymon.records.journal import Follower
 from holymon.records.own_files import (
+    MOST_OF_JSON,
     PRIVATE,
     content,
     lock_file,
+    mode_beside,
+    open_to_all,
     opened,
     require_inside,
     try_lock,
     write_aside,
 )  # fmt: skip
 from holymon.records.records import Records
+from holymon.records.run_state import LIVE, STATES, checked
 from holymon.safety import file_name, plain, short
 
 START_S: Final = 30.0
-
-LIVE: Final = frozenset({"starting", "first call", "running"})
-"""The states of a run that goes on."""
-
-STATES: Final = LIVE | {"finished", "stopped", "failed", "interrupted"}
-ENDED: Final = STATES - LIVE | {"max_errors", "max_cost", "hopeless", "first_call"}
-"""Why a run ended; of a later version's it is `unknown`."""
+_LOG: Final = logging.getLogger("holymon")
 
 
 def now() -> datetime:
@@ -68,8 +67,19 @@ def new_folder(out: Path, name: str) -> Path:
                 f"can't write to {out}: {error.strerror}. Name another folder with --out, or with "
                 "out= in Python."
             ) from None
+        _tell_of(open_to_all(out))
         return folder
     raise RunError(f"a thousand runs named {name} in this second: give them different names.")
+
+
+@cache
+def _tell_of(place: Path | None) -> None:
+    """Say, once, where others could put another folder in the place of a run's."""
+    if place is not None:
+        _LOG.warning(
+            "in %s every user of this machine may replace what is measured: make it sticky "
+            "(chmod +t) or name a folder of your own.", plain(str(place)),
+        )  # fmt: skip
 
 
 def run_id(folder: Path) -> str:
@@ -79,7 +89,7 @@ def run_id(folder: Path) -> str:
 
 def out_of(folder: Path) -> Path:
     """The folder of everything generated that a run's folder lies in."""
-    return (folder if len(folder.parts) > 1 else folder.absolute()).parent.parent
+    return (folder if len(folder.parts) > 1 else folder.absolute()).parents[1]
 
 
 def find(out: Path, wanted: str) -> Path:
@@ -88,9 +98,12 @@ def find(out: Path, wanted: str) -> Path:
     Raises RunError with what there is.
     """
     for folder in (out / wanted, Path(wanted)):
-        with reading(folder / "plan.json"):
-            if (folder / "plan.json").is_file():
-                return folder
+        try:
+            with reading(folder / "plan.json"):
+                if (folder / "plan.json").is_file():
+                    return folder
+        except OSError:  # the name is too long for one
+            continue
     named = [f for f in folders(out) if wanted in {f.parent.name, "last"}]
     if named:
         return named[-1]
@@ -127,8 +140,9 @@ def read_plan(folder: Path) -> Plan:
 
 
 def write_state(folder: Path, **state: Any) -> None:
-    """Say in `state.json` how the run is doing; for its worker."""
-    write_aside(folder / "state.json", json.dumps(state, indent=1))
+    """Say in `state.json` how the run is doing; for its worker. It is as private as the plan."""
+    text, mode = json.dumps(state, indent=1), mode_beside(folder / "plan.json")
+    write_aside(folder / "state.json", text, mode=mode)
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -147,52 +161,14 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 def _state_in(folder: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, RecursionError, RunError):
-        state = json.loads(content(folder / "state.json"))
+        state = json.loads(content(folder / "state.json", MOST_OF_JSON))
         if (
             isinstance(state, dict)
             and isinstance(state.get("state"), str)
             and state["state"] in STATES
         ):
-            return _checked(state)
+            return checked(state)
     return {"state": "starting"}
-
-
-def _checked(state: dict[str, Any]) -> dict[str, Any]:
-    """What may be known of a run, as it may be shown: whoever sent its folder may have lied."""
-    checked = {name: short(text, 4096) for name, text in state.items() if isinstance(text, str)}
-    if checked.get("ended", "finished") not in ENDED:
-        checked["ended"] = "unknown"
-    for name in ("started_at", "ended_at"):
-        try:
-            datetime.fromisoformat(checked[name])
-        except (KeyError, ValueError):
-            checked.pop(name, None)
-    kinds = {"pid": int, "workers": int, "proxies": dict, "first_calls": list}
-    return checked | {
-        name: state[name] for name, kind in kinds.items() if type(state.get(name)) is kind
-    }
-
-
-def ended_early(state: dict[str, Any]) -> str:
-    """Why a run ended before its plan was through, from its state; `""` if it did not."""
-    ended = state.get("ended") or "finished"
-    early = state["state"] not in LIVE and ended not in {"finished", "stopped"}
-    return str(state.get("detail") or ended) if early else ""
-
-
-def ending(
-    state: dict[str, Any],
-) -> tuple[str, str, str, tuple[FirstCall, ...], dict[str, str]]:
-    """What a verdict needs of a run's state: word, trouble, why it ended early, calls, proxies."""
-    trouble = str(state.get("trouble", ""))
-    return str(state["state"]), trouble, ended_early(state), first_calls(state), proxies(state)
-
-
-def proxies(state: dict[str, Any]) -> dict[str, str]:
-    """Through which proxy, as `host:port`, the targets were called that have one, by name."""
-    known = state.get("proxies")
-    items = known.items() if isinstance(known, dict) else ()
-    return {str(target): short(str(proxy)) for target, proxy in items}
 
 
 def _is_new(folder: Path, state: dict[str, Any]) -> bool:

@@ -1,6 +1,5 @@
 """`index.html`: the list of all runs and reports, newest first, as one static page."""
 
-import json
 import os
 from collections.abc import Callable
 from importlib.resources import files
@@ -11,11 +10,13 @@ from urllib.parse import quote
 from holymon.errors import RunError
 from holymon.formatting import DASH, Html, Table, element, join, ms, percent, stacked
 from holymon.records import run_folder
-from holymon.records.own_files import content, write_page
+from holymon.records.own_files import MOST_OF_JSON, content, write_page
 from holymon.safety import short
+from holymon.structs import fields_in
 
 MOST: Final = 500
 TEMPLATES: Final = Path(str(files("holymon").joinpath("report/templates")))
+_SHOWN: Final = ("targets", "verdict", "report", "simulated")
 HEADS: Final = ("when (UTC)", "run", "targets", "measurement", "objectives", "calls", "failed",
                 "latency p50, ms", "latency p95, ms", "TTFT p50, ms")  # fmt: skip
 
@@ -48,7 +49,8 @@ def _row(folder: Path, out: Path) -> tuple[str, ...]:
     href = quote(os.fsencode((folder / "report.html").relative_to(out).as_posix()))
     link = element("a", run_folder.run_id(folder), href=href)
     try:
-        when, *cells = _cells(json.loads(content(folder / "run.json")))
+        raw = content(folder / "run.json")
+        when, *cells = _cells(fields_in(raw, MOST_OF_JSON, *_SHOWN))
     except (OSError, RunError, ValueError, RecursionError, AttributeError, TypeError):
         when, *cells = "", "run.json can't be read", *[DASH] * 7
     return when, link, *cells

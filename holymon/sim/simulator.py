@@ -27,6 +27,9 @@ FIRST_CALL: Final = "x-holymon-first-call"
 takes no number, so that what is done to the calls behind it stays the same."""
 
 MOST_BODY: Final = 16 * 2**20
+_NO_REQUEST: Final = (
+    ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError,
+)  # fmt: skip
 STALL_S: Final = 3600.0
 """How long a stalled stream is silent, unless its client leaves: longer than any client waits, or
 whichever of the two looks first would decide whether it stalled or was cut off."""
@@ -90,7 +93,7 @@ class Simulator:
             body = json.loads(await request.read())
             first = FIRST_CALL in headers
             fate = self._fate(body, arrived, first=first)
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+        except _NO_REQUEST as error:
             return _error(400, f"the request is not valid: {error}", "invalid_request")
         if fate is None:
             return _error(404, "The model does not exist.", "model_not_found")

@@ -18,7 +18,7 @@ from holymon.plan.plan import Plan
 from holymon.plots.canvas import frame
 from holymon.plots.schedule_plot import plot_arrivals
 from holymon.records import run_folder
-from holymon.records.run_folder import LIVE
+from holymon.records.run_state import LIVE
 from holymon.safety import short
 from holymon.widgets.blitting import PAPER
 from holymon.widgets.fields import error_line, error_text, html, style_sheet

@@ -12,7 +12,7 @@ from holymon.formatting import number_of
 from holymon.load.run import Run
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import MAX_SECONDS
-from holymon.records import journal, run_folder
+from holymon.records import journal, run_folder, run_state
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import outcome
 from holymon.widgets import panels_html
@@ -85,7 +85,7 @@ class LiveTab:
 
     def _read(self, following: "_FollowedRun") -> None:
         run, summary, status = following.run, following.own.summary(), following.run.status
-        judged = verdict.judge(summary, run.plan, following.vitals, *run_folder.ending(status),
+        judged = verdict.judge(summary, run.plan, following.vitals, *run_state.ending(status),
                                records=following.own.records)  # fmt: skip
         self._trust.value = panels_html.trust(summary, judged, following.vitals, run.plan)
         self._table.value = panels_html.figures(summary, judged)
@@ -131,7 +131,7 @@ class _FollowedRun:
     def about(self) -> dict[str, object]:
         """What the line on top says."""
         run, state = self.run, str(self._status["state"])
-        n, early = len(self.own.records), run_folder.ended_early(self._status)
+        n, early = len(self.own.records), run_state.ended_early(self._status)
         return {
             "name": run.id, "state": outcome(self._status),
             "simulated": run.plan.simulated,

@@ -16,12 +16,13 @@ from holymon.errors import HolymonError, RunError
 from holymon.experiments.alternate import compare
 from holymon.formatting import bullets, element, join
 from holymon.load.run import Run, attach
+from holymon.plan.given_file import decoded
 from holymon.records import run_folder
 from holymon.records.export import write_csv
-from holymon.records.own_files import aside, content, opened, write_json
-from holymon.records.run_folder import LIVE
+from holymon.records.own_files import MOST_OF_JSON, aside, content, opened, write_json
+from holymon.records.run_state import LIVE
 from holymon.report.report import write_report
-from holymon.safety import decoded, short
+from holymon.safety import short
 from holymon.widgets.fields import choice_field, html
 
 NOTHING: Final = element(
@@ -171,7 +172,7 @@ def baseline(out: Path | str = "reports") -> Run | None:
     if not path.exists():
         return None
     try:
-        wanted = json.loads(decoded(content(path)))["run_id"]
+        wanted = json.loads(decoded(content(path, MOST_OF_JSON)))["run_id"]
         if not _ID.fullmatch(wanted):
             raise ValueError(wanted)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -1,103 +1,384 @@
-"""Every reader of a file that somebody may hand in, and what fuzzing writes for them."""
+"""Every reader of what somebody else may have written, and how fuzzing feeds it.
 
+READERS[name] -> its samples, and what reads bytes that were made of one
+"""
+
+import asyncio
+import contextlib
 import json
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
+from time import perf_counter
+from typing import Any, NamedTuple
+from unittest.mock import patch
+from zlib import crc32
+from zlib import error as zlib_error
 
-from hypothesis import strategies as st
+import duckdb
+import httpx
+import yaml
 
-from holymon.errors import HolymonError
-from holymon.plan import prompts, replay_file, targets
+from holymon.cli.doctor import _models
+from holymon.errors import CODES, ERRORS, HolymonError
+from holymon.figures.hints import hint
+from holymon.load.run import attach
+from holymon.load.trust import trust
+from holymon.monitor.replies import _parsed
+from holymon.plan import consent, prompts, replay_file, shapes, slo, targets
 from holymon.plan.plan import Plan
-from holymon.records import journal, notes, run_folder
-from holymon.records.frames import Frames
+from holymon.prometheus import rules
+from holymon.prometheus.alerts import Limits, Watch
+from holymon.prometheus.backtest_sources import rehearse
+from holymon.protocols.chat import CHAT
+from holymon.protocols.cohere import COHERE
+from holymon.protocols.converse import CONVERSE
+from holymon.protocols.dialect import Dialect
+from holymon.protocols.error_body import read_error, redirection
+from holymon.protocols.framing import BadFrame, events_of
+from holymon.protocols.gemini import GEMINI
+from holymon.protocols.messages import MESSAGES
+from holymon.protocols.ollama import OLLAMA
+from holymon.protocols.reading import Reading
+from holymon.protocols.refusal import refusal
+from holymon.protocols.responses import RESPONSES
+from holymon.protocols.retry_after import retry_after
+from holymon.protocols.sse import Decoder, EventTooLarge
+from holymon.records import listing
+from holymon.records.attempt import Marks, row
+from holymon.records.export import write_csv
+from holymon.report import sections
 from holymon.report.index import write_index
 from holymon.report.notebooks import check_parameters
+from holymon.structs import seconds_of
+from holymon.transport.connection import Connection
+from holymon.transport.inflater import inflater
+from holymon.transport.response import Response
+from holymon.widgets.results_tab import BASELINE_FILE, baseline
 
-PLAN = {"targets": [{"provider": "url", "model": "m", "base_url": "http://127.0.0.1:9/v1"}],
-        "load": {"type": "closed", "users": 1}, "requests": 1}  # fmt: skip
-
-
-def _in_run(name, read):
-    def reads(folder: Path, data: bytes):
-        run = folder / "x" / "20260101T000000Z"
-        run.mkdir(parents=True, exist_ok=True)
-        (run / name).write_bytes(data)
-        return read(run)
-
-    return reads
+from . import samples
+from .mutation import NUMBERS, TOKENS, mutated
 
 
-def _file(name, read):
-    def reads(folder: Path, data: bytes):
-        (folder / name).write_bytes(data)
-        return read(folder / name)
+class Reader(NamedTuple):
+    """What is good for it, and how it reads; what it is fed is made by `make`."""
 
-    return reads
+    samples: Sequence[bytes]
+    read: Callable[[Path, bytes], Any]
+    make: Callable[[Random, bytes, Sequence[bytes]], bytes] = mutated
 
 
-READERS = {
-    "plan.json": _in_run("plan.json", run_folder.read_plan),
-    "a plan": lambda _, data: Plan.from_json(data),
-    "state.json": _in_run("state.json", lambda run: run_folder.ending(run_folder.read_state(run))),
-    "run.json": _in_run("run.json", lambda run: write_index(run.parent.parent)),
-    "notes": _in_run("notes.0.jsonl", lambda run: (notes.messages(run), notes.request_ids(run))),
-    "vitals": _in_run("vitals.0.jsonl", lambda run: journal.vitals(run).to_dict()),
-    "a journal": lambda _, data: Frames().feed(data),
-    "prompts": _file("prompts.jsonl", prompts.from_file),
-    "times in JSON": _file("times.jsonl", replay_file.replay),
-    "times in CSV": _file("times.csv", replay_file.replay),
-    "targets.toml": _file("targets.toml", targets.providers_in),
-    "a notebook": _file("n.ipynb", lambda path: check_parameters(path, {})),
-}
-SEEDS = {
-    "plan.json": PLAN, "a plan": PLAN,
-    "state.json": {"state": "finished", "started_at": "2026-01-01T00:00:00+00:00", "pid": 1,
-                   "ended": "finished", "proxies": {}, "first_calls": [{"target": "a/b"}]},
-    "run.json": {"targets": [{"target": "a/b", "requests": 1, "errors": {"x": 1},
-                              "error_rate": {"value": 0.1}, "latency_s": {"p50": 1}}],
-                 "verdict": {"measurement": "valid", "slo": [{"met": True}]},
-                 "report": {"status": "ok", "started_at": "2026"}},
-    "notes": {"request": 1, "target": 0, "error_type": "x", "status": 1, "message": "m",
-              "code": "", "request_id": "i"},
-    "vitals": {"t": 1, "lags": [0.1], "cpu": 0.1, "waited": None, "late": None, "pause": 0,
-               "in_flight": 1, "rss_mb": 1},
-    "a journal": {"holymon": 3, "worker": 0, "dtype": [["request", "<u4"]]},
-    "prompts": {"prompt": "a"}, "times in JSON": {"timestamp": 1.5},
-    "a notebook": {"cells": [{"cell_type": "code", "source": "a=1", "metadata": {"tags": ["parameters"]}}],
-                   "metadata": {}, "nbformat": 4, "nbformat_minor": 5},
-}  # fmt: skip
+def _look(out: Path, folder: Path) -> None:
+    """Whatever is shown of a run."""
+    listing.runs(out)
+    run = attach(str(folder))
+    json.dumps(run.to_dict())
+    repr(run), run._repr_html_(), run.notes, run.vitals.flight
+    for part in (sections.verdict, sections.figures, sections.errors, sections.method):
+        assert part(run).html
+    write_csv(run, out / "calls.csv")
+    rehearse(run.records)
 
-ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8),
-    st.sampled_from([10**400, -1, 10**19, 1e308, "9" * 400, [], {}, [[]], {"a": {}}, [None]]),
+
+def _of_run(name: str, *, compacted: bool = False) -> Callable[[], Reader]:
+    def reader() -> Reader:
+        files = samples.run_files(compacted=compacted)
+
+        def read(out: Path, data: bytes) -> None:
+            folder = out / "sent" / "20260101T000000Z"
+            folder.mkdir(parents=True, exist_ok=True)
+            for name_, content in files.items():
+                if name_.startswith(("calls", "gaps", "notes", "vitals")) or name_.endswith("json"):
+                    (folder / name_).write_bytes(content)
+            (folder / name).write_bytes(data)
+            _look(out, folder)
+
+        return Reader([files[name]], read)
+
+    return reader
+
+
+def _file(name: str, given: Sequence[bytes], read: Callable[[Path], Any]) -> Callable[[], Reader]:
+    def reader() -> Reader:
+        def reads(folder: Path, data: bytes) -> Any:
+            (folder / name).write_bytes(data)
+            return read(folder / name)
+
+        return Reader(given, reads)
+
+    return reader
+
+
+def _index(out: Path, data: bytes) -> None:
+    folder = out / "sent" / "20260101T000000Z"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_bytes(data)
+    write_index(out)
+
+
+def _consents(folder: Path, data: bytes) -> None:
+    place = folder / "holymon" / "trusted"
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    place.write_bytes(data)
+    place.chmod(0o600)
+    received = Plan.from_json(samples.run_files(compacted=False)["plan.json"]).targets
+    with patch.dict(os.environ, {"XDG_CONFIG_HOME": str(folder)}):
+        consent.unasked(received)
+
+
+def _targets(path: Path) -> None:
+    for target in targets.targets_in(path):
+        repr(target), target._repr_html_() if hasattr(target, "_repr_html_") else ""
+    with patch.dict(os.environ, {"XDG_CONFIG_HOME": str(path.parent)}):
+        trust(path)
+
+
+def _words(_: Path, data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    for read in (
+        slo.parse, seconds_of, lambda text: shapes.parse(text, rate=5.0, seconds=10.0),
+        lambda text: shapes.parse("constant", rate=5.0, seconds=10.0, arrivals=text),
+        lambda text: yaml.dump(rules.rule_file(Watch((text,), Limits())))[:1],
+    ):  # fmt: skip
+        _held(lambda read=read: read(text))
+
+
+def _parquet(name: str) -> Callable[[], Reader]:
+    whole = _of_run(f"{name}.parquet", compacted=True)
+
+    def make(rng: Random, sample: bytes, others: Sequence[bytes]) -> bytes:
+        with contextlib.suppress(duckdb.Error):  # types that DuckDB has no column for
+            if rng.random() < 0.6:
+                return retyped(rng, name)
+        return mutated(rng, sample, others)
+
+    return lambda: whole()._replace(make=make)
+
+
+_VALUES = (
+    "NULL", "'x'", "''", "-1", "1e308::DOUBLE", "'nan'::DOUBLE", "'inf'::DOUBLE", "4294967295",
+    "18446744073709551615::UBIGINT", "[1, 2]", "{'a': 1}", "'\\xff'::BLOB", "DATE '2026-01-01'",
+    "TIMESTAMP '2026-01-01'", "true", "repeat('x', 100000)", "1.5::DECIMAL(4, 1)", "MAP {1: 2}",
+    "255", "256", "range::UTINYINT", "range", "range * 1e300", "170141183460469231731687303715::HUGEINT",
+    "INTERVAL 1 DAY", "TIME '12:00'", "uuid()",
 )  # fmt: skip
 
 
-@st.composite
-def written(draw, name):
-    """Bytes for a reader: of a good file with one place in it changed, or of none."""
-    seed = SEEDS.get(name)
-    if seed is None or draw(st.integers(0, 4)) == 0:
-        bad = [b"[" * 100_000, b'{"a":' * 50_000, b"1e999", b"9" * 5000, b"a = " + b"9" * 5000,
-               b"\0" * 64, b"a = " + b"[" * 5000, b"[a]\nmodels = 3", b"[a.models]\nb = 1"]  # fmt: skip
-        return draw(st.binary(max_size=64) | st.sampled_from(bad))
-    value = json.loads(json.dumps(seed))
-    at = value
-    while True:
-        keys = list(at) if isinstance(at, dict) else list(range(len(at)))
-        key = draw(st.sampled_from(keys))
-        if isinstance(at[key], (dict, list)) and at[key] and draw(st.booleans()):
-            at = at[key]
-            continue
-        at[key] = draw(ODD)
-        break
-    return json.dumps(value).encode() + b"\n" * (name == "a journal") + draw(st.binary(max_size=8))
+def retyped(rng: Random, name: str) -> bytes:
+    """A Parquet file of a run with columns of other types or values, or none."""
+    with samples.folder_of_run() as folder:
+        path, made = folder / f"{name}.parquet", folder / "made.parquet"
+        columns = [row[0] for row in duckdb.execute(f"DESCRIBE FROM '{path}'").fetchall()]
+        for column in rng.sample(columns, rng.choice((1, 1, 2, len(columns)))):
+            columns[columns.index(column)] = (
+                f'{rng.choice(_VALUES)} AS "{column}"'
+                if rng.random() < 0.9
+                else f"1 AS no_{column}"
+            )
+        more = rng.choice(("", "", " WHERE false", " UNION ALL BY NAME SELECT 1 AS request"))
+        duckdb.execute(
+            f"COPY (SELECT {', '.join(columns)} FROM (SELECT *, row_number() OVER () - 1 AS range "
+            f"FROM '{path}'){more}) TO '{made}'"
+        )
+        return made.read_bytes()
 
 
-def reads(name: str, folder: Path, data: bytes) -> None:
-    """Read: what is wrong is said in a sentence, and nothing else is raised."""
+def _answer(name: str, dialect: Dialect, kind: str = "text/event-stream") -> Callable[[], Reader]:
+    def read(_: Path, data: bytes) -> None:
+        rng = Random(crc32(data))
+        stream, status = (
+            rng.choice((True, True, False, None)),
+            rng.choice((200, 200, 200, 201, 400, 529)),
+        )
+        heads = {"content-type": rng.choice((kind, kind, "application/json", "text/html", ""))}
+        whole = _of_pieces(dialect, [data], heads, stream, status)
+        cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.choice((1, 3, 30))))
+        pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+        cut = _of_pieces(dialect, pieces, heads, stream, status)
+        framed = events_of(heads["content-type"]) is not None  # a bad frame may end what comes
+        if whole != cut and not (framed and whole[0] and cut[0]):
+            raise AssertionError(f"{whole} at once, {cut} in pieces ({stream}, {status}, {heads})")
+
+    return lambda: Reader(samples.STREAMS[name], read)
+
+
+def _of_pieces(
+    dialect: Dialect, pieces: list[bytes], heads: dict[str, str], stream: bool | None, status: int
+) -> tuple[Any, ...]:
+    marks = Marks(0, 0, 0.0)
+    marks.start = 0.0
+    reading = Reading(marks, dialect, stream=stream, keep=True)
+    reading.head(0.1, status, lambda name: heads.get(name, ""))
+    framed = events_of(heads["content-type"]) or bytes
     try:
-        READERS[name](folder, data)
+        for at, piece in enumerate(pieces):
+            if reading.piece(0.2 + at, framed(piece)):
+                break
+    except BadFrame:
+        reading.fail("invalid_schema", "")
+    error = reading.end(100.0)
+    row(marks)
+    assert error in CODES
+    return error, marks.finish, bool(marks.events), reading.texts
+
+
+def _refusals(_: Path, data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    refusal(data, text[:512], sent="max_tokens", streamed=True)
+    for status in (400, 404, 429, 500):
+        read_error(status, data, Marks(0, 0, 0.0))
+    for error in ERRORS:
+        hint(error, text[:512], samples.PLAN.targets[0])
+    redirection(302, text[:300])
+    retry_after(text[:50], text[50:90], text[:9])
+    _models(data)
+    with contextlib.suppress(EventTooLarge):
+        _parsed(Decoder(), data)
+
+
+class _Wire:
+    """A transport that goes nowhere."""
+
+    closing = False
+
+    def __init__(self, end: Any) -> None:
+        self.end = end
+
+    def get_extra_info(self, _: str) -> Any:
+        return self.end
+
+    def abort(self) -> None:
+        self.closing = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def ignore(self, *_: Any, **__: Any) -> None:
+        pass
+
+    pause_reading = resume_reading = write = set_write_buffer_limits = ignore
+
+
+class _NoSocket:
+    def fileno(self) -> int:
+        return 0
+
+
+def _http(_: Path, data: bytes) -> None:
+    rng = Random(crc32(data))
+    cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.choice((0, 1, 5))))
+
+    async def go() -> None:
+        wire = _Wire(_NoSocket())
+        connection, response = Connection(None, lambda _: None), Response(perf_counter)  # type: ignore[arg-type]
+        connection.connection_made(wire)  # type: ignore[arg-type]
+        response.expect(httpx.Request("POST", "http://127.0.0.1/"), connection)
+        connection.send(response, b"")
+
+        def feed() -> None:
+            for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True):
+                if not wire.closing:
+                    connection.data_received(data[a:b])
+            connection.connection_lost(rng.choice((None, ConnectionResetError())))
+
+        asyncio.get_running_loop().call_soon(feed)
+        marks = Marks(0, 0, 0.0)
+        reading = Reading(marks, CHAT, stream=True)
+        try:
+            async with asyncio.timeout(5):
+                await response.begin()
+                reading.head(response.at, response.status, response.header)
+                await response.pour(reading.piece)
+        except (httpx.TransportError, httpx.DecodingError):
+            pass
+        reading.end(perf_counter())
+        row(marks)
+
+    _LOOP.run_until_complete(go())
+
+
+_LOOP = asyncio.new_event_loop()
+
+
+def _inflated(_: Path, data: bytes) -> None:
+    for packing in ("gzip", "deflate"):
+        unpack = inflater(packing)
+        assert unpack is not None
+        try:
+            unpack.step(data)
+            while unpack.more:
+                unpack.step()
+        except (zlib_error, httpx.DecodingError):
+            pass
+
+
+def _baseline(path: Path) -> None:
+    baseline(path.parent)
+
+
+def _worded(rng: Random, sample: bytes, others: Sequence[bytes]) -> bytes:
+    """Pieces of words and numbers put together."""
+    if rng.random() < 0.5:
+        return mutated(rng, sample, others)
+    parts = [*others, *NUMBERS, *TOKENS[:30]]
+    return b"".join(rng.choice((b"", b":", b",", b"<", b" ")) + rng.choice(parts) for _ in range(4))
+
+
+_MADE: dict[str, Callable[[], Reader]] = {
+    "calls.parquet": _parquet("calls"),
+    "gaps.parquet": _parquet("gaps"),
+    "underway": _of_run("calls.0.underway"),
+    "journal": _of_run("calls.0.journal"),
+    "consents": lambda: Reader([samples.TRUST], _consents),
+    "targets.toml": _file("targets.toml", [samples.TARGETS], _targets),
+    "vitals": _of_run("vitals.0.jsonl"),
+    "notes": _of_run("notes.0.jsonl"),
+    "state.json": _of_run("state.json"),
+    "plan.json": _of_run("plan.json"),
+    "run.json": lambda: Reader([samples.run_files(compacted=False)["run.json"]], _index),
+    "a plan to be trusted": _file("a.json", [samples.PLAN.to_json()], trust),
+    "baseline": _file(BASELINE_FILE, [samples.BASELINE], _baseline),
+    "words of options": lambda: Reader(samples.WORDS, _words, _worded),
+    "answers of chat": _answer("chat", CHAT),
+    "answers of messages": _answer("messages", MESSAGES),
+    "answers of responses": _answer("responses", RESPONSES),
+    "answers of gemini": _answer("gemini", GEMINI),
+    "answers of cohere": _answer("cohere", COHERE),
+    "answers of ollama": _answer("ollama", OLLAMA, "application/x-ndjson"),
+    "answers of converse": _answer("converse", CONVERSE, "application/vnd.amazon.eventstream"),
+    "refusals": lambda: Reader(samples.REFUSALS + samples.STREAMS["chat"][3:], _refusals),
+    "HTTP": lambda: Reader(samples.HTTP, _http),
+    "packed bodies": lambda: Reader([samples.HTTP[2].partition(b"\r\n\r\n")[2]], _inflated),
+    "prompts": _file("prompts.jsonl", [samples.PROMPTS], prompts.from_file),
+    "times in JSON": _file("t.jsonl", samples.TIMES["json"], replay_file.replay),
+    "times in CSV": _file("t.csv", samples.TIMES["csv"], replay_file.replay),
+    "a notebook": _file("n.ipynb", [samples.NOTEBOOK], lambda path: check_parameters(path, {})),
+}
+READERS = tuple(_MADE)
+QUICK = set(READERS[READERS.index("run.json") : READERS.index("a notebook")]) | {"consents"}
+"""Those that read one file, and not a whole run."""
+
+
+def reader_of(name: str) -> Reader:
+    """A reader; its samples are made when it is first wanted."""
+    return _MADE[name]()
+
+
+def made(reader: Reader, seed: int) -> bytes:
+    """What a seed makes of its samples."""
+    rng = Random(seed)
+    return reader.make(rng, rng.choice(reader.samples), reader.samples)
+
+
+def _held(read: Callable[[], Any]) -> None:
+    try:
+        read()
     except HolymonError as error:
         if not str(error):
-            raise AssertionError(f"no sentence for {data!r}") from None
+            raise AssertionError("no sentence") from None
+
+
+def reads(reader: Reader, folder: Path, data: bytes) -> None:
+    """Read: what is wrong is said in a sentence, and nothing else is raised."""
+    _held(lambda: reader.read(folder, data))

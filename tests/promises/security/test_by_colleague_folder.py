@@ -15,7 +15,7 @@ from holymon.errors import RunError
 from holymon.load.run import attach, start
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
-from holymon.records import listing, run_folder
+from holymon.records import listing, run_folder, run_state
 from holymon.records.attempt import Flag, Marks
 from holymon.records.export import write_csv
 from holymon.records.journal import Journal
@@ -195,8 +195,8 @@ def test_words_of_a_state_are_of_closed_lists_and_its_texts_inert(tmp_path, stat
     shown = f"{run!r}{run._repr_html_()}{run.to_dict()}{listing.runs(tmp_path)!r}"
     assert "\x1b" not in shown
     assert "\u202e" not in shown
-    assert run.state in run_folder.STATES
-    assert run.status.get("ended", "finished") in {*run_folder.ENDED, "unknown"}
+    assert run.state in run_state.STATES
+    assert run.status.get("ended", "finished") in {*run_state.ENDED, "unknown"}
     assert run.vitals is not None
 
 
@@ -311,5 +311,5 @@ def test_prompts_of_ones_own_are_nobody_elses_to_read(tmp_path, prompts, private
         os.umask(before)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in run.folder.iterdir()}
     expected = 0o600 if private else 0o644
-    assert (modes["plan.json"], modes["run.json"]) == (expected, expected)
+    assert {modes[name] for name in ("plan.json", "run.json", "state.json")} == {expected}
     assert (modes["calls.parquet"], modes["worker.log"]) == (0o644, 0o600)

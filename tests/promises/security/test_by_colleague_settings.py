@@ -1,6 +1,7 @@
 """By a colleague: names that stand in what `holymon init` writes are data for cron, sh and the rest."""
 
 import json
+import os
 import re
 import shlex
 import stat
@@ -29,10 +30,17 @@ FOLDERS = [
     "!!",
     "(x)",
     "<y>",
-    "*",
+    "?",
     "[a]",
     "-",
+    "we ird",
+    "it's",
+    'a"b',
+    "%h%%",
+    "$HOME",
+    "$(id>pwned)",
 ]
+ODD = """a b [c] ? 'd' "e" $f ${HOME} %h %% ;`g`"""
 MODELS = [
     "`touch pwned`", "$(touch pwned)", "a%b", "%%n", "'; touch pwned; '", 'a"b', "a b", "#x", ";", "&",
     "~root", "$HOME", "{a,b}", "!!", "-x", ">pwned", "a\u2028b", "é",
@@ -114,7 +122,13 @@ def test_what_no_crontab_can_hold_is_refused(text):
         quoting.cron(quoting.sh(text))
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\\"])
+def test_what_prometheus_takes_for_a_pattern_alone_is_refused_and_nothing_is_written(team):
+    with pytest.raises(ConfigError, match="no rules in a folder with a \\*"):
+        team("a*b")
+    assert not [*Path(os.environ["DUMPED"]).parent.glob("a*")]
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\\", "a "])
 def test_what_would_join_or_end_a_line_of_a_unit_is_refused(text):
     with pytest.raises(ConfigError, match="can't stand in a unit file"):
         quoting.unit(text)
@@ -153,6 +167,24 @@ def test_systemd_itself_finds_a_program_whatever_its_name(tmp_path, monkeypatch,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_prometheus_and_systemd_find_the_files_of_a_folder_whatever_its_name(tmp_path, debian):
+    folder = tmp_path / ODD
+    create(folder)
+    done = subprocess.run(
+        [debian("promtool"), "check", "config", folder / "prometheus.yml"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "1 rule files found" in done.stdout) == (0, True), done.stdout
+    done = subprocess.run(
+        [debian("systemd-analyze", "systemd"), "verify", *(folder / "systemd").iterdir()],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    grafana = (folder / "grafana/provisioning/dashboards/holymon.yml").read_text("utf-8")
+    (provider,) = yaml.safe_load(grafana)["providers"]
+    assert provider["options"]["path"].replace("$$", "$") == f"{folder}/grafana/dashboards"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,14 @@ def test_a_folder_of_that_name_that_leads_elsewhere_is_refused(shared, other):
 def test_prompts_and_what_servers_said_are_read_by_nobody_else(shared, other):
     run = start(PLAN, out=shared, detached=False).wait()
     reported(run)
-    for name in ("plan.json", "run.json", "worker.log", "notes.0.jsonl", "vitals.0.jsonl"):
+    for name in (
+        "plan.json",
+        "run.json",
+        "state.json",
+        "worker.log",
+        "notes.0.jsonl",
+        "vitals.0.jsonl",
+    ):
         assert other('cat "$1"', run.folder / name) == (1, ""), name
     code, found = other('grep -rl "$2" "$1" 2>/dev/null', shared, PROMPT)
     assert (code != 0, found) == (True, "")
@@ -118,6 +125,20 @@ def test_nobody_else_plants_anything_in_a_run(shared, other):
                    'mkdir "$1/x"'):  # fmt: skip
         assert other(f"{script} 2>/dev/null", run.folder)[0] != 0, script
     assert sorted(run.folder.iterdir()) == before
+
+
+def test_where_others_can_replace_a_run_it_is_said_once_before_it(shared, other, caplog):
+    run_folder._tell_of.cache_clear()
+    for _ in range(2):
+        folder = run_folder.new_folder(shared, "mine")
+    said = [record.getMessage() for record in caplog.records]
+    code, _ = other('mv "$1/mine" "$1/theirs"; mkdir -p "$1/mine"; rm -r "$1/theirs" 2>/dev/null; ls -d "$2"',
+                    shared, folder)  # fmt: skip
+    if stat.S_IMODE(shared.stat().st_mode) == 0o777:
+        assert (code != 0, len(said)) == (True, 1)
+        assert said[0].startswith(f"in {shared} every user of this machine may replace")
+    else:
+        assert (code, said) == (0, [])
 
 
 FOREIGN = [

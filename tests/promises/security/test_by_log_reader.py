@@ -14,8 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from holymon.cli.main import main
+from holymon.safety import Secret, redact
 
 KEY = "qJ7x-Vb2m_Tz9wKp4Lr6Ns8Yd1"
+SECRETS = (Secret(KEY, "MY_KEY"),)
 COMMANDS = (
     "##vso[task.setvariable variable=PATH]/tmp/evil", "::set-output name=result::evil",
     "\n::add-mask::a", "::error file=a.py,line=1::evil", "##[error]evil",
@@ -132,3 +134,17 @@ def test_what_stands_in_a_folder_or_on_the_command_line_is_obeyed_by_no_log(
         _, text = command(*arguments)
         assert text
         assert not OBEYED.search(text), (arguments, text)
+
+
+@pytest.mark.parametrize(
+    "spelled", ["%{:02x}", "%{:02X}", "\\u{:04x}", "\\x{:02x}", "&#{};", "&#x{:x};", "{:c}\u200b"]
+)
+def test_a_key_is_left_out_however_a_server_spells_its_letters(spelled):
+    echo = "".join(spelled.format(ord(char)) for char in KEY)
+    rest = redact(f"no: {echo} (100% &amp; \\u)", SECRETS).replace("\u200b", "")
+    assert rest == "no: *** (100% &amp; \\u)"
+
+
+def test_a_key_in_letters_of_full_width_is_left_out():
+    wide = "".join(chr(ord(char) + 0xFEE0) for char in KEY)
+    assert redact(f"no: {wide}!", SECRETS) == "no: ***!"

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import time
-import tracemalloc
 
 import httpx
 import pytest
@@ -11,8 +10,10 @@ import pytest
 import holymon as hm
 from holymon.cli.doctor import examine
 from holymon.errors import OK, CallError
+from holymon.figures.hints import hint
 from holymon.load.caller import Caller
 from holymon.monitor import replies
+from holymon.monitor.endpoints import _in_path as in_path
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.plan.slo import parse
 from holymon.protocols.chat import CHAT
@@ -25,39 +26,18 @@ from holymon.transport.inflater import inflater
 
 from .bombs import AMAZON, BOMBS, STREAM, Bomb, endless, question, serving
 
-LIMIT_S, LONGEST_S = 0.2, 8.0
-"""What a call may take, and the most CPU it may cost: the bombs took 12 s and more."""
+LIMIT_S = 0.2
+"""What a call may take."""
 
 PATIENT_S = 60
 """What it may take where the answer is read to its end."""
 
-MOST_MB = 250
 HARMLESS = {"numbers of 400 digits"}
 STREAMS = {name for name, bomb in BOMBS.items() if bomb.head.startswith((STREAM, AMAZON))}
 
 
 def target(url):
     return Target(provider="url", model="m", base_url=url)
-
-
-@pytest.fixture
-def quick():
-    """What is done in the test takes no longer than it may."""
-    begun = time.process_time()
-    yield
-    assert time.process_time() - begun < LONGEST_S
-
-
-@pytest.fixture
-def bounded():
-    """Nor does it take more memory."""
-    tracemalloc.start()
-    begun = time.process_time()
-    yield
-    took, most = time.process_time() - begun, tracemalloc.get_traced_memory()[1] / 1e6
-    tracemalloc.stop()
-    assert took < LONGEST_S
-    assert most < MOST_MB
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -187,12 +167,31 @@ def test_events_without_a_token_are_borne_for_long_and_end_no_answer_that_was_wh
 
 
 @pytest.mark.parametrize("read", [
-    of_text, lambda text: of_name(text.encode()), lambda text: keeps_alive(text.encode()),
+    of_text, in_path, lambda text: hint("bad_request", text[:50_000] + text[-4:], target("http://a/v1")),
+    lambda text: of_name(text.encode()), lambda text: keeps_alive(text.encode()),
     lambda text: page_text(text.encode()),
     lambda text: read_body(text.encode(), None, Marks(0, 0, 0.0)) if not text.strip() else None,
-], ids=["text", "name", "alive", "page", "body"])  # fmt: skip
+], ids=["text", "path", "hint", "name", "alive", "page", "body"])  # fmt: skip
 @pytest.mark.parametrize(
-    "unit", ["_", " ", "a_", "a ", "<", "<!--", "<style ", "data: x", "{", "e"]
+    "unit",
+    [
+        "_",
+        " ",
+        "a_",
+        "a ",
+        "<",
+        "<!--",
+        "<style ",
+        "data: x",
+        "{",
+        "e",
+        "/model/",
+        "model ",
+        "model!",
+        "/invoke",
+        "/ai/run/",
+        "/models/:a",
+    ],
 )
 def test_no_pattern_looks_at_a_long_text_again_and_again(read, unit, quick):
     read(unit * (1_000_000 // len(unit)) + "\0!x")

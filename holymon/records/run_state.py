@@ -1,0 +1,58 @@
+"""What a run says of itself in `state.json`: words of closed lists, and texts that may be shown."""
+
+import contextlib
+from datetime import datetime
+from typing import Any, Final
+
+from holymon.records.first_call import FirstCall, first_calls
+from holymon.safety import short
+
+LIVE: Final = frozenset({"starting", "first call", "running"})
+"""The states of a run that goes on."""
+
+STATES: Final = LIVE | {"finished", "stopped", "failed", "interrupted"}
+ENDED: Final = STATES - LIVE | {"max_errors", "max_cost", "hopeless", "first_call"}
+"""Why a run ended; of a later version's it is `unknown`."""
+
+
+def checked(state: dict[str, Any]) -> dict[str, Any]:
+    """What may be known of a run, as it may be shown: whoever sent its folder may have lied."""
+    known = {
+        name: short(text, 4096) for name, text in state.items()
+        if isinstance(text, str) and (not name.endswith("_at") or _is_moment(text))
+    }  # fmt: skip
+    if known.get("ended", "finished") not in ENDED:
+        known["ended"] = "unknown"
+    kinds = {"pid": int, "workers": int, "proxies": dict, "first_calls": list}
+    return known | {
+        name: state[name] for name, kind in kinds.items() if type(state.get(name)) is kind
+    }
+
+
+def _is_moment(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+        return moment.tzinfo is not None and 1970 <= moment.year < 2200  # as pandas has room for
+    return False
+
+
+def ended_early(state: dict[str, Any]) -> str:
+    """Why a run ended before its plan was through, from its state; `""` if it did not."""
+    ended = state.get("ended") or "finished"
+    early = state["state"] not in LIVE and ended not in {"finished", "stopped"}
+    return str(state.get("detail") or ended) if early else ""
+
+
+def ending(
+    state: dict[str, Any],
+) -> tuple[str, str, str, tuple[FirstCall, ...], dict[str, str]]:
+    """What a verdict needs of a run's state: word, trouble, why it ended early, calls, proxies."""
+    trouble = str(state.get("trouble", ""))
+    return str(state["state"]), trouble, ended_early(state), first_calls(state), proxies(state)
+
+
+def proxies(state: dict[str, Any]) -> dict[str, str]:
+    """Through which proxy, as `host:port`, the targets were called that have one, by name."""
+    known = state.get("proxies")
+    items = known.items() if isinstance(known, dict) else ()
+    return {str(target): short(str(proxy)) for target, proxy in items}

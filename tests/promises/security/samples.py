@@ -1,0 +1,258 @@
+"""What is good before fuzzing makes it bad: the files of a run, and answers in every dialect."""
+
+import gzip
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from holymon.load.run import Run
+from holymon.plan.plan import Open, Plan, Prompts, Target
+from holymon.plan.shapes import ramp
+from holymon.records import run_folder
+from holymon.records.attempt import Flag, Marks
+from holymon.records.client_health import line
+from holymon.records.first_call import FirstCall
+from holymon.records.journal import Journal
+from holymon.records.own_files import write_aside, write_json
+from holymon.structs import to_builtins
+
+PLAN = Plan(
+    targets=(
+        Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1"),
+        Target(provider="h", model="n", base_url="https://h.example/v1", api_key_env="H_KEY"),
+    ),
+    load=Open(ramp(1, 5, 10)), prompts=Prompts(texts=("one", "two")), requests=12, warmup_s=1.0,
+    slo=("ttft_p95<0.5", "error_rate<1%"), name="sent", duration_s=10.0,
+)  # fmt: skip
+FAILURES = ("", "", "", "rate_limited", "", "stream_truncated", "", "authentication")
+
+
+def _marks(number: int) -> Marks:
+    marks = Marks(number, number % 2, number * 0.4)
+    marks.start = marks.due + 0.001
+    marks.end, marks.error = marks.start + 0.5 + number / 100, FAILURES[number % len(FAILURES)]
+    marks.headers = marks.start + 0.05
+    marks.flags, marks.status, marks.finish = int(Flag.STREAM), 200, "stop"
+    marks.flags |= Flag.WARMUP if number < 3 else 0
+    for k in range(5):
+        marks.token(marks.start + 0.1 + k * 0.02, 1)
+    marks.content, marks.prompt_tokens, marks.output_tokens = marks.first, 10, 5
+    if marks.error:
+        marks.message, marks.code, marks.request_id = "slow down", "too_many", f"id-{number}"
+    return marks
+
+
+def _written(out: Path, *, compacted: bool) -> Path:
+    folder = run_folder.new_folder(out, "sent")
+    write_aside(folder / "plan.json", PLAN.to_json())
+    call = FirstCall(target="url/m", error_type="rate_limited", status=429, message="slow down")
+    run_folder.write_state(
+        folder, state="finished", started_at="2026-01-01T00:00:00+00:00", pid=1, workers=1,
+        ended="finished", detail="", trouble="", ended_at="2026-01-01T00:01:00+00:00",
+        proxies={"url/m": "127.0.0.1:3128"}, first_calls=to_builtins([call]),
+    )  # fmt: skip
+    journal = Journal(folder, 0)
+    for number in range(24):
+        marks = _marks(number)
+        journal.begin(number, marks.target, marks.due)
+        journal.record(marks)
+    for number in (24, 25):
+        journal.begin(number, number % 2, number * 0.4)
+    for second in range(1, 6):
+        journal.vital(line(float(second), [0.001, 0.002], 0.3, 0.0, 1e-5, 0.001, 2, 80.0))
+    journal.close()
+    if compacted:
+        run_folder.compact(folder, run_folder.load(folder))
+    run = Run(folder)
+    write_json(
+        folder / "run.json", {**run.to_dict(), "report": {"status": "ok", "started_at": "2026"}}
+    )
+    return folder
+
+
+@cache
+def run_files(*, compacted: bool) -> dict[str, bytes]:
+    """The files of a run that has ended, by name."""
+    with tempfile.TemporaryDirectory() as out:
+        folder = _written(Path(out), compacted=compacted)
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".lock"}
+
+
+@contextmanager
+def folder_of_run() -> Iterator[Path]:
+    """A folder with the Parquet files of a run, to be changed."""
+    with tempfile.TemporaryDirectory() as name:
+        for file in ("calls.parquet", "gaps.parquet"):
+            (Path(name) / file).write_bytes(run_files(compacted=True)[file])
+        yield Path(name)
+
+
+def _sse(*events: Any, names: bool = False) -> bytes:
+    lines = []
+    for event in events:
+        if names and isinstance(event, dict):
+            lines.append(f"event: {event['type']}\n".encode())
+        text = event if isinstance(event, str) else json.dumps(event)
+        lines.append(f"data: {text}\n\n".encode())
+    return b"".join(lines)
+
+
+def _chat(**choice: Any) -> dict[str, Any]:
+    return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "finish_reason": None, **choice}]}  # fmt: skip
+
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1},
+         "completion_tokens_details": {"reasoning_tokens": 1}}  # fmt: skip
+TOOL = {"tool_calls": [{"index": 0, "id": "t", "function": {"name": "f", "arguments": "{}"}}]}
+_MESSAGE = {"role": "assistant", "content": "Hello", "reasoning_content": "hm", **TOOL}
+STREAMS: dict[str, list[bytes]] = {
+    "chat": [
+        _sse(_chat(delta={"role": "assistant", "content": ""}), _chat(delta={"reasoning": "hm"}),
+             _chat(delta={"content": "Hel"}), _chat(delta={"content": "lo"}), _chat(delta=TOOL),
+             _chat(delta={}, finish_reason="stop"), {"choices": [], "usage": USAGE}, "[DONE]"),
+        b": alive\n\nretry: 3\nid: 7\n" + _sse(_chat(delta={"content": "a"})) + b'error: {"message": "x"}\n\n',
+        _sse({"error": {"message": "no", "type": "server_error", "code": 500}}, "[DONE]"),
+        json.dumps({"choices": [{"message": _MESSAGE, "finish_reason": "stop"}], "usage": USAGE}).encode(),
+        json.dumps({"error": {"message": "no", "code": "quota", "param": None}}).encode(),
+        b"<html><body>just a moment</body></html>",
+    ],
+    "messages": [
+        _sse({"type": "message_start", "message": {"id": "m", "content": [], "usage": {"input_tokens": 3}}},
+             {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+             {"type": "ping"},
+             {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}},
+             {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}},
+             {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{"}},
+             {"type": "content_block_stop", "index": 0},
+             {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+             {"type": "message_stop"}, names=True),
+        _sse({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}, names=True),
+        json.dumps({"type": "message", "content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn",
+                    "usage": {"input_tokens": 3, "output_tokens": 2}}).encode(),
+    ],
+    "responses": [
+        _sse({"type": "response.created", "response": {"id": "r", "status": "in_progress", "output": []}},
+             {"type": "response.output_text.delta", "item_id": "i", "delta": "Hel"},
+             {"type": "response.output_text.done", "text": "Hel"},
+             {"type": "response.completed", "response": {
+                 "status": "completed", "usage": {"input_tokens": 3, "output_tokens": 2},
+                 "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hel"}]}]}},
+             names=True),
+        _sse({"type": "response.failed", "response": {"status": "failed", "error": {"code": "x", "message": "no"}}}),
+        json.dumps({"status": "completed", "output": [{"type": "message", "content": [
+            {"type": "output_text", "text": "Hi"}]}], "usage": {"input_tokens": 3, "output_tokens": 2}}).encode(),
+    ],
+    "gemini": [
+        _sse({"candidates": [{"content": {"parts": [{"text": "Hel"}, {"text": "hm", "thought": True}]}}],
+              "usageMetadata": {"promptTokenCount": 3}},
+             {"candidates": [{"content": {"parts": [{"text": "lo"}]}, "finishReason": "STOP"}],
+              "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}}),
+        json.dumps([{"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}]}]).encode(),
+        json.dumps({"promptFeedback": {"blockReason": "SAFETY"}}).encode(),
+    ],
+    "cohere": [
+        _sse({"type": "message-start", "delta": {"message": {"role": "assistant"}}},
+             {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hel"}}}},
+             {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": {
+                 "tokens": {"input_tokens": 3, "output_tokens": 2}}}}, names=True),
+        json.dumps({"message": {"content": [{"type": "text", "text": "Hi"}]}, "finish_reason": "COMPLETE",
+                    "usage": {"tokens": {"input_tokens": 3, "output_tokens": 2}}}).encode(),
+    ],
+    "ollama": [
+        b'{"model":"m","message":{"role":"assistant","content":"Hel"},"done":false}\n'
+        b'{"model":"m","message":{"content":"lo","thinking":"hm"},"done":false}\n'
+        b'{"model":"m","done":true,"done_reason":"stop","prompt_eval_count":3,"eval_count":2}\n',
+        b'{"error":"model not found"}\n',
+        b'{"response":"Hi","done":true,"done_reason":"stop","eval_count":2}',
+    ],
+}  # fmt: skip
+
+
+def _message(payload: bytes, **headers: str) -> bytes:
+    """A message of Amazon's event stream, its check sums left out."""
+    head = b"".join(
+        bytes([len(name) + 1]) + b":" + name.replace("_", "-").encode() + b"\7"
+        + len(value).to_bytes(2) + value.encode()
+        for name, value in headers.items()
+    )  # fmt: skip
+    length = 12 + len(head) + len(payload) + 4
+    return length.to_bytes(4) + len(head).to_bytes(4) + bytes(4) + head + payload + bytes(4)
+
+
+STREAMS["converse"] = [
+    _message(b'{"role":"assistant"}', event_type="messageStart")
+    + _message(b'{"contentBlockIndex":0,"delta":{"text":"Hel"}}', event_type="contentBlockDelta")
+    + _message(b'{"stopReason":"end_turn"}', event_type="messageStop")
+    + _message(b'{"usage":{"inputTokens":3,"outputTokens":2}}', event_type="metadata"),
+    _message(b'{"message":"slow down"}', exception_type="throttlingException"),
+    _message(b'{"bytes":"eyJ0eXBlIjoicGluZyJ9"}', event_type="chunk"),
+]
+_BODY = STREAMS["chat"][0]
+_PACKED = gzip.compress(_BODY)
+HTTP = [
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    + b"%x\r\n%b\r\n0\r\nx: y\r\n\r\n" % (len(_BODY), _BODY),
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY),
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
+    b"content-length: %d\r\n\r\n%b" % (len(_PACKED), _PACKED),
+    b"HTTP/1.0 429 Too Many\r\nretry-after: 1\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n"
+    b'{"error": {"message": "slow down"}}',
+    b"HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/login\r\ncontent-length: 0\r\n\r\n",
+]  # fmt: skip
+
+TARGETS = b"""# mine
+[h]
+base_url = "https://h.example/v1"
+api_key_env = "H_KEY"
+endpoint = "messages"
+stall_s = 60
+insecure_http = false
+
+[h.models."qwen3-32b"]
+input = 0.20
+output = 0.60
+currency = "USD"
+
+[openai]
+base_url = 'https://api.openai.com/v1'
+
+[other]
+base_url = "http://127.0.0.1:8000/v1"
+models = { "a b" = { input = 1 } }
+"""
+NOTEBOOK = json.dumps({
+    "cells": [
+        {"cell_type": "code", "source": "run = ''\nn = 1", "metadata": {"tags": ["parameters"]},
+         "outputs": [], "execution_count": None},
+        {"cell_type": "markdown", "source": ["# a", "b"], "metadata": {}, "attachments": {}},
+    ],
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "P", "language": "python"}},
+    "nbformat": 4, "nbformat_minor": 5,
+}).encode()  # fmt: skip
+TIMES = {
+    "json": [b'{"timestamp": 1.5}\n2.5\n{"t": 3}\n', b'{"time": "2026-01-31T08:00:00Z"}\n'],
+    "csv": [
+        b'id,timestamp,x\n1,1.5,"a\nb"\n2,2.5,\n\n3,4,z\n',
+        b"2026-01-31T08:00:00Z\n2026-01-31\n",
+    ],
+}
+PROMPTS = b'"one"\n{"prompt": "two", "id": 1}\n\n{"text": "three"}\n'
+TRUST = b"H_KEY=https://h.example/v1\n\nO=https://api.openai.com/v1#ca=" + b"0" * 64 + b"\n"
+BASELINE = json.dumps({"run_id": "sent/20260101T000000Z", "set_at": "2026"}).encode()
+WORDS = [
+    b"ttft_p95<0.5", b"error_rate <= 1%", b"latency_p99<2 s", b"output_tokens_per_s>1e3", b"90s",
+    b"1m30s", b"2 min", b"500ms", b"1e3", b"ramp:1,5", b"steps:1,2,3", b"spike:1,9", b"gamma:0.5",
+    b"sine:5,2,1m", b"poisson", b"constant", b"closed", b"replay:x,2",
+]  # fmt: skip
+REFUSALS = [
+    b'{"error": {"message": "Unsupported parameter: \'max_tokens\' is not supported with this model. '
+    b'Use \'max_completion_tokens\' instead.", "param": "max_tokens"}}',
+    b'{"detail": [{"loc": ["body", "stream_options"], "msg": "extra fields not permitted"}]}',
+    b"stream is not supported: try --no-stream, the model `m` does not exist or is deprecated",
+    b"<html>Attention required! access to this page has been denied</html>",
+]
