@@ -47,7 +47,7 @@ def unit(text: str) -> str:
     Raises ConfigError for an end of line, a backslash that would join the next one, or white space
     that would be lost at the end.
     """
-    if re.search(r"[\n\r\0]|[\\\s]\Z", text):
+    if re.search(r"[\n\r\0]|[\\ \t]\Z", text):
         raise ConfigError(f"{plain(text)!r} can't stand in a unit file: it must be one whole line.")
     return text.replace("%", "%%")
 
