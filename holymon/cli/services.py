@@ -20,7 +20,8 @@ from holymon.safety import plain
 @click.option("--allow-host", "names", multiple=True, metavar="NAME",
               help="A name by which Prometheus calls it, if not by its address.")  # fmt: skip
 @SLO
-@click.option("--dense", is_flag=True, help="Four buckets for each doubling: finer quantiles.")
+@click.option("--dense/--coarse", default=True, help="Four buckets for each doubling, so that a "
+              "percentile is off by 19 % at most (default); or a fifth of the series.")  # fmt: skip
 @click.option("--textfile", type=PATH, help="Write the figures of --run (or of the last one) to "
               "this .prom file for node_exporter, and end.")  # fmt: skip
 @OUT
@@ -37,7 +38,14 @@ def metrics(
     from holymon.prometheus.exporter import expose, write_textfile
 
     if textfile is not None:
-        for option in given(ctx) & {"--port", "--host", "--allow-host", "--slo", "--dense"}:
+        for option in given(ctx) & {
+            "--port",
+            "--host",
+            "--allow-host",
+            "--slo",
+            "--dense",
+            "--coarse",
+        }:
             raise PlanError(f"{option} does not go with --textfile, which has figures, no buckets.")
         write_textfile(attach(wanted or "last", out=out), textfile)
         return

@@ -28,15 +28,21 @@ SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 DOUBLING: Final = tuple(0.01 * 2**k for k in range(17))
 """OpenTelemetry's boundaries of GenAI durations, three longer: answers may take ten minutes."""
 
+DENSE: Final = tuple(0.001 * 2 ** (k / 4) for k in range(78))
+"""Four edges for each doubling from 1 ms to 10 min: a quantile is off by 19 % at most.
+
+Between SECONDS alone, answers of 20 ms had a p95 of 95 ms: all lay in the bucket up to 0.1 s.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Edges:
     """Upper bucket edges of each histogram, ascending, in seconds or tokens."""
 
-    latency: tuple[float, ...] = SECONDS
-    duration: tuple[float, ...] = DOUBLING
-    ttft: tuple[float, ...] = DOUBLING
-    chunk: tuple[float, ...] = DOUBLING
+    latency: tuple[float, ...] = tuple(sorted({*DENSE, *SECONDS}))
+    duration: tuple[float, ...] = tuple(sorted({*DENSE, *DOUBLING}))
+    ttft: tuple[float, ...] = tuple(sorted({*DENSE, *DOUBLING}))
+    chunk: tuple[float, ...] = tuple(sorted({*DENSE, *DOUBLING}))
     tokens: tuple[float, ...] = tuple(4.0**k for k in range(14))
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 from holymon.errors import PlanError
 from holymon.figures.totals import Edges, Totals, totals
 from holymon.monitor.forks import in_children
+from holymon.monitor.open_calls import OpenCalls
 from holymon.plan.plan import Target
 from holymon.records.attempt import Flag, Marks, gaps, row
 from holymon.records.parquet import spill
@@ -83,6 +84,7 @@ class Ledger:
         self._blocks: deque[Records] = deque()
         self._rows = 0
         self._held: OrderedDict[int, tuple[Marks, float]] = OrderedDict()
+        self.open = OpenCalls()
         self._block = self._none()
         self._folded = Totals(self.edges, {})
         self._writer: ThreadPoolExecutor | None = None
@@ -118,8 +120,15 @@ class Ledger:
         """How many are held open."""
         return len(self._held)
 
+    @property
+    def in_flight(self) -> dict[str, int]:
+        """How many attempts of each target have begun and are not over."""
+        counts = self.open.by_target()
+        return {target.name: counts[k] for k, target in enumerate(tuple(self._targets))}
+
     def add(self, marks: Marks) -> None:
         """Take in an attempt that is over; the first words of each error type are kept."""
+        self.open.end(marks)
         if marks.message:
             self._keep_words(marks)
         self._fresh.append((row(marks, self.zero), gaps(marks)))
@@ -130,6 +139,7 @@ class Ledger:
 
     def hold(self, marks: Marks, until: float) -> None:
         """Take in a failed attempt of which others decide until then whether it is repeated."""
+        self.open.end(marks)
         if marks.message:
             self._keep_words(marks)
         with self._lock:

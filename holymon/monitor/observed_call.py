@@ -81,6 +81,7 @@ class ObservedCall:
         number, attempt, due = _linked(ledger, counted, body, now)
         self.marks = Marks(number, target, due, attempt)
         self.marks.start = now
+        ledger.open.begin(self.marks, target)
         self._ledger, self._counted, self._body, self._redirected = ledger, counted, body, False
         self._keys = keys
         self._reading = Reading(self.marks, dialect or CHAT, lenient=dialect is None)

@@ -126,6 +126,7 @@ class Requests:
         until = due + self.policy.deadline_s
         while True:
             marks = Marks(number, 0, due, attempt)
+            self.ledger.open.begin(marks, index)
             await caller.ask(marks, body, into=take, until=until)
             wait = None if handed else self._next(marks, until)
             marks.target = index

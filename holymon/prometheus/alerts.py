@@ -1,12 +1,6 @@
 """When to wake someone: the alerts as data, all their numbers in one place.
 
-Prometheus evaluates them as rules (`rules`), a notebook on records (`rehearsal`).
-
-    Burn     a share of requests over several windows at once, against an error budget
-    Share    a share over one window
-    Seen     anything at all within a window
-    Slower   a ratio, against the same ratio before
-    Silent   nothing within a window
+Prometheus evaluates them as rules (`rules`), a notebook on records (`backtest_sources`).
 """
 
 from collections.abc import Iterable
@@ -16,82 +10,28 @@ from typing import Final, Literal
 from holymon.errors import PlanError
 from holymon.figures.quantiles import PERCENTILES
 from holymon.plan import slo
+from holymon.prometheus.conditions import (
+    ATTEMPTS,
+    BEFORE,
+    ERRORS,
+    REQUESTS,
+    Burn,
+    Condition,
+    Count,
+    Evidence,
+    Failing,
+    Hanging,
+    Seen,
+    Share,
+    Silent,
+    Slower,
+)
 from holymon.prometheus.metric_names import HISTOGRAM_OF
 
 OBJECTIVES: Final = ("error_rate<1%", "ttft_p95<2s")
 """What is watched if no objective is given."""
 
 Severity = Literal["page", "ticket"]
-Kind = Literal[
-    "requests", "errors", "timed", "slow", "attempts", "retries", "dropped", "tokens", "streaming"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """What is counted over a window.
-
-    `requests` that ended and `errors` among them; calls that were `timed` for an objective and
-    those that were `slow` by it; `attempts` (of error types `types`, if any), `retries`, calls
-    `dropped` by the client; output `tokens` and the seconds that streams spent `streaming`.
-    """
-
-    kind: Kind
-    types: tuple[str, ...] = ()
-    objective: slo.Slo | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Burn:
-    """`part / whole` is over `over` in every window of `windows_s`."""
-
-    part: Count
-    whole: Count
-    over: float
-    windows_s: tuple[float, ...]
-    fewest: float
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """`part / whole` is over `over` in the window."""
-
-    part: Count
-    whole: Count
-    over: float
-    window_s: float
-    fewest: float
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Anything was counted in the window."""
-
-    what: Count
-    window_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Slower:
-    """`part / whole` is under `under` times what it was in the `before_s` before the window."""
-
-    part: Count
-    whole: Count
-    under: float
-    window_s: float
-    before_s: float
-    fewest: float
-
-
-@dataclass(frozen=True, slots=True)
-class Silent:
-    """Nothing was counted in the window."""
-
-    what: Count
-    window_s: float
-
-
-Condition = Burn | Share | Seen | Slower | Silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +61,20 @@ class Limits:
         ("SlowBurn", "page", 6.0, 21600.0, 1800.0),
         ("Ticket", "ticket", 1.0, 259200.0, 21600.0),
     )
-    fewest: float = 10.0  # requests in the shortest window, for a share to mean anything
+    failures: float = 3.0  # bad calls that a share must be made of
+    sure: float = 3.0  # standard errors that it must be over its limit: 1 in 740 by chance
+    in_a_row: float = 5.0  # calls that fail, for all of them to count as failing
+    fewest: float = 10.0  # requests whose speed is compared
     truncated: float = 0.001
     rate_limited: float = 0.05
     retries: float = 0.10
     speed: float = 0.5
+    usual: float = 10.0  # requests that were to be expected, for their absence to mean anything
     window_s: float = 600.0
     before_s: float = 3600.0
     seen_s: float = 300.0
     silence_s: float = 600.0
+    hung_s: float = 300.0
     hold_s: float = 300.0
     down_s: float = 120.0
 
@@ -140,12 +85,14 @@ class Limits:
         for name, share in shares.items():
             if not 0 <= share < 1:
                 raise PlanError(f"{name} {share:g} is no share: it must be at least 0 and under 1.")
-        windows = [self.window_s, self.before_s, self.seen_s, self.silence_s]
+        windows = [self.window_s, self.before_s, self.seen_s, self.silence_s, self.hung_s]
         windows += [window for burn in self.burns for window in burn[3:]]
         if any(window < 1 or window % 1 for window in windows):
             raise PlanError("windows of alerts are whole seconds, at least 1.")
         if any(wait < 0 or wait % 1 for wait in (self.hold_s, self.down_s)):
             raise PlanError("hold_s and down_s are whole seconds, 0 for no wait.")
+        if not (self.failures > 0 and self.sure >= 0 and self.in_a_row > 0 and self.usual > 0):
+            raise PlanError("failures, in_a_row and usual must be over 0, sure at least 0.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,44 +139,77 @@ def _budget(objective: slo.Slo) -> float | None:
 def burning(factor: float, budget: float) -> float:
     """The share at which a budget burns `factor` times too fast.
 
-    A large budget can't burn 14 times too fast; half way to "all of them" stands for it then.
+    A large budget can't burn 14 times too fast: nine of ten calls, or what is half way to all of
+    them if that is more, stands for it then.
     """
-    return min(factor * budget, (1 + budget) / 2)
+    return min(factor * budget, max(MOST_BURNT, (1 + budget) / 2))
 
 
-REQUESTS: Final = Count("requests")
-ATTEMPTS: Final = Count("attempts")
+MOST_BURNT: Final = 0.9
+LONGEST_SILENCE_S: Final = 86400.0
+FAILING_S: Final = (300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 21600.0, 43200.0, 86400.0)
+"""Windows that are looked at for the last calls: a ladder, since nobody knows how many come."""
+
+MOSTLY_WELL: Final = 0.25
+"""When fewer calls fail than this, those that all failed are over."""
 
 
 def _burns(objectives: Iterable[slo.Slo], limits: Limits) -> Iterable[Alert]:
+    evidence = Evidence(limits.failures, limits.sure)
     for objective in objectives:
         timing = objective.metric != "error_rate"
         title = {"error_rate": "ErrorBudget", "ttft": "TTFT", "latency": "Latency"}[
             objective.metric
         ]
-        part = Count("slow", objective=objective) if timing else Count("errors")
+        part = Count("slow", objective=objective) if timing else ERRORS
         whole = Count("timed", objective=objective) if timing else REQUESTS
         budget = _budget(objective) or 0.0
+        missed = f"took longer than {objective.limit:g} s or failed" if timing else "failed"
         for name, severity, factor, long_s, short_s in limits.burns:
             over = burning(factor, budget)
-            missed = f"took longer than {objective.limit:g} s" if timing else "failed"
+            fold = over / budget if budget else factor
             yield Alert(
                 f"{title}{name}", severity,
-                Burn(part, whole, over, (long_s, short_s), limits.fewest),
+                Burn(part, whole, over, long_s, short_s, evidence),
                 f"over {100 * over:.3g} % of the calls {missed} "
-                f"({objective.text} burns {factor:g}-fold)",
+                f"({objective.text} burns {fold:.3g}-fold)",
                 objective=objective.text, timing=timing,
             )  # fmt: skip
 
 
 def _alerts(objectives: Iterable[slo.Slo], limits: Limits) -> Iterable[Alert]:
+    yield from _burns(objectives, limits)
+    mostly_well = Burn(ERRORS, REQUESTS, MOSTLY_WELL, FAILING_S[4], FAILING_S[0],
+                       Evidence(limits.failures, limits.sure))  # fmt: skip
+    yield Alert("AllCallsFail", "page", Failing(limits.in_a_row, FAILING_S, mostly_well),
+                f"the last {limits.in_a_row:g} calls or more have all failed")  # fmt: skip
+    yield Alert("CallsHang", "page", Hanging(limits.hung_s),
+                f"calls are in flight, and none has ended for {limits.hung_s:g} s")  # fmt: skip
+    yield from _errors(limits)
+    yield Alert("ThroughputDrop", "ticket",
+                Slower(Count("tokens"), Count("streaming"), limits.speed, limits.window_s,
+                       limits.before_s, limits.fewest),
+                "streams bring far fewer tokens per second than before",
+                timing=True)  # fmt: skip
+    silences = [limits.silence_s * times for times in (1, BEFORE, BEFORE**2)]
+    silences = [silence for silence in silences[1:] if silence <= LONGEST_SILENCE_S]
+    yield Alert("NoTraffic", "ticket",
+                Silent(REQUESTS, (limits.silence_s, *silences), limits.usual),
+                "no call has ended", hold_s=limits.hold_s)  # fmt: skip
+    yield Alert("MeasurementInvalid", "ticket", Seen(Count("dropped"), limits.seen_s),
+                "the client, not the API, is the limit: don't trust the durations")  # fmt: skip
+
+
+def _errors(limits: Limits) -> Iterable[Alert]:
+    """Alerts on failures of one kind."""
+
     def attempts(*types: str) -> Count:
         return Count("attempts", types)
 
-    yield from _burns(objectives, limits)
-    few, window = limits.fewest, limits.window_s
+    window = limits.window_s
+    evidence = Evidence(limits.failures, limits.sure)
     yield Alert("StreamTruncated", "ticket",
-                Share(attempts("stream_truncated"), ATTEMPTS, limits.truncated, window, few),
+                Share(attempts("stream_truncated"), ATTEMPTS, limits.truncated, window, evidence),
                 "streams end with neither a finish reason nor [DONE]")  # fmt: skip
     yield Alert("TokenStall", "ticket", Seen(attempts("stream_stalled"), window),
                 "streams stopped sending tokens", timing=True)  # fmt: skip
@@ -239,16 +219,8 @@ def _alerts(objectives: Iterable[slo.Slo], limits: Limits) -> Iterable[Alert]:
                 Seen(attempts("authentication", "permission"), limits.seen_s),
                 "the key is refused")  # fmt: skip
     yield Alert("RateLimited", "ticket",
-                Share(attempts("rate_limited"), ATTEMPTS, limits.rate_limited, window, few),
+                Share(attempts("rate_limited"), ATTEMPTS, limits.rate_limited, window, evidence),
                 "calls are refused with 429")  # fmt: skip
     yield Alert("RetryRatioHigh", "ticket",
-                Share(Count("retries"), REQUESTS, limits.retries, window, few),
+                Share(Count("retries"), REQUESTS, limits.retries, window, evidence),
                 "calls need to be made again")  # fmt: skip
-    yield Alert("ThroughputDrop", "ticket",
-                Slower(Count("tokens"), Count("streaming"), limits.speed, window, limits.before_s,
-                       few),
-                "streams bring far fewer tokens per second than before", timing=True)  # fmt: skip
-    yield Alert("NoTraffic", "ticket", Silent(REQUESTS, limits.silence_s),
-                "no call has ended", hold_s=limits.hold_s)  # fmt: skip
-    yield Alert("MeasurementInvalid", "ticket", Seen(Count("dropped"), limits.seen_s),
-                "the client, not the API, is the limit: don't trust the durations")  # fmt: skip

@@ -5,7 +5,7 @@ scrape of a window's edge, the two may differ. What is not in records can't be r
 exporter that is down, a verdict other than that of dropped calls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Final
@@ -13,14 +13,30 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from holymon.errors import CODES, PlanError
+from holymon.errors import PlanError
 from holymon.formatting import Table
-from holymon.prometheus.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
-from holymon.records.attempt import Flag
+from holymon.prometheus.alerts import Alert, Watch
+from holymon.prometheus.conditions import (
+    ATTEMPTS,
+    BEFORE,
+    ERRORS,
+    REQUESTS,
+    SUCCESSES,
+    Burn,
+    Count,
+    Evidence,
+    Failing,
+    Hanging,
+    Seen,
+    Share,
+    Silent,
+    Slower,
+)
+from holymon.prometheus.counting import Counted, Floats, times
 from holymon.records.records import Records
 
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Within = Callable[[Count, float], Floats]
 MOST_STEPS: Final = 500_000
 INVALID: Final = "MeasurementInvalid"
 
@@ -106,7 +122,7 @@ def backtest(
     moment `until`: silence up to now is told only then. Raises PlanError for steps that are too
     many or none.
     """
-    known = np.concatenate([*map(_times, parts), np.zeros(0)])
+    known = np.concatenate([*map(times, parts), np.zeros(0)])
     if not len(known):
         return Backtest(watch, (), 0.0, ())
     first, last = float(known.min()), float(known.max()) if until is None else until
@@ -118,123 +134,80 @@ def backtest(
     names = tuple(dict.fromkeys(t.name for records in parts for t in records.targets))
     firings: list[Firing] = []
     for name in names:
-        counted = _Counted(name, parts)
+        counted = Counted(name, parts)
         for alert in watch.alerts:
-            held = _held(_met(alert, counted, grid), round(alert.hold_s / every_s))
+            met, still = _met(alert, counted, grid)
+            held = _held(_latched(met, still), round(alert.hold_s / every_s))
             firings += _firings(alert, name, held, grid - first)
     ordered = tuple(sorted(_muted(firings, watch), key=attrgetter("start_s", "alert", "target")))
     return Backtest(watch, names, last - first, ordered, first)
 
 
-class _Counted:
-    """Running totals of one target, made when they are first asked for."""
+def _met(alert: Alert, counted: Counted, grid: Floats) -> tuple[Bools, Bools]:
+    """Whether the condition of an alert is met, and what is enough for one that fires already.
 
-    def __init__(self, target: str, parts: Sequence[Records]) -> None:
-        self._target, self._parts = target, parts
-        self._made: dict[Count, tuple[Floats, Floats]] = {}
-
-    def between(self, count: Count, start: Floats, end: Floats) -> Floats:
-        """How much was counted after `start` and up to `end`, shape of both."""
-        if count not in self._made:
-            self._made[count] = self._make(count)
-        times, totals = self._made[count]
-        upto, before = (np.searchsorted(times, at, side="right") for at in (end, start))
-        counted: Floats = totals[upto] - totals[before]
-        return counted
-
-    def _make(self, count: Count) -> tuple[Floats, Floats]:
-        pieces = []
-        for records in self._parts:
-            names = [target.name for target in records.targets]
-            if self._target in names:
-                where = records.mask(names.index(self._target))
-                weights = np.where(where, _weights(records, count), 0.0)
-                pieces.append((_times(records), weights))
-        times = np.concatenate([times for times, _ in pieces])
-        order = np.argsort(times, kind="stable")
-        weights = np.concatenate([weights for _, weights in pieces])[order]
-        return times[order], np.concatenate([[0.0], np.cumsum(weights)])
-
-
-def _times(records: Records) -> Floats:
-    """When each row was known: at its end, since 1970 if that is known; shape (n,)."""
-    ends = records["end_s"]
-    return (records.began or 0.0) + np.where(np.isnan(ends), records["due_s"], ends)
-
-
-def _weights(records: Records, count: Count) -> Floats:
-    """What each row adds to a count; shape (n,)."""
-    rows, error = records.rows, records["error"]
-    sent = records.sent & (error != CODES["client_dropped"])
-    ended = records.final & records.judged
-    match count.kind:
-        case "requests":
-            counted = ended
-        case "errors":
-            counted = ended & (error != 0)
-        case "attempts":
-            codes = [CODES[name] for name in count.types]
-            counted = sent & np.isin(error, codes) if codes else sent
-        case "retries":
-            counted = sent & (rows["attempt"] > 0)
-        case "dropped":
-            counted = error == CODES["client_dropped"]
-        case "timed":
-            counted = ~np.isnan(_durations(records, count))
-        case "slow":
-            assert count.objective, "only an objective has a limit to be slow by"
-            counted = _durations(records, count) > count.objective.limit
-        case "tokens":
-            by_server = (rows["flags"] & Flag.SERVER_TOKENS) != 0
-            return np.where(sent & by_server, np.maximum(rows["output_tokens"], 0), 0.0)
-        case "streaming":
-            return np.where(records.ok, np.nan_to_num(rows["last_s"] - rows["first_s"]), 0.0)
-    return counted.astype(np.float64)
-
-
-def _durations(records: Records, count: Count) -> Floats:
-    assert count.objective, "only an objective says which duration"
-    end = records["first_s" if count.objective.metric == "ttft" else "end_s"]
-    return np.where(records.ok, end - records["start_s"], np.nan)
-
-
-def _met(alert: Alert, counted: _Counted, grid: Floats) -> Bools:
-    """Whether the condition of an alert is met at each moment of `grid`, shape (m,)."""
+    At each moment of `grid`, shapes (m,).
+    """
     condition = alert.condition
 
     def within(count: Count, window: float, back: float = 0.0) -> Floats:
         return counted.between(count, grid - back - window, grid - back)
 
-    def ratio(part: Count, whole: Count, window: float, back: float = 0.0) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return within(part, window, back) / within(whole, window, back)
-
     match condition:
         case Burn():
-            enough = within(condition.whole, condition.windows_s[-1]) >= condition.fewest
-            over = [
-                ratio(condition.part, condition.whole, window) > condition.over
+            return _burning(condition, within)
+        case Share(window_s=window, over=limit):
+            part, whole = within(condition.part, window), within(condition.whole, window)
+            return _surely(part, whole, limit, condition.evidence), part > limit * whole
+        case Failing():
+            met = np.logical_or.reduce([
+                (within(ERRORS, window) >= condition.fewest) & (within(SUCCESSES, window) == 0)
                 for window in condition.windows_s
-            ]
-            both: Bools = np.logical_and.reduce([enough, *over])
-            return both
-        case Share():
-            share = ratio(condition.part, condition.whole, condition.window_s)
-            enough = within(condition.whole, condition.window_s) >= condition.fewest
-            return (share > condition.over) & enough
+            ])  # fmt: skip
+            return met, _burning(condition.burn, within)[1]
+        case Hanging(window_s=window):
+            begun, ended = (within(of, np.inf, window) for of in (Count("begun"), ATTEMPTS))
+            met = (begun > ended) & (within(ATTEMPTS, window) == 0)
         case Seen():
-            seen: Bools = within(condition.what, condition.window_s) > 0
-            return seen
-        case Slower():
-            now, before = condition.window_s, condition.before_s
-            part, whole = condition.part, condition.whole
-            slower = ratio(part, whole, now) < condition.under * ratio(part, whole, before, now)
-            requests = Count("requests")
+            met = within(condition.what, condition.window_s) > 0
+        case Slower(window_s=now, before_s=before):
+            tokens, streaming = condition.part, condition.whole
+            with np.errstate(divide="ignore", invalid="ignore"):
+                speed = within(tokens, now) / within(streaming, now)
+                usual = within(tokens, before, now) / within(streaming, before, now)
             few = condition.fewest
-            return slower & (within(requests, now) >= few) & (within(requests, before, now) >= few)
-        case Silent():
-            silent: Bools = within(condition.what, condition.window_s) == 0
-            return silent
+            enough = (within(REQUESTS, now) >= few) & (within(REQUESTS, before, now) >= few)
+            met = (speed < condition.under * usual) & enough
+        case Silent(what=what):
+            met = np.logical_or.reduce([
+                (within(what, window) == 0)
+                & (within(what, BEFORE * window, window) >= BEFORE * condition.usual)
+                for window in condition.windows_s
+            ])  # fmt: skip
+    return met, met
+
+
+def _burning(burn: Burn, within: Within) -> tuple[Bools, Bools]:
+    part, whole = within(burn.part, burn.long_s), within(burn.whole, burn.long_s)
+    lately, calls = within(burn.part, burn.short_s), within(burn.whole, burn.short_s)
+    surely_well = burn.over * calls - lately > burn.evidence.margin(burn.over) * np.sqrt(calls)
+    met, still = _surely(part, whole, burn.over, burn.evidence), part > burn.over * whole
+    return met & ~surely_well, still & ~surely_well
+
+
+def _surely(part: Floats, whole: Floats, over: float, evidence: Evidence) -> Bools:
+    """Whether part / whole is over `over` by more than chance, shape of both."""
+    surely: Bools = part - over * whole > evidence.margin(over) * np.sqrt(whole)
+    return surely & (part >= evidence.fewest)
+
+
+def _latched(met: Bools, still: Bools) -> Bools:
+    """Where a condition has been met, and has been met or `still` so since; shape (m,)."""
+    at = np.arange(len(met))
+    begun = np.maximum.accumulate(np.where(met, at, -1))
+    over = np.maximum.accumulate(np.where(~met & ~still, at, -1))
+    latched: Bools = begun > over
+    return latched
 
 
 def _held(met: Bools, steps: int) -> Bools:

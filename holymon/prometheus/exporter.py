@@ -42,14 +42,17 @@ class Collector:
     """
 
     def __init__(
-        self, of: Any, *, slo: Iterable[str] = (), dense: bool = False, most: int = MOST_TARGETS,
+        self, of: Any, *, slo: Iterable[str] = (), dense: bool = True, most: int = MOST_TARGETS,
         fresh_s: float = FRESH_S,
     ) -> None:  # fmt: skip
-        """Objectives of `slo`, and of a run's plan, become bucket edges. Raises PlanError."""
+        """Objectives of `slo`, and of a run's plan, become bucket edges. Raises PlanError.
+
+        Without `dense` there are only the article's besides, save for a monitor, which has its own.
+        """
         planned = of.plan.slo if isinstance(of, Run) else ()
         objectives = [*planned, *slo]
         edges = metric_names.bucket_edges(objectives, dense=dense)
-        self._source = sources.source(of, edges, required=bool(objectives) or dense)
+        self._source = sources.source(of, edges, required=bool(objectives))
         self._most, self._fresh_s = most, fresh_s
         self._begin()
         in_children(self._begin)
@@ -96,14 +99,14 @@ class Collector:
 
 
 def expose(
-    of: Any, *, port: int = PORT, host: str = HOST, slo: Iterable[str] = (), dense: bool = False,
+    of: Any, *, port: int = PORT, host: str = HOST, slo: Iterable[str] = (), dense: bool = True,
     names: Collection[str] = (),
 ) -> Exposed:  # fmt: skip
     """Serve the figures of a monitor, a run, a folder of runs or records to Prometheus.
 
     For a client that is `monitored`, those of its monitor. `port` 0 takes a free one. Objectives of
-    `slo` become bucket edges, so that alerts on them are exact; `dense` gives four buckets for each
-    doubling. Whoever asks by another name than an address, localhost, `host`, the machine's own or
+    `slo` become bucket edges, so that alerts on them are exact. There are four buckets for each
+    doubling, or without `dense` those of the article only; a monitor has its own. Whoever asks by another name than an address, localhost, `host`, the machine's own or
     one of `names` is refused, as pages of other sites are. The processes of a server that have one
     folder PROMETHEUS_MULTIPROC_DIR serve the sums of all of them, at one port. Raises ConfigError
     if the port is taken.

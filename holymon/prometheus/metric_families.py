@@ -43,6 +43,7 @@ def families(
     yield from _money(scrape.totals.targets, by_name)
     yield _gauge("holymon_build_info", "The version that exports.", ("version",),
                  [((_version(),), 1.0)])  # fmt: skip
+    yield _in_flight(scrape, by_name)
     named = [(label_of(run), run) for run in scrape.runs.values()]
     yield from run_families([(name, run) for name, run in named if name in by_name])
     targets = scrape.totals.targets
@@ -156,6 +157,17 @@ def _attempts(by_name: Mapping[Name, TargetTotals]) -> Iterator[Metric]:
                    [(name, sums.retries) for name, sums in by_name.items()])  # fmt: skip
     yield _counter(metric_names.DROPPED, "Calls that were due but never sent: the client was full.",
                    _WHOSE, [(name, sums.dropped) for name, sums in by_name.items()])  # fmt: skip
+
+
+def _in_flight(scrape: Scrape, by_name: Mapping[Name, TargetTotals]) -> Metric:
+    flying: dict[tuple[str, ...], float] = {}
+    for target, many in scrape.in_flight.items():
+        if target in scrape.totals.targets:
+            name = label_of(scrape.totals.targets[target])
+            key = name if name in by_name else OTHER
+            flying[key] = flying.get(key, 0.0) + many
+    return _gauge(metric_names.IN_FLIGHT, "Calls that have begun and not ended.", _WHOSE,
+                  flying.items())  # fmt: skip
 
 
 def _histograms(by_name: Mapping[Name, TargetTotals]) -> Iterator[Metric]:

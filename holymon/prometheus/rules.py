@@ -5,7 +5,22 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from holymon.prometheus import metric_names
-from holymon.prometheus.alerts import Alert, Burn, Count, Seen, Share, Silent, Slower, Watch
+from holymon.prometheus.alerts import Alert, Watch
+from holymon.prometheus.conditions import (
+    ATTEMPTS,
+    BEFORE,
+    ERRORS,
+    REQUESTS,
+    SUCCESSES,
+    Burn,
+    Count,
+    Failing,
+    Hanging,
+    Seen,
+    Share,
+    Silent,
+    Slower,
+)
 
 BY: Final = "sum by (provider, model)"
 WHOSE: Final = (  # an absence is nobody's: it bears no labels
@@ -13,6 +28,9 @@ WHOSE: Final = (  # an absence is nobody's: it bears no labels
 )
 JOB: Final = "holymon"
 TIMING_OFF: Final = "MeasurementInvalid"
+HALF: Final = 0.5
+"""How far an increase, which Prometheus extrapolates, may be from the whole number that it was."""
+
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -56,53 +74,93 @@ def expression(alert: Alert) -> str:
     """The condition of an alert in PromQL."""
     condition = alert.condition
     match condition:
-        case Burn():
-            return "\nand ".join([
-                *(f"{_ratio_name(condition, window)} > {condition.over:g}"
-                  for window in condition.windows_s),
-                _enough(condition.whole, condition.windows_s[-1], condition.fewest),
-            ])  # fmt: skip
-        case Share():
-            window = condition.window_s
+        case Burn(long_s=window):
+            return _until_well(alert, condition, _surely(condition, window))
+        case Share(window_s=window):
+            ratio = _ratio_name(condition, window)
             return (
-                f"{_ratio(condition.part, condition.whole, window)} > {condition.over:g}\n"
-                f"and {_enough(condition.whole, window, condition.fewest)}"
+                f"{_surely(condition, window)}\nor {_fires(alert)} and {ratio} > {condition.over:g}"
+            )
+        case Failing():
+            failing = "\nor ".join(
+                f"({_increase(ERRORS, window)} > {condition.fewest - HALF:g} "
+                f"and {_increase(SUCCESSES, window)} == 0)"
+                for window in condition.windows_s
+            )
+            return _until_well(alert, condition.burn, failing)
+        case Hanging(window_s=window):
+            return (
+                f"{BY} ({metric_names.IN_FLIGHT} offset {span(window)}) > 0\n"
+                f"and {_increase(ATTEMPTS, window)} == 0"
             )
         case Seen():
             return _seen(alert.name, condition)
         case Slower():
             return _slower(condition)
-        case Silent():
-            name, silence = metric_names.REQUESTS, span(condition.window_s)
-            gone = f"absent_over_time({name}[{silence}])"
-            return f"{BY} (increase({name}[{silence}])) == 0\nor {gone}"
+        case Silent(what=what):
+            silent = "\nor ".join(
+                f"({_increase(what, window)} == 0 "
+                f"and {_increase(what, BEFORE * window, f' offset {span(window)}')} "
+                f">= {BEFORE * condition.usual:g})"
+                for window in condition.windows_s
+            )
+            gone = f"absent_over_time({_selector(what)}[{span(condition.windows_s[0])}])"
+            return f"{silent}\nor {gone}"
 
 
-def _enough(count: Count, window: float, fewest: float) -> str:
-    return f"{BY} (increase({_selector(count)}[{span(window)}])) >= {fewest:g}"
+def _surely(condition: Burn | Share, window: float) -> str:
+    """A share is over its limit by more than chance: Wilson's lower bound is."""
+    over, evidence = condition.over, condition.evidence
+    ratio, calls = _ratio_name(condition, window), _calls_name(condition.whole, window)
+    return (
+        f"{ratio} > {over:g} + {evidence.margin(over):.4g} / sqrt({calls})\n"
+        f"and {ratio} * {calls} > {evidence.fewest - HALF:g}"
+    )
+
+
+def _fires(alert: Alert) -> str:
+    """The targets on which an alert fires already."""
+    which = {"alertname": alert.name, "alertstate": "firing", "objective": alert.objective}
+    labels = ", ".join(f"{name}={quoted(value)}" for name, value in which.items())
+    return f"{BY} (ALERTS{{{labels}}})"
+
+
+def _until_well(alert: Alert, burn: Burn, met: str) -> str:
+    """Met, or still over the limit where it fires already; unless well again of late."""
+    over, lately = burn.over, _ratio_name(burn, burn.short_s)
+    chance = f"{burn.evidence.margin(over):.4g} / sqrt({_calls_name(burn.whole, burn.short_s)})"
+    still = f"{_fires(alert)} and {_ratio_name(burn, burn.long_s)} > {over:g}"
+    return f"({met}\nor {still})\nunless {lately} < {over:g} - {chance}"
+
+
+def _increase(count: Count, window: float, offset: str = "") -> str:
+    parts = [f"{BY} (increase({name}[{span(window)}]{offset}))" for name in _selectors(count)]
+    return f"({' + '.join(parts)})" if len(parts) > 1 else parts[0]
+
+
+def _selectors(count: Count) -> list[str]:
+    """The counters that make up a count; `slow` is what is left of `timed`."""
+    if count.kind == "timed":
+        assert count.objective, "only an objective has a limit to be slow by"
+        return [f"{metric_names.HISTOGRAM_OF[count.objective.metric]}_count", metric_names.ERRORS]
+    return [_selector(count)]
 
 
 def _selector(count: Count) -> str:
-    """The counter of a count; for `timed` and `slow` it is that of all calls with a duration."""
     types = f"{{error_type=~{quoted('|'.join(count.types))}}}" if count.types else ""
-    match count.kind:
-        case "timed" | "slow":
-            assert count.objective, "only an objective has a limit to be slow by"
-            return f"{metric_names.HISTOGRAM_OF[count.objective.metric]}_count"
-        case "tokens":
-            return f'{metric_names.TOKENS}_sum{{gen_ai_token_type="output"}}'
-        case "streaming":
-            return f"{metric_names.CHUNK}_sum"
-        case other:
-            return {
-                "requests": metric_names.REQUESTS, "errors": metric_names.ERRORS,
-                "dropped": metric_names.DROPPED,
-                "retries": metric_names.RETRIES, "attempts": metric_names.ATTEMPTS + types,
-            }[other]  # fmt: skip
+    return {
+        "requests": metric_names.REQUESTS, "errors": metric_names.ERRORS,
+        "dropped": metric_names.DROPPED, "retries": metric_names.RETRIES,
+        "attempts": metric_names.ATTEMPTS + types,
+        "ok": f'{metric_names.ATTEMPTS}{{error_type=""}}',
+        "tokens": f'{metric_names.TOKENS}_sum{{gen_ai_token_type="output"}}',
+        "streaming": f"{metric_names.CHUNK}_sum",
+    }[count.kind]  # fmt: skip
 
 
 def _rate(count: Count, window: float, offset: str = "") -> str:
-    return f"{BY} (rate({_selector(count)}[{span(window)}]{offset}))"
+    parts = [f"{BY} (rate({name}[{span(window)}]{offset}))" for name in _selectors(count)]
+    return f"({' + '.join(parts)})" if len(parts) > 1 else parts[0]
 
 
 def _ratio(part: Count, whole: Count, window: float) -> str:
@@ -115,18 +173,35 @@ def _ratio(part: Count, whole: Count, window: float) -> str:
 
 
 def _recorded(alert: Alert) -> Iterator[tuple[str, str]]:
-    if isinstance(alert.condition, Burn):
-        for window in alert.condition.windows_s:
-            ratio = _ratio(alert.condition.part, alert.condition.whole, window)
-            yield _ratio_name(alert.condition, window), ratio
+    match alert.condition:
+        case Burn() as share:
+            windows: tuple[float, ...] = (share.long_s, share.short_s)
+        case Failing(burn=share):
+            windows = (share.long_s, share.short_s)
+        case Share() as share:
+            windows = (share.window_s,)
+        case _:
+            return
+    for window in windows:
+        yield _ratio_name(share, window), _ratio(share.part, share.whole, window)
+        yield _calls_name(share.whole, window), _increase(share.whole, window)
 
 
-def _ratio_name(burn: Burn, window: float) -> str:
-    if burn.part.objective is None:
-        return f"provider_model:api_errors:ratio_rate{span(window)}"
-    # Two objectives may stand on one metric: the limit tells them apart.
-    limit = f"{burn.part.objective.limit:g}".translate(str.maketrans(".-+", "___"))
-    return f"provider_model:{burn.part.objective.metric}_over_{limit}s:ratio_rate{span(window)}"
+def _ratio_name(share: Burn | Share, window: float) -> str:
+    part = share.part
+    what = {"errors": "api_errors", "attempts": "_".join(part.types)}.get(part.kind, part.kind)
+    if part.objective is not None:
+        # Two objectives may stand on one metric: the limit tells them apart.
+        limit = f"{part.objective.limit:g}".translate(str.maketrans(".-+", "___"))
+        what = f"{part.objective.metric}_over_{limit}s"
+    return f"provider_model:{what}:ratio_rate{span(window)}"
+
+
+def _calls_name(whole: Count, window: float) -> str:
+    what = {"requests": "api_requests", "attempts": "attempts"}.get(whole.kind)
+    if whole.objective is not None:
+        what = f"{whole.objective.metric}_calls"
+    return f"provider_model:{what}:increase{span(window)}"
 
 
 def _seen(name: str, condition: Seen) -> str:
@@ -149,9 +224,8 @@ def _slower(condition: Slower) -> str:
         f"{_ratio(condition.part, condition.whole, now)}\n"
         f"< {condition.under:g} * {_rate(condition.part, before, offset)}\n"
         f"  / {_rate(condition.whole, before, offset)}\n"
-        f"and {_enough(Count('requests'), now, condition.fewest)}\n"
-        f"and {BY} (increase({metric_names.REQUESTS}[{span(before)}]{offset}))"
-        f" >= {condition.fewest:g}"
+        f"and {_increase(REQUESTS, now)} >= {condition.fewest:g}\n"
+        f"and {_increase(REQUESTS, before, offset)} >= {condition.fewest:g}"
     )
 
 

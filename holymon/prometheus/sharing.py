@@ -30,6 +30,7 @@ from holymon.errors import ConfigError
 from holymon.figures.totals import Totals
 from holymon.monitor.forks import in_children
 from holymon.monitor.ledger import Ledger
+from holymon.prometheus import metric_names
 from holymon.prometheus.metric_families import families
 from holymon.prometheus.run_gauges import Name
 from holymon.prometheus.sources import Scrape
@@ -46,7 +47,8 @@ _SHARE: Final = 20
 
 _MOST_S: Final = 5.0
 
-_PREFIX: Final = {"counter": "counter", "histogram": "histogram", "gauge": "gauge_livemax"}
+_PREFIX: Final = {"counter": "counter", "histogram": "histogram", "gauge": "gauge_livemax",
+                  "sum": "gauge_livesum"}  # fmt: skip
 _KEPT: Final = ("counter", "histogram")
 _LOG: Final = logging.getLogger("holymon")
 
@@ -99,7 +101,7 @@ class Sharing:
         if self._place is not None:
             self._place.lock.close()  # or it would be taken for as long as a child lives
         self._place = None
-        self._written, self._written_at = -1, 0.0
+        self._written, self._written_at = (-1, 0), 0.0
         self._files: dict[str, tuple[int, int]] | None = None
         self._merged: list[Metric] = []
 
@@ -131,14 +133,14 @@ class Sharing:
     def write(self) -> None:
         """Write the sums of this moment, if they have changed. Raises OSError."""
         with self._lock:
-            taken = self._ledger.taken
-            if taken == self._written and not self._ledger.held:
+            now = self._ledger.taken, sum(self._ledger.in_flight.values())
+            if now == self._written and not self._ledger.held:
                 return
-            if taken or self._ledger.held:
+            if any(now) or self._ledger.held:
                 self._place = self._place or _Place(self.path)
                 self._place.write(self._read(self._place.names))
                 self._written_at = time.monotonic()
-            self._written = taken
+            self._written = now
 
     def _end(self) -> None:
         with self._lock, suppress(Exception):
@@ -194,7 +196,8 @@ class _Place:
 
     def leave(self) -> None:
         """Take the gauges away: they are of living processes."""
-        self._file("gauge").unlink(missing_ok=True)
+        for kind in ("gauge", "sum"):
+            self._file(kind).unlink(missing_ok=True)
 
 
 def _values(own: Iterable[Metric]) -> dict[str, dict[str, float]]:
@@ -213,7 +216,8 @@ def _values(own: Iterable[Metric]) -> dict[str, dict[str, float]]:
             labels = sample.labels
             key = mmap_key(family.name, sample.name, [*labels], [*labels.values()],
                            family.documentation)  # fmt: skip
-            values[family.type][key] = value
+            summed = family.name == metric_names.IN_FLIGHT
+            values["sum" if summed else family.type][key] = value
     return values
 
 

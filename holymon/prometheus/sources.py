@@ -4,6 +4,7 @@ A run is read through a follower of its own, so that no other thread's is distur
 row only once: sums of new rows are added to those of before.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -45,12 +46,13 @@ class Scrape:
     """Sums of all that was measured, and by target the figures of the latest run of it.
 
     `loops` are, by target, the vitals of a monitor's own event loop. It has no verdict: that is a
-    run's.
+    run's. `in_flight` is how many calls of each target have begun and not ended, where it is known.
     """
 
     totals: Totals
     runs: Mapping[str, RunFigures] = field(default_factory=dict)
     loops: Mapping[str, ClientHealth] = field(default_factory=dict)
+    in_flight: Mapping[str, int] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -86,7 +88,8 @@ class OfSums:
         """The monitor's sums, and how its loop does."""
         vitals = getattr(self._monitor, "vitals", None)
         loops = {target.name: vitals for target in self._monitor.called.values()} if vitals else {}
-        return Scrape(self._monitor.tally(), loops=loops)
+        in_flight = self._monitor.ledger.in_flight
+        return Scrape(self._monitor.tally(), loops=loops, in_flight=in_flight)
 
 
 def _every(edges: Edges) -> set[float]:
@@ -128,7 +131,18 @@ class OfRun:
         new = records.select(self._fresh(records))
         self._records, self._n = records, len(records)
         self._totals += totals(new, self._edges)
-        return Scrape(self._totals, _figures(self.run, records, status))
+        figures = _figures(self.run, records, status)
+        return Scrape(self._totals, figures, in_flight=self._in_flight(figures, status))
+
+    def _in_flight(
+        self, figures: Mapping[str, RunFigures], status: dict[str, Any]
+    ) -> dict[str, int]:
+        """Calls in flight as its workers noted them last; of several targets nobody knows whose."""
+        if len(figures) != 1:
+            return {}
+        ((name, only),) = figures.items()
+        _, many = only.vitals.flight
+        return {name: int(many[-1]) if len(many) and status["state"] in LIVE else 0}
 
     def _fresh(self, records: Records) -> npt.NDArray[np.bool_]:
         if records is self._records:
@@ -163,17 +177,18 @@ class OfFolder:
                     self._readers[folder] = OfRun(folder, self._edges)
                 except (HolymonError, ValueError):
                     self._done.add(folder)
-        total = self._ended
+        total, in_flight = self._ended, Counter[str]()
         for folder, reader in list(self._readers.items()):
             ended = not reader.run.live  # before reading: after it nothing is added
             scrape = reader.read()
             total += scrape.totals
             self._latest |= scrape.runs
+            in_flight.update(scrape.in_flight)
             if ended:
                 self._ended += scrape.totals
                 self._done.add(folder)
                 del self._readers[folder]
-        return Scrape(total, dict(self._latest))
+        return Scrape(total, dict(self._latest), in_flight=in_flight)
 
 
 def _goes_on(folder: Path) -> bool:

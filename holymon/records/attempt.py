@@ -131,11 +131,11 @@ class Marks:
     """What one attempt leaves behind: points in time on one monotonic clock (s), and counts."""
 
     __slots__ = (
-        "attempt", "bytes", "cached_tokens", "chunk", "chunks", "code", "connect_end",
-        "connect_start", "content", "due", "end", "error", "events", "finish", "first", "flags",
-        "gap_max", "gaps", "headers", "last", "message", "output_tokens", "prompt_tokens",
-        "reasoning_tokens", "request", "request_id", "retry_after", "should_retry", "start",
-        "status", "target", "written_tokens",
+        "__weakref__", "attempt", "bytes", "cached_tokens", "chunk", "chunks", "code",
+        "connect_end", "connect_start", "content", "due", "end", "error", "events", "finish",
+        "first", "flags", "gap_max", "gaps", "headers", "last", "message", "output_tokens",
+        "prompt_tokens", "reasoning_tokens", "request", "request_id", "retry_after", "should_retry",
+        "start", "status", "target", "written_tokens",
     )  # fmt: skip
 
     def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:

@@ -68,12 +68,18 @@ STORIES = {
     "all is well": (between(0, 0, lambda k: {}), set()),
     "a third fails for 40 minutes": (
         between(40, 80, lambda k: FAIL if k % 3 == 0 else {}),
-        {"ErrorBudgetFastBurn", "ErrorBudgetSlowBurn", "ErrorBudgetTicket"}),
+        {"ErrorBudgetFastBurn", "ErrorBudgetSlowBurn", "ErrorBudgetTicket", "TTFTTicket"}),
+    "all fail for 10 minutes": (
+        between(60, 70, lambda k: FAIL),
+        {"AllCallsFail", "ErrorBudgetSlowBurn", "ErrorBudgetTicket", "TTFTTicket"}),
+    "calls hang for 12 minutes": (
+        between(60, 72, lambda k: {**FAIL, "error": "deadline_exceeded", "took": 720.0}),
+        {"CallsHang", "ErrorBudgetFastBurn", "ErrorBudgetSlowBurn", "ErrorBudgetTicket", "TTFTTicket"}),
     "slow first tokens": (
         between(30, 90, lambda k: {"ttft": 0.9}), {"TTFTFastBurn", "TTFTSlowBurn", "TTFTTicket"}),
     "tokens trickle": (between(75, 105, lambda k: {"gap": 0.06}), {"ThroughputDrop"}),
     "cut streams": (
-        between(50, 52, lambda k: {"error": "stream_truncated"} if k == 0 else {}),
+        between(50, 54, lambda k: {"error": "stream_truncated"} if k == 0 else {}),
         {"StreamTruncated"}),
     "no credit": (
         between(45, 46, lambda k: {"error": "quota_exhausted", "status": 429} if k == 1 else {}),
@@ -139,6 +145,12 @@ def series_of(records, minutes, rules_text):
         said = ", ".join(f'{k}="{v}"' for k, v in sorted(labels))
         values = " ".join(str(one.get((name, labels), "_")) for one in scraped)
         found.append({"series": f"{name}{{{said}}}", "values": values})
+    for index, target in enumerate(records.targets):
+        mine = records.rows[records["target"] == index]
+        begun, ended = (np.searchsorted(np.sort(mine[at]), MINUTE * np.arange(minutes + 1), "right")
+                        for at in ("start_s", "end_s"))  # fmt: skip
+        name = f'{metric_names.IN_FLIGHT}{{provider="p", model="{target.model}"}}'
+        found.append({"series": name, "values": " ".join(map(str, begun - ended))})
     return [*found, {"series": 'up{job="holymon"}', "values": f"1+0x{minutes}"}]
 
 

@@ -1,0 +1,98 @@
+"""What the alerts count, over any window of records."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon.errors import CODES
+from holymon.prometheus.conditions import Count
+from holymon.records.attempt import Flag
+from holymon.records.records import Records
+
+Floats = npt.NDArray[np.float64]
+
+
+class Counted:
+    """Running totals of one target, made when they are first asked for."""
+
+    def __init__(self, target: str, parts: Sequence[Records]) -> None:
+        self._target, self._parts = target, parts
+        self._made: dict[Count, tuple[Floats, Floats]] = {}
+
+    def between(self, count: Count, start: Floats, end: Floats) -> Floats:
+        """How much was counted after `start` and up to `end`, shape of both."""
+        if count not in self._made:
+            self._made[count] = self._make(count)
+        moments, totals = self._made[count]
+        upto, before = (np.searchsorted(moments, at, side="right") for at in (end, start))
+        counted: Floats = totals[upto] - totals[before]
+        return counted
+
+    def _make(self, count: Count) -> tuple[Floats, Floats]:
+        pieces = []
+        for records in self._parts:
+            names = [target.name for target in records.targets]
+            if self._target in names:
+                where = records.mask(names.index(self._target))
+                weights = np.where(where, _weights(records, count), 0.0)
+                begun = count.kind == "begun"
+                pieces.append((_starts(records) if begun else times(records), weights))
+        moments = np.concatenate([moments for moments, _ in pieces])
+        order = np.argsort(moments, kind="stable")
+        weights = np.concatenate([weights for _, weights in pieces])[order]
+        return moments[order], np.concatenate([[0.0], np.cumsum(weights)])
+
+
+def times(records: Records) -> Floats:
+    """When each row was known: at its end, since 1970 if that is known; shape (n,)."""
+    ends = records["end_s"]
+    moments: Floats = (records.began or 0.0) + np.where(np.isnan(ends), records["due_s"], ends)
+    return moments
+
+
+def _starts(records: Records) -> Floats:
+    """When each row was sent, as `_times`; shape (n,)."""
+    starts: Floats = (records.began or 0.0) + np.nan_to_num(records["start_s"], nan=np.inf)
+    return starts
+
+
+def _weights(records: Records, count: Count) -> Floats:
+    """What each row adds to a count; shape (n,)."""
+    rows, error = records.rows, records["error"]
+    sent = records.sent & (error != CODES["client_dropped"])
+    ended = records.final & records.judged
+    match count.kind:
+        case "requests":
+            counted = ended
+        case "errors":
+            counted = ended & (error != 0)
+        case "attempts":
+            codes = [CODES[name] for name in count.types]
+            counted = sent & np.isin(error, codes) if codes else sent
+        case "retries":
+            counted = sent & (rows["attempt"] > 0)
+        case "dropped":
+            counted = error == CODES["client_dropped"]
+        case "timed":
+            counted = ~np.isnan(_durations(records, count)) | (ended & (error != 0))
+        case "slow":
+            assert count.objective, "only an objective has a limit to be slow by"
+            slow = _durations(records, count) > count.objective.limit
+            counted = slow | (ended & (error != 0))
+        case "ok":
+            counted = records.ok
+        case "begun":
+            counted = sent
+        case "tokens":
+            by_server = (rows["flags"] & Flag.SERVER_TOKENS) != 0
+            return np.where(sent & by_server, np.maximum(rows["output_tokens"], 0), 0.0)
+        case "streaming":
+            return np.where(records.ok, np.nan_to_num(rows["last_s"] - rows["first_s"]), 0.0)
+    return counted.astype(np.float64)
+
+
+def _durations(records: Records, count: Count) -> Floats:
+    assert count.objective, "only an objective says which duration"
+    end = records["first_s" if count.objective.metric == "ttft" else "end_s"]
+    return np.where(records.ok, end - records["start_s"], np.nan)
