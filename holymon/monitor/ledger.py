@@ -121,10 +121,13 @@ class Ledger:
         return len(self._held)
 
     @property
-    def in_flight(self) -> dict[str, int]:
-        """How many attempts of each target have begun and are not over."""
-        counts = self.open.by_target()
-        return {target.name: counts[k] for k, target in enumerate(tuple(self._targets))}
+    def in_flight(self) -> dict[str, list[float]]:
+        """When the attempts of each target were due that have begun and are not over (s)."""
+        names = [target.name for target in tuple(self._targets)]
+        dues: dict[str, list[float]] = {name: [] for name in names}
+        for target, due in self.open.begun():
+            dues[names[target]].append(due - self.zero)
+        return dues
 
     def add(self, marks: Marks) -> None:
         """Take in an attempt that is over; the first words of each error type are kept."""

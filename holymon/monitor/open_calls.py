@@ -1,6 +1,5 @@
 """Attempts that have begun and are not over, so that a service is noticed that never answers."""
 
-from collections import Counter
 from weakref import ref
 
 from holymon.records.attempt import Marks
@@ -24,9 +23,13 @@ class OpenCalls:
         """Take note that it is over."""
         self._open.pop(id(marks), None)
 
-    def by_target(self) -> Counter[int]:
-        """How many there are of each target, by its position."""
-        forgotten = [key for key, (marks, _) in list(self._open.items()) if marks() is None]
-        for key in forgotten:
-            self._open.pop(key, None)
-        return Counter(target for _, target in list(self._open.values()))
+    def begun(self) -> list[tuple[int, float]]:
+        """Of each the position of its target, and when it was due."""
+        found = []
+        for key, (known, target) in list(self._open.items()):
+            marks = known()
+            if marks is None:
+                self._open.pop(key, None)
+            else:
+                found.append((target, marks.due))
+        return found

@@ -5,9 +5,10 @@ scrape of a window's edge, the two may differ. What is not in records can't be r
 exporter that is down, a verdict other than that of dropped calls.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -114,15 +115,17 @@ def backtest(
     *,
     every_s: float = 15.0,
     until: float | None = None,
+    in_flight: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> Backtest:
     """Evaluate the alerts of `watch` on all these records, every `every_s` seconds.
 
     Each stands at its own `began`, which counts as 0 where it is not known. The first call of all
     is at second 0 of the result. It ends with the last call, or with the last step before the
-    moment `until`: silence up to now is told only then. Raises PlanError for steps that are too
+    moment `until`: silence up to now is told only then, and that calls hang which began, by target,
+    at the moments `in_flight`. Raises PlanError for steps that are too
     many or none.
     """
-    known = np.concatenate([*map(times, parts), np.zeros(0)])
+    known = np.concatenate([*map(times, parts), *in_flight.values(), np.zeros(0)])
     if not len(known):
         return Backtest(watch, (), 0.0, ())
     first, last = float(known.min()), float(known.max()) if until is None else until
@@ -134,7 +137,7 @@ def backtest(
     names = tuple(dict.fromkeys(t.name for records in parts for t in records.targets))
     firings: list[Firing] = []
     for name in names:
-        counted = Counted(name, parts)
+        counted = Counted(name, parts, in_flight.get(name, ()))
         for alert in watch.alerts:
             met, still = _met(alert, counted, grid)
             held = _held(_latched(met, still), round(alert.hold_s / every_s))

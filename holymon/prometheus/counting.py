@@ -16,8 +16,11 @@ Floats = npt.NDArray[np.float64]
 class Counted:
     """Running totals of one target, made when they are first asked for."""
 
-    def __init__(self, target: str, parts: Sequence[Records]) -> None:
-        self._target, self._parts = target, parts
+    def __init__(
+        self, target: str, parts: Sequence[Records], in_flight: Sequence[float] = ()
+    ) -> None:
+        """Those of `parts`, and calls that began at the moments `in_flight` and have not ended."""
+        self._target, self._parts, self._in_flight = target, parts, in_flight
         self._made: dict[Count, tuple[Floats, Floats]] = {}
 
     def between(self, count: Count, start: Floats, end: Floats) -> Floats:
@@ -38,6 +41,8 @@ class Counted:
                 weights = np.where(where, _weights(records, count), 0.0)
                 begun = count.kind == "begun"
                 pieces.append((_starts(records) if begun else times(records), weights))
+        if count.kind == "begun":
+            pieces.append((np.array(self._in_flight, float), np.ones(len(self._in_flight))))
         moments = np.concatenate([moments for moments, _ in pieces])
         order = np.argsort(moments, kind="stable")
         weights = np.concatenate([weights for _, weights in pieces])[order]

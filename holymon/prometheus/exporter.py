@@ -106,9 +106,10 @@ def expose(
 
     For a client that is `monitored`, those of its monitor. `port` 0 takes a free one. Objectives of
     `slo` become bucket edges, so that alerts on them are exact. There are four buckets for each
-    doubling, or without `dense` those of the article only; a monitor has its own. Whoever asks by another name than an address, localhost, `host`, the machine's own or
-    one of `names` is refused, as pages of other sites are. The processes of a server that have one
-    folder PROMETHEUS_MULTIPROC_DIR serve the sums of all of them, at one port. Raises ConfigError
+    doubling, or without `dense` those of the article only; a monitor has its own. Whoever asks by
+    another name than an address, localhost, `host`, the machine's own or one of `names` is refused,
+    as pages of other sites are. The processes of a server that have one folder
+    PROMETHEUS_MULTIPROC_DIR serve the sums of all of them, at one port. Raises ConfigError
     if the port is taken.
     """
     collector = Collector(of, slo=slo, dense=dense)

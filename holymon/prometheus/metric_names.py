@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Final
 
-from holymon.figures.totals import DENSE, DOUBLING, SECONDS, Edges
+from holymon.figures.totals import DENSE, DOUBLING, HALVES, SECONDS, Edges
 from holymon.plan import slo
 
 REQUESTS: Final = "api_requests_total"
@@ -36,9 +36,6 @@ WATCHED: Final = (
 )  # fmt: skip
 """Error types that are exported as 0 before they are first met: the first one must be a rise."""
 
-WIDTH: Final = 2**0.25 - 1
-"""How far a quantile from the dense buckets may be off, as a share of it."""
-
 
 def bucket_edges(objectives: Iterable[str] = (), *, dense: bool = True) -> Edges:
     """The bucket edges of the histograms, in seconds.
@@ -57,12 +54,12 @@ def bucket_edges(objectives: Iterable[str] = (), *, dense: bool = True) -> Edges
         for metric in HISTOGRAM_OF
     }
 
-    def edges(*of: Iterable[float]) -> tuple[float, ...]:
-        return tuple(sorted({*chain(DENSE if dense else (), *of)}))
+    def edges(more: Iterable[float], *of: Iterable[float]) -> tuple[float, ...]:
+        return tuple(sorted({*chain(more if dense else (), *of)}))
 
     return Edges(
-        latency=edges(SECONDS, limits["latency"]),
-        duration=edges(DOUBLING),
-        ttft=edges(DOUBLING, limits["ttft"]),
-        chunk=edges(DOUBLING),
+        latency=edges(DENSE, SECONDS, limits["latency"]),
+        duration=edges(HALVES, DOUBLING),
+        ttft=edges(DENSE, DOUBLING, limits["ttft"]),
+        chunk=edges(DENSE, DOUBLING),
     )

@@ -133,7 +133,7 @@ class Sharing:
     def write(self) -> None:
         """Write the sums of this moment, if they have changed. Raises OSError."""
         with self._lock:
-            now = self._ledger.taken, sum(self._ledger.in_flight.values())
+            now = self._ledger.taken, sum(map(len, self._ledger.in_flight.values()))
             if now == self._written and not self._ledger.held:
                 return
             if any(now) or self._ledger.held:

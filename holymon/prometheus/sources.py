@@ -88,7 +88,8 @@ class OfSums:
         """The monitor's sums, and how its loop does."""
         vitals = getattr(self._monitor, "vitals", None)
         loops = {target.name: vitals for target in self._monitor.called.values()} if vitals else {}
-        in_flight = self._monitor.ledger.in_flight
+        dues = self._monitor.ledger.in_flight
+        in_flight = {target: len(due) for target, due in dues.items()}
         return Scrape(self._monitor.tally(), loops=loops, in_flight=in_flight)
 
 

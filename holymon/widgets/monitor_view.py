@@ -98,7 +98,10 @@ class View:
         records, elapsed = ledger.records(), perf_counter() - ledger.zero
         figures = request_stats(records)
         every_s = EVERY_S * (1 + elapsed // (EVERY_S * MOST_STEPS))
-        alerts = backtest([records], self._watch, every_s=every_s, until=ledger.began + elapsed)
+        began = {target: [ledger.began + due for due in dues]
+                 for target, dues in ledger.in_flight.items()}  # fmt: skip
+        now = ledger.began + elapsed
+        alerts = backtest([records], self._watch, every_s=every_s, until=now, in_flight=began)
         self._alarms.value = panels_html.alarms(figures, alerts)
         vitals = self.monitor.vitals
         doubts = of_loop(vitals, [figures.ttft_s.p50]) if vitals else ()

@@ -242,6 +242,17 @@ def test_silence_up_to_now_is_told_where_now_is_given():
     assert start == pytest.approx(last - first + 900, abs=16)
 
 
+def test_a_hang_is_told_while_it_lasts():
+    """No record tells of a call that has not ended: who looks now must say which there are."""
+    records = since(1.7e9, day(20, 12))
+    last = 1.7e9 + float(records["end_s"].max())
+    for waited, fires in ((290.0, False), (320.0, True)):
+        found = backtest([records], Watch(()), until=last + waited, in_flight={"p/m": [last - 1]})
+        assert [one.alert for one in found.firings] == ["CallsHang"] * fires
+    found = backtest([Records(PLAN.targets)], Watch(()), until=400.0, in_flight={"p/m": [0.0]})
+    assert [one.alert for one in found.firings] == ["CallsHang"], "not one has ever ended"
+
+
 def test_runs_of_a_week_are_one_history():
     """Three bad hours on three days are three firings of the same alert."""
     bad = day(90, 12, between(20, 60, lambda k: FAIL if k % 3 == 0 else {}))

@@ -2,8 +2,10 @@
 
 import itertools
 import math
+import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -15,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from holymon.errors import CallError, PlanError, RunError
 from holymon.figures.summary import summarize
-from holymon.figures.totals import Edges, Totals, totals
+from holymon.figures.totals import Totals, totals
 from holymon.load.run import measure as run_plan
 from holymon.load.run import start
 from holymon.monitor.monitor import Monitor
@@ -61,6 +63,16 @@ def records_of(n=1000, seed=0, plan=PLAN):
     return from_marks(plan.targets, marks)
 
 
+def answers_of(seconds):
+    """A hundred calls of the first target that all take as long."""
+    marks = []
+    for i in range(100):
+        one = Marks(i, 0, float(i))
+        one.start, one.end, one.status = one.due, one.due + seconds, 200
+        marks.append(one)
+    return from_marks(PLAN.targets, marks)
+
+
 def of(found, name, **labels):
     """The value of one sample with exactly these labels."""
     return found[name, frozenset(labels.items())]
@@ -88,7 +100,12 @@ def test_the_seed_names_have_the_seed_labels_and_the_seed_buckets(samples):
     assert labels["api_requests_total"] == {frozenset({"provider", "model", "status"})}
     assert labels["api_errors_total"] == {frozenset({"provider", "model", "error_type"})}
     assert labels["api_request_latency_seconds_bucket"] == {frozenset({"provider", "model", "le"})}
-    edges = {dict(had)["le"] for n, had in found if n == "api_request_latency_seconds_bucket"}
+    coarse = samples(generate_latest(Collector(records_of(), dense=False)))
+    dense, edges = (
+        {dict(had)["le"] for n, had in of if n == "api_request_latency_seconds_bucket"}
+        for of in (found, coarse)
+    )
+    assert dense > edges
     assert edges == {
         "0.1",
         "0.25",
@@ -200,10 +217,11 @@ HOSTILE = ('a"b', "new\nline", "back\\slash", "\u2028\u202e", "\x1b[31m", "\ud80
 
 def hostile(n):
     """A tally of many targets, as an application makes them whose users name the model."""
-    one = next(iter(totals(records_of(20), Edges()).targets.values()))
+    edges = metric_names.bucket_edges(dense=False)
+    one = next(iter(totals(records_of(20), edges).targets.values()))
     names = [*HOSTILE, *(f"model-{i}" for i in range(n - len(HOSTILE)))]
     return Totals(
-        Edges(), {f"p/{name}": replace(one, provider="p", model=name) for name in names}
+        edges, {f"p/{name}": replace(one, provider="p", model=name) for name in names}
     ), one
 
 
@@ -361,7 +379,7 @@ def test_a_folder_is_followed_from_run_to_run(simulator, tmp_path):
 def test_a_real_prometheus_scrapes_and_its_quantiles_agree_within_a_bucket(prometheus):
     records = records_of(4000)
     target = summarize(records).targets[0]
-    with expose(records, port=0) as served, expose(records, port=0, dense=True) as finer:
+    with expose(records, port=0, dense=False) as served, expose(records, port=0) as finer:
         jobs = {"holymon": served, "dense": finer}
         server = prometheus(yaml.safe_dump({"global": {"scrape_interval": "5s"}, "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": [urlsplit(exposed.url).netloc]}]}
@@ -430,6 +448,33 @@ def test_a_monitor_is_exported_while_it_calls(simulator, promtool, samples):
         lag = {stat: of(found, metric_names.LAG, stat=stat, **whose) for stat in ("p99", "max")}
         assert 0 <= lag["p99"] <= lag["max"] < 60
         assert metric_names.VALID not in {name for name, _ in found}, "that is a run's"
+
+
+def test_a_call_that_hangs_is_in_flight_until_it_ends(samples):
+    with socket.create_server(("127.0.0.1", 0)) as silent, Monitor(
+        Target(provider="p", model="m", base_url=f"http://127.0.0.1:{silent.getsockname()[1]}/v1"),
+        policy=Policy(attempts=1),
+    ) as monitor:  # fmt: skip
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(monitor.chat, "hello")
+            connection, _ = silent.accept()
+            assert connection.recv(1)
+            collector = Collector(monitor, fresh_s=0)
+            found = samples(generate_latest(collector))
+            assert of(found, metric_names.IN_FLIGHT, provider="p", model="m") == 1
+            assert of(found, f"{metric_names.LATENCY}_count", provider="p", model="m") == 0
+            connection.close()
+            assert isinstance(answer.exception(30), CallError)
+        found = samples(generate_latest(collector))
+        assert of(found, metric_names.IN_FLIGHT, provider="p", model="m") == 0
+
+
+def test_quick_answers_have_a_quick_percentile():
+    """Of calls of 20 ms the article's buckets, which begin at 0.1 s, made a p95 of 95 ms."""
+    histogram = totals(answers_of(0.02), metric_names.bucket_edges()).targets["sim/a"].latency
+    below = [edge for edge in histogram.edges if edge < 0.02]
+    (bucket,) = [k for k, n in enumerate(histogram.counts) if n]
+    assert histogram.edges[bucket] < below[-1] * 1.19
 
 
 def test_a_monitor_counts_in_the_buckets_of_its_objectives_without_a_line(samples):

@@ -261,7 +261,7 @@ def test_a_fork_begins_anew_and_what_it_measured_outlasts_it(shared, samples):
     assert len([*shared.glob("counter_*")]) == 2, "the parent's, and one that was taken over"
 
 
-def test_gauges_are_the_highest_of_the_living(shared, samples):
+def test_gauges_are_the_highest_of_the_living_and_calls_in_flight_those_of_all(shared, samples):
     def lagging(seconds):
         monitor = Monitor()
         monitor.called = {"m": Target(provider="p", model="m")}
@@ -271,20 +271,27 @@ def test_gauges_are_the_highest_of_the_living(shared, samples):
     monitor = lagging(0.25)
     collector = Collector(monitor, fresh_s=0)
     take(monitor, 1)
+    hangs = Marks(1, 0, 0.0)
+    monitor.ledger.open.begin(hangs, 0)
 
     def work():
         worse = lagging(0.5)
         theirs = Collector(worse, fresh_s=0)
         take(worse, 1)
-        assert lag(theirs) == 0.5
+        worse.ledger.open.begin(hangs, 0)
+        assert (lag(theirs), in_flight(theirs)) == (0.5, 2)
 
     def lag(collector):
         whose = {"provider": "p", "model": "m", "stat": "max"}
         return samples(generate_latest(collector))[metric_names.LAG, frozenset(whose.items())]
 
-    assert lag(collector) == 0.25
+    def in_flight(collector):
+        whose = {"provider": "p", "model": "m"}
+        return samples(generate_latest(collector))[metric_names.IN_FLIGHT, frozenset(whose.items())]
+
+    assert (lag(collector), in_flight(collector)) == (0.25, 1)
     in_child(work)
-    assert lag(collector) == 0.25
+    assert (lag(collector), in_flight(collector)) == (0.25, 1)
     assert scraped(collector, samples) == {"m": 2}
 
 
