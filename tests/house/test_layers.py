@@ -18,7 +18,8 @@ PURE = ("errors", "safety", "structs", "formatting", "protocols", "figures", "pl
         "records/records", "records/frames", "experiments/bisection", "experiments/bounds",
         "experiments/capacity", "experiments/level", "experiments/objectives",
         "experiments/calibration", "monitor/retry", "prometheus/metric_names",
-        "prometheus/alerts", "prometheus/rules", "prometheus/backtest")  # fmt: skip
+        "prometheus/alerts", "prometheus/conditions", "prometheus/counting", "prometheus/rules",
+        "prometheus/backtest")  # fmt: skip
 HOMES = {
     "aiohappyeyeballs": {"transport"},
     "aiohttp": {"sim"},

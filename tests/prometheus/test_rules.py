@@ -207,9 +207,9 @@ def test_few_calls_wake_somebody_when_all_fail_and_nobody_for_one_or_two(check, 
 
 def test_what_fires_goes_on_until_the_share_is_back_at_its_limit(check, file):
     """15 % are over the limit and not surely so: they open nothing, and keep what is open."""
-    series = of("worse first", failing("20x60 1200+9")) | of("never worse", failing(9))
+    series = of("worse first", failing("20x30 600+9")) | of("never worse", failing(9))
     expected = {"ErrorBudgetFastBurn": [alert_of("ErrorBudgetFastBurn", file, "worse first")]}
-    assert check(case(series, 150, expected), every="3m")[0] == 0
+    assert check(case(series, 96, expected), every="4m")[0] == 0
 
 
 def test_a_failure_before_the_first_scrape_is_seen(check, file):
