@@ -25,11 +25,11 @@ class OpenCalls:
 
     def begun(self) -> list[tuple[int, float]]:
         """Of each the position of its target, and when it was due."""
-        found = []
+        calls = []
         for key, (known, target) in list(self._open.items()):
             marks = known()
             if marks is None:
                 self._open.pop(key, None)
             else:
-                found.append((target, marks.due))
-        return found
+                calls.append((target, marks.due))
+        return calls
