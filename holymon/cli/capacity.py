@@ -29,7 +29,7 @@ from holymon.load.interrupts import INTERRUPTED, interruptible
 @click.option("--from", "start", type=float, default=1.0, help="First rate, calls/s.")
 @click.option("--to", "most", type=float, default=1000.0, help="Highest rate, calls/s.")
 @click.option("--duration", type=SECONDS, default=10.0,
-              help="Seconds for each rate; more where objectives need more calls.")  # fmt: skip
+              help="Seconds for each rate, at least: longer near the limit.")  # fmt: skip
 @click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson",
               help="How calls arrive.")  # fmt: skip
 @click.option("--precision", type=float, default=0.1,

@@ -139,6 +139,7 @@ class Capacity:
                 answer,
                 f"the search ended: {ENDINGS[self.ended]}.{between}",
                 self.spent,
+                *self._evidence(),
                 *self.needs,
             ),
             notes=tuple(self._doubts()),
@@ -158,6 +159,12 @@ class Capacity:
         if known := [level.cost_usd for level in self.levels if level.cost_usd is not None]:
             parts.append(f"{rounded(sum(known))} USD")
         return f"spent: {', '.join(parts)}."
+
+    def _evidence(self) -> Iterator[str]:
+        """What the two levels showed that the answer is made of."""
+        for level in filter(None, (self.best, self.limit)):
+            if words := level.words[: len(self.objectives)]:
+                yield f"at {_rate(level)}: {'; '.join(words)}."
 
     def _doubts(self) -> Iterator[str]:
         """Why levels were not valid measurements."""

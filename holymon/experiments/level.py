@@ -2,7 +2,7 @@
 
 from holymon.experiments.bounds import Step
 from holymon.experiments.capacity import LoadLevel
-from holymon.experiments.objectives import Held, hold
+from holymon.experiments.objectives import Errors, Held, hold
 from holymon.figures.steady import stretch_of
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.verdict import Verdict
@@ -17,10 +17,13 @@ def level_of(
     """What a level says, by its records and its verdict; `whole` if it was not cut short."""
     (target,) = summary.targets
     sent = records.sent & records.mask()
-    each = step.error / len(judged.checks)  # for that one of several is missed by chance
-    stretch = stretch_of(records["start_s"][sent], records["end_s"][sent], step.seconds, each)
+    # That all are met takes all to be met by chance; that one is missed, any of them.
+    errors = Errors(step.error, step.error / 2 / len(judged.checks))
+    stretch = stretch_of(
+        records["start_s"][sent], records["end_s"][sent], step.seconds, errors.missed
+    )
     outcomes = [
-        hold(parse(check.slo), records, stretch, each)
+        hold(parse(check.slo), records, stretch, errors)
         or Held(bool(check.met), check.sure, None, check.text)
         for check in judged.checks
     ]

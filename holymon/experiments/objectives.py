@@ -10,7 +10,7 @@ level lasted for `LOOKS` memories of it. A queue that grew to its end missed for
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from holymon.figures.tokens import time_per_token
 from holymon.formatting import number_of, percent, rounded
 from holymon.plan.slo import Slo
 from holymon.records.attempt import gap_value
-from holymon.records.gaps import bins_of, counts_of, sums
+from holymon.records.gaps import bins_of, counts_of, histogram, sums
 from holymon.records.records import Records
 
 LOOKS: Final = 20.0
@@ -48,19 +48,26 @@ class Held:
     text: str
 
 
-def hold(objective: Slo, records: Records, stretch: Stretch, error: float) -> Held | None:
+class Errors(NamedTuple):
+    """How likely it may be that something is for certain met, or missed, and is not."""
+
+    met: float
+    missed: float
+
+
+def hold(objective: Slo, records: Records, stretch: Stretch, errors: Errors) -> Held | None:
     """One objective held against the calls of a level; None if it is not on single calls.
 
     A miss is only sure if it is one from the start on, when queues were shorter than later.
     """
-    held = _hold(objective, records, stretch, error)
+    held = _hold(objective, records, stretch, errors)
     if held is None or held.met or stretch.since_s == 0:
         return held
-    whole = _hold(objective, records, replace(stretch, since_s=0.0), error)
+    whole = _hold(objective, records, replace(stretch, since_s=0.0), errors)
     return held if whole is None else replace(held, sure=not whole.met and whole.sure)
 
 
-def _hold(objective: Slo, records: Records, stretch: Stretch, error: float) -> Held | None:
+def _hold(objective: Slo, records: Records, stretch: Stretch, errors: Errors) -> Held | None:
     counted = records.select(
         records.mask() & records.judged & (records["due_s"] >= stretch.since_s)
     )
@@ -69,14 +76,14 @@ def _hold(objective: Slo, records: Records, stretch: Stretch, error: float) -> H
     at = (counted["due_s"] - stretch.since_s) / stretch.seconds * stretch.many
     block = np.clip(at.astype(np.int64), 0, stretch.many - 1)
     if objective.metric.startswith("error_rate"):
-        return _failures(objective, counted, block, stretch, error)
+        return _failures(objective, counted, block, stretch, errors)
     if objective.stat in PERCENTILES:
-        return _percentile(objective, counted, block, stretch, error)
-    return _mean(objective, counted, block, stretch, error) if objective.stat == "mean" else None
+        return _percentile(objective, counted, block, stretch, errors)
+    return _mean(objective, counted, block, stretch, errors) if objective.stat == "mean" else None
 
 
 def _percentile(
-    objective: Slo, records: Records, block: Blocks, stretch: Stretch, error: float
+    objective: Slo, records: Records, block: Blocks, stretch: Stretch, errors: Errors
 ) -> Held | None:
     q = PERCENTILES[objective.stat]
     over, sizes = _counter(objective.metric, records)
@@ -85,8 +92,8 @@ def _percentile(
         return None
     marks = over(objective.limit, objective.op in {"<", ">="})
     share = float(marks.sum()) / total
-    several = [over(limit, True) for limit in _limits(objective.metric, records, q)]
-    several = several if share <= 1 - q else []
+    few, error = _side(share, 1 - q, errors)
+    several = [over(limit, True) for limit in _limits(objective.metric, records, q) if few]
     fewer = _effective([marks, *several], sizes, block, stretch, error)
     noun = "gap" if objective.metric == "itl" else "call"
     what = f"{percent(share)} of {number_of(int(total), noun)} took longer"
@@ -94,7 +101,7 @@ def _percentile(
 
 
 def _failures(
-    objective: Slo, records: Records, block: Blocks, stretch: Stretch, error: float
+    objective: Slo, records: Records, block: Blocks, stretch: Stretch, errors: Errors
 ) -> Held | None:
     sizes = np.ones(len(records))
     if objective.metric.endswith("without_429"):
@@ -103,13 +110,20 @@ def _failures(
     total = float(sizes.sum())
     if not total:
         return None
+    share = float(marks.sum()) / total
+    few, error = _side(share, objective.limit, errors)
     # Failures that nobody saw yet would come as slow calls do: together.
     over, _ = _counter("latency", records)
-    several = [over(limit, True) * sizes for limit in _limits("latency", records, 0.95)]
+    several = [over(limit, True) * sizes for limit in _limits("latency", records, 0.95) if few]
     fewer = _effective([marks, *several], sizes, block, stretch, error)
-    share = float(marks.sum()) / total
     what = f"{percent(share)} of {number_of(int(total), 'call')} failed"
     return _judged(objective, share, objective.limit, fewer, what, stretch, error)
+
+
+def _side(share: float, allowed: float, errors: Errors) -> tuple[bool, float]:
+    """Whether a share is no more than the one allowed, and how likely that may be by chance."""
+    few = share <= allowed
+    return few, errors.met if few else errors.missed
 
 
 def _judged(
@@ -123,7 +137,7 @@ def _judged(
         sure = stretch.looks >= LOOKS and not stretch.grows
         sure &= _chance(share, allowed, fewer) <= error
     else:
-        sure = stretch.grows or _chance(share, allowed, fewer) <= error / 2
+        sure = stretch.grows or _chance(share, allowed, fewer) <= error
     needed = _calls_needed(share, allowed, fewer, error)
     more = max(needed / max(fewer, 1.0), LOOKS / stretch.looks)
     need = more * stretch.seconds + stretch.since_s if math.isfinite(more) else None
@@ -166,7 +180,7 @@ def _effective(
 
 
 def _mean(
-    objective: Slo, records: Records, block: Blocks, stretch: Stretch, error: float
+    objective: Slo, records: Records, block: Blocks, stretch: Stretch, errors: Errors
 ) -> Held | None:
     """By Student's interval of blocks."""
     values = _durations(objective.metric, records)
@@ -176,8 +190,9 @@ def _mean(
     off = np.bincount(block, values - mean, stretch.many)
     spread = float(off @ off) * stretch.many / (stretch.many - 1) / len(values) ** 2
     spread /= 1 - min(stretch.beside, 1.0) / 2
-    half = student(stretch.freedom, 1 - 2 * error) * math.sqrt(spread)
     met, away = objective.holds(mean), abs(mean - objective.limit)
+    error = errors.met if met else errors.missed
+    half = student(stretch.freedom, 1 - 2 * error) * math.sqrt(spread)
     more = (half / away) ** 2 if away else math.inf
     steady = stretch.looks >= LOOKS and not stretch.grows
     sure = steady and more <= 1 if met else stretch.grows or more <= 1
@@ -209,13 +224,14 @@ def _counter(metric: str, records: Records) -> tuple[Callable[[float, bool], Flo
 
 def _limits(metric: str, records: Records, q: float) -> list[float]:
     """Values that the share 1 - q, a quarter and a half are at or over."""
+    levels = np.array([0.5, 0.75, q])
     if metric == "itl":
-        pieces = records.gaps(records.mask())
-        values = np.repeat(gap_value(bins_of(pieces)), counts_of(pieces))
-    else:
-        values = _durations(metric, records)
-        values = values[~np.isnan(values)]
-    levels = [0.5, 0.75, q] if len(values) else []
+        upto = np.cumsum(histogram(records.gaps(records.mask())))
+        return [float(gap_value(k)) for k in np.searchsorted(upto, levels * upto[-1])]
+    values = _durations(metric, records)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return []
     return [float(value) for value in np.quantile(values, levels, method="higher")]
 
 

@@ -65,7 +65,7 @@ def stretch_of(starts: Floats, ends: Floats, seconds: float, error: float) -> St
     series, cell = under_way(starts, ends, np.linspace(0.0, seconds, CELLS + 1)), seconds / CELLS
     skipped = warm_cells(series)
     rest = series[skipped:]
-    return Stretch(skipped * cell, seconds, cell * memory(rest), grows(series, error / 4))
+    return Stretch(skipped * cell, seconds, cell * memory(rest), grows(series, error / 2))
 
 
 def under_way(starts: Floats, ends: Floats, edges: Floats) -> Floats:

@@ -4,7 +4,8 @@
 
 The search and the judgement of each level are the product's, the servers are simulated without a
 clock. A statement is "met for certain up to" or "missed for certain from"; it is wrong if the rate
-is on the other side of the true capacity (Erlang's C, or 400,000 calls a rate).
+is on the other side of the true capacity (Erlang's C, or 400,000 calls a rate). Found is the middle
+between the highest rate met and the lowest missed.
 """
 
 import sys
@@ -27,15 +28,21 @@ def row(queue, seconds, searches):
     """A line of the table, and how many statements were wrong, of how many."""
     true = queue.capacity()
     found = [searched(queue, seconds, k, max(600.0, LEVELS * seconds)) for k in range(searches)]
-    best, met, missed = (
+    best = [middle(each) / true for each in found if each.best]
+    met, missed = (
         [getattr(each, name).rate / true for each in found if getattr(each, name)]
-        for name in ("best", "surely_met", "surely_missed")
+        for name in ("surely_met", "surely_missed")
     )
     wrong, of = sum(r > 1 for r in met) + sum(r < 1 for r in missed), len(met) + len(missed)
     spent = np.median([sum(level.took_s for level in each.levels) for each in found])
     cells = (queue.name, seconds, f"{wrong} of {of}", ends(best), ends(met), ends(missed),
              f"{spent:.0f}")  # fmt: skip
     return cells, wrong, of, best
+
+
+def middle(found):
+    """The middle between the highest rate met and the lowest missed."""
+    return float(np.sqrt(found.best.rate * (found.limit or found.best).rate))
 
 
 def ends(values):
