@@ -46,7 +46,7 @@ MORE_MODULES = (
 # What tests import on their own; no plugin of pytest, for it rewrites those.
 FOR_TESTS = (
     "execnet.gateway_base", "hypothesis.extra.numpy", "hypothesis.strategies", "pandas",
-    "playwright.sync_api", "psutil", "pytest", "starlette.applications", "uvicorn",
+    "playwright.sync_api", "psutil", "pytest", "starlette.applications", "tests.ready", "uvicorn",
 )  # fmt: skip
 OURS = ("holymon", "ipykernel_launcher", "jupyterlab", "tests")
 # How execnet begins a worker.
