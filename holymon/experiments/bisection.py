@@ -48,13 +48,13 @@ def wanted(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
     if not levels:
         return _step(levels, bounds.start, bounds.short(bounds.start))
     last = levels[-1]
-    if last.met is None and _often(levels, last) == 1:
+    if last.met is None and _often(levels, last.rate) == 1:
         return _step(levels, last.rate, last.seconds)
     known = latest(levels)
     best = best_of(known)
     stops = [level for level in known if best is None or level.rate > best.rate]
     stops = [level for level in stops if level.met is not True]
-    if len(stops) == 1 and not stops[0].sure and _often(levels, stops[0]) == 1:
+    if len(stops) == 1 and not stops[0].sure and _often(levels, stops[0].rate) == 1:
         return _step(levels, stops[0].rate, LONGER * stops[0].seconds)
     if best is not None and not stops:
         if best.rate < bounds.most:
@@ -90,7 +90,7 @@ def _surer(
     budget can make certain, which speaks for all that is farther from the limit.
     """
     for level in filter(None, (best, first)):
-        if not level.sure and _often(levels, level) == 1:
+        if not level.sure and _often(levels, level.rate) == 1:
             step = _step(levels, level.rate, LONGER * level.seconds)
             if fits(levels, step, bounds):
                 return step
@@ -115,7 +115,7 @@ def _side(
         if k == 0 and len(side) > 1 and abs(math.log(side[1].rate / level.rate, ratio)) > GAP:
             rate = _round(level.rate * ratio**2)
             step = _step(levels, rate, _near(levels, rate, side[1], bounds))
-            if fits(levels, step, bounds):
+            if not _often(levels, rate) and fits(levels, step, bounds):
                 return step
     return None
 
@@ -136,7 +136,7 @@ def _again(
     levels: Sequence[LoadLevel], bounds: Bounds, level: LoadLevel, share: float
 ) -> Step | None:
     """A level of the same rate that may be certain, within that share of what is left."""
-    if level.need_s is None or _often(levels, level) >= MOST_OFTEN:
+    if level.need_s is None or _often(levels, level.rate) >= MOST_OFTEN:
         return None
     most = share * time_left(levels, bounds)
     seconds = max(min(level.need_s * MARGIN, most), 2 * level.seconds)
@@ -149,8 +149,8 @@ def _step(levels: Sequence[LoadLevel], rate: float, seconds: float) -> Step:
     return Step(rate, seconds, error_of(len(levels)))
 
 
-def _often(levels: Sequence[LoadLevel], same: LoadLevel) -> int:
-    return sum(level.rate == same.rate for level in levels)
+def _often(levels: Sequence[LoadLevel], rate: float) -> int:
+    return sum(level.rate == rate for level in levels)
 
 
 def _round(rate: float) -> float:

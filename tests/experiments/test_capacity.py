@@ -157,6 +157,15 @@ def test_what_can_not_be_certain_gives_way_to_a_lower_rate_that_can():
     assert f"certain that {found.best.rate:g} calls/s are met is hardly possible" in str(found)
 
 
+def test_a_rate_between_that_can_not_be_measured_is_not_tried_for_ever():
+    def judge(rate, _):
+        return (None if 3 < rate < 3.5 else rate <= 4.1), rate < 3
+
+    found = searched(Bounds(SLO, start=1, budget_s=6e4), judge)
+    assert (found.best.rate, found.surely_met.rate) == (4, 2)
+    assert [level.rate for level in found.levels].count(3.31) == 2
+
+
 def test_levels_are_short_far_from_the_limit_and_long_near_it():
     steps = []
 
