@@ -49,6 +49,9 @@ def capacity(
 ) -> None:  # fmt: skip
     """Find the highest rate at which TARGET still meets all objectives (--slo, at least one).
 
+    A call that failed counts as one that took for ever; without an objective of yours on the error
+    rate, 'error_rate<=1%' is added.
+
     The exit code is 0 if a rate was met, 1 if none was, 3 if no measurement was valid.
     """
     from holymon.experiments import capacity_search

@@ -129,7 +129,8 @@ SENDING: Final = composed(
 )
 SLO: Final = click.option(
     "--slo", multiple=True, metavar="EXPR", help="An objective such as 'ttft_p95<0.5' or "
-    "'error_rate<1%'; may be given several times.",
+    "'error_rate<1%'; may be given several times. On a duration a failed call took for ever; "
+    "'ttft_p95_of_successes<0.5' leaves those that failed out.",
 )  # fmt: skip
 OUT: Final = click.option("--out", type=PATH, default=Path("reports"), help="Folder of all runs.")
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

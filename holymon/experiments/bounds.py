@@ -45,7 +45,8 @@ class Bounds:
     """What a search may do: rates from `start` up to `most`, to a ratio of 1 + `precision`.
 
     A level lasts `seconds`, and longer near the limit. `budget_s` (of the clock on the wall),
-    `max_calls` and `max_cost` (USD) limit all levels together.
+    `max_calls` and `max_cost` (USD) limit all levels together. Objectives that were `added` are
+    judged, too, by their values: no level is longer, or less certain, for them.
     """
 
     objectives: tuple[str, ...]
@@ -56,6 +57,7 @@ class Bounds:
     budget_s: float = 600.0
     max_calls: int | None = None
     max_cost: float | None = None
+    added: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise PlanError for a search that can't be."""
@@ -70,6 +72,11 @@ class Bounds:
         check_range("budget", self.budget_s, self.seconds + START_S, 7 * 86400, "seconds")
         check_range("max_calls", self.max_calls, 1, 1e9)
         check_range("max_cost", self.max_cost, 0, 1e9)
+
+    @property
+    def all_objectives(self) -> tuple[str, ...]:
+        """Those given and those added."""
+        return (*self.objectives, *self.added)
 
     def short(self, rate: float) -> float:
         """Seconds of a level that need not be sure."""

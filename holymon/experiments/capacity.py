@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from holymon.formatting import Table, count, number_of, rounded
+from holymon.formatting import DASH, Cell, Table, count, failed_of, number_of, rate_cell, rounded
+from holymon.structs import Rate
 
 ENDINGS: Final = {
     "found": "found",
@@ -19,6 +20,8 @@ ENDINGS: Final = {
     "budget": "the budget was used up",
     "interrupted": "interrupted",
 }
+HEADS: Final = ("calls/s", "calls", "took, s", "failed", "objectives", "answers/s", "goodput/s",
+                "USD", "run")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class LoadLevel:
     skipped_s: float = 0.0
     memory_s: float | None = None
     need_s: float | None = None
+    failed: Rate | None = None
 
     @property
     def outcome(self) -> str:
@@ -57,12 +61,14 @@ class LoadLevel:
     def line(self) -> str:
         """The level in a line, for who waits for the next."""
         calls = number_of(self.calls, "call")
-        return f"{_rate(self)}: {self.outcome}, {calls} in {self.seconds:.3g} s"
+        failed = f", {failed_of(self.failed)}" if self.failed else ""
+        return f"{_rate(self)}: {self.outcome}, {calls} in {self.seconds:.3g} s{failed}"
 
     @property
-    def cells(self) -> tuple[str, ...]:
+    def cells(self) -> tuple[Cell, ...]:
         """Its row in the table of a search."""
-        return (f"{self.rate:g}", count(self.calls), f"{self.took_s:.3g}", self.outcome,
+        failed = rate_cell(self.failed) if self.failed else DASH
+        return (f"{self.rate:g}", count(self.calls), f"{self.took_s:.3g}", failed, self.outcome,
                 rounded(self.answers_per_s), rounded(self.goodput_per_s), rounded(self.cost_usd),
                 self.run_id)  # fmt: skip
 
@@ -82,6 +88,8 @@ class Capacity:
     simulated: bool
     budget_s: float | None = None
     needs: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    """Those of `objectives` that nobody gave: such a search holds failures against a rate, too."""
 
     @property
     def limit(self) -> LoadLevel | None:
@@ -132,15 +140,16 @@ class Capacity:
         elif best:
             between = " No rate was shown to miss them, so this is a lower bound."
         return Table(
-            ("calls/s", "calls", "took, s", "objectives", "answers/s", "goodput/s", "USD", "run"),
+            HEADS,
             [level.cells for level in self.levels],
-            "rrrlrrrl",
+            "rrrrlrrrl",
             lead=(
                 answer,
                 f"the search ended: {ENDINGS[self.ended]}.{between}",
                 self.spent,
                 *self._evidence(),
                 *self.needs,
+                *self._about_added,
             ),
             notes=tuple(self._doubts()),
         )
@@ -165,6 +174,15 @@ class Capacity:
         for level in filter(None, (self.best, self.limit)):
             if words := level.words[: len(self.objectives)]:
                 yield f"at {_rate(level)}: {'; '.join(words)}."
+
+    @property
+    def _about_added(self) -> tuple[str, ...]:
+        if not self.added:
+            return ()
+        return (
+            f"{', '.join(self.added)} was added, since no objective was on failures: give one "
+            "of your own in its place. It is judged by its value, not for certain.",
+        )
 
     def _doubts(self) -> Iterator[str]:
         """Why levels were not valid measurements."""

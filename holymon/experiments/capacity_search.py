@@ -15,6 +15,7 @@ from holymon.load.run import Run
 from holymon.load.run import start as start_run
 from holymon.plan.plan import Open, Plan
 from holymon.plan.shapes import Shape, constant
+from holymon.plan.slo import missing_error_limit
 from holymon.structs import replace
 
 SEEDS: Final = 64
@@ -31,6 +32,8 @@ def capacity(
 ) -> Capacity:  # fmt: skip
     """The highest rate at which one target still meets all objectives (by default the plan's).
 
+    A call that failed took for ever, as far as objectives on durations go; where none is on an
+    error rate, `slo.ERROR_LIMIT` is added.
     Rates begin at `start` calls/s and go up to `most`; each is a run of its own of at least
     `seconds` (the plan's own load and warm-up are not used), longer near the limit, its calls
     spread as `arrivals` says ("constant", "poisson"). The search ends when the highest rate met and
@@ -42,9 +45,11 @@ def capacity(
     """
     if len(plan.targets) != 1:
         raise PlanError(f"capacity is of one target, and the plan has {len(plan.targets)}.")
+    given = tuple(slo) or plan.slo
     bounds = Bounds(
-        objectives=tuple(slo) or plan.slo, start=start, most=most, seconds=seconds,
-        precision=precision, budget_s=budget_s, max_calls=max_calls, max_cost=max_cost,
+        objectives=given, added=missing_error_limit(given), start=start, most=most,
+        seconds=seconds, precision=precision, budget_s=budget_s, max_calls=max_calls,
+        max_cost=max_cost,
     )  # fmt: skip
     levels: list[LoadLevel] = []
     while isinstance(step := following(levels, bounds), Step):
@@ -64,8 +69,8 @@ def capacity(
 
 def _so_far(plan: Plan, bounds: Bounds, levels: list[LoadLevel], ended: str) -> Capacity:
     return Capacity(
-        target=plan.targets[0].name, objectives=bounds.objectives, levels=tuple(levels),
-        ended=ended, simulated=plan.simulated, budget_s=bounds.budget_s,
+        target=plan.targets[0].name, objectives=bounds.all_objectives, levels=tuple(levels),
+        ended=ended, simulated=plan.simulated, budget_s=bounds.budget_s, added=bounds.added,
         needs=needs(levels, bounds),
     )  # fmt: skip
 
@@ -78,7 +83,7 @@ def _level(
     begun = time.monotonic()
     until = begun + bounds.budget_s - sum(level.took_s for level in levels) - STOP_S
     run = _measured(now, until, out)
-    return _judged(run, step, time.monotonic() - begun), run.informed(plan)
+    return _judged(run, step, bounds, time.monotonic() - begun), run.informed(plan)
 
 
 def level_plan(
@@ -93,7 +98,7 @@ def level_plan(
         most = bounds.max_calls - sum(level.calls for level in levels)
     now = replace(
         plan, load=Open(shape), duration_s=step.seconds, requests=most, warmup_s=0.0,
-        slo=bounds.objectives, max_cost=left, seed=plan.seed + SEEDS * len(levels),
+        slo=bounds.all_objectives, max_cost=left, seed=plan.seed + SEEDS * len(levels),
     )  # fmt: skip
     return even(now)
 
@@ -132,7 +137,7 @@ def _measured(plan: Plan, until: float, out: Path | str) -> Run:
         raise
 
 
-def _judged(run: Run, step: Step, took_s: float) -> LoadLevel:
+def _judged(run: Run, step: Step, bounds: Bounds, took_s: float) -> LoadLevel:
     """What a level says. Raises RunError where no call could succeed for the caller's reasons."""
     require_access(run)
     judged = run.verdict()
@@ -140,5 +145,12 @@ def _judged(run: Run, step: Step, took_s: float) -> LoadLevel:
         raise RunError(next(reason.text for reason in judged.reasons if reason.level == "invalid"))
     whole = run.status.get("ended") in {None, "finished"}
     return level_of(
-        run.records, run.summary(), judged, step, took_s=took_s, whole=whole, run_id=run.id
+        run.records,
+        run.summary(),
+        judged,
+        step,
+        took_s=took_s,
+        whole=whole,
+        run_id=run.id,
+        added=bounds.added,
     )

@@ -12,9 +12,12 @@ from holymon.records.records import Records
 
 def level_of(
     records: Records, summary: Summary, judged: Verdict, step: Step, *, took_s: float,
-    whole: bool = True, run_id: str = "",
+    whole: bool = True, run_id: str = "", added: tuple[str, ...] = (),
 ) -> LoadLevel:  # fmt: skip
-    """What a level says, by its records and its verdict; `whole` if it was not cut short."""
+    """What a level says, by its records and its verdict; `whole` if it was not cut short.
+
+    Objectives that were `added` can be missed, but what is met is certain without them.
+    """
     (target,) = summary.targets
     sent = records.sent & records.mask()
     # That all are met takes all to be met by chance; that one is missed, any of them.
@@ -28,8 +31,11 @@ def level_of(
         for check in judged.checks
     ]
     missed = [held for held in outcomes if not held.met]
-    sure = any(held.sure for held in missed) if missed else all(held.sure for held in outcomes)
-    needs = [held.need_s for held in (missed or outcomes) if not held.sure]
+    given = [
+        held for held, check in zip(outcomes, judged.checks, strict=True) if check.slo not in added
+    ]
+    sure = any(held.sure for held in missed) if missed else all(held.sure for held in given)
+    needs = [held.need_s for held in (missed or given) if not held.sure]
     return LoadLevel(
         rate=step.rate, seconds=step.seconds, took_s=took_s, calls=target.requests,
         met=_met(judged, target, missed=bool(missed), whole=whole),
@@ -38,7 +44,7 @@ def level_of(
         answers_per_s=target.requests_per_s, goodput_per_s=target.goodput_per_s,
         cost_usd=summary.cost_usd, run_id=run_id,
         words=(*(held.text for held in outcomes), *(reason.text for reason in judged.reasons)),
-        skipped_s=stretch.since_s, memory_s=stretch.memory_s,
+        failed=target.error_rate, skipped_s=stretch.since_s, memory_s=stretch.memory_s,
         need_s=None if not needs or None in needs else max(need or 0.0 for need in needs),
     )  # fmt: skip
 

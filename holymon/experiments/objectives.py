@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
+from holymon.figures.durations import durations
 from holymon.figures.quantiles import PERCENTILES, Floats, student
 from holymon.figures.steady import Stretch, effective, smaller, tail
-from holymon.figures.tokens import time_per_token
 from holymon.formatting import number_of, percent, rounded
 from holymon.plan.slo import Slo
-from holymon.records.attempt import gap_value
+from holymon.records.attempt import Flag, gap_value
 from holymon.records.gaps import bins_of, counts_of, histogram, sums
 from holymon.records.records import Records
 
@@ -32,10 +32,6 @@ CLOSE: Final = 30.0
 """What would take so many times the calls of a clear case is too close to call."""
 
 Blocks = npt.NDArray[np.int64]
-_BETWEEN: Final = {
-    "latency": ("end_s", "start_s"), "response": ("end_s", "due_s"), "ttft": ("first_s", "start_s"),
-    "schedule_delay": ("start_s", "due_s"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +64,8 @@ def hold(objective: Slo, records: Records, stretch: Stretch, errors: Errors) -> 
 
 
 def _hold(objective: Slo, records: Records, stretch: Stretch, errors: Errors) -> Held | None:
-    counted = records.select(
-        records.mask() & records.judged & (records["due_s"] >= stretch.since_s)
-    )
+    chosen = records.mask() & (records.ok if objective.of_successes else records.judged)
+    counted = records.select(chosen & (records["due_s"] >= stretch.since_s))
     if not len(counted):
         return None
     at = (counted["due_s"] - stretch.since_s) / stretch.seconds * stretch.many
@@ -206,17 +201,21 @@ def _counter(metric: str, records: Records) -> tuple[Callable[[float, bool], Flo
     if metric == "itl":
         pieces, lengths = records.gaps(records.mask()), records.gap_counts
         counts, values = counts_of(pieces).astype(np.int64), gap_value(bins_of(pieces))
+        of_each = sums(counts, lengths)
+        # A failed call has as many gaps as an answer on average, all for ever.
+        each = max(1, round(float(of_each[records.ok].mean()))) if records.ok.any() else 1
+        lost = ~records.ok & ((records["flags"] & Flag.STREAM) != 0)
 
         def gaps_over(limit: float, at: bool) -> Floats:
             over = values >= limit if at else values > limit
-            return sums(counts * over, lengths).astype(np.float64)
+            return np.where(lost, each, sums(counts * over, lengths)).astype(np.float64)
 
-        return gaps_over, sums(counts, lengths).astype(np.float64)
-    durations = _durations(metric, records)
-    known = ~np.isnan(durations)
+        return gaps_over, np.where(lost, each, of_each).astype(np.float64)
+    seconds = _durations(metric, records)
+    known = ~np.isnan(seconds)
 
     def over(limit: float, at: bool) -> Floats:
-        beyond = durations >= limit if at else durations > limit
+        beyond = seconds >= limit if at else seconds > limit
         return (beyond & known).astype(np.float64)
 
     return over, known.astype(np.float64)
@@ -240,12 +239,8 @@ def _durations(metric: str, records: Records) -> Floats:
 
     Whole microseconds: how a clock is rounded is alike for a while, and means nothing.
     """
-    rows = records.rows
-    seconds: Floats
-    if metric == "tpot":
-        seconds = time_per_token(records.chosen(records.mask(warmup=True)))
-    else:
-        end, begin = _BETWEEN[metric]
-        seconds = rows[end] - rows[begin]
-    seconds = np.round(seconds, 6)
-    return seconds if metric == "schedule_delay" else np.where(records.ok, seconds, np.inf)
+    rows = records.chosen(records.mask(warmup=True))
+    delays = metric == "schedule_delay"
+    seconds = rows["start_s"] - rows["due_s"] if delays else durations(rows)[metric]
+    rounded_off: Floats = np.round(seconds, 6)
+    return rounded_off

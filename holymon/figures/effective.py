@@ -147,6 +147,13 @@ def ranks(values: npt.NDArray[Any]) -> Floats:
     return middles[which]
 
 
+def rank_correlation(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float | None:
+    """How far two rows of values rise together, by their ranks (Spearman 1904); shapes (n,)."""
+    a, b = (ranked - ranked.mean() for ranked in map(ranks, (x, y)))
+    whole = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / whole if whole > 0 else None
+
+
 def autocorrelation(values: Floats) -> float | None:
     """That of successive values (lag 1), shape (n,); None for fewer than three or all the same.
 

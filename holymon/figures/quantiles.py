@@ -3,13 +3,13 @@
 Percentiles are R-8 (median-unbiased; Hyndman and Fan 1996) of the raw values. Their 95 %
 intervals are order statistics: the ranks between which the true quantile lies by the binomial
 law, whatever the distribution. Values that follow one another (calls of one minute), and those
-that come in clusters (the gaps of one answer), are alike, so they count as fewer: Korn and
-Graubard's effective sample size (1998) takes the place of n (`effective`). Rates carry Wilson's
+that come in clusters (the gaps of one answer: `clusters`), are alike, so they count as fewer: Korn
+and Graubard's effective sample size (1998) takes the place of n (`effective`). Rates carry Wilson's
 score interval (1927), their differences Newcombe's (1998, method 10).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from statistics import NormalDist
@@ -23,7 +23,6 @@ from holymon.figures.effective import (
     autocorrelation,
     effective_number,
     effective_sizes,
-    ranks,
 )
 from holymon.formatting import Cell, ms_cell
 from holymon.structs import Interval, Rate
@@ -63,30 +62,51 @@ def figure(values: Floats, at: Floats | None = None) -> Figure:
     """The figures of raw values in seconds, shape (n,); NaN are left out.
 
     `at` is when each call was sent: values that lie near each other in time may be alike. Without
-    it they count as independent.
+    it they count as independent. A value of inf is that of a call that took for ever (`all_calls`):
+    percentiles and ends of intervals that reach into these are inf, and so are mean and maximum.
     """
+    return figure_and_order(values, at)[0]
+
+
+def figure_and_order(values: Floats, at: Floats | None = None) -> tuple[Figure, Floats]:
+    """The figures of raw values, and the known ones of these in their order."""
     known = ~np.isnan(values)
     values = values if known.all() else values[known]
     n, ordered = len(values), np.sort(values)
-    if n == 0:
-        return Figure(0)
-    given = {name: _point(ordered, q) for name, q in PERCENTILES.items() if n >= fewest(q)}
-    sizes = dict.fromkeys(given, n)
-    if at is not None:
+    sizes: dict[str, int] = {}
+    if n and at is not None:
+        given = {name: point(ordered, q) for name, q in PERCENTILES.items() if n >= fewest(q)}
+        if math.isinf(ordered[-1]):  # whether a call failed is what is alike there
+            last = np.searchsorted(ordered, np.inf) - 1
+            given = {name: min(value, float(ordered[last])) for name, value in given.items()}
         worth = effective_sizes(in_time(values, at if known.all() else at[known]), given)
         sizes = {name: int(size) for name, size in worth.items()}
+    return of_ordered(ordered, sizes), ordered
+
+
+def of_ordered(ordered: Floats, sizes: Mapping[str, int]) -> Figure:
+    """The figures of ordered values, shape (n,), which count as `sizes` for each percentile."""
+    n = len(ordered)
+    if n == 0:
+        return Figure(0)
+    ci = {name: _interval(ordered, q, sizes.get(name, n)) for name, q in PERCENTILES.items()}
+    # Where even the lower end is inf, so is the percentile, however few there are.
+    given = {
+        name: point(ordered, q)
+        for name, q in PERCENTILES.items()
+        if n >= fewest(q) or (ci[name] or (0, 0))[0] == math.inf
+    }
     return Figure(
         n=n,
-        mean=float(values.mean()),
+        mean=float(ordered.mean()),
         max=float(ordered[-1]),
-        ci=dict.fromkeys(PERCENTILES)
-        | {name: _interval(ordered, PERCENTILES[name], size) for name, size in sizes.items()},
+        ci=ci,
         counts_as={name: size for name, size in sizes.items() if size < n},
         **given,
     )
 
 
-def _point(ordered: Floats, q: float) -> float:
+def point(ordered: Floats, q: float) -> float:
     """R-8 of ordered values, shape (n,): numpy's `median_unbiased` without ordering them again."""
     n, third = len(ordered), 1 / 3
     below, part = divmod(min(max(n * q + (third + q * third) - 1, 0.0), n - 1.0), 1)
@@ -112,21 +132,32 @@ def fewest_for_interval(q: float) -> int:
 
 
 def _interval(ordered: Floats, q: float, size: int) -> Interval | None:
-    """Between which ordered values, shape (n,), a percentile lies if they count as `size`."""
-    ends, n = quantile_ranks(size, q), len(ordered)
-    if ends is None:
+    """Between which ordered values, shape (n,), a percentile lies if they count as `size`.
+
+    Where these are too few for an upper end, but the last are inf, nothing bounds it: it is inf.
+    """
+    low, high = outer_ranks(size, q)
+    if low is None or (high is None and ordered[-1] < math.inf):
         return None
-    low, high = (int((rank + 0.5) / size * n) for rank in ends)
-    return float(ordered[low]), float(ordered[high])
+    first, *last = (
+        int((rank + 0.5) / size * len(ordered)) for rank in (low, high) if rank is not None
+    )
+    return float(ordered[first]), float(ordered[last[0]]) if last else math.inf
 
 
-@lru_cache(maxsize=1024)
 def quantile_ranks(n: int, q: float, alpha: float = 0.05) -> tuple[int, int] | None:
     """Positions in n sorted values between which the true quantile lies with at least 1 - alpha.
 
     Distribution-free (David and Nagaraja, Order Statistics, section 7.1): the number of values
     below the quantile is binomial(n, q). None if n is too small for one of the ends.
     """
+    low, high = outer_ranks(n, q, alpha)
+    return None if low is None or high is None else (low, high)
+
+
+@lru_cache(maxsize=1024)
+def outer_ranks(n: int, q: float, alpha: float = 0.05) -> tuple[int | None, int | None]:
+    """As `quantile_ranks`, each end alone; None where n is too small for it."""
     spread = 12 * math.sqrt(n * q * (1 - q)) + 2
     low, high = max(0, int(n * q - spread)), min(n, int(n * q + spread))
     k = np.arange(low, high + 1)
@@ -139,53 +170,9 @@ def quantile_ranks(n: int, q: float, alpha: float = 0.05) -> tuple[int, int] | N
     lower = k[below <= alpha / 2]
     upper = k[np.concatenate([[0.0], below[:-1]]) >= 1 - alpha / 2]
     # The j-th smallest value (from 1) is over the quantile with P(B <= j - 1).
-    if len(lower) == 0 or len(upper) == 0:
-        return None
-    first, last = int(lower[-1]), int(upper[0]) - 1
-    return (first, last) if first < last < n else None
-
-
-def clustered(
-    histogram: Counts,
-    sizes: Counts,
-    below: Callable[[int], Counts],
-    *,
-    alike: bool = True,
-    uneven: bool = False,
-) -> dict[str, tuple[int, int] | None]:
-    """For each percentile the two bins between which it lies with 95 %, for clustered values.
-
-    `histogram` counts the values in each bin, shape (bins,), `sizes` those in each cluster, shape
-    (n,), in the order of time; `below(bin)` those of each cluster in bins up to that one, shape
-    (n,). None where there are fewer clusters than an interval needs single values: the values of
-    one cluster may be all alike. Clusters that follow one another may be `alike`, too. Where few
-    clusters make most of the variance (`uneven`), it has as many degrees of freedom as
-    Satterthwaite (1946) gives: for clusters, Bell and McCaffrey (2002).
-    """
-    bounds: dict[str, tuple[int, int] | None] = dict.fromkeys(PERCENTILES)
-    upto = np.cumsum(histogram)
-    n = int(upto[-1]) if len(upto) else 0
-    there = sizes > 0
-    many = int(there.sum())
-    for name, q in PERCENTILES.items():
-        if many < fewest_for_interval(q):
-            continue
-        here = int(np.searchsorted(upto, q * n))
-        share = float(upto[here]) / n
-        # The variance of a ratio of totals over clusters, linearised.
-        off = below(here) - share * sizes
-        spread = float((off**2).sum()) * many / (many - 1) / n**2
-        spread *= many / effective_number(off[there]) if alike else 1.0
-        varies = spread > 0 and 0 < share < 1
-        effective = min(share * (1 - share) / spread, n) if varies else many
-        df = float((off**2).sum()) ** 2 / float((off**4).sum()) if uneven and varies else many - 1
-        effective *= (Z95 / student(max(int(df), 1))) ** 2
-        between = quantile_ranks(int(effective), q)
-        if between is not None:
-            low, high = ((rank + 0.5) / int(effective) for rank in between)
-            ends = np.searchsorted(upto, [low * n, min(high * n, n)])
-            bounds[name] = (int(ends[0]), int(ends[1]))
-    return bounds
+    first = int(lower[-1]) if len(lower) else None
+    last = int(upper[0]) - 1 if len(upper) else n
+    return first, last if first is not None and first < last < n else None
 
 
 @lru_cache(maxsize=1024)
@@ -214,13 +201,6 @@ def _within(t: float, df: int) -> float:
     if odd:
         return 2 / math.pi * (angle + math.sin(angle) * total)
     return math.sin(angle) * total
-
-
-def rank_correlation(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float | None:
-    """How far two rows of values rise together, by their ranks (Spearman 1904); shapes (n,)."""
-    a, b = (ranked - ranked.mean() for ranked in map(ranks, (x, y)))
-    whole = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / whole if whole > 0 else None
 
 
 def mean_interval(values: Floats, level: float, *, neighbours: bool = False) -> Interval:

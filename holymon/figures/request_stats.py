@@ -6,15 +6,18 @@ failed attempts and waits. Single figures are `summary`'s and `totals`'.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
 
+from holymon.figures.all_calls import MANY, AllCalls, OfAll, live_cell
 from holymon.figures.hints import SHOWN
 from holymon.figures.quantiles import Figure, figure, share_of
 from holymon.figures.summary import summarize
-from holymon.figures.summary_types import Tokens
+from holymon.figures.summary_types import ALL_TITLE, Tokens
 from holymon.figures.totals import totals
 from holymon.formatting import DASH, Cell, Table, Tables, count, number_of, rate_cell, rounded
 from holymon.plan.plan import Target
@@ -43,7 +46,8 @@ class RequestStats:
 
     `success` and `first_attempts` are the shares of requests that succeeded in the end, and at
     once. `latency_s` is of successful requests as their callers felt them, `attempt_s` of
-    successful attempts alone, `failure_s` of failed requests. `amplification` is attempts per
+    successful attempts alone, `failure_s` of failed requests; `..._of_all` have those that failed
+    as ones that took for ever. `amplification` is attempts per
     request, `backoff_s` the sum of all waits, `cost_of_failures_usd` the part of `cost_usd` that
     failed attempts cost; `known_...` are the same of the attempts whose cost is known, where that
     is not all of them. `undecided` attempts failed, and may yet be repeated by their caller.
@@ -64,6 +68,8 @@ class RequestStats:
     attempt_errors: dict[str, int]
     messages: dict[str, str]
     latency_s: Figure
+    latency_of_all: OfAll
+    attempts_of_all: AllCalls
     attempt_s: Figure
     failure_s: Figure
     ttft_s: Figure
@@ -89,25 +95,38 @@ class RequestStats:
         return (self, *self.targets.values()) if len(self.targets) > 1 else (self,)
 
     @property
-    def felt(self) -> tuple[Cell, ...]:
+    def many_failed(self) -> tuple[bool, bool]:
+        """Whether so many requests, and attempts, failed that percentiles of all are shown, too."""
+        success = self.success.value
+        return success is not None and success < 1 - MANY, self.attempts_of_all.many
+
+    def _felt(self, times: Sequence[Cell]) -> tuple[Cell, ...]:
         """Its row under `REQUESTS`."""
         return (
             self.target, count(self.requests), rate_cell(self.success),
-            rate_cell(self.first_attempts),
-            *(self.latency_s.cell(stat) for stat in ("p50", "p95", "p99")),
-            self.failure_s.cell("p50"), rounded(self.backoff_s),
+            rate_cell(self.first_attempts), *times, self.failure_s.cell("p50"),
+            rounded(self.backoff_s),
         )  # fmt: skip
 
-    @property
-    def sent(self) -> tuple[Cell, ...]:
+    def _sent(self, times: Sequence[Cell]) -> tuple[Cell, ...]:
         """Its row under `ATTEMPTS`."""
         tokens = self.tokens
         return (
-            self.target, count(self.attempts), rounded(self.amplification),
-            self.attempt_s.cell("p50"), self.attempt_s.cell("p95"), self.ttft_s.cell("p50"),
-            self.ttft_s.cell("p95"), self.itl_s.cell("p50"),
+            self.target, count(self.attempts), rounded(self.amplification), *times,
             f"{count(tokens.prompt)} / {count(tokens.output)}", " / ".join(self.money),
         )  # fmt: skip
+
+    def _rows(self, *, live: bool) -> tuple[list[tuple[Cell, ...]], list[tuple[Cell, ...]]]:
+        """Under `REQUESTS` and `ATTEMPTS`: where many failed two, or one with both if `live`."""
+        success, of = self.success.value, self.attempts_of_all
+        felt = [(self.latency_s, self.latency_of_all, stat) for stat in ("p50", "p95", "p99")]
+        sent = [
+            (self.attempt_s, of.latency_s, "p50"), (self.attempt_s, of.latency_s, "p95"),
+            (self.ttft_s, of.ttft_s, "p50"), (self.ttft_s, of.ttft_s, "p95"),
+            (self.itl_s, of.itl_s, "p50"),
+        ]  # fmt: skip
+        unsure = success is not None and success < 1 - MANY
+        return (_both(self._felt, felt, unsure, live), _both(self._sent, sent, of.many, live))
 
     @property
     def money(self) -> tuple[str, str]:
@@ -142,11 +161,18 @@ class RequestStats:
     @property
     def table(self) -> Tables:
         """Requests as they were felt, attempts as they were sent, and what no column holds."""
-        rows = self.rows
-        label = ("SIMULATED",) * self.simulated
+        return self._tables(live=False)
+
+    @property
+    def live_table(self) -> Tables:
+        """The same, with as many rows whatever fails, for a page that is looked at."""
+        return self._tables(live=True)
+
+    def _tables(self, *, live: bool) -> Tables:
+        felt, sent = zip(*(stats._rows(live=live) for stats in self.rows), strict=True)
         return Tables([
-            Table(REQUESTS, [stats.felt for stats in rows], lead=label),
-            Table(ATTEMPTS, [stats.sent for stats in rows], notes=self.lines),
+            Table(REQUESTS, [*chain(*felt)], lead=("SIMULATED",) * self.simulated),
+            Table(ATTEMPTS, [*chain(*sent)], notes=self.lines),
         ])  # fmt: skip
 
     def __repr__(self) -> str:
@@ -154,6 +180,21 @@ class RequestStats:
 
     def _repr_html_(self) -> str:
         return self.table.html()
+
+
+def _both(
+    row: Callable[[Sequence[Cell]], tuple[Cell, ...]],
+    times: list[tuple[Figure, OfAll, str]], many: bool, live: bool,
+) -> list[tuple[Cell, ...]]:  # fmt: skip
+    """A row with times of successes and, where many failed, those of all: below it, or in it."""
+    if live:
+        return [row([live_cell(*time, many=many) for time in times])]
+    of_all = [every.cell(stat) for _, every, stat in times]
+    before = len(row(())) - 2
+    return [
+        row([of_good.cell(stat) for of_good, _, stat in times]),
+        (ALL_TITLE, *[""] * (before - 1), *of_all, "", ""),
+    ][: 1 + many]
 
 
 def _money(usd: float | None, known: float | None) -> str:
@@ -195,6 +236,7 @@ def _of_target(chosen: Records, target: Target, words: dict[str, str]) -> Reques
     ended, sent = judged & records.final, records.sent
     good = final["error"] == 0
     took, due = final["end_s"] - final["due_s"], final["due_s"]
+    of_all = np.where(judged[records.final], np.where(good, took, np.inf), np.nan)
     known = attempts.cost_usd is not None
     priced = sums.currency == "USD" and sums.unpriced < sent.sum()
     return RequestStats(
@@ -211,6 +253,8 @@ def _of_target(chosen: Records, target: Target, words: dict[str, str]) -> Reques
         attempt_errors=attempts.errors,
         messages=attempts.messages,
         latency_s=figure(took[good], due[good]),
+        latency_of_all=OfAll(figure(of_all, due)),
+        attempts_of_all=attempts.of_all,
         attempt_s=attempts.latency_s,
         failure_s=figure(took[~good], due[~good]),
         ttft_s=attempts.ttft_s,

@@ -8,8 +8,8 @@ narrow.
     schedule delay = start - due           itl = gaps between received pieces with tokens
 
 Reasoning that was not streamed is in no tpot and no tokens/s (`tokens`).
-All of them are of successful calls only (schedule delay: of all that were sent); failures are
-counted beside them. Calls of the warm-up are in none.
+All of them are of successful calls only (schedule delay: of all that were sent); beside them stand
+those of all calls (`all_calls`), by which objectives are judged. Calls of the warm-up are in none.
 """
 
 import math
@@ -20,7 +20,10 @@ import numpy.typing as npt
 
 from holymon.errors import CODES
 from holymon.figures.alike import about_alike, about_course, about_failures
+from holymon.figures.all_calls import AllCalls, OfAll, with_failures
 from holymon.figures.cost import costs
+from holymon.figures.durations import durations, watched
+from holymon.figures.effective import effective_number
 from holymon.figures.oddities import REASONED, count_oddities, sentences
 from holymon.figures.quantiles import (
     PERCENTILES,
@@ -29,20 +32,23 @@ from holymon.figures.quantiles import (
     fewest,
     fewest_for_interval,
     figure,
+    figure_and_order,
     share_of,
     wilson,
 )
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.throughput import counted, rate_interval
 from holymon.figures.token_gaps import gap_figure
-from holymon.figures.tokens import about_veiled, streamed, time_per_token, token_sums
+from holymon.figures.tokens import about_veiled, streamed, token_sums
 from holymon.formatting import number_of
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.price import Price
 from holymon.plan.shapes import Shape
-from holymon.records.attempt import FINISH, Flag
+from holymon.records.attempt import FINISH, JUDGED, Flag
 from holymon.records.records import Chosen, Recorded, Records, plan_of, records_of
+
+Bools = npt.NDArray[np.bool_]
 
 ALIKE: Final = (("latency", "latency_s"), ("TTFT", "ttft_s"), ("TPOT", "tpot_s"))
 """Durations of which is said that successive ones are alike."""
@@ -54,8 +60,8 @@ def summarize(
     """The figures of a run, or of records that were made by `plan`, warm-up left out.
 
     Records alone know no schedule: without a plan there is no wanted rate, schedule delay or
-    response time. `objectives` (by default the plan's) only matter for goodput, which counts the
-    successful calls that meet every upper limit on a duration.
+    response time. `objectives` (by default the plan's) only matter for goodput: the calls that
+    succeeded and kept every upper limit on a duration, per second and as a share of all calls.
     """
     records = records_of(of)
     plan = plan_of(of) if plan is None else plan
@@ -85,17 +91,19 @@ def summarize_target(
     rows = records.chosen(mask).in_order_of("start_s")
     ok = rows["error"] == 0
     good = rows.only(ok)
-    judged = rows.only(records.judged[rows.positions])
+    is_judged = JUDGED[rows["error"]]
+    judged = rows.only(is_judged)
     limited = judged["error"] == CODES["rate_limited"]
     scheduled = isinstance(load, Open)
     users = load.users * len(records.targets) if isinstance(load, Closed) else None
-    during, seconds, no_rate = counted(rows, users)
     cost, why = _cost(rows, target.price)
-    durations, steady = _durations(good), _is_steady(load)
-    gaps, about_gaps = gap_figure(records, mask & records.ok, good, alike=steady)
+    seconds_of, steady = durations(rows), _is_steady(load)
+    rates, no_rate = _throughput(rows, users, _within(seconds_of, ok, limits), steady=steady)
     sent = judged["start_s"] if steady else None
-    figures = _figures(rows, good, durations, scheduled=scheduled, steady=steady)
     failed = judged["error"] != 0
+    times, about_gaps = _times(
+        records, mask, rows, seconds_of, failed, scheduled=scheduled, steady=steady
+    )
     return TargetSummary(
         target=target.name,
         requests=len(rows),
@@ -103,11 +111,8 @@ def summarize_target(
         errors=(errors := records.errors(mask)),
         error_rate=share_of(failed, sent),
         error_rate_without_429=share_of(failed[~limited], sent if sent is None else sent[~limited]),
-        **figures,
-        itl_s=gaps,
-        **_throughput(
-            rows.only(ok & during), seconds, limits, closed=users is not None, steady=steady
-        ),
+        **times,
+        **rates,
         tokens=token_sums(good),
         cost_usd=cost,
         wanted_per_s=_per_second(rows["due_s"]) if scheduled else None,
@@ -120,11 +125,12 @@ def summarize_target(
         new_connections=int(((rows["flags"] & Flag.NEW_CONNECTION) != 0).sum()),
         notes=(
             *_notes(good),
+            *times["of_all"].notes,
             *sentences(odd, len(good)),
             *about_veiled(good),
             *about_gaps,
-            *about_alike({name: figures[field] for name, field in ALIKE}),
-            *(about_failures(failed) if steady else about_course(durations["latency"])),
+            *about_alike({name: times[field] for name, field in ALIKE}),
+            *(about_failures(failed) if steady else about_course(seconds_of["latency"][ok])),
             *no_rate,
             *why,
         ),
@@ -132,15 +138,33 @@ def summarize_target(
     )
 
 
-def _figures(
-    rows: Chosen, good: Chosen, durations: dict[str, Floats], *, scheduled: bool, steady: bool
-) -> dict[str, Any]:
-    """Those of all durations but gaps; of a load that was to change, without a look at time."""
-    called, sent = (part["start_s"] if steady else None for part in (good, rows))
-    figures = {f"{name}_s": figure(values, called) for name, values in durations.items()
-               if scheduled or name != "response"}  # fmt: skip
-    delay = figure(rows["start_s"] - rows["due_s"], sent) if scheduled else Figure(0)
-    return {"response_s": Figure(0), **figures, "schedule_delay_s": delay}
+def _times(
+    records: Records, mask: Bools, rows: Chosen, seconds: dict[str, Floats], failed: Bools, *,
+    scheduled: bool, steady: bool,
+) -> tuple[dict[str, Any], tuple[str, ...]]:  # fmt: skip
+    """All durations of the calls that succeeded and `of_all`, by field; what to know of gaps.
+
+    Of a load that was to change, without a look at time. `failed` are those that say something of
+    the API, in the order of time.
+    """
+    ok, cut, sent = rows["error"] == 0, watched(rows), rows["start_s"]
+    part = effective_number(failed) / len(failed) if steady and failed.sum() > 1 else 1.0
+    times: dict[str, Any] = {"response_s": Figure(0)}
+    every: dict[str, Any] = {"response_s": OfAll(Figure(0))}
+    for name, values in seconds.items():
+        if name != "response" or scheduled:
+            good, ordered = figure_and_order(values[ok], sent[ok] if steady else None)
+            lost = int(np.isinf(values).sum())
+            times[f"{name}_s"] = good
+            every[f"{name}_s"] = with_failures(good, ordered, lost, cut[name], part)
+    delay = figure(sent - rows["due_s"], sent if steady else None) if scheduled else Figure(0)
+    times["itl_s"], every["itl_s"], notes = gap_figure(
+        records, mask & records.ok, rows.only(ok), alike=steady,
+        lost=int(np.isinf(seconds["ttft"]).sum()), part=part,
+    )  # fmt: skip
+    first_cut = min(cut["latency"].tolist(), default=None)
+    of_all = AllCalls(len(failed), int(failed.sum()), len(cut["latency"]), first_cut, **every)
+    return {**times, "schedule_delay_s": delay, "of_all": of_all}, notes
 
 
 def _is_steady(load: Open | Closed | None) -> bool:
@@ -154,43 +178,50 @@ def _messages(records: Records, index: int, errors: dict[str, int]) -> dict[str,
     return {name: words[name] for name in errors if name in words}
 
 
-def _durations(good: Chosen) -> dict[str, Floats]:
-    """Per successful call, in seconds; NaN where it was not measured."""
-    return {
-        "latency": good["end_s"] - good["start_s"],
-        "response": good["end_s"] - good["due_s"],
-        "ttft": good["first_s"] - good["start_s"],
-        "tpot": time_per_token(good),
-    }
-
-
 def _throughput(
-    good: Chosen, seconds: float, limits: tuple[slo.Slo, ...], *, closed: bool, steady: bool
-) -> dict[str, Any]:
-    """Successful calls, tokens and calls within the limits, each per second, with intervals."""
+    rows: Chosen, users: int | None, within: Bools | None, *, steady: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Answers, tokens and calls `within` the limits, each per second with an interval; or why not.
+
+    The last ones as a share of all calls, too.
+    """
+    during, seconds, why = counted(rows, users)
+    taken = (rows["error"] == 0) & during
+    good = rows.only(taken)
     tokens = streamed(good)
     weights = {
         "requests_per_s": np.ones(len(good)),
         "output_tokens_per_s": tokens if (tokens >= 0).all() else None,
-        "goodput_per_s": _meets(good, limits) if limits else None,
+        "goodput_per_s": None if within is None else within[taken],
     }
     given = {name: weight.astype(np.float64) for name, weight in weights.items()
              if weight is not None and seconds > 0}  # fmt: skip
     rates = {name: float(weight.sum()) / seconds for name, weight in given.items()}
     ends = {
-        name: rate_interval(good, weight, seconds, closed=closed)
+        name: rate_interval(good, weight, seconds, closed=users is not None)
         for name, weight in given.items() if steady
     }  # fmt: skip
-    return {**dict.fromkeys(weights), **rates, "throughput_ci": dict.fromkeys(weights) | ends}
+    judged, sent = JUDGED[rows["error"]], rows["start_s"]
+    share = wilson(0, 0)
+    if within is not None:
+        share = share_of(within[judged], sent[judged] if steady else None)
+    more = {"throughput_ci": dict.fromkeys(weights) | ends, "goodput": share}
+    return {**dict.fromkeys(weights), **rates, **more}, why
 
 
-def _meets(good: Chosen, limits: tuple[slo.Slo, ...]) -> npt.NDArray[np.bool_]:
-    durations = _durations(good)
-    met = np.ones(len(good), bool)
+def _within(seconds: dict[str, Floats], ok: Bools, limits: tuple[slo.Slo, ...]) -> Bools | None:
+    """Which calls keep all limits, shape (n,); None if there are none, or nothing was measured.
+
+    As in vLLM bench an answer of one token, which has no TPOT, keeps any limit on it.
+    """
+    met = ok.copy()
     for limit in limits:
-        value = durations[limit.metric]
-        met &= (value < limit.limit) if limit.op == "<" else (value <= limit.limit)
-    return met
+        value = seconds[limit.metric]
+        if ok.any() and np.isnan(value[ok]).all():
+            return None
+        kept = (value < limit.limit) if limit.op == "<" else (value <= limit.limit)
+        met &= kept | np.isnan(value) if limit.metric == "tpot" else kept
+    return met if limits else None
 
 
 def _per_second(times: Floats) -> float | None:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from holymon.figures.all_calls import OF_SUCCESSES, AllCalls, OfAll, live_cell
 from holymon.figures.oddities import sentences
 from holymon.figures.quantiles import Figure
 from holymon.formatting import (
@@ -29,6 +30,8 @@ DURATIONS: Final = (
     ("response", "response_s"), ("schedule delay", "schedule_delay_s"),
 )  # fmt: skip
 STATS: Final = ("p50", "p90", "p95", "p99", "max")
+ALL_TITLE: Final = "  of all calls"
+BOTH: Final = f"times are {OF_SUCCESSES}, and below them of all calls, a failed one taking for ever"
 HEADS: Final = ("target", "calls", "failed", *(head for head, _, _ in SHOWN), "answers/s",
                 "tokens/s", "USD")  # fmt: skip
 
@@ -85,9 +88,11 @@ class TargetSummary:
     ttft_s: Figure
     itl_s: Figure
     tpot_s: Figure
+    of_all: AllCalls
     requests_per_s: float | None
     output_tokens_per_s: float | None
     goodput_per_s: float | None
+    goodput: Rate
     tokens: Tokens
     cost_usd: float | None
     wanted_per_s: float | None
@@ -105,9 +110,13 @@ class TargetSummary:
     """95 % intervals of `requests_per_s`, `output_tokens_per_s` and `goodput_per_s`."""
 
     def value(self, objective: slo.Slo) -> tuple[float | None, Interval | None]:
-        """The figure that an objective speaks of, and its interval."""
+        """The figure that an objective speaks of, and its interval.
+
+        A duration is that of all calls (inf where a failed one has its rank), unless the objective
+        is on successes only, or on the client's own delay.
+        """
         if objective.stat:
-            figure: Figure = getattr(self, f"{objective.metric}_s")
+            figure = self.duration(objective).figure
             return getattr(figure, objective.stat), figure.ci.get(objective.stat)
         value = getattr(self, objective.metric)
         if not isinstance(value, Rate):
@@ -115,6 +124,29 @@ class TargetSummary:
         if value.low is None or value.high is None:
             return value.value, None
         return value.value, (value.low, value.high)
+
+    @property
+    def cells_of_all(self) -> tuple[Cell, ...]:
+        """The row below it where many calls failed: the same percentiles of all calls."""
+        cells = (getattr(self.of_all, name).cell(stat) for _, name, stat in SHOWN)
+        return (ALL_TITLE, "", "", *cells, *[""] * 3)
+
+    @property
+    def live_cells(self) -> tuple[Cell, ...]:
+        """Both rows in one, for a table that must not grow while it is looked at."""
+        many = self.of_all.many
+        shown = [
+            live_cell(getattr(self, name), getattr(self.of_all, name), stat, many=many)
+            for _, name, stat in SHOWN
+        ]
+        _, calls, failed, *rest = self.cells
+        return (self.target, OF_SUCCESSES * many), calls, failed, *shown, *rest[len(SHOWN) :]
+
+    def duration(self, objective: slo.Slo) -> OfAll:
+        """The duration that an objective is on."""
+        name = f"{objective.metric}_s"
+        own = objective.of_successes or not hasattr(self.of_all, name)
+        return OfAll(getattr(self, name)) if own else getattr(self.of_all, name)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -128,13 +160,19 @@ class TargetSummary:
 
     @property
     def table(self) -> Table:
-        """Its durations in milliseconds: a row each, with percentiles and their intervals."""
-        figures = [(title, getattr(self, name)) for title, name in DURATIONS]
-        rows = [
-            (title, count(figure.n), *(figure.cell(stat) for stat in STATS))
-            for title, figure in figures
-        ]
-        return Table(("ms", "n", *STATS), rows)
+        """Its durations in milliseconds: a row each, with percentiles and their intervals.
+
+        Where many calls failed, those of all calls stand below those of the successful ones.
+        """
+        rows: list[tuple[Cell, ...]] = []
+        for title, name in DURATIONS:
+            figure: Figure = getattr(self, name)
+            rows.append((title, count(figure.n), *(figure.cell(stat) for stat in STATS)))
+            every: OfAll | None = getattr(self.of_all, name, None)
+            if self.of_all.many and every is not None:
+                cells = (every.cell(stat) for stat in STATS)
+                rows.append((ALL_TITLE, count(every.figure.n), *cells))
+        return Table(("ms", "n", *STATS), rows, lead=(BOTH,) * self.of_all.many)
 
     @property
     def facts(self) -> tuple[str, str, str]:
@@ -145,7 +183,9 @@ class TargetSummary:
             rates.append(f"{self.pace} calls/s sent")
         rates.append(f"{self._rate('output_tokens_per_s')} output tokens/s")
         if self.goodput_per_s is not None:
-            rates.append(f"goodput {self._rate('goodput_per_s')}/s")
+            rates.append(
+                f"goodput {self._rate('goodput_per_s')}/s, {percent(self.goodput.value)} of calls"
+            )
         cost = "" if self.cost_usd is None else " USD"
         calls = number_of(self.requests, "call")
         return (
@@ -187,6 +227,8 @@ class TargetSummary:
         worth = {name: flat[name].pop("counts_as") for _, name in DURATIONS}
         flat["counts_as"] = {name: sizes for name, sizes in worth.items() if sizes}
         flat["notes"] = list(self.notes)
+        flat["of_all"] = self.of_all.to_dict()
+        flat["times_of"] = OF_SUCCESSES.removeprefix("of ")
         return flat
 
 
@@ -202,8 +244,13 @@ class Summary:
     @property
     def table(self) -> Table:
         """A row for each target, times in ms."""
-        rows = [target.cells for target in self.targets]
-        return Table(HEADS, rows, notes=("SIMULATED",) * self.simulated)
+        rows = [
+            row
+            for target in self.targets
+            for row in (target.cells, target.cells_of_all)[: 1 + target.of_all.many]
+        ]
+        both = any(target.of_all.many for target in self.targets)
+        return Table(HEADS, rows, notes=(BOTH,) * both + ("SIMULATED",) * self.simulated)
 
     def __repr__(self) -> str:
         return self.table.text()

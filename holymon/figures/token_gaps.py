@@ -11,19 +11,20 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from holymon.figures.all_calls import OfAll
+from holymon.figures.clusters import Bounds, bins_between, clusters_worth, with_lost
+from holymon.figures.effective import Bools, rank_correlation
 from holymon.figures.quantiles import (
     PERCENTILES,
     Counts,
     Figure,
-    clustered,
     fewest,
     fewest_for_interval,
-    rank_correlation,
+    figure,
 )
 from holymon.records.attempt import gap_edges, gap_value
-from holymon.records.gaps import bins_of, counts_of, histogram, sums
+from holymon.records.gaps import BINS, bins_of, counts_of, histogram, sums
 from holymon.records.records import Chosen, Records
-from holymon.structs import Interval
 
 LONGER: Final = 0.3
 """From this rank correlation of the length of answers and their slowness on it is said."""
@@ -33,15 +34,15 @@ ENOUGH: Final = 25
 """Answers beyond a percentile that carry an interval although slow ones are long, if it is made
 wider, and that carry it as it is: by simulation (tests/promises/statistics), to cover 0.93."""
 
-Bounds = dict[str, tuple[int, int] | None]
-
 
 def gap_figure(
-    records: Records, where: npt.NDArray[np.bool_], good: Chosen, *, alike: bool = True
-) -> tuple[Figure, tuple[str, ...]]:
-    """The figures of single gaps of the rows `where`; what is to be known too.
+    records: Records, where: Bools, good: Chosen, *, alike: bool = True, lost: int = 0,
+    part: float = 1.0,
+) -> tuple[Figure, OfAll, tuple[str, ...]]:  # fmt: skip
+    """The figures of single gaps of the rows `where`, and of all; what is to be known too.
 
-    `good` are the same rows in the order of time; whether successive ones may be `alike`.
+    `good` are the same rows in the order of time; whether successive ones may be `alike`. `lost`
+    more failed, and judging by these, calls are worth a `part` of their number.
 
     The maximum is exact. Where slower answers are longer too, a few of them hold most of the slow
     gaps: percentiles with fewer than `BEYOND` answers beyond them, of Kish's effective number
@@ -51,30 +52,48 @@ def gap_figure(
     counted_in = histogram(pieces)
     n = int(counted_in.sum())
     if n == 0:
-        return Figure(0), ()
+        return Figure(0), OfAll(figure(np.full(lost, np.inf))), ()
     bins, counts = bins_of(pieces), counts_of(pieces)
     largest = float(np.fmax.reduce(good["gap_max_s"]))
     turn = (where.cumsum() - 1)[good.positions]
     sizes = sums(counts, lengths)[turn]
+
+    def below(here: int) -> Counts:
+        of_each: Counts = sums(counts * (bins <= here), lengths)[turn]
+        return of_each
+
     likeness = _longer(sizes, good)
-    bounds = clustered(
-        counted_in,
-        sizes,
-        lambda here: sums(counts * (bins <= here), lengths)[turn],
-        alike=alike,
-        uneven=likeness is not None,
-    )
+    worth = clusters_worth(counted_in, sizes, below, alike=alike, uneven=likeness is not None)
+    upto = counted_in.cumsum()
+    bounds: Bounds = dict.fromkeys(PERCENTILES) | {
+        name: bins_between(upto, size, PERCENTILES[name]) for name, size in worth.items()
+    }
     notes = () if likeness is None else _of_long_ones(bounds, sizes, likeness)
+    of_good = _figure(counted_in, bounds, largest)
+    if not lost:
+        return of_good, OfAll(of_good), notes
+    # One bin more, after all others, holds the gaps of calls that failed.
+    every = np.append(counted_in, lost * max(1, round(n / len(sizes))))
+    of_all = with_lost(every, worth, (int((sizes > 0).sum()) + lost) * part)
+    gone = [name for name in worth if bounds[name] is None]
+    return of_good, OfAll(_figure(every, of_all | dict.fromkeys(gone), largest)), notes
+
+
+def _figure(counted_in: Counts, bounds: Bounds, largest: float) -> Figure:
+    """From how many gaps each bin holds; a bin after the usual ones holds those that are inf."""
     used = np.nonzero(counted_in)[0]
-    values = gap_value(used)
-    figure = Figure(
-        n=n,
-        mean=float(values @ counted_in[used] / n),
-        max=largest,
-        ci={name: ends and _between(ends, largest) for name, ends in bounds.items()},
-        **_percentiles(values, np.cumsum(counted_in[used]), largest),
+    values = np.where(used < BINS, gap_value(used), np.inf)
+    counts = counted_in[used]
+    return Figure(
+        n=int(counts.sum()),
+        mean=float(values @ counts / counts.sum()),
+        max=math.inf if np.isinf(values[-1]) else largest,
+        ci={
+            name: ends and (_edge(ends[0], 0, largest), _edge(ends[1], 1, largest))
+            for name, ends in bounds.items()
+        },
+        **_percentiles(values, np.cumsum(counts), largest),
     )
-    return figure, notes
 
 
 def _percentiles(values: npt.NDArray[np.float64], upto: Counts, largest: float) -> dict[str, Any]:
@@ -85,13 +104,14 @@ def _percentiles(values: npt.NDArray[np.float64], upto: Counts, largest: float) 
         if n >= fewest(q):
             below, part = divmod(min(max(n * q + (q + 1) / 3, 1), n), 1)
             first, second = values[np.searchsorted(upto, [below, min(below + 1, n)])]
-            given[name] = min(float(first + part * (second - first)), largest)
+            step = part * (second - first) if part and first < second else 0.0
+            value = float(first + step)
+            given[name] = value if math.isinf(value) else min(value, largest)
     return given
 
 
-def _between(ends: tuple[int, int], largest: float) -> Interval:
-    low, high = gap_edges(ends[0])[0], gap_edges(ends[1])[1]
-    return min(low, largest), min(high, largest)
+def _edge(number: int, end: int, largest: float) -> float:
+    return min(gap_edges(number)[end], largest) if number < BINS else math.inf
 
 
 def _kish(sizes: Counts) -> float:

@@ -5,16 +5,18 @@
 measurement invalid; calls that were never sent, or sent late, do.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from holymon.figures.all_calls import OF_SUCCESSES, duration
 from holymon.figures.disturbance import Disturbance, disturbance
 from holymon.figures.quantiles import PERCENTILES
 from holymon.figures.reasons import FITNESS, Fitness, Reason, against, blocked
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import Table, ms, percent, rounded
+from holymon.formatting import Table, percent, rounded
 from holymon.plan import slo
 from holymon.plan.plan import Plan
 from holymon.records.client_health import ClientHealth
@@ -39,25 +41,34 @@ class ObjectiveCheck:
     sure: bool
     text: str
 
+    over: float | None = None
+    """Where `value` is inf, since that many calls failed: what it is more than, as far as known."""
+
+    of: str = ""
+    """Which calls a duration is of; empty for other figures."""
+
+    @property
+    def figure(self) -> str:
+        """The figure in the unit of its kind; a duration that no number bounds is `never`."""
+        objective = slo.parse(self.slo)
+        if not objective.stat:
+            return percent(self.value) if "rate" in objective.metric else rounded(self.value)
+        return duration(self.value, self.over, " ms")
+
     @property
     def cells(self) -> tuple[str, ...]:
         """Its row in a table: objective, target, the figure in the unit of its kind, outcome."""
-        objective = slo.parse(self.slo)
-        if objective.stat:
-            figure = ms(self.value) + " ms" * (self.value is not None)
-        else:
-            figure = percent(self.value) if "rate" in objective.metric else rounded(self.value)
         outcome = {True: "met", False: "MISSED", None: "no figure to judge by"}[self.met]
         unsure = self.met is not None and not self.sure
         doubt = " (not certain: the sample is small)" * unsure
-        return self.slo, self.target, figure, outcome + doubt
+        return self.slo, self.target, self.figure, outcome + doubt
 
     def to_dict(self) -> dict[str, Any]:
         """The objective as JSON has it, under `slo`."""
         return {
             "slo": self.slo, "target": self.target, "value": self.value,
             "ci": list(self.interval) if self.interval else None,
-            "met": self.met, "sure": self.sure, "text": self.text,
+            "met": self.met, "sure": self.sure, "text": self.text, "over": self.over, "of": self.of,
         }  # fmt: skip
 
 
@@ -211,5 +222,25 @@ def check_objective(objective: slo.Slo, target: TargetSummary) -> ObjectiveCheck
     else:
         sure = all(objective.holds(end) == met for end in interval)
         doubt = ", but the sample can't rule out the opposite"
-    text = f"{objective.text}: {'met' if met else 'MISSED'}{'' if sure else doubt}"
-    return ObjectiveCheck(objective.text, target.target, value, interval, met, sure, text)
+    over, of, why = _failures(objective, target)
+    text = f"{objective.text}: {'met' if met else 'MISSED'}{'' if sure else doubt}{why}"
+    return ObjectiveCheck(
+        objective.text, target.target, value, interval, met, sure, text, over=over, of=of
+    )
+
+
+def _failures(objective: slo.Slo, target: TargetSummary) -> tuple[float | None, str, str]:
+    """What an infinite figure is over, which calls it is of, and a clause on those that failed."""
+    if not objective.stat or objective.metric == "schedule_delay":
+        return None, "", ""
+    if objective.of_successes:
+        out = f" ({OF_SUCCESSES}: {target.of_all.share})" * (target.of_all.failed > 0)
+        return None, OF_SUCCESSES, out
+    of_all, alone = target.duration(objective), getattr(target, f"{objective.metric}_s")
+    matters = target.of_all.many or math.isinf(getattr(of_all.figure, objective.stat))
+    there = duration(getattr(alone, objective.stat), None, " ms")
+    why = (
+        f" (of all calls: {of_all.words(objective.stat, ' ms')}, {OF_SUCCESSES}: {there}; "
+        f"{target.of_all.share})"
+    )
+    return of_all.over.get(objective.stat), "all calls", why * matters

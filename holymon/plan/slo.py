@@ -1,4 +1,8 @@
-"""Service level objectives as text: `ttft_p95<0.5`, `error_rate<1%`, `latency_p99<=2s`."""
+"""Service level objectives as text: `ttft_p95<0.5`, `error_rate<1%`, `latency_p99<=2s`.
+
+On a duration, a call that failed is one that took for ever: `latency_p95<3` is missed where more
+than 5 % fail. `latency_p95_of_successes<3` is on the calls that succeeded, however many that are.
+"""
 
 import math
 import re
@@ -10,9 +14,14 @@ from holymon.safety import plain
 
 DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "itl", "tpot")
 STATS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
+ERROR_LIMIT: Final = "error_rate<=1%"
+"""What a search asks for where nobody said how many calls may fail: the share that k6's guide to
+thresholds and Locust's documentation on exit codes (`fail_ratio > 0.01`) begin with."""
+
 PLAIN: Final = (
     "error_rate", "error_rate_without_429", "requests_per_s", "output_tokens_per_s", "cost_usd",
 )  # fmt: skip
+OF_SUCCESSES: Final = "_of_successes"
 _EXPR: Final = re.compile(r"\s*([a-z_0-9]++)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*(ms|s|min|m|h|%)?\s*")
 _UNITS: Final = {"ms": 1e-3, "%": 1e-2, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, None: 1.0}
 _UNITS_OF: Final = {"duration": {"ms", "s", "m", "min", "h"}, "share": {"%"}, "number": set[str]()}
@@ -22,7 +31,8 @@ _UNITS_OF: Final = {"duration": {"ms", "s", "m", "min", "h"}, "share": {"%"}, "n
 class Slo:
     """One objective: `metric`, its `stat` (`""` where there is only one), and the limit.
 
-    Limits are in seconds, shares (0 to 1), 1/s or USD, as the metric has it.
+    Limits are in seconds, shares (0 to 1), 1/s or USD, as the metric has it. On a duration a call
+    that failed counts as one that took for ever, unless it is `of_successes`.
     """
 
     text: str
@@ -30,9 +40,12 @@ class Slo:
     stat: str
     op: str
     limit: float
+    of_successes: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether `value` meets the objective."""
+        """Whether `value` meets the objective; what took for ever (inf) meets none."""
+        if math.isinf(value):
+            return False
         below = value < self.limit or (self.op == "<=" and value == self.limit)
         above = value > self.limit or (self.op == ">=" and value == self.limit)
         return below if self.op[0] == "<" else above
@@ -52,7 +65,10 @@ def parse(text: str) -> Slo:
             "as 'ttft_p95<0.5' or 'error_rate<1%'."
         )
     name, op, number, unit = match.groups()
-    metric, stat = _split(name, text)
+    figure, of_successes = name.removesuffix(OF_SUCCESSES), name.endswith(OF_SUCCESSES)
+    metric, stat = _split(figure, text)
+    if of_successes and (not stat or metric == "schedule_delay"):
+        raise PlanError(f"slo {plain(text)!r}: {figure} is not changed by calls that failed.")
     kind = "share" if metric.startswith("error_rate") else "duration" if stat else "number"
     if unit and unit not in _UNITS_OF[kind]:
         raise PlanError(f"slo {plain(text)!r}: {unit} is no unit of {name}.")
@@ -64,7 +80,7 @@ def parse(text: str) -> Slo:
         raise PlanError(f"slo {plain(text)!r}: the limit must be a number, not below 0.")
     if kind == "share" and limit > 1:
         raise PlanError(f"slo {plain(text)!r}: a rate is at most 1; write 5% or 0.05.")
-    return Slo(text.strip(), metric, stat, op, limit)
+    return Slo(text.strip(), metric, stat, op, limit, of_successes)
 
 
 def _split(name: str, text: str) -> tuple[str, str]:
@@ -76,5 +92,12 @@ def _split(name: str, text: str) -> tuple[str, str]:
         return metric, stat
     raise PlanError(
         f"slo {plain(text)!r}: {name} is not a figure; use one of {', '.join(PLAIN)}, or one of "
-        f"{', '.join(DURATIONS)} followed by one of _{', _'.join(STATS)}."
+        f"{', '.join(DURATIONS)} followed by one of _{', _'.join(STATS)} (and {OF_SUCCESSES}, if "
+        "calls that failed are not to count as ones that took for ever)."
     )
+
+
+def missing_error_limit(objectives: tuple[str, ...]) -> tuple[str, ...]:
+    """`ERROR_LIMIT`, to be added to `objectives`; nothing where some are on an error rate."""
+    limited = any(parse(text).metric.startswith("error_rate") for text in objectives)
+    return () if limited else (ERROR_LIMIT,)

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from holymon.errors import NAMES
+from holymon.figures.durations import if_many_failed
 from holymon.formatting import number_of, rounded
 from holymon.plan.plan import Closed
 from holymon.plots import canvas
@@ -65,6 +66,7 @@ def plot_ttft(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
 def plot_ecdf(of: Records | Recorded, *others: Records | Recorded, ax: Axes | None = None) -> Axes:
     """Share of successful calls that took no longer: latency drawn through, TTFT dashed.
 
+    Where many failed it is the share of all calls, so that a curve ends below 1.
     Those of other runs, given too, are drawn over it under the names of their plans.
     """
     plans = [plan_of(given) for given in (of, *others)]
@@ -114,6 +116,7 @@ def _over_time(records: Records, values: Floats, what: str, warm: float, ax: Axe
     every = one_in(int(good.sum()))
     for i, name in enumerate(_names(records)):
         _points(ax, records, values, good & (records["target"] == i), i, name, every)
+        _levels(ax, records, values, shown & (records["target"] == i), i, what)
     if len(records.targets) > FEW:
         canvas.kinds_of_lines(ax, {"-": "p50", "--": "p95"})
     longest = float(values[good].max())
@@ -139,11 +142,18 @@ def _points(
     if warm.any():
         drawn = thinned(t[warm], y[warm], every)
         ax.plot(t[warm][drawn], y[warm][drawn], ls="", marker="o", color=GREY, **faded(every))
+
+
+def _levels(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, what: str) -> None:
+    """Rolling percentiles of successes; where many failed, the legend has those of all calls."""
+    every = if_many_failed(records, i, what.lower())
     for q, line in ((0.5, "-"), (0.95, "--")):
-        middles, level = rolling(t[~warm], y[~warm], q)
+        middles, level = rolling(records["start_s"][mask], values[mask], q)
         if len(middles):
-            label = f"p{q * 100:.0f}" if len(records.targets) <= FEW else "_"
-            line_above(ax, middles, level, line, color=color, label=label)
+            stat = f"p{q * 100:.0f}"
+            beside = f" (of all: {every.words(stat, ' ms')})" if every else ""
+            line_above(ax, middles, level, line, color=COLORS[i % len(COLORS)],
+                       label=stat + beside if len(records.targets) <= FEW else "_")  # fmt: skip
 
 
 def _noted(label: str, every: int) -> str:
@@ -166,16 +176,22 @@ def _ecdf(runs: tuple[Records, ...], names: list[str], ax: Axes) -> None:
         return
     many = sum(len(records.targets) for records in runs) > FEW
     values: list[Floats] = []
-    for i, (name, records, mine) in enumerate(_each(runs, names)):
+    for i, (name, records, k) in enumerate(_each(runs, names)):
+        mine = records.ok & records.mask(k)
         for what, column, line in (("latency", "end_s", "-"), ("TTFT", "first_s", "--")):
             x = (records[column] - records["start_s"])[mine]
             x = x[~np.isnan(x)]
             if len(x):
                 values.append(x)
+                every = if_many_failed(records, k, what.lower())
+                of = every.figure.n if every else len(x)
                 label = f"{name}\n  {what}, n = {len(x):,}"
                 if many:
                     label = f"{name}, n = {len(x):,}" if line == "-" else "_"
-                ax.plot(*steps_of(x), line, color=COLORS[i % len(COLORS)], label=label, lw=1.6)
+                label += f" of {of:,}" * (of > len(x) and label != "_")
+                at, below = steps_of(x)
+                ax.plot(at, below * (len(x) / of), line, color=COLORS[i % len(COLORS)],
+                        label=label, lw=1.6)  # fmt: skip
     if many:
         canvas.kinds_of_lines(ax, {"-": "latency", "--": "TTFT"})
     x = np.concatenate(values)
@@ -195,13 +211,12 @@ def _ecdf(runs: tuple[Records, ...], names: list[str], ax: Axes) -> None:
     ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.05, 0.5), handlelength=2)
 
 
-def _each(runs: tuple[Records, ...], names: list[str]) -> Iterator[tuple[str, Records, Mask]]:
-    """Every target of every run: its name, and which records are its successful calls."""
+def _each(runs: tuple[Records, ...], names: list[str]) -> Iterator[tuple[str, Records, int]]:
+    """Every target of every run: its name, the records, and its position there."""
     for run, records in zip(names, runs, strict=True):
-        good = records.ok & records.mask()
         before = f"{run}: " if len(runs) > 1 and run else ""
         for k, name in enumerate(_names(records)):
-            yield before + name, records, good & (records["target"] == k)
+            yield before + name, records, k
 
 
 def _errors(records: Records, ax: Axes) -> None:

@@ -16,6 +16,7 @@ Named = list[tuple[Name, RunFigures]]
 _WHOSE: Final = ("provider", "model")
 _STATS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
 _DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "itl", "tpot")
+_OF_ALL: Final = tuple(name for name in _DURATIONS if name != "schedule_delay")
 
 
 def gauges(named: Named) -> Iterator[Gauge]:
@@ -30,8 +31,14 @@ def gauges(named: Named) -> Iterator[Gauge]:
     ]  # fmt: skip
     for figure in _DURATIONS:
         rows = _stats(named, f"{figure}_s")
-        name, about = f"holymon_run_{figure}_seconds", f"Exact {figure} of the run."
+        name, about = f"holymon_run_{figure}_seconds", f"Exact {figure} of the run's successes."
         yield name, about, (*_WHOSE, "stat"), rows
+    for figure in _OF_ALL:
+        name, about = (
+            f"holymon_run_{figure}_of_all_seconds",
+            (f"Exact {figure} of all calls of the run: a failed one took for ever (+Inf)."),
+        )
+        yield name, about, (*_WHOSE, "stat"), _stats(named, f"{figure}_s", of_all=True)
     yield "holymon_run_objective_met", "1: met; 0: missed.", (*_WHOSE, "objective"), [
         ((*name, check.slo), float(check.met))
         for name, run in named for check in run.verdict.checks
@@ -48,9 +55,12 @@ def lags(named: Iterable[tuple[Name, ClientHealth]]) -> Gauge:
     ]  # fmt: skip
 
 
-def _stats(named: Named, field: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _stats(
+    named: Named, field: str, *, of_all: bool = False
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, run in named:
-        figure: Figure = getattr(run.summary, field)
+        of = run.summary
+        figure: Figure = getattr(of.of_all, field).figure if of_all else getattr(of, field)
         for stat in _STATS:
             yield (*name, stat), getattr(figure, stat)
 
@@ -74,6 +84,8 @@ _SINGLE: Final[tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...]
      lambda run: run.summary.output_tokens_per_s),
     ("holymon_run_goodput_per_second", "Answers within the objectives per second.",
      lambda run: run.summary.goodput_per_s),
+    ("holymon_run_goodput_ratio", "Calls that succeeded within the objectives, of all calls.",
+     lambda run: run.summary.goodput.value),
     ("holymon_run_prompt_tokens", "Tokens asked.", lambda run: run.summary.tokens.prompt),
     ("holymon_run_output_tokens", "Tokens answered.", lambda run: run.summary.tokens.output),
     ("holymon_run_cost_usd", "Cost of the run.", lambda run: run.summary.cost_usd),

@@ -11,13 +11,14 @@ monotonic clock; NaN, -1 and 0 codes stand for "not measured", which is never a 
 
 import math
 import struct
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from holymon.errors import CODES
+from holymon.errors import CODES, NOT_THE_SERVER
 
 FORMAT: Final = 3
 
@@ -59,6 +60,17 @@ Rows = Any
 Its columns have a type each, of which an NDArray knows nothing: what is worked out from them gets
 its type where it is handed on.
 """
+
+
+def kinds(names: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """Which codes are those of `names`: `kinds(names)[errors]` takes a third of `isin`'s time."""
+    table = np.zeros(256, bool)
+    table[[CODES[name] for name in names]] = True
+    return table
+
+
+JUDGED: Final = ~kinds(NOT_THE_SERVER)
+"""Of each error code, whether such a call says something of the API."""
 
 
 def blank(n: int) -> Rows:

@@ -12,7 +12,9 @@ from holymon.records.attempt import Rows
 
 Pieces = npt.NDArray[np.uint16]
 _BITS: Final = np.uint16(12)
-_BINS: Final = np.uint16(1 << 12)
+BINS: Final = 1 << 12
+"""Room for bins; those of `attempt.gap_bin` are fewer."""
+_BINS: Final = np.uint16(BINS)
 _MOST: Final = np.uint16(16)
 _AT_ONCE: Final = 1 << 20
 
@@ -44,7 +46,7 @@ def counts_of(pieces: Pieces) -> npt.NDArray[np.uint8]:
 
 
 def histogram(pieces: Pieces) -> npt.NDArray[np.int64]:
-    """How many gaps each bin holds, shape (4096,)."""
+    """How many gaps each bin holds, shape (`BINS`,)."""
     counts = np.zeros(1 << 16, np.int64)
     for at in range(0, len(pieces), _AT_ONCE):  # bincount makes 8 bytes of each piece
         counts += np.bincount(pieces[at : at + _AT_ONCE], minlength=1 << 16)

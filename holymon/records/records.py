@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from holymon.errors import CODES, NAMES, NOT_THE_SERVER, PlanError
+from holymon.errors import NAMES, PlanError
 from holymon.formatting import number_of
 from holymon.plan.plan import Plan, Target
-from holymon.records.attempt import DTYPE, FINISH, GAP, Flag, Marks, Rows, gaps, row
+from holymon.records.attempt import DTYPE, FINISH, GAP, JUDGED, Flag, Marks, Rows, gaps, row
 from holymon.records.client_health import fell_in
 from holymon.records.gaps import Pieces, bins_of, counts_of, packed, sums
 
@@ -191,8 +191,8 @@ class Records:
     @property
     def judged(self) -> npt.NDArray[np.bool_]:
         """Which attempts say something of the API: sent, and not stopped by us; shape (n,)."""
-        ours = [CODES[name] for name in NOT_THE_SERVER]
-        return ~np.isin(self["error"], ours)
+        judged: npt.NDArray[np.bool_] = JUDGED[self["error"]]
+        return judged
 
     @property
     def simulated(self) -> bool:

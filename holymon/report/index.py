@@ -1,13 +1,16 @@
 """`index.html`: the list of all runs and reports, newest first, as one static page."""
 
+import math
 import os
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from holymon.errors import RunError
+from holymon.figures.all_calls import MANY, OF_SUCCESSES, duration
 from holymon.formatting import DASH, Html, Table, element, join, ms, percent, stacked
 from holymon.records import run_folder
 from holymon.records.own_files import MOST_OF_JSON, content, write_page
@@ -69,10 +72,25 @@ def _cells(about: dict[str, Any]) -> tuple[str, ...]:
         _objectives([check.get("met") for check in verdict.get("slo", ())]),
         str(sum(target.get("requests", 0) for target in targets)) if targets else DASH,
         _each(targets, _failed),
-        _each(targets, lambda target: ms(target["latency_s"]["p50"])),
-        _each(targets, lambda target: ms(target["latency_s"]["p95"])),
-        _each(targets, lambda target: ms(target["ttft_s"]["p50"])),
-    )
+        *(_each(targets, partial(_percentile, metric=metric, stat=stat))
+          for metric, stat in (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"))),
+    )  # fmt: skip
+
+
+def _percentile(target: dict[str, Any], metric: str, stat: str) -> Html:
+    """Of the calls that succeeded; where many failed, with that of all calls beside it.
+
+    Reports of before have none of all: there it is only said what it is of.
+    """
+    value = ms(target[metric][stat])
+    if not (target["error_rate"]["value"] or 0) > MANY:
+        return join(value)
+    every = (target.get("of_all") or {}).get(metric)
+    beside = OF_SUCCESSES
+    if every:
+        inf = stat in every["over"]
+        beside += f"; of all: {duration(math.inf if inf else every[stat], every['over'].get(stat))}"
+    return join(value, " ", element("small", beside))
 
 
 def _failed(target: dict[str, Any]) -> Html:
@@ -89,8 +107,8 @@ def _objectives(met: list[bool | None]) -> str:
     return ", ".join(bad) or ("met" if met else DASH)
 
 
-def _each(targets: list[dict[str, Any]], figure: Callable[[dict[str, Any]], str]) -> Html:
-    texts = []
+def _each(targets: list[dict[str, Any]], figure: Callable[[dict[str, Any]], Html]) -> Html:
+    texts: list[str] = []
     for target in targets:
         try:
             texts.append(figure(target))

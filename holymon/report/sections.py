@@ -9,7 +9,8 @@ import numpy as np
 
 from holymon.errors import ERRORS, NAMES
 from holymon.figures import hints
-from holymon.figures.summary_types import TargetSummary
+from holymon.figures.all_calls import OF_SUCCESSES
+from holymon.figures.summary_types import ALL_TITLE, BOTH, TargetSummary
 from holymon.figures.tool_definitions import PERCENTILES, Definitions, definitions
 from holymon.figures.verdict import ObjectiveCheck, Verdict
 from holymon.formatting import (
@@ -32,6 +33,7 @@ from holymon.records.first_call import outcome
 from holymon.safety import ends, plain, short
 
 WIDE: Final = 100
+SHOWN: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +75,24 @@ def sweep_table(runs: list[Run]) -> Table:
     for run in runs:
         load, judged = run.plan.load, run.verdict()
         level = f"{number_of(load.users, 'user')}" if isinstance(load, Closed) else load.shape.words
-        rows += [
-            (level[:28], ends(target.target, 20), rounded(target.requests_per_s),
-             ms(target.latency_s.p50), ms(target.latency_s.p95), ms(target.ttft_s.p50),
-             ms(target.ttft_s.p95), percent(target.error_rate.value), judged.measurement)
-            for target in run.summary().targets
-        ]  # fmt: skip
+        for target in run.summary().targets:
+            times = [ms(getattr(getattr(target, metric), stat)) for metric, stat in SHOWN]
+            rows.append((
+                level[:28], ends(target.target, 20), rounded(target.requests_per_s), *times,
+                percent(target.error_rate.value), judged.measurement,
+            ))  # fmt: skip
+            if target.of_all.many:
+                every = [getattr(target.of_all, metric).words(stat) for metric, stat in SHOWN]
+                rows.append(("", ALL_TITLE, "", *every, "", ""))
         notes += [f"{level}: {reason.level}: {reason.text}" for reason in judged.reasons]
         notes += [
             f"{level}: {target.target}: {line}"
             for target, called in zip(run.summary().targets, run.plan.targets, strict=True)
             for line in hints.failures(target, called) if target.ok
         ]  # fmt: skip
-    label = "times in ms" + "   SIMULATED" * any(run.plan.simulated for run in runs)
+    both = any(target.of_all.many for run in runs for target in run.summary().targets)
+    label = "times in ms" + f"; {BOTH}" * both
+    label += "   SIMULATED" * any(run.plan.simulated for run in runs)
     return Table(heads, rows, "llr", notes=(*notes, label, *(f"  {run.id}" for run in runs)))
 
 
@@ -134,17 +141,19 @@ def _when(run: Run) -> str:
 
 
 def _tiles(target: TargetSummary) -> Html:
-    tiles = (
-        ("latency p50", ms(target.latency_s.p50), "ms"),
-        ("latency p95", ms(target.latency_s.p95), "ms"),
-        ("TTFT p50", ms(target.ttft_s.p50), "ms"),
-        ("TTFT p95", ms(target.ttft_s.p95), "ms"),
-        ("failed", percent(target.error_rate.value), f"of {target.error_rate.of:,}"),
-    )
+    names = ("latency p50", "latency p95", "TTFT p50", "TTFT p95")
+    tiles = [
+        (what, ms(getattr(getattr(target, metric), stat)), "ms",
+         f"{OF_SUCCESSES}; of all: {getattr(target.of_all, metric).words(stat)}"
+         * target.of_all.many)
+        for what, (metric, stat) in zip(names, SHOWN, strict=True)
+    ]  # fmt: skip
+    failed = percent(target.error_rate.value), f"of {target.error_rate.of:,}"
     cells = [
         element("td", stacked(element("span", what, kind="what"),
-                              join(element("b", value), " ", unit)))
-        for what, value, unit in tiles
+                              join(element("b", value), " ", unit),
+                              *[element("small", beside)] * bool(beside)))
+        for what, value, unit, beside in (*tiles, ("failed", *failed, ""))
     ]  # fmt: skip
     return element("table", element("tr", element("th", target.target), *cells), kind="tiles")
 

@@ -110,7 +110,8 @@ def _legend(figure: Figure, targets: tuple[Target, ...], *, shape: bool) -> None
     ]
     if len(targets) > MOST_NAMES:
         names.append((f"and {len(targets) - MOST_NAMES} more", INK, "", ""))
-    lines = [("p50", INK, "-", ""), ("p95", INK, "--", ""), ("failed", RED, "", "x")]
+    lines = [("p50 of successes", INK, "-", ""), ("p95", INK, "--", ""),
+             ("failed", RED, "", "x")]  # fmt: skip
     if shape:
         lines.append(("wanted", INK, ":", ""))
     long = sum(len(name) for name, *_ in names) > ONE_ROW

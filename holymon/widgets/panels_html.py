@@ -134,7 +134,8 @@ def _pace(targets: tuple[TargetSummary, ...]) -> str:
 
 def figures(summary: Summary, judged: Verdict) -> Html:
     """A row for each target, with 95 % intervals, and the objectives."""
-    table = replace(summary.table, notes=()).html("hm-figures")
+    rows = [target.live_cells for target in summary.targets]
+    table = replace(summary.table, rows=rows, notes=()).html("hm-figures")
     goals = [
         element("span", f"{check.target}: {check.text} (is {check.cells[2]})",
                 kind=f"hm-goal {_outcome(check.met)}")
@@ -202,6 +203,6 @@ def calls(stats: RequestStats, doubts: Iterable[str] = ()) -> Html:
 
     `doubts` are what may have falsified the durations; they come first.
     """
-    tables = (replace(table, lead=(), notes=()) for table in stats.table)
+    tables = (replace(table, lead=(), notes=()) for table in stats.live_table)
     lines = (element("div", line) for line in (*doubts, *stats.lines))
     return join(Tables(tables).html("hm-figures"), element("div", *lines, kind="hm-lines"))

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from holymon.errors import PlanError
+from holymon.errors import CODES, PlanError
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.pair_tests import error_difference
@@ -16,7 +16,7 @@ from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
 from holymon.records.attempt import DTYPE, GAP, Flag
-from holymon.records.records import CODES, Records
+from holymon.records.records import Records
 
 PRICE = Price(input=1.0, output=1.0)
 A, B = (Target(provider="p", model=m, base_url="http://127.0.0.1:1/v1", price=PRICE) for m in "ab")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holymon.figures.clusters import clustered
 from holymon.figures.effective import autocorrelation
 from holymon.figures.quantiles import (
     PERCENTILES,
-    clustered,
     fewest,
     figure,
     mean_interval,

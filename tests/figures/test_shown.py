@@ -37,7 +37,13 @@ def test_a_summary_shows_each_figure_in_its_place():
     assert rows(table) == [
         ["url/m", "41", "2.4 % 0.43 %–13 %", "500 500–500", "500", "–", "460 460–460", "460",
          "9.99 9.94–10.0", "20", "100", "0.00228"],
+        ["  of all calls", "", "", "500 500–500", "500 500–never", "–", "460 460–460",
+         "460 460–never", "9.99 9.94–10.0", "", "", ""],
     ]  # fmt: skip
+    assert table.notes == (
+        "times are of the calls that succeeded, and below them of all calls, a failed one taking "
+        "for ever",
+    )
     assert rows(summary([]).table) == [["url/m", "0", *["–"] * 9, "0"]]
     durations = rows(summary([call(k) for k in range(40)]).targets[0].table)
     assert durations[0][:3] == ["latency", "40", "500 500–500"]
@@ -224,11 +230,16 @@ def test_stats_show_each_figure_in_its_place():
     found = request_stats(records(*CALLS))
     felt, sent = map(rows, found.table)
     assert felt == [
-        ["url/a", "3", "67 % 21 %–94 %", "25 % 4.6 %–70 %", "4,500", "–", "–", "–", "5"]
+        ["url/a", "3", "67 % 21 %–94 %", "25 % 4.6 %–70 %", "4,500", "–", "–", "–", "5"],
+        ["  of all calls", "", "", "", "7,000", "–", "–", "", ""],
     ]  # fmt: skip
     assert sent == [
-        ["url/a", "6", "1.5", "1,500", "–", "750", "–", "750", "14 / 10", "0.000114 / 0"]
+        ["url/a", "6", "1.5", "1,500", "–", "750", "–", "750", "14 / 10", "0.000114 / 0"],
+        ["  of all calls", "", "", *["never"] * 5, "", ""],
     ]
+    live_felt, live_sent = map(rows, found.live_table)
+    assert live_felt[0][4] == "4,500 of all: 7,000"
+    assert [len(live_felt), len(live_sent)] == [1, 1], "nothing jumps"
     assert "SIMULATED" not in repr(found)
 
 

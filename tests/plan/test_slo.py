@@ -3,7 +3,7 @@
 import pytest
 
 from holymon.errors import PlanError
-from holymon.plan.slo import parse
+from holymon.plan.slo import ERROR_LIMIT, missing_error_limit, parse
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,8 @@ def test_forms_that_are_understood(text, expected):
     "text",
     ["ttft_p95<-1", "ttft_p95<inf", "ttft_p95<1e999", "ttft_p95<nan", "error_rate<101%", "error_rate<1.01",
      "requests_per_s>5s", "requests_per_s>5%", "cost_usd<1ms", "ttft<1", "error_rate_p95<1", "", "ttft", "ttft_p95", "ttft_p95=1", "ttft_p42<1", "speed_p95<1", "ttft_p95<x", "error_rate<5ms",
-     "ttft_p95<5%", "ttft_p95<1 day", "p95<1", "__class__<1", "ttft_p95<1;error_rate<1", "error_rate<--1"],
+     "error_rate_of_successes<1%", "schedule_delay_p95_of_successes<1", "cost_usd_of_successes<1",
+     "ttft_of_successes_p95<1", "_of_successes<1", "ttft_p95_of_failures<1", "ttft_p95<5%", "ttft_p95<1 day", "p95<1", "__class__<1", "ttft_p95<1;error_rate<1", "error_rate<--1"],
 )  # fmt: skip
 def test_forms_that_are_not(text):
     with pytest.raises(PlanError, match="slo") as caught:
@@ -64,3 +65,26 @@ def test_a_single_call_can_meet_an_upper_limit_on_its_own_durations(text, single
 
 def test_an_objective_keeps_its_words_without_the_blanks_around_them():
     assert parse("  ttft_p95 < 500 ms ").text == "ttft_p95 < 500 ms"
+
+
+@pytest.mark.parametrize(
+    "figure", ["latency_p95", "response_max", "ttft_mean", "itl_p50", "tpot_p99"]
+)
+def test_an_objective_is_on_all_calls_unless_it_says_of_successes(figure):
+    every, good = parse(f"{figure}<3"), parse(f"{figure}_of_successes < 3s")
+    assert (every.of_successes, good.of_successes) == (False, True)
+    assert (every.metric, every.stat, every.limit) == (good.metric, good.stat, good.limit)
+
+
+@pytest.mark.parametrize("op", ["<", "<=", ">", ">="])
+def test_what_took_for_ever_meets_nothing(op):
+    assert not parse(f"latency_p95{op}3").holds(float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [(("ttft_p95<1",), (ERROR_LIMIT,)), (("ttft_p95<1", "error_rate<5%"), ()),
+     (("error_rate_without_429<1%",), ()), ((), (ERROR_LIMIT,))],
+)  # fmt: skip
+def test_a_limit_on_errors_is_added_where_there_is_none(given, added):
+    assert missing_error_limit(given) == added

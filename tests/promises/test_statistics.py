@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holymon.figures.clusters import clustered
 from holymon.figures.quantiles import (
     PERCENTILES,
-    clustered,
     fewest_for_interval,
     figure,
     mean_interval,

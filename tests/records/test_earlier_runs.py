@@ -56,6 +56,18 @@ def test_the_figures_of_an_earlier_run_are_what_they_were(earlier, run_id):
     agree(json.loads(json.dumps(found)), expected)
 
 
+def test_failures_of_an_earlier_run_count_when_it_is_judged_again(earlier):
+    path = next((earlier / "two").glob("*/plan.json"))
+    plan = json.loads(path.read_text())
+    plan["slo"] = ["latency_p90<60", "latency_p90_of_successes<60"]
+    path.write_text(json.dumps(plan))
+    checks = attach("two", out=earlier).verdict().checks
+    assert [(check.target, check.met) for check in checks] == [
+        ("sim/fast", True), ("sim/flaky", False), ("sim/fast", True), ("sim/flaky", True),
+    ]  # fmt: skip
+    assert "12 of 40 calls failed" in checks[1].text
+
+
 def test_the_calls_of_an_earlier_run_have_their_moments(earlier, tmp_path):
     run = attach("finished", out=earlier)
     at = run.records.to_frame()["at"]

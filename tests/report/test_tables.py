@@ -105,8 +105,8 @@ def test_objectives_say_met_missed_or_not_certain(recorded):
     assert html.count('<span class="missed">MISSED') == html.count("MISSED") == 2
     assert 'missed">' in html
     assert "miss" not in verdict(recorded(slo=("error_rate<9%",)))._repr_html_()
-    bare = recorded(100, failed=range(100), slo=("error_rate<1%", "latency_p50<1"))
-    said = "Of 2 objectives 1 missed, 1 without a figure"
+    bare = recorded(100, failed=range(100), slo=("error_rate<1%", "latency_p50<1", "cost_usd<1"))
+    said = "Of 3 objectives 2 missed, 1 without a figure"
     assert said in verdict(bare)._repr_html_()
     assert "met (not certain: the sample is small)" in html
 
@@ -134,7 +134,7 @@ def test_milliseconds(seconds, said):
 def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
     good = recorded(20)
     write_json(good.folder / "run.json", {**good.to_dict(), "report": {"status": "ok"}})
-    bare = recorded(20, failed=range(20), slo=("error_rate<1%", "latency_p50<1"))
+    bare = recorded(20, failed=range(20), slo=("error_rate<1%", "latency_p50<1", "cost_usd<1"))
     write_json(bare.folder / "run.json", {**bare.to_dict(), "report": {"status": "ok"}})
     broken = recorded(20)
     (broken.folder / "run.json").write_text("{")
@@ -144,6 +144,6 @@ def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
     html = (tmp_path / "index.html").read_text()
     assert html.count("<tr>") == 5
     assert f">{broken.id}</a></td><td>run.json can&#x27;t be read<" in html
-    assert "1 missed, 1 not judged" in html
+    assert "2 missed, 1 not judged" in html
     assert "<b>m</b>" not in html
     assert good.id in html

@@ -9,13 +9,14 @@ from functools import cache
 import numpy as np
 import pytest
 
+from holymon.errors import CODES
 from holymon.figures.totals import totals
 from holymon.plan.plan import Target
 from holymon.prometheus.alerts import Watch
 from holymon.prometheus.backtest import backtest
 from holymon.prometheus.metric_names import bucket_edges
 from holymon.records.attempt import DTYPE, GAP, Flag
-from holymon.records.records import CODES, Records
+from holymon.records.records import Records
 
 TARGET = Target(provider="p", model="m")
 DAY, SEEDS = 86400.0, range(5)

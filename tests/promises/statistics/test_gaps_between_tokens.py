@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holymon.figures.quantiles import rank_correlation
+from holymon.figures.effective import rank_correlation
 from holymon.figures.summary import summarize_target
 from holymon.plan.plan import Target
 from holymon.records.attempt import DTYPE, GAP, Flag, blank, gap_bin, gap_edges, gap_value
