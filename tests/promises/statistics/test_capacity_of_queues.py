@@ -56,16 +56,16 @@ FINDINGS = (
 
 @pytest.mark.parametrize("name", ["M/M/8", "M/D/8", "batches of 16"])
 def test_no_level_is_certain_to_be_on_the_wrong_side_of_its_limit(name):
-    assert at_the_limit(name, 10, 1.01, 30) + at_the_limit(name, 10, 0.99, 30) <= 1
+    assert at_the_limit(name, 10, 1.01, 20) + at_the_limit(name, 10, 0.99, 15) <= 1
 
 
 def test_what_a_search_is_certain_of_is_true_and_what_it_finds_is_near():
     for name in ("M/M/8", "M/D/8"):
         queue = BY_NAME[name]
-        found = [searched(queue, 10, seed) for seed in range(3)]
+        found = [searched(queue, 10, seed) for seed in range(2)]
         counts = [wrong_of(queue, each) for each in found]
         assert sum(wrong for wrong, _ in counts) == 0
-        assert sum(of for _, of in counts) >= 4
+        assert sum(of for _, of in counts) >= 2
         rates = [each.best.rate / queue.capacity() for each in found]
         assert all(0.85 < rate < 1.2 for rate in rates)
         assert np.median(rates) == pytest.approx(1, abs=0.1)
