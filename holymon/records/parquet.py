@@ -111,7 +111,7 @@ def read(folder: Path, records: Records) -> None:
                 wanted = ", ".join(f"{kind} AS {n}" for n, kind in kinds.items() if n in there)
                 result = connection.execute(f"SELECT {wanted} FROM {source}")
                 table: dict[str, Any] = result.fetchnumpy()
-            except duckdb.Error as error:
+            except (duckdb.Error, RuntimeError) as error:  # the latter for what is no UTF-8
                 raise unreadable(path, error) from None
             return table
 

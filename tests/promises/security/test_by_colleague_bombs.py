@@ -24,7 +24,7 @@ def test_nothing_that_is_read_ends_in_a_traceback(name, tmp_path):
     reader = reader_of(name)
     for sample in reader.samples:
         reads(reader, tmp_path, sample)
-    for seed in range(20 if name in QUICK else 3):
+    for seed in range(12 if name in QUICK else 1):
         reads(reader, tmp_path, made(reader, seed))
 
 

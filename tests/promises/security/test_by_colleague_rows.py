@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 from datetime import datetime
 
 import duckdb
@@ -12,6 +13,7 @@ from holymon.errors import RunError
 from holymon.load.run import attach
 from holymon.records import listing, parquet, run_folder
 from holymon.records.attempt import DTYPE, blank
+from holymon.records.frames import Frames, header
 from holymon.records.journal import _SLOT
 from holymon.records.records import Records
 
@@ -20,7 +22,7 @@ from .test_by_colleague_folder import received
 
 ROWS = [
     ("target", 200, "a target that its plan has not"), ("error", 255, "does not know"),
-    ("finish", 99, "does not know"), ("due_s", np.nan, "never due"), ("due_s", 1e300, "never due"),
+    ("finish", 99, "does not know"), ("due_s", np.nan, "never due"), ("due_s", 1e300, "times that are none"),
     ("start_s", np.inf, "times that are none"), ("end_s", -1e12, "times that are none"),
     ("end_s", np.nan, "never ended"), ("start_s", np.nan, "never ended"), ("gap_max_s", 1e30, "times that are none"),
 ]  # fmt: skip
@@ -51,16 +53,12 @@ KINDS = ["O", "U9", "V8", "(2,)f8", "f8,f8", "M8[ns]", "f16", "S300", "S0", "?",
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["due_s", "request", "code"])
-def test_a_journal_has_fields_of_known_kinds(tmp_path, name, kind):
-    folder = received(tmp_path)
-    path = folder / "calls.0.journal"
-    head, _, rest = path.read_bytes().partition(b"\n")
-    about = json.loads(head)
-    about["dtype"] = [[n, kind if n == name else k] for n, k in about["dtype"]]
-    path.write_bytes(json.dumps(about).encode() + b"\n" + rest)
-    with pytest.raises(RunError, match="another version of holymon"):
-        attach(str(folder))
+def test_a_journal_has_fields_of_known_kinds(kind):
+    about = json.loads(header(0))
+    for name in ("due_s", "request", "code"):
+        fields = [[n, kind if n == name else k] for n, k in about["dtype"]]
+        with pytest.raises(RunError, match="another version of holymon"):
+            Frames().feed(json.dumps({**about, "dtype": fields}).encode() + b"\n")
 
 
 def test_calls_under_way_are_those_that_can_be(tmp_path):
@@ -97,23 +95,32 @@ def test_columns_of_other_types_are_one_sentence(tmp_path, value):
         shutil.copy(kept, path)
 
 
-def test_a_code_is_as_long_as_a_code_is(tmp_path, bounded):
+def test_a_code_is_as_long_as_a_code_is(tmp_path):
     folder = received(tmp_path, compacted=True)
     path = folder / "calls.parquet"
     duckdb.execute(
-        f"CREATE OR REPLACE TEMP TABLE t AS SELECT * REPLACE (repeat('x', 100000) AS code) FROM '{path}', "
-        f"range(3000); COPY t TO '{path}' (COMPRESSION zstd)"
+        "CREATE OR REPLACE TEMP TABLE t AS SELECT * REPLACE (repeat('x', 100000) AS code) "
+        f"FROM '{path}', range(100); COPY t TO '{path}' (COMPRESSION zstd)"
     )
+    tracemalloc.start()
     records = run_folder.load(folder)
-    assert (len(records), set(records["code"].tolist())) == (9000, {b"x" * 30})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(records), set(records["code"].tolist())) == (300, {b"x" * 30})
+    assert most < 300 * 100_000 * 0.6, "each of them once"
 
 
-def test_codes_that_are_no_ascii_are_one_sentence(tmp_path):
+def test_codes_that_are_no_text_are_one_sentence(tmp_path):
     folder = received(tmp_path, compacted=True)
     path = folder / "calls.parquet"
-    duckdb.execute(f"CREATE OR REPLACE TEMP TABLE t AS SELECT * REPLACE ('ä' AS code) FROM '{path}'; "
-                   f"COPY t TO '{path}'")  # fmt: skip
+    duckdb.execute(
+        "CREATE OR REPLACE TEMP TABLE t AS SELECT * REPLACE ('ä' || request || 'longer than 12' AS code) "
+        f"FROM '{path}'; COPY t TO '{path}' (COMPRESSION uncompressed)"
+    )
     with pytest.raises(RunError, match="codes that are not ASCII"):
+        attach(str(folder))
+    path.write_bytes(path.read_bytes().replace("ä".encode(), b"\xff\xff"))
+    with pytest.raises(RunError, match=r"calls\.parquet can't be read"):
         attach(str(folder))
 
 
