@@ -7,7 +7,7 @@ A failed call took for ever (inf), and where there is nothing to tell it is NaN.
     failed          whatever the error, and whenever it came: of an answer that broke off after its
                     first token nobody has any use, so its TTFT is inf, too
     TTFT, TPOT, ITL of calls that asked for a stream. Successful calls without such a time (TPOT of
-                    a single token) have no rank; failed ones always have
+                    a single token) have no rank; failed ones have, if any successful one has
     ITL             a failed call has as many gaps as an answer has on average, all of them inf
     retried calls   each attempt counts here, as in the error rate (a load makes one for each call);
                     `request_stats` counts requests, by their last attempt
@@ -46,8 +46,12 @@ def durations(rows: Chosen) -> dict[str, Floats]:
     if failed.any():
         judged = JUDGED[rows["error"][failed]]
         streams = judged & asked_to_stream(rows, rows.only(failed))
+        answered = ~failed
         for name, values in seconds.items():
-            values[failed] = np.where(streams if name in _OF_STREAMS else judged, np.inf, np.nan)
+            has_rank = streams if name in _OF_STREAMS else judged
+            if answered.any() and np.isnan(values[answered]).all():
+                has_rank = np.zeros_like(judged)  # nothing of it can be told of anyone
+            values[failed] = np.where(has_rank, np.inf, np.nan)
     return seconds
 
 

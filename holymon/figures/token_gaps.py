@@ -52,7 +52,7 @@ def gap_figure(
     counted_in = histogram(pieces)
     n = int(counted_in.sum())
     if n == 0:
-        return Figure(0), OfAll(figure(np.full(lost, np.inf))), ()
+        return Figure(0), OfAll(figure(np.full(0 if len(good) else lost, np.inf))), ()
     bins, counts = bins_of(pieces), counts_of(pieces)
     largest = float(np.fmax.reduce(good["gap_max_s"]))
     turn = (where.cumsum() - 1)[good.positions]

@@ -71,6 +71,13 @@ def test_an_answer_of_one_token_has_no_tpot_and_a_failed_one_always():
     assert seconds["tpot"].tolist() == [pytest.approx(0.1), pytest.approx(NAN, nan_ok=True), INF]
 
 
+def test_where_no_answer_has_a_duration_no_failure_has_it_either():
+    one_token = [call(k, tokens=1) for k in range(20)]
+    found = summary([*one_token, *(call(20 + k, "server_error", first=None) for k in range(20))])
+    assert found.of_all.tpot_s.figure.n == found.of_all.itl_s.figure.n == 0
+    assert found.of_all.ttft_s.figure.n == 40
+
+
 def test_calls_are_watched_until_a_limit_cuts_them_off():
     _, seen = of(call(0), call(1, "deadline_exceeded", end=3, first=None, late=0.5),
                  call(2, "stream_stalled", end=2), call(3, "server_error", end=9))  # fmt: skip
