@@ -4,15 +4,17 @@ Latencies that follow one another are alike, and the hour of day moves them all:
 single calls for independent then see differences between a service and itself (13.8 % of the time
 at an autocorrelation of 0.3, 32 % at 0.6, where 5 % was promised). So the unit here is the pair: A
 and B measured alternately (A B A B ...), or both called in the same time in one run that is cut
-into blocks. Each pair gives one log ratio of each percentile; Student's interval over the
-pairs holds whatever happens inside of them. What goes on for longer than a block (a slow minute
-of one of the two) makes blocks of one run alike, and the interval wider; what lasts as long as
-the whole run can't be told from a difference. All ratios of a comparison share the 5 %
-(Bonferroni).
+into blocks. What they say of a ratio (`ratios`) holds whatever happens inside of them. What
+goes on for longer than a block (a slow minute of one of the two) makes blocks of one run alike, and
+the interval wider; what lasts as long as the whole run can't be told from a difference, which is
+said with each that is shown. All ratios of a comparison share the 5 % (Bonferroni).
+
+Percentiles are of all calls: one that failed took for ever (`all_calls`), else whoever cuts off
+what is slow would be the quicker one.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -20,23 +22,21 @@ import numpy as np
 
 from holymon.errors import PlanError
 from holymon.figures.blocks import FEWEST_IN_BLOCK, FEWEST_PAIRS
-from holymon.figures.effective import autocorrelation
-from holymon.figures.pair_tests import ErrorDifference, Ratio, Result, error_difference, words
-from holymon.figures.quantiles import Figure, mean_interval
+from holymon.figures.durations import durations
+from holymon.figures.pair_tests import ErrorDifference, Ratio, error_difference, words
+from holymon.figures.quantiles import Floats
+from holymon.figures.ratios import WIDEST, HeldAgainst, as_json, ratio_of_blocks, ratio_of_runs
 from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize_target
 from holymon.figures.summary_types import TargetSummary
-from holymon.formatting import Table, number_of, rounded
+from holymon.formatting import Table, number_of
 from holymon.records.records import Records
 from holymon.safety import plain
-from holymon.structs import Interval
 
 EFFECT: Final = 0.05
 ALPHA: Final = 0.05
 ALIKE: Final = 0.3
 """From this autocorrelation of blocks on it is said: 0.3 halves their number."""
-WIDEST: Final = 10.0
-"""An interval whose ends are further apart than this factor, with 1 between them, says nothing."""
 RATIOS: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))
 
 
@@ -64,6 +64,11 @@ class Comparison:
         return (*self.ratios, self.errors)
 
     @property
+    def _against(self) -> "list[tuple[Ratio | ErrorDifference, float]]":
+        """The findings, each with the relative effect that it was held against."""
+        return [*((ratio, self.effect) for ratio in self.ratios), (self.errors, 0.0)]
+
+    @property
     def shown(self) -> bool:
         """Whether any difference is shown."""
         return any(finding.result in {"higher", "lower"} for finding in self.findings)
@@ -87,8 +92,8 @@ class Comparison:
         heads = ("", "A", "B", "B / A, or B - A", "95 % interval", "result")
         # Where nothing can be claimed, that is said once, with the reason.
         rows = [
-            (*finding.cells[:-1], "" if self.notes else words(finding.result, self.effect))
-            for finding in self.findings
+            (*finding.cells[:-1], "" if self.notes else words(finding.result, effect))
+            for finding, effect in self._against
         ]
         cost: tuple[str, ...] = ()
         if self.cost_ratio is not None:
@@ -100,7 +105,8 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as dicts and lists, and whether a difference is `shown`."""
-        return {**asdict(self), "shown": self.shown}
+        ratios = [as_json(ratio) for ratio in map(asdict, self.ratios)]
+        return {**asdict(self), "ratios": ratios, "shown": self.shown}
 
     def __repr__(self) -> str:
         return self.table.text()
@@ -126,7 +132,11 @@ def compare_pairs(
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
     measured = [(_only_target(a), _only_target(b)) for a, b in pairs]
-    used = [ratio for ratio in RATIOS if any(_figure(a, ratio[0]).n for a, _ in measured)]
+    seconds = [(_seconds(a), _seconds(b)) for a, b in pairs]
+    used = [
+        (metric, stat) for metric, stat in RATIOS
+        if any(np.isfinite(side[metric]).any() for sides in seconds for side in sides)
+    ]  # fmt: skip
     tests = len(used) + 1
     level = 1 - ALPHA / tests
     invalid, suspect = (
@@ -135,36 +145,42 @@ def compare_pairs(
         for level in ("invalid", "suspect")
     )  # fmt: skip
     claims = interleaved and len(measured) >= FEWEST_PAIRS and not invalid
+    of_pairs = ratio_of_blocks if one_run else ratio_of_runs
     ratios = tuple(
-        _ratio(measured, *ratio, effect=effect, level=level, claims=claims, one_run=one_run)
-        for ratio in used
-    )
+        of_pairs([(a[metric], b[metric]) for a, b in seconds], metric, stat,
+                 HeldAgainst(effect, level, claims=claims))
+        for metric, stat in used
+    )  # fmt: skip
     simulated = any(records.simulated for pair in pairs for records in pair)
-    notes = [*invalid]
-    if len(measured) < FEWEST_PAIRS and one_run:
-        notes.append(
-            f"the run is too short to compare its targets: it takes {FEWEST_PAIRS} blocks of time "
-            f"with {FEWEST_IN_BLOCK} calls of each, so at least {FEWEST_PAIRS * FEWEST_IN_BLOCK} "
-            "calls of each target."
-        )
-    elif len(measured) < FEWEST_PAIRS:
-        notes.append(
-            f"{number_of(len(measured), 'pair')} of measurements can't tell a difference from the "
-            f"hour of day: measure at least {FEWEST_PAIRS} alternately, or both targets in one run."
-        )
-    elif not interleaved:
-        notes.append(
-            "A and B were not measured alternately, so what the hour of day did can't be told "
-            "from what they did: measure A B A B, or both targets in one run."
-        )
     return Comparison(
         a=names[0] if names else measured[0][0].target if measured else "A",
         b=names[1] if names else measured[0][1].target if measured else "B",
         pairs=len(measured), effect=effect, ratios=ratios,
         errors=error_difference(measured, level, claims=claims, neighbours=one_run),
-        cost_ratio=_cost(measured), simulated=simulated, notes=tuple(notes),
-        cautions=(*suspect, *_alike(ratios, one_run=one_run), *_too_few(ratios)),
+        cost_ratio=_cost(measured), simulated=simulated,
+        notes=(*invalid, *_not_claimed(len(measured), interleaved=interleaved, one_run=one_run)),
+        cautions=(*suspect, *(_of_one_run(ratios) if one_run else ()), *_too_few(ratios)),
     )  # fmt: skip
+
+
+def _not_claimed(pairs: int, *, interleaved: bool, one_run: bool) -> Iterator[str]:
+    """Why so many pairs, measured like that, can't tell a difference."""
+    if pairs < FEWEST_PAIRS and one_run:
+        yield (
+            f"the run is too short to compare its targets: it takes {FEWEST_PAIRS} blocks of time "
+            f"with {FEWEST_IN_BLOCK} calls of each, so at least {FEWEST_PAIRS * FEWEST_IN_BLOCK} "
+            "calls of each target."
+        )
+    elif pairs < FEWEST_PAIRS:
+        yield (
+            f"{number_of(pairs, 'pair')} of measurements can't tell a difference from the "
+            f"hour of day: measure at least {FEWEST_PAIRS} alternately, or both targets in one run."
+        )
+    elif not interleaved:
+        yield (
+            "A and B were not measured alternately, so what the hour of day did can't be told "
+            "from what they did: measure A B A B, or both targets in one run."
+        )
 
 
 def _only_target(records: Records) -> TargetSummary:
@@ -177,48 +193,31 @@ def _only_target(records: Records) -> TargetSummary:
     return summarize_target(records, int(present[0]))
 
 
-def _figure(target: TargetSummary, metric: str) -> Figure:
-    figure: Figure = getattr(target, metric)
-    return figure
+def _seconds(records: Records) -> dict[str, Floats]:
+    """How long its calls took, inf for those that failed, without those that have no such time."""
+    mask = records.mask()
+    rows = records.chosen(mask)
+    of = durations(rows)
+    return {f"{name}_s": values[~np.isnan(values)] for name, values in of.items()}
 
 
-def _ratio(
-    pairs: list[tuple[TargetSummary, TargetSummary]], metric: str, stat: str, *, effect: float,
-    level: float, claims: bool, one_run: bool,
-) -> Ratio:  # fmt: skip
-    values = [(getattr(_figure(a, metric), stat), getattr(_figure(b, metric), stat))
-              for a, b in pairs]  # fmt: skip
-    known = np.array([(a, b) for a, b in values if a and b], dtype=np.float64).reshape(-1, 2)
-    what = f"{metric.removesuffix('_s').replace('ttft', 'TTFT')} {stat}"
-    if not len(known):
-        return Ratio(metric, stat, None, None, None, None, 0, None, "not comparable",
-                     f"{what}: no pair has this figure")  # fmt: skip
-    logs = np.log(known[:, 1] / known[:, 0])
-    middle = np.median(known, axis=0)
-    mean, n = float(logs.mean()), len(logs)
-    ratio, interval = math.exp(mean), None
-    result: Result = "not comparable"
-    if n >= FEWEST_PAIRS:
-        low, high = mean_interval(logs, level, neighbours=one_run)
-        interval = (math.exp(low), math.exp(high))
-        result = _result(ratio, interval, effect) if claims else result
-        if one_run and low <= 0 <= high and high - low > math.log(WIDEST):
-            interval, result = None, "too few blocks"
-    times = f"{rounded(middle[0] * 1e3)} ms and {rounded(middle[1] * 1e3)} ms, ratio {ratio:.3g}"
-    bounds = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
-    text = f"{what}: {times}{bounds}, {words(result, effect)}"
-    a, b = map(float, middle)
-    return Ratio(metric, stat, a, b, ratio, interval, n, autocorrelation(logs), result, text)
-
-
-def _alike(ratios: Sequence[Ratio], *, one_run: bool) -> tuple[str, ...]:
+def _of_one_run(ratios: Sequence[Ratio]) -> tuple[str, ...]:
+    """What can't be told from a difference where both were called in one stretch of time."""
+    cautions = []
     most = max((ratio.autocorrelation or 0.0 for ratio in ratios), default=0.0)
-    if not one_run or most < ALIKE:
-        return ()
-    return (
-        f"blocks of time are like the ones before (autocorrelation {most:.2g}), so they count as "
-        "fewer and the intervals are wider: a longer run tells more",
-    )
+    if most >= ALIKE:
+        cautions.append(
+            f"blocks of time are like the ones before (autocorrelation {most:.2g}), so they count "
+            "as fewer and the intervals are wider: a longer run tells more"
+        )
+    if any(ratio.result in {"higher", "lower"} for ratio in ratios):
+        drifts = [ratio.drift for ratio in ratios if ratio.drift]
+        seen = drifts[0] if drifts else "this is one stretch of time"
+        cautions.append(
+            f"{seen}: a slow drift, or a slow hour, of one of the two alone looks like a "
+            "difference between them; measure again at another hour"
+        )
+    return tuple(cautions)
 
 
 def _too_few(ratios: Sequence[Ratio]) -> tuple[str, ...]:
@@ -230,16 +229,6 @@ def _too_few(ratios: Sequence[Ratio]) -> tuple[str, ...]:
         f"too few blocks of time ({bare[0].pairs}) for an interval of some ratios: it would reach "
         f"over a factor of {WIDEST:g}; a longer run tells more",
     )
-
-
-def _result(ratio: float, interval: Interval, effect: float) -> Result:
-    large = max(ratio, 1 / ratio) >= 1 + effect
-    if large and interval[0] > 1:
-        return "higher"
-    if large and interval[1] < 1:
-        return "lower"
-    inside = interval[0] >= 1 / (1 + effect) and interval[1] <= 1 + effect
-    return "same" if inside else "no difference shown"
 
 
 def _cost(pairs: list[tuple[TargetSummary, TargetSummary]]) -> float | None:

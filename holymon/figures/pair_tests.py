@@ -1,5 +1,6 @@
 """What pairs of measurements say of one figure: of a percentile, or of the error rate."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from statistics import NormalDist
@@ -8,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from holymon.errors import NOT_THE_SERVER
+from holymon.figures.all_calls import NEVER
 from holymon.figures.quantiles import mean_interval, newcombe
 from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import DASH, ms, percent
@@ -24,8 +26,9 @@ class Ratio:
 
     `higher` and `lower`: the interval leaves out 1, and the ratio is at least the minimal effect
     away from it. `same`: the interval lies within the minimal effect. `too few blocks`: those of
-    one run leave room for anything, so there is no interval. `a` and `b` are the medians over the
-    pairs, in seconds. `autocorrelation` is that of successive pairs (lag 1).
+    one run leave room for anything, so there is no interval. `a` and `b` are those of the whole
+    run in seconds, or the medians over pairs of runs; inf where a failed call has the rank.
+    `autocorrelation` is that of successive pairs (lag 1), `drift` how the two drift apart in words.
     """
 
     metric: str
@@ -38,6 +41,7 @@ class Ratio:
     autocorrelation: float | None
     result: Result
     text: str
+    drift: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -45,9 +49,21 @@ class Ratio:
         ends = self.interval
         return (
             f"{self.metric.removesuffix('_s').replace('ttft', 'TTFT')} {self.stat}",
-            f"{ms(self.a)} ms", f"{ms(self.b)} ms", DASH if not self.ratio else f"{self.ratio:.3g}",
-            f"{ends[0]:.3g}–{ends[1]:.3g}" if ends else DASH, self.result,
+            seconds_in_words(self.a), seconds_in_words(self.b),
+            DASH if self.ratio is None or not 0 < self.ratio < math.inf else f"{self.ratio:.3g}",
+            f"{ends[0]:.3g}–{ends[1]:.3g}" if ends and is_bounded(ends) else DASH, self.result,
         )  # fmt: skip
+
+
+def is_bounded(ends: Interval) -> bool:
+    """Whether both ends are ratios; those of what is never reached are 0 or inf."""
+    return ends[0] > 0 and ends[1] < math.inf
+
+
+def seconds_in_words(seconds: float | None) -> str:
+    """A percentile of all calls in milliseconds, or `never`."""
+    never = seconds is not None and math.isinf(seconds)
+    return NEVER if never else f"{ms(seconds)} ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +171,6 @@ def words(result: Result, effect: float) -> str:
     """A result in words; `effect` is the smallest relative difference that counts."""
     if result == "same":
         return f"the same within {effect * 100:.3g} %"
+    if result == "no difference shown" and effect:
+        return f"no difference of {effect * 100:.3g} % or more shown"
     return {"higher": "B is higher", "lower": "B is lower"}.get(result, result)

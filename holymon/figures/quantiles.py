@@ -203,17 +203,24 @@ def _within(t: float, df: int) -> float:
     return math.sin(angle) * total
 
 
+def fewer_alike(values: Floats) -> float:
+    """For how many independent values those count that follow one another in time, shape (n,).
+
+    As far as each is like the one before, for fewer: n (1 - r) / (1 + r) (Bayley and Hammersley
+    1946). r is their autocorrelation, which few values make too small by (1 + 4 r) / n (Kendall
+    1954, Marriott and Pope 1954).
+    """
+    n, r = len(values), autocorrelation(values) or 0.0
+    r = min(max(r + (1 + 4 * r) / n, 0.0), MOST_ALIKE)
+    return n * (1 - r) / (1 + r)
+
+
 def mean_interval(values: Floats, level: float, *, neighbours: bool = False) -> Interval:
     """Where the mean lies of what at least two values are drawn from: Student's interval.
 
-    `neighbours` are values that follow one another in time, such as those of blocks of one run: as
-    far as each is like the one before, they count as fewer, n (1 - r) / (1 + r) (Bayley and
-    Hammersley 1946). r is their autocorrelation, which few values make too small by (1 + 4 r) / n
-    (Kendall 1954, Marriott and Pope 1954).
+    `neighbours` are values that follow one another in time, such as those of blocks of one run.
     """
-    n, r = len(values), autocorrelation(values) or 0.0
-    r = min(max(r + (1 + 4 * r) / n, 0.0), MOST_ALIKE) if neighbours else 0.0
-    fewer = n * (1 - r) / (1 + r)
+    fewer = fewer_alike(values) if neighbours else len(values)
     middle = float(values.mean())
     half = student(max(round(fewer) - 1, 1), level) * float(values.std(ddof=1)) / math.sqrt(fewer)
     return middle - half, middle + half

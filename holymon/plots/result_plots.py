@@ -46,7 +46,7 @@ def _calibration(calibration: Calibration, ax: Axes) -> None:
 
 
 def _comparison(comparison: Comparison, ax: Axes) -> None:
-    known = [(row, row.ratio) for row in comparison.ratios if row.ratio is not None]
+    known = [(row, row.ratio) for row in comparison.ratios if row.ratio and row.ratio < np.inf]
     if not known:
         note(ax, "nothing to compare")
         return
@@ -61,7 +61,7 @@ def _comparison(comparison: Comparison, ax: Axes) -> None:
         ax.plot(ratio, y, "o", color=color, ms=7)
         ax.annotate(row.result, (1.01, y), xycoords=("axes fraction", "data"), va="center", size=9)
     ax.set_yticks(rows, [row.cells[0] for row, _ in known])
-    edges = [end for row, ratio in known for end in row.interval or (ratio, ratio)]
+    edges = [end for row, ratio in known for end in row.interval or (ratio, ratio) if end < np.inf]
     if max(edges) > 2 or min(edges) < 0.5:
         log_x(ax, max(edges) / min(edges))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from holymon.errors import PlanError
 from holymon.formatting import Table
@@ -33,10 +32,9 @@ from holymon.prometheus.conditions import (
     Silent,
     Slower,
 )
-from holymon.prometheus.counting import Counted, Floats, times
+from holymon.prometheus.counting import Bools, Counted, Floats, times
 from holymon.records.records import Records
 
-Bools = npt.NDArray[np.bool_]
 Within = Callable[[Count, float], Floats]
 MOST_STEPS: Final = 500_000
 INVALID: Final = "MeasurementInvalid"

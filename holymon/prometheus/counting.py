@@ -11,6 +11,7 @@ from holymon.records.attempt import Flag
 from holymon.records.records import Records
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 class Counted:
@@ -67,11 +68,12 @@ def _weights(records: Records, count: Count) -> Floats:
     rows, error = records.rows, records["error"]
     sent = records.sent & (error != CODES["client_dropped"])
     ended = records.final & records.judged
+    failed = ended & (error != 0)
     match count.kind:
         case "requests":
             counted = ended
         case "errors":
-            counted = ended & (error != 0)
+            counted = failed
         case "attempts":
             codes = [CODES[name] for name in count.types]
             counted = sent & np.isin(error, codes) if codes else sent
@@ -80,11 +82,11 @@ def _weights(records: Records, count: Count) -> Floats:
         case "dropped":
             counted = error == CODES["client_dropped"]
         case "timed":
-            counted = ~np.isnan(_durations(records, count)) | (ended & (error != 0))
+            counted = ~np.isnan(_durations(records, count)) | _missed(count, failed)
         case "slow":
             assert count.objective, "only an objective has a limit to be slow by"
             slow = _durations(records, count) > count.objective.limit
-            counted = slow | (ended & (error != 0))
+            counted = slow | _missed(count, failed)
         case "ok":
             counted = records.ok
         case "begun":
@@ -101,3 +103,9 @@ def _durations(records: Records, count: Count) -> Floats:
     assert count.objective, "only an objective says which duration"
     end = records["first_s" if count.objective.metric == "ttft" else "end_s"]
     return np.where(records.ok, end - records["start_s"], np.nan)
+
+
+def _missed(count: Count, failed: Bools) -> Bools:
+    """Which failed calls count against an objective on a duration; shape of `failed`."""
+    of_successes = count.objective is not None and count.objective.of_successes
+    return np.zeros_like(failed) if of_successes else failed

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from holymon.plan import slo
 from holymon.prometheus import metric_names
 from holymon.prometheus.alerts import Alert, Watch
 from holymon.prometheus.conditions import (
@@ -142,7 +143,8 @@ def _selectors(count: Count) -> list[str]:
     """The counters that make up a count; `slow` is what is left of `timed`."""
     if count.kind == "timed":
         assert count.objective, "only an objective has a limit to be slow by"
-        return [f"{metric_names.HISTOGRAM_OF[count.objective.metric]}_count", metric_names.ERRORS]
+        good = f"{metric_names.HISTOGRAM_OF[count.objective.metric]}_count"
+        return [good] if count.objective.of_successes else [good, metric_names.ERRORS]
     return [_selector(count)]
 
 
@@ -193,15 +195,19 @@ def _ratio_name(share: Burn | Share, window: float) -> str:
     if part.objective is not None:
         # Two objectives may stand on one metric: the limit tells them apart.
         limit = f"{part.objective.limit:g}".translate(str.maketrans(".-+", "___"))
-        what = f"{part.objective.metric}_over_{limit}s"
+        what = f"{_whose(part.objective)}_over_{limit}s"
     return f"provider_model:{what}:ratio_rate{span(window)}"
 
 
 def _calls_name(whole: Count, window: float) -> str:
     what = {"requests": "api_requests", "attempts": "attempts"}.get(whole.kind)
     if whole.objective is not None:
-        what = f"{whole.objective.metric}_calls"
+        what = f"{_whose(whole.objective)}_calls"
     return f"provider_model:{what}:increase{span(window)}"
+
+
+def _whose(objective: slo.Slo) -> str:
+    return objective.metric + slo.OF_SUCCESSES * objective.of_successes
 
 
 def _seen(name: str, condition: Seen) -> str:

@@ -222,7 +222,8 @@ def test_that_a_target_is_down_is_a_difference_and_not_the_clients_doing():
     assert (compared.errors.result, compared.notes) == ("higher", ())
     assert compared.errors.difference == 1
     assert compared.headline.endswith("a difference is shown")
-    assert {ratio.result for ratio in compared.ratios} == {"not comparable"}
+    assert {ratio.result for ratio in compared.ratios} == {"higher"}, "it took for ever"
+    assert {ratio.cells[2] for ratio in compared.ratios} == {"never"}
 
 
 def in_bursts(rng, series, n, rate, length):

@@ -97,9 +97,12 @@ def test_types_of_errors_are_counted_over_all_pairs_the_most_frequent_first():
 
 
 def test_results_in_words():
-    assert [words(result, 0.05) for result in ("same", "higher", "lower", "not comparable")] == [
+    results = ("same", "higher", "lower", "not comparable", "no difference shown")
+    assert [words(result, 0.05) for result in results] == [
         "the same within 5 %", "B is higher", "B is lower", "not comparable",
+        "no difference of 5 % or more shown",
     ]  # fmt: skip
+    assert words("no difference shown", 0) == "no difference shown", "that of error rates"
 
 
 def ratio(latencies, **more):
@@ -116,7 +119,7 @@ def test_a_ratio_is_the_geometric_mean_of_the_pairs_and_all_tests_share_the_5_pe
     assert found.interval == pytest.approx(tuple(np.exp(mean_interval(logs, 1 - 0.05 / 5))))
     assert (found.a, found.b) == (pytest.approx(0.5), pytest.approx(1.05))
     assert (found.pairs, found.result) == (5, "higher")
-    assert found.text.startswith("latency p50: 500 ms and 1050 ms, ratio 2.1 (")
+    assert found.text.startswith("latency p50: 500 ms and 1,050 ms, ratio 2.1 (")
     back = ratio([(b, a) for a, b in latencies])
     assert (back.result, back.ratio) == ("lower", pytest.approx(1 / found.ratio))
 
@@ -139,8 +142,9 @@ def test_what_a_ratio_shows_is_by_its_interval_and_the_smallest_effect(spread, e
 
 
 def test_pairs_without_the_figure_are_left_out():
+    """Calls of which none says anything of the API; ones that failed took for ever."""
     known = [(side(0, latency=0.5), side(1, latency=1.0 + k / 100)) for k in range(5)]
-    without = (side(0, fails=100), side(1))
+    without = (side(0, fails=100, error="cancelled"), side(1))
     found = compare_pairs([*known, without])
     assert (found.pairs, found.ratios[0].pairs) == (6, 5)
     assert found.ratios[0].result == "higher"

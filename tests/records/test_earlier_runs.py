@@ -92,7 +92,7 @@ def test_earlier_runs_are_listed_with_their_states_and_calls(earlier):
 def test_earlier_runs_are_compared(earlier):
     found = compare(attach("two", out=earlier))
     assert (found.a, found.b) == ("sim/fast", "sim/flaky")
-    assert found.ratios[0].ratio == pytest.approx(1.14, abs=0.005)
+    assert found.ratios[0].ratio == pytest.approx(1.3, abs=0.005), "with those that failed"
     both = compare(attach("finished", out=earlier), attach("reported", out=earlier))
     assert both.pairs == 1
 
