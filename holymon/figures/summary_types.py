@@ -169,7 +169,7 @@ class TargetSummary:
             figure: Figure = getattr(self, name)
             rows.append((title, count(figure.n), *(figure.cell(stat) for stat in STATS)))
             every: OfAll | None = getattr(self.of_all, name, None)
-            if self.of_all.many and every is not None:
+            if self.of_all.many and every is not None and every.figure.n:
                 cells = (every.cell(stat) for stat in STATS)
                 rows.append((ALL_TITLE, count(every.figure.n), *cells))
         return Table(("ms", "n", *STATS), rows, lead=(BOTH,) * self.of_all.many)

@@ -76,6 +76,8 @@ def test_where_no_answer_has_a_duration_no_failure_has_it_either():
     found = summary([*one_token, *(call(20 + k, "server_error", first=None) for k in range(20))])
     assert found.of_all.tpot_s.figure.n == found.of_all.itl_s.figure.n == 0
     assert found.of_all.ttft_s.figure.n == 40
+    titles = [row[0].strip() for row in found.table.rows]
+    assert titles[3:6] == ["of all calls", "TPOT", "ITL"]
 
 
 def test_calls_are_watched_until_a_limit_cuts_them_off():
