@@ -21,7 +21,8 @@ def summary_of(answers):
     rows["chunks"] = rows["output_tokens"] = [len(gaps) + 1 for gaps in answers]
     rows["gap_max_s"] = [gaps.max() for gaps in answers]
     rows["flags"] = int(Flag.STREAM)
-    bins = [np.vectorize(gap_bin)(gaps) for gaps in answers]
+    bins = [np.where(gaps <= 1e-6, 0, np.log(gaps / 1e-6) / np.log(1.01) + 1).astype(int)
+            for gaps in answers]  # fmt: skip
     pairs = np.ones(sum(map(len, bins)), GAP)
     pairs["bin"] = np.concatenate(bins)
     records = Records((TARGET,))
@@ -43,6 +44,12 @@ def test_intervals_of_very_even_gaps_hold_the_truth(gap):
         assert high >= gap * (1 - 2e-5)
         assert 0 <= high - low < 0.021 * gap or gap < 2e-6
         assert low <= getattr(found.itl_s, level) <= found.itl_s.max
+
+
+def test_gaps_are_counted_here_as_they_are_there():
+    gaps = np.random.default_rng(7).lognormal(-4, 2, 200)
+    there = summary_of([gaps]).itl_s
+    assert there.mean == pytest.approx(np.mean([gap_value(gap_bin(gap)) for gap in gaps]))
 
 
 def test_bins_lie_edge_to_edge_around_their_middles():

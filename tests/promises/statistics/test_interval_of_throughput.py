@@ -8,7 +8,7 @@ import pytest
 from holymon.figures.throughput import rate_interval
 from tests.promises.statistics.test_successive_calls import chain
 
-RUNS, USERS, CALLS = 200, 4, 400
+RUNS, USERS, CALLS = 120, 4, 400
 
 
 def closed(rho, seed):
