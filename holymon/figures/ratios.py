@@ -73,14 +73,14 @@ def ratio_of_blocks(pairs: Pairs, metric: str, stat: str, test: HeldAgainst) -> 
     if not whole or None in whole:
         return _nothing(metric, stat)
     first, second = ([pair[k] for pair in pairs] for k in (0, 1))
-    found = block_ratio(first, second, q, test.level)
-    if found is None:
+    run = block_ratio(first, second, q, test.level)
+    if run is None:
         return _nothing(metric, stat, "it is never reached, for so many calls of both fail")
     interval: Interval | None = None
     if len(pairs) >= FEWEST_PAIRS:
-        interval = (_exp(found.interval[0]), _exp(found.interval[1]))
-    values, drift = (found.a, found.b), _drift(pairs, q, found.series)
-    return _ratio(metric, stat, values, _exp(found.log), interval, len(pairs), found.series, test,
+        interval = (_exp(run.interval[0]), _exp(run.interval[1]))
+    values, drift = (run.a, run.b), _drift(pairs, q, run.series)
+    return _ratio(metric, stat, values, _exp(run.log), interval, len(pairs), run.series, test,
                   widest=WIDEST, drift=drift)  # fmt: skip
 
 

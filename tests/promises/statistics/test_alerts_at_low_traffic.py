@@ -112,6 +112,7 @@ def test_where_only_ttft_is_watched_calls_that_time_out_wake_somebody():
     made = records(at, everything, "first_byte_timeout", took=60.0)
     found = firings(made, "ttft_p95<2s")
     assert {"TTFTFastBurn", "AllCallsFail"} <= {f.alert for f in found if f.severity == "page"}
+    assert {f.alert for f in firings(made, "ttft_p95_of_successes<2s")} == {"AllCallsFail"}
 
 
 def test_a_service_that_never_answers_pages_after_five_minutes():
