@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from holymon.monitor.middleware import MonitorASGI, MonitorWSGI
     from holymon.monitor.monitor import HolySheepMonitor, Monitor
     from holymon.monitor.retry import Policy
-    from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+    from holymon.plan.plan import Closed, Open, Plan, Prompts
     from holymon.plan.price import Price
     from holymon.plan.replay_file import replay
     from holymon.plan.shapes import constant, poisson, ramp, sine, spike, steps
+    from holymon.plan.target import Target
     from holymon.plan.targets import target
     from holymon.plots.call_plots import (
         plot_ecdf,

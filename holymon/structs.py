@@ -105,13 +105,20 @@ def in_words(value: Any) -> str:
         return ", ".join(map(in_words, value))
     if isinstance(value, Struct):
         return value.words
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {in_words(item)}" for key, item in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def mark_received(target: Struct, source: str) -> None:
     """Say of a target that was just read from `source`: others chose where it sends which key."""
-    for name in ("base_url", "api_key_env", "ca_file"):
-        msgspec.structs.force_setattr(target, name, Received(getattr(target, name), source))
+    for name in ("base_url", "api_key_env", "ca_file", "cert_file", "headers", "query"):
+        value: Any = getattr(target, name)
+        if isinstance(value, dict):
+            marked: Any = {key: Received(text, source) for key, text in value.items()}
+        else:
+            marked = Received(value, source)
+        msgspec.structs.force_setattr(target, name, marked)
 
 
 def to_builtins(value: Any) -> Any:
@@ -195,17 +202,17 @@ def check_base_url(url: str) -> None:
             f"base_url {shown!r} is not an address: write it like http://127.0.0.1:8000/v1."
         )
     if parts.query or parts.fragment:
-        raise PlanError("base_url holds a ? or a #: leave out all from there on.")
+        raise PlanError("base_url holds a ? or a #: leave out all from there on, or give a query.")
     if parts.path.rstrip("/").endswith("/chat/completions"):
         raise PlanError("base_url ends in /chat/completions: leave that off, it is added.")
 
 
-def check_variable_name(name: str) -> None:
-    """Raise PlanError for an api_key_env that names no environment variable."""
+def check_variable_name(name: str, field: str = "api_key_env") -> None:
+    """Raise PlanError for a field that is to name an environment variable, and names none."""
     # A key can look like a name: letters and digits only. No name is such a long word, though.
     key = looks_secret("", name) or (len(name) >= 24 and name.isalnum() and not name.isalpha())
     if key or not _ENV_NAME.fullmatch(name):
         raise PlanError(
-            "api_key_env must be the name of an environment variable (letters, digits, _), "
+            f"{field} must be the name of an environment variable (letters, digits, _), "
             "not a key: put the key into a variable and give the variable's name."
         )

@@ -156,13 +156,6 @@ def server(tmp_path_factory):
     settings = root / "config/lab/user-settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
-    page = root / "config/labconfig/page_config.json"
-    page.parent.mkdir()
-    # Node is asked whether Lab could be built anew, and these load what no test here uses.
-    names = [f"@jupyterlab/{name}-extension" for name in ("debugger", "extensionmanager", "lsp")]
-    page.write_text(json.dumps({
-        "buildCheck": False, "buildAvailable": False, "disabledExtensions": dict.fromkeys(names, True),
-    }))  # fmt: skip
     (root / "work").mkdir()
     (root / "work" / "targets.toml").write_text(
         f"[evil]\nbase_url = 'http://127.0.0.1:9/v1'\n[evil.models.{json.dumps(HOSTILE)}]\n"

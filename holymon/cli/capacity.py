@@ -9,7 +9,6 @@ import click
 from holymon.cli.consent import agreed
 from holymon.cli.options import (
     JSON,
-    ONE_OFF,
     OUT,
     PROMPTS,
     SECONDS,
@@ -19,6 +18,7 @@ from holymon.cli.options import (
     plans_of,
 )
 from holymon.cli.output import note, show
+from holymon.cli.target_options import ONE_OFF
 from holymon.errors import PlanError
 from holymon.load.interrupts import INTERRUPTED, interruptible
 

@@ -11,7 +11,7 @@ from holymon.cli.output import say
 from holymon.structs import Received
 
 if TYPE_CHECKING:
-    from holymon.plan.plan import Target
+    from holymon.plan.target import Target
 
 
 def _trusted(ctx: click.Context, param: click.Parameter, lines: tuple[str, ...]) -> None:
@@ -45,7 +45,7 @@ def agreed(targets: "Iterable[Target]", *, sent: bool = True) -> None:
     Whoever sits at a terminal is asked about what others chose; elsewhere nobody is, and nothing
     waits. Raises ConfigError where there is no such word, or, if they are `sent` now, no key.
     """
-    from holymon.load.caller import key_of
+    from holymon.load.requests import key_of
     from holymon.plan import consent
 
     targets = tuple(targets)
@@ -71,7 +71,7 @@ def _say_what_stayed(targets: "Iterable[Target]") -> None:
 
     for target in targets:
         variable = packaged().get(target.provider, {}).get("api_key_env")
-        if variable and not target.api_key_env and isinstance(target.base_url, Received):
+        if variable and not target.variables and isinstance(target.base_url, Received):
             say(
                 f"{target.name} is called without a key: {target.base_url.source} gives "
                 f"[{target.provider}] another base_url, and {variable} stays at the packaged one. "

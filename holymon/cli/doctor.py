@@ -6,19 +6,19 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from holymon.cli.consent import agreed, over_http
-from holymon.cli.options import moved
+from holymon.cli.target_options import moved
 from holymon.errors import ConfigError, HolymonError
 from holymon.figures.hints import has_version, hint
 from holymon.formatting import number_of
-from holymon.load.caller import key_of, secrets_of
+from holymon.load.requests import key_of, prepared_of, secrets_of
 from holymon.plan import targets
-from holymon.plan.plan import Target
+from holymon.plan.target import Target
 from holymon.protocols.dialects import DIALECTS
 from holymon.protocols.lenient import parsed
 from holymon.protocols.reading import Reading
@@ -26,7 +26,7 @@ from holymon.records.attempt import Marks
 from holymon.safety import Secret, redact, short
 from holymon.transport.exceptions import TooLarge, classify, words
 from holymon.transport.pool import Transport
-from holymon.transport.prepared_request import Prepared, prepared_for
+from holymon.transport.prepared_request import Prepared
 from holymon.transport.response import Response
 
 State = Literal["good", "note", "bad"]
@@ -62,9 +62,12 @@ class Finding:
 
 def examine(
     names: tuple[str, ...] = (), *, base_url: str | None = None, api_key_env: str = "",
-    insecure: bool = False,
+    insecure: bool = False, adapt: Callable[[list[Target]], Iterable[Target]] = iter,
 ) -> list[Finding]:  # fmt: skip
-    """Look at this machine, and ask the targets or providers named; no others get to see a key."""
+    """Look at this machine, and ask the targets or providers named; no others get to see a key.
+
+    `adapt` makes of a target what it is to be asked as.
+    """
     findings = [*_machine(), *_keys()]
     if any(finding.what == "targets" and finding.state == "bad" for finding in findings):
         return findings
@@ -76,7 +79,7 @@ def examine(
     if not looked_at:
         mend = "name those that are to be asked, such as `holymon doctor openai`"
         return [*findings, Finding("APIs", "note", "none was named, so none was asked", mend)]
-    for target in over_http(looked_at, insecure):
+    for target in adapt([*over_http(looked_at, insecure)]):
         findings += _endpoint(target)
     return findings
 
@@ -207,9 +210,7 @@ async def _models_page(target: Target, key: Secret | None) -> tuple[Response, by
 
 def _request(target: Target) -> Prepared:
     headers = {"accept-encoding": "gzip, deflate", "user-agent": "holymon"}
-    bearer = b"authorization: Bearer "
-    url = target.base_url.rstrip("/") + "/models"
-    return prepared_for("GET", url, headers, bearer, target.ca_file)
+    return prepared_of(target, "/models", headers, method="GET")
 
 
 def _refused(

@@ -18,8 +18,6 @@ import click
 from holymon.cli.capacity import capacity
 from holymon.cli.consent import INSECURE_HTTP, TRUST, agreed
 from holymon.cli.options import (
-    API_KEY_ENV,
-    BASE_URL,
     JSON,
     LOAD,
     OUT,
@@ -32,6 +30,7 @@ from holymon.cli.output import note, say, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.report import report
 from holymon.cli.services import init, metrics, trust
+from holymon.cli.target_options import API_KEY_ENV, BASE_URL, WAYS, with_ways
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.load.interrupts import INTERRUPTED, interruptible
 from holymon.safety import plain, redact
@@ -225,12 +224,13 @@ def sim(host: str, port: int, seed: int, log: Path | None) -> None:
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @BASE_URL
 @API_KEY_ENV
+@WAYS
 @TRUST
 @INSECURE_HTTP
 @JSON
 def doctor(
     targets: tuple[str, ...], base_url: str | None, api_key_env: str, insecure_http: bool,
-    as_json: bool,
+    as_json: bool, **ways: Any,
 ) -> None:  # fmt: skip
     """Check this machine, the packages and the keys, and whether TARGETs or providers answer.
 
@@ -238,7 +238,10 @@ def doctor(
     """
     from holymon.cli.doctor import examine
 
-    findings = examine(targets, base_url=base_url, api_key_env=api_key_env, insecure=insecure_http)
+    findings = examine(
+        targets, base_url=base_url, api_key_env=api_key_env, insecure=insecure_http,
+        adapt=lambda called: with_ways(called, **ways),
+    )  # fmt: skip
     show(
         lambda: [finding.to_dict() for finding in findings],
         lambda: "\n".join(finding.text() for finding in findings),

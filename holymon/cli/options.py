@@ -1,23 +1,21 @@
 """The options of the commands, each written once, and the plans that they make."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from holymon.cli.consent import INSECURE_HTTP, TRUST, over_http
-from holymon.cli.output import say
+from holymon.cli.consent import over_http
+from holymon.cli.target_options import ONE_OFF, composed, targets_of, text, with_ways
 from holymon.errors import PlanError
 from holymon.safety import plain
 from holymon.structs import seconds_of
 
 if TYPE_CHECKING:
-    from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+    from holymon.plan.plan import Closed, Open, Plan, Prompts
 
 _Number = TypeVar("_Number", int, float)
-_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH: Final = click.Path(path_type=Path)
 
 
@@ -57,41 +55,14 @@ class Command(click.Command):
 
 
 _SECTIONS: Final = {
-    "Target": "base_url model api_key_env trust insecure_http",
+    "Target": "base_url model api_key_env endpoint auth header query trust insecure_http",
     "Load": "shape arrivals rate concurrency duration requests warmup",
     "Search": "start most precision budget max_calls",
-    "What is asked": "prompt prompts_file prompt_tokens max_tokens no_stream",
+    "What is asked": "prompt prompts_file prompt_tokens max_tokens field no_stream",
     "Sending": "workers seed timeout first_byte stall max_cost no_first_call",
 }
 
 
-def composed(*options: _Decorator) -> _Decorator:
-    """Several options as one, in the order in which help shows them."""
-
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-def text(flag: str, **more: Any) -> _Decorator:
-    """An option for a text that is empty unless given."""
-    return click.option(flag, **{"default": "", "show_default": False, **more})
-
-
-BASE_URL: Final = click.option("--base-url", help="Root of an OpenAI-compatible API that is in no "
-                               "targets.toml.")  # fmt: skip
-API_KEY_ENV: Final = text("--api-key-env", metavar="NAME", help="Name of the environment variable "
-                          "that holds its key.")  # fmt: skip
-ONE_OFF: Final = composed(
-    BASE_URL,
-    click.option("--model", multiple=True, help="The model there; several are several targets."),
-    API_KEY_ENV,
-    TRUST,
-    INSECURE_HTTP,
-)
 PROMPTS: Final = composed(
     click.option("--prompt", help="What to ask."),
     click.option("--prompts", "prompts_file", type=PATH,
@@ -99,6 +70,8 @@ PROMPTS: Final = composed(
     click.option("--prompt-tokens", type=int, help="Ask synthetic prompts of about so many tokens, "
                  "each one different."),
     click.option("--max-tokens", type=int, default=64, help="Longest answer."),
+    click.option("--set", "field", multiple=True, metavar="FIELD=JSON", help="A field of each "
+                 "body, such as temperature=0; dots reach inside, null takes one out."),
     click.option("--no-stream", is_flag=True, help="Ask for whole answers (no TTFT then)."),
 )  # fmt: skip
 SENDING: Final = composed(
@@ -181,7 +154,8 @@ def plans_of(
     shape: str | None = None, arrivals: str = "", rate: str | None = None,
     concurrency: str | None = None, duration: float | None = None, requests: int | None = None,
     warmup: float = 0.0, max_cost: float | None = None, no_first_call: bool = False,
-    insecure_http: bool = False,
+    insecure_http: bool = False, endpoint: str = "", auth: str = "", header: tuple[str, ...] = (),
+    query: tuple[str, ...] = (), field: tuple[str, ...] = (),
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
     from holymon.plan.plan import TIMEOUT_S, Plan
@@ -190,8 +164,9 @@ def plans_of(
     if duration is None and requests is None and not recorded:
         duration = 30.0
     loads = _loads(shape, arrivals, rate, concurrency, duration)
+    called = over_http(targets_of(targets, base_url, model, api_key_env), insecure_http)
     plan = Plan(
-        targets=over_http(_targets(targets, base_url, model, api_key_env), insecure_http),
+        targets=with_ways(called, endpoint, auth, header, query, field),
         load=loads[0],
         prompts=_prompts(prompt, prompts_file, prompt_tokens, max_tokens, not no_stream, seed),
         duration_s=duration, requests=requests, warmup_s=warmup, max_cost=max_cost,
@@ -199,40 +174,6 @@ def plans_of(
         workers=workers, seed=seed, name=name, slo=slo, first_call=not no_first_call,
     )  # fmt: skip
     return plan.sweep(*loads)
-
-
-def _targets(
-    names: tuple[str, ...], base_url: str | None, models: tuple[str, ...], api_key_env: str
-) -> tuple["Target", ...]:
-    from holymon.plan.targets import one_off, target
-
-    targets = [target(name) for name in names]
-    if base_url is None and (models or api_key_env):
-        raise PlanError("--model and --api-key-env belong to --base-url: give that too.")
-    if base_url is not None and models:
-        targets += [one_off(base_url, model, api_key_env) for model in models]
-    elif base_url is not None:
-        if not targets:
-            raise PlanError("--base-url needs --model: say which model to call there.")
-        targets = moved(targets, base_url, api_key_env)
-    if not targets:
-        raise PlanError("no target: name one (such as sim/fast), or give --base-url and --model.")
-    return tuple(targets)
-
-
-def moved(targets: "list[Target]", base_url: str, api_key_env: str) -> "list[Target]":
-    """The same models at another address, which is not to see the key of the first; says so."""
-    from holymon.structs import replace
-
-    for target in targets:
-        if target.simulated:
-            raise PlanError(
-                f"{target.name} is the simulator that is built in: to call --base-url, name the "
-                "model there with --model."
-            )
-        key = f"with the key in {api_key_env}" if api_key_env else "without a key"
-        say(f"{target.name} is called at {plain(base_url)}, {key}.", err=True)
-    return [replace(target, base_url=base_url, api_key_env=api_key_env) for target in targets]
 
 
 def _loads(

@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from holymon.cli.consent import agreed
-from holymon.cli.options import OUT, PATH, PORT, RUN, SLO, given, text
+from holymon.cli.options import OUT, PATH, PORT, RUN, SLO, given
 from holymon.cli.output import say
+from holymon.cli.target_options import text
 from holymon.errors import PlanError
 from holymon.load.interrupts import interruptible
 from holymon.safety import plain

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from holymon.errors import ERRORS, NOT_THE_SERVER
 from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import DASH
-from holymon.plan.plan import Target
+from holymon.plan.target import Target
 from holymon.safety import short
 
 SHOWN: Final = 200

@@ -20,8 +20,8 @@ from holymon.figures.summary import summarize
 from holymon.figures.summary_types import ALL_TITLE, Tokens
 from holymon.figures.totals import totals
 from holymon.formatting import DASH, Cell, Table, Tables, count, number_of, rate_cell, rounded
-from holymon.plan.plan import Target
 from holymon.plan.price import Price
+from holymon.plan.target import Target
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.safety import short

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from holymon.errors import CODES, NAMES, PlanError
 from holymon.figures.cost import costs
-from holymon.plan.plan import Target
+from holymon.plan.target import Target
 from holymon.records.attempt import Flag, Rows, gap_value
 from holymon.records.records import Records
 

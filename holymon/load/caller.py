@@ -10,7 +10,6 @@ sent; it is in no request, client, marks or message.
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Mapping
 from math import inf, isnan
 from time import perf_counter
@@ -19,17 +18,18 @@ from typing import Final
 
 import httpx
 
-from holymon.errors import ConfigError, HolymonError
+from holymon.errors import HolymonError
+from holymon.load.requests import key_of, requests_of, secrets_of
 from holymon.load.timeouts import Alarm, Deadlines, limits_of
 from holymon.plan import consent
-from holymon.plan.plan import Plan, Target
+from holymon.plan.plan import Plan
 from holymon.protocols.dialects import DIALECTS
 from holymon.protocols.reading import Reading
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import MASK, Secret, redact, short, without_echo
 from holymon.transport.exceptions import classify, words
 from holymon.transport.pool import Transport
-from holymon.transport.prepared_request import Prepared, post
+from holymon.transport.prepared_request import Prepared
 from holymon.transport.response import Into, Response
 
 Clock = Callable[[], float]
@@ -38,28 +38,6 @@ Taker = Callable[[bytes], "asyncio.Future[None] | None"]
 
 LINGER_S: Final = 0.025
 """How long a finished stream waits for the end of its body, so that its connection can stay."""
-
-
-def key_of(target: Target) -> Secret | None:
-    """The key of a target from its environment variable. Raises ConfigError, without the value."""
-    if not target.api_key_env:
-        return None
-    if target.api_key_env not in os.environ:
-        raise ConfigError(
-            f"{target.name} needs a key: set the environment variable {target.api_key_env}."
-        )
-    # Never in a variable here: tracebacks may show local variables.
-    # A file of variables with Windows' line ends leaves a CR at the end of each.
-    return Secret(os.environ[target.api_key_env].removesuffix("\r"), target.api_key_env)
-
-
-def secrets_of(target: Target) -> tuple[Secret, ...]:
-    """What no text of a call may hold: the target's key, and the credentials of a proxy before it.
-
-    Raises ConfigError.
-    """
-    proxy = post(target.base_url).proxy_key if target.base_url else None
-    return tuple(secret for secret in (key_of(target), proxy) if secret is not None)
 
 
 class Caller:
@@ -87,8 +65,8 @@ class Caller:
         consent.require(plan.targets)
         self._secrets = tuple(secret for t in plan.targets for secret in secrets_of(t))
         self._transport = transport or Transport(connect_s=plan.connect_s)
-        self._streams = [target.quirks.streams(plan.prompts.stream) for target in plan.targets]
-        self._requests = [_requests(plan, target, headers) for target in plan.targets]
+        self._streams = [target.streams(plan.prompts.stream) for target in plan.targets]
+        self._requests = [requests_of(plan, target, headers) for target in plan.targets]
         self._dialects = [DIALECTS[target.endpoint] for target in plan.targets]
         self._limits = [limits_of(plan, number) for number in range(len(plan.targets))]
         self._alarm = Alarm(clock)
@@ -227,30 +205,6 @@ async def _linger(response: Response, reading: Reading) -> None:
     with contextlib.suppress(TimeoutError, httpx.TransportError, httpx.DecodingError, HolymonError):
         async with asyncio.timeout(LINGER_S):
             await response.pour(take)
-
-
-def _requests(plan: Plan, target: Target, more: Mapping[str, str]) -> list[Prepared | Exception]:
-    """One prepared request for each prompt; what can't be written as JSON fails when called."""
-    dialect, stream = DIALECTS[target.endpoint], target.quirks.streams(plan.prompts.stream)
-    headers = {
-        "accept": "text/event-stream" if stream else "application/json",
-        "accept-encoding": "gzip, deflate",
-        "content-type": "application/json",
-        "user-agent": "holymon",
-        **dialect.headers,
-        **more,
-    }
-    common = post(
-        target.base_url.rstrip("/") + dialect.path, headers, dialect.key_header, target.ca_file
-    )
-    made: list[Prepared | Exception] = []
-    for text in plan.prompts.texts:
-        try:
-            body = dialect.body(target.model, text, plan.prompts.max_tokens, stream)
-            made.append(common._replace(content=target.quirks.applied(body)))
-        except (ValueError, TypeError, UnicodeError) as error:
-            made.append(error)
-    return made
 
 
 def masked(text: str, secrets: tuple[Secret, ...]) -> str:

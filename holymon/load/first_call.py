@@ -19,8 +19,9 @@ from holymon.load.caller import Caller
 from holymon.load.engine import Ending
 from holymon.load.spending import cost_of, spent_on
 from holymon.plan.estimate import most_of_a_call
-from holymon.plan.plan import Closed, Plan, Target
+from holymon.plan.plan import Closed, Plan
 from holymon.plan.quirks import Quirks
+from holymon.plan.target import Target
 from holymon.protocols.refusal import refusal
 from holymon.records.attempt import Marks
 from holymon.records.first_call import FirstCall
@@ -47,7 +48,10 @@ _NO_REFUSAL: Final = UNREACHABLE | {
 }  # fmt: skip
 """What says nothing of a field, whichever it may name."""
 
-_LIMIT: Final = {"chat": "max_tokens", "messages": "", "responses": "max_output_tokens"}
+_LIMIT: Final = {
+    "chat": "max_tokens", "messages": "", "responses": "max_output_tokens",
+    "completions": "max_tokens", "embeddings": "",
+}  # fmt: skip
 """What the longest answer is called; Anthropic's dialect knows no request without it."""
 
 _OF_A_PROMPT: Final = re.compile(
@@ -159,7 +163,7 @@ def _adapted(plan: Plan, marks: Marks, body: bytes) -> tuple[Quirks, bool]:
         return quirks, True
     usual = _LIMIT[target.endpoint] if prompts.max_tokens else ""
     sent = usual if quirks.max_tokens is None or not usual else quirks.max_tokens
-    streamed = quirks.streams(prompts.stream)
+    streamed = target.streams(prompts.stream)
     refused = refusal(body, marks.message, sent=sent, streamed=streamed)
     changes: dict[str, Any] = {}
     if refused.limit:

@@ -15,7 +15,7 @@ from holymon.figures import verdict
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
 from holymon.formatting import Table, Tables, number_of
-from holymon.load.caller import key_of
+from holymon.load.requests import key_of
 from holymon.plan import consent
 from holymon.plan.plan import Plan
 from holymon.records import journal, run_folder, run_state
@@ -263,8 +263,8 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     """
     for target in plan.targets:
         key_of(target)
-        if target.ca_file:
-            trusting(target.ca_file)
+        if target.ca_file or target.cert_file:
+            trusting(target.ca_file, target.cert_file, target.cert_password_env)
     consent.require(plan.targets)
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
     folder = run_folder.new_folder(Path(out), name)

@@ -7,7 +7,8 @@ import numpy as np
 
 from holymon.figures.cost import costs
 from holymon.plan.estimate import most_of_a_call
-from holymon.plan.plan import Plan, Target
+from holymon.plan.plan import Plan
+from holymon.plan.target import Target
 from holymon.records.attempt import DTYPE, Marks, row
 
 

@@ -7,7 +7,8 @@ from holymon.formatting import Table
 from holymon.load.run import Run
 from holymon.plan import consent, targets
 from holymon.plan.given_file import decoded, raw
-from holymon.plan.plan import Plan, Target
+from holymon.plan.plan import Plan
+from holymon.plan.target import Target
 from holymon.records import run_folder
 from holymon.safety import plain
 

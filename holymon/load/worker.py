@@ -74,7 +74,7 @@ def _first(folder: Path, *, attached: bool) -> int:
             if sim_url:
                 state["sim_url"] = sim_url
             plan = _placed(plan, sim_url)
-            through = {target.name: proxy_of(target.base_url) for target in plan.targets}
+            through = {target.name: proxy_of(target.address) for target in plan.targets}
             if any(through.values()):
                 state["proxies"] = {name: proxy for name, proxy in through.items() if proxy}
             calls = FirstCalls(plan)
@@ -180,7 +180,7 @@ def _placed(plan: Plan, sim_url: str) -> Plan:
     homeless = [t.name for t in plan.targets if not t.base_url and not t.simulated]
     if homeless:
         raise RunError(f"{', '.join(homeless)} has no base_url: put one into targets.toml.")
-    keyless = {"base_url": sim_url, "api_key_env": ""}
+    keyless = {"base_url": sim_url, "api_key_env": "", "headers": {}, "query": {}}
     targets = tuple(t if t.base_url else replace(t, **keyless) for t in plan.targets)
     return replace(plan, targets=targets)
 

@@ -16,7 +16,7 @@ from holymon.monitor.endpoints import keys_of, read_call, subject
 from holymon.monitor.ledger import OTHER
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.observed_call import ObservedCall
-from holymon.plan.plan import Target
+from holymon.plan.target import Target
 from holymon.plan.targets import providers
 from holymon.plan.targets import target as target_of
 from holymon.safety import redact, short
@@ -72,7 +72,7 @@ class _Watch:
         self._ledger = monitor.ledger
         self._known: dict[tuple[str, int | None, str, str], Target] = {}
         self._providers = [
-            (_address(about["base_url"]), name)
+            (_address(about["base_url"].partition("{model}")[0]), name)
             for name, about in providers().items() if about.get("base_url")
         ]  # fmt: skip
 

@@ -24,7 +24,7 @@ from holymon.errors import PlanError
 from holymon.figures.totals import Edges, Totals, totals
 from holymon.monitor.forks import in_children
 from holymon.monitor.open_calls import OpenCalls
-from holymon.plan.plan import Target
+from holymon.plan.target import Target
 from holymon.records.attempt import Flag, Marks, gaps, row
 from holymon.records.parquet import spill
 from holymon.records.records import Records

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from holymon.errors import HolymonError, from_status
 from holymon.monitor.monitor import Monitor
-from holymon.plan.plan import Target
+from holymon.plan.target import Target
 from holymon.plan.targets import providers
 from holymon.plan.targets import target as target_of
 from holymon.records.attempt import Flag, Marks

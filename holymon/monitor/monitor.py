@@ -32,7 +32,7 @@ from holymon.monitor.replies import (
 )
 from holymon.monitor.requests import Requests
 from holymon.monitor.retry import Policy
-from holymon.plan.plan import Target
+from holymon.plan.target import Target
 from holymon.plan.targets import sibling
 from holymon.plan.targets import target as target_of
 from holymon.protocols.lenient import parsed
@@ -255,5 +255,5 @@ def HolySheepMonitor(  # noqa: N802 - as a class
     """
     target = target_of(f"holysheep/{model}")
     if base_url:
-        target = replace(target, base_url=base_url, api_key_env="")
+        target = replace(target, base_url=base_url, api_key_env="", headers={}, query={})
     return Monitor(target, **options)

@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from holymon.errors import PlanError
-from holymon.plan.plan import Target
+from holymon.plan.request_fields import overlaid
+from holymon.plan.target import Target
 from holymon.protocols.lenient import parsed
 from holymon.protocols.sse import Decoder
 
@@ -44,6 +45,7 @@ def body_of(called: Target, messages: Messages, stream: bool, options: dict[str,
     body = {"model": called.model, "messages": conversation, **options}
     if stream:
         body = {"stream_options": {"include_usage": True}, **body, "stream": True}
+    body = overlaid(body, called.body)
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError) as error:

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from holymon.errors import ConfigError
-from holymon.plan.plan import Target
+from holymon.plan.request_fields import variables_in
+from holymon.plan.target import Target
 from holymon.plan.targets import packaged
 from holymon.safety import plain
 from holymon.structs import Received
@@ -62,15 +63,28 @@ class Sending(NamedTuple):
 
 def sendings(targets: Iterable[Target]) -> tuple[Sending, ...]:
     """The keys that these targets would send, each once. Raises ConfigError for no address."""
-    return tuple(dict.fromkeys(map(_sending, (t for t in targets if t.api_key_env and t.base_url))))
+    return tuple(dict.fromkeys(sending for t in targets if t.base_url for sending in _sent_to(t)))
 
 
-def _sending(target: Target) -> Sending:
-    parts = (target.api_key_env, target.base_url, target.ca_file)
-    sources = [text.source for text in parts if text and isinstance(text, Received)]
+def _sent_to(target: Target) -> Iterator[Sending]:
+    """What a target is sent of the environment; and what certificate others chose to show it."""
     address = place_of(target.base_url)[0]
-    ca = _fingerprint(target.ca_file) if target.ca_file else ""
-    return Sending(str(target.api_key_env), address, ca, next(iter(sources), ""))
+    ca = _fingerprint(target.ca_file) if target.ca_file and (
+        target.variables or target.cert_file) else ""  # fmt: skip
+    common = (target.base_url, target.ca_file)
+    for name in target.variables:
+        holders = [text for text in (*target.headers.values(), *target.query.values())
+                   if name in variables_in(text)]  # fmt: skip
+        key = [target.api_key_env] if name == target.api_key_env else []
+        yield Sending(str(name), address, ca, _source(*key, *holders, *common))
+    if target.cert_file and (source := _source(target.cert_file, *common)):
+        yield Sending("cert_file", address, ca, source)
+
+
+def _source(*texts: str) -> str:
+    """Who chose these texts: the first file or run that one of them came from, or nobody else."""
+    others = (text.source for text in texts if text and isinstance(text, Received))
+    return next(others, "")
 
 
 def _fingerprint(ca_file: str) -> str:
@@ -126,9 +140,9 @@ def require(targets: Iterable[Target]) -> None:
     for target in targets:
         address, local = place_of(target.base_url) if target.base_url else ("", True)
         exposed = address.startswith("http:") and not local and not target.insecure_http
-        if target.api_key_env and exposed:
+        if target.variables and exposed:
             raise ConfigError(
-                f"{target.api_key_env} would go to {plain(address)} over plain http, where "
+                f"{target.variables[0]} would go to {plain(address)} over plain http, where "
                 "whoever is on the way can read it: use https, or accept that with "
                 "--insecure-http (insecure_http = true in targets.toml, insecure_http=True in "
                 "Python)."

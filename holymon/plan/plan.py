@@ -17,15 +17,12 @@ from holymon.errors import PlanError
 from holymon.formatting import Table, number_of
 from holymon.plan import arrivals, shapes
 from holymon.plan.given_file import decoded
-from holymon.plan.price import Price
-from holymon.plan.quirks import Quirks
 from holymon.plan.slo import parse
+from holymon.plan.target import Target
 from holymon.safety import plain, short
 from holymon.structs import (
     Struct,
-    check_base_url,
     check_range,
-    check_variable_name,
     mark_received,
     plain_text,
     replace,
@@ -36,51 +33,6 @@ MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
 MAX_TARGETS: Final = 255
 TIMEOUT_S: Final = 120.0
-ENDPOINTS: Final = ("chat", "messages", "responses")
-"""The dialects that a target may speak: OpenAI's chat, Anthropic's, and OpenAI's Responses."""
-
-
-class Target(Struct, frozen=True):
-    """One thing that can be called, in the dialect of its endpoint. Written `provider/model`."""
-
-    provider: str
-    model: str
-    base_url: str = ""
-    endpoint: str = "chat"
-    api_key_env: str = ""
-    price: Price = Price()
-    stall_s: float | None = None
-    ca_file: str = ""
-    insecure_http: bool = False
-    quirks: Quirks = Quirks()
-
-    def __post_init__(self) -> None:
-        """Raise PlanError if its name, address, endpoint or variable can't be one."""
-        super().__post_init__()
-        require(bool(self.model.strip()), "model", "is empty", "name a model")
-        require(bool(self.provider.strip()), "provider", "is empty", "name a provider")
-        check_range("stall_s", self.stall_s, 0.01, MAX_SECONDS, "seconds")
-        none = f"{plain(self.endpoint)!r} is none"
-        require(self.endpoint in ENDPOINTS, "endpoint", none, f"name one of {', '.join(ENDPOINTS)}")
-        if self.api_key_env:
-            check_variable_name(self.api_key_env)
-        if self.base_url:
-            check_base_url(self.base_url)
-
-    def _repr_html_(self) -> str:
-        return Table(("target", self.name), self.facts, "l").html()
-
-    @property
-    def name(self) -> str:
-        """The target's name, as `provider/model`."""
-        return f"{self.provider}/{self.model}"
-
-    words = name
-
-    @property
-    def simulated(self) -> bool:
-        """Whether this is the built-in simulator."""
-        return self.provider == "sim"
 
 
 class Prompts(Struct, frozen=True):

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
 from holymon.plan.given_file import decoded, raw
-from holymon.plan.plan import Target
 from holymon.plan.price import Price
+from holymon.plan.request_fields import overlaid
+from holymon.plan.target import Target
 from holymon.safety import looks_secret, plain
 from holymon.structs import from_builtins, mark_received, replace
 
@@ -21,9 +22,11 @@ _MOST_BYTES: Final = 2**18
 _MOST_DOTS: Final = 100
 """In a line: what `tomllib` takes for a dotted key grows with the square of its parts."""
 
-_PROVIDER_KEYS: Final = frozenset(
-    {"base_url", "endpoint", "api_key_env", "stall_s", "ca_file", "insecure_http", "models"}
-)
+_PROVIDER_KEYS: Final = frozenset({
+    "base_url", "endpoint", "api_key_env", "auth", "headers", "query", "body", "stall_s", "ca_file",
+    "cert_file", "cert_password_env", "insecure_http", "models",
+})  # fmt: skip
+_FILES: Final = ("ca_file", "cert_file")
 
 
 def target(name: str) -> Target:
@@ -55,12 +58,28 @@ def targets_in(path: Path) -> tuple[Target, ...]:
 
 def _target(provider: str, model: str, about: dict[str, Any], source: str) -> Target:
     """A target of a provider; where it sends which key is the word of `source`."""
-    others = {key: value for key, value in about.items() if key != "models"}
-    price = about.get("models", {}).get(model, {})
-    fields = {"provider": provider, "model": model, "price": price, **others}
-    made: Target = from_builtins(fields, Target, f"[{provider}] in {USER_FILE}")
+    where = f"[{provider}] in {USER_FILE}"
+    others = {key: value for key, value in about.items() if key not in {"models", "body"}}
+    price = dict(about.get("models", {}).get(model, {}))
+    body = overlaid(_body(about, where), _body(price, where), keep_none=True)
+    price.pop("body", None)
+    fields = {"provider": provider, "model": model, "price": price, "body": body, **others}
+    made: Target = from_builtins(fields, Target, where)
     mark_received(made, source)
     return made
+
+
+def _body(about: dict[str, Any], where: str) -> dict[str, Any]:
+    """Fields of each body: a table, or JSON in a text, for TOML has no null. Raises ConfigError."""
+    body = about.get("body", {})
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except (ValueError, RecursionError):
+            raise ConfigError(f"{where}: body is no JSON: write an object, or a table.") from None
+    if not isinstance(body, dict):
+        raise ConfigError(f"{where}: body must be a table, or JSON with an object.")
+    return body
 
 
 def sibling(of: Target, model: str) -> Target:
@@ -81,7 +100,7 @@ def one_off(base_url: str, model: str, api_key_env: str = "") -> Target:
 def providers() -> dict[str, dict[str, Any]]:
     """Every provider that is known, the user's own settings laid over the packaged ones.
 
-    The key of a packaged one stays at its address: it does not come along to another one.
+    What a packaged one sends stays at its address: it does not come along to another one.
     """
     return _laid_over_packaged(_own(user_file()))
 
@@ -91,7 +110,8 @@ def _laid_over_packaged(own: dict[str, dict[str, Any]]) -> dict[str, dict[str, A
     for name, about in own.items():
         base = known.get(name, {})
         if about.get("base_url", base.get("base_url")) != base.get("base_url"):
-            base.pop("api_key_env", None)
+            for sent in ("api_key_env", "headers", "query"):
+                base.pop(sent, None)
         models = {**base.get("models", {}), **about.get("models", {})}
         known[name] = {**base, **about, "models": models}
     return known
@@ -108,8 +128,9 @@ def _own(path: Path | None) -> dict[str, dict[str, Any]]:
         return {}
     own = providers_in(path)
     for about in own.values():
-        if isinstance(about.get("ca_file"), str):
-            about["ca_file"] = str(path.parent / about["ca_file"])
+        for name in _FILES:
+            if isinstance(about.get(name), str):
+                about[name] = str(path.parent / about[name])
     return own
 
 
@@ -127,8 +148,9 @@ def providers_in(path: Path) -> dict[str, dict[str, Any]]:
 def own_definition(provider: str) -> dict[str, Any]:
     """What the user's file says of a provider, paths made absolute; empty if nothing."""
     about = dict(_own(user_file()).get(provider, {}))
-    if "ca_file" in about:
-        about["ca_file"] = str(Path(about["ca_file"]).resolve())
+    for name in _FILES:
+        if name in about:
+            about[name] = str(Path(about[name]).resolve())
     return about
 
 

@@ -3,15 +3,25 @@
 from typing import Final
 
 from holymon.protocols.chat import CHAT
+from holymon.protocols.completions import COMPLETIONS
 from holymon.protocols.dialect import Dialect
+from holymon.protocols.embeddings import EMBEDDINGS
 from holymon.protocols.messages import MESSAGES
 from holymon.protocols.responses import RESPONSES
 
-DIALECTS: Final[dict[str, Dialect]] = {"chat": CHAT, "messages": MESSAGES, "responses": RESPONSES}
+DIALECTS: Final[dict[str, Dialect]] = {
+    "chat": CHAT, "messages": MESSAGES, "responses": RESPONSES, "completions": COMPLETIONS,
+    "embeddings": EMBEDDINGS,
+}  # fmt: skip
+
+
+_WATCHED: Final = {
+    # Chat's reading knows the older completions, too; embeddings have as many looks as providers.
+    dialect.path.rpartition("/")[2]: dialect
+    for dialect in (CHAT, MESSAGES, RESPONSES)
+}
 
 
 def of_path(path: str) -> Dialect | None:
     """The dialect of an address that answers, by the last part of its path; None if unknown."""
-    last = path.rpartition("/")[2]
-    known = {dialect.path.rpartition("/")[2]: dialect for dialect in DIALECTS.values()}
-    return known.get(last)
+    return _WATCHED.get(path.rpartition("/")[2])

@@ -237,7 +237,7 @@ def _slots(path: Path) -> Iterator[tuple[Any, ...]]:
 def _left(number: int, target: int, due: float, start: float, plan: Plan) -> Marks:
     marks = Marks(number, target, due)
     marks.start, marks.error = start, "unfinished"
-    if plan.targets[target].quirks.streams(plan.prompts.stream):
+    if plan.targets[target].streams(plan.prompts.stream):
         marks.flags |= Flag.STREAM
     if due < plan.warmup_s:
         marks.flags |= Flag.WARMUP

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from holymon.errors import NAMES, PlanError
 from holymon.formatting import number_of
-from holymon.plan.plan import Plan, Target
+from holymon.plan.plan import Plan
+from holymon.plan.target import Target
 from holymon.records.attempt import DTYPE, FINISH, GAP, JUDGED, Flag, Marks, Rows, gaps, row
 from holymon.records.client_health import fell_in
 from holymon.records.gaps import Pieces, bins_of, counts_of, packed, sums

@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
-from holymon.load.caller import secrets_of
+from holymon.load.requests import secrets_of
 from holymon.load.run import Run
 from holymon.plan.plan import Plan
 from holymon.records import run_folder

@@ -232,7 +232,7 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
     plan, client = run.plan, run.vitals.to_dict()
     where = "; ".join(
         f"{t.name} at {t.base_url or 'the built-in simulator'}"
-        + f" with the key in {t.api_key_env}" * bool(t.api_key_env)
+        + f" with the key in {' and '.join(t.variables)}" * bool(t.variables)
         for t in plan.targets
     )
     waited = client["waited_max"]

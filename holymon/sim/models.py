@@ -176,7 +176,8 @@ def check(body: dict[str, Any]) -> int | None:
 
 def messages_of(body: dict[str, Any]) -> Any:
     """What is asked, in the form of messages: a response may be asked for by a text alone."""
-    given = body["input"] if "input" in body else body["messages"]
+    given = next((body[name] for name in ("input", "prompt") if name in body), None)
+    given = body["messages"] if given is None else given
     return [{"role": "user", "content": given}] if isinstance(given, str) and given else given
 
 

@@ -1,9 +1,10 @@
 """A local API server with known latency, faults and finite capacity, so that all runs with no key.
 
-It speaks the OpenAI-compatible chat dialect, OpenAI's Responses and Anthropic's messages, plain and
-streamed. What it does to a request is drawn from (seed, model, number of the request), so two
-servers with one seed do the same, and it is told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and
-counted (`GET /_sim/log`), so that a measurement can be held against the truth.
+It speaks the OpenAI-compatible chat dialect, OpenAI's Responses and older completions, and
+Anthropic's messages, plain and streamed, and OpenAI's embeddings. What it does to a request is
+drawn from (seed, model, number of the request), so two servers with one seed do the same, and it is
+told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and counted (`GET /_sim/log`), so that a
+measurement can be held against the truth.
 """
 
 import asyncio
@@ -18,9 +19,15 @@ from typing import IO, Any, Final
 
 from aiohttp import web
 
-from holymon.sim import messages_api, responses_api
+from holymon.sim import completions_api, embeddings_api, messages_api, responses_api
 from holymon.sim import models as simmodels
 from holymon.sim.models import MODELS, STATUS, Fate, at_once, check, error_body, fate_of
+
+_OTHERS: Final[dict[str, ModuleType]] = {
+    "/v1/messages": messages_api, "/v1/responses": responses_api,
+    "/v1/completions": completions_api, "/v1/embeddings": embeddings_api,
+}  # fmt: skip
+"""The forms of answers by their path, besides that of chat."""
 
 FIRST_CALL: Final = "x-holymon-first-call"
 """The header of a call that a load makes before it begins: it is answered at once and well, and
@@ -51,9 +58,8 @@ class Simulator:
     def app(self) -> web.Application:
         """The aiohttp application with all routes of the API."""
         app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors_as_json])
-        app.router.add_post("/v1/chat/completions", self.chat)
-        app.router.add_post("/v1/messages", self.chat)
-        app.router.add_post("/v1/responses", self.chat)
+        for path in ("/v1/chat/completions", *_OTHERS):
+            app.router.add_post(path, self.chat)
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/_sim/log", self.log)
         app.router.add_get("/healthz", self.health)
@@ -86,7 +92,9 @@ class Simulator:
         """One chat completion, one response, or one message in Anthropic's dialect."""
         arrived = time.perf_counter()
         headers = request.headers
-        refused = _refuse_key(headers.get("authorization", headers.get("x-api-key", "")))
+        refused = _refuse_key(
+            headers.get("authorization", headers.get("x-api-key", headers.get("api-key", "")))
+        )
         if refused is not None:
             return refused
         try:
@@ -213,8 +221,7 @@ def _plain(request: web.Request, fate: Fate) -> web.Response:
 
 
 def _dialect(request: web.Request) -> ModuleType:
-    others = {"/v1/messages": messages_api, "/v1/responses": responses_api}
-    return others.get(request.path, simmodels)
+    return _OTHERS.get(request.path, simmodels)
 
 
 def _fault_answer(fate: Fate) -> web.Response:

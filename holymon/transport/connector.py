@@ -6,6 +6,7 @@ httpx.ProxyError
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import sys
@@ -36,7 +37,7 @@ class Connector:
     def __init__(self, verify: ssl.SSLContext | bool = True) -> None:
         """Trust what `verify` says, by default the system's certificates."""
         self._verify = verify
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
         self._names: dict[tuple[str, int], tuple[float, asyncio.Future[Addresses]]] = {}
 
     async def open(
@@ -56,7 +57,7 @@ class Connector:
             await loop.create_connection(
                 lambda: protocol,
                 sock=sock,
-                ssl=self._tls(origin.ca_file),
+                ssl=self._tls(origin),
                 server_hostname=origin.host,
             )
         except BaseException:
@@ -81,24 +82,25 @@ class Connector:
             self._names[host, port] = (monotonic(), task)
         return await asyncio.shield(task)
 
-    def _tls(self, ca_file: str = "") -> ssl.SSLContext:
+    def _tls(self, origin: Origin) -> ssl.SSLContext:
         if isinstance(self._verify, ssl.SSLContext):
             return self._verify
-        if ca_file not in self._contexts:  # reading the system's certificates takes a while
-            context = trusting(ca_file)
+        files = (origin.ca_file, origin.cert_file, origin.cert_password_env)
+        if files not in self._contexts:  # reading the system's certificates takes a while
+            context = trusting(*files)
             context.set_alpn_protocols(["http/1.1"])
             if not self._verify:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
-            self._contexts[ca_file] = context
-        return self._contexts[ca_file]
+            self._contexts[files] = context
+        return self._contexts[files]
 
 
-def trusting(ca_file: str = "") -> ssl.SSLContext:
+def trusting(ca_file: str = "", cert_file: str = "", cert_password_env: str = "") -> ssl.SSLContext:
     """TLS settings that trust what the system does, and the certificates in `ca_file`.
 
-    Where the system names nobody, what httpx trusts. Raises ConfigError for a file that can't be
-    read as certificates.
+    Where the system names nobody, what httpx trusts. A server that asks who is calling is shown the
+    certificate in `cert_file`. Raises ConfigError for a file that can't be read as certificates.
     """
     paths = ssl.get_default_verify_paths()
     there = paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))
@@ -113,7 +115,28 @@ def trusting(ca_file: str = "") -> ssl.SSLContext:
         except OSError as error:
             why = error.strerror if not isinstance(error, ssl.SSLError) else "no certificates in it"
             raise ConfigError(f"ca_file {plain(ca_file)!r} can't be used: {why}.") from None
+    if cert_file:
+        _show(context, cert_file, cert_password_env)
     return context
+
+
+def _show(context: ssl.SSLContext, cert_file: str, password_env: str) -> None:
+    """Have a client's certificate shown. Raises ConfigError for what can't be used."""
+    if password_env and password_env not in os.environ:
+        raise ConfigError(
+            f"cert_file needs a password: set the environment variable {password_env}."
+        )
+    try:
+        # Without a password OpenSSL would ask for one in the terminal.
+        context.load_cert_chain(cert_file, password=lambda: os.environ.get(password_env, ""))
+    except (OSError, ValueError) as error:
+        why = (
+            f"it holds no certificate with its key, or {password_env or 'cert_password_env'} no "
+            "password that opens that"
+        )
+        if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+            why = str(error.strerror)
+        raise ConfigError(f"cert_file {plain(cert_file)!r} can't be used: {why}.") from None
 
 
 async def _tunnel(sock: socket.socket, origin: Origin, key: Secret | None) -> None:

@@ -2,6 +2,7 @@
 
     prepare(httpx.Request) -> Prepared        `_replace(content=...)` makes its like
     post(url, headers) -> Prepared            the same for a POST without a body, and one sentence
+    hiding(prepared, {mark: Secret})          the same with secrets where marks stand in its head
     proxy_of(url) -> "host:port"              the proxy in between, without its credentials
     Prepared.bytes_with(key)                  what is sent; no key is ever part of a Prepared
 
@@ -37,6 +38,12 @@ class Origin(NamedTuple):
     ca_file: str = ""
     """A file with certificates to trust beside the system's."""
 
+    cert_file: str = ""
+    """A file with the client's own certificate and its private key."""
+
+    cert_password_env: str = ""
+    """The environment variable with the password of that key, if it has one."""
+
 
 class Prepared(NamedTuple):
     """A request as it will be sent, but for the keys."""
@@ -47,6 +54,8 @@ class Prepared(NamedTuple):
     content: bytes = b""
     proxy_key: Secret | None = None
     key_header: bytes = b"authorization: Bearer "
+    parts: tuple[bytes | Secret, ...] = ()
+    """The head with the secrets that are in it, if there are any."""
 
     def bytes_with(self, key: Secret | None) -> bytes:
         """What goes over the wire."""
@@ -55,7 +64,7 @@ class Prepared(NamedTuple):
         # The keys are in no variable: tracebacks may show local variables.
         return b"".join(
             (
-                self.head,
+                self.head if not self.parts else b"".join(map(_sent, self.parts)),
                 length,
                 field(self.key_header, key),
                 field(b"proxy-authorization: Basic ", proxy_key),
@@ -67,6 +76,20 @@ class Prepared(NamedTuple):
     @property
     def _has_body(self) -> bool:
         return bool(self.content) or self.request.method in {"POST", "PUT", "PATCH"}
+
+
+def _sent(part: bytes | Secret) -> bytes:
+    return part if isinstance(part, bytes) else part.reveal().encode("latin-1")
+
+
+def hiding(prepared: Prepared, secrets: Mapping[str, Secret]) -> Prepared:
+    """The request with a secret in each place of its head where its mark stands."""
+    if not secrets:
+        return prepared
+    marks = b"|".join(re.escape(mark.encode("ascii")) for mark in secrets)
+    pieces = re.split(b"(%s)" % marks, prepared.head)
+    known = {mark.encode("ascii"): secret for mark, secret in secrets.items()}
+    return prepared._replace(parts=tuple(known.get(piece, piece) for piece in pieces if piece))
 
 
 def field(name: bytes, key: Secret | None) -> bytes:
@@ -134,7 +157,7 @@ def place_of(url: str) -> tuple[str, bool]:
     """
     at = post(url).request.url
     spelled = f"{at.scheme}://{at.netloc.decode('ascii')}{at.raw_path.decode('ascii')}"
-    return spelled.rstrip("/"), _is_local(at.host)
+    return spelled.rstrip("/").replace("%7Bmodel%7D", "{model}"), _is_local(at.host)
 
 
 def proxy_of(url: str) -> str:

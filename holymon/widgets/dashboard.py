@@ -192,7 +192,7 @@ def _arrivals(plan: Plan) -> bytes:
 def _words_of(plan: Plan) -> str:
     words = estimate(plan).words
     priced = plan.simulated and "USD" in words
-    keys = dict.fromkeys(f"; the key in {t.api_key_env} goes to {t.base_url}"
-                         for t in plan.targets if t.api_key_env)  # fmt: skip
+    keys = dict.fromkeys(f"; the key in {variable} goes to {t.base_url}"
+                         for t in plan.targets for variable in t.variables)  # fmt: skip
     invented = " (the simulator's prices are invented)" * priced
     return words[:1].lower() + words[1:].rstrip(".") + "".join(keys) + invented

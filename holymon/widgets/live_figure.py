@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from holymon.errors import NAMES
-from holymon.plan.plan import Plan, Target
+from holymon.plan.plan import Plan
+from holymon.plan.target import Target
 from holymon.plots.binning import one_in, per_second, rolling, steps_of
 from holymon.plots.canvas import COLORS, HALO, in_ms, thinning
 from holymon.records.attempt import Rows

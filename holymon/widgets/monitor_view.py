@@ -21,7 +21,7 @@ from holymon.figures.request_stats import request_stats
 from holymon.formatting import number_of
 from holymon.monitor.ledger import OTHER
 from holymon.monitor.monitor import Monitor
-from holymon.plan.plan import Target
+from holymon.plan.target import Target
 from holymon.plots.binning import per_second
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
 from holymon.prometheus.backtest import backtest

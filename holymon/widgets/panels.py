@@ -15,8 +15,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from holymon.plan.estimate import COUNTED, estimate
-from holymon.plan.plan import MAX_SECONDS, Closed, Plan, Target
+from holymon.plan.plan import MAX_SECONDS, Closed, Plan
 from holymon.plan.shapes import Shape, polyline
+from holymon.plan.target import Target
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED
 from holymon.safety import ends
 from holymon.widgets.blitting import BADGE, INK, PAPER
@@ -61,7 +62,7 @@ def panels(
         axes[name].yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         if plan and plan.warmup_s:
             axes[name].axvspan(0, plan.warmup_s, color=SHADE, lw=0)
-    if plan and not any(target.quirks.streams(plan.prompts.stream) for target in targets):
+    if plan and not any(target.streams(plan.prompts.stream) for target in targets):
         axes["ttft"].text(0.5, 0.5, "not streamed: no TTFT", transform=axes["ttft"].transAxes,
                           ha="center", color=GREY, size=10)  # fmt: skip
     axes["ecdf"].set_xlabel("ms (solid: latency, dashed: TTFT)", size=SMALL, color=INK, labelpad=2)

@@ -7,11 +7,12 @@ from typing import Any, Final
 import ipywidgets as w
 
 from holymon.errors import ConfigError, PlanError
-from holymon.load.caller import key_of
+from holymon.load.requests import key_of
 from holymon.plan import shapes
-from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.plan import Closed, Open, Plan, Prompts
 from holymon.plan.prompts import from_file, synthetic
 from holymon.plan.replay_file import replay
+from holymon.plan.target import Target
 from holymon.plan.targets import one_off, providers, target
 from holymon.safety import plain, short
 from holymon.widgets.fields import (

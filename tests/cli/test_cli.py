@@ -370,7 +370,8 @@ def test_help_lists_options_by_what_they_are_about(inside, command):
     titles = {text.partition(":")[0]: re.findall("^  (?:-., )?(--[a-z-]+)", text, re.MULTILINE)
               for text in sections[1:]}  # fmt: skip
     assert titles["Target"] == [
-        "--base-url", "--model", "--api-key-env", "--trust", "--insecure-http",
+        "--base-url", "--model", "--api-key-env", "--endpoint", "--auth", "--header", "--query",
+        "--trust", "--insecure-http",
     ]  # fmt: skip
     assert {"--prompt", "--max-tokens"} <= set(titles["What is asked"])
     assert {"--workers", "--max-cost"} <= set(titles["Sending"])

@@ -7,7 +7,8 @@ import pytest
 
 from holymon.errors import PlanError
 from holymon.plan.arrivals import due
-from holymon.plan.plan import Closed, Open, Plan, Price, Target
+from holymon.plan.plan import Closed, Open, Plan, Target
+from holymon.plan.price import Price
 from holymon.plan.shapes import (
     MAX_SECONDS,
     Replay,

@@ -15,7 +15,11 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_the_packaged_targets_are_these():
-    assert list(targets.providers()) == ["sim", "holysheep", "openai", "local"]
+    assert list(targets.providers()) == [
+        "sim", "holysheep", "openai", "anthropic", "gemini", "openrouter", "deepseek", "groq",
+        "mistral", "xai", "together", "fireworks", "cohere", "holysheep-messages", "llamacpp",
+        "ollama", "lmstudio", "local",
+    ]  # fmt: skip
 
 
 def test_holysheep_is_known_with_address_key_name_and_dated_price():

@@ -10,7 +10,7 @@ import pickle
 import threading
 import traceback
 from itertools import count
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -23,6 +23,8 @@ from holymon.safety import MASK, spellings
 
 # No prefix that a pattern would know: only knowing this very key can mask it.
 KEY = "Canary/7fQ2+x9Zb=0123&456%789abcdef"
+TEAM = "Team/9hT4+z1Bd=2345&678%901bcdefa"
+QUERY = "Query/6eP1+w8Ya=9012&345%678cdefab"
 
 LOGGING = """
 import logging, os, sys
@@ -64,6 +66,10 @@ class Echo(http.server.BaseHTTPRequestHandler):
         if basic := self.headers["proxy-authorization"]:
             self.seen.append(basic)
             given += f" {basic} {base64.b64decode(basic[6:]).decode()}"
+        if team := self.headers["x-team"]:
+            (query,) = parse_qs(urlsplit(self.path).query, strict_parsing=True)["k"]
+            self.seen.extend([team, query])
+            given += f" {team} {query} {self.path}"
         forms = spellings(given)
         said = f"wrong key {forms[number % len(forms)]} (Bearer {given})"
         if number % 3 == 0:
@@ -126,16 +132,21 @@ def leaks(data: bytes, secret: str = KEY) -> list[str]:
     return [form for form in spellings(secret) if form.encode() in data]
 
 
+def all_leaks(data: bytes) -> list[str]:
+    return [form for secret in (KEY, TEAM, QUERY) for form in leaks(data, secret)]
+
+
 def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkeypatch, capsys):
     base_url, seen = echo
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(LOGGING)
-    env = {"MY_KEY": KEY}
+    env = {"MY_KEY": KEY, "MY_TEAM": TEAM, "MY_QUERY": QUERY}
     logged = {
         **env, "PYTHONPATH": str(tmp_path / "site"), "PYTHONASYNCIODEBUG": "1",
         "CANARY_LOG": str(tmp_path / "debug.log"),
     }  # fmt: skip
-    where = ["--base-url", base_url, "--model", "m", "--api-key-env", "MY_KEY"]
+    where = ["--base-url", base_url, "--model", "m", "--api-key-env", "MY_KEY",
+             "--header", "x-team=$MY_TEAM", "--query", "k=${MY_QUERY}"]  # fmt: skip
     # A closed loop drops no call when it is late; a key that is refused would end it at its first.
     many = ["--concurrency", "4", "--requests", "60", "--no-first-call"]
     screens = [
@@ -149,19 +160,20 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
         holymon("init", "team", env=env),
     ]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MY_KEY", KEY)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
     with logged_to(tmp_path / "look.log"):
         exec(LOOK, {"run": "last"})
     looked = capsys.readouterr()
-    assert len(seen) in {181, 182}, (
+    assert len(seen) in {3 * 181, 3 * 182}, (
         "180 calls, a first one, and the one behind it if it came to that"
     )
-    assert set(seen) == {KEY}, "the server was given it, and nothing else"
+    assert set(seen) == {KEY, TEAM, QUERY}, "the server was given them, and nothing else"
     assert "url/m" in looked.out
     said = "".join(screen.stdout + screen.stderr for screen in screens) + looked.out + looked.err
     assert MASK in said
     assert "authentication" in said
-    assert leaks(said.encode()) == []
+    assert all_leaks(said.encode()) == []
     files = files_below(tmp_path)
     kinds = {path.name for path, _ in files}
     assert {"report.html", "report.ipynb", "run.json", "plan.json", "state.json", "worker.log",
@@ -169,7 +181,7 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
     assert any(MASK.encode() in data for path, data in files if path.name.startswith("notes"))
     assert (tmp_path / "debug.log").stat().st_size > 10_000, "the log is really one of everything"
     assert (tmp_path / "look.log").read_text().count("DEBUG:look:"), "this process was logged, too"
-    assert [(path.name, leaks(data)) for path, data in files if leaks(data)] == []
+    assert [(path.name, all_leaks(data)) for path, data in files if all_leaks(data)] == []
 
 
 def test_a_notebook_that_looks_at_everything_keeps_the_key_to_itself(

@@ -46,6 +46,8 @@ def test_where_each_dialect_is_and_what_it_says_of_itself():
         "chat": ("/chat/completions", {}, b"authorization: Bearer "),
         "messages": ("/messages", {"anthropic-version": "2023-06-01"}, b"x-api-key: "),
         "responses": ("/responses", {}, b"authorization: Bearer "),
+        "completions": ("/completions", {}, b"authorization: Bearer "),
+        "embeddings": ("/embeddings", {}, b"authorization: Bearer "),
     }
     assert of_path("/v1/chat/completions") is CHAT
     assert of_path("/completions") is CHAT

@@ -2,12 +2,15 @@
 
 import pytest
 
-from holymon.plan.plan import ENDPOINTS
+from holymon.plan.target import ENDPOINTS
 from holymon.protocols.dialects import DIALECTS
 from holymon.records.attempt import Marks
 from tests.protocols.streams import read
 
-FIELDS = {"chat": b"choices", "messages": b"content", "responses": b"output"}
+FIELDS = {
+    "chat": b"choices", "messages": b"content", "responses": b"output", "completions": b"choices",
+    "embeddings": b"data",
+}  # fmt: skip
 EACH = pytest.mark.parametrize(
     ("dialect", "field"), [(DIALECTS[name], FIELDS[name]) for name in DIALECTS], ids=list(DIALECTS)
 )

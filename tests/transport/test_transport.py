@@ -215,7 +215,7 @@ def test_a_name_with_several_addresses_leads_to_the_one_that_answers():
 def test_a_machine_without_certificates_trusts_those_of_httpx(monkeypatch, tmp_path, empty):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path if empty else tmp_path / "none"))
-    context = Connector()._tls()
+    context = Connector()._tls(Origin(secure=True, host="localhost", port=443))
     assert context.cert_store_stats()["x509_ca"] > 100
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname

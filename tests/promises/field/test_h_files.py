@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from holymon.errors import ConfigError, PlanError
-from holymon.load.caller import key_of
+from holymon.load.requests import key_of
 from holymon.plan import prompts, replay_file, targets
 from holymon.plan.plan import Closed, Plan, Target
 from holymon.report import notebooks

@@ -1,0 +1,128 @@
+"""What is sent to a target, made ready: its address, headers and query, and each body.
+
+    requests_of(plan, target)     a Prepared for each prompt
+    prepared_of(target, "/models", method="GET")
+
+The keys and whatever else the environment holds are read here, and stay secrets: they are in no
+text of a request.
+"""
+
+import os
+from collections.abc import Mapping
+from secrets import token_hex
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from holymon.errors import ConfigError
+from holymon.plan.plan import Plan
+from holymon.plan.request_fields import BEARER, NO_KEY, parts_of, with_fields
+from holymon.plan.target import Target
+from holymon.protocols.dialects import DIALECTS
+from holymon.safety import Secret
+from holymon.transport.prepared_request import Prepared, hiding, post, prepared_for
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def key_of(target: Target) -> Secret | None:
+    """The key of a target from its environment variable. Raises ConfigError, without the value."""
+    if not target.api_key_env or target.auth == NO_KEY:
+        return None
+    return _secret(target, target.api_key_env, "a key")
+
+
+def _secret(target: Target, name: str, what: str) -> Secret:
+    if name not in os.environ:
+        raise ConfigError(f"{target.name} needs {what}: set the environment variable {name}.")
+    # Never in a variable here: tracebacks may show local variables.
+    # A file of variables with Windows' line ends leaves a CR at the end of each.
+    return Secret(os.environ[name].removesuffix("\r"), name)
+
+
+def secrets_of(target: Target) -> tuple[Secret, ...]:
+    """What no text of a call may hold.
+
+    The target's key, what its headers and its query take from the environment, the password of its
+    certificate, and the credentials of a proxy before it. Raises ConfigError.
+    """
+    proxy = post(target.address).proxy_key if target.base_url else None
+    more = [name for name in target.variables if name != target.api_key_env]
+    more += [target.cert_password_env] if target.cert_password_env else []
+    secrets = (key_of(target), proxy, *(_secret(target, name, name) for name in more))
+    return tuple(secret for secret in secrets if secret is not None)
+
+
+def prepared_of(
+    target: Target, path: str, headers: Mapping[str, str] = _NONE, *, method: str = "POST"
+) -> Prepared:
+    """A request to a target, to be given a body and its key. Raises ConfigError."""
+    dialect = DIALECTS[target.endpoint]
+    marks: dict[str, Secret] = {}
+    fields = {**headers, **dialect.headers}
+    for name, value in target.headers.items():
+        fields[name.lower()] = _marked(target, value, marks, Secret)
+    query = {name: _marked(target, value, marks, _Quoted) for name, value in target.query.items()}
+    url = target.address.rstrip("/") + path + "?" * bool(query) + urlencode(query, quote_via=quote)
+    if target.auth == BEARER:
+        key_header = b"authorization: Bearer "
+    else:
+        key_header = f"{target.auth}: ".encode("ascii") if target.auth else dialect.key_header
+    prepared = prepared_for(method, url, fields, key_header, target.ca_file)
+    origin = prepared.origin._replace(
+        cert_file=target.cert_file, cert_password_env=target.cert_password_env
+    )
+    return hiding(prepared._replace(origin=origin), marks)
+
+
+class _Quoted(Secret):
+    """A secret that stands in a query."""
+
+    __slots__ = ()
+
+    def reveal(self) -> str:
+        """It, as a query can hold it."""
+        return quote(super().reveal(), safe="")
+
+    def forms(self) -> tuple[str, ...]:
+        """Its spellings: those of what is quoted are among them."""
+        return Secret(super().reveal(), self.name).forms()
+
+
+def _marked(target: Target, value: str, marks: dict[str, Secret], kind: type[Secret]) -> str:
+    """A value with a mark for each of its variables, whose secrets go into `marks`."""
+    text = ""
+    for part, is_variable in parts_of(value):
+        if not is_variable:
+            text += part
+            continue
+        if part not in os.environ:
+            raise ConfigError(f"{target.name} needs {part}: set the environment variable {part}.")
+        mark = f"holymon-{token_hex(12)}"
+        marks[mark] = kind(os.environ[part].removesuffix("\r"), part)
+        text += mark
+    return text
+
+
+def requests_of(plan: Plan, target: Target, more: Mapping[str, str]) -> list[Prepared | Exception]:
+    """One prepared request for each prompt; what can't be written as JSON fails when called."""
+    dialect = DIALECTS[target.endpoint]
+    stream = target.streams(plan.prompts.stream)
+    headers = {
+        "accept": "text/event-stream" if stream else "application/json",
+        "accept-encoding": "gzip, deflate",
+        "content-type": "application/json",
+        "user-agent": "holymon",
+        **more,
+    }
+    common = prepared_of(target, dialect.path, headers)
+    made: list[Prepared | Exception] = []
+    for text in plan.prompts.texts:
+        try:
+            body = dialect.body(target.model, text, plan.prompts.max_tokens, stream)
+            made.append(
+                common._replace(content=with_fields(target.quirks.applied(body), target.body))
+            )
+        except (ValueError, TypeError, UnicodeError) as error:
+            made.append(error)
+    return made
