@@ -68,7 +68,10 @@ def live_cell(figure: Figure, every: OfAll, stat: str, *, many: bool) -> Cell:
     """For a place that must not grow: one of successes and, below, its interval or that of all."""
     if not many:
         return figure.cell(stat)
-    return ms(getattr(figure, stat)), f"of all: {every.words(stat)}"
+    value = getattr(figure, stat)
+    if value is None:
+        return every.words(stat)
+    return ms(value), f"of all: {every.words(stat)}"
 
 
 def duration(seconds: float | None, over: float | None, unit: str = "") -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
@@ -156,6 +157,8 @@ def test_figures_are_made_once_a_second_and_a_greedy_visitor_silences_nobody_els
     made, answers, refused = [], 0, 0
 
     class Sums:
+        ledger = SimpleNamespace(in_flight={})
+
         def tally(self):
             made.append(time.monotonic())
             return source(records_of(10), metric_names.bucket_edges()).read().totals
@@ -179,6 +182,7 @@ def test_figures_are_made_once_a_second_and_a_greedy_visitor_silences_nobody_els
 def test_a_source_that_fails_is_told_and_the_next_scrape_is_served():
     class Sums:
         broken = True
+        ledger = SimpleNamespace(in_flight={})
 
         def tally(self):
             if self.broken:

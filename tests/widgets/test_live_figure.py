@@ -194,14 +194,18 @@ def test_the_legend_has_room_whatever_the_names(n, model):
     assert max(row.x1 for row in rows) < made.figure.texts[0].get_window_extent().x0
     assert min(row.y0 for row in rows) > made.figure.axes[0]._left_title.get_window_extent().y1
     said = [text.get_text() for one in made.figure.legends for text in one.get_texts()]
-    assert said[-4:] == ["p50", "p95", "failed", "wanted"]
+    assert said[-4:] == ["p50 of successes", "p95", "failed", "wanted"]
     assert len(set(said)) == len(said), "no two lines are called the same"
 
 
 def test_a_line_that_is_not_drawn_is_not_in_the_legend():
     made = of_plan(plan(load=Open(Replay(times=(0, 1))), duration_s=None))
     (legend,) = made.figure.legends
-    assert [text.get_text() for text in legend.get_texts()][2:] == ["p50", "p95", "failed"]
+    assert [text.get_text() for text in legend.get_texts()][2:] == [
+        "p50 of successes",
+        "p95",
+        "failed",
+    ]
 
 
 def test_limits_are_round_and_large_enough():

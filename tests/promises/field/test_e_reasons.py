@@ -11,6 +11,7 @@ from holymon.figures.hints import hint
 from holymon.load.caller import Caller
 from holymon.load.run import Run, measure
 from holymon.plan.plan import Closed, Plan, Prompts, Target
+from holymon.records.own_files import write_json
 from holymon.report import sections
 from holymon.report.index import write_index
 from holymon.structs import replace
@@ -387,8 +388,7 @@ def test_the_first_words_of_each_error_stand_wherever_one_looks(tmp_path):
     assert "3 rate_limited: slow" in sections.sweep_table([run, run]).text()
     page = panels_html.trust(run.summary(), run.verdict(), run.vitals, run.plan)
     assert "3 rate_limited: slow" in page
-    made = run.folder / "run.json"
-    made.write_text(json.dumps({**run.to_dict(), "report": {"status": "ok"}}))
+    write_json(run.folder / "run.json", {**run.to_dict(), "report": {"status": "ok"}})
     write_index(tmp_path)
     index = (tmp_path / "index.html").read_text("utf-8")
     assert "server_error: [31mno" in index
