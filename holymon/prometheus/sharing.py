@@ -244,6 +244,8 @@ def _read(path: Path) -> dict[str, float]:
         data = path.read_bytes()
         (used,), at = struct.unpack_from("i", data), 8
         values = {}
+        if used < at:
+            raise ValueError(used)
         while at < used:
             (size,) = struct.unpack_from("i", data, at)
             if size <= 0:  # whoever steps over it as prometheus_client does would go on for ever
