@@ -162,10 +162,11 @@ def _burns(objectives: Iterable[slo.Slo], limits: Limits) -> Iterable[Alert]:
             objective.metric
         ]
         part = Count("slow", objective=objective) if timing else ERRORS
-        whole = Count("timed", objective=objective) if timing else REQUESTS
+        successes = timing and objective.of_successes
+        whole = Count("timed", objective=objective) if successes else REQUESTS
         budget = _budget(objective) or 0.0
         missed = f"took longer than {objective.limit:g} s" if timing else "failed"
-        missed += " or failed" * (timing and not objective.of_successes)
+        missed += " or failed" * (timing and not successes)
         for name, severity, factor, long_s, short_s in limits.burns:
             over = burning(factor, budget)
             fold = over / budget if budget else factor

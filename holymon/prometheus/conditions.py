@@ -32,9 +32,9 @@ Kind = Literal[
 class Count:
     """What is counted over a window.
 
-    `requests` that ended and `errors` among them; calls that were `timed` for an objective or
-    failed, and those that were `slow` by it or failed: one that failed took for ever, unless the
-    objective is of successes. `attempts` (of error types `types`, if any), those that were `ok`,
+    `requests` that ended and `errors` among them; successes that an objective finds `timed`, and
+    those that were `slow` by it or failed: one that failed took for ever, unless the objective is
+    of successes. `attempts` (of error types `types`, if any), those that were `ok`,
     and those that have `begun`; `retries`, calls `dropped` by the client; output `tokens` and the
     seconds that streams spent `streaming`.
     """

@@ -82,7 +82,7 @@ def _weights(records: Records, count: Count) -> Floats:
         case "dropped":
             counted = error == CODES["client_dropped"]
         case "timed":
-            counted = ~np.isnan(_durations(records, count)) | _missed(count, failed)
+            counted = ~np.isnan(_durations(records, count))
         case "slow":
             assert count.objective, "only an objective has a limit to be slow by"
             slow = _durations(records, count) > count.objective.limit

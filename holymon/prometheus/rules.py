@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from holymon.plan import slo
@@ -135,20 +136,12 @@ def _until_well(alert: Alert, burn: Burn, met: str) -> str:
 
 
 def _increase(count: Count, window: float, offset: str = "") -> str:
-    parts = [f"{BY} (increase({name}[{span(window)}]{offset}))" for name in _selectors(count)]
-    return f"({' + '.join(parts)})" if len(parts) > 1 else parts[0]
-
-
-def _selectors(count: Count) -> list[str]:
-    """The counters that make up a count; `slow` is what is left of `timed`."""
-    if count.kind == "timed":
-        assert count.objective, "only an objective has a limit to be slow by"
-        good = f"{metric_names.HISTOGRAM_OF[count.objective.metric]}_count"
-        return [good] if count.objective.of_successes else [good, metric_names.ERRORS]
-    return [_selector(count)]
+    return f"{BY} (increase({_selector(count)}[{span(window)}]{offset}))"
 
 
 def _selector(count: Count) -> str:
+    if count.kind == "timed":
+        return f"{_histogram(count)}_count"
     types = f"{{error_type=~{quoted('|'.join(count.types))}}}" if count.types else ""
     return {
         "requests": metric_names.REQUESTS, "errors": metric_names.ERRORS,
@@ -160,18 +153,28 @@ def _selector(count: Count) -> str:
     }[count.kind]  # fmt: skip
 
 
+def _histogram(count: Count) -> str:
+    assert count.objective, "only an objective says which duration"
+    return metric_names.HISTOGRAM_OF[count.objective.metric]
+
+
 def _rate(count: Count, window: float, offset: str = "") -> str:
-    parts = [f"{BY} (rate({name}[{span(window)}]{offset}))" for name in _selectors(count)]
-    return f"({' + '.join(parts)})" if len(parts) > 1 else parts[0]
+    return f"{BY} (rate({_selector(count)}[{span(window)}]{offset}))"
 
 
 def _ratio(part: Count, whole: Count, window: float) -> str:
-    if part.kind != "slow":
-        return f"{_rate(part, window)}\n  / {_rate(whole, window)}"
+    counted = _rate(part, window) if part.kind != "slow" else _slow(part, window)
+    return f"{counted}\n  / {_rate(whole, window)}"
+
+
+def _slow(part: Count, window: float) -> str:
+    """Calls that were timed and not in time, and those that failed unless it is of successes."""
     assert part.objective, "only an objective has a limit to be slow by"
-    name = metric_names.HISTOGRAM_OF[part.objective.metric]
-    quick = f"{BY} (rate({name}_bucket{{le={quoted(repr(part.objective.limit))}}}[{span(window)}]))"
-    return f"1 - {quick}\n  / {_rate(whole, window)}"
+    limit = quoted(repr(part.objective.limit))
+    in_time = f"{BY} (rate({_histogram(part)}_bucket{{le={limit}}}[{span(window)}]))"
+    slow = f"{_rate(replace(part, kind='timed'), window)}\n  - {in_time}"
+    failed = "" if part.objective.of_successes else f"\n  + {_rate(ERRORS, window)}"
+    return f"({slow}{failed})"
 
 
 def _recorded(alert: Alert) -> Iterator[tuple[str, str]]:

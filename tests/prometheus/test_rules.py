@@ -55,9 +55,12 @@ def quick(name, le, per_minute):
 
 TOKENS = f'{metric_names.TOKENS}_sum{{{TARGET}, gen_ai_token_type="output"}}'
 SUCCEEDED = f'{metric_names.ATTEMPTS}{{{TARGET}, error_type=""}}'
+NO_TTFT = {f"{metric_names.TTFT}_count{{{TARGET}}}": "0+0x", **quick(metric_names.TTFT, 0.5, 0)}
 DOWN = {f'{metric_names.REQUESTS}{{{TARGET}, status="200"}}': "0+60x54 3240+1x", **failing("0x54 1+1"),
         **attempts("server_error", "0+0x54 1+1x")}  # fmt: skip
-ALSO = {"ErrorBudgetTicket": "LatencyTicket"}  # what fails is never in time
+ALSO = {  # what fails is never in time, and of the slowest hundredth that is as much
+    f"ErrorBudget{burn}": f"Latency{burn}" for burn in ("FastBurn", "SlowBurn", "Ticket")
+}
 # An alert, the series that make it fire, and those just under its threshold; after so many minutes.
 # What is just over a limit by chance is under the threshold: Wilson's lower bound must be over it.
 CASES = [
@@ -192,9 +195,7 @@ def test_a_test_that_must_fail_fails(check):
 
 def test_few_calls_wake_somebody_when_all_fail_and_nobody_for_one_or_two(check, file):
     """Three calls in ten minutes; a 429 among eleven of them; and all hanging until they time out."""
-    three = {f'{metric_names.REQUESTS}{{{TARGET}, status="200"}}': "0+0.3x",
-             f"{metric_names.TTFT}_count{{{TARGET}}}": "0+0x",
-             f'{metric_names.TTFT}_bucket{{{TARGET}, le="0.5"}}': "0+0x"}  # fmt: skip
+    three = {f'{metric_names.REQUESTS}{{{TARGET}, status="200"}}': "0+0.3x", **NO_TTFT}
     series = (
         of("down", {**three, **failing(0.3), SUCCEEDED: "0+0x"})
         | of("two", {**three, SUCCEEDED: "0+0.3x", **failing("0x30 2+0")})
@@ -202,6 +203,22 @@ def test_few_calls_wake_somebody_when_all_fail_and_nobody_for_one_or_two(check, 
     )
     wakes = ("ErrorBudgetFastBurn", "AllCallsFail", "TTFTSlowBurn")
     expected = {name: [alert_of(name, file, "down")] for name in wakes} | {"RateLimited": []}
+    assert check(case(series, 120, expected)) == (0, "Unit Testing:  tests.yml\n  SUCCESS\n\n")
+
+
+def test_failures_are_a_share_of_all_calls_whether_these_have_a_first_token_or_not(check, file):
+    """Of an app that doesn't stream, 20 % fail: too many, and nobody waited for a token too often.
+
+    Of one that streams, 35 % fail and the others are quick: 5 % may be late, and six times as many
+    are.
+    """
+    series = of("not streamed", {**NO_TTFT, **failing(12)}) | of("streamed", failing(21))
+    expected = {
+        "ErrorBudgetFastBurn": [alert_of("ErrorBudgetFastBurn", file, name)
+                                for name in ("not streamed", "streamed")],
+        "TTFTSlowBurn": [alert_of("TTFTSlowBurn", file, "streamed")],
+        "TTFTFastBurn": [],
+    }  # fmt: skip
     assert check(case(series, 120, expected)) == (0, "Unit Testing:  tests.yml\n  SUCCESS\n\n")
 
 

@@ -115,6 +115,13 @@ def test_where_only_ttft_is_watched_calls_that_time_out_wake_somebody():
     assert {f.alert for f in firings(made, "ttft_p95_of_successes<2s")} == {"AllCallsFail"}
 
 
+def test_nobody_is_paged_for_ttft_where_a_fifth_fails_of_what_has_none():
+    rng, at = traffic(0, 60, 0.25)
+    made = records(at, rng.random(len(at)) < 0.2, ttft=np.nan)
+    pages = {firing.alert for firing in firings(made) if firing.severity == "page"}
+    assert pages == {"ErrorBudgetFastBurn", "ErrorBudgetSlowBurn"}
+
+
 def test_a_service_that_never_answers_pages_after_five_minutes():
     _, at = traffic(0, 60, 0.05)
     well, late = at[at < 3600], at[at >= 3600]
