@@ -28,7 +28,7 @@ HEADS: Final = ("calls/s", "calls", "took, s", "failed", "objectives", "answers/
 class LoadLevel:
     """One rate as it was measured; `met` is None where the measurement was not valid.
 
-    `sure` says whether a valid measurement and its intervals leave no doubt of it. The load lasted
+    `sure` says whether that leaves no doubt (what a slow client met is met). The load lasted
     `seconds`, all of it `took_s`. Rates and goodput are per second. The first `skipped_s` are
     discarded, the queue remembers `memory_s`, and `need_s` would be long enough to be sure (None
     where it is, or where no length would be).
