@@ -1,10 +1,10 @@
-"""Imported when all tests are: what hypothesis learns once of letters, and of our sources."""
+"""Imported before workers are forked: what hypothesis learns once of letters, and of our sources."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
-@settings(database=None, deadline=None)
+@settings(database=None)
 @given(st.text())
 def draw(text: str) -> None:
     """Draw texts, among them what stands in modules that are imported by now."""

@@ -14,30 +14,46 @@ FEW: Final = 20
 """With fewer independent values than this, intervals are rough themselves."""
 
 
-def about_alike(figures: Mapping[str, Figure]) -> tuple[str, ...]:
-    """What became of the intervals of these durations, by their names, in one sentence if any.
+Worth = tuple[float, str, str, int]
+"""As what part of their number values count, of which duration, for which percentile, how many."""
 
-    It speaks of the first that lost its interval, else of the median that is worth least.
+
+def about_alike(figures: Mapping[str, Figure], beside: Mapping[str, Figure]) -> tuple[str, ...]:
+    """What became of the intervals of durations, by their names, in a sentence or two if anything.
+
+    One speaks of those that lost theirs, the other, where no duration in `figures` did, of the
+    median among these that is worth least. How sure medians of those `beside` are nobody asks.
     """
-    each = [
+    ours, others = _worth(figures), _worth(beside)
+    lost = [some for some in (*ours, *others) if not _carries(*some) and _carries(1, *some[1:])]
+    medians = [some for some in ours if some[2] == "p50" and some[0] * TOLD < 1]
+    notes = []
+    if medians and not any(some in lost for some in ours):
+        few = min(medians)
+        rough = "; so few may still be too narrow: a longer run tells more"
+        rough *= int(few[0] * few[3]) < FEW
+        notes.append(f"{_count(*few)}, and intervals are that much wider{rough}.")
+    if lost:
+        need = fewest_for_interval(PERCENTILES[lost[0][2]])
+        names = ", ".join(f"{name} {level}" for _, name, level, _ in lost)
+        notes.append(
+            f"{_count(*lost[0])}, and {need} are needed: no interval for {names}; a longer run has "
+            "it."
+        )
+    return tuple(notes)
+
+
+def _worth(figures: Mapping[str, Figure]) -> list[Worth]:
+    return [
         (figure.counts_as.get(level, figure.n) / figure.n, name, level, figure.n)
         for name, figure in figures.items()
         for level in PERCENTILES
         if getattr(figure, level) is not None
     ]
-    lost = [some for some in each if not _carries(*some) and _carries(1, *some[1:])]
-    medians = [some for some in each if some[2] == "p50" and some[0] * TOLD < 1]
-    if not lost and not medians:
-        return ()
-    part, name, level, n = lost[0] if lost else min(medians)
-    worth = int(part * n)
-    text = f"successive calls are alike: for {name} {level}, {n:,} count as {worth:,}"
-    if not lost:
-        rough = "; so few may still be too narrow: a longer run tells more" * (worth < FEW)
-        return (f"{text}, and intervals are that much wider{rough}.",)
-    names = ", ".join(f"{name} {level}" for _, name, level, _ in lost)
-    return (f"{text}, and {fewest_for_interval(PERCENTILES[level])} are needed: no interval for "
-            f"{names}; a longer run has it.",)  # fmt: skip
+
+
+def _count(part: float, name: str, level: str, n: int) -> str:
+    return f"successive calls are alike: for {name} {level}, {n:,} count as {int(part * n):,}"
 
 
 def _carries(part: float, _: str, level: str, n: int) -> bool:

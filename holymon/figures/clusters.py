@@ -18,22 +18,6 @@ from holymon.figures.quantiles import (
 Bounds = dict[str, tuple[int, int] | None]
 
 
-def clustered(
-    histogram: Counts, sizes: Counts, below: Callable[[int], Counts], *, alike: bool = True,
-    uneven: bool = False,
-) -> Bounds:  # fmt: skip
-    """For each percentile the two bins between which it lies with 95 %, for clustered values.
-
-    None where there are fewer clusters than an interval needs single values: the values of one
-    cluster may be all alike.
-    """
-    worth = clusters_worth(histogram, sizes, below, alike=alike, uneven=uneven)
-    return dict.fromkeys(PERCENTILES) | {
-        name: bins_between(histogram.cumsum(), size, PERCENTILES[name])
-        for name, size in worth.items()
-    }
-
-
 def clusters_worth(
     histogram: Counts, sizes: Counts, below: Callable[[int], Counts], *, alike: bool, uneven: bool
 ) -> dict[str, float]:
@@ -66,14 +50,21 @@ def clusters_worth(
     return worth
 
 
-def bins_between(upto: Counts, size: float, q: float) -> tuple[int, int] | None:
-    """Between which bins a percentile of values lies that count as `size`; `upto` sums them up."""
-    ranks, n = quantile_ranks(int(size), q), int(upto[-1])
-    if ranks is None:
-        return None
-    low, high = ((rank + 0.5) / int(size) for rank in ranks)
-    ends = np.searchsorted(upto, [low * n, min(high * n, n)])
-    return int(ends[0]), int(ends[1])
+def bounds_of(histogram: Counts, worth: Mapping[str, float]) -> Bounds:
+    """For each percentile the two bins between which it lies with 95 %.
+
+    None where clusters are worth too few values, or fewer than an interval needs single ones: the
+    values of one cluster may be all alike.
+    """
+    upto = histogram.cumsum()
+    bounds: Bounds = dict.fromkeys(PERCENTILES)
+    for name, size in worth.items():
+        ranks = quantile_ranks(int(size), PERCENTILES[name])
+        if ranks is not None:
+            low, high = ((rank + 0.5) / int(size) * int(upto[-1]) for rank in ranks)
+            ends = np.searchsorted(upto, [low, min(high, upto[-1])])
+            bounds[name] = int(ends[0]), int(ends[1])
+    return bounds
 
 
 def with_lost(histogram: Counts, worth: Mapping[str, float], most: float) -> Bounds:

@@ -94,12 +94,6 @@ class RequestStats:
         """What has a row of its own in a table: all together, and each target if there are more."""
         return (self, *self.targets.values()) if len(self.targets) > 1 else (self,)
 
-    @property
-    def many_failed(self) -> tuple[bool, bool]:
-        """Whether so many requests, and attempts, failed that percentiles of all are shown, too."""
-        success = self.success.value
-        return success is not None and success < 1 - MANY, self.attempts_of_all.many
-
     def _felt(self, times: Sequence[Cell]) -> tuple[Cell, ...]:
         """Its row under `REQUESTS`."""
         return (

@@ -51,7 +51,9 @@ from holymon.records.records import Chosen, Recorded, Records, plan_of, records_
 Bools = npt.NDArray[np.bool_]
 
 ALIKE: Final = (("latency", "latency_s"), ("TTFT", "ttft_s"), ("TPOT", "tpot_s"))
-"""Durations of which is said that successive ones are alike."""
+BESIDE: Final = (("response", "response_s"), ("schedule delay", "schedule_delay_s"))
+"""Durations of which is said that successive ones are alike; those of the client too, if it cost
+them an interval."""
 
 
 def summarize(
@@ -129,7 +131,7 @@ def summarize_target(
             *sentences(odd, len(good)),
             *about_veiled(good),
             *about_gaps,
-            *about_alike({name: times[field] for name, field in ALIKE}),
+            *about_alike(*({name: times[field] for name, field in of} for of in (ALIKE, BESIDE))),
             *(about_failures(failed) if steady else about_course(seconds_of["latency"][ok])),
             *no_rate,
             *why,

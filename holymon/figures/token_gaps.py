@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.figures.all_calls import OfAll
-from holymon.figures.clusters import Bounds, bins_between, clusters_worth, with_lost
+from holymon.figures.clusters import Bounds, bounds_of, clusters_worth, with_lost
 from holymon.figures.effective import Bools, rank_correlation
 from holymon.figures.quantiles import (
     PERCENTILES,
@@ -64,11 +64,10 @@ def gap_figure(
 
     likeness = _longer(sizes, good)
     worth = clusters_worth(counted_in, sizes, below, alike=alike, uneven=likeness is not None)
-    upto = counted_in.cumsum()
-    bounds: Bounds = dict.fromkeys(PERCENTILES) | {
-        name: bins_between(upto, size, PERCENTILES[name]) for name, size in worth.items()
-    }
-    notes = () if likeness is None else _of_long_ones(bounds, sizes, likeness)
+    bounds = bounds_of(counted_in, worth)
+    bare = [name for name, q in PERCENTILES.items()
+            if bounds[name] is None and len(good) >= fewest_for_interval(q)]  # fmt: skip
+    notes = _of_few(bare, len(good)) if likeness is None else _of_long_ones(bounds, sizes, likeness)
     of_good = _figure(counted_in, bounds, largest)
     if not lost:
         return of_good, OfAll(of_good), notes
@@ -112,6 +111,14 @@ def _percentiles(values: npt.NDArray[np.float64], upto: Counts, largest: float) 
 
 def _edge(number: int, end: int, largest: float) -> float:
     return min(gap_edges(number)[end], largest) if number < BINS else math.inf
+
+
+def _of_few(bare: list[str], n: int) -> tuple[str, ...]:
+    """Why percentiles have no interval that so many single values would carry."""
+    return (
+        f"gaps of one answer are alike, and those of successive ones may be: {n:,} answers carry "
+        f"no interval for ITL {', '.join(bare)}; a longer run has it.",
+    ) * bool(bare)
 
 
 def _kish(sizes: Counts) -> float:

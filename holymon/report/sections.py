@@ -19,7 +19,6 @@ from holymon.formatting import (
     bullets,
     count,
     element,
-    ends,
     failed_of,
     join,
     ms,
@@ -31,7 +30,7 @@ from holymon.formatting import (
 from holymon.load.run import Run
 from holymon.plan.plan import Closed, Plan
 from holymon.records.first_call import outcome
-from holymon.safety import plain, short
+from holymon.safety import ends, plain, short
 
 WIDE: Final = 100
 SHOWN: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))

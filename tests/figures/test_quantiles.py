@@ -5,10 +5,10 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holymon.figures.clusters import clustered
+from holymon.figures.clusters import bounds_of, clusters_worth
 from holymon.figures.effective import autocorrelation
 from holymon.figures.quantiles import (
     PERCENTILES,
@@ -28,6 +28,7 @@ def below(n, q):
     return list(accumulate(math.comb(n, i) * q**i * (1 - q) ** (n - i) for i in range(n)))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.sampled_from([0.05, 0.5, 0.9, 0.95, 0.99]), st.sampled_from([0.01, 0.05, 0.2]))  # fmt: skip
 def test_ranks_are_the_narrowest_that_leave_out_half_of_alpha_on_either_side(n, q, alpha):
     found, mass = quantile_ranks(n, q, alpha), below(n, q)
@@ -162,6 +163,10 @@ def test_the_degrees_of_freedom_of_neighbours_are_those_of_the_values_they_count
     fewer = 60 * (1 - r) / (1 + r)
     half = student(round(fewer) - 1, 0.99) * x.std(ddof=1) / math.sqrt(fewer)
     assert mean_interval(x, 0.99, neighbours=True) == pytest.approx((x.mean() - half, x.mean() + half))  # fmt: skip
+
+
+def clustered(histogram, sizes, below):
+    return bounds_of(histogram, clusters_worth(histogram, sizes, below, alike=True, uneven=False))
 
 
 def of_clusters(bins):

@@ -16,6 +16,7 @@ from holymon.figures.quantiles import (
     wilson,
 )
 from holymon.figures.summary import summarize
+from holymon.figures.summary_types import DURATIONS
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
@@ -348,3 +349,27 @@ def test_calls_that_all_took_as_long_count_as_all_whatever_the_clock_rounds():
     found = of(calls)
     assert found.latency_s.counts_as == found.ttft_s.counts_as == found.tpot_s.counts_as == {}
     assert found.latency_s.ci["p99"] == pytest.approx((0.1, 0.1))
+
+
+def test_a_percentile_without_an_interval_has_a_line_that_says_why():
+    """Calls that leave late do so together, and answers with slow gaps come one after another."""
+    rng = np.random.default_rng(3)
+    late, gaps = np.exp(0.3 * np.array([correlated(rng, 300, 0.9) for _ in range(2)])) / 100
+    calls = []
+    for number, (delay, gap) in enumerate(zip(late, gaps, strict=True)):
+        one = call(number, late=delay, tokens=0, latency=0.1 + 5 * gap)
+        for k in range(5):
+            one.token(one.start + 0.1 + k * gap, 1)
+        calls.append(one)
+    found = of(calls)
+    bare = [
+        (title, level)
+        for title, field in DURATIONS
+        for level, q in PERCENTILES.items()
+        if len(calls) >= fewest_for_interval(q)
+        and getattr(found, field).n
+        and getattr(found, field).ci[level] is None
+    ]
+    assert {title for title, _ in bare} >= {"ITL", "schedule delay"}
+    for title, level in bare:
+        assert any(title in note and level in note for note in found.notes), (title, level)

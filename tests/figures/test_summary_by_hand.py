@@ -162,7 +162,7 @@ def test_no_gap_is_said_to_be_longer_than_the_longest():
 )  # fmt: skip
 def test_what_is_missing_for_the_number_of_calls_is_said(n, notes):
     found = first([call(k, latency=0.02 if n < 7 else 0.5, tokens=2) for k in range(n)])
-    assert found.notes == notes
+    assert tuple(note for note in found.notes if "ITL" not in note) == notes
 
 
 def test_why_other_figures_are_missing_is_said():

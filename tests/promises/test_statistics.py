@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holymon.figures.clusters import clustered
 from holymon.figures.quantiles import (
     PERCENTILES,
     fewest_for_interval,
@@ -24,6 +23,7 @@ from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import from_marks
 from holymon.structs import Rate
+from tests.figures.test_quantiles import of_clusters
 
 TARGET = Target(provider="p", model="m", base_url="http://127.0.0.1:1/v1")
 
@@ -71,12 +71,6 @@ def test_no_errors_have_an_upper_bound():
     assert [round(wilson(0, n).high, 3) for n in (20, 100, 300)] == [0.161, 0.037, 0.013]
 
 
-def in_clusters(bins):
-    """The intervals of values in bins, shape (clusters, values in each)."""
-    sizes = np.full(len(bins), bins.shape[1])
-    return clustered(np.bincount(bins.ravel()), sizes, lambda here: (bins <= here).sum(axis=1))
-
-
 @pytest.mark.parametrize(
     ("calls", "gaps", "between", "within", "level"),
     [(30, 15, 0.3, 0.3, "p50"), (100, 15, 0.3, 0.3, "p95"), (100, 63, 0.5, 0.2, "p90"),
@@ -95,7 +89,7 @@ def test_intervals_of_gaps_cover_although_gaps_of_one_call_are_alike(
     ranks = list(quantile_ranks(calls * gaps, PERCENTILES[level]))
     for _ in range(600):
         bins = ((sample(calls) + 20) / 0.01).astype(np.int64)
-        if ends := in_clusters(bins)[level]:
+        if ends := of_clusters(bins)[level]:
             covered.append(ends[0] <= truth <= ends[1])
         low, high = np.partition(bins.ravel(), ranks)[ranks]
         naive.append(low <= truth <= high)
@@ -107,8 +101,8 @@ def test_intervals_of_gaps_cover_although_gaps_of_one_call_are_alike(
 
 def test_gaps_of_few_calls_have_no_interval_however_many_they_are():
     bins = (np.arange(20_000) % 50).reshape(20, 1000)
-    assert {name for name, ends in in_clusters(bins).items() if ends} == {"p50"}
-    assert in_clusters(bins[:0])["p50"] is None
+    assert {name for name, ends in of_clusters(bins).items() if ends} == {"p50"}
+    assert of_clusters(bins[:0])["p50"] is None
 
 
 @pytest.mark.parametrize(
