@@ -87,8 +87,8 @@ def examine(
 def _target(name: str) -> Target:
     """A target by its name, or a provider with any model."""
     if name in targets.providers():
-        return targets.target(f"{name}/fast" if name == "sim" else f"{name}/any")
-    return targets.target(name)
+        return targets.unpriced(f"{name}/fast" if name == "sim" else f"{name}/any")
+    return targets.unpriced(name)
 
 
 def _machine() -> Iterator[Finding]:

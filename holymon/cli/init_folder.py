@@ -15,7 +15,7 @@ import yaml
 from holymon.cli import quoting
 from holymon.errors import ConfigError
 from holymon.plan.targets import USER_FILE, own_definition, providers_in, toml_key, toml_of
-from holymon.plan.targets import target as target_of
+from holymon.plan.targets import unpriced as target_of
 from holymon.prometheus import rules
 from holymon.prometheus.alerts import OBJECTIVES, Limits, Watch
 from holymon.prometheus.exporter import PORT

@@ -1,32 +1,208 @@
-"""What calls cost, by the server's token counts and the target's prices."""
+"""What calls cost, by the server's token counts and the target's prices: the one home of costs.
+
+    cost_of(rows, target) -> Cost      costs(rows, price) -> what each row cost
+
+Prompt tokens that were read from a cache, or written to one, cost their own prices if there are
+any, and so do those spent on reasoning, which are part of the output. Where a price has tiers, the
+prompt of a call decides which prices all of its tokens have (as OpenAI, Anthropic and Google bill).
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from holymon.formatting import DASH, number_of, rounded
 from holymon.plan.price import PER, Price
+from holymon.plan.target import Target
 from holymon.records.attempt import Flag, Rows
 from holymon.records.records import Chosen
+from holymon.safety import plain
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+PARTS: Final = ("input", "cached", "written", "output", "reasoning")
+_PRICED_AS: Final = {
+    "input": ("input",), "cached": ("cached_input", "input"), "written": ("cache_write", "input"),
+    "output": ("output",), "reasoning": ("reasoning", "output"),
+}  # fmt: skip
+"""By class of tokens, the prices that hold for it, the first one that is known."""
+
+_COUNTED_IN: Final = {
+    "cached": "cached_tokens", "written": "written_tokens", "reasoning": "reasoning_tokens",
+}  # fmt: skip
 
 
-def costs(rows: Rows | Chosen, price: Price) -> npt.NDArray[np.float64]:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the calls of a target cost in USD, as a whole and by class of tokens.
+
+    `usd` is the whole, and the sum of its parts: `input_usd` of prompt tokens that were neither
+    read from a cache (`cached_usd`) nor written to one (`written_usd`), `output_usd` of all output
+    but reasoning. What can't be given is None, and `reason` says why; the parts that the server
+    never counted apart are None, too. `at_least_usd` is what is known to have been spent: the
+    whole, if that is known. `source` and `date` are those of the price.
+    """
+
+    usd: float | None = None
+    input_usd: float | None = None
+    cached_usd: float | None = None
+    written_usd: float | None = None
+    output_usd: float | None = None
+    reasoning_usd: float | None = None
+    at_least_usd: float | None = None
+    source: str = ""
+    date: str = ""
+    reason: str = ""
+
+    @property
+    def cell(self) -> str:
+        """The whole for a table, or what it is at least."""
+        return usd_cell(self.usd, self.at_least_usd)
+
+    @property
+    def words(self) -> str:
+        """The whole and its parts in words."""
+        if self.at_least_usd is None:
+            return f"cost {DASH}"
+        least = "at least " if self.usd is None else ""
+        shown = [(name, getattr(self, f"{name}_usd")) for name in PARTS]
+        parts = ", ".join(f"{name} {rounded(usd, 3)}" for name, usd in shown if usd)
+        return f"cost {least}{rounded(self.at_least_usd, 6)} USD" + f" ({parts})" * bool(parts)
+
+
+def usd_cell(usd: float | None, at_least: float | None) -> str:
+    """USD for a table; at least so much, where not all is known."""
+    if usd is not None:
+        return rounded(usd)
+    return f"≥ {rounded(at_least)}" if at_least else DASH
+
+
+def costs(rows: Rows | Chosen, price: Price) -> Floats:
     """What each row cost, in the price's currency, shape (n,); NaN where it is not known.
 
-    Prompt tokens that were read from a cache, or written to one, cost their own prices if there
-    are any. Reasoning tokens are part of the output tokens and are not counted twice. A row without
-    any tokens (it failed) costs nothing.
+    A row without any tokens (it failed) costs nothing.
     """
     if price.input is None or price.output is None:
         return np.full(len(rows), np.nan)
+    known, free = _known(rows)
+    parts = [part for part in _parts(rows, price).values() if part is not None]
+    money: Floats = np.where(known, sum(parts) / PER, np.where(free, 0.0, np.nan))
+    return money
+
+
+def cost_of(rows: Chosen, target: Target) -> tuple[Cost, tuple[str, ...]]:
+    """What the rows of a target cost, and in sentences what that lacks."""
+    price = target.price
+    cost = Cost(source=price.source, date=price.date)
+    if why := _unpriced(target):
+        return replace(cost, reason=why), (f"no cost: {why}.",)
+    known, free = _known(rows)
+    sums = {
+        name: None if money is None else float(money[known].sum() / PER)
+        for name, money in _parts(rows, price).items()
+    }
+    least = math.fsum(value for value in sums.values() if value is not None)
+    uncounted = _uncounted(rows, ~(known | free))
+    lacking, notes = [*uncounted, *_lacking(target)], _shared(sums, price)
+    if lacking:
+        start = f"cost at least {rounded(least, 3)} USD" if least else "no cost"
+        notes = (f"{start}: {', and '.join(lacking)}.", *notes)
+    reasons = lacking or _never_counted(rows, known, sums)
+    given: dict[str, Any] = {
+        f"{name}_usd": None if uncounted else value for name, value in sums.items()
+    }
+    return replace(
+        cost, **given, reason="; ".join(reasons),
+        usd=None if lacking else least, at_least_usd=None if lacking and not least else least,
+    ), notes  # fmt: skip
+
+
+def _unpriced(target: Target) -> str:
+    """Why no cost at all can be given; empty if some can."""
+    price = target.price
+    if price.input is None and price.output is None:
+        return f"the price of {plain(target.model)} is not known ({_where(target)})"
+    return "" if price.currency == "USD" else f"its price is in {plain(price.currency)}, not in USD"
+
+
+def _lacking(target: Target) -> list[str]:
+    lacks = [name for name in ("input", "output") if getattr(target.price, name) is None]
+    return [f"the price of {name} tokens is not known ({_where(target)})" for name in lacks]
+
+
+def _where(target: Target) -> str:
+    """Where its price goes: in the user's book, whose tables are named by provider and model."""
+    if target.provider == "url":
+        return "define its API in targets.toml, with prices of its models"
+    table = plain(f'{target.provider}.models."{target.model}"')
+    return f"put input and output, in USD per million tokens, under [{table}] in targets.toml"
+
+
+def _uncounted(rows: Chosen, unknown: Bools) -> list[str]:
+    """Why what rows cost is not known, in words."""
+    failed = int((unknown & (rows["error"] != 0)).sum())
+    lacking = int(unknown.sum()) - failed
+    whys = (
+        (lacking, "answer", "came without the server's token counts"),
+        (failed, "call", "ended between tokens and their count"),
+    )
+    return [f"{number_of(n, noun)} {what}" for n, noun, what in whys if n]
+
+
+def _never_counted(rows: Chosen, known: Bools, sums: dict[str, float | None]) -> list[str]:
+    """Take out the parts that the server counted apart in no answer, and say which."""
+    never = [name for name, field in _COUNTED_IN.items()
+             if known.any() and (rows[field][known] < 0).all()]  # fmt: skip
+    sums.update(dict.fromkeys(never))
+    return [f"the server counted no {' and no '.join(never)} tokens apart"] if never else []
+
+
+def _shared(sums: dict[str, float | None], price: Price) -> tuple[str, ...]:
+    """Which tokens were priced as others are, having no price of their own."""
+    ways = (("cached", price.cached_input), ("written", price.cache_write))
+    return tuple(
+        f"{what} tokens are priced as input: they have no price of their own."
+        for what, own in ways if own is None and sums[what]
+    )  # fmt: skip
+
+
+def _known(rows: Rows | Chosen) -> tuple[Bools, Bools]:
+    """Which rows have the server's counts, and which cost nothing since they failed before."""
+    counted = (rows["flags"] & Flag.SERVER_TOKENS) != 0
+    free = (rows["error"] != 0) & (rows["events"] == 0) & ~counted
+    return counted & (rows["prompt_tokens"] >= 0) & (rows["output_tokens"] >= 0), free
+
+
+def _parts(rows: Rows | Chosen, price: Price) -> dict[str, Floats | None]:
+    """What the tokens of each row cost by class, times `PER`; None where it has no price."""
     prompt = rows["prompt_tokens"].astype(np.float64)
     output = rows["output_tokens"].astype(np.float64)
     cached = np.clip(rows["cached_tokens"], 0, prompt)  # a server may claim more than there were
     written = np.clip(rows["written_tokens"], 0, prompt - cached)
-    cheaper = price.input if price.cached_input is None else price.cached_input
-    dearer = price.input if price.cache_write is None else price.cache_write
-    money = (prompt - cached - written) * price.input + output * price.output
-    money += cached * cheaper + written * dearer
-    counted = (rows["flags"] & Flag.SERVER_TOKENS) != 0
-    free = (rows["error"] != 0) & (rows["events"] == 0) & ~counted
-    known = counted & (prompt >= 0) & (output >= 0)
-    result: npt.NDArray[np.float64] = np.where(known, money / PER, np.where(free, 0.0, np.nan))
-    return result
+    thought = np.clip(rows["reasoning_tokens"], 0, output)
+    tokens = (prompt - cached - written, cached, written, output - thought, thought)
+    return {
+        name: None if (rate := _rate(price, name, prompt)) is None else counts * rate
+        for name, counts in zip(PARTS, tokens, strict=True)
+    }
+
+
+def _rate(price: Price, part: str, prompt: Floats) -> Floats | float | None:
+    """What a token of a class costs, for each row if that depends on its prompt."""
+    bands = [price.at(0), *(price.at(tier.over + 1) for tier in price.tiers)]
+    rates: list[float | None] = [
+        next((rate for name in _PRICED_AS[part] if (rate := getattr(band, name)) is not None), None)
+        for band in bands
+    ]
+    numbers = [rate for rate in rates if rate is not None]
+    if len(numbers) < len(rates):
+        return None
+    if len(rates) == 1:
+        return numbers[0]
+    edges = [tier.over for tier in price.tiers]
+    by_row: Floats = np.array(numbers)[np.searchsorted(edges, prompt, side="left")]
+    return by_row

@@ -14,12 +14,13 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.figures.all_calls import MANY, AllCalls, OfAll, live_cell
+from holymon.figures.cost import usd_cell
 from holymon.figures.hints import SHOWN
 from holymon.figures.quantiles import Figure, figure, share_of
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import ALL_TITLE, Tokens
 from holymon.figures.totals import totals
-from holymon.formatting import DASH, Cell, Table, Tables, count, number_of, rate_cell, rounded
+from holymon.formatting import Cell, Table, Tables, count, number_of, rate_cell, rounded
 from holymon.plan.price import Price
 from holymon.plan.target import Target
 from holymon.records.attempt import Flag
@@ -125,8 +126,8 @@ class RequestStats:
     @property
     def money(self) -> tuple[str, str]:
         """What was spent, and on failures, in USD; at least so much, where not all is known."""
-        return (_money(self.cost_usd, self.known_cost_usd),
-                _money(self.cost_of_failures_usd, self.known_cost_of_failures_usd))  # fmt: skip
+        return (usd_cell(self.cost_usd, self.known_cost_usd),
+                usd_cell(self.cost_of_failures_usd, self.known_cost_of_failures_usd))  # fmt: skip
 
     @property
     def lines(self) -> list[str]:
@@ -191,12 +192,6 @@ def _both(
     ][: 1 + many]
 
 
-def _money(usd: float | None, known: float | None) -> str:
-    if usd is not None:
-        return rounded(usd)
-    return f"≥ {rounded(known)}" if known else DASH
-
-
 def request_stats(records: Records) -> RequestStats:
     """The figures of `records`, all together and target by target."""
     used = set(np.unique(records["target"]).tolist())
@@ -258,7 +253,7 @@ def _of_target(chosen: Records, target: Target, words: dict[str, str]) -> Reques
         tokens=attempts.tokens,
         cost_usd=attempts.cost_usd,
         cost_of_failures_usd=sums.cost_of_failures if known else None,
-        known_cost_usd=sums.cost if priced else None,
+        known_cost_usd=attempts.cost.at_least_usd,
         known_cost_of_failures_usd=sums.cost_of_failures if priced else None,
         simulated=summary.simulated,
         notes=attempts.notes,

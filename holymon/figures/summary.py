@@ -21,7 +21,7 @@ import numpy.typing as npt
 from holymon.errors import CODES
 from holymon.figures.alike import about_alike, about_course, about_failures
 from holymon.figures.all_calls import AllCalls, OfAll, with_failures
-from holymon.figures.cost import costs
+from holymon.figures.cost import cost_of
 from holymon.figures.durations import durations, watched
 from holymon.figures.effective import effective_number
 from holymon.figures.oddities import REASONED, count_oddities, sentences
@@ -43,7 +43,6 @@ from holymon.figures.tokens import about_veiled, streamed, token_sums
 from holymon.formatting import number_of
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
-from holymon.plan.price import Price
 from holymon.plan.shapes import Shape
 from holymon.records.attempt import FINISH, JUDGED, Flag
 from holymon.records.records import Chosen, Recorded, Records, plan_of, records_of
@@ -98,7 +97,7 @@ def summarize_target(
     limited = judged["error"] == CODES["rate_limited"]
     scheduled = isinstance(load, Open)
     users = load.users * len(records.targets) if isinstance(load, Closed) else None
-    cost, why = _cost(rows, target.price)
+    cost, why = cost_of(rows, target)
     seconds_of, steady = durations(rows), _is_steady(load)
     rates, no_rate = _throughput(rows, users, _within(seconds_of, ok, limits), steady=steady)
     sent = judged["start_s"] if steady else None
@@ -116,7 +115,7 @@ def summarize_target(
         **times,
         **rates,
         tokens=token_sums(good),
-        cost_usd=cost,
+        cost=cost,
         wanted_per_s=_per_second(rows["due_s"]) if scheduled else None,
         sent_per_s=_per_second(rows["start_s"]),
         warmup=int(every.sum() - mask.sum()),
@@ -231,25 +230,6 @@ def _per_second(times: Floats) -> float | None:
     times = times[~np.isnan(times)]
     span = float(times.max() - times.min()) if len(times) > 1 else 0.0
     return (len(times) - 1) / span if span > 0 else None
-
-
-def _cost(rows: Chosen, price: Price) -> tuple[float | None, tuple[str, ...]]:
-    if price.input is None or price.output is None:
-        return None, ("no cost: the price of this model is not known (targets.toml).",)
-    if price.currency != "USD":
-        return None, (f"no cost in USD: the price is in {price.currency}.",)
-    each = costs(rows, price)
-    unknown = np.isnan(each)
-    if unknown.any():
-        failed = int((unknown & (rows["error"] != 0)).sum())
-        lacking = int(unknown.sum()) - failed
-        whys = (
-            (lacking, "answer", "came without the server's token counts"),
-            (failed, "call", "ended between tokens and their count"),
-        )
-        reason = ", and ".join(f"{number_of(n, noun)} {what}" for n, noun, what in whys if n)
-        return None, (f"no cost: {reason}.",)
-    return float(each.sum()), ()
 
 
 def _finishes(good: Chosen) -> dict[str, int]:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from holymon.figures.all_calls import OF_SUCCESSES, AllCalls, OfAll, live_cell
+from holymon.figures.cost import Cost
 from holymon.figures.oddities import sentences
 from holymon.figures.quantiles import Figure
 from holymon.formatting import (
@@ -94,7 +95,7 @@ class TargetSummary:
     goodput_per_s: float | None
     goodput: Rate
     tokens: Tokens
-    cost_usd: float | None
+    cost: Cost
     wanted_per_s: float | None
     sent_per_s: float | None
     warmup: int
@@ -108,6 +109,11 @@ class TargetSummary:
     """The first words of each error type, as far as any came: data, without keys."""
     throughput_ci: dict[str, Interval | None] = field(default_factory=dict)
     """95 % intervals of `requests_per_s`, `output_tokens_per_s` and `goodput_per_s`."""
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What its calls cost as a whole."""
+        return self.cost.usd
 
     def value(self, objective: slo.Slo) -> tuple[float | None, Interval | None]:
         """The figure that an objective speaks of, and its interval.
@@ -155,7 +161,7 @@ class TargetSummary:
             self.target, count(self.requests), rate_cell(self.error_rate),
             *(getattr(self, name).cell(stat) for _, name, stat in SHOWN),
             rounded(self.requests_per_s), rounded(self.output_tokens_per_s),
-            rounded(self.cost_usd),
+            self.cost.cell,
         )  # fmt: skip
 
     @property
@@ -175,8 +181,8 @@ class TargetSummary:
         return Table(("ms", "n", *STATS), rows, lead=(BOTH,) * self.of_all.many)
 
     @property
-    def facts(self) -> tuple[str, str, str]:
-        """Its calls, its rates, tokens with who counted them and what they cost: a line each."""
+    def facts(self) -> tuple[str, str, str, str]:
+        """Its calls, its rates, tokens with who counted them, and what they cost: a line each."""
         warm = f" (and {self.warmup:,} before, to warm up)" if self.warmup else ""
         rates = [f"{self._rate('requests_per_s')} answers/s"]
         if self.wanted_per_s is not None:
@@ -186,12 +192,12 @@ class TargetSummary:
             rates.append(
                 f"goodput {self._rate('goodput_per_s')}/s, {percent(self.goodput.value)} of calls"
             )
-        cost = "" if self.cost_usd is None else " USD"
         calls = number_of(self.requests, "call")
         return (
             f"{calls}{warm}, {self.ok:,} ok, {failed_of(self.error_rate)}",
             ", ".join(rates),
-            f"{self.tokens.words}; cost {rounded(self.cost_usd, 6)}{cost}",
+            self.tokens.words,
+            self.cost.words,
         )
 
     def _rate(self, name: str) -> str:
@@ -226,6 +232,7 @@ class TargetSummary:
         # Of durations whose calls are alike: how many independent ones they are worth.
         worth = {name: flat[name].pop("counts_as") for _, name in DURATIONS}
         flat["counts_as"] = {name: sizes for name, sizes in worth.items() if sizes}
+        flat["cost_usd"] = flat["cost"].pop("usd")
         flat["notes"] = list(self.notes)
         flat["of_all"] = self.of_all.to_dict()
         flat["times_of"] = OF_SUCCESSES.removeprefix("of ")

@@ -18,6 +18,7 @@ from holymon.formatting import Table, Tables, number_of
 from holymon.load.requests import key_of
 from holymon.plan import consent
 from holymon.plan.plan import Plan
+from holymon.plan.targets import priced
 from holymon.records import journal, run_folder, run_state
 from holymon.records import notes as side_file
 from holymon.records.client_health import ClientHealth
@@ -27,6 +28,7 @@ from holymon.records.records import Records
 from holymon.records.run_state import LIVE
 from holymon.safety import file_name, short
 from holymon.sim.process import PYTHON_M
+from holymon.structs import replace as changed
 from holymon.structs import to_builtins
 from holymon.transport.connector import trusting
 
@@ -261,6 +263,7 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     process. Raises ConfigError for a key that is missing or may not go there, an address or a proxy
     that can't be, RunError if the folder can't be written.
     """
+    plan = changed(plan, targets=tuple(map(priced, plan.targets)))
     for target in plan.targets:
         key_of(target)
         if target.ca_file or target.cert_file:

@@ -61,6 +61,7 @@ def monitored(client: C, monitor: Monitor | None = None) -> C:
             transport.handle_async_request = watch.asynchronous(transport.handle_async_request)
         if hasattr(transport, "handle_request"):
             transport.handle_request = watch.synchronous(transport.handle_request)
+    watch.prepare(getattr(inner, "base_url", None))
     inner.monitor = client.monitor = watching  # type: ignore[attr-defined]
     return client
 
@@ -75,6 +76,11 @@ class _Watch:
             (_address(about["base_url"].partition("{model}")[0]), name)
             for name, about in providers().items() if about.get("base_url")
         ]  # fmt: skip
+
+    def prepare(self, url: Any) -> None:
+        """Load the prices of a provider's models now: that takes longer than a call may wait."""
+        if self._provider(*_address(str(url or ""))):
+            self._find(*_address(str(url)), "any")
 
     def synchronous(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """The `send` of a client's transport, with each call of it recorded."""

@@ -16,7 +16,7 @@ from holymon.errors import HolymonError, from_status
 from holymon.monitor.monitor import Monitor
 from holymon.plan.target import Target
 from holymon.plan.targets import providers
-from holymon.plan.targets import target as target_of
+from holymon.plan.targets import unpriced as target_of
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import redact, short
 

@@ -117,9 +117,10 @@ def _cost(plan: Plan, each: int) -> tuple[float | None, str]:
         return None, f"no price is known for {', '.join(unpriced)}."
     if plan.prompts.max_tokens is None:
         return None, "answers of any length may cost any sum."
-    prompt_bytes = _prompt_bytes(_sizes(plan), each)
+    sizes = _sizes(plan)
+    prompt_bytes, longest = _prompt_bytes(sizes, each), max(sizes) + AROUND
     costs = [
-        price.most(target.price, 1, prompt_bytes, each * plan.prompts.max_tokens)
+        price.most(target.price, 1, prompt_bytes, each * plan.prompts.max_tokens, longest)
         for target in plan.targets
     ]
     return math.fsum(cost for cost in costs if cost is not None), ""

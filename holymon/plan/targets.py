@@ -4,11 +4,13 @@ import json
 import os
 import re
 import tomllib
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
+from holymon.plan import known_prices
 from holymon.plan.given_file import decoded, raw
 from holymon.plan.price import Price
 from holymon.plan.request_fields import overlaid
@@ -30,10 +32,20 @@ _FILES: Final = ("ca_file", "cert_file")
 
 
 def target(name: str) -> Target:
-    """The target written `provider/model`.
+    """The target written `provider/model`, with what it costs today.
 
     Raises PlanError if it lacks a provider or a model, ConfigError for a file that can't be read.
     """
+    return priced(unpriced(name))
+
+
+def priced(of: Target) -> Target:
+    """A target with what it costs now, by the library that knows, where no book states a price."""
+    return known_prices.priced(of, datetime.now(UTC))
+
+
+def unpriced(name: str) -> Target:
+    """The target written `provider/model`, with a price only if a book states it: see `target`."""
     provider, slash, model = name.partition("/")
     known = providers()
     if not slash or not model or provider not in known:
@@ -88,13 +100,14 @@ def sibling(of: Target, model: str) -> Target:
     Raises PlanError for an empty name, or a model that the simulator lacks.
     """
     about = providers().get(of.provider)
-    price = Price() if about is None else target(f"{of.provider}/{model}").price
-    return replace(of, model=model, price=price)
+    price = Price() if about is None else unpriced(f"{of.provider}/{model}").price
+    return priced(replace(of, model=model, price=price))
 
 
 def one_off(base_url: str, model: str, api_key_env: str = "") -> Target:
     """A target that stands in no file. Raises PlanError."""
-    return Target(provider="url", model=model, base_url=base_url, api_key_env=api_key_env)
+    target = Target(provider="url", model=model, base_url=base_url, api_key_env=api_key_env)
+    return priced(target)
 
 
 def providers() -> dict[str, dict[str, Any]]:

@@ -243,6 +243,7 @@ def _how_measured(run: Run) -> list[tuple[str, str]]:
         ("targets", where),
         ("load", _load(plan)),
         ("asked", _prompts(plan)),
+        *(("price", f"{t.name}: {t.price.words}") for t in plan.targets if t.price.stated),
         ("limits of a call", _limits(plan)),
         *(("first call", f"{call.target}: {call.words}") for call in run.first_calls),
         ("attempts", "one for each call: nothing was retried"),

@@ -176,13 +176,16 @@ def test_why_other_figures_are_missing_is_said():
         one.output_tokens, one.flags = -1, int(Flag.STREAM)
     assert first(some).notes == (
         "no sum of output tokens: 2 answers came without a count.",
-        "no cost: 2 answers came without the server's token counts.",
+        "cost at least 0.0227 USD: 2 answers came without the server's token counts.",
     )
     some[0].error = some[1].error = "stream_truncated"
-    assert first(some).notes[-1] == "no cost: 2 calls ended between tokens and their count."
+    assert (
+        first(some).notes[-1]
+        == "cost at least 0.0227 USD: 2 calls ended between tokens and their count."
+    )
     some[2].output_tokens, some[2].flags = -1, int(Flag.STREAM)
     assert first(some).notes[-1] == (
-        "no cost: 1 answer came without the server's token counts, and 2 calls ended between "
+        "cost at least 0.0226 USD: 1 answer came without the server's token counts, and 2 calls ended between "
         "tokens and their count."
     )
 
@@ -192,8 +195,12 @@ def test_a_price_that_gives_no_dollars_is_said():
                    price=Price(input=1.0, output=1.0, currency="EUR"))  # fmt: skip
     part = Target(provider="url", model="m", base_url=URL, price=Price(input=1.0))
     for target, said in (
-        (euros, "no cost in USD: the price is in EUR."),
-        (part, "no cost: the price of this model is not known (targets.toml)."),
+        (euros, "no cost: its price is in EUR, not in USD."),
+        (
+            part,
+            "cost at least 7e-06 USD: the price of output tokens is not known (define its API in "
+            "targets.toml, with prices of its models).",
+        ),
     ):
         found = first([call(0)], plan(target))
         assert (found.cost_usd, found.notes[-1]) == (None, said)

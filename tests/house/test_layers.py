@@ -26,6 +26,7 @@ HOMES = {
     "bleach": {"report"},
     "click": {"cli"},
     "duckdb": {"records"},
+    "genai_prices": {"plan"},
     "httptools": {"transport"},
     "httpx": {"load", "transport"},
     "IPython": {"widgets"},
