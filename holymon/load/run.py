@@ -1,7 +1,6 @@
 """A plan being measured or measured: start it in a worker process, follow, stop, attach."""
 
 import contextlib
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -15,31 +14,23 @@ from holymon.figures import verdict
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
 from holymon.formatting import Table, Tables, number_of
+from holymon.load.process import Process, launch
 from holymon.load.requests import key_of
 from holymon.plan import consent
 from holymon.plan.plan import Plan
-from holymon.plan.targets import priced
+from holymon.plan.targets import with_prices
 from holymon.records import journal, run_folder, run_state
 from holymon.records import notes as side_file
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall, first_calls, informed, outcome, with_cost
-from holymon.records.own_files import last_line, new_file, write_aside
+from holymon.records.own_files import last_line, write_aside
 from holymon.records.records import Records
 from holymon.records.run_state import LIVE
 from holymon.safety import file_name, short
-from holymon.sim.process import PYTHON_M
-from holymon.structs import replace as changed
 from holymon.structs import to_builtins
 from holymon.transport.connector import trusting
 
 POLL_S = 0.1
-
-
-class _Worker(subprocess.Popen[bytes]):
-    """A worker's process; it may outlive the object that started it."""
-
-    def __del__(self, *_: object) -> None:
-        self.poll()
 
 
 class Run:
@@ -49,7 +40,7 @@ class Run:
         """Open the run in `folder`, and write nothing there. Raises RunError if there is none."""
         self.folder = folder
         self.plan = run_folder.read_plan(folder)
-        self._process: _Worker | None = None
+        self._process: Process | None = None
         self._taking = threading.RLock()
         self._follower: journal.Follower | None = None
         self._summary: tuple[int, Summary] | None = None
@@ -263,7 +254,7 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     process. Raises ConfigError for a key that is missing or may not go there, an address or a proxy
     that can't be, RunError if the folder can't be written.
     """
-    plan = changed(plan, targets=tuple(map(priced, plan.targets)))
+    plan = with_prices(plan)
     for target in plan.targets:
         key_of(target)
         if target.ca_file or target.cert_file:
@@ -273,18 +264,7 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     folder = run_folder.new_folder(Path(out), name)
     write_aside(folder / "plan.json", plan.to_json(), mode=run_folder.mode_of(plan))
     run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())
-    command = [*PYTHON_M, "holymon.load.worker", str(folder.resolve())]
-    with new_file(folder / "worker.log") as log:
-        process = _Worker(
-            command if detached else [*command, "--attached"],
-            stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=consent.inherited(plan.targets),
-            # Out of reach of Ctrl-C and of a kernel's end; not a session of its own, because
-            # Linux shares a core evenly between sessions, whoever steps aside in one of them.
-            process_group=0,
-        )
+    process = launch(folder, plan, detached=detached)
     run = Run(folder)
     run._process = process
     return run

@@ -43,11 +43,11 @@ def known_price(address: str, model: str, moment: datetime, service_tier: str = 
     from genai_prices.data_snapshot import get_snapshot
 
     try:
-        found = get_snapshot().find_provider_model(model, None, None, address)[1]
+        about = get_snapshot().find_provider_model(model, None, None, address)[1]
     except LookupError:
         return Price()
     context = {"service_tier": service_tier} if service_tier else None
-    prices = found.get_prices(moment, context)
+    prices = about.get_prices(moment, context)
     if prices.requests_kcount is not None or prices.input_mtok is None:
         return Price()
     given = {name: getattr(prices, key) for name, key in _KEYS.items()}

@@ -93,9 +93,9 @@ def most(
     may be written to a cache as a whole, and answers consist of reasoning.
     """
     size = prompt_tokens if longest is None else longest
-    each = [price.at(0), *(price.at(tier.over + 1) for tier in price.tiers if tier.over < size)]
+    bands = [price.at(0), *(price.at(tier.over + 1) for tier in price.tiers if tier.over < size)]
     if price.input is None or price.output is None:
         return None
-    asked = max(max(one.input or 0, one.cache_write or 0) for one in each)
-    answered = max(max(one.output or 0, one.reasoning or 0) for one in each)
-    return calls * (prompt_tokens * asked + max_tokens * answered) / PER
+    prompt = max(max(band.input or 0, band.cache_write or 0) for band in bands)
+    answer = max(max(band.output or 0, band.reasoning or 0) for band in bands)
+    return calls * (prompt_tokens * prompt + max_tokens * answer) / PER

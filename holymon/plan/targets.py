@@ -12,6 +12,7 @@ from typing import Any, Final
 from holymon.errors import ConfigError, PlanError
 from holymon.plan import known_prices
 from holymon.plan.given_file import decoded, raw
+from holymon.plan.plan import Plan
 from holymon.plan.price import Price
 from holymon.plan.request_fields import overlaid
 from holymon.plan.target import Target
@@ -42,6 +43,11 @@ def target(name: str) -> Target:
 def priced(of: Target) -> Target:
     """A target with what it costs now, by the library that knows, where no book states a price."""
     return known_prices.priced(of, datetime.now(UTC))
+
+
+def with_prices(plan: Plan) -> Plan:
+    """A plan that is to be measured now, with what its targets cost now."""
+    return replace(plan, targets=tuple(map(priced, plan.targets)))
 
 
 def unpriced(name: str) -> Target:

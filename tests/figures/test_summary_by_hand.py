@@ -225,7 +225,7 @@ def test_sums_of_tokens_need_every_count():
 def rows(**fields):
     made = np.zeros(1, dtype=[(name, "i8") for name in
                     ("prompt_tokens", "output_tokens", "cached_tokens", "written_tokens", "flags", "error",
-                     "events")])  # fmt: skip
+                     "reasoning_tokens", "events")])  # fmt: skip
     for name, value in {
         "prompt_tokens": 7,
         "output_tokens": 5,

@@ -153,7 +153,7 @@ def test_no_name_leaves_its_folder(tmp_path, monkeypatch, name):
                 requests=8, name=name)  # fmt: skip
     # The worker is given a folder and looks for no other; one of all names shows it.
     if name != NAMES[0]:
-        monkeypatch.setattr("holymon.load.run._Worker", lambda *_, **__: None)
+        monkeypatch.setattr("holymon.load.process.Process", lambda *_, **__: None)
     run = hm.start(plan, out=inside, detached=False)
     if name == NAMES[0]:
         run.wait()
