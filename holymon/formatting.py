@@ -4,11 +4,13 @@ What a result says is a `Table`; whoever shows it (a terminal, a notebook, a rep
 only places its text or its HTML.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
-from holymon.safety import escape, plain
+from holymon.safety import escape, plain, short
 from holymon.structs import Interval, Rate
 
 DASH: Final = "–"
@@ -16,6 +18,27 @@ DASH: Final = "–"
 
 Cell = str | tuple[str, str]
 """A text, or a text and the interval that stands below it (empty, it holds the place)."""
+
+
+def ends(text: str, limit: int) -> str:
+    """`text` as by `short`, but cut in its middle: names of versions differ at their ends."""
+    line = short(text, 8 * limit)
+    if len(line) <= limit:
+        return line
+    last = (limit - 1) // 2
+    return f"{line[: limit - 1 - last]}…{line[-last:]}"
+
+
+def file_name(text: str, limit: int = 80) -> str:
+    """A file name made from any text: `[A-Za-z0-9._-]`, never hidden, reserved or too long.
+
+    What had to be changed gets eight hexadecimal digits of its own, so two texts stay two names.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "run"
+    reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name)
+    if name == text and len(name) <= limit and not reserved:
+        return name
+    return f"{name[:limit]}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def ms(seconds: float | None) -> str:

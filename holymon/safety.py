@@ -1,13 +1,14 @@
 """Keys are never text and text from servers is data: the one Secret, redaction and escaping."""
 
 import base64
+import codecs
 import html
 import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from hashlib import sha256
-from typing import Any, Final, NoReturn
+from functools import cache
+from typing import Final, NamedTuple, NoReturn
 from urllib.parse import quote, quote_plus
 
 from holymon.errors import ConfigError
@@ -48,7 +49,7 @@ class Secret:
     Raises ConfigError, without the value, when it can't stand in an HTTP header.
     """
 
-    __slots__ = ("_reveal", "name")
+    __slots__ = ("_parts", "_reveal", "name")
 
     def __init__(self, value: str, name: str) -> None:
         """Keep `value`; `name` says where it came from, for messages."""
@@ -57,6 +58,7 @@ class Secret:
             raise ConfigError(f"the key in {name} {fault}")
         self.name = name
         self._reveal: Callable[[], str] = lambda: value
+        self._parts = cache(lambda: tuple(_parts(value)))
 
     def reveal(self) -> str:
         """The key itself, for the one place that sends it."""
@@ -74,6 +76,10 @@ class Secret:
     def forms(self) -> tuple[str, ...]:
         """The spellings by which this key could come back in a text."""
         return spellings(self.reveal())
+
+    def parts(self) -> "tuple[_Parts, ...]":
+        """Its parts, as they are and as they are coded: what masks them."""
+        return self._parts()
 
 
 def _fault(value: str) -> str:
@@ -126,13 +132,45 @@ def redact(text: str, secrets: tuple[Secret, ...] = ()) -> str:
     forms = {form for secret in secrets for form in secret.forms()}
     for form in sorted(forms, key=_longest_first):
         text = text.replace(form, MASK)
-    for secret in secrets:
-        text = _without_parts(text, secret.reveal())
+    readings = _readings(text) if secrets else []
+    for size, blocks, parts in (parts for secret in secrets for parts in secret.parts()):
+        if any(block in letters for letters in readings for block in blocks):
+            text = _cut(text, size, parts.__contains__)
     return _KEY_LIKE.sub(MASK, text)
 
 
 _PART: Final = 8
 """So many letters and digits of a key in a row are a part of it, in any case, however spaced."""
+
+
+class _Parts(NamedTuple):
+    size: int
+    blocks: set[str]
+    """Of half that length, one behind the other: each part holds one of them whole."""
+    all: set[str]
+
+
+def _parts(value: str) -> Iterator[_Parts]:
+    """Parts of a key in letters and digits of one case: as it is, and as it may be coded."""
+    raw, letters = value.encode(), _lettered(value)
+    coded = {
+        _PART: [letters, letters[::-1], codecs.encode(letters, "rot13")],
+        12: [base64.b64encode(b"\0" * k + raw)[2 * k :].decode() for k in range(3)],
+        2 * _PART: [raw.hex(), "".join(map(str, raw)), base64.b32encode(raw).decode()],
+        4 * _PART: ["".join(f"{byte:#04x}" for byte in raw), "".join(f"{b:03o}" for b in raw)],
+        8 * _PART: ["".join(f"{byte:08b}" for byte in raw)],
+    }
+    for size, texts in coded.items():
+        yield _Parts(size, _pieces(texts, size // 2, size // 2), _pieces(texts, size, 1))
+
+
+def _pieces(texts: list[str], size: int, step: int) -> set[str]:
+    letters = map(_lettered, texts)
+    return {text[k : k + size] for text in letters for k in range(0, len(text) - size + 1, step)}
+
+
+def _lettered(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).casefold()
 
 
 _ECHO: Final = 24
@@ -148,46 +186,47 @@ def without_echo(text: str, prompt: str) -> str:
     """
     if len(prompt) > 2 * _COMPARED:
         prompt = f"{prompt[:_COMPARED]} {MASK} {prompt[-_COMPARED:]}"
-    prompt = "".join(filter(str.isalnum, prompt)).casefold()
+    prompt = _lettered(prompt)
     size = min(_ECHO, len(prompt))
     return _cut(text, size, prompt.__contains__) if size >= _SHORTEST else text
 
 
-def _without_parts(text: str, key: str) -> str:
-    """`text` without parts of a key, as servers echo them: cut, in capitals, letter by letter."""
-    key = "".join(filter(str.isalnum, key)).casefold()
-    parts = {key[k : k + _PART] for k in range(len(key) - _PART + 1)}
-    return _cut(text, _PART, parts.__contains__)
-
-
 def _cut(text: str, size: int, is_part: Callable[[str], bool]) -> str:
     """`text` without its stretches of `size` letters and digits that are parts of a secret."""
-    places = [place for place in _places(text) if place[0].isalnum() or place[0] in MASK]
-    letters = "".join(char.casefold()[:1] for char, _, _ in places)
-    cuts: list[list[int]] = []
-    for k in range(len(letters) - size + 1):
-        if is_part(letters[k : k + size]):
-            first, last = places[k][1], places[k + size - 1][2]
-            if cuts and first <= cuts[-1][1]:
-                cuts[-1][1] = last
-            else:
-                cuts.append([first, last])
-    for first, last in reversed(cuts):
-        text = text[:first] + MASK + text[last:]
+    for spelled in _SPELLED[: 1 + ("\\" in text)]:
+        chars = _places(text, spelled)
+        places = [char for char in chars if char[0].isalnum() or char[0] in MASK]
+        letters = "".join(char.casefold()[:1] for char, _, _ in places)
+        cuts: list[list[int]] = []
+        for k in range(len(letters) - size + 1):
+            if is_part(letters[k : k + size]):
+                first, last = places[k][1], places[k + size - 1][2]
+                if cuts and first <= cuts[-1][1]:
+                    cuts[-1][1] = last
+                else:
+                    cuts.append([first, last])
+        for first, last in reversed(cuts):
+            text = text[:first] + MASK + text[last:]
     return text
 
 
-_SPELLED: Final = re.compile(
-    r"(?is)%([0-9a-f]{2})|\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|&\#x([0-9a-f]{1,5});|&\#(\d{1,6});|."
-)
-
-
-def _places(text: str) -> Iterator[tuple[str, int, int]]:
-    """Each character of a text, however it is spelled there, and where that begins and ends."""
+def _readings(text: str) -> list[str]:
+    """The letters and digits of a text in one case, with and without short escapes."""
     if text.isascii() and not any(mark in text for mark in "%\\&"):
-        yield from zip(text, range(len(text)), range(1, len(text) + 1), strict=True)
-        return
-    for match in _SPELLED.finditer(text):
+        return [_lettered(text)]
+    return [_lettered("".join(char for char, *_ in _places(text, each))) for each in _SPELLED]
+
+
+_CODES: Final = (
+    r"%([0-9a-f]{2})|\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|&\#x([0-9a-f]{1,5});|&\#(\d{1,6});|"
+)
+_SPELLED: Final = (re.compile(f"(?is){_CODES}."), re.compile(rf"(?is){_CODES}\\[nrtbf]|."))
+"""A character as a text spells it. What looks like a line end in JSON may be a path's letter."""
+
+
+def _places(text: str, spelled: re.Pattern[str]) -> Iterator[tuple[str, int, int]]:
+    """Each character of a text, however it is spelled there, and where that begins and ends."""
+    for match in spelled.finditer(text):
         *hexadecimal, decimal = match.groups()
         number = next((int(digits, 16) for digits in hexadecimal if digits), int(decimal or 0))
         char = chr(number) if number else match[0]
@@ -257,33 +296,3 @@ def short(text: str, limit: int = 512, secrets: tuple[Secret, ...] = ()) -> str:
     # Cut roughly first: a server may send megabytes. Cut exactly last: half a key is no match.
     line = redact(" ".join(plain(text[: 8 * limit]).split()), secrets)
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def ends(text: str, limit: int) -> str:
-    """`text` as by `short`, but cut in its middle: names of versions differ at their ends."""
-    line = short(text, 8 * limit)
-    if len(line) <= limit:
-        return line
-    last = (limit - 1) // 2
-    return f"{line[: limit - 1 - last]}…{line[-last:]}"
-
-
-def file_name(text: str, limit: int = 80) -> str:
-    """A file name made from any text: `[A-Za-z0-9._-]`, never hidden, reserved or too long.
-
-    What had to be changed gets eight hexadecimal digits of its own, so two texts stay two names.
-    """
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "run"
-    reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name)
-    if name == text and len(name) <= limit and not reserved:
-        return name
-    return f"{name[:limit]}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-
-
-def refuse_secret(name: str, value: Any) -> None:
-    """Raise ConfigError if a parameter would put a key into a notebook or a report."""
-    if looks_secret(name, value):
-        raise ConfigError(
-            f"parameter {short(name, 60)!r} looks like a key, and parameters are stored in the "
-            "report: set an environment variable and pass its name as --api-key-env."
-        )

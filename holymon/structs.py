@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 import numpy as np
 
-from holymon.errors import PlanError
-from holymon.safety import looks_secret, plain, redact
+from holymon.errors import ConfigError, PlanError
+from holymon.safety import looks_secret, plain, redact, short
 
 Interval = tuple[float, float]
 """The low and the high end of a 95 % interval."""
@@ -215,4 +215,13 @@ def check_variable_name(name: str, field: str = "api_key_env") -> None:
         raise PlanError(
             f"{field} must be the name of an environment variable (letters, digits, _), "
             "not a key: put the key into a variable and give the variable's name."
+        )
+
+
+def refuse_secret(name: str, value: Any) -> None:
+    """Raise ConfigError if a parameter would put a key into a notebook or a report."""
+    if looks_secret(name, value):
+        raise ConfigError(
+            f"parameter {short(name, 60)!r} looks like a key, and parameters are stored in the "
+            "report: set an environment variable and pass its name as --api-key-env."
         )

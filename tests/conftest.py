@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import certifi
 import httpx
 import pytest
+from hypothesis import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from holymon.cli.init_folder import create
@@ -34,6 +35,11 @@ from .parallel import (  # noqa: F401 - hooks
     pytest_xdist_setupnodes,
 )
 
+# How long an example takes says how busy this machine is.
+settings.register_profile(
+    "unhurried", settings.get_profile(settings.get_current_profile_name()), deadline=None
+)
+settings.load_profile("unhurried")
 warm.install()
 sys.modules["rfc3987_syntax"] = None  # builds parsers for 2 s, of what no notebook has
 

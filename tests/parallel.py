@@ -6,11 +6,8 @@ client's fitness comes last, while every other worker waits.
 
 import atexit
 import gc
-import importlib.util
 import os
 import shutil
-import struct
-import subprocess
 import sys
 import tempfile
 import uuid
@@ -67,26 +64,11 @@ def pytest_cmdline_main(config) -> None:
         config.option.dist, config.option.loadscopereorder = "loadscope", False
 
 
-def _is_compiled(name: str) -> bool:
-    """Whether a library's bytecode is there and as old as its source, which it names."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.cached is None:  # of C
-        return True
-    made, source = Path(spec.cached), Path(spec.origin).stat()
-    # PEP 552: a word of flags behind the magic number, then the time that the source had.
-    return made.is_file() and made.read_bytes()[8:12] == struct.pack("<L", int(source.st_mtime))
-
-
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes() -> None:
-    """Have libraries and tests read and compiled once, before all workers would do it."""
-    names = {name.partition(".")[0] for name in WORKERS.modules} - {"holymon"}
-    compiled = sys.dont_write_bytecode or all(map(_is_compiled, names))
+def pytest_xdist_setupnodes(config) -> None:
+    """Have libraries and tests read, and compiled, once for all workers."""
     if sys.platform == "linux":
-        WORKERS.begin()
-    if not compiled:
-        command = [sys.executable, "-m", "pytest", "--co", "-q"]
-        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+        WORKERS.begin(*config.args)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,9 +1,12 @@
 """A key is shown by nothing, and text from outside can fool neither a reader nor a page."""
 
+import codecs
 import copy
 import json
 import pickle
+import textwrap
 import traceback
+from base64 import b32encode, b64encode
 from urllib.parse import unquote
 
 import pytest
@@ -11,18 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import ConfigError
-from holymon.safety import (
-    Secret,
-    ends,
-    escape,
-    file_name,
-    looks_secret,
-    plain,
-    redact,
-    refuse_secret,
-    short,
-    spellings,
-)
+from holymon.formatting import ends, file_name
+from holymon.safety import Secret, escape, looks_secret, plain, redact, short, spellings
+from holymon.structs import refuse_secret
 
 KEY = "canary+/=0123456789&<key>"
 
@@ -96,6 +90,16 @@ def test_what_looks_like_a_key_is_masked(text):
         str.upper, lambda key: key[:12].swapcase(), " ".join, lambda key: "-".join(key[3:13]),
         lambda key: "\n".join([key[:9], key[9:]]), lambda key: ", ".join(key[:14]),
         lambda key: f"{key[:9]}****{key[-9:]}",
+        lambda key: codecs.encode(key, "rot13"), lambda key: key[::-1].upper(),
+        lambda key: key.encode().hex(" "), lambda key: key.encode().hex(":").upper(),
+        lambda key: str(list(key.encode())), lambda key: " ".join(map(hex, key.encode())),
+        lambda key: "".join(f"\\x{ord(char):02x}" for char in key),
+        lambda key: "".join(f"\\{ord(char):03o}" for char in key),
+        lambda key: " ".join(f"{ord(char):08b}" for char in key),
+        lambda key: b64encode(b"me:" + key.encode() + b"!").decode()[3:-5],
+        lambda key: "\n".join(textwrap.wrap(b64encode(b":" + key.encode()).decode(), 10)),
+        lambda key: b32encode(key.encode()).decode().lower().rstrip("="),
+        lambda key: json.dumps("\n".join(textwrap.wrap(key, 5))),
     ],
 )  # fmt: skip
 def test_a_part_of_a_key_is_masked_however_it_is_written(change):

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
@@ -46,7 +47,7 @@ MORE_MODULES = (
 # What tests import on their own; no plugin of pytest, for it rewrites those.
 FOR_TESTS = (
     "execnet.gateway_base", "hypothesis.extra.numpy", "hypothesis.strategies", "pandas",
-    "playwright.sync_api", "psutil", "pytest", "starlette.applications", "tests.ready", "uvicorn",
+    "playwright.sync_api", "psutil", "pytest", "starlette.applications", "uvicorn",
 )  # fmt: skip
 OURS = ("holymon", "ipykernel_launcher", "jupyterlab", "tests")
 # How execnet begins a worker.
@@ -54,6 +55,7 @@ WORKER = ["-u", "-c", "import sys;exec(eval(sys.stdin.readline()))"]
 # An interpreter asks for these before it runs anything of ours.
 AT_BIRTH = ("PYTHON", "LC_", "LANG", "LD_")
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
+HUGE, COLLAPSE = 1 << 21, 25  # MADV_COLLAPSE of madvise(2), since Linux 6.1
 INLINE = "module://matplotlib_inline.backend_inline"
 
 
@@ -67,10 +69,10 @@ class Zygote:
     born = False
     """Whether this process was forked by such a one."""
 
-    def begin(self) -> None:
-        """Have it make its imports, unless it does or did."""
+    def begin(self, *tests: str) -> None:
+        """Have it make its imports, unless it does or did; and those of these tests."""
         if self._owner != os.getpid():
-            self._socket, self._owner = self._begun(), os.getpid()
+            self._socket, self._owner = self._begun(tests), os.getpid()
 
     def fork(self, wish: dict, streams: list[int]) -> int:
         """The pid of a child that runs as wished, with these three files as its streams."""
@@ -84,12 +86,12 @@ class Zygote:
             finally:
                 _prctl(SUBREAPER, 0)
 
-    def _begun(self) -> socket.socket:
+    def _begun(self, tests: tuple[str, ...]) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             process = Fresh(
                 [sys.executable, "-c", "from tests.warm import main; main()", str(theirs.fileno()),
-                 *self.modules],
+                 json.dumps(tests), *self.modules],
                 cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
             )  # fmt: skip
         atexit.register(process.wait)
@@ -188,15 +190,37 @@ def _is_large(arguments: list[str]) -> bool:
 
 def main() -> None:
     """Import all that is named, and fork until nobody is left to ask for it."""
-    number, *modules = sys.argv[1:]
+    (number, tests, *modules), sys.argv[1:] = sys.argv[1:], []
     zygote = Zygote(tuple(modules))
     zygote.load()
     LARGE.born = zygote.modules == LARGE.modules
+    if tests := json.loads(tests):
+        _collect(tests)
     install()
     gc.collect()
     gc.freeze()  # no child's collector looks at what all of them share
-    sys.argv[1:], own = [], socket.socket(fileno=int(number))
-    _serve(own)
+    _collapse()
+    _serve(socket.socket(fileno=int(number)))
+
+
+def _collect(tests: list[str]) -> None:
+    """Import and rewrite these tests, which every worker would do on its own."""
+    pytest = import_module("pytest")
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        pytest.main(["--collect-only", "--capture=no", "-qq", *tests])
+    import_module("tests.ready")
+
+
+def _collapse() -> None:
+    """Have this process's memory in huge pages, of which a fork copies one entry for 512."""
+    libc = ctypes.CDLL(None)
+    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, rights, _, _, _, *name = line.split()
+        if rights == "rw-p" and name in ([], ["[heap]"]):
+            first, end = (int(address, 16) for address in span.split("-"))
+            for place in range(-(-first // HUGE) * HUGE, end - HUGE + 1, HUGE):
+                libc.madvise(place, HUGE, COLLAPSE)  # what it refuses stays as it is
 
 
 def _serve(own: socket.socket) -> None:

@@ -13,7 +13,7 @@ from holymon.errors import RunError
 from holymon.figures import verdict
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
-from holymon.formatting import Table, Tables, number_of
+from holymon.formatting import Table, Tables, file_name, number_of
 from holymon.load.process import Process, launch
 from holymon.load.requests import key_of
 from holymon.plan import consent
@@ -26,7 +26,7 @@ from holymon.records.first_call import FirstCall, first_calls, informed, outcome
 from holymon.records.own_files import last_line, write_aside
 from holymon.records.records import Records
 from holymon.records.run_state import LIVE
-from holymon.safety import file_name, short
+from holymon.safety import short
 from holymon.structs import to_builtins
 from holymon.transport.connector import trusting
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from holymon.errors import NAMES
 from holymon.figures.durations import if_many_failed
-from holymon.formatting import number_of, rounded
+from holymon.formatting import ends, number_of, rounded
 from holymon.plan.plan import Closed
 from holymon.plots import canvas
 from holymon.plots.binning import CALLS_IN_BIN, edges_of, one_in, rolling, steps_of, thinned
@@ -39,7 +39,6 @@ from holymon.plots.canvas import (
 )
 from holymon.records.attempt import Flag
 from holymon.records.records import Recorded, Records, plan_of, records_of
-from holymon.safety import ends
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -10,8 +10,9 @@ from matplotlib.ticker import FuncFormatter
 from holymon.experiments.calibration import Calibration
 from holymon.experiments.capacity import Capacity, latest
 from holymon.figures.comparison import Comparison
+from holymon.formatting import ends
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
-from holymon.safety import ends, plain
+from holymon.safety import plain
 
 
 def plot_calibration(calibration: Calibration, *, ax: Axes | None = None) -> Axes:

@@ -20,13 +20,13 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Final, TypeVar
 
 from prometheus_client.core import Metric
-from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from holymon.errors import ConfigError
+from holymon.errors import ConfigError, RunError
 from holymon.figures.totals import Totals
 from holymon.monitor.forks import in_children
 from holymon.monitor.ledger import Ledger
@@ -149,16 +149,18 @@ class Sharing:
                 self._place.leave()
 
     def merged(self, fresh_s: float) -> list[Metric]:
-        """The families of all processes; the same list until a file has changed. Raises OSError.
+        """The families of all processes; the same list until a file has changed.
 
         All is read from the files, so a scrape of one process is never behind one of another
-        before it; what this one wrote is `fresh_s` seconds old at most.
+        before it; what this one wrote is `fresh_s` seconds old at most. Raises OSError, RunError.
         """
         with self._lock:
             if time.monotonic() - self._written_at >= fresh_s:
                 self.write()
             files = _files(self.path)
             if files != self._files:
+                for changed in files.items() - (self._files or {}).items():
+                    _read(Path(changed[0]))
                 merge = MultiProcessCollector.merge
                 merged: list[Metric] = list(merge([*files]))  # type: ignore[no-untyped-call]
                 names = {family.name for family in merged}
@@ -235,10 +237,32 @@ def _packed(values: dict[str, float]) -> bytes:
 
 
 def _read(path: Path) -> dict[str, float]:
+    """The values of a file by key. Raises RunError if no process of ours wrote it so."""
     if not path.exists():
         return {}
-    entries: Iterable[Any] = MmapedDict.read_all_values_from_file(path)  # type: ignore[no-untyped-call]
-    return {key: value for key, value, *_ in entries}
+    try:
+        data = path.read_bytes()
+        (used,), at = struct.unpack_from("i", data), 8
+        values = {}
+        if used < at:
+            raise ValueError(used)
+        while at < used:
+            (size,) = struct.unpack_from("i", data, at)
+            if size <= 0:  # whoever steps over it as prometheus_client does would go on for ever
+                raise ValueError(size)
+            key = data[at + 4 : at + 4 + size].decode()
+            at += 4 + size + 8 - (size + 4) % 8
+            family, name, labels, words = json.loads(key)
+            if not all(isinstance(text, str) for text in (family, name, words, *labels.values())):
+                raise ValueError(key)
+            values[key], _ = struct.unpack_from("dd", data, at)
+            at += 16
+    except (ValueError, TypeError, AttributeError, RecursionError, struct.error):
+        raise RunError(
+            f"{plain(str(path))} holds no figures of a process: delete it, or set {ENV} to a "
+            "folder of this server's own."
+        ) from None
+    return values
 
 
 def _files(path: Path) -> dict[str, tuple[int, int]]:

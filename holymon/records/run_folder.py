@@ -22,6 +22,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from holymon.errors import PlanError, RunError
+from holymon.formatting import file_name
 from holymon.plan.plan import Plan, Prompts
 from holymon.records import parquet
 from holymon.records.appender import reading
@@ -40,7 +41,7 @@ from holymon.records.own_files import (
 )  # fmt: skip
 from holymon.records.records import Records
 from holymon.records.run_state import LIVE, STATES, checked
-from holymon.safety import file_name, plain, short
+from holymon.safety import plain, short
 
 START_S: Final = 30.0
 _LOG: Final = logging.getLogger("holymon")

@@ -17,7 +17,8 @@ from typing import Any, Final, Literal
 from holymon.errors import ConfigError
 from holymon.load.interrupts import interruptible
 from holymon.plan.given_file import decoded, raw
-from holymon.safety import plain, refuse_secret, short
+from holymon.safety import plain, short
+from holymon.structs import refuse_secret
 
 PLACES: Final = (
     Path(__file__).parent.parent / "notebooks",

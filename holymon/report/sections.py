@@ -19,6 +19,7 @@ from holymon.formatting import (
     bullets,
     count,
     element,
+    ends,
     failed_of,
     join,
     ms,
@@ -30,7 +31,7 @@ from holymon.formatting import (
 from holymon.load.run import Run
 from holymon.plan.plan import Closed, Plan
 from holymon.records.first_call import outcome
-from holymon.safety import ends, plain, short
+from holymon.safety import plain, short
 
 WIDE: Final = 100
 SHOWN: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))

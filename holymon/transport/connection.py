@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if self._over or self._response is None:
             return
-        if not status:  # llhttp takes 000 for one, and whoever waits for a status would wait on
+        if status < 100:  # llhttp takes 000 for one, and whoever waits for a status would wait on
             raise ValueError("the response has no status")
         self._interim = 100 <= status < 200 and status != 101
         if self._interim:

@@ -14,12 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from holymon.formatting import ends
 from holymon.plan.estimate import COUNTED, estimate
 from holymon.plan.plan import MAX_SECONDS, Closed, Plan
 from holymon.plan.shapes import Shape, polyline
 from holymon.plan.target import Target
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED
-from holymon.safety import ends
 from holymon.widgets.blitting import BADGE, INK, PAPER
 
 SIZE: Final = (12.0, 5.2)

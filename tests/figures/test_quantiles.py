@@ -5,7 +5,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.figures.clusters import bounds_of, clusters_worth
@@ -28,7 +28,6 @@ def below(n, q):
     return list(accumulate(math.comb(n, i) * q**i * (1 - q) ** (n - i) for i in range(n)))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 300), st.sampled_from([0.05, 0.5, 0.9, 0.95, 0.99]), st.sampled_from([0.01, 0.05, 0.2]))  # fmt: skip
 def test_ranks_are_the_narrowest_that_leave_out_half_of_alpha_on_either_side(n, q, alpha):
     found, mass = quantile_ranks(n, q, alpha), below(n, q)

@@ -138,7 +138,7 @@ def test_closed_loop_has_as_many_in_flight_as_users():
     assert most == 4
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(stop_after=st.floats(0, 0.15), takes=st.floats(0, 0.1))
 def test_stopping_loses_no_call(stop_after, takes):
     plan = Plan(targets=(A,), load=Open(constant(300)), duration_s=0.15)

@@ -7,7 +7,7 @@ import random
 from math import nan
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import ERRORS, PlanError
@@ -126,7 +126,6 @@ def test_a_retry_is_made_just_where_no_requests_in_a_row_get_more_than_their_sha
             made[-1] += fits
 
 
-@settings(deadline=None)
 @given(st.floats(0, 600), st.floats(1 / 3, 60), st.floats(1, 2))
 def test_an_outage_of_a_minute_is_amplified_by_a_tenth_at_most_whatever_went_before(
     calm_s, rate, slower
@@ -134,14 +133,12 @@ def test_an_outage_of_a_minute_is_amplified_by_a_tenth_at_most_whatever_went_bef
     assert amplified(calm_s, max(rate, slower / 3 + 0.01), slower=slower) <= 1.1
 
 
-@settings(deadline=None)
 @given(st.floats(0, 60), st.floats(0, 600), st.floats(0.01, 20))
 def test_an_outage_of_any_length_gets_a_tenth_or_ten_retries(outage_s, calm_s, rate):
     n = max(1, int(outage_s * rate))
     assert (amplified(calm_s, rate, outage_s) - 1) * n <= max(10, n / 10) + 1e-6
 
 
-@settings(deadline=None)
 @given(st.floats(0, 10_000), st.integers(2, 19))
 def test_an_outage_of_a_few_calls_gets_the_two_retries_of_a_single_one(calm_s, n):
     assert amplified(calm_s, n / 60 + 1e-9) == pytest.approx(1 + 2 / n)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from holymon.errors import ConfigError
+from holymon.errors import ConfigError, RunError
 from holymon.monitor.monitor import Monitor
 from holymon.plan.plan import Target
 from holymon.prometheus import metric_names
@@ -368,3 +369,21 @@ def test_a_folder_that_can_be_none_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "file" / "x"))
     with pytest.raises(ConfigError, match=r"PROMETHEUS_MULTIPROC_DIR .* can't be used"):
         expose(Monitor(), port=0)
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"\0", b"\xff" * 64, struct.pack("iiii", 4096, 0, -8, 0), struct.pack("iiii", 24, 0, 0, 0) + bytes(24),
+    struct.pack("iii", 48, 0, 2) + b"[]" + bytes(32), struct.pack("iii", 48, 0, 1000) + bytes(40),
+    struct.pack("ii", 8 + 4 + 28 + 16, 0) + struct.pack("i28sdd", 20, b'["a", "a", {"x": 1}, ""]'[:20], 1, 1),
+])  # fmt: skip
+def test_what_no_process_wrote_into_their_folder_is_one_sentence(shared, samples, data):
+    monitor = Monitor()
+    collector = Collector(monitor, fresh_s=0)
+    take(monitor, 1)
+    broken = shared / "counter_holymon-7.db"
+    shared.mkdir(exist_ok=True)
+    broken.write_bytes(data)
+    with pytest.raises(RunError, match="delete it, or set PROMETHEUS_MULTIPROC_DIR"):
+        collector.families()
+    broken.unlink()
+    assert scraped(collector, samples) == {"m": 1}

@@ -24,6 +24,7 @@ from holymon.records import listing, run_folder
 from holymon.records.attempt import DTYPE, GAP, Flag, Marks
 from holymon.records.gaps import histogram
 from holymon.records.journal import Journal
+from holymon.records.own_files import last_line
 from holymon.records.records import Records
 from holymon.report.report import write_report
 
@@ -227,6 +228,16 @@ def test_a_run_is_found_by_id_name_folder_or_as_the_last(tmp_path, wanted):
 def test_a_run_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(RunError, match="there is no run 'nothing'"):
         run_folder.find(tmp_path, "nothing")
+    with pytest.raises(RunError, match="no run"):
+        run_folder.find(tmp_path, "n" * 5000)
+
+
+def test_of_a_log_however_long_its_last_line_is_read(tmp_path):
+    with (tmp_path / "worker.log").open("wb") as log:
+        log.truncate(2**33)
+        log.seek(2**33)
+        log.write(b"\nwhy it ended\n")
+    assert last_line(tmp_path / "worker.log") == "why it ended"
 
 
 @pytest.mark.parametrize("name", ["../../etc/x", "a/b:free", "CON", "x" * 300, "<script>"])

@@ -93,6 +93,15 @@ def test_a_server_that_hangs_up_at_once_is_no_endless_wait(how):
     with_client(work, hello=[how])
 
 
+@pytest.mark.parametrize("status", [b"000", b"000 OK", b"099"])
+def test_a_status_that_is_none_is_no_endless_wait(status):
+    async def work(client, server):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(server.url, timeout=None)
+
+    with_client(work, [b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n"])
+
+
 def test_calls_one_after_the_other_share_a_connection_and_at_once_they_have_their_own():
     async def work(client, server):
         for _ in range(3):

@@ -238,6 +238,10 @@ def test_a_baseline_that_is_gone_or_broken_is_said(here):
     (here / "reports" / BASELINE_FILE).write_text(json.dumps({"run_id": "a/b"}))
     with pytest.raises(RunError, match="no run"):
         baseline()
+    with (here / "reports" / BASELINE_FILE).open("wb") as huge:
+        huge.truncate(2**33)
+    with pytest.raises(RunError, match=r"baseline\.json"):
+        baseline()
 
 
 def test_another_run_that_goes_on_is_shown_and_no_second_one_is_started(here, ended):

@@ -118,7 +118,7 @@ def read(dialect, pieces: list[bytes]) -> tuple[Reading, str]:
 
 @pytest.mark.parametrize("name", STREAMS)
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_mutated_stream_is_called_what_it_is(name, data):
     dialect, events, texts = STREAMS[name]
     mutated, changed = data.draw(mutations(events))
@@ -141,7 +141,7 @@ def test_a_mutated_stream_is_called_what_it_is(name, data):
 
 @pytest.mark.parametrize("name", STREAMS)
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_events_dropped_or_repeated_or_cut_do_not_raise_and_a_cut_is_no_success(name, data):
     dialect, events, _ = STREAMS[name]
     order = data.draw(st.lists(st.integers(0, len(events) - 1), max_size=12))
@@ -157,7 +157,7 @@ def test_events_dropped_or_repeated_or_cut_do_not_raise_and_a_cut_is_no_success(
 
 
 @given(st.binary(max_size=200), st.booleans(), st.sampled_from(["chat", "messages", "responses"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_bytes_raise_or_are_an_answer(raw, declared, name):
     dialect = STREAMS[name][0]
     for stream in (True, False, None):

@@ -19,6 +19,7 @@ from zlib import error as zlib_error
 import duckdb
 import httpx
 import yaml
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from holymon.cli.doctor import _models
 from holymon.errors import CODES, ERRORS, HolymonError
@@ -28,7 +29,7 @@ from holymon.load.trust import trust
 from holymon.monitor.replies import _parsed
 from holymon.plan import consent, prompts, replay_file, shapes, slo, targets
 from holymon.plan.plan import Plan
-from holymon.prometheus import rules
+from holymon.prometheus import rules, sharing
 from holymon.prometheus.alerts import Limits, Watch
 from holymon.prometheus.backtest_sources import rehearse
 from holymon.protocols.chat import CHAT
@@ -317,6 +318,11 @@ def _baseline(path: Path) -> None:
     baseline(path.parent)
 
 
+def _sums(path: Path) -> None:
+    if sharing._read(path):
+        MultiProcessCollector.merge([str(path)])
+
+
 def _worded(rng: Random, sample: bytes, others: Sequence[bytes]) -> bytes:
     """Pieces of words and numbers put together."""
     if rng.random() < 0.5:
@@ -353,6 +359,7 @@ _MADE: dict[str, Callable[[], Reader]] = {
     "prompts": _file("prompts.jsonl", [samples.PROMPTS], prompts.from_file),
     "times in JSON": _file("t.jsonl", samples.TIMES["json"], replay_file.replay),
     "times in CSV": _file("t.csv", samples.TIMES["csv"], replay_file.replay),
+    "sums of processes": _file("counter_holymon-0.db", samples.SUMS, _sums),
     "a notebook": _file("n.ipynb", [samples.NOTEBOOK], lambda path: check_parameters(path, {})),
 }
 READERS = tuple(_MADE)

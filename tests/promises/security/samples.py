@@ -12,6 +12,7 @@ from typing import Any
 from holymon.load.run import Run
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import ramp
+from holymon.prometheus.sharing import _packed
 from holymon.records import run_folder
 from holymon.records.attempt import Flag, Marks
 from holymon.records.client_health import line
@@ -255,4 +256,13 @@ REFUSALS = [
     b'{"detail": [{"loc": ["body", "stream_options"], "msg": "extra fields not permitted"}]}',
     b"stream is not supported: try --no-stream, the model `m` does not exist or is deprecated",
     b"<html>Attention required! access to this page has been denied</html>",
+]
+
+
+def _sum(name: str, value: float, **labels: str) -> dict[str, float]:
+    return {json.dumps(["calls", name, labels, "Calls."]): value}
+
+
+SUMS = [
+    _packed(_sum("calls_total", 3, model="m") | _sum("calls_total", 1e9, model="ü", code="429"))
 ]

@@ -3,6 +3,7 @@
 import asyncio
 import http.server
 import json
+import textwrap
 import threading
 
 import pytest
@@ -26,6 +27,7 @@ WORDS = "may not be asked"
 @pytest.mark.parametrize("said", [
     ASKED, ASKED.upper(), json.dumps(ASKED), repr(ASKED), " ".join(ASKED), ASKED[:40] + "…", ASKED[20:70],
     f"messages.0.content: {ASKED[10:]}", LONG[-60:], ASKED.replace(" ", "\u200b "),
+    json.dumps(ASKED.replace(" ", "\n")), json.dumps(json.dumps("\t".join(textwrap.wrap(ASKED, 15)))),
 ])  # fmt: skip
 def test_what_repeats_a_prompt_is_left_out(said):
     left = without_echo(f"{WORDS}: {said} [{WORDS}]", LONG)
