@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from holymon.monitor.middleware import MonitorASGI, MonitorWSGI
     from holymon.monitor.monitor import HolySheepMonitor, Monitor
     from holymon.monitor.retry import Policy
-    from holymon.plan.plan import Closed, Open, Plan, Prompts
+    from holymon.plan.plan import Closed, Open, Plan
     from holymon.plan.price import Price
+    from holymon.plan.prompts import Prompts
     from holymon.plan.replay_file import replay
+    from holymon.plan.requests import Request
     from holymon.plan.shapes import constant, poisson, ramp, sine, spike, steps
     from holymon.plan.target import Target
     from holymon.plan.targets import target
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from holymon.prometheus.backtest_sources import rehearse
     from holymon.prometheus.exporter import Collector, expose, write_textfile
     from holymon.prometheus.metric_names import bucket_edges
+    from holymon.records.datasets import dataset
     from holymon.records.export import write_csv
     from holymon.records.listing import runs
     from holymon.report.report import write_report
@@ -58,7 +61,9 @@ __version__ = "0.1.0"
 
 _NAMES = {
     # What is to be measured.
-    "plan.plan": "Closed Open Plan Prompts Target",
+    "plan.plan": "Closed Open Plan Target",
+    "plan.prompts": "Prompts",
+    "plan.requests": "Request",
     "plan.price": "Price",
     "plan.targets": "target",
     "plan.shapes": "constant poisson ramp sine spike steps",
@@ -67,6 +72,7 @@ _NAMES = {
     "load.run": "attach measure start",
     "load.trust": "trust",
     "records.listing": "runs",
+    "records.datasets": "dataset",
     "records.export": "write_csv",
     "widgets.dashboard": "explore",
     # Figures, and what several runs show.
@@ -102,8 +108,9 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 __all__ = [
     "CallError", "Closed", "Collector", "ConfigError", "HolySheepMonitor", "HolymonError",
     "Limits", "Monitor", "MonitorASGI", "MonitorWSGI", "Open", "Plan", "PlanError", "Policy",
-    "Price", "Prompts", "RunError", "Target", "__version__", "alternate", "attach", "bucket_edges",
-    "calibrate", "capacity", "compare", "constant", "definitions", "explore", "expose", "measure",
+    "Price", "Prompts", "Request", "RunError", "Target", "__version__", "alternate", "attach",
+    "bucket_edges", "calibrate", "capacity", "compare", "constant", "dataset", "definitions",
+    "explore", "expose", "measure",
     "monitored", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_ttft", "poisson",
     "ramp", "rehearse", "replay", "runs", "simulator", "sine", "spike", "start", "steps",

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from holymon.cli.asked_options import PROMPTS
 from holymon.cli.consent import agreed
 from holymon.cli.options import (
     JSON,
     OUT,
-    PROMPTS,
     SECONDS,
     SENDING,
     SLO,

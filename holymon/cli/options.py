@@ -1,11 +1,12 @@
 """The options of the commands, each written once, and the plans that they make."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from holymon.cli.asked_options import PROMPTS, prompts_of
 from holymon.cli.consent import over_http
 from holymon.cli.target_options import ONE_OFF, composed, targets_of, text, with_ways
 from holymon.errors import PlanError
@@ -13,7 +14,7 @@ from holymon.safety import plain
 from holymon.structs import seconds_of
 
 if TYPE_CHECKING:
-    from holymon.plan.plan import Closed, Open, Plan, Prompts
+    from holymon.plan.plan import Closed, Open, Plan
 
 _Number = TypeVar("_Number", int, float)
 PATH: Final = click.Path(path_type=Path)
@@ -58,22 +59,12 @@ _SECTIONS: Final = {
     "Target": "base_url model api_key_env endpoint auth header query trust insecure_http",
     "Load": "shape arrivals rate concurrency duration requests warmup",
     "Search": "start most precision budget max_calls",
-    "What is asked": "prompt prompts_file prompt_tokens max_tokens field no_stream",
+    "What is asked": "prompt prompts_file column system prompt_tokens max_tokens prefix_tokens "
+    "unique exact_tokens field no_stream",
     "Sending": "workers seed timeout first_byte stall max_cost no_first_call",
 }
 
 
-PROMPTS: Final = composed(
-    click.option("--prompt", help="What to ask."),
-    click.option("--prompts", "prompts_file", type=PATH,
-                 help="JSONL file of what to ask in turn: strings, or objects with 'prompt'."),
-    click.option("--prompt-tokens", type=int, help="Ask synthetic prompts of about so many tokens, "
-                 "each one different."),
-    click.option("--max-tokens", type=int, default=64, help="Longest answer."),
-    click.option("--set", "field", multiple=True, metavar="FIELD=JSON", help="A field of each "
-                 "body, such as temperature=0; dots reach inside, null takes one out."),
-    click.option("--no-stream", is_flag=True, help="Ask for whole answers (no TTFT then)."),
-)  # fmt: skip
 SENDING: Final = composed(
     click.option("--workers", type=int, default=1, help="Processes that send."),
     click.option("--seed", type=int, default=0, help="Makes a random schedule repeatable."),
@@ -148,14 +139,13 @@ def given(ctx: click.Context) -> set[str]:
 
 def plans_of(
     targets: tuple[str, ...], *, base_url: str | None, model: tuple[str, ...], api_key_env: str,
-    prompt: str | None, prompts_file: Path | None, prompt_tokens: int | None, max_tokens: int,
-    no_stream: bool, workers: int, seed: int, timeout: float | None, first_byte: float | None,
+    workers: int, seed: int, timeout: float | None, first_byte: float | None,
     stall: float | None, name: str, slo: tuple[str, ...],
     shape: str | None = None, arrivals: str = "", rate: str | None = None,
     concurrency: str | None = None, duration: float | None = None, requests: int | None = None,
     warmup: float = 0.0, max_cost: float | None = None, no_first_call: bool = False,
     insecure_http: bool = False, endpoint: str = "", auth: str = "", header: tuple[str, ...] = (),
-    query: tuple[str, ...] = (), field: tuple[str, ...] = (),
+    query: tuple[str, ...] = (), field: tuple[str, ...] = (), **wanted: Any,
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
     from holymon.plan.plan import TIMEOUT_S, Plan
@@ -168,7 +158,7 @@ def plans_of(
     plan = Plan(
         targets=with_ways(called, endpoint, auth, header, query, field),
         load=loads[0],
-        prompts=_prompts(prompt, prompts_file, prompt_tokens, max_tokens, not no_stream, seed),
+        prompts=prompts_of(seed, **wanted),
         duration_s=duration, requests=requests, warmup_s=warmup, max_cost=max_cost,
         timeout_s=TIMEOUT_S if timeout is None else timeout, first_byte_s=first_byte, stall_s=stall,
         workers=workers, seed=seed, name=name, slo=slo, first_call=not no_first_call,
@@ -213,22 +203,3 @@ def _several(listed: str, field: str, kind: type[_Number]) -> list[_Number]:
         raise PlanError(
             f"{field} {plain(listed)!r} is not a number, nor several with commas between."
         ) from None
-
-
-def _prompts(
-    prompt: str | None, file: Path | None, tokens: int | None, max_tokens: int, stream: bool,
-    seed: int,
-) -> "Prompts":  # fmt: skip
-    from holymon.plan.plan import Prompts
-    from holymon.plan.prompts import from_file, synthetic
-
-    if sum(source is not None for source in (prompt, file, tokens)) > 1:
-        raise PlanError("--prompt, --prompts and --prompt-tokens exclude each other: give one.")
-    if file is not None:
-        return Prompts(texts=from_file(file), max_tokens=max_tokens, stream=stream)
-    if tokens is not None:
-        texts = synthetic(tokens, seed=seed)
-        return Prompts(texts=texts, tokens=tokens, max_tokens=max_tokens, stream=stream)
-    if prompt is not None:
-        return Prompts(texts=(prompt,), max_tokens=max_tokens, stream=stream)
-    return Prompts(max_tokens=max_tokens, stream=stream)

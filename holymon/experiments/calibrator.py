@@ -7,7 +7,8 @@ from typing import Final
 
 from holymon.experiments.calibration import Calibration, MeasuredRate, level_of
 from holymon.load.run import Run, measure
-from holymon.plan.plan import Open, Plan, Prompts
+from holymon.plan.plan import Open, Plan
+from holymon.plan.prompts import Prompts
 from holymon.plan.shapes import constant
 from holymon.plan.targets import target
 from holymon.structs import replace

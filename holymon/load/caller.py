@@ -19,7 +19,7 @@ from typing import Final
 import httpx
 
 from holymon.errors import HolymonError
-from holymon.load.requests import key_of, requests_of, secrets_of
+from holymon.load.requests import Bodies, key_of, secrets_of
 from holymon.load.timeouts import Alarm, Deadlines, limits_of
 from holymon.plan import consent
 from holymon.plan.plan import Plan
@@ -66,7 +66,7 @@ class Caller:
         self._secrets = tuple(secret for t in plan.targets for secret in secrets_of(t))
         self._transport = transport or Transport(connect_s=plan.connect_s)
         self._streams = [target.streams(plan.prompts.stream) for target in plan.targets]
-        self._requests = [requests_of(plan, target, headers) for target in plan.targets]
+        self._requests = [Bodies(plan, target, headers) for target in plan.targets]
         self._dialects = [DIALECTS[target.endpoint] for target in plan.targets]
         self._limits = [limits_of(plan, number) for number in range(len(plan.targets))]
         self._alarm = Alarm(clock)
@@ -82,9 +82,8 @@ class Caller:
 
     def words(self, marks: Marks) -> str:
         """What was said of a call of the load, without what that repeats of its prompt."""
-        texts = self.plan.prompts.texts
-        prompt = texts[(marks.request // len(self.plan.targets)) % len(texts)]
-        return without_echo(marks.message, prompt)
+        turn = marks.request // len(self.plan.targets)
+        return without_echo(marks.message, self.plan.prompts.text(turn))
 
     async def send(self, number: int, target: int, due: float) -> Marks:
         """Make call `number` to the `target`-th target; what happened is in the marks.
@@ -92,8 +91,7 @@ class Caller:
         A task that is cancelled meanwhile gets its marks all the same, as `cancelled`.
         """
         marks = Marks(number, target, due)
-        prepared = self._requests[target]
-        await self._attempt(marks, prepared[(number // len(self.plan.targets)) % len(prepared)])
+        await self._attempt(marks, self._requests[target][number // len(self.plan.targets)])
         return marks
 
     async def probe(self, until: float) -> tuple[Marks, bytes]:

@@ -107,7 +107,8 @@ class FirstCalls:
         """Ask a target until it takes what it is asked, or refuses for good."""
         begun = perf_counter()
         until = begun + min(self.plan.timeout_s, MOST_S)
-        whole, refused = self.plan.prompts.max_tokens, list[str]()
+        prompts = self.plan.prompts
+        whole, refused = prompts.limit(prompts.request(0)), list[str]()
         most = None if whole is None else min(whole, TOKENS)
         calls, settled = 0, False
         while not settled and calls < MOST_CALLS:
@@ -129,7 +130,7 @@ class FirstCalls:
 
     def _words(self, marks: Marks, limit: int = 512) -> str:
         """What was said, without what that repeats of the prompt."""
-        return without_echo(short(marks.message, limit), self.plan.prompts.texts[0])
+        return without_echo(short(marks.message, limit), self.plan.prompts.text(0))
 
     def _outcome(
         self, target: Target, marks: Marks, calls: int, refused: list[str], seconds: float
@@ -141,13 +142,13 @@ class FirstCalls:
             target=target.name, error_type=marks.error, status=marks.status, code=marks.code,
             message=message, seconds=round(seconds, 6), calls=calls, refused=tuple(refused),
             quirks=target.quirks, cost_usd=None if math.isnan(money) else money,
-            ended=_ends(marks, several=len(self.plan.prompts.texts) > 1),
+            ended=_ends(marks, several=self.plan.prompts.number > 1),
         )  # fmt: skip
 
 
 def _single(plan: Plan, target: Target, most: int | None) -> Plan:
     """One call to a target, with the first prompt and within the limits of a plan."""
-    prompts = replace(plan.prompts, texts=plan.prompts.texts[:1], max_tokens=most)
+    prompts = plan.prompts.first(most)
     return Plan(
         targets=(target,), load=Closed(users=1), requests=1, prompts=prompts,
         timeout_s=plan.timeout_s, connect_s=plan.connect_s, first_byte_s=plan.first_byte_s,

@@ -1,6 +1,6 @@
 """What is sent to a target, made ready: its address, headers and query, and each body.
 
-    requests_of(plan, target)     a Prepared for each prompt
+    Bodies(plan, target)[turn]    a Prepared for each turn
     prepared_of(target, "/models", method="GET")
 
 The keys and whatever else the environment holds are read here, and stay secrets: they are in no
@@ -11,16 +11,25 @@ import os
 from collections.abc import Mapping
 from secrets import token_hex
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from holymon.errors import ConfigError
+import msgspec
+
+from holymon.errors import ConfigError, HolymonError
 from holymon.plan.plan import Plan
-from holymon.plan.request_fields import BEARER, NO_KEY, parts_of, with_fields
+from holymon.plan.request_fields import BEARER, NO_KEY, overlaid, parts_of
 from holymon.plan.target import Target
 from holymon.protocols.dialects import DIALECTS
 from holymon.safety import Secret
 from holymon.transport.prepared_request import Prepared, hiding, post, prepared_for
+
+MADE_AT_ONCE: Final = 1000
+MOST_AT_ONCE: Final = 2**24
+"""So many requests, of so many bytes, are made before a load begins."""
+
+MOST_KEPT: Final = 2**27
+"""Bytes of requests that are kept to be sent again."""
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -104,25 +113,63 @@ def _marked(target: Target, value: str, marks: dict[str, Secret], kind: type[Sec
     return text
 
 
-def requests_of(plan: Plan, target: Target, more: Mapping[str, str]) -> list[Prepared | Exception]:
-    """One prepared request for each prompt; what can't be written as JSON fails when called."""
-    dialect = DIALECTS[target.endpoint]
-    stream = target.streams(plan.prompts.stream)
-    headers = {
-        "accept": "text/event-stream" if stream else "application/json",
-        "accept-encoding": "gzip, deflate",
-        "content-type": "application/json",
-        "user-agent": "holymon",
-        **more,
-    }
-    common = prepared_of(target, dialect.path, headers)
-    made: list[Prepared | Exception] = []
-    for text in plan.prompts.texts:
+class Bodies:
+    """A prepared request to a target for each turn, made when it is first wanted, and kept.
+
+    Those of the first turns are made at once, so that none of them is late for that; of very many,
+    not all are kept.
+    """
+
+    def __init__(self, plan: Plan, target: Target, more: Mapping[str, str]) -> None:
+        """Read what is common to all of them, with `more` headers. Raises ConfigError."""
+        self._dialect = DIALECTS[target.endpoint]
+        self._prompts, self._seed, self._target = plan.prompts, plan.seed, target
+        self._stream = target.streams(plan.prompts.stream)
+        headers = {
+            "accept": "text/event-stream" if self._stream else "application/json",
+            "accept-encoding": "gzip, deflate",
+            "content-type": "application/json",
+            "user-agent": "holymon",
+            **more,
+        }
+        self._common = prepared_of(target, self._dialect.path, headers)
+        self._number = plan.prompts.number
+        self._mark = f"{token_hex(12)}" if plan.prompts.unique else ""
+        self._made: dict[int, Prepared | Exception] = {}
+        self._room = MOST_KEPT
+        for turn in range(min(self._number, MADE_AT_ONCE)):
+            if self._room < MOST_KEPT - MOST_AT_ONCE:
+                break
+            self[turn]
+
+    def __getitem__(self, turn: int) -> Prepared | Exception:
+        """The request of a turn; what can't be written as JSON is what fails when it is called."""
+        number = turn % self._number
+        made = self._made.get(number)
+        if made is None:
+            made = self._prepared(number)
+            if self._room > 0:
+                self._room -= len(made.content) if isinstance(made, Prepared) else 0
+                self._made[number] = made
+        if self._mark and isinstance(made, Prepared):
+            unique = b"%024x" % (int(self._mark, 16) ^ turn)
+            return made._replace(content=made.content.replace(self._mark.encode(), unique, 1))
+        return made
+
+    def _prepared(self, number: int) -> Prepared | Exception:
         try:
-            body = dialect.body(target.model, text, plan.prompts.max_tokens, stream)
-            made.append(
-                common._replace(content=with_fields(target.quirks.applied(body), target.body))
-            )
-        except (ValueError, TypeError, UnicodeError) as error:
-            made.append(error)
-    return made
+            return self._common._replace(content=msgspec.json.encode(self.body(number)))
+        except (ValueError, TypeError, UnicodeError, HolymonError) as error:
+            return error
+
+    def body(self, turn: int) -> dict[str, Any]:
+        """What is sent in a turn, as an object. Raises ConfigError for a damaged dataset."""
+        prompts, target = self._prompts, self._target
+        request = prompts.request(turn)
+        limit = prompts.limit(request)
+        messages = prompts.messages(turn, self._seed, f"{self._mark} ")
+        body = self._dialect.body(target.model, messages, limit, self._stream)
+        if prompts.exact_tokens and limit is not None:
+            body |= {"ignore_eos": True, "min_tokens": limit}
+        body = target.quirks.applied(overlaid(body, request.body) if request.body else body)
+        return overlaid(body, target.body) if target.body else body

@@ -19,7 +19,7 @@ from holymon.load.requests import key_of
 from holymon.plan import consent
 from holymon.plan.plan import Plan
 from holymon.plan.targets import with_prices
-from holymon.records import journal, run_folder, run_state
+from holymon.records import journal, request_store, run_folder, run_state
 from holymon.records import notes as side_file
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall, first_calls, informed, outcome, with_cost
@@ -262,6 +262,7 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     consent.require(plan.targets)
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
     folder = run_folder.new_folder(Path(out), name)
+    request_store.keep(plan, folder)
     write_aside(folder / "plan.json", plan.to_json(), mode=run_folder.mode_of(plan))
     run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())
     process = launch(folder, plan, detached=detached)

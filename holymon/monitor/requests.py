@@ -21,7 +21,8 @@ from holymon.errors import CallError
 from holymon.load.caller import Caller, Taker
 from holymon.monitor.ledger import Ledger
 from holymon.monitor.retry import Budget, Policy, next_wait
-from holymon.plan.plan import Closed, Plan, Prompts
+from holymon.plan.plan import Closed, Plan
+from holymon.plan.prompts import Prompts
 from holymon.plan.target import Target
 from holymon.records.attempt import Flag, Marks
 from holymon.records.client_health import ClientHealth

@@ -10,12 +10,12 @@ from holymon.errors import PlanError
 from holymon.formatting import number_of, rounded
 from holymon.plan import price
 from holymon.plan.plan import Closed, Plan
+from holymon.plan.prompts import Sizes
 from holymon.plan.shapes import Replay, cumulative, polyline
 
 COUNTED: Final = 1_000_000
 """Up to so many calls a schedule is made to count them; above, the area under it will do."""
 
-BYTES_OF_TOKEN: Final = 4
 AROUND: Final = 16
 """Tokens that a server's chat template may put around one prompt."""
 
@@ -58,15 +58,16 @@ def estimate(plan: Plan) -> Estimate:
     if counted is None:
         return Estimate(None, None, None, None, None, "the cost is not bounded.")
     calls, each = counted
-    sizes = _sizes(plan)
-    mean = sum(sizes) / len(sizes) / BYTES_OF_TOKEN
-    longest = plan.prompts.max_tokens
+    sizes = plan.prompts.sizes
+    answered = _answers(sizes, each)
     cost, why = _cost(plan, each)
     return Estimate(
         calls=calls,
-        prompt_tokens=math.ceil(calls * (plan.prompts.tokens or mean)),
-        most_prompt_tokens=len(plan.targets) * _prompt_bytes(sizes, each),
-        output_tokens=None if longest is None else calls * longest,
+        prompt_tokens=math.ceil(calls * sizes.about / sizes.number),
+        most_prompt_tokens=len(plan.targets) * _prompts(sizes, each),
+        output_tokens=None
+        if answered is None
+        else min(calls * (sizes.longest_answer or 0), len(plan.targets) * answered),
         cost_usd=cost,
         why=why,
     )
@@ -78,16 +79,13 @@ def most_of_a_call(plan: Plan, target: int, guess: int) -> float:
     Where no max_tokens bounds the answer, `guess` tokens stand for it. Raises PlanError if there is
     no price.
     """
-    size = max(_sizes(plan)) + AROUND
-    longest = None if plan.targets[target].quirks.max_tokens == "" else plan.prompts.max_tokens
+    sizes = plan.prompts.sizes
+    size = sizes.longest + AROUND
+    longest = None if plan.targets[target].quirks.max_tokens == "" else sizes.longest_answer
     cost = price.most(plan.targets[target].price, 1, size, guess if longest is None else longest)
     if cost is None:
         raise PlanError(f"no price is known for {plan.targets[target].name}.")
     return cost
-
-
-def _sizes(plan: Plan) -> list[int]:
-    return [len(text.encode("utf-8", "replace")) for text in plan.prompts.texts]
 
 
 def _calls(plan: Plan) -> tuple[int, int] | None:
@@ -105,22 +103,31 @@ def _calls(plan: Plan) -> tuple[int, int] | None:
     return len(numbers), int(np.bincount(numbers % k, minlength=k).max())
 
 
-def _prompt_bytes(sizes: list[int], calls: int) -> int:
-    """Bytes of the prompts of so many calls in turn, and what may be put around them."""
-    rounds = math.ceil(calls / len(sizes)) * sum(sizes)
-    return min(rounds, calls * max(sizes)) + AROUND * calls
+def _in_turn(calls: int, number: int, total: int, longest: int) -> int:
+    """Of so many calls in turn, the most that they come to."""
+    return min(math.ceil(calls / number) * total, calls * longest)
+
+
+def _prompts(sizes: Sizes, calls: int) -> int:
+    """Tokens of the prompts of so many calls at most, and of what may be put around them."""
+    return _in_turn(calls, sizes.number, sizes.most, sizes.longest) + AROUND * calls
+
+
+def _answers(sizes: Sizes, calls: int) -> int | None:
+    """Tokens of the answers to so many calls at most; None without a limit."""
+    if sizes.answers is None:
+        return None
+    return _in_turn(calls, sizes.number, sizes.answers, sizes.longest_answer or 0)
 
 
 def _cost(plan: Plan, each: int) -> tuple[float | None, str]:
     unpriced = [target.name for target in plan.targets if not target.price.known]
     if unpriced:
         return None, f"no price is known for {', '.join(unpriced)}."
-    if plan.prompts.max_tokens is None:
+    answered = _answers(plan.prompts.sizes, each)
+    if answered is None:
         return None, "answers of any length may cost any sum."
-    sizes = _sizes(plan)
-    prompt_bytes, longest = _prompt_bytes(sizes, each), max(sizes) + AROUND
-    costs = [
-        price.most(target.price, 1, prompt_bytes, each * plan.prompts.max_tokens, longest)
-        for target in plan.targets
-    ]
+    sizes = plan.prompts.sizes
+    tokens, longest = _prompts(sizes, each), sizes.longest + AROUND
+    costs = [price.most(target.price, 1, tokens, answered, longest) for target in plan.targets]
     return math.fsum(cost for cost in costs if cost is not None), ""

@@ -17,9 +17,10 @@ from holymon.errors import PlanError
 from holymon.formatting import Table, number_of
 from holymon.plan import arrivals, shapes
 from holymon.plan.given_file import decoded
+from holymon.plan.prompts import Prompts
 from holymon.plan.slo import parse
 from holymon.plan.target import Target
-from holymon.safety import plain, short
+from holymon.safety import plain
 from holymon.structs import (
     Struct,
     check_range,
@@ -33,31 +34,6 @@ MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
 MAX_TARGETS: Final = 255
 TIMEOUT_S: Final = 120.0
-
-
-class Prompts(Struct, frozen=True):
-    """What is asked: one text, several in turn, or synthetic ones of about `tokens` tokens."""
-
-    texts: tuple[str, ...] = ("Say hello in one short sentence.",)
-    tokens: int | None = None
-    max_tokens: int | None = 64
-    stream: bool = True
-
-    def __post_init__(self) -> None:
-        """Raise PlanError if there is no text, or a number of tokens is out of range."""
-        super().__post_init__()
-        require(bool(self.texts), "prompts", "are empty", "give at least one text")
-        if self.tokens is not None:
-            check_range("prompt_tokens", self.tokens, 1, 1_000_000)
-        if self.max_tokens is not None:
-            check_range("max_tokens", self.max_tokens, 1, 10_000_000)
-
-    @property
-    def words(self) -> str:
-        """How many there are, and how the first one begins."""
-        if self.tokens:
-            return f"synthetic ones of about {self.tokens} tokens"
-        return f"{len(self.texts)}, such as {short(self.texts[0], 60)!r}"
 
 
 class Open(Struct, frozen=True, kw_only=False, tag="open"):

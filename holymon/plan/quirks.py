@@ -3,8 +3,6 @@
 import re
 from typing import Any, Final
 
-import msgspec
-
 from holymon.structs import Struct, require
 
 LIMIT: Final = re.compile(r"(?i)\bmax[a-z_]{0,40}tokens?\b")
@@ -54,14 +52,14 @@ class Quirks(Struct, frozen=True):
         """Whether answers are streamed where the plan asks for that, or does not."""
         return wanted if self.stream is None else self.stream
 
-    def applied(self, body: bytes) -> bytes:
-        """The JSON of a request, asked as its API takes it."""
+    def applied(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body of a request, asked as its API takes it."""
         if self.max_tokens is None and self.stream_options:
             return body
         taken: dict[str, Any] = {}
-        for name, value in msgspec.json.decode(body).items():
+        for name, value in body.items():
             if LIMIT.fullmatch(name) and self.max_tokens is not None:
                 taken |= {self.max_tokens: value} if self.max_tokens else {}
             elif name != "stream_options" or self.stream_options:
                 taken[name] = value
-        return msgspec.json.encode(taken)
+        return taken

@@ -49,21 +49,23 @@ def _read(path: Path) -> Iterator[float]:
             if line.strip():
                 yield _from_json(path, n, line)
         return
-    rows = _rows(path, lines)
+    rows = rows_of(path, lines)
     head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     column = next((head.index(name) for name in COLUMNS if name in head), None)
-    if column is None and rows and _time(head[0]) is None:
+    if column is None and rows and time_of(head[0]) is None:
         raise PlanError(f"{path} has no column of times: name one of them 'timestamp'.")
     for n, row in rows if column is None else rows[1:]:
         at = column or 0
-        yield _known(_time(row[at].strip()) if at < len(row) else None, path, n)
+        yield _known(time_of(row[at].strip()) if at < len(row) else None, path, n)
 
 
-def _rows(path: Path, lines: list[str]) -> list[tuple[int, list[str]]]:
+def rows_of(path: Path, lines: list[str], comma: str = ",") -> list[tuple[int, list[str]]]:
     """The rows of a CSV file that hold anything, with their numbers, however long a cell is."""
-    before = csv.field_size_limit(sum(map(len, lines)) + 1)
+    before = csv.field_size_limit(sum(map(len, lines)) + len(lines) + 1)
     try:
-        return [(n, row) for n, row in enumerate(csv.reader(lines), 1) if row]
+        # A cell may hold line ends.
+        reader = csv.reader((f"{line}\n" for line in lines), delimiter=comma)
+        return [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         raise PlanError(f"{path} is not CSV: {error}.") from None
     finally:
@@ -77,7 +79,7 @@ def _from_json(path: Path, n: int, line: str) -> float:
         raise PlanError(f"{path}, line {n} is not JSON.") from None
     if isinstance(value, dict):
         value = next((value[name] for name in COLUMNS if name in value), None)
-    return _known(_time(value), path, n)
+    return _known(time_of(value), path, n)
 
 
 def _known(seconds: float | None, path: Path, n: int) -> float:
@@ -87,7 +89,8 @@ def _known(seconds: float | None, path: Path, n: int) -> float:
     return seconds
 
 
-def _time(value: Any) -> float | None:
+def time_of(value: Any) -> float | None:
+    """Seconds of a number or of an ISO 8601 date; None for what is neither."""
     if isinstance(value, bool):
         return None
     try:

@@ -12,8 +12,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from holymon.safety import looks_secret, plain
 from holymon.structs import check_variable_name, require
 
@@ -111,8 +109,3 @@ def overlaid(
         else:
             result[name] = value
     return result
-
-
-def with_fields(body: bytes, fields: Mapping[str, Any]) -> bytes:
-    """The JSON of a body with `fields`, as `overlaid`."""
-    return msgspec.json.encode(overlaid(msgspec.json.decode(body), fields)) if fields else body

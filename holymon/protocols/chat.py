@@ -3,11 +3,13 @@
 Pure. A stream is complete when a finish reason or `[DONE]` was seen.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from holymon.errors import OK
+from holymon.plan.requests import Message
 from holymon.protocols.bounds import MOST_CHOICES
 from holymon.protocols.complaint import complaint
 from holymon.protocols.dialect import NOT_MINE, Dialect
@@ -87,20 +89,21 @@ class _TextChunk(msgspec.Struct, gc=False):
 
 
 _NOTHING: Final = _Message()
-_encode: Final = msgspec.json.encode
 _DECODER: Final = msgspec.json.Decoder(_Completion)
 _decode: Final = _DECODER.decode
 _text_chunk: Final = msgspec.json.Decoder(_TextChunk).decode
 
 
-def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
-    """The JSON body of one chat completion. Raises ValueError for what JSON can't carry."""
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": text}]}
+def request_body(
+    model: str, messages: Sequence[Message], max_tokens: int | None, stream: bool
+) -> dict[str, Any]:
+    """The body of one chat completion."""
+    body: dict[str, Any] = {"model": model, "messages": messages}
     if max_tokens is not None:
         body["max_tokens"] = max_tokens
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return _encode(body)
+    return body
 
 
 def _is_text(reading: Reading, now: float, event: Event) -> bool:

@@ -1,9 +1,10 @@
 """What one endpoint speaks: where it is, what is sent there, and what reads its answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from holymon.plan.requests import Message
 from holymon.protocols.sse import Event
 from holymon.records.attempt import Flag, Marks
 
@@ -20,8 +21,8 @@ class Dialect(NamedTuple):
     path: str
     """Behind the base_url, with its slash."""
 
-    body: Callable[[str, str, int | None, bool], bytes]
-    """The JSON of a request by model, text, most tokens, and whether it is to be streamed."""
+    body: Callable[[str, Sequence[Message], int | None, bool], dict[str, Any]]
+    """A request by model, messages, most tokens, and whether it is to be streamed."""
 
     event: Callable[["Reading", float, Event], int]
     """How many tokens (0 or 1) an event brought, or NOT_MINE; raises what `lenient.read` does."""
@@ -56,6 +57,6 @@ def noted(reading: "Reading", now: float, text: str, *, thought: bool, acted: bo
     return int(bool(text or thought or acted))
 
 
-def not_sent(*_: object) -> bytes:
+def not_sent(*_: object) -> dict[str, Any]:
     """No body: of a dialect that watched clients speak, and no load is sent in."""
     raise NotImplementedError

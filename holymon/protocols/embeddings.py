@@ -3,17 +3,20 @@
 Source: https://platform.openai.com/docs/api-reference/embeddings. A vector may be text in base64.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from holymon.errors import OK
+from holymon.plan.requests import Message
 from holymon.protocols.complaint import complaint
 from holymon.protocols.dialect import NOT_MINE, Dialect
 from holymon.protocols.error_body import read_body, refused
 from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
+from holymon.protocols.turns import texts
 from holymon.protocols.usage import read_usage
 from holymon.records.attempt import Marks
 
@@ -32,10 +35,12 @@ _DECODER: Final = msgspec.json.Decoder(_Embeddings)
 _NO_VECTOR: Final = frozenset({b"", b"null", b"[]", b"{}", b'""'})
 
 
-def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
-    """The JSON body for one text, which has no longest answer and no stream."""
+def request_body(
+    model: str, messages: Sequence[Message], max_tokens: int | None, stream: bool
+) -> dict[str, Any]:
+    """The body for one text, which has no longest answer and no stream."""
     del max_tokens, stream
-    return msgspec.json.encode({"model": model, "input": text})
+    return {"model": model, "input": texts(messages)}
 
 
 def _read(reading: Reading, now: float, event: Event) -> int:

@@ -5,11 +5,13 @@ leaves out what was read from or written to a cache; in marks `prompt_tokens` is
 everywhere here. Source: https://docs.anthropic.com/en/api/messages and .../messages-streaming.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from holymon.errors import OK
+from holymon.plan.requests import Message
 from holymon.protocols.complaint import complaint
 from holymon.protocols.dialect import NOT_MINE, Dialect
 from holymon.protocols.error_body import error_text, read_body, refused
@@ -17,6 +19,7 @@ from holymon.protocols.finish import finish_of
 from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
+from holymon.protocols.turns import claude
 from holymon.protocols.usage import read_usage
 from holymon.records.attempt import Flag, Marks
 
@@ -60,13 +63,18 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 _MESSAGE: Final = msgspec.json.Decoder(_Message)
 
 
-def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
-    """The JSON body of one message. Raises ValueError for what JSON can't carry."""
+def request_body(
+    model: str, messages: Sequence[Message], max_tokens: int | None, stream: bool
+) -> dict[str, Any]:
+    """The body of one message."""
+    system, turns = claude(messages)
     body: dict[str, Any] = {
         "model": model, "max_tokens": MAX_TOKENS if max_tokens is None else max_tokens,
-        "messages": [{"role": "user", "content": text}],
+        "messages": turns,
     }  # fmt: skip
-    return msgspec.json.encode(body | {"stream": True} if stream else body)
+    if system:
+        body["system"] = system
+    return body | {"stream": True} if stream else body
 
 
 def _read(reading: Reading, now: float, event: Event) -> int:

@@ -6,17 +6,20 @@ made in the background has been accepted, and brings no output.
 Source: https://platform.openai.com/docs/api-reference/responses and .../responses-streaming.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from holymon.errors import OK
+from holymon.plan.requests import Message
 from holymon.protocols.complaint import complaint
 from holymon.protocols.dialect import NOT_MINE, Dialect
 from holymon.protocols.error_body import error_text, in_band, message_of, read_body, refused
 from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
+from holymon.protocols.turns import input_items
 from holymon.protocols.usage import read_usage
 from holymon.records.attempt import Flag, Marks
 
@@ -47,13 +50,18 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 _RESPONSE: Final = msgspec.json.Decoder(_Response)
 
 
-def request_body(model: str, text: str, max_tokens: int | None, stream: bool) -> bytes:
-    """The JSON body of one response. Raises ValueError for what JSON can't carry."""
+def request_body(
+    model: str, messages: Sequence[Message], max_tokens: int | None, stream: bool
+) -> dict[str, Any]:
+    """The body of one response."""
+    alone = messages[0] if len(messages) == 1 else {}
+    text = alone.get("content") if alone.get("role") == "user" else None
+    given = text if isinstance(text, str) else input_items(messages)
     # Kept for a month otherwise, and a load would leave thousands.
-    body: dict[str, Any] = {"model": model, "input": text, "store": False}
+    body: dict[str, Any] = {"model": model, "input": given, "store": False}
     if max_tokens is not None:
         body["max_output_tokens"] = max_tokens
-    return msgspec.json.encode(body | {"stream": True} if stream else body)
+    return body | {"stream": True} if stream else body
 
 
 def _read(reading: Reading, now: float, event: Event) -> int:

@@ -4,6 +4,7 @@
     state.json    what the worker says of itself     calls.parquet     afterwards, with
     run.lock      held by the worker while it lives  gaps.parquet      the single gaps
     run.json      figures and verdict                report.*          made from them
+    requests.jsonl  what was asked, where that is a dataset
 
 A state file can't say that its writer was killed; the lock can: a run that says `running` and
 whose lock is free is `interrupted`.
@@ -23,8 +24,8 @@ import numpy as np
 
 from holymon.errors import PlanError, RunError
 from holymon.formatting import file_name
-from holymon.plan.plan import Plan, Prompts
-from holymon.records import parquet
+from holymon.plan.plan import Plan
+from holymon.records import parquet, request_store
 from holymon.records.appender import reading
 from holymon.records.journal import Follower
 from holymon.records.own_files import (
@@ -125,19 +126,20 @@ def _lies_in(folder: Path, out: Path) -> bool:
 
 def mode_of(plan: Plan) -> int:
     """The mode of files that hold a plan: prompts of one's own are nobody else's to read."""
-    own = plan.prompts.tokens is None and plan.prompts.texts != Prompts().texts
-    return PRIVATE if own else 0o666
+    return PRIVATE if plan.prompts.private else 0o666
 
 
 def read_plan(folder: Path) -> Plan:
     """The plan of a run. Raises RunError, PlanError."""
     try:
-        return Plan.from_json(content(folder / "plan.json"), str(folder))
+        plan = Plan.from_json(content(folder / "plan.json"), str(folder))
     except OSError as error:
         raise RunError(f"{folder} is not a run: {error.strerror}.") from None
     except PlanError as error:
         reason = "can't be read, another version of holymon may have written it"
         raise PlanError(f"{run_id(folder)} {reason}: {error}") from None
+    request_store.lend(plan, folder)
+    return plan
 
 
 def write_state(folder: Path, **state: Any) -> None:

@@ -282,7 +282,11 @@ def _prompts(plan: Plan) -> str:
     """How much is asked and how it is answered; no prompt itself, a report may be handed on."""
     prompts = plan.prompts
     question = f"synthetic prompts of about {prompts.tokens} tokens" if prompts.tokens else (
-        "one prompt" if len(prompts.texts) == 1 else f"{len(prompts.texts)} prompts in turn"
+        "one prompt" if prompts.number == 1 else f"{prompts.number:,} prompts in turn"
     )  # fmt: skip
-    most = f", at most {prompts.max_tokens} tokens" if prompts.max_tokens else ""
-    return f"{question}; answers {'streamed' if prompts.stream else 'not streamed'}{most}"
+    if prompts.dataset is not None:
+        question = prompts.dataset.words
+    longest = prompts.sizes.longest_answer
+    most = f", at most {longest} tokens" if longest else ""
+    how = f"answers {'streamed' if prompts.stream else 'not streamed'}{most}"
+    return "; ".join([question, *prompts.common, how])

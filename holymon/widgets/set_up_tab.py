@@ -9,11 +9,13 @@ import ipywidgets as w
 from holymon.errors import ConfigError, PlanError
 from holymon.load.requests import key_of
 from holymon.plan import shapes
-from holymon.plan.plan import Closed, Open, Plan, Prompts
-from holymon.plan.prompts import from_file, synthetic
+from holymon.plan.lengths import parse
+from holymon.plan.plan import Closed, Open, Plan
+from holymon.plan.prompts import Prompts, made
 from holymon.plan.replay_file import replay
 from holymon.plan.target import Target
 from holymon.plan.targets import one_off, providers, target
+from holymon.records.datasets import dataset
 from holymon.safety import plain, short
 from holymon.widgets.fields import (
     LABEL,
@@ -106,10 +108,9 @@ class SetUpTab:
     def _prompts(self) -> Prompts:
         more: dict[str, Any] = {"max_tokens": self._max_tokens.value, "stream": self._stream.value}
         if self._kind.value == FILE:
-            return Prompts(texts=from_file(_path("prompts", self._file.value)), **more)
+            return Prompts(dataset=dataset(_path("prompts", self._file.value)), **more)
         if self._kind.value == MADE:
-            tokens = self._tokens.value
-            return Prompts(texts=synthetic(tokens), tokens=tokens, **more)
+            return Prompts(dataset=made(parse(str(self._tokens.value), "prompt_tokens")), **more)
         if not self._text.value.strip():
             raise PlanError("there is nothing to ask: write a prompt.")
         return Prompts(texts=(self._text.value,), **more)

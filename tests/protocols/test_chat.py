@@ -372,7 +372,8 @@ def test_a_whole_answer_with_a_usage_that_can_not_be_is_an_answer(usage):
 
 
 def test_a_request_asks_for_usage_only_when_streamed():
-    plain = json.loads(request_body("m", "hi", max_tokens=None, stream=False))
+    hi = [{"role": "user", "content": "hi"}]
+    plain = request_body("m", hi, max_tokens=None, stream=False)
     assert plain == {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-    streamed = json.loads(request_body("m", "hi", max_tokens=5, stream=True))
+    streamed = request_body("m", hi, max_tokens=5, stream=True)
     assert (streamed["max_tokens"], streamed["stream_options"]) == (5, {"include_usage": True})

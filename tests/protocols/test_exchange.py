@@ -34,9 +34,10 @@ DONE = b"data: [DONE]\n\n"
     ids=["chat", "messages", "responses"],
 )  # fmt: skip
 def test_what_is_asked_in_each_dialect(dialect, plain, limited):
-    assert json.loads(dialect.body("m", "hi", None, False)) == plain
-    assert json.loads(dialect.body("m", "hi", 5, True)) == plain | limited
-    whole = json.loads(dialect.body("m", "hi", 5, False))
+    hi = [{"role": "user", "content": "hi"}]
+    assert dialect.body("m", hi, None, False) == plain
+    assert dialect.body("m", hi, 5, True) == plain | limited
+    whole = dialect.body("m", hi, 5, False)
     assert whole == plain | {name: value for name, value in limited.items() if "max" in name}
 
 

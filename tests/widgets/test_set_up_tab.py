@@ -66,12 +66,12 @@ def test_what_is_asked_and_the_limits(fields, tmp_path):
     fields._money.value, fields._slo.value = " 0.5 ", "ttft_p95<0.5, error_rate<1%"
     fields._workers.value, fields._warmup.value, fields._name.value = 2, 1.5, " mine "
     plan = fields.plan()
-    assert plan.prompts.texts == ("one", "two")
+    assert [request.text for request in plan.prompts.dataset] == ["one", "two"]
     assert (plan.prompts.max_tokens, plan.prompts.stream) == (9, False)
     assert (plan.duration_s, plan.requests, plan.max_cost, plan.warmup_s) == (None, 12, 0.5, 1.5)
     assert (plan.workers, plan.name, plan.slo) == (2, "mine", ("ttft_p95<0.5", "error_rate<1%"))
     fields._kind.value, fields._tokens.value = MADE, 40
-    assert fields.plan().prompts.tokens == 40
+    assert {request.prompt_tokens for request in fields.plan().prompts.dataset} == {40}
 
 
 def test_targets_are_ticked_and_added(fields):

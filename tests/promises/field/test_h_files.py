@@ -11,7 +11,7 @@ import pytest
 
 from holymon.errors import ConfigError, PlanError
 from holymon.load.requests import key_of
-from holymon.plan import prompts, replay_file, targets
+from holymon.plan import dataset_files, replay_file, targets
 from holymon.plan.plan import Closed, Plan, Target
 from holymon.report import notebooks
 from holymon.safety import looks_secret
@@ -49,7 +49,7 @@ def test_targets_are_read(write, monkeypatch):
 
 def test_prompts_are_read(write):
     path = write("p.jsonl", '"xin chào"\n{"prompt": "你好"}\n\n')
-    assert prompts.from_file(path) == ("xin chào", "你好")
+    assert [request.text for request in dataset_files.read(path)] == ["xin chào", "你好"]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_file_in_a_code_page_is_one_sentence_with_the_mend(tmp_path, monkeypat
     path = tmp_path / "targets.toml"
     path.write_bytes(f"# {words}\n[mine]\n".encode(code, "replace").replace(b"?", b"\xe9"))
     monkeypatch.setenv("HOLYMON_TARGETS", str(path))
-    for read in (lambda: targets.target("mine/m"), lambda: prompts.from_file(path),
+    for read in (lambda: targets.target("mine/m"), lambda: dataset_files.read(path),
                  lambda: replay_file.replay(path)):  # fmt: skip
         with pytest.raises(ConfigError, match=r"(?s)targets\.toml.*save it as UTF-8") as caught:
             read()
@@ -128,7 +128,7 @@ def test_a_file_in_a_code_page_is_one_sentence_with_the_mend(tmp_path, monkeypat
 def test_a_file_that_is_no_text_is_one_sentence(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_bytes(b"\xff\xfe\x00")
-    for read in (prompts.from_file, replay_file.replay, notebooks.check_parameters):
+    for read in (dataset_files.read, replay_file.replay, notebooks.check_parameters):
         with pytest.raises(ConfigError, match=r"x\.jsonl"):
             read(path, {}) if read is notebooks.check_parameters else read(path)
 

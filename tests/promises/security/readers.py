@@ -27,7 +27,7 @@ from holymon.figures.hints import hint
 from holymon.load.run import attach
 from holymon.load.trust import trust
 from holymon.monitor.replies import _parsed
-from holymon.plan import consent, prompts, replay_file, shapes, slo, targets
+from holymon.plan import consent, dataset_files, replay_file, shapes, slo, targets
 from holymon.plan.plan import Plan
 from holymon.prometheus import rules, sharing
 from holymon.prometheus.alerts import Limits, Watch
@@ -126,6 +126,11 @@ def _consents(folder: Path, data: bytes) -> None:
     received = Plan.from_json(samples.run_files(compacted=False)["plan.json"]).targets
     with patch.dict(os.environ, {"XDG_CONFIG_HOME": str(folder)}):
         consent.unasked(received)
+
+
+def _requests(path: Path) -> None:
+    made = dataset_files.read(path)
+    repr(made), made._repr_html_(), [request.turns() for request in made]
 
 
 def _targets(path: Path) -> None:
@@ -356,7 +361,8 @@ _MADE: dict[str, Callable[[], Reader]] = {
     "refusals": lambda: Reader(samples.REFUSALS + samples.STREAMS["chat"][3:], _refusals),
     "HTTP": lambda: Reader(samples.HTTP, _http),
     "packed bodies": lambda: Reader([samples.HTTP[2].partition(b"\r\n\r\n")[2]], _inflated),
-    "prompts": _file("prompts.jsonl", [samples.PROMPTS], prompts.from_file),
+    "requests": _file("requests", samples.REQUESTS, _requests),
+    "requests in CSV": _file("r.csv", samples.TABLES, _requests),
     "times in JSON": _file("t.jsonl", samples.TIMES["json"], replay_file.replay),
     "times in CSV": _file("t.csv", samples.TIMES["csv"], replay_file.replay),
     "sums of processes": _file("counter_holymon-0.db", samples.SUMS, _sums),

@@ -242,7 +242,24 @@ TIMES = {
         b"2026-01-31T08:00:00Z\n2026-01-31\n",
     ],
 }
-PROMPTS = b'"one"\n{"prompt": "two", "id": 1}\n\n{"text": "three"}\n'
+_ASKED = [{"role": "system", "content": "be brief"}, {"role": "user", "content": [
+    {"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": "https://h/i.png"}}]}]  # fmt: skip
+_LOGGED = {"startTime": "2026-01-31T08:00:00Z", "prompt_tokens": 30, "completion_tokens": 4}
+REQUESTS = [
+    b'"one"\n{"prompt": "two", "id": 1}\n\n{"text": "three"}\n',
+    b"plain text\nof two lines\n",
+    json.dumps({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions",
+                "body": {"model": "m", "messages": _ASKED, "max_tokens": 5, "tools": []}}).encode(),
+    json.dumps({"custom_id": "a", "params": {"system": "s", "messages": _ASKED}}).encode(),
+    json.dumps([{"id": "x", "conversations": [{"from": "human", "value": "hi"},
+                                              {"from": "gpt", "value": "ho"}]}]).encode(),
+    json.dumps({"call_type": "acompletion", "messages": _ASKED, **_LOGGED}).encode(),
+    json.dumps([{"type": "GENERATION", "traceId": "t", "input": {"messages": _ASKED},
+                 "usageDetails": {"input": 3, "output": 4}, "startTime": 1.5}]).encode(),
+    gzip.compress(b'"one"\n'),
+]  # fmt: skip
+TABLES = [b'prompt,user\n"one\ntwo",a\nthree,b\n', b"id;text\n1;a\n",
+          b'id,input,traceId,type\n1,"[{""role"": ""user"", ""content"": ""a""}]",t,GENERATION\n']  # fmt: skip
 TRUST = b"H_KEY=https://h.example/v1\n\nO=https://api.openai.com/v1#ca=" + b"0" * 64 + b"\n"
 BASELINE = json.dumps({"run_id": "sent/20260101T000000Z", "set_at": "2026"}).encode()
 WORDS = [

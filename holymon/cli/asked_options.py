@@ -1,0 +1,74 @@
+"""The options that say what is asked, and the prompts that they make."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from holymon.cli.target_options import composed, text
+from holymon.errors import PlanError
+
+if TYPE_CHECKING:
+    from holymon.plan.prompts import Prompts
+
+LENGTHS: Final = (
+    "a number, normal:MEAN,SD, lognormal:MEAN,SD (with a long tail) or uniform:LOW,HIGH"
+)
+
+PROMPTS: Final = composed(
+    click.option("--prompt", help="What to ask."),
+    click.option("--prompts", "prompts_file", type=click.Path(path_type=Path), metavar="FILE",
+                 help="A file of what to ask in turn, known by what is in it: text, JSONL of "
+                 "strings or of objects with prompt, text or messages, OpenAI's batches, ShareGPT, "
+                 "CSV, exports of LiteLLM and Langfuse; also packed by gzip."),
+    text("--column", metavar="NAME", help="The column or field of that file that holds it."),
+    text("--system", metavar="TEXT", help="What the system says, in place of what a file has."),
+    click.option("--prompt-tokens", metavar="LENGTH", help="Ask made-up prompts of about so many "
+                 f"tokens, each one different: {LENGTHS}."),
+    click.option("--max-tokens", metavar="LENGTH", help="Longest answer: likewise. "
+                 "[default: what a file says, else 64]"),
+    click.option("--prefix-tokens", type=int, default=0, metavar="N", show_default=False,
+                 help="So many more, the same for all, before each prompt."),
+    click.option("--unique", is_flag=True, help="Begin each prompt as no other: no prompt cache "
+                 "can help."),
+    click.option("--exact-tokens", is_flag=True, help="Ask for answers of just --max-tokens "
+                 "(ignore_eos and min_tokens: of vLLM, SGLang and llama.cpp)."),
+    click.option("--set", "field", multiple=True, metavar="FIELD=JSON", help="A field of each "
+                 "body, such as temperature=0; dots reach inside, null takes one out."),
+    click.option("--no-stream", is_flag=True, help="Ask for whole answers (no TTFT then)."),
+)  # fmt: skip
+
+
+def prompts_of(
+    seed: int, *, prompt: str | None, prompts_file: Path | None, prompt_tokens: str | None,
+    max_tokens: str | None, no_stream: bool, column: str = "", system: str = "",
+    prefix_tokens: int = 0, unique: bool = False, exact_tokens: bool = False,
+) -> "Prompts":  # fmt: skip
+    """What the options ask for. Raises PlanError, ConfigError."""
+    from holymon.plan.lengths import parse
+    from holymon.plan.prompts import DEFAULT, VARIETY, Prompts, limited, made
+    from holymon.records.datasets import dataset
+
+    if sum(source is not None for source in (prompt, prompts_file, prompt_tokens)) > 1:
+        raise PlanError("--prompt, --prompts and --prompt-tokens exclude each other: give one.")
+    if column and prompts_file is None:
+        raise PlanError("--column names one of a file: give that with --prompts.")
+    answers = None if max_tokens is None else parse(max_tokens, "max_tokens")
+    varies = answers is not None and answers.kind != "fixed"
+    texts, asked_for = (DEFAULT if prompt is None else prompt,), None
+    if prompts_file is not None:
+        asked_for = dataset(prompts_file, column=column)
+        if answers is not None:
+            asked_for = limited(asked_for, answers if varies else None, seed)
+    elif prompt_tokens is not None:
+        asked_for = made(
+            parse(prompt_tokens, "prompt_tokens"), answers if varies else None, seed=seed
+        )
+    elif varies:
+        asked_for = limited(dataset(texts * VARIETY), answers, seed)
+    most = 64 if answers is None or varies else round(answers.first)
+    return Prompts(
+        texts=texts if asked_for is None else (DEFAULT,), dataset=asked_for, max_tokens=most,
+        stream=not no_stream, system=system, prefix_tokens=prefix_tokens, unique=unique,
+        exact_tokens=exact_tokens,
+    )  # fmt: skip

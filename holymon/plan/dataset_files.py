@@ -1,0 +1,216 @@
+"""Files of requests, known by what is in them: text, JSONL, JSON and CSV, packed by gzip or not.
+
+    read(path, column="") --> Dataset
+
+Whatever is wrong is one sentence: which file and line, and the mend. A file that others handed over
+is read within bounds, also when it is packed.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from holymon.errors import ConfigError, HolymonError, PlanError
+from holymon.plan.dataset import Dataset, dataset_of
+from holymon.plan.dataset_forms import Unfit, form_of, request_of
+from holymon.plan.given_file import MOST_BYTES, decoded, raw
+from holymon.plan.replay_file import rows_of
+from holymon.plan.requests import Request
+from holymon.safety import plain, short
+
+COLUMNS: Final = ("prompt", "text", "question", "messages")
+"""Columns that are taken for what is asked, if there is one of them."""
+
+_GZIP: Final = b"\x1f\x8b"
+_OTHERS: Final = {
+    b"PK\x03\x04": "a zip archive", b"\x28\xb5\x2f\xfd": "packed by zstd",
+    b"BZh": "packed by bzip2", b"\xfd7zXZ": "packed by xz",
+}  # fmt: skip
+_LINES: Final = frozenset({".jsonl", ".ndjson"})
+_TABLES: Final = frozenset({".csv", ".tsv"})
+
+Placed = Iterator[tuple[str, Any]]
+"""Entries of a file, each with where it stands."""
+
+
+def content(path: Path) -> bytes:
+    """What is in a file, unpacked. Raises ConfigError if it can't be read."""
+    try:
+        data = raw(path)
+    except OSError as error:
+        raise ConfigError(f"can't read requests from {path}: {error}.") from None
+    for mark, kind in _OTHERS.items():
+        if data.startswith(mark):
+            raise ConfigError(f"{path} is {kind}: unpack it first.")
+    return unpacked(path, data) if data.startswith(_GZIP) else data
+
+
+def unpacked(path: Path, data: bytes, most: int = MOST_BYTES) -> bytes:
+    """What gzip packed, of `most` bytes. Raises ConfigError for more, and for what is damaged."""
+    pieces, size = list[bytes](), 0
+    try:
+        while data:
+            member = zlib.decompressobj(wbits=31)
+            piece = member.decompress(data, most - size + 1)
+            size += len(piece)
+            if size > most:
+                raise ConfigError(f"{path} unpacks to over {most} bytes: take a part of it.")
+            pieces.append(piece)
+            if not member.eof:
+                raise ConfigError(f"{path} ends too early: it was not copied whole.")
+            data = member.unused_data.lstrip(b"\0")
+    except zlib.error as error:
+        raise ConfigError(f"{path} is no gzip file, or damaged: {error}.") from None
+    return b"".join(pieces)
+
+
+def read(path: Path, column: str = "") -> Dataset:
+    """The requests in a file. Raises ConfigError if it can't be read, PlanError naming the line."""
+    return of_data(path, content(path), column)
+
+
+def of_data(path: Path, data: bytes, column: str = "") -> Dataset:
+    """The requests in what is in a file; as `read`."""
+    try:
+        text = decoded(data)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"can't read requests from {path}: {error}.") from None
+    lines = text.split("\n")
+    kind = _kind(path, text, lines)
+    if kind == "CSV" or (column and kind == "text"):
+        column, entries = _of_table(path, lines, column)
+        return of_entries(path, "CSV", entries, column)
+    made = {"JSON": lambda: _of_json(path, text), "JSONL": lambda: _of_lines(path, lines)}
+    return of_entries(path, kind, made.get(kind, lambda: _texts(lines))(), column)
+
+
+def suffix_of(path: Path) -> str:
+    """How a file's name ends, but for what packed it."""
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def _kind(path: Path, text: str, lines: list[str]) -> str:
+    """What a file is, by its name's end where that says it, else by its first line."""
+    first = next((line for line in lines if line.strip()), "")
+    suffix, start = suffix_of(path), first.lstrip()[:1]
+    if suffix in _LINES:
+        return "JSONL"
+    if suffix in _TABLES:
+        return "CSV"
+    alone = start == "{" and first.strip() == text.strip()  # a list may be inside
+    if start in ("{", '"') and not alone and _json(first) is not None:
+        return "JSONL"
+    if suffix == ".json" or (start in ("{", "[") and _json(text) is not None):
+        return "JSON"
+    cells = [cell.strip().strip('"').lower() for cell in first.split(_comma(first))]
+    return "CSV" if len(cells) > 1 and set(cells) & set(COLUMNS) else "text"
+
+
+def _json(text: str) -> Any:
+    """What JSON says; None for what is none."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
+
+
+def _texts(lines: list[str]) -> Placed:
+    return ((f"line {n}", line.strip()) for n, line in enumerate(lines, 1) if line.strip())
+
+
+def _of_lines(path: Path, lines: list[str]) -> Placed:
+    for n, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        entry = _json(line)
+        if entry is None:
+            raise PlanError(f"{path}, line {n} is not JSON: write a string in quotes.")
+        yield f"line {n}", entry
+
+
+def _of_json(path: Path, text: str) -> Placed:
+    whole = _json(text)
+    if whole is None:
+        raise PlanError(f"{path} is not JSON: write a list, or a line of JSON for each request.")
+    if isinstance(whole, dict):  # as an API's answer holds them
+        lists = [value for value in whole.values() if isinstance(value, list) and value]
+        inner = [value for value in lists if isinstance(value[0], dict)]
+        whole = inner[0] if len(inner) == 1 and not form_of(whole)[0] else [whole]
+    if not isinstance(whole, list):
+        raise PlanError(f"{path} holds no list of requests.")
+    yield from ((f"entry {n}", entry) for n, entry in enumerate(whole, 1))
+
+
+def _comma(head: str) -> str:
+    """What stands between the columns."""
+    return max(",;\t", key=head.count)
+
+
+def _of_table(path: Path, lines: list[str], column: str) -> tuple[str, Placed]:
+    """The column of a table that holds what is asked, if one does, and its rows."""
+    first = next((line for line in lines if line.strip()), "")
+    (_, head), *rows = rows_of(path, lines, _comma(first)) or [(0, [])]
+    names = [cell.strip() for cell in head]
+    if column or not form_of(dict.fromkeys(names))[0]:
+        column = chosen(path, names, column)
+    entries = ((f"line {n}", dict(zip(names, row, strict=False))) for n, row in rows)
+    return column, ((place, row) for place, row in entries if not column or row.get(column))
+
+
+def chosen(path: Path, names: list[str], column: str) -> str:
+    """The column that holds what is asked: the one named, or the only one that it can be."""
+    listed = ", ".join(short(name, 40) for name in names[:20])
+    if column:
+        if column not in names:
+            raise PlanError(f"{path} has no column {plain(column)!r}: it has {plain(listed)}.")
+        return column
+    known = [name for name in names if name.lower() in COLUMNS]
+    if len(known) != 1:
+        what = f"several columns that may be it ({', '.join(known)})" if known else (
+            f"no column named {', '.join(COLUMNS)}, but {listed or 'nothing'}"
+        )  # fmt: skip
+        raise PlanError(f"{path} has {plain(what)}: name the one to ask with --column.")
+    return known[0]
+
+
+def of_entries(
+    path: Path | None, kind: str, entries: Iterable[tuple[str, Any]], column: str
+) -> Dataset:
+    """Entries as a dataset; those that are no requests are left out. Raises PlanError."""
+    out, requests, kinds = Counter[str](), list[Request](), set[str]()
+    where = path or "the list"
+    for place, entry in entries:
+        try:
+            name, request = _request(entry, column)
+        except Unfit as reason:
+            out[str(reason)] += 1
+        except (HolymonError, ValueError, TypeError) as error:
+            why = str(error).rstrip(".")
+            raise PlanError(f"{where}, {place} is no request: {why}.") from None
+        else:
+            kinds.add(name)
+            requests.append(request)
+    left = "; ".join(f"{n:,} {reason}" for reason, n in out.items())
+    if not requests:
+        raise PlanError(f"{where} holds no request{f' ({left})' * bool(left)}: write one a line.")
+    timed = all(request.at is not None for request in requests)
+    if timed:
+        requests.sort(key=lambda request: request.at or 0.0)
+    name = ", ".join(filter(None, sorted(kinds))) or kind
+    return dataset_of(requests, plain(path.name) if path else "", name, left, timed=timed)
+
+
+def _request(entry: Any, column: str) -> tuple[str, Request]:
+    if isinstance(entry, Request):
+        return "", entry
+    if isinstance(entry, str | list):
+        return "", request_of(entry)
+    if not isinstance(entry, dict):
+        raise PlanError("it holds no prompt: write a string, or an object with a field 'prompt'")
+    name, form = form_of(entry, column)
+    return name, form(entry, column)

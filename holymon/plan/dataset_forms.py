@@ -1,0 +1,243 @@
+"""Requests in the forms in which they lie around: one entry of a file to a `Request`.
+
+Of an object with `prompt`, `text` or `messages`, of OpenAI's and Anthropic's batches, of ShareGPT's
+conversations, and of what LiteLLM and Langfuse keep of calls. Sources:
+https://platform.openai.com/docs/guides/batch, .../guides/supervised-fine-tuning (a last message of
+the assistant is the answer that is wanted), https://docs.anthropic.com/en/api/creating-message-batches,
+https://github.com/lm-sys/FastChat (ShareGPT's form), https://docs.litellm.ai/docs/proxy/logging_spec
+and https://langfuse.com/docs/api-and-data-platform/features/blob-storage-export-fields.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from holymon.errors import PlanError
+from holymon.plan.replay_file import time_of
+from holymon.plan.requests import BYTES_OF_TOKEN, MOST_TOKENS, Request, text_of
+
+Entry = Mapping[str, Any]
+
+LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_NOT_FIELDS: Final = frozenset(
+    {"model", "messages", "input", "prompt", "system", "stream", "stream_options", *LIMITS}
+)
+FIELDS: Final = frozenset(
+    "temperature top_p top_k min_p n stop seed tools tool_choice parallel_tool_calls functions "
+    "function_call response_format logit_bias logprobs top_logprobs presence_penalty "
+    "frequency_penalty repetition_penalty reasoning_effort reasoning thinking verbosity".split()
+)
+"""What belongs into the body of a request, where other things may stand beside it."""
+
+_ROLES: Final = {
+    "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant",
+    "assistant": "assistant", "model": "assistant", "bing": "assistant", "bard": "assistant",
+    "system": "system",
+}  # fmt: skip
+
+
+class Unfit(Exception):  # noqa: N818 - no error: what is no request is left out
+    """An entry that is no request, though nothing is wrong with it: why it is left out."""
+
+
+def parsed(value: Any) -> Any:
+    """A value, or what it says in JSON: cells and logs hold JSON as text."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"'):
+        try:
+            return msgspec.json.decode(value)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return value
+    return value
+
+
+def _whole(entry: Entry, *names: str) -> int | None:
+    """The first of these fields that is a number of tokens."""
+    for name in names:
+        value: Any = entry.get(name)
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value) if len(value) < 12 else None
+        if isinstance(value, float) and value.is_integer() and abs(value) <= MOST_TOKENS:
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
+            return value
+    return None
+
+
+def limit_of(entry: Entry) -> int | None:
+    """The longest answer that an entry asks for."""
+    return _whole(entry, *LIMITS) or None
+
+
+def tokens_of(entry: Entry, *names: str) -> int | None:
+    """How many tokens one of these fields says; None if it is not known."""
+    return _whole(entry, *names)
+
+
+def request_of(
+    messages: Any, *, body: Entry | None = None, max_tokens: int | None = None,
+    tokens: tuple[int | None, int | None] = (None, None), at: float | None = None,
+) -> Request:  # fmt: skip
+    """A request of a text or of messages; the answer behind them is only as long as expected."""
+    given, answer = messages, tokens[1]
+    if isinstance(given, list | tuple):
+        given = tuple(given)
+        if not all(isinstance(message, dict) for message in given):
+            raise PlanError("messages must be objects with a role and a content")
+        if given and given[-1].get("role") == "assistant":
+            if answer is None:
+                answer = _about(text_of(given[-1].get("content")))
+            given = given[:-1]
+    if not isinstance(given, str | tuple) or not given:
+        raise PlanError("it holds no prompt: write a text, or messages with roles")
+    return Request(given, dict(body or {}), max_tokens, tokens[0], answer, at=at)
+
+
+def _about(text: str) -> int:
+    return min(len(text.encode("utf-8", "replace")) // BYTES_OF_TOKEN + 1, MOST_TOKENS)
+
+
+def of_prompt(entry: Entry, column: str = "") -> Request:
+    """An object with `prompt`, `text` or `messages`, or with a `column` that holds it."""
+    names = (column,) if column else ("messages", "prompt", "text")
+    value = next((entry[name] for name in names if entry.get(name)), None)
+    if not isinstance(value, str | list):
+        wanted = f"a field {column!r}" if column else "a field 'prompt', 'text' or 'messages'"
+        raise PlanError(f"it holds no prompt: a string, or {wanted}")
+    messages = parsed(value) if column == "messages" or value == entry.get("messages") else value
+    body = {name: entry[name] for name in FIELDS & entry.keys() if entry[name] is not None}
+    sizes = tokens_of(entry, "prompt_tokens"), tokens_of(entry, "output_tokens")
+    return request_of(messages, body=body, max_tokens=limit_of(entry), tokens=sizes)
+
+
+def of_body(body: Any) -> Request:
+    """The body of a request to any of OpenAI's or Anthropic's endpoints."""
+    if not isinstance(body, Mapping):
+        raise PlanError("its body is no object")
+    given = next((body[name] for name in ("messages", "input", "prompt") if body.get(name)), None)
+    if isinstance(given, list) and all(isinstance(item, str) for item in given):
+        given = "\n\n".join(given)
+    if isinstance(given, list):
+        given = [_message_of(item) for item in given]
+    if (system := body.get("system")) and isinstance(given, list):
+        given = [{"role": "system", "content": system}, *given]
+    fields = {name: value for name, value in body.items() if name not in _NOT_FIELDS}
+    return request_of(given, body=fields, max_tokens=limit_of(body))
+
+
+def _message_of(item: Any) -> Any:
+    """An item of the input of a response, as a message."""
+    if not isinstance(item, dict) or not isinstance(item.get("content"), list):
+        return item
+    parts = [
+        {"type": "text", "text": part.get("text", "")}
+        if isinstance(part, dict) and part.get("type") in ("input_text", "output_text")
+        else {"type": "image_url", "image_url": {"url": part.get("image_url")}}
+        if isinstance(part, dict) and part.get("type") == "input_image"
+        else part
+        for part in item["content"]
+    ]
+    return {"role": item.get("role"), "content": parts}
+
+
+def of_batch(entry: Entry, column: str = "") -> Request:
+    """A line of a batch: its body, whatever its model and its address."""
+    del column
+    return of_body(entry.get("body", entry.get("params")))
+
+
+def of_conversation(entry: Entry, column: str = "") -> Request:
+    """A recorded conversation: all of it up to the last word of a person that got an answer."""
+    del column
+    turns = entry.get("conversations", entry.get("conversation"))
+    if not isinstance(turns, list):
+        raise PlanError("its conversations are no list")
+    messages = [_turn(turn) for turn in turns]
+    roles = [message["role"] for message in messages]
+    if "user" not in roles:
+        raise Unfit("without a word of a person")
+    last = len(roles) - 1 - roles[::-1].index("user")
+    begin = next(k for k, role in enumerate(roles) if role != "assistant")
+    answers = [text_of(message["content"]) for message in messages[last + 1 :]]
+    expected = _about(answers[0]) if answers else None
+    return request_of(messages[begin : last + 1], tokens=(None, expected))
+
+
+def _turn(turn: Any) -> dict[str, Any]:
+    if not isinstance(turn, Mapping):
+        raise PlanError("a turn of its conversation is no object")
+    role = turn.get("from", turn.get("role"))
+    content = turn.get("value", turn.get("content"))
+    if role not in _ROLES or not isinstance(content, str):
+        raise Unfit("with turns of tools, or without text")
+    return {"role": _ROLES[role], "content": content}
+
+
+def of_litellm(entry: Entry, column: str = "") -> Request:
+    """A call that LiteLLM logged: its messages, or, where it kept none, their size."""
+    del column
+    asked: Any = parsed(entry.get("messages"))
+    sent = parsed(entry.get("proxy_server_request"))
+    if not isinstance(asked, list | str) and isinstance(sent, Mapping):
+        asked = parsed(sent.get("messages", sent.get("input")))
+    fields = parsed(entry.get("model_parameters"))
+    sizes = tokens_of(entry, "prompt_tokens"), tokens_of(entry, "completion_tokens")
+    return _of_log(asked, fields, sizes, entry.get("startTime"))
+
+
+def of_langfuse(entry: Entry, column: str = "") -> Request:
+    """A generation that Langfuse observed: its input, or, where it kept none, its size."""
+    del column
+    if str(entry.get("type", "GENERATION")).upper() != "GENERATION":
+        raise Unfit("no generations")
+    asked: Any = parsed(entry.get("input"))
+    if isinstance(asked, Mapping):
+        asked = asked.get("messages", asked.get("prompt"))
+    usage = _first_object(entry, "usageDetails", "usage_details", "usage")
+    sizes = (
+        tokens_of({**usage, **entry}, "promptTokens", "inputUsage", "input", "input_tokens"),
+        tokens_of({**usage, **entry}, "completionTokens", "outputUsage", "output", "output_tokens"),
+    )
+    if sizes[0] is None:
+        sizes = tokens_of(usage, "input"), tokens_of(usage, "output")
+    fields = _first_object(entry, "modelParameters", "model_parameters")
+    return _of_log(asked, fields, sizes, entry.get("startTime", entry.get("start_time")))
+
+
+def _first_object(entry: Entry, *names: str) -> Entry:
+    values = (parsed(entry.get(name)) for name in names)
+    return next((value for value in values if isinstance(value, Mapping) and value), {})
+
+
+def _of_log(asked: Any, fields: Any, sizes: tuple[int | None, int | None], moment: Any) -> Request:
+    at = time_of(moment)
+    known: Entry = fields if isinstance(fields, Mapping) else {}
+    if asked and isinstance(asked, list | str):
+        body = {name: known[name] for name in FIELDS & known.keys() if known[name] is not None}
+        return request_of(asked, body=body, max_tokens=limit_of(known), tokens=sizes, at=at)
+    if not sizes[0]:
+        raise Unfit("with neither a text nor a number of tokens")
+    return Request(
+        prompt_tokens=sizes[0], max_tokens=sizes[1] or None, output_tokens=sizes[1], at=at
+    )
+
+
+Form = Callable[[Entry, str], Request]
+_FORMS: Final[tuple[tuple[str, Form, Sequence[set[str]]], ...]] = (
+    ("a batch of OpenAI's", of_batch, ({"custom_id", "body"}, {"url", "body"})),
+    ("a batch of Anthropic's", of_batch, ({"custom_id", "params"},)),
+    ("ShareGPT", of_conversation, ({"conversations"}, {"conversation"})),
+    ("a log of LiteLLM's", of_litellm, ({"call_type"},)),
+    ("an export of Langfuse's", of_langfuse,
+     ({"input", "traceId"}, {"input", "trace_id"}, {"input", "modelParameters"},
+      {"input", "model_parameters"})),
+)  # fmt: skip
+
+
+def form_of(entry: Entry, column: str = "") -> tuple[str, Form]:
+    """What an entry is of, by its fields, and what makes a request of it."""
+    if not column:
+        for name, form, marks in _FORMS:
+            if any(mark <= entry.keys() for mark in marks):
+                return name, form
+    return "", of_prompt
