@@ -65,7 +65,11 @@ def rows_of(path: Path, lines: list[str], comma: str = ",") -> list[tuple[int, l
     try:
         # A cell may hold line ends.
         reader = csv.reader((f"{line}\n" for line in lines), delimiter=comma)
-        return [(reader.line_num, row) for row in reader if row]
+        rows, begins = list[tuple[int, list[str]]](), 1
+        for row in reader:
+            rows.append((begins, row))
+            begins = reader.line_num + 1
+        return [(n, row) for n, row in rows if row]
     except csv.Error as error:
         raise PlanError(f"{path} is not CSV: {error}.") from None
     finally:

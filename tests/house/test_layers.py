@@ -34,7 +34,7 @@ HOMES = {
     "ipywidgets": {"widgets"},
     "jinja2": {"report"},
     "matplotlib": {"plots", "widgets"},
-    "msgspec": {"monitor", "plan", "protocols", "structs"},
+    "msgspec": {"load", "monitor", "plan", "protocols", "structs"},
     "jupyter_client": {"report"},
     "nbclient": {"report"},
     "nbconvert": {"report"},
