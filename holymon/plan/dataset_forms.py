@@ -176,13 +176,13 @@ def _turn(turn: Any) -> dict[str, Any]:
 def of_litellm(entry: Entry, column: str = "") -> Request:
     """A call that LiteLLM logged: its messages, or, where it kept none, their size."""
     del column
-    asked: Any = parsed(entry.get("messages"))
+    given: Any = parsed(entry.get("messages"))
     sent = parsed(entry.get("proxy_server_request"))
-    if not isinstance(asked, list | str) and isinstance(sent, Mapping):
-        asked = parsed(sent.get("messages", sent.get("input")))
+    if not isinstance(given, list | str) and isinstance(sent, Mapping):
+        given = parsed(sent.get("messages", sent.get("input")))
     fields = parsed(entry.get("model_parameters"))
     sizes = tokens_of(entry, "prompt_tokens"), tokens_of(entry, "completion_tokens")
-    return _of_log(asked, fields, sizes, entry.get("startTime"))
+    return _of_log(given, fields, sizes, entry.get("startTime"))
 
 
 def of_langfuse(entry: Entry, column: str = "") -> Request:
@@ -190,9 +190,9 @@ def of_langfuse(entry: Entry, column: str = "") -> Request:
     del column
     if str(entry.get("type", "GENERATION")).upper() != "GENERATION":
         raise Unfit("no generations")
-    asked: Any = parsed(entry.get("input"))
-    if isinstance(asked, Mapping):
-        asked = asked.get("messages", asked.get("prompt"))
+    given: Any = parsed(entry.get("input"))
+    if isinstance(given, Mapping):
+        given = given.get("messages", given.get("prompt"))
     usage = _first_object(entry, "usageDetails", "usage_details", "usage")
     sizes = (
         tokens_of({**usage, **entry}, "promptTokens", "inputUsage", "input", "input_tokens"),
@@ -201,7 +201,7 @@ def of_langfuse(entry: Entry, column: str = "") -> Request:
     if sizes[0] is None:
         sizes = tokens_of(usage, "input"), tokens_of(usage, "output")
     fields = _first_object(entry, "modelParameters", "model_parameters")
-    return _of_log(asked, fields, sizes, entry.get("startTime", entry.get("start_time")))
+    return _of_log(given, fields, sizes, entry.get("startTime", entry.get("start_time")))
 
 
 def _first_object(entry: Entry, *names: str) -> Entry:
@@ -209,12 +209,12 @@ def _first_object(entry: Entry, *names: str) -> Entry:
     return next((value for value in values if isinstance(value, Mapping) and value), {})
 
 
-def _of_log(asked: Any, fields: Any, sizes: tuple[int | None, int | None], moment: Any) -> Request:
+def _of_log(given: Any, fields: Any, sizes: tuple[int | None, int | None], moment: Any) -> Request:
     at = time_of(moment)
     known: Entry = fields if isinstance(fields, Mapping) else {}
-    if asked and isinstance(asked, list | str):
+    if given and isinstance(given, list | str):
         body = {name: known[name] for name in FIELDS & known.keys() if known[name] is not None}
-        return request_of(asked, body=body, max_tokens=limit_of(known), tokens=sizes, at=at)
+        return request_of(given, body=body, max_tokens=limit_of(known), tokens=sizes, at=at)
     if not sizes[0]:
         raise Unfit("with neither a text nor a number of tokens")
     return Request(
