@@ -211,13 +211,17 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
 @click.option("--port", type=int, default=8800, help="Port; 0 takes a free one.")
 @click.option("--seed", type=int, default=0, help="Makes times and faults repeatable.")
 @click.option("--log", type=PATH, help="A file for one line per answer.")
-def sim(host: str, port: int, seed: int, log: Path | None) -> None:
-    """Run the simulated API until Ctrl-C: models fast, slow, flaky, busy, pinned."""
+@click.option("--auth", default="", metavar="HEADER", help="The header that has to hold a key.")
+def sim(host: str, port: int, seed: int, log: Path | None, auth: str) -> None:
+    """Run the simulated API until Ctrl-C.
+
+    Its models are fast, slow, flaky, busy, pinned, cached, reasoning, tools and strict.
+    """
     from holymon.sim import __main__ as simulator
 
     if not 0 <= port < 65536:
         raise PlanError(f"port {port} is none: it lies between 0 and 65535.")
-    sys.exit(simulator.serve(host=host, port=port, seed=seed, log=log))
+    sys.exit(simulator.serve(host=host, port=port, seed=seed, log=log, auth=auth))
 
 
 @main.command()

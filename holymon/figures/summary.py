@@ -25,6 +25,7 @@ from holymon.figures.cost import cost_of
 from holymon.figures.durations import durations, watched
 from holymon.figures.effective import effective_number
 from holymon.figures.oddities import REASONED, count_oddities, sentences
+from holymon.figures.outputs import outputs
 from holymon.figures.quantiles import (
     PERCENTILES,
     Figure,
@@ -99,7 +100,9 @@ def summarize_target(
     users = load.users * len(records.targets) if isinstance(load, Closed) else None
     cost, why = cost_of(rows, target)
     seconds_of, steady = durations(rows), _is_steady(load)
-    rates, no_rate = _throughput(rows, users, _within(seconds_of, ok, limits), steady=steady)
+    vectors = target.endpoint == "embeddings"
+    within = _within(seconds_of, ok, limits)
+    rates, no_rate = _throughput(rows, users, within, steady=steady, vectors=vectors)
     sent = judged["start_s"] if steady else None
     failed = judged["error"] != 0
     times, about_gaps = _times(
@@ -125,7 +128,7 @@ def summarize_target(
         empty_after_reasoning=wilson(odd.get(REASONED, 0), odd.get("empty", 0)),
         new_connections=int(((rows["flags"] & Flag.NEW_CONNECTION) != 0).sum()),
         notes=(
-            *_notes(good),
+            *_notes(good, vectors=vectors),
             *times["of_all"].notes,
             *sentences(odd, len(good)),
             *about_veiled(good),
@@ -165,7 +168,8 @@ def _times(
     )  # fmt: skip
     first_cut = min(cut["latency"].tolist(), default=None)
     of_all = AllCalls(len(failed), int(failed.sum()), len(cut["latency"]), first_cut, **every)
-    return {**times, "schedule_delay_s": delay, "of_all": of_all}, notes
+    held = outputs(rows.only(ok), times["ttft_s"], steady=steady)
+    return {**times, "schedule_delay_s": delay, "of_all": of_all, "held": held}, notes
 
 
 def _is_steady(load: Open | Closed | None) -> bool:
@@ -180,27 +184,29 @@ def _messages(records: Records, index: int, errors: dict[str, int]) -> dict[str,
 
 
 def _throughput(
-    rows: Chosen, users: int | None, within: Bools | None, *, steady: bool
+    rows: Chosen, users: int | None, within: Bools | None, *, steady: bool, vectors: bool
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Answers, tokens and calls `within` the limits, each per second with an interval; or why not.
 
-    The last ones as a share of all calls, too.
+    The last ones as a share of all calls, too. Of embeddings also the `vectors`.
     """
     during, seconds, why = counted(rows, users)
     taken = (rows["error"] == 0) & during
     good = rows.only(taken)
-    tokens = streamed(good)
+    tokens, prompt = streamed(good), good["prompt_tokens"]
     weights = {
         "requests_per_s": np.ones(len(good)),
         "output_tokens_per_s": tokens if (tokens >= 0).all() else None,
         "goodput_per_s": None if within is None else within[taken],
+        "prompt_tokens_per_s": prompt if (prompt >= 0).all() else None,
+        "items_per_s": good["events"] if vectors else None,
     }
     given = {name: weight.astype(np.float64) for name, weight in weights.items()
              if weight is not None and seconds > 0}  # fmt: skip
     rates = {name: float(weight.sum()) / seconds for name, weight in given.items()}
     ends = {
         name: rate_interval(good, weight, seconds, closed=users is not None)
-        for name, weight in given.items() if steady
+        for name, weight in given.items() if steady and (vectors or name != "prompt_tokens_per_s")
     }  # fmt: skip
     judged, sent = JUDGED[rows["error"]], rows["start_s"]
     share = wilson(0, 0)
@@ -237,15 +243,17 @@ def _finishes(good: Chosen) -> dict[str, int]:
     return {name or "none": int(n) for name, n in zip(FINISH, counted, strict=True) if n}
 
 
-def _notes(good: Chosen) -> list[str]:
+def _notes(good: Chosen, *, vectors: bool) -> list[str]:
     """Why figures are missing, in sentences."""
     notes: list[str] = []
     ok = len(good)
     if ok == 0:
         return ["no latency: no call succeeded."]
-    if not (good["flags"] & Flag.STREAM).any():
+    if vectors:
+        notes.append("no TTFT, ITL and TPOT: vectors come at once, and no tokens.")
+    elif not (good["flags"] & Flag.STREAM).any():
         notes.append("no TTFT, ITL and TPOT: the answers were not streamed.")
-    if unknown := int((good["output_tokens"] < 0).sum()):
+    if (unknown := int((good["output_tokens"] < 0).sum())) and not vectors:
         notes.append(
             f"no sum of output tokens: {number_of(unknown, 'answer')} came without a count."
         )

@@ -6,6 +6,7 @@ from typing import Any, Final
 from holymon.figures.all_calls import OF_SUCCESSES, AllCalls, OfAll, live_cell
 from holymon.figures.cost import Cost
 from holymon.figures.oddities import sentences
+from holymon.figures.outputs import NOTHING_HELD, Outputs
 from holymon.figures.quantiles import Figure
 from holymon.formatting import (
     DASH,
@@ -27,7 +28,8 @@ SHOWN: Final = (
     ("ITL p50", "itl_s", "p50"),
 )  # fmt: skip
 DURATIONS: Final = (
-    ("latency", "latency_s"), ("TTFT", "ttft_s"), ("TPOT", "tpot_s"), ("ITL", "itl_s"),
+    ("latency", "latency_s"), ("TTFT", "ttft_s"), ("TTFO", "ttfo_s"),
+    ("first tool call", "tool_call_s"), ("TPOT", "tpot_s"), ("ITL", "itl_s"),
     ("response", "response_s"), ("schedule delay", "schedule_delay_s"),
 )  # fmt: skip
 STATS: Final = ("p50", "p90", "p95", "p99", "max")
@@ -109,6 +111,20 @@ class TargetSummary:
     """The first words of each error type, as far as any came: data, without keys."""
     throughput_ci: dict[str, Interval | None] = field(default_factory=dict)
     """95 % intervals of `requests_per_s`, `output_tokens_per_s` and `goodput_per_s`."""
+    prompt_tokens_per_s: float | None = None
+    items_per_s: float | None = None
+    """Vectors of embeddings."""
+    held: Outputs = NOTHING_HELD
+
+    @property
+    def ttfo_s(self) -> Figure:
+        """How long the first token of content took: what comes before is reasoning, or a tool."""
+        return self.held.ttfo_s
+
+    @property
+    def tool_call_s(self) -> Figure:
+        """How long the first token of a call of a tool took, where there was any."""
+        return self.held.tool_call_s
 
     @property
     def cost_usd(self) -> float | None:
@@ -173,6 +189,8 @@ class TargetSummary:
         rows: list[tuple[Cell, ...]] = []
         for title, name in DURATIONS:
             figure: Figure = getattr(self, name)
+            if name in {"ttfo_s", "tool_call_s"} and (not figure.n or figure == self.ttft_s):
+                continue  # it would tell nothing new
             rows.append((title, count(figure.n), *(figure.cell(stat) for stat in STATS)))
             every: OfAll | None = getattr(self.of_all, name, None)
             if self.of_all.many and every is not None and every.figure.n:
@@ -181,13 +199,17 @@ class TargetSummary:
         return Table(("ms", "n", *STATS), rows, lead=(BOTH,) * self.of_all.many)
 
     @property
-    def facts(self) -> tuple[str, str, str, str]:
-        """Its calls, its rates, tokens with who counted them, and what they cost: a line each."""
+    def facts(self) -> tuple[str, ...]:
+        """Its calls, its rates, tokens with who counted them, what they cost, and what parses."""
         warm = f" (and {self.warmup:,} before, to warm up)" if self.warmup else ""
         rates = [f"{self._rate('requests_per_s')} answers/s"]
         if self.wanted_per_s is not None:
             rates.append(f"{self.pace} calls/s sent")
-        rates.append(f"{self._rate('output_tokens_per_s')} output tokens/s")
+        if self.items_per_s is None:
+            rates.append(f"{self._rate('output_tokens_per_s')} output tokens/s")
+        else:
+            rates.append(f"{self._rate('items_per_s')} vectors/s")
+            rates.append(f"{self._rate('prompt_tokens_per_s')} prompt tokens/s")
         if self.goodput_per_s is not None:
             rates.append(
                 f"goodput {self._rate('goodput_per_s')}/s, {percent(self.goodput.value)} of calls"
@@ -198,6 +220,7 @@ class TargetSummary:
             ", ".join(rates),
             self.tokens.words,
             self.cost.words,
+            *self.held.facts,
         )
 
     def _rate(self, name: str) -> str:
@@ -226,8 +249,9 @@ class TargetSummary:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form that the contract names."""
         flat = asdict(self)
+        flat |= flat.pop("held")
         for name in ("requests_per_s", "output_tokens_per_s", "goodput_per_s", "wanted_per_s",
-                     "sent_per_s"):  # fmt: skip
+                     "sent_per_s", "prompt_tokens_per_s", "items_per_s"):  # fmt: skip
             flat.setdefault("throughput", {})[name] = flat.pop(name)
         # Of durations whose calls are alike: how many independent ones they are worth.
         worth = {name: flat[name].pop("counts_as") for _, name in DURATIONS}

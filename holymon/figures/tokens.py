@@ -22,7 +22,8 @@ def token_sums(good: Chosen) -> Tokens:
     by_server = (good["flags"] & Flag.SERVER_TOKENS) != 0
     output, prompt = good["output_tokens"], good["prompt_tokens"]
     if len(good) == 0 or not (output >= 0).any():
-        return Tokens(None, None, None)
+        counted = len(good) > 0 and bool((prompt >= 0).all())
+        return Tokens(int(prompt.sum()), None, "server") if counted else Tokens(None, None, None)
     cached, hit = _part(good["cached_tokens"], prompt)
     reasoning, share = _part(good["reasoning_tokens"], np.where(by_server, output, -1))
     return Tokens(

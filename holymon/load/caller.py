@@ -25,6 +25,7 @@ from holymon.plan import consent
 from holymon.plan.plan import Plan
 from holymon.protocols.dialects import DIALECTS
 from holymon.protocols.reading import Reading
+from holymon.protocols.written_json import asks_for_json
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import MASK, Secret, redact, short, without_echo
 from holymon.transport.exceptions import classify, words
@@ -122,7 +123,8 @@ class Caller:
         marks.start = self._clock()
         response = Response(self._clock)
         dialect, stream = self._dialects[marks.target], self._streams[marks.target]
-        reading = Reading(marks, dialect, stream=stream, keep=self._keep)
+        wants_json = isinstance(request, Prepared) and asks_for_json(request.content)
+        reading = Reading(marks, dialect, stream=stream, keep=self._keep, wants_json=wants_json)
         deadlines = Deadlines(self._alarm, self._limits[marks.target], reading, response, until)
         broken: tuple[str, ...] = ()
         try:
@@ -147,8 +149,8 @@ class Caller:
             marks.message = self.masked(short(marks.message))
         if marks.code and redact(marks.code, self._secrets) != marks.code:
             marks.code = "other"
-        if reading.texts is not None and 200 <= marks.status < 300:
-            self.kept[marks.request] = reading.texts.get(0, "")
+        if self._keep and 200 <= marks.status < 300:
+            self.kept[marks.request] = (reading.texts or {}).get(0, "")
 
     async def _exchange(
         self,

@@ -34,8 +34,8 @@ def monitored(client: C, monitor: Monitor | None = None) -> C:
     (openai, anthropic, ollama). Recorded is every POST, whose row is named by the model in its
     body, form or path, else by what the path is about (`openai/files`); a GET asks no model. Read
     are the dialects of OpenAI, Anthropic (also on Vertex and Bedrock), Bedrock's Converse, Gemini,
-    Cohere and Ollama; what comes from other paths, such as `/embeddings`, has failed only if its
-    status or an `error` in it says so. The provider is found by the address in targets.toml.
+    Cohere and Ollama, and the counts of embeddings; what comes from other paths has failed only if
+    its status or an `error` in it says so. The provider is found by the address in targets.toml.
     Attempts that an SDK makes of one call are one request, and so are a redirection and what
     follows it. Raises PlanError for a client that can't be watched.
     """
@@ -114,10 +114,10 @@ class _Watch:
         """What watches a call; None for one that asks no model."""
         if request.method != "POST":
             return None
-        model, dialect = read_call(request)
+        aim = read_call(request)
         counted = request.headers.get("x-stainless-retry-count")
         return ObservedCall(
-            self._ledger, self._ledger.index(self._target(request.url, model)), dialect=dialect,
+            self._ledger, self._ledger.index(self._target(request.url, aim.model)), aim=aim,
             body=request.stream, keys=partial(keys_of, request),
             counted=int(counted) if counted and counted.isdecimal() else None,
         )  # fmt: skip

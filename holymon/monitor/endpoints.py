@@ -1,6 +1,6 @@
 """What a watched call asks, and of which model, by its address and its body.
 
-    read_call(request) -> (model, dialect)        `request` is one of httpx or httpx2
+    read_call(request) -> Aim        `request` is one of httpx or httpx2
 
 The model stands in the body, in a form, or in the path, as with Vertex, google-genai, Bedrock and
 Azure. A call that names none is called by what its path is about (`files`, `batches`).
@@ -9,7 +9,7 @@ Azure. A call that names none is called by what its path is about (`files`, `bat
 import re
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,9 +19,11 @@ from holymon.protocols.cohere import COHERE
 from holymon.protocols.converse import CONVERSE
 from holymon.protocols.dialect import Dialect
 from holymon.protocols.dialects import of_path
+from holymon.protocols.embeddings import EMBEDDINGS
 from holymon.protocols.gemini import GEMINI
 from holymon.protocols.messages import MESSAGES
 from holymon.protocols.ollama import OLLAMA
+from holymon.protocols.written_json import asks_for_json
 from holymon.safety import Secret, looks_secret
 
 UNKNOWN: Final = "unknown"
@@ -54,14 +56,24 @@ class _Body(msgspec.Struct):
 _body: Final = msgspec.json.Decoder(_Body).decode
 
 
-def read_call(request: Any) -> tuple[str, Dialect | None]:
-    """The model, `""` if none is named, and the dialect, None if nobody knows the answers' looks.
+class Aim(NamedTuple):
+    """What a call asks: of which model (`""` if none is named), and in which dialect.
 
-    Never raises: what can't be read is not known.
+    Not `sure` is one whose answers may look otherwise, too: only an error that they report is one.
     """
+
+    model: str
+    dialect: Dialect
+    sure: bool
+    wants_json: bool
+
+
+def read_call(request: Any) -> Aim:
+    """What a call asks. Never raises: what can't be read is not known."""
     path = request.url.path
+    content = _content(request)
     try:
-        body = _body(_content(request))
+        body = _body(content)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         body = _Body()
     named = body.model or body.model_id
@@ -69,7 +81,11 @@ def read_call(request: Any) -> tuple[str, Dialect | None]:
     dialect = _dialect(path)
     if dialect is None and isinstance(body.anthropic_version, str):  # Bedrock's and Vertex' Claude
         dialect = MESSAGES
-    return model or _in_path(path) or _in_form(request), dialect
+    likely = EMBEDDINGS if path.endswith(EMBEDDINGS.path) else CHAT
+    return Aim(
+        model or _in_path(path) or _in_form(request), dialect or likely, dialect is not None,
+        asks_for_json(content),
+    )  # fmt: skip
 
 
 def keys_of(request: Any) -> tuple[Secret, ...]:

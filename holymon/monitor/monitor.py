@@ -27,7 +27,9 @@ from holymon.monitor.replies import (
     Reply,
     aevents_of,
     body_of,
+    embedding_of,
     events_of,
+    reply_of,
     wait,
 )
 from holymon.monitor.requests import Requests
@@ -35,7 +37,6 @@ from holymon.monitor.retry import Policy
 from holymon.plan.target import Target
 from holymon.plan.targets import sibling
 from holymon.plan.targets import target as target_of
-from holymon.protocols.lenient import parsed
 from holymon.records.client_health import ClientHealth
 from holymon.records.records import Records
 from holymon.structs import replace
@@ -68,11 +69,6 @@ class Monitor:
     ) -> None:
         """Open nothing before the first call. Raises PlanError, ConfigError."""
         self.target = target_of(target) if isinstance(target, str) else target
-        if self.target is not None and self.target.endpoint != "chat":
-            raise PlanError(
-                f"{self.target.name} speaks {self.target.endpoint}, and a Monitor asks in chat: "
-                "leave its endpoint out, or watch the client of an SDK with hm.monitored(client)."
-            )
         self.policy = Policy() if policy is None else policy
         self.ledger = Ledger(
             keep=keep, keep_s=keep_s, edges=edges, folder=None if spill is None else Path(spill)
@@ -130,6 +126,8 @@ class Monitor:
     ) -> Reply | Iterator[Event]:
         """Ask, and return the provider's answer, or with `stream` its events as they come.
 
+        `messages` are as the target's endpoint takes them, or one text; a system message goes where
+        Anthropic wants it. Vectors are asked for with `embed`.
         `model` is another one at the same address: it names the row, and has its own price.
         `options` go into the request's body (`max_tokens`, `temperature`, ...). With `stream` it
         returns when the first event is there. Raises CallError when the last attempt has failed,
@@ -138,9 +136,7 @@ class Monitor:
         called = self._called(model)
         body = body_of(called, messages, stream, options)
         if not stream:
-            parts: list[bytes] = []
-            wait(self._begin(called, body, stream=False, into=parts.append))
-            return Reply(parsed(b"".join(parts)))
+            return self._answer(called, body)
         pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         pipe = Pipe(pieces.put)
         task = self._begin(called, body, stream=True, into=pipe.send)
@@ -168,9 +164,7 @@ class Monitor:
         called = self._called(model)
         body = body_of(called, messages, stream, options)
         if not stream:
-            parts: list[bytes] = []
-            await asyncio.wrap_future(self._begin(called, body, stream=False, into=parts.append))
-            return Reply(parsed(b"".join(parts)))
+            return await self._aanswer(called, body)
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -184,6 +178,26 @@ class Monitor:
         events = aevents_of(task, pieces.get, pipe)
         await anext(events)
         return events
+
+    def embed(self, texts: str | list[str], *, model: str = "", **options: Any) -> Reply:
+        """Ask for the vectors of texts, and return the provider's answer; raises as `chat`."""
+        called = self._called(model)
+        return self._answer(called, embedding_of(called, texts, options))
+
+    async def aembed(self, texts: str | list[str], *, model: str = "", **options: Any) -> Reply:
+        """`embed` for asyncio."""
+        called = self._called(model)
+        return await self._aanswer(called, embedding_of(called, texts, options))
+
+    def _answer(self, called: Target, body: bytes) -> Reply:
+        parts: list[bytes] = []
+        wait(self._begin(called, body, stream=False, into=parts.append))
+        return reply_of(called, parts)
+
+    async def _aanswer(self, called: Target, body: bytes) -> Reply:
+        parts: list[bytes] = []
+        await asyncio.wrap_future(self._begin(called, body, stream=False, into=parts.append))
+        return reply_of(called, parts)
 
     def _called(self, model: str) -> Target:
         """The target that a call is to, by its model. Raises PlanError."""

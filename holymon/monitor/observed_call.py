@@ -15,9 +15,8 @@ from typing import Final, NamedTuple, Self
 from weakref import ref
 
 from holymon.load.caller import masked
+from holymon.monitor.endpoints import Aim
 from holymon.monitor.ledger import Ledger
-from holymon.protocols.chat import CHAT
-from holymon.protocols.dialect import Dialect
 from holymon.protocols.framing import BadFrame, events_of
 from holymon.protocols.reading import Reading
 from holymon.records.attempt import Flag, Marks
@@ -57,8 +56,8 @@ class ObservedCall:
 
     `counted` is its number if its caller repeats calls by itself, as the SDKs do and tell in a
     header, else None. `body` is what is sent: the same object is sent again to where a redirection
-    leads. `keys` gives what no words of an answer may hold. Without a `dialect` nobody knows how
-    the answer should look, and nothing of it is kept that is neither text nor JSON.
+    leads. `keys` gives what no words of an answer may hold. Where its `aim` is not sure,
+    nobody knows how the answer should look, and nothing is kept that is neither text nor JSON.
     """
 
     __slots__ = (
@@ -71,7 +70,7 @@ class ObservedCall:
         ledger: Ledger,
         target: int,
         *,
-        dialect: Dialect | None,
+        aim: Aim,
         body: object,
         counted: int | None,
         keys: Callable[[], tuple[Secret, ...]] = tuple,
@@ -84,7 +83,9 @@ class ObservedCall:
         ledger.open.begin(self.marks, target)
         self._ledger, self._counted, self._body, self._redirected = ledger, counted, body, False
         self._keys = keys
-        self._reading = Reading(self.marks, dialect or CHAT, lenient=dialect is None)
+        self._reading = Reading(
+            self.marks, aim.dialect, lenient=not aim.sure, wants_json=aim.wants_json
+        )
         self._inflater: Inflater | None = None
         self._events: Callable[[bytes], bytes] | None = None
         self._readable, self._enough = True, False

@@ -1,6 +1,7 @@
 """What a Monitor's call sends, and what it hands back: the provider's answer, or its events.
 
-body_of(target, messages, stream, options) -> bytes
+body_of(target, messages, stream, options) -> bytes     in the dialect of the target
+embedding_of(target, texts, options) -> bytes
 events_of(task, following, pipe) -> the provider's events, as their pieces come
 """
 
@@ -14,8 +15,11 @@ from typing import Any, Final, TypeVar
 from holymon.errors import PlanError
 from holymon.plan.request_fields import overlaid
 from holymon.plan.target import Target
+from holymon.protocols.dialects import DIALECTS
 from holymon.protocols.lenient import parsed
+from holymon.protocols.messages import MAX_TOKENS
 from holymon.protocols.sse import Decoder
+from holymon.records.attempt import Marks
 
 T = TypeVar("T")
 Messages = str | list[dict[str, Any]]
@@ -26,25 +30,59 @@ ROOM: Final = 2**22
 
 
 class Reply(dict[str, Any]):
-    """The provider's answer, a dict as it was sent; `text` is its content."""
+    """The provider's answer, a dict as it was sent; `text` is its content.
 
-    @property
-    def text(self) -> str:
-        """The content of the first choice; `""` if it has none, as with tool calls."""
-        try:
-            return str(self["choices"][0]["message"]["content"] or "")
-        except (KeyError, IndexError, TypeError):
-            return ""
+    That of the first choice; `""` if it has none, as with tool calls.
+    """
+
+    text: str = ""
+
+
+def reply_of(called: Target, parts: list[bytes]) -> Reply:
+    """An answer that came whole, in parts."""
+    body = b"".join(parts)
+    reply = Reply(parsed(body))
+    reply.text = DIALECTS[called.endpoint].answer(body, Marks(0, 0, 0.0))[2]
+    return reply
 
 
 def body_of(called: Target, messages: Messages, stream: bool, options: dict[str, Any]) -> bytes:
-    """What is sent. Raises PlanError for what can't be written as JSON."""
-    conversation = (
-        [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-    )
-    body = {"model": called.model, "messages": conversation, **options}
-    if stream:
-        body = {"stream_options": {"include_usage": True}, **body, "stream": True}
+    """What is sent. Raises PlanError for what can't be asked, or written as JSON."""
+    if called.endpoint == "embeddings":
+        raise PlanError(f"{called.name} speaks embeddings: ask it with embed().")
+    body = {**_question(called, messages), **options}
+    if stream and called.endpoint in {"chat", "completions"}:
+        body = {"stream_options": {"include_usage": True}, **body}
+    return _written(called, body | {"stream": True} if stream else body)
+
+
+def embedding_of(called: Target, texts: str | list[str], options: dict[str, Any]) -> bytes:
+    """What is sent for vectors. Raises PlanError."""
+    if called.endpoint != "embeddings":
+        raise PlanError(f"{called.name} speaks {called.endpoint}: only embeddings has vectors.")
+    return _written(called, {"model": called.model, "input": texts, **options})
+
+
+def _question(called: Target, messages: Messages) -> dict[str, Any]:
+    """The model and what it is asked, in the dialect of the target."""
+    plain, model = isinstance(messages, str), {"model": called.model}
+    if called.endpoint == "completions":
+        if not plain:
+            raise PlanError(f"{called.name} speaks completions: ask it with one text.")
+        return {**model, "prompt": messages}
+    if called.endpoint == "responses":  # what is stored there is kept for a month
+        return {**model, "input": messages, "store": False}
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    if called.endpoint == "messages":
+        orders = [message["content"] for message in messages if message.get("role") == "system"]
+        turns = [message for message in messages if message.get("role") != "system"]
+        system = {"system": orders[0] if len(orders) == 1 else "\n\n".join(map(str, orders))}
+        return {**model, "max_tokens": MAX_TOKENS, **(system if orders else {}), "messages": turns}
+    return {**model, "messages": messages}
+
+
+def _written(called: Target, body: dict[str, Any]) -> bytes:
     body = overlaid(body, called.body)
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()

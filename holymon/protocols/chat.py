@@ -19,6 +19,7 @@ from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
+from holymon.protocols.written_json import called, calls_in, flags_of
 from holymon.records.attempt import Flag, Marks
 
 
@@ -65,6 +66,7 @@ class _Text(msgspec.Struct, gc=False):
     """A piece of text."""
 
     content: str | None = None
+    tool_calls: Any = None
 
 
 class _TextChoice(msgspec.Struct, gc=False):
@@ -120,6 +122,8 @@ def _is_text(reading: Reading, now: float, event: Event) -> bool:
     choice = chunk.choices[0]
     delta = choice.delta
     if delta is None or not delta.content or choice.finish_reason or len(chunk.choices) > 1:
+        return False
+    if delta.tool_calls:
         return False
     if choice.error or choice.text or choice.camel_reason or choice.usage is not None:
         return False
@@ -201,19 +205,24 @@ def _read_choice(reading: Reading, now: float, choice: _Choice) -> int:
     if delta is None or (delta == _NOTHING and marks.content != marks.content):
         delta = choice.message or delta
     text, thought = _content(choice, delta)
+    acted = delta is not None and _has_acted(delta)
+    if acted and delta is not None:
+        reading.acted = True
+        for place, identity, arguments in calls_in(delta.tool_calls, delta.function_call):
+            called(reading, now, (_number(choice.index), place), identity, arguments)
     if text:
         if marks.content != marks.content:
             marks.content = now
         _keep(reading, choice.index, text)
-        return 1
-    if delta is not None and _has_acted(delta):
-        reading.acted = True
-        return 1
-    return int(thought)
+    return int(bool(text or thought or acted))
 
 
 def _keep(reading: Reading, index: Any, content: str) -> None:
-    reading.keep(content, index if isinstance(index, int) else 0)
+    reading.keep(content, _number(index))
+
+
+def _number(index: Any) -> int:
+    return index if isinstance(index, int) else 0
 
 
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
@@ -235,6 +244,9 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if message_part is None and choice.text is None:
         return *refused(body, marks), ""
     marks.finish = finish
+    if message_part:
+        calls = calls_in(message_part.tool_calls, message_part.function_call)
+        marks.flags |= flags_of([arguments for _, _, arguments in calls])
     text, thought = _content(choice, message_part)
     if not text and not (message_part and _has_acted(message_part)):
         if not thought and not marks.finish:

@@ -49,7 +49,7 @@ def began(marks: Marks, now: float, *, odd: bool) -> None:
 
 
 def noted(reading: "Reading", now: float, text: str, *, thought: bool, acted: bool) -> int:
-    """Note what an event brought: its text, some thought, a call of a tool. Tokens (0 or 1)."""
+    """Note what an event brought: its text, some thought, a deed. Tokens (0 or 1)."""
     if text and reading.marks.content != reading.marks.content:
         reading.marks.content = now
     reading.keep(text)

@@ -60,7 +60,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if lacking or complaint({"error": answer.error}, strict=True) is not None:
         return *refused(body, marks), ""
     read_usage(answer.usage, marks)
-    marks.output_tokens = -1
+    marks.output_tokens, marks.events = -1, len(vectors)
     marks.finish = "stop"
     return OK, "", ""
 

@@ -21,6 +21,7 @@ from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.turns import claude
 from holymon.protocols.usage import read_usage
+from holymon.protocols.written_json import called, flags_of
 from holymon.records.attempt import Flag, Marks
 
 MAX_TOKENS: Final = 4096
@@ -44,6 +45,7 @@ class _Delta(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     type: str = ""
+    index: Any = 0
     delta: _Delta | None = None
     message: Any = None
     content_block: Any = None
@@ -83,32 +85,41 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if odd:
         reading.marks.flags |= Flag.LENIENT
     if data.type == "content_block_delta":
-        return _read_delta(reading, now, data.delta or _Delta())
+        return _read_delta(reading, now, data)
     if data.error or data.type == "error":
         reading.fail("stream_error_event", error_text(event.data, reading.marks))
         return 0
     if data.type == "content_block_start":
-        return _read_start(reading, _kind(data.content_block))
+        return _read_start(reading, now, data)
     if data.type == "message_delta" and not data.usage and not (data.delta or _NONE).stop_reason:
         reading.skip(event.data)
     return _read_frame(reading, now, data)
 
 
-def _read_start(reading: Reading, kind: str) -> int:
-    reading.acted = reading.acted or kind in _ACTS
+def _read_start(reading: Reading, now: float, event: _Event) -> int:
+    kind = _kind(event.content_block)
+    if kind in _ACTS:  # its input is empty here, and comes in pieces
+        called(reading, now, _place(event), "", event.content_block.get("input") or None)
     # A block of thinking may stay without text.
     if kind == "redacted_thinking" or (kind == "thinking" and not reading.thought):
         reading.marks.flags |= Flag.VEILED
     return int(kind in _OUTPUT)
 
 
-def _read_delta(reading: Reading, now: float, delta: _Delta) -> int:
+def _place(event: _Event) -> int:
+    """Which block of the answer an event is of."""
+    return event.index if isinstance(event.index, int) else 0
+
+
+def _read_delta(reading: Reading, now: float, event: _Event) -> int:
+    delta = event.delta or _NONE
     if delta.text:
         if reading.marks.content != reading.marks.content:
             reading.marks.content = now
         reading.keep(delta.text)
         return 1
-    reading.acted = reading.acted or bool(delta.partial_json)
+    if delta.partial_json:
+        called(reading, now, _place(event), "", delta.partial_json)
     if delta.thinking and not reading.thought:
         reading.marks.flags &= ~Flag.VEILED
     return 1 if delta.thinking or delta.partial_json else 0
@@ -147,6 +158,8 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     texts = [block.get("text") for block in answer.content if _kind(block) == "text"]
     text = "".join(text for text in texts if isinstance(text, str))
     kinds = {_kind(block) for block in answer.content}
+    inputs = [block.get("input") for block in answer.content if _kind(block) in _ACTS]
+    marks.flags |= flags_of(inputs)
     if not text and not kinds - {"text", "thinking", "redacted_thinking"}:
         marks.flags |= Flag.EMPTY | (Flag.THOUGHT if kinds - {"text"} else 0)
     return OK, "", text

@@ -25,6 +25,7 @@ from holymon.protocols.events import is_whole, read_event
 from holymon.protocols.retry_after import retry_after
 from holymon.protocols.sniff import Body, kind_of
 from holymon.protocols.sse import MAX_EVENT, Decoder, Event, EventTooLarge
+from holymon.protocols.written_json import Arguments, written
 from holymon.records.attempt import Flag, Marks
 
 DONE: Final = b"[DONE]"
@@ -47,7 +48,8 @@ class Reading:
 
     `stream` says whether one was asked for; None: somebody else asked, and the answer tells. With
     `lenient` nobody knows how the answer should look: only an error that it reports is one. With
-    `keep`, `texts` holds the content of each choice by its index. `acted` is whether it called a
+    `keep`, `texts` holds the content of each choice by its index; with `wants_json` it is looked at
+    whether that of the first one is JSON. `acted` is whether it called a
     tool or refused, `thought` whether reasoning came, `odd` how the first event begins that could
     not be read, `words` a line of text that stood outside of all events. `settles` is called with
     the moment when a finished answer has all that it needs, but its end.
@@ -55,13 +57,13 @@ class Reading:
 
     __slots__ = (
         "_collected", "_decoder", "_idle", "_kind", "_most", "_seen", "_sniffing", "_stream",
-        "acted", "dialect", "done", "error", "finished", "lenient", "marks", "message", "odd",
-        "over", "settled", "settles", "texts", "thought", "words",
+        "acted", "arguments", "dialect", "done", "error", "finished", "lenient", "marks",
+        "message", "odd", "over", "settled", "settles", "texts", "thought", "wants_json", "words",
     )  # fmt: skip
 
     def __init__(
         self, marks: Marks, dialect: Dialect, *, stream: bool | None = None,
-        lenient: bool = False, keep: bool = False,
+        lenient: bool = False, keep: bool = False, wants_json: bool = False,
     ) -> None:  # fmt: skip
         """Expect the head of an answer."""
         self.marks, self.lenient = marks, lenient
@@ -74,7 +76,9 @@ class Reading:
         self._decoder: Decoder | None = None
         self._collected: list[bytes] = []
         self._most, self._idle = MAX_BODY, 0
-        self.texts: dict[int, str] | None = {} if keep else None
+        self.texts: dict[int, str] | None = {} if keep or wants_json else None
+        self.wants_json = wants_json
+        self.arguments: Arguments | None = None
         if stream:
             marks.flags |= Flag.STREAM
 
@@ -156,6 +160,8 @@ class Reading:
             marks.message = self.words or of_page(self.body, words)
         elif not marks.error:
             marks.error, marks.message = self._verdict(now, broken, message, whole)
+        if self.arguments is not None or self.wants_json:
+            marks.flags |= written(self)
         if marks.end != marks.end:
             marks.end = self.settled if broken and self.finished else now
         silent = marks.content != marks.content and self.streaming
@@ -163,13 +169,11 @@ class Reading:
             marks.flags |= Flag.EMPTY | (Flag.THOUGHT if marks.events else 0)
         if marks.reasoning_tokens > 0 and not self.thought and self.streaming:
             marks.flags |= Flag.VEILED
-        if marks.events:
+        if marks.chunks:
             if marks.error:
                 marks.flags |= Flag.AFTER_FIRST_TOKEN
             marks.distrust_zero(marks.events)
         return marks.error
-
-    # What a dialect calls.
 
     def fail(self, error: str, message: str) -> None:
         """The answer has failed: its error type, and the words for it."""
@@ -184,8 +188,6 @@ class Reading:
         """A piece of content, which is dropped unless texts are to be kept."""
         if self.texts is not None:
             self.texts[choice] = self.texts.get(choice, "") + text
-
-    # Streams.
 
     def _begin_stream(self) -> None:
         self.marks.flags |= Flag.STREAM
@@ -282,11 +284,9 @@ class Reading:
             self.marks.flags |= Flag.LENIENT
         if self.error:
             return self.error
-        if not self.finished and not self.done:
-            return "stream_truncated" if self._seen else "empty_response"
-        if not self.finished and not self.marks.events:
-            return "empty_response"
         if not self.finished:
+            if not self.done or not self.marks.events:
+                return "stream_truncated" if self._seen and not self.done else "empty_response"
             self.marks.flags |= Flag.NO_FINISH
         elif not self.done:
             self.marks.flags |= Flag.NO_DONE

@@ -21,10 +21,16 @@ from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.turns import input_items
 from holymon.protocols.usage import read_usage
+from holymon.protocols.written_json import called, flags_of
 from holymon.records.attempt import Flag, Marks
 
 _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
+_PIECES: Final = {
+    "response.function_call_arguments.delta": True, "response.custom_tool_call_input.delta": False,
+}  # fmt: skip
+"""Events of pieces of what a tool is handed, and whether that is to be JSON."""
+
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 _FAILS: Final = frozenset({"response.failed", "response.cancelled"})
 _STATES: Final = frozenset({"completed", "incomplete", "queued", "in_progress"})
@@ -42,6 +48,8 @@ class _Response(msgspec.Struct):
 class _Event(msgspec.Struct):
     type: str = ""
     delta: Any = None
+    output_index: Any = 0
+    item: Any = None
     response: _Response = msgspec.field(default_factory=_Response)
     error: Any = None
 
@@ -79,12 +87,22 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     elif data.type in _ENDS:
         _note_end(data.response, marks)
         reading.acted = reading.acted or marks.finish == "tool_calls"
+        marks.flags |= flags_of(_arguments(data.response))  # they may not have come in pieces
         reading.finished = reading.done = True
     elif not data.type.startswith("response."):
         return NOT_MINE
-    elif marks.chunk != marks.chunk:
-        marks.chunk = now
+    else:
+        if marks.chunk != marks.chunk:
+            marks.chunk = now
+        if data.type == "response.output_item.added" and _kind(data.item) in _CALLS:
+            called(reading, now, _place(data), "", None)
+            return 1
     return 0
+
+
+def _place(data: _Event) -> int:
+    """Which item of the output an event is of."""
+    return data.output_index if isinstance(data.output_index, int) else 0
 
 
 def _read_delta(reading: Reading, now: float, data: _Event) -> int:
@@ -94,6 +112,8 @@ def _read_delta(reading: Reading, now: float, data: _Event) -> int:
         if reading.marks.content != reading.marks.content:
             reading.marks.content = now
         reading.keep(data.delta)
+    elif (is_json := _PIECES.get(data.type)) is not None:
+        called(reading, now, _place(data), "", data.delta if is_json else None)
     elif not data.type.startswith(_THOUGHT):
         reading.acted = True
     return 1
@@ -112,6 +132,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     text = _text(answer.output or [])
     if answer.status not in {"queued", "in_progress"}:
         _note_end(answer, marks)
+        marks.flags |= flags_of(_arguments(answer))
         kinds = {_kind(item) for item in answer.output or []}
         if not text and not kinds - {"message", "reasoning"}:
             marks.flags |= Flag.EMPTY | (Flag.THOUGHT if "reasoning" in kinds else 0)
@@ -123,6 +144,12 @@ def _text(output: list[Any]) -> str:
     parts = [part for content in contents if isinstance(content, list) for part in content]
     texts = [part.get("text") for part in parts if _kind(part) == "output_text"]
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def _arguments(answer: _Response) -> list[Any]:
+    """What each tool is handed that an answer calls; None for what is to be no JSON."""
+    calls = [item for item in answer.output or [] if _kind(item) in _CALLS]
+    return [call.get("arguments") for call in calls]
 
 
 def _words(error: Any, marks: Marks) -> str:

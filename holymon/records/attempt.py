@@ -34,6 +34,7 @@ FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("gap_max_s", "f4", "longest gap between chunks with tokens"),
     ("connect_s", "f4", "time spent opening a connection; NaN on a reused one"),
     ("retry_after_s", "f4", "what Retry-After asked for"),
+    ("tool_call_s", "f4", "from when it was sent to the first token of a call of a tool"),
     ("request", "u4", "number of the call in the plan"),
     ("prompt_tokens", "i4", "as the server counted; -1 unknown"),
     ("output_tokens", "i4", "as `flags` says: server's count or counted chunks; -1 unknown"),
@@ -41,7 +42,7 @@ FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("reasoning_tokens", "i4", "part of output_tokens; -1 unknown"),
     ("written_tokens", "i4", "part of prompt_tokens written to a cache; -1 unknown"),
     ("chunks", "u4", "received pieces that carried tokens"),
-    ("events", "u4", "deltas that carried tokens"),
+    ("events", "u4", "deltas that carried tokens; of embeddings the vectors"),
     ("bytes", "u4", "body bytes received"),
     ("flags", "u4", "bits of Flag"),
     ("status", "u2", "HTTP status; 0 none"),
@@ -49,7 +50,7 @@ FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("attempt", "u1", "0 for the first"),
     ("error", "u1", "position in errors.NAMES; 0 no error"),
     ("finish", "u1", "position in FINISH"),
-    ("code", "S30", "the provider's own error code"),
+    ("code", "S34", "the provider's own error code"),
 )
 DTYPE: Final = np.dtype([(name, kind) for name, kind, _ in FIELDS])
 GAP: Final = np.dtype([("bin", "u2"), ("n", "u2")])
@@ -105,6 +106,10 @@ class Flag(IntEnum):
     EMPTY = 32768  # succeeded, and holds neither content nor a tool call
     THOUGHT = 65536  # EMPTY, but reasoning came
     VEILED = 131072  # streamed, but for its reasoning or a part of that
+    TOOLS = 262144  # called a tool
+    BAD_ARGUMENTS = 524288  # TOOLS, and what it handed to one is no JSON object
+    JSON_ASKED = 1048576  # an answer in JSON was asked for, and something was answered
+    NOT_JSON = 2097152  # JSON_ASKED, but the answer is none
 
 
 # Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.
@@ -147,14 +152,15 @@ class Marks:
         "connect_end", "connect_start", "content", "due", "end", "error", "events", "finish",
         "first", "flags", "gap_max", "gaps", "headers", "last", "message", "output_tokens",
         "prompt_tokens", "reasoning_tokens", "request", "request_id", "retry_after", "should_retry",
-        "start", "status", "target", "written_tokens",
+        "start", "status", "target", "tool", "written_tokens",
     )  # fmt: skip
 
     def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
         """An attempt of which nothing is known yet but that it is due."""
         self.request, self.target, self.attempt, self.due = request, target, attempt, due
         self.start = self.headers = self.chunk = self.first = self.content = self.last = _NAN
-        self.end = self.connect_start = self.connect_end = self.retry_after = self.gap_max = _NAN
+        self.end = self.tool = self.connect_start = self.connect_end = self.retry_after = _NAN
+        self.gap_max = _NAN
         self.prompt_tokens = self.output_tokens = -1
         self.cached_tokens = self.reasoning_tokens = self.written_tokens = -1
         self.chunks = self.events = self.bytes = self.status = self.flags = 0
@@ -187,7 +193,7 @@ class Marks:
             self.flags &= ~Flag.SERVER_TOKENS
 
 
-_ROW: Final = struct.Struct("=8d3fI5i4IH4B30s")
+_ROW: Final = struct.Struct("=8d4fI5i4IH4B34s")
 _LENGTH: Final = struct.Struct("<H")
 assert _ROW.size == DTYPE.itemsize, "the struct format and FIELDS must describe the same row"
 
@@ -209,8 +215,8 @@ def row(marks: Marks, zero: float = 0.0) -> bytes:
     m = marks
     times = (
         m.due - zero, m.start - zero, m.headers - zero, m.chunk - zero, m.first - zero,
-        m.content - zero, m.last - zero, m.end - zero, m.gap_max, m.connect_end - m.connect_start,
-        min(m.retry_after, _LONGEST),
+        m.content - zero, m.last - zero, m.end - zero, m.gap_max,
+        m.connect_end - m.connect_start, min(m.retry_after, _LONGEST), m.tool - m.start,
     )  # fmt: skip
     counts = (
         m.request & _U4, m.prompt_tokens, m.output_tokens, m.cached_tokens, m.reasoning_tokens,
@@ -218,7 +224,7 @@ def row(marks: Marks, zero: float = 0.0) -> bytes:
     )  # fmt: skip
     kinds = (
         CODES.get(m.error, _OTHER), _FINISH_CODE.get(m.finish, len(FINISH) - 1),
-        m.code.encode("ascii", "replace")[:30] if m.code else b"",
+        m.code.encode("ascii", "replace")[:34] if m.code else b"",
     )  # fmt: skip
     try:
         return _ROW.pack(*times, *counts, *kinds)

@@ -127,7 +127,7 @@ def implausible(rows: Rows, targets: int) -> str:
         return "its calls ended in ways that this version does not know"
     times = _side_by_side(rows, "due_s", 8)
     if any(np.fmax.reduce(np.abs(some), None) > LONGEST_S  # a NaN is not known, and none is that
-           for some in (times, _side_by_side(rows, "gap_max_s", 3))):  # fmt: skip
+           for some in (times, _side_by_side(rows, "gap_max_s", 4))):  # fmt: skip
         return "it has times that are none"
     due, sent, ended = (np.isnan(times[:, k]) for k in (0, 1, 7))
     if due.any():

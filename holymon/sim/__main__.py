@@ -1,6 +1,6 @@
 """The simulator's process: its port, its log and its end.
 
-python -m holymon.sim [--host H] [--port P] [--seed N] [--log FILE] [--until-eof]
+python -m holymon.sim [--host H] [--port P] [--seed N] [--auth HEADER] [--log FILE] [--until-eof]
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from aiohttp import web
 
@@ -22,11 +22,12 @@ from holymon.sim.simulator import Simulator
 
 def serve(
     *, host: str = "127.0.0.1", port: int = 8800, seed: int = 0, log: Path | None = None,
-    until_eof: bool = False,
+    auth: str = "", until_eof: bool = False,
 ) -> int:  # fmt: skip
     """Serve until SIGINT or SIGTERM (or the end of standard input); 0, or 2 if it can't listen.
 
-    Prints one JSON line with `base_url` and `pid` as soon as it listens.
+    With `auth`, every request has to bring a key in that header. Prints one JSON line with
+    `base_url` and `pid` as soon as it listens.
     """
     try:
         file = log.open("a") if log else contextlib.nullcontext()
@@ -35,7 +36,8 @@ def serve(
         return 2
     try:
         with file as opened:
-            return _run(_serve(host, port, seed, opened, until_eof=until_eof))
+            simulated = Simulator(seed, opened, auth)
+            return _run(_serve(host, port, simulated, until_eof=until_eof))
     except OSError as error:
         print(f"holymon sim: can't serve at {host}:{port}: {error.strerror}.", file=sys.stderr)
         return 2
@@ -49,7 +51,7 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     return int(uvloop.run(work))
 
 
-async def _serve(host: str, port: int, seed: int, log: IO[str] | None, *, until_eof: bool) -> int:
+async def _serve(host: str, port: int, simulated: Simulator, *, until_eof: bool) -> int:
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows
@@ -57,7 +59,7 @@ async def _serve(host: str, port: int, seed: int, log: IO[str] | None, *, until_
     if until_eof:
         _at_eof(lambda: loop.call_soon_threadsafe(over.set))
     runner = web.AppRunner(
-        Simulator(seed, log).app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        simulated.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
     )
     await runner.setup()
     try:
@@ -89,6 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8800)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--auth", default="", help="name of the header that has to hold a key")
     parser.add_argument("--log", type=Path)
     parser.add_argument("--until-eof", action="store_true", help="end with standard input")
     return serve(**vars(parser.parse_args(argv)))

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from holymon.sim import models
+from holymon.sim import chat_api
 from holymon.sim.models import Fate
 
 
@@ -12,27 +12,27 @@ def opening_of(_: Fate) -> bytes:
     return b""
 
 
-def word_of(fate: Fate, word: str) -> bytes:
-    """The event that brings a word."""
-    return _event(fate, [_choice(word, None)])
+def piece_of(fate: Fate, k: int) -> bytes:
+    """The event that brings the `k`-th token, whatever that is of: there is text alone."""
+    return _event(fate, [_choice(fate.pieces[k].text, None)])
 
 
 def failure_of(message: str, number: int = 0) -> bytes:
     """The event of an error within a stream."""
-    return models.failure_of(message, number)
+    return chat_api.failure_of(message, number)
 
 
 def ending_of(fate: Fate) -> bytes:
     """The last events of a whole stream."""
     end = _event(fate, [_choice("", fate.finish)])
-    usage = _event(fate, [], usage=fate.usage) if fate.want_usage else b""
+    usage = _event(fate, [], usage=chat_api.usage_of(fate)) if fate.question.want_usage else b""
     return end + usage + b"data: [DONE]\n\n"
 
 
 def plain_of(fate: Fate) -> bytes:
     """The body of an answer that is not streamed."""
-    choices = [_choice("".join(fate.words), fate.finish)]
-    body = json.dumps(_completion(fate, choices, usage=fate.usage)).encode()
+    choices = [_choice("".join(piece.text for piece in fate.pieces), fate.finish)]
+    body = json.dumps(_completion(fate, choices, usage=chat_api.usage_of(fate))).encode()
     return body[: len(body) // 2] if fate.fault == "invalid_json" else body
 
 

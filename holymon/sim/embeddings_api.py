@@ -9,14 +9,20 @@ NUMBERS: Final = 64
 
 
 def plain_of(fate: Fate) -> bytes:
-    """A vector for the text that was sent."""
-    vector = [round((fate.number * 31 + k * 17) % 101 / 101 - 0.5, 6) for k in range(NUMBERS)]
-    prompt = fate.usage["prompt_tokens"]
+    """A vector for each text that was sent."""
+    prompt = fate.question.prompt_tokens
+    data = [
+        {"object": "embedding", "index": item, "embedding": _vector(fate.number + item)}
+        for item in range(fate.question.items)
+    ]
     body = json.dumps(
         {
-            "object": "list", "model": fate.name,
-            "data": [{"object": "embedding", "index": 0, "embedding": vector}],
+            "object": "list", "model": fate.name, "data": data,
             "usage": {"prompt_tokens": prompt, "total_tokens": prompt},
         }
     ).encode()  # fmt: skip
     return body[: len(body) // 2] if fate.fault == "invalid_json" else body
+
+
+def _vector(number: int) -> list[float]:
+    return [round((number * 31 + k * 17) % 101 / 101 - 0.5, 6) for k in range(NUMBERS)]

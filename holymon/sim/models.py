@@ -1,17 +1,20 @@
-"""What the simulated models do to a request, and their answers in OpenAI's form: pure, seeded."""
+"""What the simulated models do to a request: pure, seeded. Their answers are the `..._api`s'."""
 
 import json
 import math
 import random
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
-MOST_TOKENS: Final = 10_000
+from holymon.sim.question import Question
+
 SHORT: Final = 16
 WORDS: Final = (
     "the river runs past an old mill where people meet to talk and trade small things while "
     "light moves over the water and birds call from the reeds until the day is done"
 ).split()
+ARGUMENTS: Final = 4
+"""Characters of JSON in a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,10 @@ class Model:
     TTFT is lognormal around `ttft_s` with `sigma`; tokens follow every `itl_s`. With `slots`, so
     many requests are served at a time, up to `queue` wait, and the next is refused (503). With
     `tokens`, every answer has exactly so many (if it may), and the log tells the time of each.
+    With `prompt_s` it takes so much longer for each token of the prompt that is in no cache: one
+    keeps the beginnings of all prompts. A share `thinks` of an answer's tokens is reasoning. What
+    `calls` does so where it is given tools, and answers in JSON where asked, of which a share
+    `garbled` lacks its end. A `strict` one takes requests as OpenAI's GPT-5 does.
     """
 
     ttft_s: float
@@ -30,6 +37,11 @@ class Model:
     slots: int | None = None
     queue: int = 0
     tokens: int | None = None
+    prompt_s: float = 0.0
+    thinks: float = 0.0
+    calls: bool = False
+    garbled: float = 0.0
+    strict: bool = False
 
 
 FAULTS: Final = {
@@ -54,7 +66,18 @@ MODELS: Final = {
     "flaky": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, faults=FAULTS),
     "busy": Model(ttft_s=0.100, sigma=0.10, itl_s=0.002, slots=8, queue=200),
     "pinned": Model(ttft_s=0.100, sigma=0.0, itl_s=0.010, tokens=64),
+    "cached": Model(ttft_s=0.020, sigma=0.02, itl_s=0.002, prompt_s=0.0002),
+    "reasoning": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, thinks=0.5),
+    "tools": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, calls=True, garbled=0.05),
+    "strict": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, strict=True),
 }
+
+
+class Piece(NamedTuple):
+    """A token of an answer, and what it is of."""
+
+    kind: Literal["text", "think", "call"]
+    text: str
 
 
 @dataclass(slots=True)
@@ -69,9 +92,9 @@ class Fate:
     ttft_s: float
     tokens: int
     finish: str
-    words: list[str]
-    usage: dict[str, int]
-    want_usage: bool
+    pieces: list[Piece]
+    question: Question
+    cached: int | None
     arrived: float
     sent: int = 0
     queued_s: float | None = None
@@ -90,49 +113,20 @@ class Fate:
             "x-request-id": f"sim-{self.name}-{self.number}",
         }
 
+    @property
+    def calls(self) -> bool:
+        """Whether the answer is a call of a tool."""
+        return self.pieces[-1].kind == "call"
 
-def opening_of(fate: Fate) -> bytes:
-    """The first event of a stream."""
-    return chunk_of(fate, {"role": "assistant", "content": ""})
+    @property
+    def thought(self) -> int | None:
+        """Tokens of reasoning; None for a model that tells of none."""
+        thinks = self.model.thinks > 0
+        return sum(piece.kind == "think" for piece in self.pieces) if thinks else None
 
-
-def word_of(fate: Fate, word: str) -> bytes:
-    """The event that brings a word."""
-    return chunk_of(fate, {"content": word})
-
-
-def failure_of(message: str, number: int = 0) -> bytes:
-    """The event of an error within a stream, in one of the forms that servers have for it."""
-    flat = {"message": message, "type": "server_error", "code": 500}
-    forms = (
-        f"data: {json.dumps(error_body(message, 'server_error'))}\n\n",  # OpenAI
-        f"data: {json.dumps({'object': 'error', **flat})}\n\ndata: [DONE]\n\n",  # vLLM
-        f"error: {json.dumps(flat)}\n\n",  # llama.cpp
-        f"event: error\ndata: {json.dumps(flat)}\n\n",
-    )
-    return forms[number % len(forms)].encode()
-
-
-def ending_of(fate: Fate) -> bytes:
-    """The last events of a whole stream."""
-    end = chunk_of(fate, {}, fate.finish)
-    if fate.want_usage:
-        last = {"id": f"sim-{fate.number}", "object": "chat.completion.chunk", "created": 0,
-                "model": fate.name, "choices": [], "usage": fate.usage}  # fmt: skip
-        end += b"data: " + json.dumps(last).encode() + b"\n\n"
-    return end + b"data: [DONE]\n\n"
-
-
-def chunk_of(fate: Fate, delta: dict[str, str], finish: str | None = None) -> bytes:
-    """One event of a stream."""
-    # All the words and names are plain ASCII of our own, so no encoder is needed.
-    inner = ",".join(f'"{name}":"{value}"' for name, value in delta.items())
-    finish_json = "null" if finish is None else f'"{finish}"'
-    return (
-        f'data: {{"id":"sim-{fate.number}","object":"chat.completion.chunk","created":0,'
-        f'"model":"{fate.name}","choices":[{{"index":0,"delta":{{{inner}}},'
-        f'"finish_reason":{finish_json}}}]}}\n\n'
-    ).encode()
+    def text(self, kind: str = "text") -> str:
+        """All that an answer holds of a kind."""
+        return "".join(piece.text for piece in self.pieces if piece.kind == kind)
 
 
 def fault_of(model: Model, drawn: float, stream: bool) -> str:
@@ -149,60 +143,51 @@ def error_body(message: str, code: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "simulated", "param": None, "code": code}}
 
 
-def plain_of(fate: Fate) -> bytes:
-    """The body of an answer that is not streamed."""
-    body = json.dumps(
-        {
-            "id": f"sim-{fate.number}", "object": "chat.completion", "created": 0,
-            "model": fate.name, "usage": fate.usage,
-            "choices": [{"index": 0, "finish_reason": fate.finish,
-                         "message": {"role": "assistant", "content": "".join(fate.words)}}],
-        }
-    ).encode()  # fmt: skip
-    return body[: len(body) // 2] if fate.fault == "invalid_json" else body
+def fate_of(seed: int, number: int, question: Question, cached: int, arrived: float) -> Fate:
+    """What is to happen to request `number` of a model: the same for the same seed.
 
-
-def check(body: dict[str, Any]) -> int | None:
-    """The limit of tokens that a request asks for. Raises ValueError for one that can't be."""
-    messages = messages_of(body)
-    if not isinstance(messages, list) or not messages:
-        raise ValueError("messages must be a list that is not empty")
-    names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-    most = next((body[name] for name in names if name in body), None)
-    if most is not None and not 1 <= int(most) <= MOST_TOKENS:
-        raise ValueError(f"max_tokens must lie between 1 and {MOST_TOKENS}")
-    return None if most is None else int(most)
-
-
-def messages_of(body: dict[str, Any]) -> Any:
-    """What is asked, in the form of messages: a response may be asked for by a text alone."""
-    given = next((body[name] for name in ("input", "prompt") if name in body), None)
-    given = body["messages"] if given is None else given
-    return [{"role": "user", "content": given}] if isinstance(given, str) and given else given
-
-
-def fate_of(seed: int, number: int, body: dict[str, Any], most: int | None, arrived: float) -> Fate:
-    """What is to happen to request `number` of a model: the same for the same seed."""
-    name, stream = body["model"], bool(body.get("stream"))
-    model = MODELS[name]
-    draw = random.Random(f"{seed} {name} {number}")
-    fault = fault_of(model, draw.random(), stream)
+    Of its prompt `cached` tokens are in the cache.
+    """
+    model = MODELS[question.model]
+    draw = random.Random(f"{seed} {question.model} {number}")
+    fault = fault_of(model, draw.random(), question.stream)
     ttft = model.ttft_s * math.exp(model.sigma * draw.gauss())
-    wanted = max(1, round(draw.gauss(32, 8)))
+    pieces = _pieces(model, question, draw)
+    if model.prompt_s:
+        ttft += model.prompt_s * (question.prompt_tokens - cached)
+    tokens = len(pieces)
+    return Fate(
+        number=number, name=question.model, model=model, stream=question.stream, fault=fault,
+        ttft_s=ttft, tokens=tokens, finish="length" if tokens == question.most else "stop",
+        pieces=pieces, question=question, arrived=arrived,
+        cached=cached if model.prompt_s else None,
+    )  # fmt: skip
+
+
+def _pieces(model: Model, question: Question, draw: random.Random) -> list[Piece]:
+    """The tokens of an answer."""
+    most, wanted = question.most, max(1, round(draw.gauss(32, 8)))
     # A short limit is always reached, so that tests know the number of tokens.
     tokens = wanted if most is None else most if most <= SHORT else min(wanted, most)
     if model.tokens is not None:
         tokens = min(model.tokens, most or model.tokens)
-    prompt = max(1, sum(len(str(m.get("content", "")).split()) for m in messages_of(body)))
-    return Fate(
-        number=number, name=name, model=model, stream=stream, fault=fault, ttft_s=ttft,
-        tokens=tokens, finish="length" if tokens == most else "stop",
-        words=[f"{draw.choice(WORDS)} " for _ in range(tokens)],
-        usage={"prompt_tokens": prompt, "completion_tokens": tokens,
-               "total_tokens": prompt + tokens},
-        want_usage=bool((body.get("stream_options") or {}).get("include_usage")),
-        arrived=arrived,
-    )  # fmt: skip
+    tokens = max(tokens, question.least)
+    text = [Piece("text", f"{draw.choice(WORDS)} ") for _ in range(tokens)]
+    if model.calls and (question.tool or question.wants_json):
+        return _json_of(model, question, draw)[:most]
+    thinks = round(tokens * model.thinks)
+    return [Piece("think", piece.text) for piece in text[:thinks]] + text[thinks:]
+
+
+def _json_of(model: Model, question: Question, draw: random.Random) -> list[Piece]:
+    """What a tool is handed, which begins with its name, or an answer in JSON."""
+    written = json.dumps({"place": draw.choice(WORDS), "days": draw.randrange(1, 9)})
+    if draw.random() < model.garbled:
+        written = written[:-1]
+    cuts = range(0, len(written), ARGUMENTS)
+    kind: Literal["text", "call"] = "call" if question.tool else "text"
+    parts = [Piece(kind, written[at : at + ARGUMENTS]) for at in cuts]
+    return [Piece("call", ""), *parts] if question.tool else parts
 
 
 def at_once(fate: Fate) -> Fate:

@@ -35,14 +35,17 @@ class SimulatorProcess:
         return f"<simulated API at {self.base_url}{state}>"
 
 
-def simulator(*, seed: int = 0, log: Path | str | None = None) -> SimulatorProcess:
-    """Start a simulated API at a free port, with the models fast, slow, flaky, busy and pinned.
+def simulator(*, seed: int = 0, log: Path | str | None = None, auth: str = "") -> SimulatorProcess:
+    """Start a simulated API at a free port.
 
-    `seed` makes its times and faults repeatable; `log` is a file for one line per answer. It is
-    killed with this process, whatever ends that. Raises ChildProcessError if it does not start.
+    Its models are fast, slow, flaky, busy, pinned, cached, reasoning, tools and strict. `seed`
+    makes its times and faults repeatable; `log` is a file for one line per answer, `auth` the
+    header in which a key has to stand. It is killed with this process, whatever ends that. Raises
+    ChildProcessError if it does not start.
     """
     command = [*PYTHON_M, "holymon.sim", "--port", "0", "--seed", str(seed)]
     command += ["--log", str(log)] if log is not None else []
+    command += ["--auth", auth] if auth else []
     process = subprocess.Popen(
         [*command, "--until-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         process_group=0,  # out of reach of a Ctrl-C that is meant for the one who started it

@@ -1,33 +1,38 @@
 """A local API server with known latency, faults and finite capacity, so that all runs with no key.
 
 It speaks the OpenAI-compatible chat dialect, OpenAI's Responses and older completions, and
-Anthropic's messages, plain and streamed, and OpenAI's embeddings. What it does to a request is
-drawn from (seed, model, number of the request), so two servers with one seed do the same, and it is
-told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and counted (`GET /_sim/log`), so that a
-measurement can be held against the truth.
+Anthropic's messages, plain and streamed, and OpenAI's embeddings. A word is a token. What it does
+to a request is drawn from (seed, model, number of the request), so two servers with one seed do the
+same, and it is told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and counted (`GET /_sim/log`), so
+that a measurement can be held against the truth; its log also says what was asked.
 """
 
 import asyncio
+import hashlib
 import json
 import socket
 import struct
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import ModuleType
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from aiohttp import web
 
-from holymon.sim import completions_api, embeddings_api, messages_api, responses_api
-from holymon.sim import models as simmodels
-from holymon.sim.models import MODELS, STATUS, Fate, at_once, check, error_body, fate_of
+from holymon.sim import chat_api, completions_api, embeddings_api, messages_api, responses_api
+from holymon.sim.models import MODELS, STATUS, Fate, at_once, error_body, fate_of
+from holymon.sim.question import PromptCache, Question, question_in, refusal_of
 
-_OTHERS: Final[dict[str, ModuleType]] = {
-    "/v1/messages": messages_api, "/v1/responses": responses_api,
-    "/v1/completions": completions_api, "/v1/embeddings": embeddings_api,
+_FORMS: Final[dict[str, ModuleType]] = {
+    "chat": chat_api, "messages": messages_api, "responses": responses_api,
+    "completions": completions_api, "embeddings": embeddings_api,
 }  # fmt: skip
-"""The forms of answers by their path, besides that of chat."""
+"""The forms of answers by the last part of their path, where chat's says more."""
+
+KEY_HEADERS: Final = ("authorization", "x-api-key", "api-key")
+"""Where a key is looked for if nobody said where it has to be."""
 
 FIRST_CALL: Final = "x-holymon-first-call"
 """The header of a call that a load makes before it begins: it is answered at once and well, and
@@ -45,10 +50,10 @@ whichever of the two looks first would decide whether it stalled or was cut off.
 class Simulator:
     """The state of one server: what it has counted, and its slots."""
 
-    def __init__(self, seed: int = 0, log: IO[str] | None = None) -> None:
-        """No request has come yet."""
-        self._seed = seed
-        self._log = log
+    def __init__(self, seed: int = 0, log: IO[str] | None = None, key_header: str = "") -> None:
+        """No request has come yet; with `key_header`, each has to bring a key there."""
+        self._seed, self._log, self._key_header = seed, log, key_header.lower()
+        self._cache = PromptCache()
         self._numbers: Counter[str] = Counter()
         self._faults: dict[str, Counter[str]] = {name: Counter() for name in MODELS}
         self._slots = {n: asyncio.Semaphore(m.slots) for n, m in MODELS.items() if m.slots}
@@ -58,8 +63,8 @@ class Simulator:
     def app(self) -> web.Application:
         """The aiohttp application with all routes of the API."""
         app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors_as_json])
-        for path in ("/v1/chat/completions", *_OTHERS):
-            app.router.add_post(path, self.chat)
+        for name in ("chat/completions", *_FORMS):
+            app.router.add_post(f"/v1/{name}", self.chat)
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/_sim/log", self.log)
         app.router.add_get("/healthz", self.health)
@@ -71,8 +76,7 @@ class Simulator:
 
     async def models(self, request: web.Request) -> web.Response:
         """Answer with the list of simulated models."""
-        refused = _refuse_key(request.headers.get("authorization", ""))
-        if refused is not None:
+        if (refused := self._refuse_key(request)) is not None:
             return refused
         data = [{"id": n, "object": "model", "owned_by": "holymon", "created": 0} for n in MODELS]
         return web.json_response({"object": "list", "data": data}, headers={"x-holymon-sim": "1"})
@@ -89,18 +93,20 @@ class Simulator:
         return web.json_response(counts)
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        """One chat completion, one response, or one message in Anthropic's dialect."""
+        """One answer in any of the dialects."""
         arrived = time.perf_counter()
-        headers = request.headers
-        refused = _refuse_key(
-            headers.get("authorization", headers.get("x-api-key", headers.get("api-key", "")))
-        )
-        if refused is not None:
+        if (refused := self._refuse_key(request)) is not None:
             return refused
         try:
-            body = json.loads(await request.read())
-            first = FIRST_CALL in headers
-            fate = self._fate(body, arrived, first=first)
+            raw = await request.read()
+            body, dialect = json.loads(raw), _dialect(request)
+            question, first = question_in(body, dialect), FIRST_CALL in request.headers
+            if question.model in MODELS and MODELS[question.model].strict:
+                refusal = refusal_of(body, dialect)
+                if refusal is not None:
+                    status, about = refusal
+                    return web.json_response(about, status=status, headers={"x-holymon-sim": "1"})
+            fate = self._fate(question, arrived, first=first)
         except _NO_REQUEST as error:
             return _error(400, f"the request is not valid: {error}", "invalid_request")
         if fate is None:
@@ -118,19 +124,19 @@ class Simulator:
             gone = False
             return answer
         finally:
-            self._write(fate, gone=gone)
+            self._write(fate, raw, gone=gone)
 
-    def _fate(self, body: dict[str, Any], arrived: float, *, first: bool) -> Fate | None:
-        most = check(body)
-        name = body["model"]
+    def _fate(self, question: Question, arrived: float, *, first: bool) -> Fate | None:
+        name = question.model
         if name not in MODELS:
             return None
         if first:
             self._first_calls += 1
-            return at_once(fate_of(self._seed, 0, body, 1, arrived))
+            return at_once(fate_of(self._seed, 0, replace(question, most=1, least=0), 0, arrived))
         number = self._numbers[name]
         self._numbers[name] += 1
-        fate = fate_of(self._seed, number, body, most, arrived)
+        cached = self._cache.take(question) if MODELS[name].prompt_s else 0
+        fate = fate_of(self._seed, number, question, cached, arrived)
         self._faults[name][fate.fault] += 1
         return fate
 
@@ -160,16 +166,33 @@ class Simulator:
         begun = time.perf_counter()
         if fate.stream:
             return await _stream(request, fate, begun)
-        await _until(begun + fate.ttft_s + (fate.tokens - 1) * fate.model.itl_s)
+        tokens = 1 if fate.question.dialect == "embeddings" else fate.tokens
+        await _until(begun + fate.ttft_s + (tokens - 1) * fate.model.itl_s)
         if fate.fault == "connection_reset":
             _reset(request)
-        return _plain(request, fate)
+        return _plain(fate)
 
-    def _write(self, fate: Fate, *, gone: bool) -> None:
+    def _refuse_key(self, request: web.Request) -> web.Response | None:
+        wanted, headers = self._key_header, request.headers
+        given = (headers.get(name) for name in ((wanted,) if wanted else KEY_HEADERS))
+        key = next((key.removeprefix("Bearer ") for key in given if key), "")
+        if wanted and not key:
+            words = f"You didn't provide an API key: it is expected in the header {wanted}."
+            return _error(401, words, "missing_api_key")
+        if not key.startswith("sk-wrong"):
+            return None
+        # Real providers echo keys like this; a client must not pass it on.
+        return _error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
+
+    def _write(self, fate: Fate, raw: bytes, *, gone: bool) -> None:
         if self._log is None:
             return
+        question = fate.question
         noted = {
             "n": fate.number, "model": fate.name, "stream": fate.stream, "fault": fate.fault,
+            "dialect": question.dialect, "asked": hashlib.sha256(raw).hexdigest()[:16],
+            "prompt_tokens": question.prompt_tokens, "cached_tokens": fate.cached,
+            "max_tokens": question.most,
             "tokens_sent": fate.sent, "arrived_at": fate.arrived, "queued_s": fate.queued_s,
             "first_token_s": fate.first_token_s, "last_token_s": fate.last_token_s,
             "end_s": time.perf_counter() - fate.arrived, "client_gone": gone,
@@ -190,13 +213,13 @@ async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamR
         }
     )
     await answer.prepare(request)
-    say = _dialect(request)
+    say = _FORMS[fate.question.dialect]
     await answer.write(say.opening_of(fate))
     cut = None if fate.fault == "ok" else max(1, fate.tokens // 2)
-    for k, word in enumerate(fate.words[:cut]):
+    for k in range(fate.tokens if cut is None else min(cut, fate.tokens)):
         await _until(begun + fate.ttft_s + k * fate.model.itl_s)
         fate.last_token_s = time.perf_counter() - fate.arrived
-        await answer.write(say.word_of(fate, word))
+        await answer.write(say.piece_of(fate, k))
         if k == 0:
             fate.first_token_s = fate.last_token_s
         if fate.model.tokens:
@@ -214,28 +237,21 @@ async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamR
     return answer
 
 
-def _plain(request: web.Request, fate: Fate) -> web.Response:
-    fate.sent = fate.tokens
-    body = _dialect(request).plain_of(fate)
+def _plain(fate: Fate) -> web.Response:
+    fate.sent = 0 if fate.question.dialect == "embeddings" else fate.tokens
+    body = _FORMS[fate.question.dialect].plain_of(fate)
     return web.Response(body=body, content_type="application/json", headers=fate.headers)
 
 
-def _dialect(request: web.Request) -> ModuleType:
-    return _OTHERS.get(request.path, simmodels)
+def _dialect(request: web.Request) -> str:
+    name = request.path.removeprefix("/v1/")
+    return name if name in _FORMS else "chat"
 
 
 def _fault_answer(fate: Fate) -> web.Response:
     more = {"retry-after": "1"} if fate.fault == "rate_limited" else {}
     code = "rate_limit_exceeded" if fate.fault == "rate_limited" else "server_error"
     return _error(STATUS[fate.fault], f"simulated {fate.fault}", code, {**fate.headers, **more})
-
-
-def _refuse_key(authorization: str) -> web.Response | None:
-    key = authorization.removeprefix("Bearer ")
-    if not key.startswith("sk-wrong"):
-        return None
-    # Real providers echo keys like this; a client must not pass it on.
-    return _error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
 
 
 def _error(

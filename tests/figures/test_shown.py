@@ -82,6 +82,7 @@ def test_a_summary_as_json():
     found = summary([call(k) for k in range(40)]).targets[0].to_dict()
     assert set(found["throughput"]) == {
         "requests_per_s", "output_tokens_per_s", "goodput_per_s", "wanted_per_s", "sent_per_s",
+        "prompt_tokens_per_s", "items_per_s",
     }  # fmt: skip
     assert "requests_per_s" not in found
     assert isinstance(found["notes"], list)

@@ -19,7 +19,9 @@ KEEPS_IT = (
 def test_one_call_serves_the_models_until_the_block_ends():
     with hm.simulator() as served:
         found = httpx.get(f"{served.base_url}/models").json()["data"]
-        assert {one["id"] for one in found} == {"fast", "slow", "flaky", "busy", "pinned"}
+        assert {one["id"] for one in found} == {
+            "fast", "slow", "flaky", "busy", "pinned", "cached", "reasoning", "tools", "strict"
+        }  # fmt: skip
         assert served.base_url in repr(served)
     assert not psutil.pid_exists(served.pid)
     served.close()

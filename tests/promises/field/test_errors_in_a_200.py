@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from holymon.sim.models import failure_of
+from holymon.sim.chat_api import failure_of
 
 from .cases import (
     DONE,

@@ -1,0 +1,73 @@
+"""What answers held besides text: reasoning before it, calls of tools, and JSON.
+
+    TTFO               first token of content - start      tool call   first token of one - start
+    tool_arguments     answers whose arguments for tools are all JSON objects / those with any
+    json_output        answers that are JSON / those for which that was asked and no tool was called
+
+What is JSON is judged as by a client that reads it to the letter (`protocols.written_json`): one
+that was cut off at its limit is none.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from holymon.figures.quantiles import Figure, Floats, figure, share_of, wilson
+from holymon.formatting import percent
+from holymon.records.attempt import Flag
+from holymon.records.records import Chosen
+from holymon.structs import Rate
+
+NONE: Final = Figure(0)
+NO_SHARE: Final = Rate(None, None, None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The figures of the answers of one target; without any such answer they are of none."""
+
+    ttfo_s: Figure = NONE
+    tool_call_s: Figure = NONE
+    tool_arguments: Rate = NO_SHARE
+    json_output: Rate = NO_SHARE
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """How often what was written as JSON is JSON, a line for each kind that there was."""
+        named = (("arguments of tools", self.tool_arguments), ("answers in JSON", self.json_output))
+        return tuple(f"{what} that parse: {in_words(rate)}" for what, rate in named if rate.of)
+
+
+NOTHING_HELD: Final = Outputs()
+
+
+def in_words(rate: Rate) -> str:
+    """A share as it is said, with its interval."""
+    hits = round((rate.value or 0.0) * rate.of)
+    return f"{hits:,} of {rate.of:,}, {percent(rate.low)} to {percent(rate.high)}"
+
+
+def outputs(good: Chosen, ttft: Figure, *, steady: bool) -> Outputs:
+    """Of successful calls in the order of time, whose TTFT is known.
+
+    Of a load that was to change (not `steady`), without a look at time.
+    """
+    sent, flags = good["start_s"], good["flags"]
+    at = sent if steady else None
+    content, tools = good["content_s"], (flags & Flag.TOOLS) != 0
+    same = np.array_equal(content, good["first_s"], equal_nan=True)
+    made: dict[str, Any] = {"ttfo_s": ttft if same else figure(content - sent, at)}
+    if tools.any():
+        made["tool_call_s"] = figure(good["tool_call_s"].astype(np.float64), at)
+        made["tool_arguments"] = _kept(flags, sent, Flag.TOOLS, Flag.BAD_ARGUMENTS, steady=steady)
+    if (flags & Flag.JSON_ASKED).any():
+        made["json_output"] = _kept(flags, sent, Flag.JSON_ASKED, Flag.NOT_JSON, steady=steady)
+    return Outputs(**made)
+
+
+def _kept(flags: Any, sent: Floats, of: Flag, broken: Flag, *, steady: bool) -> Rate:
+    """The share of calls with the flag `of` that have not the one that says it is `broken`."""
+    there = (flags & of) != 0
+    hits = (flags[there] & broken) == 0
+    return share_of(hits, sent[there]) if steady else wilson(int(hits.sum()), len(hits))
