@@ -15,6 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holymon.catalogue.history import history
+    from holymon.catalogue.listing import runs
+    from holymon.catalogue.sql import sql
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.experiments.alternate import alternate, compare
     from holymon.experiments.calibrator import calibrate
@@ -50,7 +53,6 @@ if TYPE_CHECKING:
     from holymon.prometheus.metric_names import bucket_edges
     from holymon.records.datasets import dataset
     from holymon.records.export import write_csv
-    from holymon.records.listing import runs
     from holymon.report.report import write_report
     from holymon.report.subject import subject
     from holymon.sim.process import simulator
@@ -71,7 +73,9 @@ _NAMES = {
     # A run, and all of them.
     "load.run": "attach measure start",
     "load.trust": "trust",
-    "records.listing": "runs",
+    "catalogue.listing": "runs",
+    "catalogue.history": "history",
+    "catalogue.sql": "sql",
     "records.datasets": "dataset",
     "records.export": "write_csv",
     "widgets.dashboard": "explore",
@@ -110,10 +114,10 @@ __all__ = [
     "Limits", "Monitor", "MonitorASGI", "MonitorWSGI", "Open", "Plan", "PlanError", "Policy",
     "Price", "Prompts", "Request", "RunError", "Target", "__version__", "alternate", "attach",
     "bucket_edges", "calibrate", "capacity", "compare", "constant", "dataset", "definitions",
-    "explore", "expose", "measure",
+    "explore", "expose", "history", "measure",
     "monitored", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_ttft", "poisson",
-    "ramp", "rehearse", "replay", "runs", "simulator", "sine", "spike", "start", "steps",
+    "ramp", "rehearse", "replay", "runs", "simulator", "sine", "spike", "sql", "start", "steps",
     "subject", "summarize", "target", "trust", "watch", "write_csv", "write_report", "write_textfile",
 ]  # fmt: skip
 

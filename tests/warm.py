@@ -33,7 +33,7 @@ MODULES = (
     "holymon.cli.doctor", "holymon.cli.main", "holymon.experiments.alternate",
     "holymon.experiments.capacity_search", "holymon.figures.request_stats", "holymon.load.run",
     "holymon.load.worker", "holymon.plan.replay_file", "holymon.plan.targets",
-    "holymon.prometheus.exporter", "holymon.records.listing", "holymon.report.sections",
+    "holymon.prometheus.exporter", "holymon.catalogue.listing", "holymon.report.sections",
     "holymon.sim.simulator", "csv", "duckdb", "encodings.idna", "numpy.ma", "numpy.random", "resource",
     "tomllib", "uvloop", "zipfile",
 )  # fmt: skip

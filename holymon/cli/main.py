@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from holymon.cli.capacity import capacity
+from holymon.cli.catalogue import prune, runs
 from holymon.cli.consent import INSECURE_HTTP, TRUST, agreed
 from holymon.cli.options import (
     JSON,
@@ -169,18 +170,6 @@ def compare(
 
 
 @main.command()
-@JSON
-@OUT
-def runs(as_json: bool, out: Path) -> None:
-    """List the runs in the folder of reports, oldest first."""
-    from holymon.records import listing
-
-    listed = listing.runs(out)
-    nothing = f"no runs in {out}: `holymon load sim/fast` makes one."
-    show(lambda: listed, lambda: listed.table.text() if listed else nothing, as_json=as_json)
-
-
-@main.command()
 @click.option("--seconds", type=SECONDS, default=8.0, help="For each rate.")
 @JSON
 @OUT
@@ -255,6 +244,8 @@ def doctor(
 
 
 main.add_command(capacity)
+main.add_command(runs)
+main.add_command(prune)
 main.add_command(report)
 main.add_command(metrics)
 main.add_command(init)

@@ -2,7 +2,6 @@
 
 import glob
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -32,8 +31,11 @@ _SQL: Final = {
     "f8": "DOUBLE", "f4": "FLOAT", "u4": "UINTEGER", "i4": "INTEGER", "u2": "USMALLINT",
     "u1": "UTINYINT",
 }  # fmt: skip
+KINDS: Final = {name: _SQL.get(kind, "VARCHAR") for name, kind, _ in FIELDS}
+"""The columns of calls.parquet and their types."""
+
 _CALLS: Final = {
-    name: f"{name}::{_SQL[kind]}" if kind in _SQL else f"left({name}::VARCHAR, {kind[1:]})"
+    name: f"{name}::{KINDS[name]}" if kind in _SQL else f"left({name}::VARCHAR, {kind[1:]})"
     for name, kind, _ in FIELDS
 }
 """Each column of calls.parquet as it is read: of its type, or the file is none of ours."""
@@ -162,53 +164,6 @@ def count(folder: Path) -> int:
     except duckdb.Error as error:
         raise unreadable(path, error) from None
     return int(counted[0]) if counted else 0
-
-
-def columns(path: Path) -> dict[str, str]:
-    """The columns of a Parquet file, with their types. Raises RunError if it can't be read."""
-    import duckdb
-
-    try:
-        with _connection() as connection:
-            source = _read(path)
-            _require_plausible(connection, path)
-            about = connection.execute(f"SELECT * FROM {source} LIMIT 0").description
-    except (duckdb.Error, RuntimeError) as error:
-        raise unreadable(path, error) from None
-    return {column[0]: str(column[1]) for column in about}
-
-
-def table(path: Path, wanted: dict[str, str]) -> dict[str, Any]:
-    """Columns of a Parquet file, each as SQL makes it, shapes (n,), masked where one is NULL.
-
-    Raises RunError if it can't be read so.
-    """
-    import duckdb
-
-    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in wanted.items())
-    try:
-        with _connection() as connection:
-            _require_plausible(connection, path)
-            result = connection.execute(f"SELECT {listed} FROM {_read(path)}")
-            made: dict[str, Any] = result.fetchnumpy()
-    except (duckdb.Error, RuntimeError) as error:
-        raise unreadable(path, error) from None
-    return made
-
-
-def rows(path: Path, names: list[str], most: int) -> Iterator[tuple[Any, ...]]:
-    """The rows of some columns of a Parquet file, at most so many. Raises RunError."""
-    import duckdb
-
-    listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
-    try:
-        with _connection() as connection:
-            _require_plausible(connection, path)
-            result = connection.execute(f"SELECT {listed} FROM {_read(path)} LIMIT {most}")
-            while some := result.fetchmany(_ROWS):
-                yield from some
-    except (duckdb.Error, RuntimeError) as error:
-        raise unreadable(path, error) from None
 
 
 def _connection() -> Any:

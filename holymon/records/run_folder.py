@@ -45,6 +45,8 @@ from holymon.records.run_state import LIVE, STATES, checked
 from holymon.safety import plain, short
 
 START_S: Final = 30.0
+FIGURES_FILE: Final = "figures.json"
+"""What is left of a run whose calls were deleted to make room."""
 _LOG: Final = logging.getLogger("holymon")
 
 
@@ -114,11 +116,11 @@ def find(out: Path, wanted: str) -> Path:
 
 def folders(out: Path, holding: str = "plan.json") -> list[Path]:
     """The folders of all runs, oldest first, or of all that hold another file."""
-    all_runs = [path.parent for path in out.glob(f"*/*/{holding}") if _lies_in(path.parent, out)]
+    all_runs = [path.parent for path in out.glob(f"*/*/{holding}") if lies_in(path.parent, out)]
     return sorted(all_runs, key=lambda folder: (folder.name, folder.parent.name))
 
 
-def _lies_in(folder: Path, out: Path) -> bool:
+def lies_in(folder: Path, out: Path) -> bool:
     """Whether no link leads from a folder of runs to one elsewhere, as if it were one of them."""
     linked = folder.is_symlink() or folder.parent.is_symlink()
     return not linked or folder.resolve().is_relative_to(out.resolve())
@@ -225,6 +227,11 @@ def load(folder: Path) -> Records:
     Nothing is written. Raises RunError, PlanError.
     """
     plan = read_plan(folder)
+    if (folder / FIGURES_FILE).exists():
+        raise RunError(
+            f"the calls of {run_id(folder)} were deleted to make room: `holymon runs` and "
+            "hm.history() still have its figures."
+        )
     records = Records(plan.targets, began(folder))
     if not is_compacted(folder):
         ended = read_state(folder)["state"] not in LIVE

@@ -348,7 +348,7 @@ def test_a_damaged_file_of_calls_is_one_sentence_and_hides_no_other_run(holymon,
 @pytest.mark.parametrize("fault", ["1 / 0", "raise RuntimeError('k=sk-' + 'a' * 40)"])
 def test_a_fault_of_our_own_is_exit_4_and_never_a_missed_objective(tmp_path, fault):
     code = (
-        "from holymon.cli.main import main\nfrom holymon.records import listing\n"
+        "from holymon.cli.main import main\nfrom holymon.catalogue import listing\n"
         f"def runs(out):\n    {fault}\nlisting.runs = runs\nmain(['runs'])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import holymon as hm
+from holymon.catalogue import listing
 from holymon.experiments.alternate import alternate
 from holymon.experiments.capacity_search import capacity
 from holymon.load import first_call, run
@@ -18,7 +19,6 @@ from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.price import Price
 from holymon.plan.quirks import Quirks
 from holymon.plan.shapes import constant
-from holymon.records import listing
 from holymon.report import sections
 from holymon.structs import replace
 from tests.load.test_run import soon

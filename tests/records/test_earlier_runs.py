@@ -16,10 +16,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from holymon.catalogue.listing import runs
 from holymon.experiments.alternate import compare
 from holymon.load.run import attach
 from holymon.records.export import write_csv
-from holymon.records.listing import runs
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"

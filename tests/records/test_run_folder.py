@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from holymon.catalogue import listing
 from holymon.cli.main import main
 from holymon.errors import PlanError, RunError
 from holymon.figures.summary import summarize
 from holymon.load.run import attach
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records import listing, run_folder
+from holymon.records import run_folder
 from holymon.records.attempt import DTYPE, GAP, Flag, Marks
 from holymon.records.gaps import histogram
 from holymon.records.journal import Journal

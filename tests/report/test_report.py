@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from holymon.catalogue import listing
 from holymon.errors import ConfigError, RunError
 from holymon.load import run
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
-from holymon.records import listing, run_folder
+from holymon.records import run_folder
 from holymon.records.attempt import Marks
 from holymon.records.journal import Journal
 from holymon.records.own_files import finite

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 import holymon as hm
+from holymon.catalogue.listing import Runs
 from holymon.experiments.capacity import Capacity, LoadLevel
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.request_stats import request_stats
@@ -13,7 +14,6 @@ from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks
 from holymon.records.journal import Journal
-from holymon.records.listing import Runs
 from holymon.records.run_folder import new_folder, write_aside, write_state
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror='1'> \u202e\x1b[31m\"&"

@@ -21,6 +21,8 @@ import httpx
 import yaml
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from holymon.catalogue import listing
+from holymon.catalogue.history import history
 from holymon.cli.doctor import _models
 from holymon.errors import CODES, ERRORS, HolymonError
 from holymon.figures.hints import hint
@@ -46,7 +48,6 @@ from holymon.protocols.refusal import refusal
 from holymon.protocols.responses import RESPONSES
 from holymon.protocols.retry_after import retry_after
 from holymon.protocols.sse import Decoder, EventTooLarge
-from holymon.records import listing
 from holymon.records.attempt import Marks, row
 from holymon.records.export import write_csv
 from holymon.report import sections
@@ -349,6 +350,9 @@ _MADE: dict[str, Callable[[], Reader]] = {
     "plan.json": _of_run("plan.json"),
     "run.json": lambda: Reader([samples.run_files(compacted=False)["run.json"]], _index),
     "a plan to be trusted": _file("a.json", [samples.PLAN.to_json()], trust),
+    "catalogue": _file(
+        ".catalogue.json", samples.CATALOGUE, lambda path: repr(history(path.parent))
+    ),
     "baseline": _file(BASELINE_FILE, [samples.BASELINE], _baseline),
     "words of options": lambda: Reader(samples.WORDS, _words, _worded),
     "answers of chat": _answer("chat", CHAT),

@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from holymon.catalogue.entry import Entry, Known, OfTarget
 from holymon.load.run import Run
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import ramp
@@ -283,3 +286,13 @@ def _sum(name: str, value: float, **labels: str) -> dict[str, float]:
 SUMS = [
     _packed(_sum("calls_total", 3, model="m") | _sum("calls_total", 1e9, model="ü", code="429"))
 ]
+
+
+def _catalogue() -> bytes:
+    known = Entry("a/b", 1, "finished", 3, "2026-01-01T00:00:00+00:00", None, "", ("m",), of_targets=(
+        OfTarget("m", 3, 3, {"latency_p50": Known(0.1, 0.05, 0.2)}),
+    ))  # fmt: skip
+    return msgspec.json.encode({"format": 1, "entries": [known]})
+
+
+CATALOGUE = [_catalogue()]

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from holymon.catalogue import listing
 from holymon.errors import RunError
 from holymon.load.run import attach, start
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
-from holymon.records import listing, run_folder, run_state
+from holymon.records import run_folder, run_state
 from holymon.records.attempt import Flag, Marks
 from holymon.records.export import write_csv
 from holymon.records.journal import Journal

@@ -9,9 +9,10 @@ import duckdb
 import numpy as np
 import pytest
 
+from holymon.catalogue import listing
 from holymon.errors import RunError
 from holymon.load.run import attach
-from holymon.records import listing, parquet, run_folder
+from holymon.records import parquet, run_folder
 from holymon.records.attempt import DTYPE, blank
 from holymon.records.frames import Frames, header
 from holymon.records.journal import _SLOT

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from holymon.catalogue import listing
 from holymon.errors import RunError
 from holymon.load.run import attach, start
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
-from holymon.records import listing, run_folder
+from holymon.records import run_folder
 from holymon.records.own_files import write_aside
 from holymon.report.report import _lead_to, _publish, _write_json
 from holymon.widgets.results_tab import BASELINE_FILE, set_baseline

@@ -1,0 +1,145 @@
+"""The catalogue of a folder of runs: `.catalogue.json`, which spares opening their folders.
+
+    entries(out)            an Entry for each run, oldest first
+    entries(out, figures=fit)   ... with the figures of those that have ended and fit
+
+The folders are the truth: whatever the catalogue lacks, or knows from before a folder changed, is
+read there, so that nothing is lost with it, or when two processes write it at once.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from holymon.catalogue.entry import Entry, of_targets
+from holymon.errors import RunError
+from holymon.load.run import Run
+from holymon.records.own_files import MOST_OF_JSON, content, write_aside
+from holymon.records.run_folder import FIGURES_FILE, count, lies_in, read_plan, read_state, run_id
+from holymon.records.run_state import LIVE, STATES
+from holymon.structs import fields_in
+
+FILE: Final = ".catalogue.json"
+FORMAT: Final = 1
+YOUNG_S: Final = 2.0
+"""A folder that changed this lately may change again within the same tick of its clock."""
+
+UNREADABLE: Final = "unreadable"
+
+
+class _Catalogue(msgspec.Struct):
+    format: int
+    entries: list[Entry]
+
+
+class _Place(NamedTuple):
+    folder: Path
+    changed: int
+
+
+def entries(out: Path, *, figures: Callable[[Entry], bool] | None = None) -> list[Entry]:
+    """What is known of each run in `out`, oldest first.
+
+    With `figures`, which says of which runs they are wanted, also those of runs that have ended.
+    """
+    before = _read(out)
+    known: dict[str, Entry] = {}
+    for place in _places(out):
+        entry = before.get(run_id(place.folder))
+        if entry is None or entry.changed != place.changed or entry.state in LIVE:
+            if not (place.folder / "plan.json").exists():
+                continue
+            entry = _entry(place)
+        missing = entry.of_targets is None and entry.state not in LIVE
+        if missing and figures is not None and figures(entry):
+            entry = with_figures(entry, place.folder)
+        known[entry.run_id] = entry
+    newest = (time.time() - YOUNG_S) * 1e9
+    lasting = {k: e for k, e in known.items() if e.state not in LIVE and e.changed < newest}
+    if lasting != before and _is_own(out):
+        _write(out, list(lasting.values()))
+    return sorted(known.values(), key=_begin)
+
+
+def _is_own(out: Path) -> bool:
+    """Whether the folder is this user's: in another's nothing is left behind by looking at it."""
+    return not hasattr(os, "getuid") or out.stat().st_uid == os.getuid()
+
+
+def _begin(entry: Entry) -> tuple[str, str]:
+    name, _, stamp = entry.run_id.partition("/")
+    return stamp, name
+
+
+def _places(out: Path) -> Iterator[_Place]:
+    """The folders in which a run may lie, and when each of them changed last."""
+    for name in _folders(out):
+        with contextlib.suppress(OSError):  # it may be gone by now
+            for folder in _folders(name.path):
+                linked = name.is_symlink() or folder.is_symlink()
+                if not linked or lies_in(Path(folder.path), out):
+                    yield _Place(Path(folder.path), folder.stat().st_mtime_ns)
+
+
+def _folders(path: Path | str) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(path) as inner:
+            return [entry for entry in inner if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _entry(place: _Place) -> Entry:
+    folder = place.folder
+    with contextlib.suppress(OSError, RunError, msgspec.MsgspecError):
+        left = msgspec.json.decode(content(folder / FIGURES_FILE, MOST_OF_JSON), type=Entry)
+        if left.state in STATES:  # whoever sent it may have called it another run
+            return msgspec.structs.replace(
+                left, run_id=run_id(folder), changed=place.changed, calls_gone=True
+            )
+    try:
+        plan, state, calls = read_plan(folder), read_state(folder), count(folder)
+    except (RunError, ValueError) as error:
+        return Entry(run_id(folder), place.changed, UNREADABLE, detail=str(error))
+    return Entry(
+        run_id(folder), place.changed, state["state"], calls, state.get("started_at"),
+        state.get("ended"), state.get("detail", ""), tuple(t.name for t in plan.targets),
+        plan.simulated, (folder / "report.html").exists(),
+    )  # fmt: skip
+
+
+def with_figures(entry: Entry, folder: Path) -> Entry:
+    """An entry with the figures of its run: those of its report, or else of its records."""
+    about = {}
+    with contextlib.suppress(OSError, RunError, ValueError, RecursionError):
+        about = fields_in(content(folder / "run.json"), MOST_OF_JSON, "targets", "verdict")
+    if not isinstance(about.get("targets"), list):
+        try:
+            about = Run(folder).to_dict() if entry.state != UNREADABLE else {}
+        except (RunError, ValueError):
+            about = {}
+    verdict = about.get("verdict")
+    measurement = verdict.get("measurement") if isinstance(verdict, dict) else ""
+    return msgspec.structs.replace(
+        entry, of_targets=of_targets(about.get("targets", [])),
+        measurement=measurement if measurement in {"valid", "suspect", "invalid"} else "",
+    )  # fmt: skip
+
+
+def _read(out: Path) -> dict[str, Entry]:
+    with contextlib.suppress(OSError, RunError, msgspec.MsgspecError, UnicodeError):
+        known = msgspec.json.decode(content(out / FILE), type=_Catalogue)
+        if known.format == FORMAT:
+            return {entry.run_id: entry for entry in known.entries
+                    if entry.state in STATES or entry.state == UNREADABLE}  # fmt: skip
+    return {}
+
+
+def _write(out: Path, known: list[Entry]) -> None:
+    with contextlib.suppress(OSError):  # another's folder, or a full disk: it only spares time
+        write_aside(out / FILE, msgspec.json.encode(_Catalogue(FORMAT, known)))

@@ -1,0 +1,125 @@
+"""One run as the catalogue knows it: what it was, how it ended, and its figures by target."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from holymon.structs import Interval
+
+FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
+    "error_rate": ("error_rate", "value"),
+    **{
+        f"{metric}_{stat}": (f"{metric}_s", stat)
+        for metric in ("latency", "ttft", "ttfo", "itl", "tpot", "schedule_delay")
+        for stat in ("p50", "p95", "p99")
+    },
+    "requests_per_s": ("throughput", "requests_per_s"),
+    "output_tokens_per_s": ("throughput", "output_tokens_per_s"),
+    "goodput_per_s": ("throughput", "goodput_per_s"),
+    "cost_usd": ("cost_usd",),
+    "prompt_tokens": ("tokens", "prompt"),
+    "output_tokens": ("tokens", "output"),
+    "cache_hit_rate": ("tokens", "cache_hit_rate"),
+    "reasoning_share": ("tokens", "reasoning_share"),
+}
+"""What is kept of a target, and where a run's JSON has it. Durations are in seconds."""
+
+
+class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One figure and its 95 % interval, which may not be known."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class OfTarget(msgspec.Struct, frozen=True):
+    """The figures of one target of a run, by the names in FIGURES; what is not known is left out.
+
+    Percentiles are of the calls that succeeded.
+    """
+
+    target: str
+    requests: int
+    ok: int
+    figures: dict[str, Known] = {}
+
+    @property
+    def cost_per_call(self) -> float | None:
+        """In USD, of all calls that were made; None where the cost is not known."""
+        cost = self.figures.get("cost_usd")
+        return cost.value / self.requests if cost and self.requests else None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One run. `changed` tells by its folder's time of change whether it is still so."""
+
+    run_id: str
+    changed: int
+    state: str
+    requests: int | None = None
+    started_at: str | None = None
+    ended: str | None = None
+    detail: str = ""
+    targets: tuple[str, ...] = ()
+    simulated: bool = False
+    has_report: bool = False
+    measurement: str = ""
+    of_targets: tuple[OfTarget, ...] | None = None
+    """None until somebody has asked for the figures."""
+
+    calls_gone: bool = False
+    """Whether its calls were deleted to make room, and only these figures are left."""
+
+    @property
+    def name(self) -> str:
+        """The name under which it was measured."""
+        return self.run_id.partition("/")[0]
+
+
+def of_targets(targets: Any) -> tuple[OfTarget, ...]:
+    """The figures in the `targets` of a run's JSON, as `Run.to_dict` and `run.json` have them.
+
+    What is of another shape, as in a file that somebody else wrote, is left out.
+    """
+    known = [_of_target(target) for target in targets if isinstance(target, dict)]
+    return tuple(target for target in known if target is not None)
+
+
+def _of_target(about: dict[str, Any]) -> OfTarget | None:
+    name, requests, ok = (about.get(key) for key in ("target", "requests", "ok"))
+    if not (isinstance(name, str) and isinstance(requests, int) and isinstance(ok, int)):
+        return None
+    figures = {key: _known(about, path) for key, path in FIGURES.items()}
+    return OfTarget(name, requests, ok, {k: f for k, f in figures.items() if f is not None})
+
+
+def _known(about: dict[str, Any], path: tuple[str, ...]) -> Known | None:
+    inner: Any = about
+    for key in path:
+        about, inner = inner, inner.get(key) if isinstance(inner, dict) else None
+    value = _number(inner)
+    if value is None:
+        return None
+    if path[-1] == "value":  # a rate
+        return Known(value, _number(about.get("low")), _number(about.get("high")))
+    intervals = about.get("ci") if isinstance(about, dict) else None
+    interval = intervals.get(path[-1]) if isinstance(intervals, dict) else None
+    low, high = _ends(interval)
+    return Known(value, low, high)
+
+
+def _ends(interval: Any) -> Interval | tuple[None, None]:
+    if isinstance(interval, list | tuple) and len(interval) == 2:
+        low, high = map(_number, interval)
+        if low is not None and high is not None:
+            return low, high
+    return None, None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e300 and math.isfinite(value) else None

@@ -1,0 +1,197 @@
+"""How a team's runs went over time: one row for each target of each run, with its figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from holymon.catalogue.entries import entries
+from holymon.catalogue.entry import FIGURES, Entry, Known, OfTarget
+from holymon.catalogue.listing import fits, moment
+from holymon.errors import PlanError
+from holymon.formatting import DASH, Cell, Table, ms_cell, number_of, percent, rounded
+from holymon.records.run_state import LIVE
+from holymon.safety import plain
+from holymon.structs import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_ROWS: Final = 30
+HEADS: Final = ("when (UTC)", "run", "target", "calls", "failed", "latency p50, ms", "p95",
+                "TTFT p50", "p95", "USD per 1,000 calls")  # fmt: skip
+PER_CALL: Final = "cost_per_call"
+NAMES: Final = (*FIGURES, PER_CALL)
+
+
+class Measured(NamedTuple):
+    """One target of one run."""
+
+    entry: Entry
+    of: OfTarget
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What is compared over time: the run's name and its target."""
+        return self.entry.name, self.of.target
+
+    def figure(self, name: str) -> Known | None:
+        """One of its figures, by its name in NAMES; None if it is not known."""
+        if name == PER_CALL:
+            cost = self.of.cost_per_call
+            return None if cost is None else Known(cost)
+        return self.of.figures.get(name)
+
+
+class Series(NamedTuple):
+    """One figure of one target over time, oldest first; arrays of shape (n,)."""
+
+    name: str
+    target: str
+    figure: str
+    run_ids: tuple[str, ...]
+    at: npt.NDArray[np.float64]
+    """When each run began, in seconds since 1970."""
+    value: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    """With `high`, the 95 % interval within each run; NaN where it is not known."""
+    high: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class History:
+    """The runs of a folder that have ended, oldest first, with their figures."""
+
+    out: Path
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def measured(self) -> tuple[Measured, ...]:
+        """Each target of each run whose figures are known, oldest first."""
+        return tuple(Measured(e, of) for e in self.entries for of in e.of_targets or ())
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def series(self, figure: str, name: str = "", target: str = "") -> tuple[Series, ...]:
+        """A figure (see NAMES) over time, for each name and target that fit.
+
+        Runs without it, or of which it is not known when they began, are left out. Raises PlanError
+        for a figure that is none.
+        """
+        if figure not in NAMES:
+            raise PlanError(
+                f"there is no figure {plain(figure)!r}: name one of {', '.join(NAMES)}."
+            )
+        known: dict[tuple[str, str], list[tuple[str, float, Known]]] = {}
+        for row in self.measured:
+            value, began = row.figure(figure), row.entry.started_at
+            wanted = (not name or row.entry.name == name) and target in row.of.target
+            if wanted and value is not None and began:
+                when = datetime.fromisoformat(began).timestamp()
+                known.setdefault(row.key, []).append((row.entry.run_id, when, value))
+        return tuple(_series(*key, figure, points) for key, points in known.items())
+
+    @property
+    def table(self) -> Table:
+        """A row for each target of the last runs, with 95 % intervals."""
+        last = self.measured[-MOST_ROWS:]
+        lead = f"{number_of(len(self), 'run')} that ended, in {self.out}"
+        if len(last) < len(self.measured):
+            lead += f"; the last {len(last)} rows of {len(self.measured):,}"
+        notes = () if self.measured else ("no run has figures yet.",)
+        return Table(HEADS, [_cells(row) for row in last], "lllr", lead=(lead,), notes=notes)
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The rows of `to_frame` as dicts, with NaN for what is not known."""
+        return [_flat(row) for row in self.measured]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A DataFrame: one row for each target of each run, oldest first.
+
+        Columns: run_id, name, started_at (UTC), state, measurement, simulated, target, requests,
+        ok, each figure of NAMES, and its interval as `_low` and `_high`. Durations are in seconds;
+        what is not known is NaN.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame(self.to_dicts())
+        if len(frame):
+            frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True, format="ISO8601")
+        return frame
+
+
+def history(
+    out: Path | str = "reports", *, name: str = "", target: str = "",
+    since: str | datetime | None = None,
+) -> History:  # fmt: skip
+    """The runs in `out` that have ended, as far as they fit, with their figures.
+
+    `name`, `target` and `since` as those of `runs`. Figures of a run are worked out once, then kept
+    in the folder's catalogue. Raises PlanError for a time that is none.
+    """
+    wanted = partial(fits, name=name, target=target, since=moment(since))
+    known = filter(wanted, entries(Path(out), figures=wanted))
+    return History(Path(out), tuple(entry for entry in known if entry.state not in LIVE))
+
+
+def _series(name: str, target: str, figure: str, points: list[tuple[str, float, Known]]) -> Series:
+    nan = np.nan
+    ends = [[known.low, known.high] for _, _, known in points]
+    low, high = np.array([[nan if x is None else x for x in pair] for pair in ends]).T
+    return Series(
+        name, target, figure, tuple(run_id for run_id, _, _ in points),
+        np.array([when for _, when, _ in points]), np.array([k.value for _, _, k in points]),
+        low, high,
+    )  # fmt: skip
+
+
+def _cells(row: Measured) -> tuple[Cell, ...]:
+    failed, cost = row.figure("error_rate"), row.of.cost_per_call
+    when = str(row.entry.started_at or "")[:16].replace("T", " ")
+    gone = " (calls deleted)" if row.entry.calls_gone else ""
+    return (
+        when, row.entry.run_id + gone, row.of.target, f"{row.of.requests:,}",
+        DASH if failed is None else percent(failed.value),
+        *(_ms(row.figure(f"{metric}_{stat}")) for metric in ("latency", "ttft")
+          for stat in ("p50", "p95")),
+        DASH if cost is None else rounded(cost * 1000, 3),
+    )  # fmt: skip
+
+
+def _ms(known: Known | None) -> Cell:
+    if known is None:
+        return DASH
+    interval: Interval | None = None
+    if known.low is not None and known.high is not None:
+        interval = known.low, known.high
+    return ms_cell(known.value, interval)
+
+
+def _flat(row: Measured) -> dict[str, Any]:
+    entry = row.entry
+    flat: dict[str, Any] = {
+        "run_id": entry.run_id, "name": entry.name, "started_at": entry.started_at,
+        "state": entry.state, "measurement": entry.measurement, "simulated": entry.simulated,
+        "target": row.of.target, "requests": row.of.requests, "ok": row.of.ok,
+    }  # fmt: skip
+    for name in NAMES:
+        known = row.figure(name) or Known(np.nan)
+        flat[name] = known.value
+        if known.low is not None:
+            flat[f"{name}_low"], flat[f"{name}_high"] = known.low, known.high
+    return flat

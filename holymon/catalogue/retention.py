@@ -1,0 +1,74 @@
+"""Room for new runs: the calls of old ones go, their figures stay.
+
+excess(out, older_s=90 * 86400, most_runs=1000, most_bytes=5e9)    whose calls are too many
+drop_calls(out, entry)                                             one of them
+"""
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from holymon.catalogue.entries import UNREADABLE, entries, with_figures
+from holymon.catalogue.entry import Entry
+from holymon.records.own_files import require_inside, write_aside
+from holymon.records.run_folder import FIGURES_FILE
+from holymon.records.run_state import LIVE
+from holymon.structs import check_range
+
+CALLS: Final = (
+    "calls.parquet", "gaps.parquet", "calls.*.journal", "calls.*.underway", "notes.*.jsonl",
+    "vitals.*.jsonl", "texts.*.jsonl",
+)  # fmt: skip
+"""The files of a run that hold its calls one by one."""
+
+
+def excess(
+    out: Path, *, older_s: float | None = None, most_runs: int | None = None,
+    most_bytes: float | None = None,
+) -> list[Entry]:  # fmt: skip
+    """The runs whose calls are to go, oldest first, so that no limit is passed any more.
+
+    `older_s`: of runs that began longer ago; `most_runs`: beyond so many, the latest stay;
+    `most_bytes`: of calls in all. Runs that go on, can't be read, or have no calls left are left
+    out. Raises PlanError for a limit below 0.
+    """
+    check_range("older_s", older_s, 0, float("inf"))
+    check_range("most_runs", most_runs, 0, float("inf"))
+    check_range("most_bytes", most_bytes, 0, float("inf"))
+    now, total = time.time(), 0
+    dropped = []
+    kept = [entry for entry in entries(out)
+            if entry.state not in LIVE | {UNREADABLE} and not entry.calls_gone]  # fmt: skip
+    for number, entry in enumerate(reversed(kept), 1):
+        total += size(out / entry.run_id)
+        began = entry.started_at and datetime.fromisoformat(entry.started_at).timestamp()
+        old = older_s is not None and bool(began) and now - float(began or now) > older_s
+        many = most_runs is not None and number > most_runs
+        if old or many or (most_bytes is not None and total > most_bytes):
+            dropped.append(entry)
+    return dropped[::-1]
+
+
+def size(folder: Path) -> int:
+    """The bytes of a run's calls."""
+    return sum(path.lstat().st_size for pattern in CALLS for path in folder.glob(pattern))
+
+
+def drop_calls(out: Path, entry: Entry) -> Path:
+    """Keep the figures of a run and delete its calls; the file of its figures.
+
+    The figures are written first: whoever is interrupted has lost none. Raises OSError, RunError.
+    """
+    folder = out / entry.run_id
+    require_inside(folder, out)
+    if entry.of_targets is None:
+        entry = with_figures(entry, folder)
+    path = folder / FIGURES_FILE
+    write_aside(path, msgspec.json.encode(entry))
+    for pattern in CALLS:
+        for file in folder.glob(pattern):
+            file.unlink(missing_ok=True)
+    return path

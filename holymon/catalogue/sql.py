@@ -1,0 +1,90 @@
+"""SQL over the calls of all runs: one line, answered by DuckDB from their Parquet files.
+
+sql("select target, quantile_cont(latency_s, 0.99) from calls group by target")
+"""
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holymon.catalogue.entries import entries
+from holymon.catalogue.entry import Entry
+from holymon.errors import NAMES, PlanError, RunError
+from holymon.records import parquet
+from holymon.records.attempt import FINISH, Flag
+from holymon.records.run_folder import began, is_compacted
+from holymon.safety import short
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataFrame":
+    """The answer to a query over two tables, as a DataFrame.
+
+    `calls`: a row for each attempt, with columns as in `Records.to_frame`, `sent_at` (in UTC) for
+    its `at`, which is a word of SQL, and `run_id` and `name` of its run; runs that still go on, or
+    were killed and never opened since, are not in it. `runs`: a row for each target of a run:
+    run_id, name, started_at (in UTC), state, target. With `name`, only the runs of that name.
+    Raises PlanError for what is no query, RunError if there is nothing to ask or a file can't be
+    read.
+    """
+    import duckdb
+
+    kept = [e for e in entries(Path(out)) if not name or e.name == name]
+    with duckdb.connect(config={"enable_external_file_cache": False}) as connection:
+        _make_tables(connection, kept, Path(out))
+        try:
+            answer: pd.DataFrame = connection.execute(query).df()
+        except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
+            raise PlanError(f"the query can't be answered: {short(str(error))}") from None
+        except duckdb.Error as error:
+            raise RunError(f"the query failed: {short(str(error))}") from None
+    return answer
+
+
+def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
+    """Make `calls` and `runs`; of what others may have named so, nothing is a pattern."""
+    files, targets = [], []
+    for entry in kept:
+        folder = out / entry.run_id
+        if is_compacted(folder):
+            path = str(folder / "calls.parquet")
+            files.append(path)
+            moment = began(folder)
+            about = path, entry.run_id, entry.name, moment, entry.started_at, entry.state
+            targets += [(*about, k, target) for k, target in enumerate(entry.targets)]
+    if not files:
+        raise RunError(f"there are no calls in {out}: `holymon load sim/fast` makes some.")
+    import pandas as pd
+
+    columns = ["file", "run_id", "name", "began", "started_at", "state", "number", "target"]
+    named = pd.DataFrame(targets, columns=columns)
+    moments = pd.to_datetime(named["started_at"], utc=True, format="ISO8601")
+    named["started_at"] = moments.dt.tz_localize(None)
+    errors = pd.DataFrame({"number": range(len(NAMES)), "text": NAMES})
+    ends = pd.DataFrame({"number": range(len(FINISH)), "text": FINISH})
+    for table, frame in (("of_runs", named), ("of_errors", errors), ("of_ends", ends)):
+        connection.register(f"_{table}", frame)
+        connection.execute(f"CREATE TEMP TABLE {table} AS FROM _{table}")
+    quoted = ", ".join("'{}'".format(glob.escape(file).replace("'", "''")) for file in files)
+    bits = ", ".join(f"(c.flags & {flag.value}) != 0 AS {flag.name.lower()}" for flag in Flag)
+    counted = [column for column in parquet.KINDS if column.endswith("_tokens")]
+    counts = ", ".join(f"nullif(c.{column}, -1) AS {column}" for column in counted)
+    blank = ", ".join(f"NULL::{kind} AS {column}" for column, kind in parquet.KINDS.items())
+    connection.execute(
+        "CREATE TEMP VIEW calls AS SELECT r.run_id, r.name, r.target, "
+        "make_timestamp(((r.began + c.start_s) * 1e6)::BIGINT) AS sent_at, "
+        "c.end_s - c.start_s AS latency_s, c.first_s - c.start_s AS ttft_s, "
+        "e.text AS error_type, f.text AS finish, c.code, c.status, "
+        "c.due_s, c.start_s, c.headers_s, c.chunk_s, c.first_s, c.content_s, c.last_s, c.end_s, "
+        f"c.gap_max_s, c.connect_s, c.retry_after_s, c.request, c.attempt, {counts}, "
+        f"c.chunks, c.events, c.bytes, {bits} "
+        f"FROM (FROM read_parquet([{quoted}], union_by_name = true, filename = true, "
+        f"hive_partitioning = false) UNION ALL BY NAME SELECT {blank} WHERE false) c "
+        "JOIN of_runs r ON r.file = c.filename AND r.number = c.target "
+        "JOIN of_errors e ON e.number = c.error JOIN of_ends f ON f.number = c.finish"
+    )
+    connection.execute(
+        "CREATE TEMP VIEW runs AS SELECT run_id, name, started_at, state, target FROM of_runs"
+    )

@@ -1,0 +1,66 @@
+"""The commands about all runs of a folder: `runs` lists them, `prune` makes room for new ones."""
+
+from pathlib import Path
+
+import click
+
+from holymon.cli.options import JSON, OUT, SECONDS
+from holymon.cli.output import say, show
+from holymon.errors import PlanError
+from holymon.formatting import number_of
+
+
+@click.command()
+@click.option("--name", default="", help="Only those measured under this name.")
+@click.option("--target", default="", metavar="TEXT", help="Only those with this in a target.")
+@click.option("--since", metavar="TIME", help="Only those since, such as 2026-11-24T15:00.")
+@click.option("--figures", is_flag=True, help="With what was measured, target by target: failures, "
+              "latency, TTFT, cost.")  # fmt: skip
+@JSON
+@OUT
+def runs(
+    name: str, target: str, since: str | None, figures: bool, as_json: bool, out: Path
+) -> None:  # fmt: skip
+    """List the runs in the folder of reports, oldest first."""
+    from holymon.catalogue.history import history
+    from holymon.catalogue.listing import runs as listing
+
+    if figures:
+        known = history(out, name=name, target=target, since=since)
+        show(known.to_dicts, known.table.text, as_json=as_json)
+        return
+    listed = listing(out, name=name, target=target, since=since)
+    that_fit = " that fit" * bool(name or target or since)
+    nothing = f"no runs{that_fit} in {out}: `holymon load sim/fast` makes one."
+    show(lambda: listed, lambda: listed.table.text() if listed else nothing, as_json=as_json)
+
+
+@click.command()
+@click.option("--older-than", "older_s", type=SECONDS, metavar="TIME",
+              help="Those of runs that began longer ago, such as 90d.")  # fmt: skip
+@click.option("--keep", type=int, metavar="N", help="Those beyond the latest N runs.")
+@click.option("--max-mb", type=float, metavar="MB", help="The oldest, until the rest has so many.")
+@click.option("--yes", is_flag=True, help="Delete them; else it is only said what would go.")
+@OUT
+def prune(
+    older_s: float | None, keep: int | None, max_mb: float | None, yes: bool, out: Path
+) -> None:  # fmt: skip
+    """Delete the calls of old runs and keep their figures, to make room in the folder of reports.
+
+    Whatever passes one of the limits goes. Figures, plans and reports stay.
+    """
+    from holymon.catalogue.retention import drop_calls, excess, size
+
+    if older_s is None and keep is None and max_mb is None:
+        raise PlanError("prune needs a limit: --older-than, --keep or --max-mb.")
+    most = None if max_mb is None else max_mb * 1e6
+    freed = 0
+    old = excess(out, older_s=older_s, most_runs=keep, most_bytes=most)
+    for entry in old:
+        mine = size(out / entry.run_id)
+        if yes:
+            drop_calls(out, entry)
+        freed += mine
+        say(f"{entry.run_id}: {mine / 1e6:.1f} MB of calls{' deleted' * yes}")
+    done = "deleted, their figures are kept." if yes else "would be deleted: say --yes to do it."
+    say(f"the calls of {number_of(len(old), 'run')}, {freed / 1e6:.1f} MB, {done}")
