@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from holymon.plots.result_plots import plot_calibration, plot_capacity, plot_comparison
     from holymon.plots.schedule_plot import plot_arrivals
+    from holymon.plots.size_plot import plot_sizes
     from holymon.prometheus.alerts import Limits
     from holymon.prometheus.backtest_sources import rehearse
     from holymon.prometheus.exporter import Collector, expose, write_textfile
@@ -89,6 +90,7 @@ _NAMES = {
     "plots.call_plots": "plot_ecdf plot_errors plot_latency plot_schedule_delay plot_ttft",
     "plots.result_plots": "plot_calibration plot_capacity plot_comparison",
     "plots.schedule_plot": "plot_arrivals",
+    "plots.size_plot": "plot_sizes",
     "report.report": "write_report",
     "report.subject": "subject",
     # An application's own calls.
@@ -116,8 +118,9 @@ __all__ = [
     "bucket_edges", "calibrate", "capacity", "compare", "constant", "dataset", "definitions",
     "explore", "expose", "history", "measure",
     "monitored", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
-    "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_ttft", "poisson",
-    "ramp", "rehearse", "replay", "runs", "simulator", "sine", "spike", "sql", "start", "steps",
+    "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_ttft",
+    "poisson", "ramp", "rehearse", "replay", "runs", "simulator", "sine", "spike", "sql", "start",
+    "steps",
     "subject", "summarize", "target", "trust", "watch", "write_csv", "write_report", "write_textfile",
 ]  # fmt: skip
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from holymon.errors import RunError
 from holymon.figures import verdict
+from holymon.figures.size_types import Sizes
+from holymon.figures.sizes import sizes_of
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
 from holymon.formatting import Table, Tables, file_name, number_of
@@ -125,6 +127,10 @@ class Run:
         how = self.vitals, *run_state.ending(status)
         return verdict.judge(summary, self.plan, *how, records=self.records)
 
+    def sizes(self) -> Sizes:
+        """How TTFT and decoding grow with the sizes of prompts and answers; figures by size."""
+        return sizes_of(self.records)
+
     def verdict(self) -> verdict.Verdict:
         """Whether they can be trusted, and whether the objectives are met."""
         return self._judge(self.summary(), self.status)
@@ -214,7 +220,7 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""
         summary, status = self.summary(), self.status
-        judged = self._judge(summary, status)
+        judged, sizes = self._judge(summary, status), self.sizes()
         return {
             "run_id": self.id,
             "state": status["state"],
@@ -224,7 +230,11 @@ class Run:
             "duration_s": summary.duration_s,
             "simulated": summary.simulated,
             "verdict": judged.to_dict(),
-            "targets": [target.to_dict() for target in summary.targets],
+            "targets": [
+                {**target.to_dict(), "sizes": effect.to_dict()}
+                for target, effect in zip(summary.targets, sizes.targets, strict=True)
+            ],
+            "compared_at_tokens": sizes.reference,
             "first_calls": [to_builtins(call) for call in self.first_calls],
             "proxies": run_state.proxies(status),
             "cost_usd": summary.cost_usd,

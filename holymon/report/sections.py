@@ -168,6 +168,12 @@ def figures(run: Run) -> Section:
     return Section(join(*pieces, bullets(run.verdict().notes, "notes")), run_text(run))
 
 
+def sizes(run: Run) -> Section:
+    """What a token in and out costs in time, and the figures by size of the prompts."""
+    table = run.sizes().table
+    return Section(table.html("figures"), table.text())
+
+
 def errors(run: Run) -> Section:
     """Each error type: how often, whose fault, what it means, and what was said, with an id."""
     summary = run.summary()

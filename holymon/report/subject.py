@@ -38,6 +38,11 @@ class Subject:
         return sections.figures(self.run)
 
     @property
+    def sizes(self) -> Section:
+        """What a token in and out costs in time, and the figures by size of the prompts."""
+        return sections.sizes(self.run)
+
+    @property
     def errors(self) -> Section:
         """Each error type: how often, whose fault, what it means, and what was said."""
         return sections.errors(self.run)

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from holymon.errors import PlanError
+from holymon.figures.sizes import sizes_of
 from holymon.figures.summary import summarize
 from holymon.load.caller import Caller
 from holymon.load.first_call import FirstCalls
@@ -258,6 +259,29 @@ def test_the_sizes_that_are_asked_for_are_those_that_come(server, monkeypatch, f
     plan = Plan(targets=(one,), load=Closed(users=1), requests=1, first_call=False,
                 prompts=Prompts(stream=False))  # fmt: skip
     assert calls(plan, 1)[0][0].output_tokens == tokens
+
+
+def test_what_a_token_of_a_prompt_costs_is_found(server, monkeypatch):
+    """The truth is 20 ms, and 0.2 ms for each token that is in no cache."""
+    monkeypatch.setenv("SIM_KEY", KEY)
+    texts = tuple(" ".join([f"u{k}", *["w"] * (60 * k)]) for k in range(1, 37))
+    plan = Plan(targets=(target(server, "chat", "cached"),), load=Closed(users=1), requests=36, first_call=False,
+                prompts=Prompts(texts=texts, max_tokens=4))  # fmt: skip
+
+    async def six_at_a_time():
+        caller, room = Caller(plan), asyncio.Semaphore(6)
+
+        async def send(k):
+            async with room:
+                return await caller.send(k, 0, 0.0)
+
+        try:
+            return await asyncio.gather(*map(send, range(36)))
+        finally:
+            await caller.aclose()
+
+    effect = sizes_of(from_marks(plan.targets, asyncio.run(six_at_a_time()))).targets[0]
+    assert effect.per_prompt_token_s.value == pytest.approx(0.0002, rel=0.2)
 
 
 @pytest.mark.parametrize("endpoint", SPOKEN)

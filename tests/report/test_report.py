@@ -108,7 +108,14 @@ def test_the_page_shows_everything_and_asks_for_nothing(made, browse):
     assert all(page.evaluate("[...document.images].map(image => image.alt)"))
     assert page.evaluate("document.scripts.length") == 0
     text = page.inner_text("main")
-    for piece in ("Health of sim/flaky", "SIMULATED", "MISSED", "rate_limited", "How this was"):
+    for piece in (
+        "Health of sim/flaky",
+        "SIMULATED",
+        "MISSED",
+        "rate_limited",
+        "What size does",
+        "How this was",
+    ):
         assert piece in text
     assert page.title() == f"holymon: {made.run_id}"
 

@@ -1,0 +1,134 @@
+"""The effects of sizes, as `sizes` computes them, and how they are shown."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from holymon.figures.quantiles import Figure
+from holymon.formatting import DASH, Cell, Table, Tables, count, ms, rounded
+from holymon.structs import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A coefficient in seconds, and its 95 % interval where there are calls enough."""
+
+    value: float | None = None
+    ci: Interval | None = None
+
+    def words(self, unit: str) -> str:
+        """It in milliseconds, with its interval."""
+        if self.value is None:
+            return DASH
+        ends = "" if self.ci is None else " ({} to {})".format(*(_ms(end) for end in self.ci))
+        return f"{_ms(self.value)}{ends} {unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class SizeClass:
+    """The successful calls of one target whose prompts have `low` to `high` tokens."""
+
+    low: int
+    high: int | None
+    calls: int
+    output_tokens: float | None
+    ttft_s: Figure
+    latency_s: Figure
+
+    @property
+    def name(self) -> str:
+        """Its limits in words."""
+        return f"{self.low:,} and more" if self.high is None else f"{self.low:,} to {self.high:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class SizeEffect:
+    """How the durations of one target's calls grow with their sizes; times in seconds.
+
+    `at_reference_s` is the latency at the sizes that all targets are held against. What can't be
+    given is None, and `notes` says why.
+    """
+
+    target: str
+    n: int
+    of: str
+    prompt_tokens: float | None
+    output_tokens: float | None
+    base_s: Fitted
+    per_prompt_token_s: Fitted
+    per_output_token_s: Fitted
+    at_reference_s: Fitted
+    classes: tuple[SizeClass, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Its row in the table of sizes."""
+        return (
+            self.target, count(self.n), _tokens(self.prompt_tokens), _tokens(self.output_tokens),
+            _cell(self.base_s), _cell(self.per_prompt_token_s), _cell(self.per_output_token_s),
+            _cell(self.at_reference_s),
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        flat = asdict(self)
+        for one_class in flat["classes"]:
+            for name in ("ttft_s", "latency_s"):
+                one_class[name].pop("counts_as")
+        return {**flat, "notes": list(self.notes)}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The effects of sizes on all targets; `reference` is a prompt and an answer, in tokens."""
+
+    targets: tuple[SizeEffect, ...]
+    reference: tuple[int, int] | None
+    simulated: bool
+
+    @property
+    def table(self) -> Tables:
+        """What a token costs in time, and each class of prompts."""
+        last = "latency" if self.reference is None else "latency at {:,} in, {:,} out".format(
+            *self.reference
+        )  # fmt: skip
+        heads = ("target", "calls", "tokens in", "out", "TTFT of no prompt, ms",
+                 "each token in, ms", "each token out, ms", f"{last}, ms")  # fmt: skip
+        notes = [f"{effect.target}: {note}" for effect in self.targets for note in effect.notes]
+        effects = Table(heads, [effect.cells for effect in self.targets], notes=tuple(notes),
+                        lead=("SIMULATED",) * self.simulated)  # fmt: skip
+        rows: list[tuple[Cell, ...]] = [
+            (effect.target, size.name, count(size.calls), _tokens(size.output_tokens),
+             *(getattr(size, field).cell(stat) for field in ("ttft_s", "latency_s")
+               for stat in ("p50", "p95")))
+            for effect in self.targets for size in effect.classes
+        ]  # fmt: skip
+        classes = Table(("target", "tokens in", "calls", "tokens out", "TTFT p50, ms", "p95",
+                         "latency p50", "p95"), rows, "ll")  # fmt: skip
+        return Tables([effects, classes] if rows else [effects])
+
+    @property
+    def varied(self) -> bool:
+        """Whether prompts of any target are of so many lengths that a picture tells something."""
+        return any(effect.per_prompt_token_s.value is not None for effect in self.targets)
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
+
+
+def _tokens(value: float | None) -> str:
+    return DASH if value is None else f"{value:,.0f}"
+
+
+def _ms(seconds: float) -> str:
+    """Milliseconds with three digits, as a token may take a few microseconds."""
+    return ms(seconds) if abs(seconds) >= 1e-2 else rounded(seconds * 1e3, 3)
+
+
+def _cell(fitted: Fitted) -> Cell:
+    if fitted.value is None or fitted.ci is None:
+        return DASH if fitted.value is None else _ms(fitted.value)
+    return _ms(fitted.value), f"{_ms(fitted.ci[0])}{DASH}{_ms(fitted.ci[1])}"
