@@ -7,6 +7,7 @@ import click
 
 from holymon.cli.target_options import composed, text
 from holymon.errors import PlanError
+from holymon.structs import seconds_of
 
 if TYPE_CHECKING:
     from holymon.plan.prompts import Prompts
@@ -21,6 +22,14 @@ PROMPTS: Final = composed(
                  help="A file of what to ask in turn, known by what is in it: text, JSONL of "
                  "strings or of objects with prompt, text or messages, OpenAI's batches, ShareGPT, "
                  "CSV, exports of LiteLLM and Langfuse; also packed by gzip."),
+    click.option("--trace", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Real traffic, when it came and of its sizes: a trace of Mooncake, AIPerf, "
+                 "BurstGPT or Azure, a log of LiteLLM or Langfuse, a run or what hm.Monitor "
+                 "spilled."),
+    text("--trace-window", metavar="BEGIN,END", help="Only what came then, such as 10m,20m."),
+    click.option("--trace-speed", type=float, default=1.0, metavar="X", show_default=False,
+                 help="So many times as fast."),
+    text("--trace-unit", metavar="UNIT", help="Of times that do not say it: s, ms, us or ns."),
     text("--column", metavar="NAME", help="The column or field of that file that holds it."),
     text("--system", metavar="TEXT", help="What the system says, in place of what a file has."),
     click.option("--prompt-tokens", metavar="LENGTH", help="Ask made-up prompts of about so many "
@@ -41,7 +50,8 @@ PROMPTS: Final = composed(
 
 def prompts_of(
     seed: int, *, prompt: str | None, prompts_file: Path | None, prompt_tokens: str | None,
-    max_tokens: str | None, no_stream: bool, column: str = "", system: str = "",
+    max_tokens: str | None, no_stream: bool, trace: Path | None = None, trace_window: str = "",
+    trace_unit: str = "", column: str = "", system: str = "",
     prefix_tokens: int = 0, unique: bool = False, exact_tokens: bool = False,
 ) -> "Prompts":  # fmt: skip
     """What the options ask for. Raises PlanError, ConfigError."""
@@ -49,15 +59,21 @@ def prompts_of(
     from holymon.plan.prompts import DEFAULT, VARIETY, Prompts, limited, made
     from holymon.records.datasets import dataset
 
-    if sum(source is not None for source in (prompt, prompts_file, prompt_tokens)) > 1:
-        raise PlanError("--prompt, --prompts and --prompt-tokens exclude each other: give one.")
-    if column and prompts_file is None:
+    if sum(source is not None for source in (prompt, prompts_file, trace, prompt_tokens)) > 1:
+        several = "--prompt, --prompts, --trace and --prompt-tokens"
+        raise PlanError(f"{several} exclude each other: give one.")
+    file = trace if prompts_file is None else prompts_file
+    if column and file is None:
         raise PlanError("--column names one of a file: give that with --prompts.")
+    if trace is None and (trace_window or trace_unit):
+        raise PlanError("--trace-window and --trace-unit are of a trace: give that with --trace.")
     answers = None if max_tokens is None else parse(max_tokens, "max_tokens")
     varies = answers is not None and answers.kind != "fixed"
     texts, asked_for = (DEFAULT if prompt is None else prompt,), None
-    if prompts_file is not None:
-        asked_for = dataset(prompts_file, column=column)
+    if file is not None:
+        asked_for = dataset(file, column=column, unit=trace_unit)
+        if trace_window:
+            asked_for = asked_for.window(*_window(trace_window))
         if answers is not None:
             asked_for = limited(asked_for, answers if varies else None, seed)
     elif prompt_tokens is not None:
@@ -72,3 +88,10 @@ def prompts_of(
         stream=not no_stream, system=system, prefix_tokens=prefix_tokens, unique=unique,
         exact_tokens=exact_tokens,
     )  # fmt: skip
+
+
+def _window(text: str) -> tuple[float, float]:
+    begin, comma, end = text.partition(",")
+    if not comma:
+        raise PlanError("trace-window is none: write it as BEGIN,END, such as 10m,20m.")
+    return seconds_of(begin), seconds_of(end)

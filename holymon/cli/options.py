@@ -15,6 +15,7 @@ from holymon.structs import seconds_of
 
 if TYPE_CHECKING:
     from holymon.plan.plan import Closed, Open, Plan
+    from holymon.plan.prompts import Prompts
 
 _Number = TypeVar("_Number", int, float)
 PATH: Final = click.Path(path_type=Path)
@@ -59,7 +60,8 @@ _SECTIONS: Final = {
     "Target": "base_url model api_key_env endpoint auth header query trust insecure_http",
     "Load": "shape arrivals rate concurrency duration requests warmup",
     "Search": "start most precision budget max_calls",
-    "What is asked": "prompt prompts_file column system prompt_tokens max_tokens prefix_tokens "
+    "What is asked": "prompt prompts_file trace trace_window trace_speed trace_unit "
+    "column system prompt_tokens max_tokens prefix_tokens "
     "unique exact_tokens field no_stream",
     "Sending": "workers seed timeout first_byte stall max_cost no_first_call",
 }
@@ -145,25 +147,39 @@ def plans_of(
     concurrency: str | None = None, duration: float | None = None, requests: int | None = None,
     warmup: float = 0.0, max_cost: float | None = None, no_first_call: bool = False,
     insecure_http: bool = False, endpoint: str = "", auth: str = "", header: tuple[str, ...] = (),
-    query: tuple[str, ...] = (), field: tuple[str, ...] = (), **wanted: Any,
+    query: tuple[str, ...] = (), field: tuple[str, ...] = (),
+    trace_speed: float = 1.0, **wanted: Any,
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
     from holymon.plan.plan import TIMEOUT_S, Plan
 
-    recorded = shape is not None and shape.startswith("replay:")
+    recorded = wanted.get("trace") is not None or (shape or "").startswith("replay:")
     if duration is None and requests is None and not recorded:
         duration = 30.0
-    loads = _loads(shape, arrivals, rate, concurrency, duration)
+    prompts = prompts_of(seed, **wanted)
+    if wanted.get("trace") is not None:
+        loads = _of_trace(prompts, trace_speed, shape, arrivals, rate, concurrency)
+    else:
+        loads = _loads(shape, arrivals, rate, concurrency, duration)
     called = over_http(targets_of(targets, base_url, model, api_key_env), insecure_http)
     plan = Plan(
         targets=with_ways(called, endpoint, auth, header, query, field),
         load=loads[0],
-        prompts=prompts_of(seed, **wanted),
+        prompts=prompts,
         duration_s=duration, requests=requests, warmup_s=warmup, max_cost=max_cost,
         timeout_s=TIMEOUT_S if timeout is None else timeout, first_byte_s=first_byte, stall_s=stall,
         workers=workers, seed=seed, name=name, slo=slo, first_call=not no_first_call,
     )  # fmt: skip
     return plan.sweep(*loads)
+
+
+def _of_trace(prompts: "Prompts", speed: float, *others: str | None) -> "list[Open | Closed]":
+    """The load that sends the requests of a trace when they came."""
+    from holymon.plan.plan import Open
+
+    if any(others) or prompts.dataset is None:
+        raise PlanError("--trace says when calls are sent: leave out --shape, --rate and the like.")
+    return [Open(prompts.dataset.replay(speed=speed))]
 
 
 def _loads(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from holymon.errors import ConfigError, PlanError
 from holymon.formatting import Table, number_of
 from holymon.plan.requests import Request, about_tokens, most_tokens
-from holymon.plan.shapes import Replay
+from holymon.plan.shapes import MAX_SECONDS, Replay
 from holymon.safety import plain, short
 from holymon.structs import Struct, check_range, require
 
@@ -125,12 +125,32 @@ class Dataset(Struct, frozen=True, dict=True):
 
         Raises PlanError if nothing says when that was.
         """
-        if not self.timed:
-            raise PlanError(f"{self.source or 'this dataset'} does not say when its requests came.")
+        self._require_times()
         if not 0 < speed < float("inf"):
             raise PlanError(f"speed is {speed:g}: it must be above 0.")
         times = self.times
-        return Replay(times=tuple(((times - times[0]) / speed).tolist()))
+        shown = np.round((times - times[0]) / speed, 6).tolist()
+        check_range(
+            "the end of the trace (take a part of it: --trace-window)", shown[-1], 0, MAX_SECONDS,
+            "seconds",
+        )  # fmt: skip
+        return Replay(times=tuple(shown))
+
+    def window(self, begin: float, end: float) -> "Dataset":
+        """What came from `begin` to `end`, in seconds from the first. Raises PlanError."""
+        self._require_times()
+        require(0 <= begin < end, "trace-window", "is none", "write it as BEGIN,END")
+        since = self.times - self.times[0]
+        inside = np.flatnonzero((since >= begin) & (since < end)).tolist()
+        require(bool(inside), "trace-window", "holds no request", "take another part")
+        outside = f"{self.requests - len(inside):,} outside of the window"
+        left = "; ".join(filter(None, (self.left_out, outside)))
+        chosen = (self[number] for number in inside)
+        return dataset_of(chosen, self.source, self.kind, left, timed=True)
+
+    def _require_times(self) -> None:
+        if not self.timed:
+            raise PlanError(f"{self.source or 'this dataset'} does not say when its requests came.")
 
     @property
     def times(self) -> npt.NDArray[np.float64]:

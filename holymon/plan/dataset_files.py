@@ -1,6 +1,6 @@
 """Files of requests, known by what is in them: text, JSONL, JSON and CSV, packed by gzip or not.
 
-    read(path, column="") --> Dataset
+    read(path) --> Dataset
 
 Whatever is wrong is one sentence: which file and line, and the mend. A file that others handed over
 is read within bounds, also when it is packed.
@@ -9,6 +9,7 @@ is read within bounds, also when it is packed.
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ import msgspec
 
 from holymon.errors import ConfigError, HolymonError, PlanError
 from holymon.plan.dataset import Dataset, dataset_of
-from holymon.plan.dataset_forms import Unfit, form_of, request_of
+from holymon.plan.dataset_forms import AS_IT_IS, How, form_of, request_of
+from holymon.plan.entries import Unfit
 from holymon.plan.given_file import MOST_BYTES, decoded, raw
 from holymon.plan.replay_file import rows_of
 from holymon.plan.requests import Request
@@ -68,12 +70,12 @@ def unpacked(path: Path, data: bytes, most: int = MOST_BYTES) -> bytes:
     return b"".join(pieces)
 
 
-def read(path: Path, column: str = "") -> Dataset:
+def read(path: Path, how: How = AS_IT_IS) -> Dataset:
     """The requests in a file. Raises ConfigError if it can't be read, PlanError naming the line."""
-    return of_data(path, content(path), column)
+    return of_data(path, content(path), how)
 
 
-def of_data(path: Path, data: bytes, column: str = "") -> Dataset:
+def of_data(path: Path, data: bytes, how: How = AS_IT_IS) -> Dataset:
     """The requests in what is in a file; as `read`."""
     try:
         text = decoded(data)
@@ -81,11 +83,11 @@ def of_data(path: Path, data: bytes, column: str = "") -> Dataset:
         raise ConfigError(f"can't read requests from {path}: {error}.") from None
     lines = text.split("\n")
     kind = _kind(path, text, lines)
-    if kind == "CSV" or (column and kind == "text"):
-        column, entries = _of_table(path, lines, column)
-        return of_entries(path, "CSV", entries, column)
+    if kind == "CSV" or (how.column and kind == "text"):
+        column, entries = _of_table(path, lines, how.column)
+        return of_entries(path, "CSV", entries, how._replace(column=column))
     made = {"JSON": lambda: _of_json(path, text), "JSONL": lambda: _of_lines(path, lines)}
-    return of_entries(path, kind, made.get(kind, lambda: _texts(lines))(), column)
+    return of_entries(path, kind, made.get(kind, lambda: _texts(lines))(), how)
 
 
 def suffix_of(path: Path) -> str:
@@ -107,8 +109,13 @@ def _kind(path: Path, text: str, lines: list[str]) -> str:
         return "JSONL"
     if suffix == ".json" or (start in ("{", "[") and _json(text) is not None):
         return "JSON"
-    cells = [cell.strip().strip('"').lower() for cell in first.split(_comma(first))]
-    return "CSV" if len(cells) > 1 and set(cells) & set(COLUMNS) else "text"
+    cells = [cell.lower() for cell in _names(first)]
+    named = set(cells) & set(COLUMNS) or form_of(dict.fromkeys(_names(first)))[0]
+    return "CSV" if len(cells) > 1 and named else "text"
+
+
+def _names(head: str) -> list[str]:
+    return [cell.strip().strip('"') for cell in head.split(_comma(head))]
 
 
 def _json(text: str) -> Any:
@@ -179,14 +186,14 @@ def chosen(path: Path, names: list[str], column: str) -> str:
 
 
 def of_entries(
-    path: Path | None, kind: str, entries: Iterable[tuple[str, Any]], column: str
+    path: Path | None, kind: str, entries: Iterable[tuple[str, Any]], how: How
 ) -> Dataset:
     """Entries as a dataset; those that are no requests are left out. Raises PlanError."""
     out, requests, kinds = Counter[str](), list[Request](), set[str]()
     where = path or "the list"
     for place, entry in entries:
         try:
-            name, request = _request(entry, column)
+            name, request = _request(entry, how)
         except Unfit as reason:
             out[str(reason)] += 1
         except (HolymonError, ValueError, TypeError) as error:
@@ -198,19 +205,19 @@ def of_entries(
     left = "; ".join(f"{n:,} {reason}" for reason, n in out.items())
     if not requests:
         raise PlanError(f"{where} holds no request{f' ({left})' * bool(left)}: write one a line.")
-    timed = all(request.at is not None for request in requests)
+    timed = all(request.at is not None and isfinite(request.at) for request in requests)
     if timed:
         requests.sort(key=lambda request: request.at or 0.0)
     name = ", ".join(filter(None, sorted(kinds))) or kind
     return dataset_of(requests, plain(path.name) if path else "", name, left, timed=timed)
 
 
-def _request(entry: Any, column: str) -> tuple[str, Request]:
+def _request(entry: Any, how: How) -> tuple[str, Request]:
     if isinstance(entry, Request):
         return "", entry
     if isinstance(entry, str | list):
         return "", request_of(entry)
     if not isinstance(entry, dict):
         raise PlanError("it holds no prompt: write a string, or an object with a field 'prompt'")
-    name, form = form_of(entry, column)
-    return name, form(entry, column)
+    name, form = form_of(entry, how.column)
+    return name, form(entry, how)

@@ -9,13 +9,13 @@ and https://langfuse.com/docs/api-and-data-platform/features/blob-storage-export
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
-
-import msgspec
+from typing import Any, Final, NamedTuple
 
 from holymon.errors import PlanError
+from holymon.plan.entries import Unfit, parsed, whole
 from holymon.plan.replay_file import time_of
 from holymon.plan.requests import BYTES_OF_TOKEN, MOST_TOKENS, Request, text_of
+from holymon.plan.traces import of_trace, trace_of
 
 Entry = Mapping[str, Any]
 
@@ -37,41 +37,19 @@ _ROLES: Final = {
 }  # fmt: skip
 
 
-class Unfit(Exception):  # noqa: N818 - no error: what is no request is left out
-    """An entry that is no request, though nothing is wrong with it: why it is left out."""
+class How(NamedTuple):
+    """What is told of a file: the column or field of its prompts, the unit of its times."""
+
+    column: str = ""
+    unit: str = ""
 
 
-def parsed(value: Any) -> Any:
-    """A value, or what it says in JSON: cells and logs hold JSON as text."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"'):
-        try:
-            return msgspec.json.decode(value)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
-            return value
-    return value
-
-
-def _whole(entry: Entry, *names: str) -> int | None:
-    """The first of these fields that is a number of tokens."""
-    for name in names:
-        value: Any = entry.get(name)
-        if isinstance(value, str) and value.strip().isdecimal():
-            value = int(value) if len(value) < 12 else None
-        if isinstance(value, float) and value.is_integer() and abs(value) <= MOST_TOKENS:
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
-            return value
-    return None
+AS_IT_IS: Final = How()
 
 
 def limit_of(entry: Entry) -> int | None:
     """The longest answer that an entry asks for."""
-    return _whole(entry, *LIMITS) or None
-
-
-def tokens_of(entry: Entry, *names: str) -> int | None:
-    """How many tokens one of these fields says; None if it is not known."""
-    return _whole(entry, *names)
+    return whole(entry, *LIMITS) or None
 
 
 def request_of(
@@ -97,8 +75,9 @@ def _about(text: str) -> int:
     return min(len(text.encode("utf-8", "replace")) // BYTES_OF_TOKEN + 1, MOST_TOKENS)
 
 
-def of_prompt(entry: Entry, column: str = "") -> Request:
+def of_prompt(entry: Entry, how: How = AS_IT_IS) -> Request:
     """An object with `prompt`, `text` or `messages`, or with a `column` that holds it."""
+    column = how.column
     names = (column,) if column else ("messages", "prompt", "text")
     value = next((entry[name] for name in names if entry.get(name)), None)
     if not isinstance(value, str | list):
@@ -106,7 +85,7 @@ def of_prompt(entry: Entry, column: str = "") -> Request:
         raise PlanError(f"it holds no prompt: a string, or {wanted}")
     messages = parsed(value) if column == "messages" or value == entry.get("messages") else value
     body = {name: entry[name] for name in FIELDS & entry.keys() if entry[name] is not None}
-    sizes = tokens_of(entry, "prompt_tokens"), tokens_of(entry, "output_tokens")
+    sizes = whole(entry, "prompt_tokens"), whole(entry, "output_tokens")
     return request_of(messages, body=body, max_tokens=limit_of(entry), tokens=sizes)
 
 
@@ -140,15 +119,15 @@ def _message_of(item: Any) -> Any:
     return {"role": item.get("role"), "content": parts}
 
 
-def of_batch(entry: Entry, column: str = "") -> Request:
+def of_batch(entry: Entry, how: How = AS_IT_IS) -> Request:
     """A line of a batch: its body, whatever its model and its address."""
-    del column
+    del how
     return of_body(entry.get("body", entry.get("params")))
 
 
-def of_conversation(entry: Entry, column: str = "") -> Request:
+def of_conversation(entry: Entry, how: How = AS_IT_IS) -> Request:
     """A recorded conversation: all of it up to the last word of a person that got an answer."""
-    del column
+    del how
     turns = entry.get("conversations", entry.get("conversation"))
     if not isinstance(turns, list):
         raise PlanError("its conversations are no list")
@@ -173,21 +152,21 @@ def _turn(turn: Any) -> dict[str, Any]:
     return {"role": _ROLES[role], "content": content}
 
 
-def of_litellm(entry: Entry, column: str = "") -> Request:
+def of_litellm(entry: Entry, how: How = AS_IT_IS) -> Request:
     """A call that LiteLLM logged: its messages, or, where it kept none, their size."""
-    del column
+    del how
     given: Any = parsed(entry.get("messages"))
     sent = parsed(entry.get("proxy_server_request"))
     if not isinstance(given, list | str) and isinstance(sent, Mapping):
         given = parsed(sent.get("messages", sent.get("input")))
     fields = parsed(entry.get("model_parameters"))
-    sizes = tokens_of(entry, "prompt_tokens"), tokens_of(entry, "completion_tokens")
+    sizes = whole(entry, "prompt_tokens"), whole(entry, "completion_tokens")
     return _of_log(given, fields, sizes, entry.get("startTime"))
 
 
-def of_langfuse(entry: Entry, column: str = "") -> Request:
+def of_langfuse(entry: Entry, how: How = AS_IT_IS) -> Request:
     """A generation that Langfuse observed: its input, or, where it kept none, its size."""
-    del column
+    del how
     if str(entry.get("type", "GENERATION")).upper() != "GENERATION":
         raise Unfit("no generations")
     given: Any = parsed(entry.get("input"))
@@ -195,11 +174,11 @@ def of_langfuse(entry: Entry, column: str = "") -> Request:
         given = given.get("messages", given.get("prompt"))
     usage = _first_object(entry, "usageDetails", "usage_details", "usage")
     sizes = (
-        tokens_of({**usage, **entry}, "promptTokens", "inputUsage", "input", "input_tokens"),
-        tokens_of({**usage, **entry}, "completionTokens", "outputUsage", "output", "output_tokens"),
+        whole({**usage, **entry}, "promptTokens", "inputUsage", "input", "input_tokens"),
+        whole({**usage, **entry}, "completionTokens", "outputUsage", "output", "output_tokens"),
     )
     if sizes[0] is None:
-        sizes = tokens_of(usage, "input"), tokens_of(usage, "output")
+        sizes = whole(usage, "input"), whole(usage, "output")
     fields = _first_object(entry, "modelParameters", "model_parameters")
     return _of_log(given, fields, sizes, entry.get("startTime", entry.get("start_time")))
 
@@ -222,7 +201,12 @@ def _of_log(given: Any, fields: Any, sizes: tuple[int | None, int | None], momen
     )
 
 
-Form = Callable[[Entry, str], Request]
+def of_sizes(entry: Entry, how: How = AS_IT_IS) -> Request:
+    """A line of a trace: its sizes, and when it came."""
+    return of_trace(entry, how.unit)
+
+
+Form = Callable[[Entry, How], Request]
 _FORMS: Final[tuple[tuple[str, Form, Sequence[set[str]]], ...]] = (
     ("a batch of OpenAI's", of_batch, ({"custom_id", "body"}, {"url", "body"})),
     ("a batch of Anthropic's", of_batch, ({"custom_id", "params"},)),
@@ -240,4 +224,6 @@ def form_of(entry: Entry, column: str = "") -> tuple[str, Form]:
         for name, form, marks in _FORMS:
             if any(mark <= entry.keys() for mark in marks):
                 return name, form
+        if (kind := trace_of(entry)) is not None:
+            return f"a trace of {kind.name}", of_sizes
     return "", of_prompt

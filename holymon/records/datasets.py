@@ -1,22 +1,68 @@
-"""What is asked, from whatever there is of it: a file, a list."""
+"""What is asked, from whatever there is of it: a file, a list, what was recorded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from holymon.errors import ConfigError
 from holymon.plan import dataset_files
-from holymon.plan.dataset import Dataset
+from holymon.plan.dataset import MOST_REQUESTS, Dataset
+from holymon.plan.dataset_forms import How, form_of
+from holymon.plan.given_file import MOST_BYTES
+from holymon.plan.traces import check_unit
+from holymon.records import own_traffic, parquet
+
+_MAGIC: Final = b"PAR1"
 
 
-def dataset(source: str | Path | Iterable[Any], *, column: str = "") -> Dataset:
+def dataset(source: str | Path | Iterable[Any], *, column: str = "", unit: str = "") -> Dataset:
     """Requests from a file, or from texts, lists of messages, objects and `Request`s.
 
     A file is recognised by what is in it: a text a line; JSONL of strings or of objects with
     `prompt`, `text` or `messages`; batches of OpenAI and Anthropic; ShareGPT's conversations; CSV
-    with a `column`; what LiteLLM and Langfuse export. Raises ConfigError if it can't be read,
-    PlanError naming the line.
+    or Parquet with a `column`; what LiteLLM and Langfuse export; traces with sizes of Mooncake,
+    AIPerf, BurstGPT and Azure, or of others, whose `unit` of times has to be told. The folder of a
+    run, its calls.parquet and what a monitor spilled are traffic of one's own, by its sizes. Raises
+    ConfigError if it can't be read, PlanError naming the line, RunError for what is no run.
     """
-    if isinstance(source, str | Path):
-        return dataset_files.read(Path(source), column)
-    entries = ((f"entry {n}", entry) for n, entry in enumerate(source, 1))
-    return dataset_files.of_entries(None, "list", entries, column)
+    check_unit(unit)
+    how = How(column, unit)
+    if not isinstance(source, str | Path):
+        entries = ((f"entry {n}", entry) for n, entry in enumerate(source, 1))
+        return dataset_files.of_entries(None, "list", entries, how)
+    path = Path(source)
+    if path.is_dir():
+        return _of_folder(path)
+    data = dataset_files.content(path)
+    if data.startswith(_MAGIC):
+        return _of_parquet(path, how)
+    return dataset_files.of_data(path, data, how)
+
+
+def _of_folder(folder: Path) -> Dataset:
+    if (folder / "plan.json").is_file():
+        return own_traffic.of_run(folder)
+    spilled = sorted(folder.glob("calls-*.parquet"))
+    if not spilled:
+        raise ConfigError(f"{folder} is no run, and holds nothing that a monitor spilled.")
+    return own_traffic.of_files(spilled, folder.name)
+
+
+def _of_parquet(path: Path, how: How) -> Dataset:
+    names = list(parquet.columns(path))
+    if set(names) >= own_traffic.NEEDED:
+        return own_traffic.of_files([path], path.name)
+    if how.column or not form_of(dict.fromkeys(names))[0]:
+        how = how._replace(column=dataset_files.chosen(path, names, how.column))
+    return dataset_files.of_entries(path, "Parquet", _rows(path, names, how.column), how)
+
+
+def _rows(path: Path, names: list[str], column: str) -> Iterator[tuple[str, Any]]:
+    wanted, size = [column] if column else names, 0
+    for n, row in enumerate(parquet.rows(path, wanted, MOST_REQUESTS), 1):
+        entry = dict(zip(wanted, row, strict=True))
+        size += sum(len(value if isinstance(value, str) else str(value)) for value in row)
+        if size > MOST_BYTES:
+            raise ConfigError(f"{path} unpacks to over {MOST_BYTES} bytes: take a part of it.")
+        if not column or entry[column]:
+            yield f"row {n}", entry

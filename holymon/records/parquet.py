@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -164,6 +165,53 @@ def count(folder: Path) -> int:
     except duckdb.Error as error:
         raise unreadable(path, error) from None
     return int(counted[0]) if counted else 0
+
+
+def columns(path: Path) -> dict[str, str]:
+    """The columns of a Parquet file, with their types. Raises RunError if it can't be read."""
+    import duckdb
+
+    try:
+        with _connection() as connection:
+            source = _read(path)
+            _require_plausible(connection, path)
+            about = connection.execute(f"SELECT * FROM {source} LIMIT 0").description
+    except (duckdb.Error, RuntimeError) as error:
+        raise unreadable(path, error) from None
+    return {column[0]: str(column[1]) for column in about}
+
+
+def table(path: Path, wanted: dict[str, str]) -> dict[str, Any]:
+    """Columns of a Parquet file, each as SQL makes it, shapes (n,), masked where one is NULL.
+
+    Raises RunError if it can't be read so.
+    """
+    import duckdb
+
+    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in wanted.items())
+    try:
+        with _connection() as connection:
+            _require_plausible(connection, path)
+            result = connection.execute(f"SELECT {listed} FROM {_read(path)}")
+            made: dict[str, Any] = result.fetchnumpy()
+    except (duckdb.Error, RuntimeError) as error:
+        raise unreadable(path, error) from None
+    return made
+
+
+def rows(path: Path, names: list[str], most: int) -> Iterator[tuple[Any, ...]]:
+    """The rows of some columns of a Parquet file, at most so many. Raises RunError."""
+    import duckdb
+
+    listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    try:
+        with _connection() as connection:
+            _require_plausible(connection, path)
+            result = connection.execute(f"SELECT {listed} FROM {_read(path)} LIMIT {most}")
+            while some := result.fetchmany(_ROWS):
+                yield from some
+    except (duckdb.Error, RuntimeError) as error:
+        raise unreadable(path, error) from None
 
 
 def _connection() -> Any:

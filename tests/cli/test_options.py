@@ -72,3 +72,72 @@ def test_an_address_beside_a_named_target_takes_its_place_without_its_key(capsys
 def test_the_simulator_has_no_other_address():
     with pytest.raises(PlanError, match="simulator that is built in"):
         plans("sim/fast", "--base-url", "http://h:1/v1")
+
+
+def test_what_is_asked_is_what_the_options_say(tmp_path):
+    (tmp_path / "q.csv").write_text("id,question,text\n1,a,b\n2,c,d\n")
+    (plan,) = plans("sim/fast", "--prompts", str(tmp_path / "q.csv"), "--column", "question",
+                    "--system", "be brief", "--max-tokens", "9", "--prefix-tokens", "5")  # fmt: skip
+    prompts = plan.prompts
+    assert [prompts.request(k).text for k in range(3)] == ["a", "c", "a"]
+    assert (prompts.system, prompts.max_tokens, prompts.prefix_tokens) == ("be brief", 9, 5)
+    (plan,) = plans("sim/fast", "--prompt-tokens", "lognormal:100,50", "--max-tokens", "uniform:2,4",
+                    "--unique", "--exact-tokens", "--seed", "3")  # fmt: skip
+    prompts = plan.prompts
+    assert {request.max_tokens for request in prompts.dataset} == {2, 3, 4}
+    assert 80 < prompts.sizes.about / prompts.number < 130
+    assert (prompts.unique, prompts.exact_tokens) == (True, True)
+    (plan,) = plans("sim/fast", "--prompt-tokens", "40")
+    assert {request.prompt_tokens for request in plan.prompts.dataset} == {40}
+    (plan,) = plans("sim/fast", "--prompt", "x", "--max-tokens", "normal:50,9")
+    assert len({request.max_tokens for request in plan.prompts.dataset}) > 9
+    (plan,) = plans("sim/fast", "--prompt", "x")
+    assert (plan.prompts.texts, plan.prompts.max_tokens, plan.prompts.dataset) == (("x",), 64, None)
+
+
+def test_a_file_keeps_its_own_limits_unless_another_is_given(tmp_path):
+    (tmp_path / "p.jsonl").write_text('{"prompt": "a", "max_tokens": 7}\n"b"\n')
+    limits = [
+        [plan.prompts.limit(request) for request in plan.prompts.dataset]
+        for more in ((), ("--max-tokens", "5"))
+        for plan in plans("sim/fast", "--prompts", str(tmp_path / "p.jsonl"), *more)
+    ]
+    assert limits == [[7, 64], [5, 5]]
+
+
+def test_a_trace_says_when_and_how_long(tmp_path):
+    (tmp_path / "t.jsonl").write_text("".join(
+        f'{{"timestamp": {ms}, "input_length": 9, "output_length": {k + 1}, "hash_ids": [{k}]}}\n'
+        for k, ms in enumerate((0, 1000, 2000, 60_000))))  # fmt: skip
+    (plan,) = plans("sim/fast", "--trace", str(tmp_path / "t.jsonl"), "--trace-window", "1s,1m",
+                    "--trace-speed", "2")  # fmt: skip
+    assert plan.due().tolist() == [0.0, 0.5]
+    assert [request.max_tokens for request in plan.prompts.dataset] == [2, 3]
+    assert plan.prompts.dataset.left_out == "2 outside of the window"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--prompt", "x", "--prompt-tokens", "5"], "exclude each other: give one"),
+        (["--column", "x"], "--column names one of a file"),
+        (["--trace-window", "1,2"], "are of a trace: give that with --trace"),
+        (
+            ["--prompt-tokens", "gauss:1,2"],
+            "prompt_tokens 'gauss:1,2' is no length: write a number",
+        ),
+        (["--max-tokens", "uniform:9,2"], "uniform ends before it begins"),
+        (["--max-tokens", "0"], "max_tokens is 0: it must lie between 1"),
+        (["--max-tokens", "normal:5"], "is no length"),
+        (["--unique", "--prefix-tokens", "4"], "unique does not go with prefix_tokens"),
+        (["--trace", "README.md", "--rate", "3"], "--trace says when calls are sent"),
+        (["--trace", "README.md"], "does not say when its requests came"),
+        (
+            ["--trace", "README.md", "--trace-window", "5"],
+            "trace-window is none: write it as BEGIN",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_one_sentence(words, said):
+    with pytest.raises(PlanError, match=said):
+        plans("sim/fast", *words)

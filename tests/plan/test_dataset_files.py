@@ -14,6 +14,7 @@ import pytest
 from holymon.errors import ConfigError, PlanError
 from holymon.plan import dataset_files, given_file
 from holymon.plan.dataset_files import read
+from holymon.plan.dataset_forms import How
 from holymon.plan.requests import Request
 from holymon.records.datasets import dataset
 
@@ -175,15 +176,15 @@ def test_what_is_wrong_is_said_with_its_place_and_the_mend(tmp_path, name, text,
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(PlanError, match=wrong) as caught:
-        read(path, column)
+        read(path, How(column))
     assert "\n" not in str(caught.value)
 
 
 def test_a_column_or_a_field_may_be_named(tmp_path):
     (tmp_path / "p.csv").write_text("prompt,text\na,b\n")
     (tmp_path / "p.jsonl").write_text('{"prompt": "a", "ask": "b"}\n')
-    assert [r.messages for r in read(tmp_path / "p.csv", "text")] == ["b"]
-    assert [r.messages for r in read(tmp_path / "p.jsonl", "ask")] == ["b"]
+    assert [r.messages for r in read(tmp_path / "p.csv", How("text"))] == ["b"]
+    assert [r.messages for r in read(tmp_path / "p.jsonl", How("ask"))] == ["b"]
 
 
 def test_line_separators_and_marks_inside_a_file_are_no_lines(tmp_path):
