@@ -4,11 +4,13 @@ A level counts only if its measurement is valid. What the client can't send is n
 then the answer is a lower bound, and says so.
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
+from holymon.experiments.crossing import Level, Shares, crossing
 from holymon.formatting import DASH, Cell, Table, count, failed_of, number_of, rate_cell, rounded
 from holymon.structs import Rate
 
@@ -31,7 +33,8 @@ class LoadLevel:
     `sure` says whether that leaves no doubt (what a slow client met is met). The load lasted
     `seconds`, all of it `took_s`. Rates and goodput are per second. The first `skipped_s` are
     discarded, the queue remembers `memory_s`, and `need_s` would be long enough to be sure (None
-    where it is, or where no length would be).
+    where it is, or where no length would be). `shares` has, by objective, the share of values over
+    its limit and the one allowed.
     """
 
     rate: float
@@ -49,6 +52,7 @@ class LoadLevel:
     memory_s: float | None = None
     need_s: float | None = None
     failed: Rate | None = None
+    shares: Shares = field(default_factory=dict)
 
     @property
     def outcome(self) -> str:
@@ -117,6 +121,23 @@ class Capacity:
         )
 
     @property
+    def about(self) -> float | None:
+        """The limit itself, in calls/s, estimated from all levels near it, within what is certain.
+
+        None where no rate met the objectives, none missed them, or too few were near.
+        """
+        best, limit = self.best, self.limit
+        if best is None or limit is None:
+            return None
+        told = [Level(level.rate, level.seconds, level.shares) for level in self.levels
+                if level.met is not None]  # fmt: skip
+        rate = crossing(told, math.sqrt(best.rate * limit.rate))
+        if rate is None:
+            return None
+        met, missed = self.surely_met, self.surely_missed
+        return min(max(rate, met.rate if met else 0.0), missed.rate if missed else math.inf)
+
+    @property
     def met_words(self) -> str:
         """Up to which rate they were met, and what of it is certain."""
         if self.best is None:
@@ -136,7 +157,8 @@ class Capacity:
         answer += _doubt(limit, self.surely_missed, "from")
         between = ""
         if best and limit:
-            between = " What lies between the two is not known."
+            about = f"By all levels near it, the limit is at about {self.about or 0:.3g} calls/s."
+            between = f" {about if self.about else 'What lies between the two is not known.'}"
         elif best:
             between = " No rate was shown to miss them, so this is a lower bound."
         return Table(
@@ -196,6 +218,7 @@ class Capacity:
         return {
             **asdict(self),
             "highest_met_per_s": best.rate if best else None,
+            "limit_about_per_s": self.about,
             "highest_surely_met_per_s": surely.rate if (surely := self.surely_met) else None,
             "lowest_missed_per_s": limit.rate if limit else None,
             "lowest_surely_missed_per_s": never.rate if (never := self.surely_missed) else None,

@@ -44,6 +44,8 @@ def level_of(
         answers_per_s=target.requests_per_s, goodput_per_s=target.goodput_per_s,
         cost_usd=summary.cost_usd, run_id=run_id,
         words=(*(held.text for held in outcomes), *(reason.text for reason in judged.reasons)),
+        shares={check.slo: held.share for held, check in zip(outcomes, judged.checks, strict=True)
+                if held.share},
         failed=target.error_rate, skipped_s=stretch.since_s, memory_s=stretch.memory_s,
         need_s=None if not needs or None in needs else max(need or 0.0 for need in needs),
     )  # fmt: skip

@@ -36,12 +36,16 @@ Blocks = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a level says of an objective; `need_s` seconds would make it sure (None: none would)."""
+    """What a level says of an objective; `need_s` seconds would make it sure (None: none would).
+
+    `share` is that of values over its limit, and the one allowed, where there are such.
+    """
 
     met: bool
     sure: bool
     need_s: float | None
     text: str
+    share: tuple[float, float] | None = None
 
 
 class Errors(NamedTuple):
@@ -138,7 +142,7 @@ def _judged(
     need = more * stretch.seconds + stretch.since_s if math.isfinite(more) else None
     bound = f"{'at most' if objective.op[0] == '<' else 'more than'} {percent(allowed)} may"
     text = f"{objective.text}: {'met' if met else 'MISSED'}, {what} ({bound})"
-    return Held(met, sure, need, text)
+    return Held(met, sure, need, text, (share, allowed) if objective.op[0] == "<" else None)
 
 
 def _calls_needed(share: float, allowed: float, fewer: float, error: float) -> float:

@@ -155,7 +155,10 @@ def effective(
     `marks` of the `sizes` values of each call are counted, both of shape (n,), in `many` blocks of
     time, whose numbers `block` has. The share's variance is that of a ratio of totals of blocks.
     Blocks of a memory of `beside` of their length hold some of it in common, and their variance
-    is too small by half of that (as for an exponential autocorrelation).
+    is too small by half of that (as for an exponential autocorrelation). The waves of
+    `effective.effective_number`, for runs whose memory nobody knows, are as seldom wrong here; but
+    what they call certain is farther from the limit (a server of batches, levels of 10 s: missed
+    from 1.23 of it on instead of 1.16).
     """
     total = float(sizes.sum())
     share = float(marks.sum()) / total

@@ -4,8 +4,9 @@
 
 The search and the judgement of each level are the product's, the servers are simulated without a
 clock. A statement is "met for certain up to" or "missed for certain from"; it is wrong if the rate
-is on the other side of the true capacity (Erlang's C, or 400,000 calls a rate). Found is the middle
-between the highest rate met and the lowest missed.
+is on the other side of the true capacity (Erlang's C, or 400,000 calls a rate). Found is what the
+search says that the limit is about; beside it stands the middle between the highest rate met and
+the lowest missed.
 """
 
 import sys
@@ -20,7 +21,7 @@ SEARCHES = 40
 LEVELS = 60
 """The budget has room for so many of the shortest levels, and is ten minutes at least."""
 
-HEADS = ("server", "level, s", "certain and wrong", "found / true", "certainly met / true",
+HEADS = ("server", "level, s", "certain and wrong", "found / true", "middle / true", "certainly met / true",
          "certainly missed / true", "spent, s")  # fmt: skip
 
 
@@ -28,15 +29,16 @@ def row(queue, seconds, searches):
     """A line of the table, and how many statements were wrong, of how many."""
     true = queue.capacity()
     found = [searched(queue, seconds, k, max(600.0, LEVELS * seconds)) for k in range(searches)]
-    best = [middle(each) / true for each in found if each.best]
+    best = [(each.about or each.best.rate) / true for each in found if each.best]
+    middles = [middle(each) / true for each in found if each.best]
     met, missed = (
         [getattr(each, name).rate / true for each in found if getattr(each, name)]
         for name in ("surely_met", "surely_missed")
     )
     wrong, of = sum(r > 1 for r in met) + sum(r < 1 for r in missed), len(met) + len(missed)
     spent = np.median([sum(level.took_s for level in each.levels) for each in found])
-    cells = (queue.name, seconds, f"{wrong} of {of}", ends(best), ends(met), ends(missed),
-             f"{spent:.0f}")  # fmt: skip
+    cells = (queue.name, seconds, f"{wrong} of {of}", ends(best), ends(middles), ends(met),
+             ends(missed), f"{spent:.0f}")  # fmt: skip
     return cells, wrong, of, best
 
 
