@@ -24,9 +24,9 @@ from holymon.protocols.dialects import DIALECTS
 from holymon.safety import Secret
 from holymon.transport.prepared_request import Prepared, hiding, post, prepared_for
 
-MADE_AT_ONCE: Final = 1000
-MOST_AT_ONCE: Final = 2**24
-"""So many requests, of so many bytes, are made before a load begins."""
+MADE_AT_ONCE: Final = 10_000
+MOST_AT_ONCE: Final = 2**25
+"""So many requests, of so many bytes, are made before a load begins, for all targets."""
 
 MOST_KEPT: Final = 2**27
 """Bytes of requests that are kept to be sent again."""
@@ -137,8 +137,9 @@ class Bodies:
         self._mark = f"{token_hex(12)}" if plan.prompts.unique else ""
         self._made: dict[int, Prepared | Exception] = {}
         self._room = MOST_KEPT
-        for turn in range(min(self._number, MADE_AT_ONCE)):
-            if self._room < MOST_KEPT - MOST_AT_ONCE:
+        targets = len(plan.targets)
+        for turn in range(min(self._number, MADE_AT_ONCE // targets)):
+            if self._room < MOST_KEPT - MOST_AT_ONCE // targets:
                 break
             self[turn]
 
@@ -162,12 +163,12 @@ class Bodies:
         except (ValueError, TypeError, UnicodeError, HolymonError) as error:
             return error
 
-    def body(self, turn: int) -> dict[str, Any]:
-        """What is sent in a turn, as an object. Raises ConfigError for a damaged dataset."""
+    def body(self, number: int) -> dict[str, Any]:
+        """What is sent of a request, as an object. Raises ConfigError for a damaged dataset."""
         prompts, target = self._prompts, self._target
-        request = prompts.request(turn)
+        request = prompts.request(number)
         limit = prompts.limit(request)
-        messages = prompts.messages(turn, self._seed, f"{self._mark} ")
+        messages = prompts.messages(request, number, self._seed, f"{self._mark} ")
         body = self._dialect.body(target.model, messages, limit, self._stream)
         if prompts.exact_tokens and limit is not None:
             body |= {"ignore_eos": True, "min_tokens": limit}

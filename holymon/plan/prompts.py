@@ -110,9 +110,14 @@ class Prompts(Struct, frozen=True):
         """The longest answer to a request."""
         return self.max_tokens if request.max_tokens is None else request.max_tokens
 
-    def messages(self, turn: int, seed: int = 0, mark: str = "") -> Sequence[Message]:
-        """What is said in a turn, with what is common to all; `mark` begins what is unique."""
-        messages = self.request(turn).turns((seed << 32) + turn % self.number)
+    def messages(
+        self, request: Request, number: int, seed: int = 0, mark: str = ""
+    ) -> Sequence[Message]:
+        """What is said in a request, with what is common to all; `mark` begins what is unique.
+
+        Words that are made up are those of the request's number, and of a seed.
+        """
+        messages = request.turns((seed << 32) + number)
         if self.system:
             rest = [message for message in messages if message.get("role") != "system"]
             messages = [{"role": "system", "content": self.system}, *rest]

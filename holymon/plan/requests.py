@@ -56,13 +56,18 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
     def __post_init__(self) -> None:
         """Raise PlanError if it says nothing, or a number is out of range."""
-        good = bool(self.messages or self.prompt_tokens)
-        require(good, "a request", "says nothing", "give it messages, or prompt_tokens")
-        check_range("max_tokens", self.max_tokens, 1, MOST_TOKENS)
-        check_range("prompt_tokens", self.prompt_tokens, 0, MOST_TOKENS)
-        check_range("output_tokens", self.output_tokens, 0, MOST_TOKENS)
-        check_range("block_tokens", self.block_tokens, 1, MOST_TOKENS)
-        check_range("blocks of a prompt", len(self.blocks), 0, MOST_BLOCKS)
+        if not (self.messages or self.prompt_tokens):
+            require(False, "a request", "says nothing", "give it messages, or prompt_tokens")
+        # Read once for each call of a load: nothing more is done than has to be.
+        if self.max_tokens is not None:
+            check_range("max_tokens", self.max_tokens, 1, MOST_TOKENS)
+        if self.prompt_tokens is not None:
+            check_range("prompt_tokens", self.prompt_tokens, 0, MOST_TOKENS)
+        if self.output_tokens is not None:
+            check_range("output_tokens", self.output_tokens, 0, MOST_TOKENS)
+        if self.blocks:
+            check_range("block_tokens", self.block_tokens, 1, MOST_TOKENS)
+            check_range("blocks of a prompt", len(self.blocks), 0, MOST_BLOCKS)
         if not isinstance(self.messages, str):
             _check(self.messages)
 

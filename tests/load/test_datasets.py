@@ -262,6 +262,6 @@ def test_a_large_dataset_leaves_a_plan_small():
     assert len(asks.to_json()) < 4000
     assert Plan.from_json(asks.to_json()) == asks
     ready = Bodies(asks, TARGET, {})
-    assert Counter(type(made).__name__ for made in ready._made.values()) == {"Prepared": 1000}
+    assert Counter(type(made).__name__ for made in ready._made.values()) == {"Prepared": 10_000}
     assert json.loads(ready[19_999].content)["messages"][0]["content"].startswith("request 19999")
     assert isinstance(asks.prompts.dataset, Dataset)

@@ -62,6 +62,11 @@ def vidur() -> str:
     return "arrived_at,num_prefill_tokens,num_decode_tokens\n" + "\n".join(rows)
 
 
+def said(prompts: Prompts, number: int) -> list[str]:
+    """The words of a request."""
+    return prompts.messages(prompts.request(number), number)[0]["content"].split()
+
+
 TRACES = {
     "Mooncake's": ("mooncake_trace.jsonl", mooncake()), "Bailian's": ("qwen_traceA.jsonl", bailian()),
     "BurstGPT's": ("BurstGPT_1.csv", burst()), "Azure's of 2023": ("conv.csv", azure("")),
@@ -85,9 +90,7 @@ def test_arrivals_and_lengths_are_those_of_the_file(tmp_path, name):
     assert made.left_out == ("2 without an answer" if name.startswith("Burst") else "")
     # What is sent: so many words, and the limit; the k-th call is due at the k-th time.
     prompts = Prompts(dataset=made)
-    assert [len(prompts.messages(k)[0]["content"].split()) for k in (0, 7)] == SIZES[
-        [0, 7], 0
-    ].tolist()
+    assert [len(said(prompts, k)) for k in (0, 7)] == SIZES[[0, 7], 0].tolist()
     plan = Plan(targets=(target("sim/fast"),), load=Open(made.replay(speed=1000)), prompts=prompts)
     assert plan.due() == pytest.approx(times / 1000, abs=1e-6)
 
@@ -97,7 +100,7 @@ def test_blocks_of_mooncake_are_common_beginnings():
              {"timestamp": 3052, "input_length": 1200, "output_length": 9, "hash_ids": [0, 1, 28]},
              {"timestamp": 3052, "input_length": 600, "output_length": 9, "hash_ids": [0, 42]}]  # fmt: skip
     prompts = Prompts(dataset=dataset(lines))
-    one, two, three = (prompts.messages(k)[0]["content"].split() for k in range(3))
+    one, two, three = (said(prompts, k) for k in range(3))
     assert (one[:1024], one[:512]) == (two[:1024], three[:512])
     assert one[1024:1034] != two[1024:1034]
     assert one[512:520] != three[512:520]

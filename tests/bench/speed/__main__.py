@@ -1,7 +1,7 @@
 """How many calls and tokens a core can measure, at which rate the clock is still kept, and at
 which cost in memory and time: holymon beside bare loops over its own transport and over aiohttp.
 
-    python -m tests.bench.speed [calls tokens paced open workers memory starts] [--rounds 3]
+    python -m tests.bench.speed [calls tokens paced open workers memory starts datasets] [--rounds 3]
 
 Wants Linux and two cores: the server has one, the client side the other. The sides take turns, a
 cell is the median over the rounds.
@@ -23,9 +23,12 @@ from matplotlib.figure import Figure
 
 from holymon.load.run import Run
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
+from holymon.plan.requests import Request
 from holymon.plan.shapes import constant
 from holymon.plots.canvas import COLORS, MARKERS, STYLE, frame
-from holymon.records import run_folder
+from holymon.records import request_store, run_folder
+from holymon.records.datasets import dataset
+from holymon.structs import replace
 from tests.bench.million import held, plan_of, records_of, write_journal
 
 HERE = Path(__file__).parent
@@ -72,16 +75,26 @@ def bare(kind, port, model, users, tokens, stream):
 
 
 def measured(
-    folder, port, model="whole", tokens=16, *, stream=True, cores=CLIENT, targets=1, **load
+    folder,
+    port,
+    model="whole",
+    tokens=16,
+    *,
+    stream=True,
+    cores=CLIENT,
+    targets=1,
+    prompts=None,
+    **load,
 ):
     """A run of a worker on `cores`, in a new folder below `folder`."""
     all_of = [
         Target(provider=f"url{k}", model=model, base_url=f"http://127.0.0.1:{port}/v1")
         for k in range(targets)
     ]
-    prompts = Prompts(texts=("hello",), max_tokens=tokens, stream=stream)
+    prompts = prompts or Prompts(texts=("hello",), max_tokens=tokens, stream=stream)
     plan = Plan(targets=tuple(all_of), prompts=prompts, **load)
     place = run_folder.new_folder(folder, "run")
+    request_store.keep(plan, place)
     run_folder.write_aside(place / "plan.json", plan.to_json())
     run_folder.write_state(place, state="starting")
     owned = ["-m", "holymon.load.worker", str(place), "--attached"]  # compacts nothing itself
@@ -297,6 +310,46 @@ def starts(folder, rounds):
     row("`holymon report`, beyond its 5 s", "", f"{took(command) - 5:.2f}")
 
 
+def datasets(folder, rounds):
+    """Many different requests beside one prompt, and how soon a large set begins."""
+    kinds = {"one prompt": None}
+    kinds |= {
+        said: Prompts(dataset=dataset(requests), max_tokens=16)
+        for said, requests in (
+            ("10,000 texts of 40 words", [f"{k} " + "hello " * 40 for k in range(10_000)]),
+            ("10,000 made up of 300 tokens", [Request(prompt_tokens=300)] * 10_000),
+        )
+    }
+    kinds["10,000 unique texts"] = replace(kinds["10,000 texts of 40 words"], unique=True)
+    found = {said: [] for said in kinds}
+    for _ in range(rounds):
+        for said, prompts in kinds.items():
+            with server() as port:
+                load = {"load": Closed(users=32), "duration_s": SECONDS, "prompts": prompts}
+                found[said].append(speed(measured(folder, port, **load)))
+    head("streams of 16 tokens, 32 in flight", "calls/s", "of one prompt", "CPU per call, us")
+    first = median(found["one prompt"])
+    for said, ways in found.items():
+        row(
+            said,
+            f"{median(ways):,.0f}",
+            f"{median(ways) / first:.2f}",
+            f"{median(ways, 1) * 1e6:.0f}",
+        )
+    head("a worker until its first call is sent", "goal, s", "found, s", "plan.json, bytes")
+    large = Prompts(
+        dataset=dataset(f"{k} " + "words " * 100 for k in range(100_000)), max_tokens=16
+    )
+    for said, prompts in (("one prompt", None), ("100,000 requests, 60 MB", large)):
+        with server() as port:
+            runs = [measured(folder, port, load=Closed(users=1), requests=1, cores=CORES, prompts=prompts)
+                    for _ in range(rounds)]  # fmt: skip
+        firsts = [run.records.began + run.records["start_s"][0] - (run.folder / "plan.json").stat().st_mtime
+                  for run in runs]  # fmt: skip
+        size = (runs[0].folder / "plan.json").stat().st_size
+        row(said, 1.5, f"{statistics.median(firsts):.2f}", f"{size:,}")
+
+
 def took(command):
     begun = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)
@@ -305,7 +358,7 @@ def took(command):
 
 PARTS = {
     "calls": calls, "tokens": tokens, "paced": paced, "open": open_loop, "workers": workers,
-    "memory": memory, "growth": growth, "starts": starts,
+    "memory": memory, "growth": growth, "starts": starts, "datasets": datasets,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import json
 import socket
 import sys
 import threading
+from functools import cache
 
 import uvloop
 
@@ -51,6 +52,12 @@ def stream(tokens: int) -> list[bytes]:
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     )
     return [head, *(b"%x\r\n%s\r\n" % (len(e), e) for e in events), b"0\r\n\r\n"]
+
+
+@cache
+def answer_of(model: str, tokens: int, streamed: bool) -> list[bytes]:
+    pieces = stream(tokens) if streamed else [plain(tokens)]
+    return [b"".join(pieces)] if model == "whole" else pieces
 
 
 class Server(asyncio.Protocol):
@@ -97,8 +104,7 @@ class Server(asyncio.Protocol):
         if body not in self.made:
             asked = json.loads(body)
             model, tokens = asked["model"], asked["max_tokens"]
-            pieces = stream(tokens) if asked.get("stream") else [plain(tokens)]
-            self.made[body] = (model, [b"".join(pieces)] if model == "whole" else pieces)
+            self.made[body] = (model, answer_of(model, tokens, bool(asked.get("stream"))))
         return self.made[body]
 
 
