@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OF_A_LOAD: Final = {
     "run": "use --run", "targets": "name all of them", "rate": "use --rate",
-    "duration_s": "use --duration", "slo": "use --slo",
+    "duration_s": "use --duration", "slo": "use --slo", "prompts": "use --prompts",
 }  # fmt: skip
 """Parameters of notebooks that the command's own options stand for."""
 

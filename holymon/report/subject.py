@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from holymon.load.run import Run, attach, measure
 from holymon.plan import shapes
 from holymon.plan.plan import Open, Plan
+from holymon.plan.prompts import Prompts
 from holymon.plan.targets import target
+from holymon.records.datasets import dataset
 from holymon.records.records import Records
 from holymon.report import sections
 from holymon.report.sections import Section
@@ -59,12 +61,17 @@ class Subject:
 def subject(
     run: str = "", *, targets: list[str] | None = None, rate: float = 5.0,
     duration_s: float = 20.0, slo: list[str] | None = None, out: str = "reports",
+    prompts: str = "",
 ) -> Subject:  # fmt: skip
-    """The subject of a report: the finished run of that name, or one that is measured now."""
+    """The subject of a report: the finished run of that name, or one that is measured now.
+
+    `prompts` is a file of what is asked then, as `dataset` reads it.
+    """
     if run:
         return Subject(attach(run, out=out))
     plan = Plan(
         targets=tuple(target(name) for name in targets or ["sim/fast"]),
         load=Open(shapes.constant(rate)), duration_s=duration_s, slo=tuple(slo or ()),
+        prompts=Prompts(dataset=dataset(prompts) if prompts else None),
     )  # fmt: skip
     return Subject(measure(plan, out=out))
