@@ -18,6 +18,8 @@ LENGTHS: Final = (
 
 PROMPTS: Final = composed(
     click.option("--prompt", help="What to ask."),
+    click.option("--image", "pictures", multiple=True, metavar="FILE|URL", help="A picture that "
+                 "comes with --prompt."),
     click.option("--prompts", "prompts_file", type=click.Path(path_type=Path), metavar="FILE",
                  help="A file of what to ask in turn, known by what is in it: text, JSONL of "
                  "strings or of objects with prompt, text or messages, OpenAI's batches, ShareGPT, "
@@ -53,10 +55,13 @@ def prompts_of(
     max_tokens: str | None, no_stream: bool, trace: Path | None = None, trace_window: str = "",
     trace_unit: str = "", column: str = "", system: str = "",
     prefix_tokens: int = 0, unique: bool = False, exact_tokens: bool = False,
+    pictures: tuple[str, ...] = (),
 ) -> "Prompts":  # fmt: skip
     """What the options ask for. Raises PlanError, ConfigError."""
+    from holymon.plan.images import part_of
     from holymon.plan.lengths import parse
     from holymon.plan.prompts import DEFAULT, VARIETY, Prompts, limited, made
+    from holymon.plan.requests import Request
     from holymon.records.datasets import dataset
 
     if sum(source is not None for source in (prompt, prompts_file, trace, prompt_tokens)) > 1:
@@ -68,6 +73,8 @@ def prompts_of(
     if trace is None and (trace_window or trace_unit):
         raise PlanError("--trace-window and --trace-unit are of a trace: give that with --trace.")
     answers = None if max_tokens is None else parse(max_tokens, "max_tokens")
+    if pictures and (file is not None or prompt_tokens is not None):
+        raise PlanError("--image comes with --prompt: a file has its own pictures.")
     varies = answers is not None and answers.kind != "fixed"
     texts, asked_for = (DEFAULT if prompt is None else prompt,), None
     if file is not None:
@@ -80,8 +87,11 @@ def prompts_of(
         asked_for = made(
             parse(prompt_tokens, "prompt_tokens"), answers if varies else None, seed=seed
         )
-    elif varies:
-        asked_for = limited(dataset(texts * VARIETY), answers, seed)
+    elif varies or pictures:
+        parts = [{"type": "text", "text": texts[0]}, *map(part_of, pictures)]
+        single = Request([{"role": "user", "content": parts}]) if pictures else texts[0]
+        asked_for = dataset([single] * (VARIETY if varies else 1))
+        asked_for = limited(asked_for, answers, seed) if varies else asked_for
     most = 64 if answers is None or varies else round(answers.first)
     return Prompts(
         texts=texts if asked_for is None else (DEFAULT,), dataset=asked_for, max_tokens=most,

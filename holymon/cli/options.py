@@ -60,7 +60,7 @@ _SECTIONS: Final = {
     "Target": "base_url model api_key_env endpoint auth header query trust insecure_http",
     "Load": "shape arrivals rate concurrency duration requests warmup",
     "Search": "start most precision budget max_calls",
-    "What is asked": "prompt prompts_file trace trace_window trace_speed trace_unit "
+    "What is asked": "prompt pictures prompts_file trace trace_window trace_speed trace_unit "
     "column system prompt_tokens max_tokens prefix_tokens "
     "unique exact_tokens field no_stream",
     "Sending": "workers seed timeout first_byte stall max_cost no_first_call",

@@ -84,7 +84,10 @@ class Caller:
     def words(self, marks: Marks) -> str:
         """What was said of a call of the load, without what that repeats of its prompt."""
         turn = marks.request // len(self.plan.targets)
-        return without_echo(marks.message, self.plan.prompts.text(turn))
+        try:
+            return without_echo(marks.message, self.plan.prompts.text(turn))
+        except HolymonError:  # a damaged dataset: what can't be read was not sent
+            return marks.message
 
     async def send(self, number: int, target: int, due: float) -> Marks:
         """Make call `number` to the `target`-th target; what happened is in the marks.

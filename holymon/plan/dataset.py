@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from holymon.errors import ConfigError, PlanError
 from holymon.formatting import Table, number_of
+from holymon.plan import images
 from holymon.plan.requests import Request, about_tokens, most_tokens
 from holymon.plan.shapes import MAX_SECONDS, Replay
 from holymon.safety import plain, short
@@ -24,7 +25,7 @@ MOST_BYTES: Final = 2**29
 
 MOST_REQUESTS: Final = 10_000_000
 _decode: Final = msgspec.json.Decoder(Request).decode
-_encode: Final = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder(enc_hook=images.written).encode
 
 
 class Packed(Sequence[Request]):

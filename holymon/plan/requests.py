@@ -8,6 +8,7 @@ What is made up is the same for a seed.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -39,7 +40,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """What is asked in one call.
 
     `messages` is a text of the user, or messages in OpenAI's form of chat, which other dialects are
-    told in theirs. `body` holds more fields of the body, `max_tokens` the longest answer where it
+    told in theirs; a path in a list of parts is a picture. `body` holds more fields of the body, `max_tokens` the longest answer where it
     is not the plan's. `prompt_tokens` and `output_tokens` are how many are expected; without any
     message a prompt of about so many tokens is made; it begins with the blocks of `block_tokens`
     that have the numbers in `blocks`, as all do that name those. `at` is when it came once (s).
@@ -137,7 +138,7 @@ def _parts(content: Any) -> Sequence[Any]:
 def is_image(part: Any) -> bool:
     """Whether a part of a message is a picture."""
     kind = part.get("type") if isinstance(part, Mapping) else None
-    return kind in ("image_url", "image", "input_image")
+    return isinstance(part, Path) or kind in ("image_url", "image", "input_image")
 
 
 def _check(messages: Sequence[Any]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import stat
 from collections import Counter
+from hashlib import blake2b
 
 import pytest
 
@@ -14,6 +15,7 @@ from holymon.load.requests import Bodies
 from holymon.load.run import attach, measure
 from holymon.plan.dataset import Dataset
 from holymon.plan.estimate import estimate, most_of_a_call
+from holymon.plan.images import part_of
 from holymon.plan.lengths import Lengths
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.price import Price
@@ -265,3 +267,43 @@ def test_a_large_dataset_leaves_a_plan_small():
     assert Counter(type(made).__name__ for made in ready._made.values()) == {"Prepared": 10_000}
     assert json.loads(ready[19_999].content)["messages"][0]["content"].startswith("request 19999")
     assert isinstance(asks.prompts.dataset, Dataset)
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(9)
+
+
+def test_a_picture_is_sent_along_and_what_is_none_is_not(tmp_path):
+    path = tmp_path / "cat.png"
+    path.write_bytes(PNG)
+    part = {
+        "type": "image_url",
+        "image_url": {"url": "data:image/png;base64,iVBORw0KGgoAAAAAAAAAAAA="},
+    }
+    given = dataset(
+        [Request([{"role": "user", "content": [{"type": "text", "text": "What?"}, path]}])]
+    )
+    (body,) = bodies(Prompts(dataset=given))
+    assert body["messages"][0]["content"][1] == part == part_of(str(path))
+    assert given[0].images == 1
+    assert part_of("https://h/i.png")["image_url"]["url"] == "https://h/i.png"
+    (tmp_path / "key.pem").write_text("a secret")
+    for wrong, said in (
+        (tmp_path / "key.pem", "is no picture"),
+        (tmp_path / "no.png", "can't read"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            part_of(wrong)
+
+
+def test_a_line_that_was_damaged_before_it_was_hashed_fails_alone():
+    data = b'{"messages":"hi"}\n{"oops":1}\n[]\n{"messages":"\xff"}\n'
+    damaged = Dataset(digest=blake2b(data, digest_size=32).hexdigest(), requests=4)
+    damaged.kept_by(lambda: data)
+    caller = Caller(plan(Prompts(dataset=damaged)))
+
+    async def go():
+        marks = [await caller.send(number, 0, 0.0) for number in range(4)]
+        await caller.aclose()
+        return marks
+
+    assert [bool(caller.words(marks)) for marks in asyncio.run(go())] == [True] * 4
