@@ -40,10 +40,11 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """What is asked in one call.
 
     `messages` is a text of the user, or messages in OpenAI's form of chat, which other dialects are
-    told in theirs; a path in a list of parts is a picture. `body` holds more fields of the body, `max_tokens` the longest answer where it
-    is not the plan's. `prompt_tokens` and `output_tokens` are how many are expected; without any
-    message a prompt of about so many tokens is made; it begins with the blocks of `block_tokens`
-    that have the numbers in `blocks`, as all do that name those. `at` is when it came once (s).
+    told in theirs; a path in a list of parts is a picture. `body` holds more fields of the body,
+    `max_tokens` the longest answer where it is not the plan's. `prompt_tokens` and `output_tokens`
+    are how many are expected; without any message a prompt of about so many tokens is made; it
+    begins with the blocks of `block_tokens` that have the numbers in `blocks`, as all do that name
+    those. `at` is when it came once (s).
     """
 
     messages: str | Sequence[dict[str, Any]] = ""
