@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from holymon.formatting import number_of
 from holymon.load.interrupts import interruptible
+from holymon.safety import short
 
 if TYPE_CHECKING:
     from holymon.load.run import Run
@@ -48,6 +49,7 @@ def _bar(plan: "Plan") -> Iterator[Callable[["Run"], None] | None]:
     from tqdm import tqdm
 
     from holymon.plan.plan import Closed
+    from holymon.records.headroom import headroom, in_a_line
 
     timed = plan.duration_s is not None or not isinstance(plan.load, Closed)
     total = plan.seconds if timed else float((plan.requests or 0) * len(plan.targets))
@@ -60,6 +62,8 @@ def _bar(plan: "Plan") -> Iterator[Callable[["Run"], None] | None]:
             done = bar.format_dict["elapsed"] if timed else float(len(records))
             bar.n = min(done, total)
             failed = int((~records.ok).sum())
-            bar.set_postfix_str(f"{number_of(len(records), 'call')}, {failed} failed")
+            left = [in_a_line(known) for known in headroom(run.folder).values()]
+            words = f"{number_of(len(records), 'call')}, {failed} failed"
+            bar.set_postfix_str(short("; ".join([words, *left]), 120))
 
         yield None if bar.disable else show

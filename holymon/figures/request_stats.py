@@ -6,7 +6,7 @@ failed attempts and waits. Single figures are `summary`'s and `totals`'.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Any, Final
@@ -24,6 +24,7 @@ from holymon.formatting import Cell, Table, Tables, count, number_of, rate_cell,
 from holymon.plan.price import Price
 from holymon.plan.target import Target
 from holymon.records.attempt import Flag
+from holymon.records.headroom import Known, in_a_line
 from holymon.records.records import Records
 from holymon.safety import short
 from holymon.structs import Rate
@@ -52,8 +53,9 @@ class RequestStats:
     request, `backoff_s` the sum of all waits, `cost_of_failures_usd` the part of `cost_usd` that
     failed attempts cost; `known_...` are the same of the attempts whose cost is known, where that
     is not all of them. `undecided` attempts failed, and may yet be repeated by their caller.
-    `messages` are the first words of each type of `attempt_errors`, as data. `targets` holds the
-    same for each target. What can't be told is None, and `notes` says why.
+    `messages` are the first words of each type of `attempt_errors`, as data. `limits` is what
+    remains of the API's limits, where answers tell it. `targets` holds the same for each target.
+    What can't be told is None, and `notes` says why.
     """
 
     target: str
@@ -84,6 +86,7 @@ class RequestStats:
     known_cost_of_failures_usd: float | None
     simulated: bool
     notes: tuple[str, ...]
+    limits: Known = field(default_factory=dict)
     targets: dict[str, "RequestStats"] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,7 +142,13 @@ class RequestStats:
             lines.append(
                 f"{number_of(self.undecided, 'failed attempt')} may yet be repeated by their caller"
             )
-        return [*lines, *self._words, *self.notes]
+        return [*lines, *self._of_limits, *self._words, *self.notes]
+
+    @property
+    def _of_limits(self) -> list[str]:
+        """What remains of the limits of each target that tells."""
+        parts = self.targets.values() or (self,)
+        return [f"{stats.target}: {in_a_line(stats.limits)}" for stats in parts if stats.limits]
 
     @property
     def _words(self) -> list[str]:
@@ -192,12 +201,15 @@ def _both(
     ][: 1 + many]
 
 
-def request_stats(records: Records) -> RequestStats:
-    """The figures of `records`, all together and target by target."""
+def request_stats(records: Records, limits: Mapping[str, Known] | None = None) -> RequestStats:
+    """The figures of `records`, all together and target by target, with what is known of limits."""
     used = set(np.unique(records["target"]).tolist())
     by_name = {
         target.name: _of_target(
-            records.select(records["target"] == index), target, records.messages().get(index, {})
+            records.select(records["target"] == index),
+            target,
+            records.messages().get(index, {}),
+            (limits or {}).get(target.name, {}),
         )
         for index, target in enumerate(records.targets)
         if index in used
@@ -212,7 +224,9 @@ def request_stats(records: Records) -> RequestStats:
     return _with(_of_target(records, every, first), by_name)
 
 
-def _of_target(chosen: Records, target: Target, words: dict[str, str]) -> RequestStats:
+def _of_target(
+    chosen: Records, target: Target, words: dict[str, str], limits: Known | None = None
+) -> RequestStats:
     records = Records((target,))
     records.messages = lambda: {0: words}
     rows = chosen.rows.copy()
@@ -257,6 +271,7 @@ def _of_target(chosen: Records, target: Target, words: dict[str, str]) -> Reques
         known_cost_of_failures_usd=sums.cost_of_failures if priced else None,
         simulated=summary.simulated,
         notes=attempts.notes,
+        limits=limits or {},
     )
 
 

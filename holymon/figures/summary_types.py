@@ -20,6 +20,7 @@ from holymon.formatting import (
     rounded,
 )
 from holymon.plan import slo
+from holymon.records.headroom import Known, in_a_line
 from holymon.structs import Interval, Rate
 
 SHOWN: Final = (
@@ -115,6 +116,8 @@ class TargetSummary:
     items_per_s: float | None = None
     """Vectors of embeddings."""
     held: Outputs = NOTHING_HELD
+    limits: Known = field(default_factory=dict)
+    """What answers told of its API's limits, and what remained of them: `requests`, `tokens`."""
 
     @property
     def ttfo_s(self) -> Figure:
@@ -200,7 +203,7 @@ class TargetSummary:
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """Its calls, its rates, tokens with who counted them, what they cost, and what parses."""
+        """Its calls, rates, tokens with who counted them, their cost, what parses, its limits."""
         warm = f" (and {self.warmup:,} before, to warm up)" if self.warmup else ""
         rates = [f"{self._rate('requests_per_s')} answers/s"]
         if self.wanted_per_s is not None:
@@ -221,7 +224,13 @@ class TargetSummary:
             self.tokens.words,
             self.cost.words,
             *self.held.facts,
+            *self.headroom,
         )
+
+    @property
+    def headroom(self) -> tuple[str, ...]:
+        """What remained of its API's limits, in a line, if any answer told."""
+        return (f"limits: {in_a_line(self.limits)}",) if self.limits else ()
 
     def _rate(self, name: str) -> str:
         """A rate, with its interval if that is wider than what is shown of it."""

@@ -24,6 +24,7 @@ from holymon.load.timeouts import Alarm, Deadlines, limits_of
 from holymon.plan import consent
 from holymon.plan.plan import Plan
 from holymon.protocols.dialects import DIALECTS
+from holymon.protocols.rate_limits import LimitWatch
 from holymon.protocols.reading import Reading
 from holymon.protocols.written_json import asks_for_json
 from holymon.records.attempt import Flag, Marks
@@ -56,6 +57,7 @@ class Caller:
         transport: Transport | None = None,
         keep: bool = False,
         headers: Mapping[str, str] = MappingProxyType({}),
+        limits: LimitWatch | None = None,
     ) -> None:
         """Read the keys and prepare the requests, with more `headers`. Raises ConfigError."""
         self.plan = plan
@@ -71,6 +73,7 @@ class Caller:
         self._dialects = [DIALECTS[target.endpoint] for target in plan.targets]
         self._limits = [limits_of(plan, number) for number in range(len(plan.targets))]
         self._alarm = Alarm(clock)
+        self.limits = limits or LimitWatch()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -105,16 +108,18 @@ class Caller:
         return marks, reading.body
 
     async def ask(
-        self, marks: Marks, body: bytes, *, into: Taker | None = None, until: float = inf
-    ) -> None:
+        self, marks: Marks, body: bytes, *, into: Taker | None = None, until: float = inf,
+        row: int | None = None,
+    ) -> None:  # fmt: skip
         """Make one attempt with a body of its own; it is to be over at `until`, at the latest.
 
-        The body of a good answer is handed to `into`, piece by piece as it comes. Never raises for
-        what a server or network does.
+        The body of a good answer is handed to `into`, piece by piece as it comes. `row` is whose
+        limits the answer tells, if not the target's. Never raises for what a server or network
+        does.
         """
         request = self._requests[marks.target][0]
         assert isinstance(request, Prepared)
-        await self._attempt(marks, request._replace(content=body), into, until)
+        await self._attempt(marks, request._replace(content=body), into, until, row)
 
     async def _attempt(
         self,
@@ -122,7 +127,9 @@ class Caller:
         request: Prepared | Exception,
         into: Taker | None = None,
         until: float = inf,
+        row: int | None = None,
     ) -> Reading:
+        row = marks.target if row is None else row
         marks.start = self._clock()
         response = Response(self._clock)
         dialect, stream = self._dialects[marks.target], self._streams[marks.target]
@@ -131,7 +138,7 @@ class Caller:
         deadlines = Deadlines(self._alarm, self._limits[marks.target], reading, response, until)
         broken: tuple[str, ...] = ()
         try:
-            await self._exchange(reading, response, deadlines, request, into)
+            await self._exchange(reading, response, deadlines, request, into, row)
         except asyncio.CancelledError:
             # What had come may be whole all the same, and only its end was still waited for.
             broken = deadlines.settle() or "cancelled", deadlines.message
@@ -140,14 +147,16 @@ class Caller:
         finally:
             deadlines.disarm()
         reading.end(self._clock(), *broken)
-        self._complete(reading, response)
+        self._complete(reading, response, row)
         return reading
 
-    def _complete(self, reading: Reading, response: Response) -> None:
+    def _complete(self, reading: Reading, response: Response, row: int) -> None:
         marks = reading.marks
         marks.connect_start, marks.connect_end = response.connect_start, response.connect_end
         if not isnan(marks.connect_end):
             marks.flags |= Flag.NEW_CONNECTION
+        if marks.error == "rate_limited":
+            marks.message = self.limits.refused(row, marks.message, response.raw_headers)
         if marks.message:
             marks.message = self.masked(short(marks.message))
         if marks.code and redact(marks.code, self._secrets) != marks.code:
@@ -162,6 +171,7 @@ class Caller:
         deadlines: Deadlines,
         request: Prepared | Exception,
         into: Taker | None,
+        row: int,
     ) -> None:
         if isinstance(request, Exception):
             raise request
@@ -170,6 +180,7 @@ class Caller:
         try:
             await response.begin()
             reading.head(response.at, response.status, response.header)
+            self.limits.look(row, response.at, response.raw_headers)
             await response.pour(reading.piece if into is None else _both(reading, response, into))
             error = reading.end(response.at, whole=response.whole)
             if into is not None and not error and not reading.streaming:

@@ -25,6 +25,7 @@ from holymon.records import journal, request_store, run_folder, run_state
 from holymon.records import notes as side_file
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall, first_calls, informed, outcome, with_cost
+from holymon.records.headroom import headroom
 from holymon.records.own_files import last_line, write_aside
 from holymon.records.records import Records
 from holymon.records.run_state import LIVE
@@ -113,7 +114,11 @@ class Run:
         if self._summary is None or self._summary[0] != len(records):
             summary, calls = summarize(records, self.plan), self.first_calls
             words = {call.target: {call.error_type: call.message} for call in calls if call.ended}
-            known = [replace(t, messages=words.get(t.target, t.messages)) for t in summary.targets]
+            limits = headroom(self.folder)
+            known = [
+                replace(t, messages=words.get(t.target, t.messages), limits=limits.get(i, {}))
+                for i, t in enumerate(summary.targets)
+            ]
             cost = with_cost(summary.cost_usd, calls)
             self._summary = len(records), replace(summary, targets=tuple(known), cost_usd=cost)
         return self._summary[1]

@@ -262,7 +262,9 @@ async def _measure(
     `begin` is called when all is prepared, and says at which time (ns, wall clock) to start.
     """
     caller = Caller(plan)
-    journal = Journal(folder, part, masked=caller.masked, words=caller.words)
+    journal = Journal(
+        folder, part, masked=caller.masked, words=caller.words, limits=caller.limits.tally
+    )
     load = Load(
         plan=plan, send=caller.send, sink=journal.record, begin=journal.begin,
         part=(part, plan.workers), cost=spending.counter(plan), reserve=spending.reserve(plan),

@@ -160,7 +160,8 @@ def _address(base_url: str) -> tuple[str, int | None, str]:
 
 
 def _answered(call: ObservedCall, response: Any) -> Any:
-    call.answered(response.status_code, response.headers.get)
+    raw = getattr(response.headers, "raw", ())
+    call.answered(response.status_code, response.headers.get, raw)
     body = getattr(response, "_content", None)
     if body is not None:
         call.came_read(body)

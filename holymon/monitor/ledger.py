@@ -25,6 +25,7 @@ from holymon.figures.totals import Edges, Totals, totals
 from holymon.monitor.forks import in_children
 from holymon.monitor.open_calls import OpenCalls
 from holymon.plan.target import Target
+from holymon.protocols.rate_limits import LimitWatch
 from holymon.records.attempt import Flag, Marks, gaps, row
 from holymon.records.parquet import spill
 from holymon.records.records import Records
@@ -84,7 +85,7 @@ class Ledger:
         self._blocks: deque[Records] = deque()
         self._rows = 0
         self._held: OrderedDict[int, tuple[Marks, float]] = OrderedDict()
-        self.open = OpenCalls()
+        self.open, self.limits = OpenCalls(), LimitWatch()
         self._block = self._none()
         self._folded = Totals(self.edges, {})
         self._writer: ThreadPoolExecutor | None = None

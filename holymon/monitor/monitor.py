@@ -38,6 +38,7 @@ from holymon.plan.target import Target
 from holymon.plan.targets import sibling
 from holymon.plan.targets import target as target_of
 from holymon.records.client_health import ClientHealth
+from holymon.records.headroom import Known
 from holymon.records.records import Records
 from holymon.structs import replace
 
@@ -248,11 +249,18 @@ class Monitor:
 
     def stats(self) -> RequestStats:
         """The figures of what is in memory, with the first words of each error type."""
-        return request_stats(self.records)
+        return request_stats(self.records, self.limits)
 
     def tally(self) -> Totals:
         """The sums of all attempts since the start, or since a fork; they only grow."""
         return self.ledger.totals()
+
+    @property
+    def limits(self) -> dict[str, Known]:
+        """What answers told of the limits of each target, and of what remained of them."""
+        known = list(self.ledger.limits.tally.known.items())
+        names = [target.name for target in self.ledger._targets]
+        return {names[index]: dict(of_target) for index, of_target in known}
 
     @property
     def vitals(self) -> ClientHealth | None:

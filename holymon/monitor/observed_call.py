@@ -18,6 +18,7 @@ from holymon.load.caller import masked
 from holymon.monitor.endpoints import Aim
 from holymon.monitor.ledger import Ledger
 from holymon.protocols.framing import BadFrame, events_of
+from holymon.protocols.rate_limits import Headers
 from holymon.protocols.reading import Reading
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import Secret, short
@@ -61,8 +62,8 @@ class ObservedCall:
     """
 
     __slots__ = (
-        "_before", "_body", "_counted", "_enough", "_events", "_inflater", "_keys", "_ledger",
-        "_readable", "_reading", "_redirected", "marks",
+        "_before", "_body", "_counted", "_enough", "_events", "_headers", "_inflater", "_keys",
+        "_ledger", "_readable", "_reading", "_redirected", "marks",
     )  # fmt: skip
 
     def __init__(
@@ -89,9 +90,14 @@ class ObservedCall:
         self._inflater: Inflater | None = None
         self._events: Callable[[bytes], bytes] | None = None
         self._readable, self._enough = True, False
+        self._headers: Headers = ()
 
-    def answered(self, status: int, header: Callable[[str, str], str]) -> None:
-        """Take in the head of the answer; `header(name, default)` finds one."""
+    def answered(
+        self, status: int, header: Callable[[str, str], str], headers: Headers = ()
+    ) -> None:
+        """Take in the head of the answer; `header(name, default)` finds one of its `headers`."""
+        self._headers = headers
+        self._ledger.limits.look(self.marks.target, perf_counter(), headers)
         kind = header("content-type", "").lower()
         self._events = events_of(kind) if status < _REFUSED else None
         shown = _EVENTS if self._events is not None else kind
@@ -196,6 +202,9 @@ class ObservedCall:
             self._reading.lenient = True
         try:
             self._reading.end(now, broken, message)
+            if marks.error == "rate_limited":
+                limits = self._ledger.limits
+                marks.message = limits.refused(marks.target, marks.message, self._headers)
             if marks.message:
                 marks.message = masked(short(marks.message), self._keys())
         except Exception:  # noqa: BLE001 - as above

@@ -61,7 +61,8 @@ class Requests:
             for stream in (False, True)
         }  # fmt: skip
         self._callers = {
-            stream: Caller(plan, transport=transport) for stream, plan in plans.items()
+            stream: Caller(plan, transport=transport, limits=ledger.limits)
+            for stream, plan in plans.items()
         }
         self._open = 0
         self._lags: deque[float] = deque(maxlen=MOST_LAGS)
@@ -129,7 +130,7 @@ class Requests:
         while True:
             marks = Marks(number, 0, due, attempt)
             self.ledger.open.begin(marks, index)
-            await caller.ask(marks, body, into=take, until=until)
+            await caller.ask(marks, body, into=take, until=until, row=index)
             wait = None if handed else self._next(marks, until)
             marks.target = index
             if marks.message.endswith(_LIMIT):

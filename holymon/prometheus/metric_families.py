@@ -44,6 +44,7 @@ def families(
     yield _gauge("holymon_build_info", "The version that exports.", ("version",),
                  [((_version(),), 1.0)])  # fmt: skip
     yield _in_flight(scrape, by_name)
+    yield from _limits(scrape, by_name)
     named = [(label_of(run), run) for run in scrape.runs.values()]
     yield from run_families([(name, run) for name, run in named if name in by_name])
     targets = scrape.totals.targets
@@ -168,6 +169,30 @@ def _in_flight(scrape: Scrape, by_name: Mapping[Name, TargetTotals]) -> Metric:
             flying[key] = flying.get(key, 0.0) + many
     return _gauge(metric_names.IN_FLIGHT, "Calls that have begun and not ended.", _WHOSE,
                   flying.items())  # fmt: skip
+
+
+def _limits(scrape: Scrape, by_name: Mapping[Name, TargetTotals]) -> Iterator[Metric]:
+    """What answers told of limits; nothing where none did. Targets without a name have none."""
+    known = [
+        ((*label_of(scrape.totals.targets[target]), kind), about)
+        for target, limits in scrape.limits.items() if target in scrape.totals.targets
+        for kind, about in limits.items()
+    ]  # fmt: skip
+    named = [(labels, about) for labels, about in known if labels[:2] in by_name]
+    if named:
+        for name, of, field in _OF_LIMITS:
+            rows = [(labels, getattr(about, field)) for labels, about in named]
+            yield _gauge(name, of, (*_WHOSE, "limit"), rows)
+        hits = [(labels, about.hits) for labels, about in named]
+        yield _counter("holymon_ratelimit_hits_total", "Calls that were refused for a limit.",
+                       (*_WHOSE, "limit"), hits)  # fmt: skip
+
+
+_OF_LIMITS: Final = (
+    ("holymon_ratelimit_limit", "An API's limit, as its answers tell it.", "limit"),
+    (metric_names.REMAINING, "What remained of it at the last answer that told.", "remaining"),
+    ("holymon_ratelimit_reset_seconds", "When it is whole again, from then on.", "reset_s"),
+)
 
 
 def _histograms(by_name: Mapping[Name, TargetTotals]) -> Iterator[Metric]:

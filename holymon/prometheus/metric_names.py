@@ -26,6 +26,7 @@ STOPPED: Final = "holymon_stopped_total"
 VALID: Final = "holymon_run_valid"
 IN_FLIGHT: Final = "holymon_in_flight"
 LAG: Final = "holymon_event_loop_lag_seconds"
+REMAINING: Final = "holymon_ratelimit_remaining"
 
 HISTOGRAM_OF: Final = {"latency": LATENCY, "ttft": TTFT}
 """The histogram that an objective on single calls can be watched by."""

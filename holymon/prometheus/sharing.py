@@ -48,7 +48,10 @@ _SHARE: Final = 20
 _MOST_S: Final = 5.0
 
 _PREFIX: Final = {"counter": "counter", "histogram": "histogram", "gauge": "gauge_livemax",
-                  "sum": "gauge_livesum"}  # fmt: skip
+                  "sum": "gauge_livesum", "least": "gauge_livemin"}  # fmt: skip
+_MERGED: Final = {metric_names.IN_FLIGHT: "sum", metric_names.REMAINING: "least"}
+"""The gauges of which not the largest of all processes counts."""
+
 _KEPT: Final = ("counter", "histogram")
 _LOG: Final = logging.getLogger("holymon")
 
@@ -198,7 +201,7 @@ class _Place:
 
     def leave(self) -> None:
         """Take the gauges away: they are of living processes."""
-        for kind in ("gauge", "sum"):
+        for kind in _PREFIX.keys() - {*_KEPT}:
             self._file(kind).unlink(missing_ok=True)
 
 
@@ -218,8 +221,7 @@ def _values(own: Iterable[Metric]) -> dict[str, dict[str, float]]:
             labels = sample.labels
             key = mmap_key(family.name, sample.name, [*labels], [*labels.values()],
                            family.documentation)  # fmt: skip
-            summed = family.name == metric_names.IN_FLIGHT
-            values["sum" if summed else family.type][key] = value
+            values[_MERGED.get(family.name, family.type)][key] = value
     return values
 
 

@@ -23,6 +23,7 @@ from holymon.load.run import Run
 from holymon.records import run_folder, run_state
 from holymon.records.attempt import Rows
 from holymon.records.client_health import ClientHealth
+from holymon.records.headroom import Known, headroom
 from holymon.records.records import Records
 from holymon.records.run_state import LIVE
 
@@ -46,13 +47,15 @@ class Scrape:
     """Sums of all that was measured, and by target the figures of the latest run of it.
 
     `loops` are, by target, the vitals of a monitor's own event loop. It has no verdict: that is a
-    run's. `in_flight` is how many calls of each target have begun and not ended, where it is known.
+    run's. `in_flight` is how many calls of each target have begun and not ended, and `limits` what
+    remains of its API's limits, where it is known.
     """
 
     totals: Totals
     runs: Mapping[str, RunFigures] = field(default_factory=dict)
     loops: Mapping[str, ClientHealth] = field(default_factory=dict)
     in_flight: Mapping[str, int] = field(default_factory=dict)
+    limits: Mapping[str, Known] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -90,7 +93,8 @@ class OfSums:
         loops = {target.name: vitals for target in self._monitor.called.values()} if vitals else {}
         dues = self._monitor.ledger.in_flight
         in_flight = {target: len(due) for target, due in dues.items()}
-        return Scrape(self._monitor.tally(), loops=loops, in_flight=in_flight)
+        return Scrape(self._monitor.tally(), loops=loops, in_flight=in_flight,
+                      limits=self._monitor.limits)  # fmt: skip
 
 
 def _every(edges: Edges) -> set[float]:
@@ -133,7 +137,11 @@ class OfRun:
         self._records, self._n = records, len(records)
         self._totals += totals(new, self._edges)
         figures = _figures(self.run, records, status)
-        return Scrape(self._totals, figures, in_flight=self._in_flight(figures, status))
+        names = [target.name for target in self.run.plan.targets]
+        limits = {names[i]: known for i, known in headroom(self.run.folder).items()
+                  if i in range(len(names))}  # fmt: skip
+        return Scrape(self._totals, figures, in_flight=self._in_flight(figures, status),
+                      limits=limits)  # fmt: skip
 
     def _in_flight(
         self, figures: Mapping[str, RunFigures], status: dict[str, Any]
@@ -179,17 +187,19 @@ class OfFolder:
                 except (HolymonError, ValueError):
                     self._done.add(folder)
         total, in_flight = self._ended, Counter[str]()
+        limits: dict[str, Known] = {}
         for folder, reader in list(self._readers.items()):
             ended = not reader.run.live  # before reading: after it nothing is added
             scrape = reader.read()
             total += scrape.totals
             self._latest |= scrape.runs
             in_flight.update(scrape.in_flight)
+            limits.update(scrape.limits)
             if ended:
                 self._ended += scrape.totals
                 self._done.add(folder)
                 del self._readers[folder]
-        return Scrape(total, dict(self._latest), in_flight=in_flight)
+        return Scrape(total, dict(self._latest), in_flight=in_flight, limits=limits)
 
 
 def _goes_on(folder: Path) -> bool:

@@ -4,6 +4,7 @@ calls.K.journal    rows of worker K: one write for each finished call
 calls.K.underway   calls that were sent and have not ended: a slot for each, freed at its end
 vitals.K.jsonl     how worker K was doing, once a second
 notes.K.jsonl      what servers said and the ids they gave: redacted, bounded, never part of a row
+limits.K.jsonl     how much of the APIs' limits was left, where answers tell it: bounded
 """
 
 import contextlib
@@ -27,6 +28,7 @@ from holymon.records.appender import Appender, reading, unreadable
 from holymon.records.attempt import DTYPE, Flag, Marks, frame
 from holymon.records.client_health import MOST_SECONDS, ClientHealth, Floats, read
 from holymon.records.frames import LONGEST_S, Frames, header, implausible
+from holymon.records.headroom import HeadroomFile, Tally
 from holymon.records.notes import Notes
 from holymon.records.own_files import content, opened
 from holymon.records.records import Records, from_marks
@@ -112,11 +114,12 @@ class Journal:
 
     def __init__(
         self, folder: Path, worker: int, zero: float = 0.0, masked: Callable[[str], str] = redact,
-        words: Callable[[Marks], str] = attrgetter("message"),
+        words: Callable[[Marks], str] = attrgetter("message"), limits: Tally | None = None,
     ) -> None:  # fmt: skip
         """Create the worker's files; `zero` is the run's start on the clock of the marks.
 
-        `masked` takes the keys of the run out of what a server sent, `words` gives those of a call.
+        `masked` takes the keys of the run out of what a server sent, `words` gives those of a call,
+        `limits` is what the caller knows of the APIs' limits.
         """
         self.zero = zero
         self._rescue = (
@@ -128,6 +131,7 @@ class Journal:
         self._calls = Appender(folder / f"calls.{worker}.journal")
         self._vitals = Appender(folder / f"vitals.{worker}.jsonl")
         self._notes = Notes(folder, worker, masked, words)
+        self._limits = HeadroomFile(folder, worker, Tally() if limits is None else limits)
         self._calls.write(self._header)
 
     def begin(self, number: int, target: int, due: float) -> None:
@@ -145,6 +149,7 @@ class Journal:
     def vital(self, line: bytes) -> None:
         """Write down one second of the worker."""
         self._vitals.write(line)
+        self._limits.write(perf_counter() - self.zero)
 
     @property
     def trouble(self) -> str:
@@ -153,6 +158,7 @@ class Journal:
 
     def close(self) -> None:
         """Close all files; what still can't be written goes to the system's temporary folder."""
+        self._limits.close(perf_counter() - self.zero)
         for file in (self._calls, self._vitals, self._notes, self._underway):
             file.close()
         if self._calls.kept:

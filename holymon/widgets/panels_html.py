@@ -141,7 +141,10 @@ def figures(summary: Summary, judged: Verdict) -> Html:
                 kind=f"hm-goal {_outcome(check.met)}")
         for check in judged.checks
     ]  # fmt: skip
-    odd = [f"{target.target}: {line}" for target in summary.targets for line in target.odd]
+    odd = [
+        f"{target.target}: {line}"
+        for target in summary.targets for line in (*target.headroom, *target.odd)
+    ]  # fmt: skip
     return join(
         table,
         element("div", *goals, kind="hm-goals") if goals else "",

@@ -1,0 +1,196 @@
+"""What headers say of an API's limits, whichever way they say it, and which limit a 429 hit: pure.
+
+    OpenAI, Groq, xAI, litellm   x-ratelimit-remaining-tokens: 29876     -reset-tokens: 6m0s
+    Cerebras, Mistral            x-ratelimit-remaining-requests-day, -req-minute
+    Azure                        x-ratelimit-reset-tokens: 55 (or x-rate-limit-...); -1: not known
+    Anthropic                    anthropic-ratelimit-input-tokens-reset: 2026-01-02T03:04:05Z
+    OpenRouter, gateways         x-ratelimit-reset: 1767322800000, seconds since 1970, or from now
+    the IETF's drafts            RateLimit: "default";r=50;t=30, limit=100, remaining=50, or three
+
+Values are anybody's: what is no finite number of 0 or more is not known. A moment is compared with
+the server's own clock, as in `retry_after`.
+"""
+
+import re
+from calendar import timegm
+from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
+from math import inf
+from typing import Final, NamedTuple
+
+from holymon.records.headroom import Tally
+
+LOOK_S: Final = 0.1
+MOST_HEADERS: Final = 200
+_LONGEST: Final = 200
+_MOST: Final = 1e15
+
+_NAME: Final = re.compile(r"(?:x-)?(anthropic-)?rate-?limit(?:-([a-z_-]{1,60}))?")
+_ASPECTS: Final = frozenset({"limit", "remaining", "reset"})
+_SUBJECTS: Final = {
+    "requests": "requests", "request": "requests", "req": "requests", "tokens": "tokens",
+    "token": "tokens",
+}  # fmt: skip
+_SIDES: Final = frozenset({"input", "output"})
+_WINDOWS: Final = {"minute": "", "second": "_second", "hour": "_hour", "day": "_day"}
+_ITEM: Final = re.compile(r'([a-z]+)\s*=\s*"?([\w.-]+)')
+_SHORT: Final = {"r": "remaining", "t": "reset", "q": "limit"}
+
+_SPAN: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+")
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_SECONDS: Final = {
+    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0,
+}  # fmt: skip
+_MOMENT: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))"
+)
+
+_HIT: Final = (
+    ("input_tokens", r"input[ _-]?tokens?\b|\bITPM\b"),
+    ("output_tokens", r"output[ _-]?tokens?\b|\bOTPM\b"),
+    ("tokens_day", r"tokens? per day|\bTPD\b"),
+    ("tokens", r"tokens? (?:per|rate|quota|limit)|\bTPM\b|tokens?[_-]per|number of tokens"),
+    ("requests_day", r"requests? per day|\bRPD\b|per[ _-]day"),
+    ("concurrency", r"concurren|simultaneous|in parallel"),
+    ("requests", r"requests? (?:per|rate|quota|limit)|\b[RQ]P[MS]\b|per[ _-]min|call rate"),
+)  # fmt: skip
+_WORDS: Final = tuple((kind, re.compile(f"(?i){words}")) for kind, words in _HIT)
+
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Limit(NamedTuple):
+    """What an answer said of one limit; None is what it did not say. `reset_s` is from then on."""
+
+    limit: float | None = None
+    remaining: float | None = None
+    reset_s: float | None = None
+
+
+def read_limits(headers: Headers) -> dict[str, Limit]:
+    """The limits that the headers of an answer tell, by what they are of.
+
+    That is `requests`, `tokens`, `input_tokens` or `output_tokens`, and what is no limit per minute
+    has its window behind it (`requests_day`). Never raises.
+    """
+    values: dict[str, dict[str, str]] = {}
+    date = ""
+    for raw, value in list(headers)[:MOST_HEADERS]:
+        name = raw.lower()
+        if name == b"date":
+            date = value.decode("latin-1")[:_LONGEST]
+        elif b"limit" in name and (match := _NAME.fullmatch(name.decode("latin-1"))):
+            _put(values, match[2], value.decode("latin-1")[:_LONGEST].strip())
+    return {kind: limit for kind, told in values.items()
+            if (limit := _limit(told, date)) != Limit()}  # fmt: skip
+
+
+def name_limit(message: str, limits: dict[str, Limit]) -> tuple[str, str]:
+    """Which limit a refusal is about, `""` if nobody says, and its words with that limit's name.
+
+    If the words don't say it, it is the limit of which nothing remains, or of several the one that
+    is back last.
+    """
+    for kind, words in _WORDS:
+        if words.search(message):
+            return kind, message
+    spent = [kind for kind, limit in limits.items() if limit.remaining == 0]
+    kind = max(spent, key=lambda kind: limits[kind].reset_s or 0.0, default="")
+    if not kind:
+        return "", message
+    back = limits[kind].reset_s
+    wait = "" if back is None else f", for {back:.3g} s"
+    none_left = f"its headers say that no {kind.replace('_', ' ')} are left{wait}"
+    return kind, f"{message} ({none_left})" if message else none_left
+
+
+class LimitWatch:
+    """What the answers of several targets tell of their limits, read now and then, in a tally.
+
+    Headers are read once in `LOOK_S` for each target, and those of every refusal.
+    """
+
+    __slots__ = ("_next", "tally")
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self.tally = Tally()
+        self._next: dict[int, float] = {}
+
+    def look(self, target: int, now: float, headers: Headers) -> None:
+        """Take in an answer that came at `now`, if it is time for that."""
+        if now >= self._next.get(target, -inf):
+            self._next[target] = now + LOOK_S
+            self.tally.take(target, read_limits(headers))
+
+    def refused(self, target: int, message: str, headers: Headers) -> str:
+        """Take in a refusal: its words, with the limit that it is about where they don't say it."""
+        limits = read_limits(headers)
+        kind, words = name_limit(message, limits)
+        self.tally.take(target, limits)
+        self.tally.hit(target, kind)
+        return words
+
+
+def _put(values: dict[str, dict[str, str]], rest: str | None, value: str) -> None:
+    """Sort a header in by its name's parts; what has another part is about something else."""
+    if rest is None or rest == "policy":
+        return _put_fields(values, value)
+    parts = re.split("[-_]", rest)
+    aspects = [part for part in parts if part in _ASPECTS]
+    subjects = {_SUBJECTS[part] for part in parts if part in _SUBJECTS}
+    sides = [part for part in parts if part in _SIDES]
+    windows = [_WINDOWS[part] for part in parts if part in _WINDOWS]
+    known = len(aspects) == 1 and len(subjects) + len(sides) + len(windows) + 1 == len(parts)
+    if known and len(sides) < 2 and len(subjects) < 2 and len(windows) < 2:
+        kind = "_".join([*sides, *(subjects or {"requests"})]) + "".join(windows)
+        values.setdefault(kind, {}).setdefault(aspects[0], value)
+    return None
+
+
+def _put_fields(values: dict[str, dict[str, str]], value: str) -> None:
+    """The first item of a structured field, as the IETF's drafts have it since 2022."""
+    first = re.split(r",(?!\s*(?:limit|remaining|reset)\s*=)", value)[0]
+    about = values.setdefault("requests", {})
+    for name, text in _ITEM.findall(first):
+        aspect = _SHORT.get(name, name)
+        if aspect in _ASPECTS:
+            about.setdefault(aspect, text)
+
+
+def _limit(told: dict[str, str], date: str) -> Limit:
+    limit, remaining = (_number(told.get(name, "")) for name in ("limit", "remaining"))
+    return Limit(limit, remaining, _wait(told.get("reset", ""), date))
+
+
+def _number(text: str) -> float | None:
+    """A count; of a list such as `100, 100;w=60` the first one."""
+    match = re.match(r"\d{1,15}(?:\.\d{1,6})?(?=[,;\s]|$)", text)
+    return float(match[0]) if match else None
+
+
+def _wait(text: str, date: str) -> float | None:
+    """Seconds from the answer on, of a span, a number or a moment in any of the forms."""
+    seconds = inf
+    if _SPAN.fullmatch(text):
+        seconds = sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
+    elif (number := _number(text)) is not None:
+        seconds = number
+        if number >= 1e9:  # since 1970, in seconds or milliseconds
+            seconds = number / (1e3 if number >= 1e11 else 1.0) - (_moment(date) or -inf)
+    elif (moment := _moment(text)) is not None:
+        seconds = moment - (_moment(date) or -inf)
+    return max(seconds, 0.0) if seconds < 1e9 else None
+
+
+def _moment(text: str) -> float | None:
+    """Seconds since 1970 of a moment as in RFC 3339, or as HTTP writes its dates."""
+    try:
+        if match := _MOMENT.fullmatch(text):
+            zone = (int(match[8]) * 60 + int(match[9])) * 60 if match[7] else 0
+            fields = tuple(int(part) for part in match.groups()[:6])
+            return float(timegm((*fields, 0, 0, 0))) - (-zone if match[7] == "-" else zone)
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError, OSError):
+        return None
