@@ -28,6 +28,7 @@ class Model:
     keeps the beginnings of all prompts. A share `thinks` of an answer's tokens is reasoning. What
     `calls` does so where it is given tools, and answers in JSON where asked, of which a share
     `garbled` lacks its end. A `strict` one takes requests as OpenAI's GPT-5 does.
+    `per_minute` are limits of requests and of tokens: what is over them is refused (429).
     """
 
     ttft_s: float
@@ -42,6 +43,7 @@ class Model:
     calls: bool = False
     garbled: float = 0.0
     strict: bool = False
+    per_minute: tuple[int, int] | None = None
 
 
 FAULTS: Final = {
@@ -70,6 +72,7 @@ MODELS: Final = {
     "reasoning": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, thinks=0.5),
     "tools": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, calls=True, garbled=0.05),
     "strict": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, strict=True),
+    "limited": Model(ttft_s=0.020, sigma=0.15, itl_s=0.001, per_minute=(60, 3000)),
 }
 
 
@@ -101,6 +104,7 @@ class Fate:
     first_token_s: float | None = None
     last_token_s: float | None = None
     token_s: list[float] = field(default_factory=list)
+    limits: dict[str, str] = field(default_factory=dict)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -111,6 +115,7 @@ class Fate:
             "x-sim-fault": self.fault,
             "x-sim-ttft-ms": f"{self.ttft_s * 1e3:.3f}",
             "x-request-id": f"sim-{self.name}-{self.number}",
+            **self.limits,
         }
 
     @property

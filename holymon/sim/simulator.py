@@ -24,6 +24,7 @@ from aiohttp import web
 from holymon.sim import chat_api, completions_api, embeddings_api, messages_api, responses_api
 from holymon.sim.models import MODELS, STATUS, Fate, at_once, error_body, fate_of
 from holymon.sim.question import PromptCache, Question, question_in, refusal_of
+from holymon.sim.rate_limits import Buckets
 
 _FORMS: Final[dict[str, ModuleType]] = {
     "chat": chat_api, "messages": messages_api, "responses": responses_api,
@@ -58,6 +59,7 @@ class Simulator:
         self._faults: dict[str, Counter[str]] = {name: Counter() for name in MODELS}
         self._slots = {n: asyncio.Semaphore(m.slots) for n, m in MODELS.items() if m.slots}
         self._waiting: Counter[str] = Counter()
+        self._limits = {n: Buckets(*m.per_minute) for n, m in MODELS.items() if m.per_minute}
         self._first_calls = 0
 
     def app(self) -> web.Application:
@@ -141,13 +143,17 @@ class Simulator:
         return fate
 
     async def _serve(self, request: web.Request, fate: Fate) -> web.StreamResponse:
+        if (buckets := self._limits.get(fate.name)) is not None:
+            tokens = fate.question.prompt_tokens + fate.tokens
+            refusal, fate.limits = buckets.take(time.monotonic(), tokens, fate.name)
+            if refusal:
+                self._refuse(fate, "rate_limited")
+                return web.json_response(refusal, status=429, headers=fate.headers)
         slots = self._slots.get(fate.name)
         if slots is None:
             return await self._answer(request, fate)
         if self._waiting[fate.name] >= fate.model.queue:
-            self._faults[fate.name][fate.fault] -= 1
-            self._faults[fate.name]["unavailable"] += 1
-            fate.fault = "unavailable"
+            self._refuse(fate, "unavailable")
             return _fault_answer(fate)
         self._waiting[fate.name] += 1
         try:
@@ -159,6 +165,12 @@ class Simulator:
             return await self._answer(request, fate)
         finally:
             slots.release()
+
+    def _refuse(self, fate: Fate, fault: str) -> None:
+        """Count what is done to a request that was to get its answer."""
+        self._faults[fate.name][fate.fault] -= 1
+        self._faults[fate.name][fault] += 1
+        fate.fault = fault
 
     async def _answer(self, request: web.Request, fate: Fate) -> web.StreamResponse:
         if fate.fault in STATUS:
