@@ -82,8 +82,8 @@ def read_limits(headers: Headers) -> dict[str, Limit]:
             date = value.decode("latin-1")[:_LONGEST]
         elif b"limit" in name and (match := _NAME.fullmatch(name.decode("latin-1"))):
             _put(values, match[2], value.decode("latin-1")[:_LONGEST].strip())
-    return {kind: limit for kind, told in values.items()
-            if (limit := _limit(told, date)) != Limit()}  # fmt: skip
+    return {kind: limit for kind, texts in values.items()
+            if (limit := _limit(texts, date)) != Limit()}  # fmt: skip
 
 
 def name_limit(message: str, limits: dict[str, Limit]) -> tuple[str, str]:
@@ -159,9 +159,9 @@ def _put_fields(values: dict[str, dict[str, str]], value: str) -> None:
             about.setdefault(aspect, text)
 
 
-def _limit(told: dict[str, str], date: str) -> Limit:
-    limit, remaining = (_number(told.get(name, "")) for name in ("limit", "remaining"))
-    return Limit(limit, remaining, _wait(told.get("reset", ""), date))
+def _limit(texts: dict[str, str], date: str) -> Limit:
+    limit, remaining = (_number(texts.get(name, "")) for name in ("limit", "remaining"))
+    return Limit(limit, remaining, _wait(texts.get("reset", ""), date))
 
 
 def _number(text: str) -> float | None:

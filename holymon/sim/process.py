@@ -38,10 +38,10 @@ class SimulatorProcess:
 def simulator(*, seed: int = 0, log: Path | str | None = None, auth: str = "") -> SimulatorProcess:
     """Start a simulated API at a free port.
 
-    Its models are fast, slow, flaky, busy, pinned, cached, reasoning, tools, strict, limited. `seed`
-    makes its times and faults repeatable; `log` is a file for one line per answer, `auth` the
-    header in which a key has to stand. It is killed with this process, whatever ends that. Raises
-    ChildProcessError if it does not start.
+    Its models are fast, slow, flaky, busy, pinned, cached, reasoning, tools, strict and limited.
+    `seed` makes its times and faults repeatable; `log` is a file for one line per answer, `auth`
+    the header in which a key has to stand. It is killed with this process, whatever ends that.
+    Raises ChildProcessError if it does not start.
     """
     command = [*PYTHON_M, "holymon.sim", "--port", "0", "--seed", str(seed)]
     command += ["--log", str(log)] if log is not None else []

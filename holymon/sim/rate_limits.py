@@ -57,12 +57,12 @@ class Buckets:
     @property
     def headers(self) -> dict[str, str]:
         """What answers tell of them."""
-        told = {}
+        fields = {}
         for name, bucket in self.buckets.items():
-            told[f"x-ratelimit-limit-{name}"] = str(bucket.limit)
-            told[f"x-ratelimit-remaining-{name}"] = str(int(bucket.left))
-            told[f"x-ratelimit-reset-{name}"] = span_of(bucket.wait(bucket.limit))
-        return told
+            fields[f"x-ratelimit-limit-{name}"] = str(bucket.limit)
+            fields[f"x-ratelimit-remaining-{name}"] = str(int(bucket.left))
+            fields[f"x-ratelimit-reset-{name}"] = span_of(bucket.wait(bucket.limit))
+        return fields
 
     def _refusal(self, name: str, model: str, wanted: int) -> tuple[dict[str, Any], dict[str, str]]:
         """The body and the headers of the 429 for a limit."""
