@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from holymon.cli.output import say
 from holymon.cli.target_options import composed, text
 from holymon.errors import PlanError
 from holymon.structs import seconds_of
@@ -53,7 +54,7 @@ PROMPTS: Final = composed(
 def prompts_of(
     seed: int, *, prompt: str | None, prompts_file: Path | None, prompt_tokens: str | None,
     max_tokens: str | None, no_stream: bool, trace: Path | None = None, trace_window: str = "",
-    trace_unit: str = "", column: str = "", system: str = "",
+    trace_unit: str = "", trace_speed: float = 1.0, column: str = "", system: str = "",
     prefix_tokens: int = 0, unique: bool = False, exact_tokens: bool = False,
     pictures: tuple[str, ...] = (),
 ) -> "Prompts":  # fmt: skip
@@ -70,8 +71,9 @@ def prompts_of(
     file = trace if prompts_file is None else prompts_file
     if column and file is None:
         raise PlanError("--column names one of a file: give that with --prompts.")
-    if trace is None and (trace_window or trace_unit):
-        raise PlanError("--trace-window and --trace-unit are of a trace: give that with --trace.")
+    if trace is None and (trace_window or trace_unit or trace_speed != 1):
+        options = "--trace-window, --trace-speed and --trace-unit"
+        raise PlanError(f"{options} are of a trace: give that with --trace.")
     answers = None if max_tokens is None else parse(max_tokens, "max_tokens")
     if pictures and (file is not None or prompt_tokens is not None):
         raise PlanError("--image comes with --prompt: a file has its own pictures.")
@@ -81,6 +83,9 @@ def prompts_of(
         asked_for = dataset(file, column=column, unit=trace_unit)
         if trace_window:
             asked_for = asked_for.window(*_window(trace_window))
+        say(f"{asked_for.words}.", err=True)
+        if asked_for.left_out:
+            say(f"Left out: {asked_for.left_out}.", err=True)
         if answers is not None:
             asked_for = limited(asked_for, answers if varies else None, seed)
     elif prompt_tokens is not None:

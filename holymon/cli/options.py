@@ -148,7 +148,7 @@ def plans_of(
     warmup: float = 0.0, max_cost: float | None = None, no_first_call: bool = False,
     insecure_http: bool = False, endpoint: str = "", auth: str = "", header: tuple[str, ...] = (),
     query: tuple[str, ...] = (), field: tuple[str, ...] = (),
-    trace_speed: float = 1.0, **wanted: Any,
+    **wanted: Any,
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
     from holymon.plan.plan import TIMEOUT_S, Plan
@@ -158,7 +158,7 @@ def plans_of(
         duration = 30.0
     prompts = prompts_of(seed, **wanted)
     if wanted.get("trace") is not None:
-        loads = _of_trace(prompts, trace_speed, shape, arrivals, rate, concurrency)
+        loads = _of_trace(prompts, wanted["trace_speed"], shape, arrivals, rate, concurrency)
     else:
         loads = _loads(shape, arrivals, rate, concurrency, duration)
     called = over_http(targets_of(targets, base_url, model, api_key_env), insecure_http)

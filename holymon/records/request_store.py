@@ -34,14 +34,14 @@ def keep(plan: Plan, folder: Path) -> None:
     known = store / f"{dataset.digest}.jsonl"
     try:
         if _holds(known, data):
-            with contextlib.suppress(OSError):  # a file system without links
+            with contextlib.suppress(OSError, NotImplementedError):  # no links
                 os.link(known, mine, follow_symlinks=False)
         if not mine.exists():
             with aside(mine, PRIVATE) as file:
                 file.write(data)
     except OSError as error:
         raise RunError(f"what is asked can't be written to {folder}: {error.strerror}.") from None
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, NotImplementedError):
         store.mkdir(mode=0o700, exist_ok=True)
         if _is_own(store) and not known.exists():
             os.link(mine, known, follow_symlinks=False)

@@ -291,7 +291,8 @@ def _prompts(plan: Plan) -> str:
         "one prompt" if prompts.number == 1 else f"{prompts.number:,} prompts in turn"
     )  # fmt: skip
     if prompts.dataset is not None:
-        question = prompts.dataset.words
+        left = prompts.dataset.left_out
+        question = prompts.dataset.words + f" (left out: {left})" * bool(left)
     longest = prompts.sizes.longest_answer
     most = f", at most {longest} tokens" if longest else ""
     how = f"answers {'streamed' if prompts.stream else 'not streamed'}{most}"

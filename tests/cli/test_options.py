@@ -122,6 +122,7 @@ def test_a_trace_says_when_and_how_long(tmp_path):
         (["--prompt", "x", "--prompt-tokens", "5"], "exclude each other: give one"),
         (["--column", "x"], "--column names one of a file"),
         (["--trace-window", "1,2"], "are of a trace: give that with --trace"),
+        (["--trace-speed", "2"], "are of a trace"),
         (
             ["--prompt-tokens", "gauss:1,2"],
             "prompt_tokens 'gauss:1,2' is no length: write a number",

@@ -8,7 +8,6 @@ from hashlib import blake2b
 
 import pytest
 
-import holymon as hm
 from holymon.errors import ConfigError, PlanError
 from holymon.load.caller import Caller
 from holymon.load.requests import Bodies
@@ -17,11 +16,10 @@ from holymon.plan.dataset import Dataset
 from holymon.plan.estimate import estimate, most_of_a_call
 from holymon.plan.images import part_of
 from holymon.plan.lengths import Lengths
-from holymon.plan.plan import Closed, Open, Plan
+from holymon.plan.plan import Closed, Plan
 from holymon.plan.price import Price
 from holymon.plan.prompts import Prompts, made
 from holymon.plan.requests import Request
-from holymon.plan.shapes import constant
 from holymon.plan.target import Target
 from holymon.records import request_store
 from holymon.records.datasets import dataset
@@ -148,16 +146,6 @@ def test_shared_blocks_are_shared_and_the_rest_is_not():
     assert len({tuple(text[512:520]) for text in (one, two, four)}) == 3
 
 
-def test_all_workers_of_a_run_read_what_is_asked(tmp_path, simulator):
-    given = dataset([f"number {k}" for k in range(7)])
-    two = (simulator.target("fast"), simulator.target("pinned"))
-    run = measure(plan(Prompts(dataset=given, max_tokens=2), *two, load=Open(constant(60)), requests=10,
-                       workers=2, name="all"), out=tmp_path)  # fmt: skip
-    assert (len(run.records), run.records.errors(run.records.mask())) == (20, {})
-    assert run.plan.prompts.dataset == given
-    assert list(run.plan.prompts.dataset) == list(given)
-
-
 def heard(prompts: Prompts, numbers, *, targets: int = 1) -> list[list]:
     """The messages that a server hears of calls with these numbers."""
     answer = b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'
@@ -183,13 +171,16 @@ def test_all_targets_are_asked_the_same_in_the_same_round():
     ]
 
 
-def test_a_run_keeps_what_it_asked_once_for_its_owner_alone_and_can_be_repeated(tmp_path):
+def test_a_run_keeps_what_it_asked_once_for_its_owner_alone_and_can_be_repeated(
+    tmp_path, simulator
+):
     given = dataset(["what a customer wrote", {"prompt": "another", "max_tokens": 2}])
-    asks = plan(
-        Prompts(dataset=given, max_tokens=2), hm.target("sim/fast"), first_call=False, name="a"
-    )
+    asks = plan(Prompts(dataset=given, max_tokens=2), simulator.target("fast"), first_call=False,
+                load=Closed(users=2), workers=2, name="a")  # fmt: skip
     first = measure(asks, out=tmp_path)
     again = measure(attach("last", out=tmp_path).plan, out=tmp_path)
+    for run in (first, again):
+        assert (len(run.records), run.records.errors(run.records.mask())) == (4, {})
     (kept,) = (tmp_path / ".requests").iterdir()
     files = [run.folder / request_store.NAME for run in (first, again)]
     assert len({path.stat().st_ino for path in [kept, *files]}) == 1

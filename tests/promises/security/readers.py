@@ -49,6 +49,7 @@ from holymon.protocols.responses import RESPONSES
 from holymon.protocols.retry_after import retry_after
 from holymon.protocols.sse import Decoder, EventTooLarge
 from holymon.records.attempt import Marks, row
+from holymon.records.datasets import dataset
 from holymon.records.export import write_csv
 from holymon.report import sections
 from holymon.report.index import write_index
@@ -76,6 +77,7 @@ def _look(out: Path, folder: Path) -> None:
     listing.runs(out)
     run = attach(str(folder))
     json.dumps(run.to_dict())
+    _held(lambda: dataset(folder))
     repr(run), run._repr_html_(), run.notes, run.vitals.flight
     for part in (sections.verdict, sections.figures, sections.errors, sections.method):
         assert part(run).html
@@ -131,6 +133,12 @@ def _consents(folder: Path, data: bytes) -> None:
 
 def _requests(path: Path) -> None:
     made = dataset_files.read(path)
+    repr(made), made._repr_html_(), [request.turns() for request in made]
+
+
+def _asked_of_file(folder: Path, data: bytes) -> None:
+    (folder / "r.parquet").write_bytes(data)
+    made = dataset(folder / "r.parquet")
     repr(made), made._repr_html_(), [request.turns() for request in made]
 
 
@@ -340,6 +348,7 @@ def _worded(rng: Random, sample: bytes, others: Sequence[bytes]) -> bytes:
 _MADE: dict[str, Callable[[], Reader]] = {
     "calls.parquet": _parquet("calls"),
     "gaps.parquet": _parquet("gaps"),
+    "requests in Parquet": lambda: Reader(samples.parquets(), _asked_of_file),
     "underway": _of_run("calls.0.underway"),
     "journal": _of_run("calls.0.journal"),
     "consents": lambda: Reader([samples.TRUST], _consents),

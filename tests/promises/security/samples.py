@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 
 from holymon.catalogue.entry import Entry, Known, OfTarget
@@ -261,6 +262,22 @@ REQUESTS = [
                  "usageDetails": {"input": 3, "output": 4}, "startTime": 1.5}]).encode(),
     gzip.compress(b'"one"\n'),
 ]  # fmt: skip
+
+
+def parquets() -> list[bytes]:
+    """Files of Parquet with texts, messages and sizes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "r.parquet"
+        made = []
+        for sql in ("SELECT 'a' || i AS prompt, i FROM range(9) t(i)",
+                    "SELECT [{'role': 'user', 'content': 'hi'}] AS messages",
+                    "SELECT i AS timestamp, i AS input_length, i + 1 AS output_length, "
+                    "[i] AS hash_ids FROM range(1, 9) t(i)"):  # fmt: skip
+            duckdb.execute(f"COPY ({sql}) TO '{path}' (FORMAT parquet)")
+            made.append(path.read_bytes())
+    return made
+
+
 TABLES = [b'prompt,user\n"one\ntwo",a\nthree,b\n', b"id;text\n1;a\n",
           b'id,input,traceId,type\n1,"[{""role"": ""user"", ""content"": ""a""}]",t,GENERATION\n']  # fmt: skip
 TRUST = b"H_KEY=https://h.example/v1\n\nO=https://api.openai.com/v1#ca=" + b"0" * 64 + b"\n"

@@ -11,6 +11,7 @@ import pytest
 from holymon.load.caller import Caller
 from holymon.load.first_call import FirstCalls
 from holymon.plan.plan import Closed, Plan, Prompts, Target
+from holymon.records.datasets import dataset
 from holymon.records.journal import Journal
 from holymon.records.notes import notes
 from holymon.safety import without_echo
@@ -42,7 +43,14 @@ def test_a_few_common_words_are_no_repetition(said):
     assert without_echo("say hello to me: no", "Say 'Hello' to me!") == "***: no"
 
 
-def test_neither_the_notes_of_a_run_nor_its_first_call_hold_it(tmp_path):
+OTHER = "Another that is Jane's own affair"
+
+
+@pytest.mark.parametrize(
+    "prompts", [Prompts(texts=(ASKED, OTHER)), Prompts(dataset=dataset([ASKED, OTHER]))],
+    ids=["texts", "dataset"],
+)  # fmt: skip
+def test_neither_the_notes_of_a_run_nor_its_first_call_hold_it(tmp_path, prompts):
     class Repeats(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -72,7 +80,7 @@ def test_neither_the_notes_of_a_run_nor_its_first_call_hold_it(tmp_path):
         url = f"http://127.0.0.1:{server.server_port}/v1"
         call = asyncio.run(go(Plan(
             targets=(Target(provider="url", model="m", base_url=url),), load=Closed(users=1), requests=1,
-            prompts=Prompts(texts=(ASKED, "Another that is Jane's own affair")),
+            prompts=prompts,
         )))  # fmt: skip
         server.shutdown()
     (note,) = notes(tmp_path)
