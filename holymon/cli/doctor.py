@@ -16,8 +16,11 @@ from holymon.cli.target_options import moved
 from holymon.errors import ConfigError, HolymonError
 from holymon.figures.hints import has_version, hint
 from holymon.formatting import number_of
+from holymon.load.first_call import TOKENS, FirstCalls
 from holymon.load.requests import key_of, prepared_of, secrets_of
 from holymon.plan import targets
+from holymon.plan.plan import Closed, Plan
+from holymon.plan.prompts import Prompts
 from holymon.plan.target import Target
 from holymon.protocols.dialects import DIALECTS
 from holymon.protocols.lenient import parsed
@@ -38,6 +41,9 @@ _PACKAGES: Final = (
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 MODELS_SHOWN: Final = 20
 PATIENCE_S: Final = 10.0
+ANY: Final = "any"
+"""The model of a provider that is named without one."""
+
 MOST_OF_A_PAGE: Final = 2**23
 
 
@@ -75,7 +81,7 @@ def examine(
     if base_url is not None and looked_at:
         looked_at = moved(looked_at, base_url, api_key_env)
     elif base_url is not None:
-        looked_at.append(targets.one_off(base_url, "any", api_key_env))
+        looked_at.append(targets.one_off(base_url, ANY, api_key_env))
     if not looked_at:
         mend = "name those that are to be asked, such as `holymon doctor openai`"
         return [*findings, Finding("APIs", "note", "none was named, so none was asked", mend)]
@@ -87,7 +93,7 @@ def examine(
 def _target(name: str) -> Target:
     """A target by its name, or a provider with any model."""
     if name in targets.providers():
-        return targets.unpriced(f"{name}/fast" if name == "sim" else f"{name}/any")
+        return targets.unpriced(f"{name}/fast" if name == "sim" else f"{name}/{ANY}")
     return targets.unpriced(name)
 
 
@@ -167,7 +173,27 @@ def _endpoint(target: Target) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding(what, "bad", "not asked", str(error))
         return
-    yield asyncio.run(_ask(target, key, what))
+    listed = asyncio.run(_ask(target, key, what))
+    yield listed
+    if listed.state != "bad":
+        yield _first_call(target)
+
+
+def _first_call(target: Target) -> Finding:
+    """What a call of a few tokens learns, as a load makes it before it begins."""
+    what = f"first call to {target.name}"
+    if target.model == ANY:
+        mend = f"name a model to try one: `holymon doctor {target.provider}/MODEL`"
+        if target.provider == "url":
+            mend = "name a model to try one, with `holymon load --model`"
+        return Finding(what, "note", "not made: no model was named", mend)
+    plan = Plan(targets=(target,), load=Closed(users=1), requests=1, timeout_s=PATIENCE_S,
+                prompts=Prompts(max_tokens=TOKENS))  # fmt: skip
+    (call,) = asyncio.run(FirstCalls(plan).run())
+    if not call.error_type:
+        return Finding(what, "good", call.words)
+    mend = hint(call.error_type, call.message, target)
+    return Finding(what, "bad" if call.ended else "note", call.words, mend)
 
 
 async def _ask(target: Target, key: Secret | None, what: str) -> Finding:

@@ -41,12 +41,12 @@ def key_of(target: Target) -> Secret | None:
     return _secret(target, target.api_key_env, "a key")
 
 
-def _secret(target: Target, name: str, what: str) -> Secret:
+def _secret(target: Target, name: str, what: str, kind: type[Secret] = Secret) -> Secret:
     if name not in os.environ:
         raise ConfigError(f"{target.name} needs {what}: set the environment variable {name}.")
     # Never in a variable here: tracebacks may show local variables.
     # A file of variables with Windows' line ends leaves a CR at the end of each.
-    return Secret(os.environ[name].removesuffix("\r"), name)
+    return kind(os.environ[name].removesuffix("\r"), name)
 
 
 def secrets_of(target: Target) -> tuple[Secret, ...]:
@@ -105,10 +105,8 @@ def _marked(target: Target, value: str, marks: dict[str, Secret], kind: type[Sec
         if not is_variable:
             text += part
             continue
-        if part not in os.environ:
-            raise ConfigError(f"{target.name} needs {part}: set the environment variable {part}.")
         mark = f"holymon-{token_hex(12)}"
-        marks[mark] = kind(os.environ[part].removesuffix("\r"), part)
+        marks[mark] = _secret(target, part, part, kind)
         text += mark
     return text
 

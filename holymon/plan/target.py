@@ -58,6 +58,10 @@ class Target(Struct, frozen=True):
         if self.base_url:
             check_base_url(self.address)
 
+    def __hash__(self) -> int:
+        """By its name and address: tables, which it holds too, have no hash."""
+        return hash((self.provider, self.model, self.base_url, self.endpoint))
+
     def _repr_html_(self) -> str:
         return Table(("target", self.name), self.facts, "l").html()
 

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from holymon.cli.doctor import examine
+
 KEY = "sk-wrong-canary-0123456789"
 
 
@@ -66,3 +68,38 @@ def test_a_broken_targets_file_is_found(holymon, tmp_path):
     done = holymon("doctor")
     assert done.returncode == 2
     assert "targets.toml is not TOML" in done.stdout
+
+
+TARGETS = """
+[mine]
+base_url = "{url}"
+endpoint = "{endpoint}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "endpoint", "code", "state", "words"),
+    [
+        ("fast", "messages", 0, "good", "answered after"),
+        ("strict", "chat", 0, "good", "the longest answer is asked for as max_completion_tokens"),
+        ("strict", "completions", 2, "bad", "not supported in the v1/completions endpoint"),
+        ("gone", "chat", 2, "bad", "The model does not exist"),
+    ],
+)
+def test_the_first_call_to_a_target_tells_what_it_learns(
+    shared_simulator, tmp_path, monkeypatch, model, endpoint, code, state, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "targets.toml").write_text(
+        TARGETS.format(url=shared_simulator.base_url, endpoint=endpoint)
+    )
+    checks = {check.what: check for check in examine((f"mine/{model}",))}
+    check = checks[f"first call to mine/{model}"]
+    assert (check.state, 2 if check.state == "bad" else 0) == (state, code)
+    assert words in check.result
+
+
+def test_without_a_model_there_is_no_first_call_and_it_says_so(shared_simulator):
+    checks = {check.what: check for check in examine(base_url=shared_simulator.base_url)}
+    check = checks["first call to url/any"]
+    assert (check.state, check.result) == ("note", "not made: no model was named")

@@ -16,10 +16,12 @@ import pytest
 
 from holymon.errors import ConfigError, PlanError
 from holymon.load.caller import Caller
+from holymon.load.requests import prepared_of
 from holymon.load.run import measure
 from holymon.plan import consent, targets
 from holymon.plan.plan import Closed, Plan, Prompts
 from holymon.plan.target import Target
+from holymon.protocols.dialects import DIALECTS
 from holymon.structs import to_builtins
 from tests.promises.faults.server import Server
 
@@ -349,3 +351,55 @@ def test_a_key_that_the_shell_has_put_in_is_refused_and_not_shown(holymon):
     assert done.returncode == 2
     assert "headers hold a key in 'x-api-key': put it into an environment variable" in done.stderr
     assert KEY not in done.stderr
+
+
+PROVIDERS = {  # where a call goes, how the key stands there, and the page that says so (2026-11-26)
+    "openai": ("https://api.openai.com/v1/chat/completions", "authorization: Bearer ",
+               "platform.openai.com/docs/api-reference/authentication"),
+    "anthropic": ("https://api.anthropic.com/v1/messages", "x-api-key: ", "platform.claude.com/docs/en/api/overview"),
+    "gemini": ("https://generativelanguage.googleapis.com/v1beta/openai/chat/completions", "authorization: Bearer ",
+               "ai.google.dev/gemini-api/docs/openai"),
+    "openrouter": ("https://openrouter.ai/api/v1/chat/completions", "authorization: Bearer ",
+                   "openrouter.ai/openai/gpt-4-32k//api"),
+    "deepseek": ("https://api.deepseek.com/v1/chat/completions", "authorization: Bearer ",
+                 "api-docs.deepseek.com (with or without /v1)"),
+    "groq": ("https://api.groq.com/openai/v1/chat/completions", "authorization: Bearer ", "console.groq.com/docs/api-reference"),
+    "mistral": ("https://api.mistral.ai/v1/chat/completions", "authorization: Bearer ", "docs.mistral.ai/api"),
+    "xai": ("https://api.x.ai/v1/chat/completions", "authorization: Bearer ", "docs.x.ai/docs/api-reference"),
+    "together": ("https://api.together.xyz/v1/chat/completions", "authorization: Bearer ",
+                 "docs.together.ai/docs/inference/openai-compatibility (api.together.ai there)"),
+    "fireworks": ("https://api.fireworks.ai/inference/v1/chat/completions", "authorization: Bearer ",
+                  "docs.fireworks.ai/tools-sdks/openai-compatibility"),
+    "cohere": ("https://api.cohere.ai/compatibility/v1/chat/completions", "authorization: Bearer ",
+               "docs.cohere.com/docs/compatibility-api"),
+    "holysheep": ("https://api.holysheep.ai/v1/chat/completions", "authorization: Bearer ",
+                  "holysheep.ai/articles, OpenAI-compatible protocol, 2026-06-15"),
+    "holysheep-messages": ("https://api.holysheep.ai/v1/messages", "x-api-key: ",
+                           "holysheep.ai/articles, Claude Code (ANTHROPIC_BASE_URL), 2026-04-11"),
+    "llamacpp": ("http://127.0.0.1:8080/v1/chat/completions", "", "github.com/ggml-org/llama.cpp, tools/server/README.md"),
+    "ollama": ("http://127.0.0.1:11434/v1/chat/completions", "", "docs.ollama.com/api/openai-compatibility"),
+    "lmstudio": ("http://127.0.0.1:1234/v1/chat/completions", "", "lmstudio.ai/docs/api/openai-api"),
+    "local": ("http://127.0.0.1:8000/v1/chat/completions", "", "docs.vllm.ai/en/latest/serving/openai_compatible_server.html"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_packaged_provider_is_asked_where_and_as_its_documentation_says(name, monkeypatch):
+    url, key_header, _ = PROVIDERS[name]
+    asked = targets.unpriced(f"{name}/m")
+    path = DIALECTS[asked.endpoint].path
+    assert asked.address + path == url
+    assert bool(asked.api_key_env) == bool(key_header)
+    if key_header:
+        assert prepared_of(asked, path).key_header == key_header.encode()
+
+
+def test_every_packaged_provider_has_its_page():
+    assert {*targets.packaged()} - {"sim"} == {*PROVIDERS}
+
+
+def test_a_target_can_stand_in_sets_and_be_a_key():
+    one, other = target(headers={"x-a": "1"}), target(headers={"x-a": "2"})
+    assert {one: 1}[target(headers={"x-a": "1"})] == 1
+    assert len({one, other, target(headers={"x-a": "1"})}) == 2
+    assert isinstance(hash(Plan(targets=(one,), load=Closed(users=1), requests=1)), int)
