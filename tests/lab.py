@@ -22,6 +22,13 @@ HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>\'
 # A bound, not a wait: a machine that others use may need a minute for what takes a second.
 expect.set_options(timeout=60_000)
 WINDOW = {"width": 1440, "height": 1150}
+# Extensions of Lab, of which no test uses anything: a third of what its page takes to load.
+UNUSED = """
+    audio cell-toolbar celltags completer console csvviewer debugger documentsearch extensionmanager
+    fileeditor help hub imageviewer inspector json launcher logconsole lsp markdownviewer mathjax
+    mermaid metadataform pdf property-inspector running settingeditor statusbar terminal toc tooltip
+    vega5 video workspaces
+"""
 # What Lab itself says of a server that is as bare as this one.
 THEIRS = ("favicon", "Failed to load resource")
 
@@ -156,6 +163,12 @@ def server(tmp_path_factory):
     settings = root / "config/lab/user-settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    page = root / "config/labconfig/page_config.json"
+    page.parent.mkdir()
+    off = {f"@jupyterlab/{name}-extension": True for name in UNUSED.split()}
+    # Else Node is asked whether Lab could be built anew.
+    built = {"buildCheck": False, "buildAvailable": False}
+    page.write_text(json.dumps({**built, "disabledExtensions": off}))
     (root / "work").mkdir()
     (root / "work" / "targets.toml").write_text(
         f"[evil]\nbase_url = 'http://127.0.0.1:9/v1'\n[evil.models.{json.dumps(HOSTILE)}]\n"
@@ -191,8 +204,10 @@ def chromium(debian):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=debian("chromium", "chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-        )
+            # No page lives long enough for what its code gains from being compiled once more.
+            args=["--no-sandbox", "--disable-gpu", "--in-process-gpu", "--disable-dev-shm-usage",
+                  "--js-flags=--no-turbofan"],
+        )  # fmt: skip
         yield browser
         browser.close()
 
