@@ -60,7 +60,7 @@ class ObjectiveCheck:
         """Its row in a table: objective, target, the figure in the unit of its kind, outcome."""
         outcome = {True: "met", False: "MISSED", None: "no figure to judge by"}[self.met]
         unsure = self.met is not None and not self.sure
-        doubt = " (not certain: the sample is small)" * unsure
+        doubt = " (not certain: it takes more calls)" * unsure
         return self.slo, self.target, self.figure, outcome + doubt
 
     def to_dict(self) -> dict[str, Any]:

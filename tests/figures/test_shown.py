@@ -130,7 +130,7 @@ def test_a_verdict_has_its_reasons_a_row_for_each_objective_and_notes():
     ]
     assert rows(table) == [
         ["latency_p50<0.2", "url/m", "100 ms", "met"],
-        ["error_rate<0.1%", "url/m", "0 %", "met (not certain: the sample is small)"],
+        ["error_rate<0.1%", "url/m", "0 %", "met (not certain: it takes more calls)"],
         ["tpot_p50<1", "url/m", "–", "no figure to judge by"],
         ["requests_per_s>=100", "url/m", "20", "MISSED"],
     ]

@@ -108,7 +108,7 @@ def test_objectives_say_met_missed_or_not_certain(recorded):
     bare = recorded(100, failed=range(100), slo=("error_rate<1%", "latency_p50<1", "cost_usd<1"))
     said = "Of 3 objectives 2 missed, 1 without a figure"
     assert said in verdict(bare)._repr_html_()
-    assert "met (not certain: the sample is small)" in html
+    assert "met (not certain: it takes more calls)" in html
 
 
 @pytest.mark.parametrize(
