@@ -203,7 +203,7 @@ class Capacity:
             return ()
         return (
             f"{', '.join(self.added)} was added, since no objective was on failures: give one "
-            "of your own in its place. It is judged by its value, not for certain.",
+            "of your own in its place. Whether it is met is judged by its value, not for certain.",
         )
 
     def _doubts(self) -> Iterator[str]:

@@ -176,7 +176,15 @@ def autocorrelation(values: Floats) -> float | None:
 def _of_neighbours(near: float, n: int) -> float:
     """The design effect of the median less 1, were each value like the one before only.
 
-    (1 + r) / (1 - r) for the mean (Bayley and Hammersley 1946), with r as `mean_interval` has it.
+    (1 + r) / (1 - r) for the mean (Bayley and Hammersley 1946).
     """
-    r = min(max(near + (1 + 4 * near) / n, 0.0), 0.97)
+    r = min(unbiased(near, n), 0.97)
     return OF_MEDIAN * 2 * r / (1 - r)
+
+
+def unbiased(r: float, n: int) -> float:
+    """An autocorrelation of n values, at least 0, which few of them make too small.
+
+    By (1 + 4 r) / n (Kendall 1954, Marriott and Pope 1954).
+    """
+    return max(r + (1 + 4 * r) / n, 0.0)

@@ -23,6 +23,7 @@ from holymon.figures.effective import (
     autocorrelation,
     effective_number,
     effective_sizes,
+    unbiased,
 )
 from holymon.formatting import Cell, ms_cell
 from holymon.structs import Interval, Rate
@@ -207,11 +208,10 @@ def fewer_alike(values: Floats) -> float:
     """For how many independent values those count that follow one another in time, shape (n,).
 
     As far as each is like the one before, for fewer: n (1 - r) / (1 + r) (Bayley and Hammersley
-    1946). r is their autocorrelation, which few values make too small by (1 + 4 r) / n (Kendall
-    1954, Marriott and Pope 1954).
+    1946), where r is their autocorrelation.
     """
-    n, r = len(values), autocorrelation(values) or 0.0
-    r = min(max(r + (1 + 4 * r) / n, 0.0), MOST_ALIKE)
+    n = len(values)
+    r = min(unbiased(autocorrelation(values) or 0.0, n), MOST_ALIKE)
     return n * (1 - r) / (1 + r)
 
 

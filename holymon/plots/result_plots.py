@@ -93,7 +93,10 @@ def _capacity(capacity: Capacity, ax: Axes) -> None:
             )
     if capacity.best and capacity.limit:
         ax.axvspan(capacity.best.rate, capacity.limit.rate, color=COLORS[5], alpha=0.25, lw=0,
-                   label="the limit is in here")  # fmt: skip
+                   label="between met and missed")  # fmt: skip
+    if capacity.about:
+        ax.axvline(capacity.about, ls="-.", color=GREY, lw=1.2,
+                   label=f"limit, about {capacity.about:.3g}")  # fmt: skip
     if max(rates) > 20 * min(rates):
         ax.set_xscale("log")
         ax.set_yscale("log")

@@ -1,5 +1,7 @@
 """Pictures of what was found show the figures that were found, and the decision notebooks run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
@@ -32,10 +34,20 @@ def test_goodput_and_answers_are_drawn_against_the_wanted_rate():
     assert list(line(ax, "goodput").get_ydata())[::2] == [9, 3]
     for label, rate in (("met", 10), ("missed", 40), ("not valid", 20)):
         assert list(line(ax, label).get_xdata()) == [rate]
-    (band,) = [one for one in ax.patches if one.get_label() == "the limit is in here"]
+    (band,) = [one for one in ax.patches if one.get_label() == "between met and missed"]
     assert (band.get_x(), band.get_x() + band.get_width()) == (10, 40)
     assert ax.get_title(loc="left") == "sim/<$x$>: met up to 10 calls/s (simulated)"
     assert frame(ax.figure).startswith(PNG)
+
+
+def test_the_limit_itself_is_drawn_where_the_levels_near_it_say():
+    shares = {"ttft_p95<1": (0.02, 0.05)}, {"ttft_p95<1": (0.04, 0.05)}, {"ttft_p95<1": (0.2, 0.05)}
+    levels = (replace(level(18, True, 9.0), shares=shares[0], sure=False),
+              replace(level(20, True, 9.0), shares=shares[1], sure=False),
+              replace(level(22, False, 3.0), shares=shares[2]))  # fmt: skip
+    found = Capacity("x/y", ("ttft_p95<1",), levels, "found", simulated=False)
+    assert 19 < found.about < 21
+    assert set(line(hm.plot_capacity(found), "limit, about").get_xdata()) == {found.about}
 
 
 def test_a_search_without_a_level_says_so():
