@@ -120,17 +120,16 @@ class Bodies:
 
     def __init__(self, plan: Plan, target: Target, more: Mapping[str, str]) -> None:
         """Read what is common to all of them, with `more` headers. Raises ConfigError."""
-        self._dialect = DIALECTS[target.endpoint]
-        self._prompts, self._seed, self._target = plan.prompts, plan.seed, target
-        self._stream = target.streams(plan.prompts.stream)
+        self._plan, self._target = plan, target
+        stream = target.streams(plan.prompts.stream)
         headers = {
-            "accept": "text/event-stream" if self._stream else "application/json",
+            "accept": "text/event-stream" if stream else "application/json",
             "accept-encoding": "gzip, deflate",
             "content-type": "application/json",
             "user-agent": "holymon",
             **more,
         }
-        self._common = prepared_of(target, self._dialect.path, headers)
+        self._common = prepared_of(target, DIALECTS[target.endpoint].path, headers)
         self._number = plan.prompts.number
         self._mark = f"{token_hex(12)}" if plan.prompts.unique else ""
         self._made: dict[int, Prepared | Exception] = {}
@@ -157,18 +156,21 @@ class Bodies:
 
     def _prepared(self, number: int) -> Prepared | Exception:
         try:
-            return self._common._replace(content=msgspec.json.encode(self.body(number)))
+            body = body_of(self._plan, self._target, number, f"{self._mark} ")
+            return self._common._replace(content=msgspec.json.encode(body))
         except (ValueError, TypeError, UnicodeError, HolymonError) as error:
             return error
 
-    def body(self, number: int) -> dict[str, Any]:
-        """What is sent of a request, as an object. Raises ConfigError for a damaged dataset."""
-        prompts, target = self._prompts, self._target
-        request = prompts.request(number)
-        limit = prompts.limit(request)
-        messages = prompts.messages(request, number, self._seed, f"{self._mark} ")
-        body = self._dialect.body(target.model, messages, limit, self._stream)
-        if prompts.exact_tokens and limit is not None:
-            body |= {"ignore_eos": True, "min_tokens": limit}
-        body = target.quirks.applied(overlaid(body, request.body) if request.body else body)
-        return overlaid(body, target.body) if target.body else body
+
+def body_of(plan: Plan, target: Target, number: int, mark: str = "") -> dict[str, Any]:
+    """What is sent to a target of a request, as an object. Raises ConfigError if it is damaged."""
+    prompts = plan.prompts
+    request = prompts.request(number)
+    limit = prompts.limit(request)
+    messages = prompts.messages(request, number, plan.seed, mark)
+    stream = target.streams(prompts.stream)
+    body = DIALECTS[target.endpoint].body(target.model, messages, limit, stream)
+    if prompts.exact_tokens and limit is not None:
+        body |= {"ignore_eos": True, "min_tokens": limit}
+    body = target.quirks.applied(overlaid(body, request.body) if request.body else body)
+    return overlaid(body, target.body) if target.body else body

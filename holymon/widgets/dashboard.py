@@ -109,6 +109,7 @@ class Dashboard:
         self._start.disabled = plan is None or live
         if plan is not None and not live:
             self._set_up.preview.value = _arrivals(plan)
+            self._set_up.look(plan)
 
     def _begin(self) -> None:
         if (going := _going(self._out)) is not None:

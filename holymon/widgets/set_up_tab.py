@@ -1,17 +1,21 @@
 """From widgets to a plan: what is called, when, what is asked, and where it ends."""
 
+import json
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import ipywidgets as w
 
 from holymon.errors import ConfigError, PlanError
-from holymon.load.requests import key_of
+from holymon.formatting import element
+from holymon.load.requests import body_of, key_of
 from holymon.plan import shapes
+from holymon.plan.dataset import Dataset
 from holymon.plan.lengths import parse
 from holymon.plan.plan import Closed, Open, Plan
-from holymon.plan.prompts import Prompts, made
+from holymon.plan.prompts import VARIETY, Prompts, limited, made
 from holymon.plan.replay_file import replay
 from holymon.plan.target import Target
 from holymon.plan.targets import one_off, providers, target
@@ -22,6 +26,7 @@ from holymon.widgets.fields import (
     WIDE,
     choice_field,
     heading,
+    html,
     integer_field,
     number_field,
     text_field,
@@ -40,7 +45,23 @@ ARRIVALS: Final = (
     ("in bursts (gamma)", "gamma"),
 )  # fmt: skip
 SECONDS, CALLS = "seconds", "calls for each target"
-TEXT, FILE, MADE = "one text", "a JSONL file", "made-up text"
+TEXT, FILE, MADE = "one text", "a file", "made-up text"
+SHOWN: Final = 600
+"""Characters of the first request that are shown."""
+
+
+def _read(path: Path, column: str) -> Dataset:
+    """The requests in a file; read again only if it was changed."""
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise ConfigError(f"can't read requests from {path}: {error}.") from None
+    return _read_once(path, column, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=2)
+def _read_once(path: Path, column: str, *_: int) -> Dataset:
+    return dataset(path, column=column)
 
 
 class SetUpTab:
@@ -64,8 +85,9 @@ class SetUpTab:
             self._arrivals, self._cv, self._ends, self._length, self._warmup, self.preview,
         ])  # fmt: skip
         ask = w.VBox([
-            heading("What is asked"), self._kind, self._text, self._file, self._tokens,
-            self._max_tokens, self._stream, heading("Limits and goals"), self._money, self._slo,
+            heading("What is asked"), self._kind, self._text, self._file, self._column,
+            self._tokens, self._system, self._max_tokens, self._stream, self.first,
+            heading("Limits and goals"), self._money, self._slo,
             self._workers, self._name,
         ])  # fmt: skip
         self.box = w.GridBox([self.targets.box, load, ask])
@@ -106,14 +128,28 @@ class SetUpTab:
         return Open(shapes.parse(f"{kind}:{rates}", rate=0, seconds=seconds, arrivals=how))
 
     def _prompts(self) -> Prompts:
-        more: dict[str, Any] = {"max_tokens": self._max_tokens.value, "stream": self._stream.value}
+        answers = parse(self._max_tokens.value, "max_tokens")
+        varies = answers.kind != "fixed"
+        more: dict[str, Any] = {"stream": self._stream.value, "system": self._system.value.strip()}
+        if not varies:
+            more["max_tokens"] = round(answers.first)
         if self._kind.value == FILE:
-            return Prompts(dataset=dataset(_path("prompts", self._file.value)), **more)
+            known = _read(_path("prompts", self._file.value), self._column.value.strip())
+            return Prompts(dataset=limited(known, answers) if varies else known, **more)
         if self._kind.value == MADE:
-            return Prompts(dataset=made(parse(str(self._tokens.value), "prompt_tokens")), **more)
+            sizes = parse(self._tokens.value, "prompt_tokens")
+            return Prompts(dataset=made(sizes, answers if varies else None), **more)
         if not self._text.value.strip():
             raise PlanError("there is nothing to ask: write a prompt.")
+        if varies:
+            several = dataset([self._text.value] * VARIETY)
+            return Prompts(dataset=limited(several, answers), **more)
         return Prompts(texts=(self._text.value,), **more)
+
+    def look(self, plan: Plan) -> None:
+        """Show the first request as the first target will be sent it, but for its headers."""
+        body = json.dumps(body_of(plan, plan.targets[0], 0), ensure_ascii=False)
+        self.first.value = element("pre", short(body, SHOWN), kind="hm-first")
 
     def _load_fields(self) -> None:
         self._loop = choice_field("Loop", [("open: calls leave by a schedule", "open"),
@@ -134,9 +170,12 @@ class SetUpTab:
             "Say hello in one short sentence.", description="Prompt", style=LABEL,
             layout={"width": "auto", "height": "120px"},
         )  # fmt: skip
-        self._file = text_field("File", placeholder="prompts.jsonl")
-        self._tokens = integer_field("Tokens", 200)
-        self._max_tokens = integer_field("Max tokens", 64)
+        self._file = text_field("File", placeholder="prompts.jsonl, or a log or a trace")
+        self._column = text_field("Column", placeholder="where its prompts are, if it is asked")
+        self._tokens = text_field("Tokens", "200", placeholder="or such as normal:512,128")
+        self._max_tokens = text_field("Max tokens", "64", placeholder="or such as uniform:10,200")
+        self._system = text_field("System", placeholder="no system prompt")
+        self.first = html()
         self._stream = w.Checkbox(value=True, description="stream the answers", layout=WIDE,
                                   style=LABEL)  # fmt: skip
 
@@ -150,9 +189,9 @@ class SetUpTab:
         forms = [field for form in self._forms.values() for field in form.children]
         return [
             self._loop, self._users, self._shape, self._arrivals, self._cv, self._ends,
-            self._length, self._warmup, self._kind, self._text, self._file, self._tokens,
-            self._max_tokens, self._stream, self._money, self._slo, self._workers, self._name,
-            *forms,
+            self._length, self._warmup, self._kind, self._text, self._file, self._column,
+            self._tokens, self._system, self._max_tokens, self._stream, self._money,
+            self._slo, self._workers, self._name, *forms,
         ]  # fmt: skip
 
     def _show(self) -> None:
@@ -164,7 +203,7 @@ class SetUpTab:
             (self._arrivals, is_open and kind != "replay"),
             (self._cv, is_open and kind != "replay" and self._arrivals.value == "gamma"),
             (self._text, self._kind.value == TEXT), (self._file, self._kind.value == FILE),
-            (self._tokens, self._kind.value == MADE),
+            (self._column, self._kind.value == FILE), (self._tokens, self._kind.value == MADE),
         ):  # fmt: skip
             field.layout.display = None if shown else "none"
         counts = self._ends.value == CALLS

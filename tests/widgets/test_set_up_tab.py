@@ -61,7 +61,7 @@ def test_arrivals_closed_loops_and_traces(fields, tmp_path):
 def test_what_is_asked_and_the_limits(fields, tmp_path):
     (tmp_path / "p.jsonl").write_text('"one"\n{"prompt": "two"}\n')
     fields._kind.value, fields._file.value = FILE, "p.jsonl"
-    fields._max_tokens.value, fields._stream.value = 9, False
+    fields._max_tokens.value, fields._stream.value = "9", False
     fields._ends.value, fields._length.value = CALLS, 12
     fields._money.value, fields._slo.value = " 0.5 ", "ttft_p95<0.5, error_rate<1%"
     fields._workers.value, fields._warmup.value, fields._name.value = 2, 1.5, " mine "
@@ -70,8 +70,26 @@ def test_what_is_asked_and_the_limits(fields, tmp_path):
     assert (plan.prompts.max_tokens, plan.prompts.stream) == (9, False)
     assert (plan.duration_s, plan.requests, plan.max_cost, plan.warmup_s) == (None, 12, 0.5, 1.5)
     assert (plan.workers, plan.name, plan.slo) == (2, "mine", ("ttft_p95<0.5", "error_rate<1%"))
-    fields._kind.value, fields._tokens.value = MADE, 40
+    fields._kind.value, fields._tokens.value = MADE, "40"
     assert {request.prompt_tokens for request in fields.plan().prompts.dataset} == {40}
+
+
+def test_lengths_a_system_prompt_and_a_column_are_fields_and_the_first_request_is_shown(
+    fields, tmp_path
+):
+    (tmp_path / "p.csv").write_text("question,text\n<b>one</b>,x\ntwo,y\n")
+    fields._kind.value, fields._file.value = FILE, "p.csv"
+    with pytest.raises(PlanError, match=r"several columns that may be it"):
+        fields.plan()
+    fields._column.value, fields._system.value = "question", " be brief "
+    fields._max_tokens.value = "uniform:3,5"
+    plan = fields.plan()
+    assert {request.max_tokens for request in plan.prompts.dataset} <= {3, 4, 5}
+    fields.look(plan)
+    assert "be brief" in fields.first.value
+    assert "&lt;b&gt;one&lt;/b&gt;" in fields.first.value
+    assert "Authorization" not in fields.first.value.title()
+    assert fields.plan().prompts.dataset == plan.prompts.dataset
 
 
 def test_targets_are_ticked_and_added(fields):
