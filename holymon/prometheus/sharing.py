@@ -259,6 +259,8 @@ def _read(path: Path) -> dict[str, float]:
                 raise ValueError(key)
             values[key], _ = struct.unpack_from("dd", data, at)
             at += 16
+            if at > used:
+                raise ValueError(at)
     except (ValueError, TypeError, AttributeError, RecursionError, struct.error):
         raise RunError(
             f"{plain(str(path))} holds no figures of a process: delete it, or set {ENV} to a "
