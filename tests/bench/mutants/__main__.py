@@ -22,8 +22,27 @@ from pathlib import Path
 
 ROOMS = {
     "figures": (["holymon/figures"], ["tests/figures", "tests/promises/test_statistics.py"]),
-    "plan": (["holymon/plan"], ["tests/plan"]),
-    "protocols": (["holymon/protocols"], ["tests/protocols", "tests/monitor/test_retry.py"]),
+    "plan": (
+        ["holymon/plan"],
+        [
+            "tests/plan",
+            "tests/load/test_ways_to_ask.py",
+            "tests/cli/test_options.py",
+            "tests/promises/security/test_by_colleague_keys.py",
+            "tests/promises/security/test_by_local_user_trust.py",
+        ],
+    ),
+    "protocols": (
+        ["holymon/protocols"],
+        [
+            "tests/protocols",
+            "tests/monitor/test_retry.py",
+            "tests/monitor/test_clients.py",
+            "tests/promises/field",
+            "tests/load/test_first_call.py",
+            "tests/load/test_dialects.py",
+        ],
+    ),
     "retry": (["holymon/monitor/retry.py"], ["tests/monitor/test_retry.py"]),
 }
 TREE = ("holymon", "tests", "notebooks", "pyproject.toml", "README.md")

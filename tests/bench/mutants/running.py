@@ -1,7 +1,7 @@
 """Which tests reach a line, and whether one of them fails for a mutant: pytest in forked children.
 
 Everything imported from elsewhere is imported once, in the parent, so that a mutant costs what its
-own tests cost. The tests are those that pass without a process or a connection, in `SLOW_S`.
+own tests cost. The tests are those that pass without another process, in `SLOW_S`.
 """
 
 import gc
@@ -38,7 +38,7 @@ SPARE_S = 6
 MOST_BYTES = 6 << 30
 _PYTEST = ("-q", "-x", "--assert=plain", "--tb=native", "--hypothesis-profile=mutants",
            *(f"-pno:{name}" for name in ("cacheprovider", "xdist", "unraisableexception")))  # fmt: skip
-_OUTSIDE = {"subprocess.Popen", "os.posix_spawn", "socket.connect", "socket.bind"}
+_OUTSIDE = {"subprocess.Popen", "os.posix_spawn"}
 
 
 @dataclass
