@@ -31,7 +31,7 @@ from holymon.cli.output import note, say, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.report import report
 from holymon.cli.services import init, metrics, trust
-from holymon.cli.target_options import API_KEY_ENV, BASE_URL, WAYS, with_ways
+from holymon.cli.target_options import API_KEY_ENV, BASE_URL, WAYS
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.load.interrupts import INTERRUPTED, interruptible
 from holymon.safety import plain, redact
@@ -230,6 +230,7 @@ def doctor(
     Only those that are named are asked.
     """
     from holymon.cli.doctor import examine
+    from holymon.plan.ways import with_ways
 
     findings = examine(
         targets, base_url=base_url, api_key_env=api_key_env, insecure=insecure_http,

@@ -8,7 +8,7 @@ from click.core import ParameterSource
 
 from holymon.cli.asked_options import PROMPTS, prompts_of
 from holymon.cli.consent import over_http
-from holymon.cli.target_options import ONE_OFF, composed, targets_of, text, with_ways
+from holymon.cli.target_options import ONE_OFF, composed, targets_of, text
 from holymon.errors import PlanError
 from holymon.safety import plain
 from holymon.structs import seconds_of
@@ -152,6 +152,7 @@ def plans_of(
 ) -> "tuple[Plan, ...]":  # fmt: skip
     """The plan that the options describe, or those of a sweep. Raises PlanError, ConfigError."""
     from holymon.plan.plan import TIMEOUT_S, Plan
+    from holymon.plan.ways import with_ways
 
     recorded = wanted.get("trace") is not None or (shape or "").startswith("replay:")
     if duration is None and requests is None and not recorded:

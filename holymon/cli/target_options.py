@@ -1,7 +1,6 @@
 """The options that say what is called, and how it is to be asked; and the targets of them."""
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -77,47 +76,6 @@ def targets_of(
     if not targets:
         raise PlanError("no target: name one (such as sim/fast), or give --base-url and --model.")
     return tuple(targets)
-
-
-def with_ways(
-    targets: "Iterable[Target]", endpoint: str = "", auth: str = "", header: tuple[str, ...] = (),
-    query: tuple[str, ...] = (), field: tuple[str, ...] = (),
-) -> "tuple[Target, ...]":  # fmt: skip
-    """The targets, asked as the options say, which win. Raises PlanError."""
-    from holymon.plan.request_fields import overlaid
-    from holymon.structs import replace
-
-    headers, queries = _pairs("header", header), _pairs("query", query)
-    body: dict[str, Any] = {}
-    for name, value in _pairs("set", field).items():
-        inner: Any = _json(value)
-        for part in reversed(name.split(".")):
-            inner = {part: inner}
-        body = overlaid(body, inner, keep_none=True)
-    return tuple(
-        replace(
-            target, endpoint=endpoint or target.endpoint, auth=auth or target.auth,
-            headers={**target.headers, **headers}, query={**target.query, **queries},
-            body=overlaid(target.body, body, keep_none=True),
-        )
-        for target in targets
-    )  # fmt: skip
-
-
-def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
-    """Names and values of an option that may be given several times. Raises PlanError."""
-    for pair in given:
-        if not pair.partition("=")[0].strip() or "=" not in pair:
-            raise PlanError(f"--{option} is written --{option} NAME=VALUE.")
-    return {name.strip(): value for name, _, value in (pair.partition("=") for pair in given)}
-
-
-def _json(text: str) -> Any:
-    """A value in JSON; what is none is a text."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def moved(targets: "list[Target]", base_url: str, api_key_env: str) -> "list[Target]":

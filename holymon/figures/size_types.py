@@ -79,7 +79,7 @@ class SizeEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class SizeEffects:
     """The effects of sizes on all targets; `reference` is a prompt and an answer, in tokens."""
 
     targets: tuple[SizeEffect, ...]

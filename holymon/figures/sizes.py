@@ -17,7 +17,7 @@ import numpy as np
 from holymon.figures.quantiles import Floats, figure
 from holymon.figures.size_fit import FEWEST, MOST, Positions, interval, left_out, line
 from holymon.figures.size_fit import weighted_median as median_of
-from holymon.figures.size_types import Fitted, SizeClass, SizeEffect, Sizes
+from holymon.figures.size_types import Fitted, SizeClass, SizeEffect, SizeEffects
 from holymon.figures.tokens import streamed, time_per_token
 from holymon.formatting import number_of
 from holymon.records.records import Chosen, Recorded, Records, records_of
@@ -50,16 +50,16 @@ def streams_of(rows: Chosen) -> Streams:
     step = max(1, math.ceil(len(rows) / MOST))
     rows = rows.only(np.arange(len(rows)) % step == 0)
     prompt, cached = _known(rows["prompt_tokens"]), rows["cached_tokens"]
-    told = bool((cached > 0).any())
-    if told:
+    reported = bool((cached > 0).any())
+    if reported:
         prompt = prompt - np.clip(cached, 0, prompt)
     return Streams(
         prompt, _known(streamed(rows)), rows["first_s"] - rows["start_s"], time_per_token(rows),
-        told,
+        reported,
     )  # fmt: skip
 
 
-def sizes_of(of: Records | Recorded) -> Sizes:
+def sizes_of(of: Records | Recorded) -> SizeEffects:
     """How TTFT and decoding grow with tokens, target by target, warm-up and failures left out."""
     records = records_of(of)
     each = [
@@ -72,7 +72,7 @@ def sizes_of(of: Records | Recorded) -> Sizes:
         _effect(target.name, rows, some, reference)
         for target, rows, some in zip(records.targets, each, streams, strict=True)
     )
-    return Sizes(effects, reference, records.simulated)
+    return SizeEffects(effects, reference, records.simulated)
 
 
 def _known(tokens: Any) -> Floats:

@@ -11,7 +11,7 @@ from typing import Any
 
 from holymon.errors import RunError
 from holymon.figures import verdict
-from holymon.figures.size_types import Sizes
+from holymon.figures.size_types import SizeEffects
 from holymon.figures.sizes import sizes_of
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
@@ -132,7 +132,7 @@ class Run:
         how = self.vitals, *run_state.ending(status)
         return verdict.judge(summary, self.plan, *how, records=self.records)
 
-    def sizes(self) -> Sizes:
+    def sizes(self) -> SizeEffects:
         """How TTFT and decoding grow with the sizes of prompts and answers; figures by size."""
         return sizes_of(self.records)
 

@@ -1,6 +1,5 @@
 """From widgets to a plan: what is called, when, what is asked, and where it ends."""
 
-import json
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +9,8 @@ import ipywidgets as w
 
 from holymon.errors import ConfigError, PlanError
 from holymon.formatting import element
-from holymon.load.requests import body_of, key_of
+from holymon.load.requests import key_of
+from holymon.load.shown_request import shown_request
 from holymon.plan import shapes
 from holymon.plan.dataset import Dataset
 from holymon.plan.lengths import parse
@@ -31,6 +31,7 @@ from holymon.widgets.fields import (
     number_field,
     text_field,
 )
+from holymon.widgets.ways_fields import WaysFields
 
 SHAPES: Final[dict[str, tuple[tuple[str, float | str], ...]]] = {
     "constant": (("Calls per s", 5.0),),
@@ -46,8 +47,6 @@ ARRIVALS: Final = (
 )  # fmt: skip
 SECONDS, CALLS = "seconds", "calls for each target"
 TEXT, FILE, MADE = "one text", "a file", "made-up text"
-SHOWN: Final = 600
-"""Characters of the first request that are shown."""
 
 
 def _read(path: Path, column: str) -> Dataset:
@@ -73,6 +72,7 @@ class SetUpTab:
         self._load_fields()
         self._ask_fields()
         self._limit_fields()
+        self.ways = WaysFields()
         self.preview = w.Image(format="png", layout=WIDE)
         self.preview.add_class("hm-preview")
         for field in self._fields():
@@ -86,7 +86,7 @@ class SetUpTab:
         ])  # fmt: skip
         ask = w.VBox([
             heading("What is asked"), self._kind, self._text, self._file, self._column,
-            self._tokens, self._system, self._max_tokens, self._stream, self.first,
+            self._tokens, self._system, self._max_tokens, self._stream, self.ways.box, self.first,
             heading("Limits and goals"), self._money, self._slo,
             self._workers, self._name,
         ])  # fmt: skip
@@ -105,7 +105,8 @@ class SetUpTab:
         if counts and self._length.value != int(self._length.value):
             raise PlanError("a number of calls must be whole.")
         return Plan(
-            targets=self.targets.chosen, load=self._load(seconds), prompts=self._prompts(),
+            targets=self.ways.applied(self.targets.chosen), load=self._load(seconds),
+            prompts=self._prompts(),
             duration_s=seconds, requests=int(self._length.value) if counts else None,
             warmup_s=self._warmup.value, max_cost=_money(self._money.value),
             workers=self._workers.value, name=self._name.value.strip(),
@@ -147,9 +148,8 @@ class SetUpTab:
         return Prompts(texts=(self._text.value,), **more)
 
     def look(self, plan: Plan) -> None:
-        """Show the first request as the first target will be sent it, but for its headers."""
-        body = json.dumps(body_of(plan, plan.targets[0], 0), ensure_ascii=False)
-        self.first.value = element("pre", short(body, SHOWN), kind="hm-first")
+        """Show the first request as the first target will be sent it, but for what is secret."""
+        self.first.value = element("pre", shown_request(plan, plan.targets[0]), kind="hm-first")
 
     def _load_fields(self) -> None:
         self._loop = choice_field("Loop", [("open: calls leave by a schedule", "open"),
@@ -191,7 +191,7 @@ class SetUpTab:
             self._loop, self._users, self._shape, self._arrivals, self._cv, self._ends,
             self._length, self._warmup, self._kind, self._text, self._file, self._column,
             self._tokens, self._system, self._max_tokens, self._stream, self._money,
-            self._slo, self._workers, self._name, *forms,
+            self._slo, self._workers, self._name, *forms, *self.ways.fields,
         ]  # fmt: skip
 
     def _show(self) -> None:

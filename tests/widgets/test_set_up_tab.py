@@ -148,3 +148,45 @@ def test_every_change_is_told(tmp_path, monkeypatch):
     next(iter(made.targets._targets)).value = False
     made._forms["ramp"].children[0].value = 3
     assert len(told) == 3
+
+
+def test_all_targets_are_asked_as_the_fields_say(fields, monkeypatch):
+    ways = fields.ways
+    ways._endpoint.value, ways._auth.value = "messages", "api-key"
+    ways._headers.value = "X-Team=$TEAM_KEY\n\nx-plain=a=b"
+    ways._query.value = "api-version=2024-10-21"
+    ways._body.value = "temperature=0\nreasoning.effort=low\nmax_tokens=null"
+    (target,) = fields.plan().targets
+    assert (target.endpoint, target.auth) == ("messages", "api-key")
+    assert target.headers == {"X-Team": "$TEAM_KEY", "x-plain": "a=b"}
+    assert target.query == {"api-version": "2024-10-21"}
+    assert target.body == {"temperature": 0, "reasoning": {"effort": "low"}, "max_tokens": None}
+    ways._headers.value = "nothing"
+    with pytest.raises(PlanError, match=r"^header is written header NAME=VALUE"):
+        fields.plan()
+
+
+def test_the_first_request_is_shown_as_it_will_be_sent_and_without_what_is_secret(
+    fields, monkeypatch
+):
+    monkeypatch.setenv("TEAM_KEY", "team-canary-0123456789")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-0123456789abcdef")
+    for box, entry in fields.targets._targets.items():
+        box.value = entry.name == "openai/gpt-4.1"
+    fields._text.value = "<b>Hi</b> sk-canary-0123456789abcdef0123456789"
+    fields.ways._headers.value = "X-Team=$TEAM_KEY"
+    fields.ways._query.value = "k=$TEAM_KEY"
+    fields.ways._body.value = "temperature=0.5"
+    fields.look(fields.plan())
+    shown = fields.first.value
+    for piece in ("POST https://api.openai.com/v1/chat/completions?k=$TEAM_KEY", "x-team: $TEAM_KEY",
+                  "authorization: Bearer $OPENAI_API_KEY", "&lt;b&gt;Hi&lt;/b&gt;", "0.5"):  # fmt: skip
+        assert piece in shown
+    assert "canary" not in shown
+    assert "<b>" not in shown
+
+
+def test_the_first_request_to_the_simulator_has_no_address(fields):
+    fields.look(fields.plan())
+    assert "POST (the built-in simulator)/chat/completions" in fields.first.value
+    assert "max_tokens" in fields.first.value
