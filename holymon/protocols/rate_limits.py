@@ -15,12 +15,13 @@ import re
 from calendar import timegm
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from math import inf
 from typing import Final, NamedTuple
 
 from holymon.records.headroom import Tally
 
-LOOK_S: Final = 0.1
+LOOK_S: Final = 0.2
 MOST_HEADERS: Final = 200
 _LONGEST: Final = 200
 _MOST: Final = 1e15
@@ -76,12 +77,18 @@ def read_limits(headers: Headers) -> dict[str, Limit]:
     """
     values: dict[str, dict[str, str]] = {}
     date = ""
-    for raw, value in list(headers)[:MOST_HEADERS]:
-        name = raw.lower()
-        if name == b"date":
-            date = value.decode("latin-1")[:_LONGEST]
-        elif b"limit" in name and (match := _NAME.fullmatch(name.decode("latin-1"))):
-            _put(values, match[2], value.decode("latin-1")[:_LONGEST].strip())
+    for name, raw in list(headers)[:MOST_HEADERS]:
+        place = _place(name[:_LONGEST])
+        if place is None:
+            continue
+        kind, aspect = place
+        value = raw[:_LONGEST].decode("latin-1").strip()
+        if aspect:
+            values.setdefault(kind, {}).setdefault(aspect, value)
+        elif kind:
+            _put_fields(values, value)
+        else:
+            date = value
     return {kind: limit for kind, texts in values.items()
             if (limit := _limit(texts, date)) != Limit()}  # fmt: skip
 
@@ -133,20 +140,27 @@ class LimitWatch:
         return words
 
 
-def _put(values: dict[str, dict[str, str]], rest: str | None, value: str) -> None:
-    """Sort a header in by its name's parts; what has another part is about something else."""
-    if rest is None or rest == "policy":
-        return _put_fields(values, value)
-    parts = re.split("[-_]", rest)
+@lru_cache(maxsize=256)
+def _place(header: bytes) -> tuple[str, str] | None:
+    """What a header tells and of which limit, by its name's parts; None for what is about others.
+
+    A structured field tells several things of requests, and the date none.
+    """
+    name = header.lower().decode("latin-1")
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return ("", "") if name == "date" else None
+    if match[2] in {None, "policy"}:
+        return "requests", ""
+    parts = re.split("[-_]", match[2])
     aspects = [part for part in parts if part in _ASPECTS]
     subjects = {_SUBJECTS[part] for part in parts if part in _SUBJECTS}
     sides = [part for part in parts if part in _SIDES]
     windows = [_WINDOWS[part] for part in parts if part in _WINDOWS]
     known = len(aspects) == 1 and len(subjects) + len(sides) + len(windows) + 1 == len(parts)
-    if known and len(sides) < 2 and len(subjects) < 2 and len(windows) < 2:
-        kind = "_".join([*sides, *(subjects or {"requests"})]) + "".join(windows)
-        values.setdefault(kind, {}).setdefault(aspects[0], value)
-    return None
+    if not known or max(len(sides), len(subjects), len(windows)) > 1:
+        return None
+    return "_".join([*sides, *(subjects or {"requests"})]) + "".join(windows), aspects[0]
 
 
 def _put_fields(values: dict[str, dict[str, str]], value: str) -> None:

@@ -37,7 +37,7 @@ class Headroom:
     """What is known of one limit: its size, what remained at last and at least, when it is whole.
 
     `reset_s` is what the last answer said, from then on. `hits` are the calls that were refused for
-    it. None is what no answer told. Of a load with over ten answers a second, one in 0.1 s is read.
+    it. None is what no answer told. Of more than five answers a second, one in 0.2 s is read.
     """
 
     limit: float | None = None

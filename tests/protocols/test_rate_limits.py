@@ -204,7 +204,7 @@ def test_headers_are_read_now_and_then_and_those_of_every_refusal():
     for k in range(100):
         watch.look(0, 0.01 * k, [(b"x-ratelimit-remaining-tokens", str(100 - k).encode())])
     left = watch.tally.known[0]["tokens"]
-    assert 1 < left.remaining == left.remaining_min <= 20, "one in 0.1 s"
+    assert 1 < left.remaining == left.remaining_min <= 30, "one in 0.2 s"
     assert watch.refused(0, "no", [(b"x-ratelimit-remaining-tokens", b"0")]).startswith("no (its")
     left = watch.tally.known[0]["tokens"]
     assert (left.remaining, left.hits) == (0.0, 1)
