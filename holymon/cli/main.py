@@ -119,6 +119,7 @@ def main() -> None:
 @JSON
 def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> None:
     """Measure TARGETs (written provider/model) and print their figures."""
+    from holymon.plan.estimate import over_limits
     from holymon.report import sections
 
     runs: list[Run] = []
@@ -128,6 +129,8 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
     for plan in plans:
         if interrupted or any(call.ended for run in runs for call in run.first_calls):
             break
+        for sentence in over_limits(plan):
+            say(sentence, err=True)
         known = runs[0].informed(plan) if runs else plan
         run, interrupted = measured_with_bar(known, out)
         runs.append(run)

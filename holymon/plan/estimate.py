@@ -16,6 +16,7 @@ from holymon.plan.shapes import Replay, cumulative, polyline
 COUNTED: Final = 1_000_000
 """Up to so many calls a schedule is made to count them; above, the area under it will do."""
 
+MINUTE: Final = 60.0
 AROUND: Final = 16
 """Tokens that a server's chat template may put around one prompt."""
 
@@ -86,6 +87,31 @@ def most_of_a_call(plan: Plan, target: int, guess: int) -> float:
     if cost is None:
         raise PlanError(f"no price is known for {plan.targets[target].name}.")
     return cost
+
+
+def over_limits(plan: Plan) -> list[str]:
+    """A sentence for each target whose declared limits a plan would pass in some minute.
+
+    Of an open loop only: nobody knows the rate of a closed one. Tokens are about those of the
+    prompts, and the longest answers, which APIs count beforehand.
+    """
+    counted = _calls(plan)
+    if isinstance(plan.load, Closed) or counted is None:
+        return []
+    sizes = plan.prompts.sizes
+    calls = min(plan.load.shape.peak * MINUTE, counted[1])
+    if isinstance(plan.load.shape, Replay):
+        times = np.asarray(plan.load.shape.times)
+        calls = int((np.searchsorted(times, times + MINUTE) - np.arange(len(times))).max())
+    wanted = {
+        "requests": calls, "tokens": calls * (sizes.about + (sizes.answers or 0)) / sizes.number
+    }  # fmt: skip
+    return [
+        f"{target.name} allows {rounded(limit, 6)} {what} a minute by targets.toml, and this plan "
+        f"asks for up to {rounded(wanted[what], 6)}."
+        for target in plan.targets for what in wanted
+        if (limit := getattr(target.limits, what)) is not None and wanted[what] > limit
+    ]  # fmt: skip
 
 
 def _calls(plan: Plan) -> tuple[int, int] | None:

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from holymon.formatting import Table
 from holymon.plan import request_fields
+from holymon.plan.allowance import Allowance
 from holymon.plan.price import Price
 from holymon.plan.quirks import Quirks
 from holymon.plan.shapes import MAX_SECONDS
@@ -34,6 +35,7 @@ class Target(Struct, frozen=True):
     query: dict[str, str] = {}  # noqa: RUF012
     body: dict[str, Any] = {}  # noqa: RUF012
     price: Price = Price()
+    limits: Allowance = Allowance()
     stall_s: float | None = None
     ca_file: str = ""
     cert_file: str = ""

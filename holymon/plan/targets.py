@@ -27,7 +27,7 @@ _MOST_DOTS: Final = 100
 
 _PROVIDER_KEYS: Final = frozenset({
     "base_url", "endpoint", "api_key_env", "auth", "headers", "query", "body", "stall_s", "ca_file",
-    "cert_file", "cert_password_env", "insecure_http", "models",
+    "cert_file", "cert_password_env", "insecure_http", "limits", "models",
 })  # fmt: skip
 _FILES: Final = ("ca_file", "cert_file")
 
@@ -81,6 +81,8 @@ def _target(provider: str, model: str, about: dict[str, Any], source: str) -> Ta
     price = dict(about.get("models", {}).get(model, {}))
     body = overlaid(_body(about, where), _body(price, where), keep_none=True)
     price.pop("body", None)
+    if (limits := price.pop("limits", None)) is not None:
+        others["limits"] = limits
     fields = {"provider": provider, "model": model, "price": price, "body": body, **others}
     made: Target = from_builtins(fields, Target, where)
     mark_received(made, source)

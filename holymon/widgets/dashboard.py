@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from holymon.errors import RunError
 from holymon.formatting import element
 from holymon.load.run import Run, attach, start
-from holymon.plan.estimate import estimate
+from holymon.plan.estimate import estimate, over_limits
 from holymon.plan.plan import Plan
 from holymon.plots.canvas import frame
 from holymon.plots.schedule_plot import plot_arrivals
@@ -196,4 +196,5 @@ def _words_of(plan: Plan) -> str:
     keys = dict.fromkeys(f"; the key in {variable} goes to {t.base_url}"
                          for t in plan.targets for variable in t.variables)  # fmt: skip
     invented = " (the simulator's prices are invented)" * priced
-    return words[:1].lower() + words[1:].rstrip(".") + "".join(keys) + invented
+    over = "".join(f". {sentence.rstrip('.')}" for sentence in over_limits(plan))
+    return words[:1].lower() + words[1:].rstrip(".") + "".join(keys) + invented + over

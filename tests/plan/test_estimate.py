@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from holymon.errors import PlanError
 from holymon.load import run
-from holymon.plan.estimate import estimate, most_of_a_call
+from holymon.plan import targets
+from holymon.plan.allowance import Allowance
+from holymon.plan.estimate import estimate, most_of_a_call, over_limits
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import Replay, constant, poisson, ramp
@@ -197,3 +200,27 @@ def test_a_schedule_of_a_million_calls_is_counted_and_a_longer_one_measured_by_i
 def test_half_a_surrogate_pair_in_a_prompt_is_counted_as_a_byte():
     found = estimate(plan(prompts=Prompts(texts=("x\ud800",), max_tokens=1)))
     assert found.most_prompt_tokens == 50 * (2 + 16)
+
+
+def test_limits_that_a_plan_would_pass_are_told_before_it_starts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "targets.toml").write_text(
+        '[mine]\nbase_url = "http://127.0.0.1:9/v1"\nlimits = { requests = 500, tokens = 20000 }\n'
+        "[mine.models.large]\nlimits = { requests = 2000 }\n"
+    )
+    small, large = targets.target("mine/small"), targets.target("mine/large")
+    assert (small.limits.requests, large.limits.tokens) == (500, None)
+    asked = Prompts(texts=("x" * 400,), max_tokens=20)
+    whole = plan(targets=(small, large), load=Open(constant(20)), duration_s=120, prompts=asked)
+    assert over_limits(whole) == [
+        "mine/small allows 500 requests a minute by targets.toml, and this plan asks for up to 1200.",
+        "mine/small allows 20000 tokens a minute by targets.toml, and this plan asks for up to 144000.",
+    ]
+    assert over_limits(plan(targets=(small,), load=Open(constant(20)), duration_s=5)) == []
+    assert over_limits(plan(targets=(small,), load=Closed(users=99), requests=900)) == []
+    burst = Open(Replay(times=(*np.linspace(0, 50, 600).tolist(), 90.0)))
+    assert over_limits(plan(targets=(small,), load=burst, duration_s=None))[0].endswith(
+        "up to 600."
+    )
+    with pytest.raises(PlanError, match="limit of requests is 0"):
+        Target(provider="a", model="b", limits=Allowance(requests=0))
