@@ -262,29 +262,36 @@ def test_a_fork_begins_anew_and_what_it_measured_outlasts_it(shared, samples):
     assert len([*shared.glob("counter_*")]) == 2, "the parent's, and one that was taken over"
 
 
-def test_gauges_are_the_highest_of_the_living_and_calls_in_flight_those_of_all(shared, samples):
-    def lagging(seconds):
+def test_gauges_are_the_highest_of_the_living_calls_in_flight_those_of_all_and_limits_the_least(
+    shared, samples
+):
+    def lagging(seconds, left):
         monitor = Monitor()
+        monitor.ledger.limits.tally.take(0, {"tokens": (100.0, left, 1.0)})
         monitor.called = {"m": Target(provider="p", model="m")}
         monitor._calls = SimpleNamespace(vitals=ClientHealth.of_loop(deque([seconds])))
         return monitor
 
-    monitor = lagging(0.25)
+    monitor = lagging(0.25, 50.0)
     collector = Collector(monitor, fresh_s=0)
     take(monitor, 1)
     hangs = Marks(1, 0, 0.0)
     monitor.ledger.open.begin(hangs, 0)
 
     def work():
-        worse = lagging(0.5)
+        worse = lagging(0.5, 90.0)
         theirs = Collector(worse, fresh_s=0)
         take(worse, 1)
         worse.ledger.open.begin(hangs, 0)
-        assert (lag(theirs), in_flight(theirs)) == (0.5, 2)
+        assert (lag(theirs), in_flight(theirs), remaining(theirs)) == (0.5, 2, 50.0)
 
     def lag(collector):
         whose = {"provider": "p", "model": "m", "stat": "max"}
         return samples(generate_latest(collector))[metric_names.LAG, frozenset(whose.items())]
+
+    def remaining(collector):
+        whose = {"provider": "p", "model": "m", "limit": "tokens"}
+        return samples(generate_latest(collector))[metric_names.REMAINING, frozenset(whose.items())]
 
     def in_flight(collector):
         whose = {"provider": "p", "model": "m"}
