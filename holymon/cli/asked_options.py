@@ -24,7 +24,7 @@ PROMPTS: Final = composed(
     click.option("--prompts", "prompts_file", type=click.Path(path_type=Path), metavar="FILE",
                  help="A file of what to ask in turn, known by what is in it: text, JSONL of "
                  "strings or of objects with prompt, text or messages, OpenAI's batches, ShareGPT, "
-                 "CSV, exports of LiteLLM and Langfuse; also packed by gzip."),
+                 "CSV, Parquet, exports of LiteLLM and Langfuse; also packed by gzip."),
     click.option("--trace", type=click.Path(path_type=Path), metavar="FILE",
                  help="Real traffic, when it came and of its sizes: a trace of Mooncake, AIPerf, "
                  "BurstGPT or Azure, a log of LiteLLM or Langfuse, a run or what hm.Monitor "
@@ -36,7 +36,8 @@ PROMPTS: Final = composed(
     text("--column", metavar="NAME", help="The column or field of that file that holds it."),
     text("--system", metavar="TEXT", help="What the system says, in place of what a file has."),
     click.option("--prompt-tokens", metavar="LENGTH", help="Ask made-up prompts of about so many "
-                 f"tokens, each one different: {LENGTHS}."),
+                 f"tokens, each one different: {LENGTHS}; or a file of pairs, of prompts and "
+                 "answers."),
     click.option("--max-tokens", metavar="LENGTH", help="Longest answer: likewise. "
                  "[default: what a file says, else 64]"),
     click.option("--prefix-tokens", type=int, default=0, metavar="N", show_default=False,
@@ -69,6 +70,8 @@ def prompts_of(
         several = "--prompt, --prompts, --trace and --prompt-tokens"
         raise PlanError(f"{several} exclude each other: give one.")
     file = trace if prompts_file is None else prompts_file
+    if prompt_tokens is not None and Path(prompt_tokens).is_file():
+        file, prompt_tokens = Path(prompt_tokens), None
     if column and file is None:
         raise PlanError("--column names one of a file: give that with --prompts.")
     if trace is None and (trace_window or trace_unit or trace_speed != 1):

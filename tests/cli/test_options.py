@@ -87,6 +87,10 @@ def test_what_is_asked_is_what_the_options_say(tmp_path):
     assert {request.max_tokens for request in prompts.dataset} == {2, 3, 4}
     assert 80 < prompts.sizes.about / prompts.number < 130
     assert (prompts.unique, prompts.exact_tokens) == (True, True)
+    (tmp_path / "pairs.csv").write_text("input_tokens,output_tokens\n9,1\n8,2\n")
+    (plan,) = plans("sim/fast", "--prompt-tokens", str(tmp_path / "pairs.csv"))
+    pairs = [(request.prompt_tokens, request.max_tokens) for request in plan.prompts.dataset]
+    assert pairs == [(9, 1), (8, 2)]
     (plan,) = plans("sim/fast", "--prompt-tokens", "40")
     assert {request.prompt_tokens for request in plan.prompts.dataset} == {40}
     (plan,) = plans("sim/fast", "--prompt", "x", "--max-tokens", "normal:50,9")
