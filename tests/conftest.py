@@ -35,10 +35,11 @@ from .parallel import (  # noqa: F401 - hooks
     pytest_xdist_setupnodes,
 )
 
-# How long an example takes says how busy this machine is.
+# How long an example takes says how busy this machine is; of cheap functions 50 are enough.
 settings.register_profile(
-    "unhurried", settings.get_profile(settings.get_current_profile_name()), deadline=None
-)
+    "unhurried", settings.get_profile(settings.get_current_profile_name()), deadline=None,
+    max_examples=50,
+)  # fmt: skip
 settings.load_profile("unhurried")
 warm.install()
 sys.modules["rfc3987_syntax"] = None  # builds parsers for 2 s, of what no notebook has

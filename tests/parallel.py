@@ -44,7 +44,7 @@ LONGEST = (
     "figures/test_request_stats.py",
 )  # fmt: skip
 # More than that, and those that measure would disturb each other.
-MOST_WORKERS = 4
+MOST_WORKERS = 5
 QUIET = "quiet"
 ROOT = Path(__file__).parent.parent
 
@@ -52,7 +52,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config) -> int:
     # Half of what a test does is to wait: for a load's seconds, a page, a server that hangs.
-    return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return min(2 * len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)

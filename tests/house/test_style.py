@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,12 @@ def test_notebooks_have_their_order_in_their_names_and_reports_are_beside_it():
     assert len(numbers) > 5
 
 
-SOURCES = sorted((ROOT / "holymon").rglob("*.py"))
+@cache
+def trees() -> dict[Path, ast.Module]:
+    return {
+        path: ast.parse(path.read_text("utf-8"))
+        for path in sorted((ROOT / "holymon").rglob("*.py"))
+    }
 
 
 def test_no_variable_argument_or_function_has_a_pronoun_or_a_participle_for_a_name():
@@ -88,8 +94,8 @@ def test_no_variable_argument_or_function_has_a_pronoun_or_a_participle_for_a_na
     vague = {"one", "found", "said", "told", "asked"}
     hits = [
         f"{path.relative_to(ROOT)}:{node.lineno} {name}"
-        for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for path, tree in trees().items()
+        for node in ast.walk(tree)
         for name in (
             [node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
             else [node.arg] if isinstance(node, ast.arg)
@@ -104,8 +110,8 @@ def test_no_variable_argument_or_function_has_a_pronoun_or_a_participle_for_a_na
 def test_no_two_public_classes_have_one_name():
     """Who reads `Level` knows which it is, wherever it stands."""
     homes: dict[str, list[str]] = {}
-    for path in SOURCES:
-        for node in ast.parse(path.read_text("utf-8")).body:
+    for path, tree in trees().items():
+        for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(path.name)
     assert {name: where for name, where in homes.items() if len(where) > 1} == {}
