@@ -24,6 +24,9 @@ from holymon.protocols.dialects import DIALECTS
 from holymon.safety import Secret
 from holymon.transport.prepared_request import Prepared, hiding, post, prepared_for
 
+EXACT: Final = frozenset({"chat", "completions"})
+"""Where servers of open models take `ignore_eos` and `min_tokens`."""
+
 MADE_AT_ONCE: Final = 10_000
 MOST_AT_ONCE: Final = 2**25
 """So many requests, of so many bytes, are made before a load begins, for all targets."""
@@ -170,7 +173,7 @@ def body_of(plan: Plan, target: Target, number: int, mark: str = "") -> dict[str
     messages = prompts.messages(request, number, plan.seed, mark)
     stream = target.streams(prompts.stream)
     body = DIALECTS[target.endpoint].body(target.model, messages, limit, stream)
-    if prompts.exact_tokens and limit is not None:
+    if prompts.exact_tokens and limit is not None and target.endpoint in EXACT:
         body |= {"ignore_eos": True, "min_tokens": limit}
     body = target.quirks.applied(overlaid(body, request.body) if request.body else body)
     return overlaid(body, target.body) if target.body else body

@@ -27,6 +27,9 @@ from holymon.safety import plain, short
 COLUMNS: Final = ("prompt", "text", "question", "messages")
 """Columns that are taken for what is asked, if there is one of them."""
 
+MOST_VALUES: Final = 20_000_000
+"""In a file: an empty list of two bytes takes sixty in memory."""
+
 _GZIP: Final = b"\x1f\x8b"
 _OTHERS: Final = {
     b"PK\x03\x04": "a zip archive", b"\x28\xb5\x2f\xfd": "packed by zstd",
@@ -77,6 +80,8 @@ def read(path: Path, how: How = AS_IT_IS) -> Dataset:
 
 def of_data(path: Path, data: bytes, how: How = AS_IT_IS) -> Dataset:
     """The requests in what is in a file; as `read`."""
+    if data.count(b",") + data.count(b"\n") > MOST_VALUES:
+        raise ConfigError(f"{path} holds over {MOST_VALUES:,} values: take a part of it.")
     try:
         text = decoded(data)
     except UnicodeDecodeError as error:

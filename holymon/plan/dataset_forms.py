@@ -16,6 +16,7 @@ from holymon.plan.entries import Unfit, parsed, whole
 from holymon.plan.replay_file import time_of
 from holymon.plan.requests import BYTES_OF_TOKEN, MOST_TOKENS, Request, text_of
 from holymon.plan.traces import of_trace, trace_of
+from holymon.safety import looks_secret, short
 
 Entry = Mapping[str, Any]
 
@@ -101,6 +102,9 @@ def of_body(body: Any) -> Request:
     if (system := body.get("system")) and isinstance(given, list):
         given = [{"role": "system", "content": system}, *given]
     fields = {name: value for name, value in body.items() if name not in _NOT_FIELDS}
+    for name, value in fields.items():
+        if isinstance(value, str) and looks_secret(name, value):
+            raise PlanError(f"its body holds a key in {short(name, 40)!r}: take it out")
     return request_of(given, body=fields, max_tokens=limit_of(body))
 
 

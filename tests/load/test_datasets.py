@@ -120,6 +120,7 @@ def test_exact_answers_are_asked_for_where_a_limit_is():
     first, second = bodies(prompts, 2)
     assert (first["min_tokens"], first["ignore_eos"], second["min_tokens"]) == (5, True, 64)
     assert "min_tokens" not in bodies(replace(prompts, max_tokens=None), 2)[1]
+    assert "min_tokens" not in bodies(prompts, endpoint="messages")[0]
 
 
 def test_made_prompts_have_the_lengths_asked_for_and_none_begins_as_another():

@@ -221,6 +221,21 @@ def test_a_bomb_of_gzip_is_not_unpacked(tmp_path):
         dataset_files.unpacked(tmp_path, gzip.compress(bytes(1 << 19)) * 9, 4 << 20)
 
 
+def test_a_file_of_very_many_values_is_not_taken_apart(tmp_path):
+    with pytest.raises(ConfigError, match="holds over 20,000,000 values: take a part of it"):
+        dataset_files.of_data(tmp_path / "x.json", b"[" + b"," * 20_000_000 + b"\n]")
+
+
+def test_a_key_in_a_body_is_not_kept(tmp_path):
+    path = tmp_path / "b.jsonl"
+    path.write_text(
+        lines({"custom_id": "a", "body": {"messages": [HI], "api_key": "sk-0123456789abcdef01"}})
+    )
+    with pytest.raises(PlanError, match="its body holds a key in 'api_key': take it out") as caught:
+        read(path)
+    assert "0123" not in str(caught.value)
+
+
 def test_a_list_in_python_is_as_good_as_a_file():
     made = dataset(["hi", [BRIEF, HI], {"prompt": "x", "max_tokens": 3}, Request(prompt_tokens=9)])
     assert [asked(r) for r in made][:3] == [[HI], [BRIEF, HI], [{"role": "user", "content": "x"}]]
