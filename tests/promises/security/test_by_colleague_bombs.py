@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 import holymon as hm
-from holymon.plan import given_file, prompts, replay_file, targets
+from holymon.plan import dataset_files, given_file, replay_file, targets
 from holymon.records import journal, notes, parquet, run_folder
 from holymon.records.records import Records
 from holymon.report.index import write_index
@@ -28,7 +28,7 @@ def test_nothing_that_is_read_ends_in_a_traceback(name, tmp_path):
         reads(reader, tmp_path, made(reader, seed))
 
 
-@pytest.mark.parametrize("read", [prompts.from_file, replay_file.replay, targets.providers_in])
+@pytest.mark.parametrize("read", [dataset_files.read, replay_file.replay, targets.providers_in])
 def test_what_is_no_file_is_refused_at_once(read, tmp_path):
     fifo, huge = tmp_path / "fifo", tmp_path / "huge"
     os.mkfifo(fifo)
@@ -49,10 +49,11 @@ def test_a_pipe_of_a_shell_is_read_and_a_silent_one_is_not_waited_for(tmp_path, 
     there, here = os.pipe()
     os.write(here, b'"one"\n')
     with pytest.raises(hm.ConfigError, match="nothing came"):
-        prompts.from_file(type(tmp_path)(f"/dev/fd/{there}"))
+        dataset_files.read(type(tmp_path)(f"/dev/fd/{there}"))
     os.write(here, b'"one"\n')
     os.close(here)
-    assert prompts.from_file(type(tmp_path)(f"/dev/fd/{there}")) == ("one",)
+    (request,) = dataset_files.read(type(tmp_path)(f"/dev/fd/{there}"))
+    assert request.messages == "one"
     os.close(there)
 
 
