@@ -1,11 +1,14 @@
 """What calls have cost, as a whole and by class of tokens, where that is known."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
 from holymon.errors import CODES
 from holymon.figures.cost import cost_of, costs
 from holymon.figures.summary import summarize
+from holymon.plan.known_prices import known_price
 from holymon.plan.plan import Target
 from holymon.plan.price import Price, Tier
 from holymon.records.attempt import DTYPE, Flag
@@ -142,3 +145,32 @@ def test_a_summary_holds_it_all_in_json():
         "source", "date", "reason",
     }  # fmt: skip
     assert shown["cost_usd"] == shown["cost"]["at_least_usd"] == pytest.approx(0.00355)
+
+
+@pytest.mark.parametrize(
+    ("address", "model", "counts"),
+    [
+        ("https://api.openai.com/v1", "gpt-5-mini", (10_000, 900, 6000, 0, 700)),
+        ("https://api.anthropic.com/v1", "claude-sonnet-4-5", (9000, 500, 4000, 3000, 0)),
+        ("https://generativelanguage.googleapis.com/v1beta", "gemini-2.5-pro", (250_000, 700, 90_000, 0, 0)),
+        ("https://generativelanguage.googleapis.com/v1beta", "gemini-2.5-pro", (200_000, 700, 0, 0, 99)),
+        ("https://api.deepseek.com/v1", "deepseek-chat", (5000, 300, 4096, 0, 0)),
+        ("https://api.x.ai/v1", "grok-4", (150_000, 10, 70_000, 0, 5)),
+        ("https://openrouter.ai/api/v1", "openai/gpt-5-mini", (100, 10, 0, 0, 0)),
+        ("https://api.groq.com/openai/v1", "llama-3.3-70b-versatile", (100, 10, 0, 0, 0)),
+    ],
+)  # fmt: skip
+def test_a_cost_is_what_the_library_of_prices_makes_of_the_same_tokens(address, model, counts):
+    from genai_prices import Usage, calc_price
+
+    moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    prompt, output, cached, written, _ = counts
+    tokens = {"input_tokens": prompt, "output_tokens": output, "cache_read_tokens": cached,
+              "cache_write_tokens": written}  # fmt: skip
+    expected = calc_price(
+        Usage(**{name: n for name, n in tokens.items() if n}), model, provider_api_url=address,
+        genai_request_timestamp=moment,
+    )  # fmt: skip
+    found, _ = cost(known_price(address, model, moment), counts)
+    assert found.usd == pytest.approx(float(expected.total_price))
+    assert found.usd > 0
