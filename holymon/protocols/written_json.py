@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST: Final = 2**22
 """Characters that are kept of one answer; of more it can't be told any more that they are JSON."""
 
+TAIL: Final = 2**14
+"""Bytes at the end of a request in which its format is looked for: long prompts stand before it."""
+
 MOST_CALLS: Final = 128
 """Calls of tools in one answer, or in an event of it, that are looked at."""
 
@@ -130,8 +133,7 @@ def flags_of(arguments: list[Any]) -> int:
 def asks_for_json(body: bytes) -> bool:
     """Whether a request asks for JSON, as OpenAI's two dialects and Anthropic's have it."""
     # Where a text holds such a word, its quotes are escaped.
-    wants = b'"json_schema"' in body or b'"json_object"' in body
-    return wants and _asks(body)
+    return body.find(b'"json_', -TAIL) >= 0 and _asks(body)
 
 
 @lru_cache(maxsize=256)

@@ -107,7 +107,7 @@ def test_a_code_is_as_long_as_a_code_is(tmp_path):
     records = run_folder.load(folder)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (len(records), set(records["code"].tolist())) == (300, {b"x" * 30})
+    assert (len(records), set(records["code"].tolist())) == (300, {b"x" * 34})
     assert most < 300 * 100_000 * 0.6, "each of them once"
 
 
