@@ -90,3 +90,9 @@ def test_where_text_comes_first_its_time_is_that_of_the_first_token_and_has_no_r
     assert of.ttfo_s == of.ttft_s
     assert "TTFO" not in [row[0] for row in of.table.rows]
     assert of.to_dict()["ttfo_s"]["p50"] == pytest.approx(0.1)
+
+
+def test_where_every_answer_is_a_call_its_first_token_is_ttft_and_has_no_row_of_its_own():
+    of = summary(*(call(k, Flag.TOOLS, tool=0.1) for k in range(4)))
+    assert of.tool_call_s.p50 == pytest.approx(0.1)
+    assert [row[0] for row in of.table.rows][1:3] == ["TTFT", "TPOT"]
