@@ -32,6 +32,13 @@ class Outputs:
     tool_arguments: Rate = NO_SHARE
     json_output: Rate = NO_SHARE
 
+    @staticmethod
+    def is_news(figure: Figure, ttft: Figure) -> bool:
+        """Whether a duration tells more than TTFT does, to a microsecond."""
+        if figure.mean is None or ttft.mean is None:
+            return figure.mean is not None
+        return figure.n != ttft.n or abs(figure.mean - ttft.mean) > 1e-6
+
     @property
     def facts(self) -> tuple[str, ...]:
         """How often what was written as JSON is JSON, a line for each kind that there was."""

@@ -192,7 +192,7 @@ class TargetSummary:
         rows: list[tuple[Cell, ...]] = []
         for title, name in DURATIONS:
             figure: Figure = getattr(self, name)
-            if name in {"ttfo_s", "tool_call_s"} and not self._is_news(figure):
+            if name in {"ttfo_s", "tool_call_s"} and not self.held.is_news(figure, self.ttft_s):
                 continue
             rows.append((title, count(figure.n), *(figure.cell(stat) for stat in STATS)))
             every: OfAll | None = getattr(self.of_all, name, None)
@@ -200,13 +200,6 @@ class TargetSummary:
                 cells = (every.cell(stat) for stat in STATS)
                 rows.append((ALL_TITLE, count(every.figure.n), *cells))
         return Table(("ms", "n", *STATS), rows, lead=(BOTH,) * self.of_all.many)
-
-    def _is_news(self, figure: Figure) -> bool:
-        """Whether a duration tells more than TTFT does, to a microsecond."""
-        ttft = self.ttft_s
-        if figure.mean is None or ttft.mean is None:
-            return figure.mean is not None
-        return figure.n != ttft.n or abs(figure.mean - ttft.mean) > 1e-6
 
     @property
     def facts(self) -> tuple[str, ...]:
