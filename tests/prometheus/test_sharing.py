@@ -53,6 +53,7 @@ def app(environ, start_response):
 """
 
 
+READ = "import httpx\nfrom holymon import Monitor, expose, monitored\n"
 MANY = 2000
 """Looks, not seconds: on a busy machine each takes longer, and so does what is waited for."""
 
@@ -130,6 +131,8 @@ def gunicorn(tmp_path, simulator, samples):
     def start(*options):
         port, metrics = free_port(), free_port()
         (tmp_path / "app.py").write_text(APP.format(port=metrics, url=simulator.base_url))
+        # Workers load the application; what it imports is read once for all of them.
+        (tmp_path / "gunicorn.conf.py").write_text(READ)
         (tmp_path / "targets.toml").write_text(f"[mine]\nbase_url = '{simulator.base_url}'\n")
         env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "shared")}
         with (tmp_path / "log").open("wb") as log:
