@@ -129,9 +129,9 @@ class Capacity:
         best, limit = self.best, self.limit
         if best is None or limit is None:
             return None
-        told = [Level(level.rate, level.seconds, level.shares) for level in self.levels
-                if level.met is not None]  # fmt: skip
-        rate = crossing(told, math.sqrt(best.rate * limit.rate))
+        known = [Level(level.rate, level.seconds, level.shares) for level in self.levels
+                 if level.met is not None]  # fmt: skip
+        rate = crossing(known, math.sqrt(best.rate * limit.rate))
         if rate is None:
             return None
         met, missed = self.surely_met, self.surely_missed
