@@ -272,7 +272,7 @@ def test_where_no_json_was_asked_for_or_a_tool_was_called_no_text_is_judged(stre
     assert answered("plain", stream=stream, tool_calls=tools).flags & JUDGED == GOOD
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(
     st.sampled_from(["index", "id", "function", "arguments", "type"]), inner), max_leaves=8))  # fmt: skip
 def test_calls_of_any_shape_are_read(shape):
