@@ -88,7 +88,7 @@ def costs(rows: Rows | Chosen, price: Price) -> Floats:
     """
     if price.input is None or price.output is None:
         return np.full(len(rows), np.nan)
-    known, free = _known(rows)
+    known, free = _known(rows, price)
     parts = [part for part in _parts(rows, price).values() if part is not None]
     money: Floats = np.where(known, sum(parts) / PER, np.where(free, 0.0, np.nan))
     return money
@@ -96,11 +96,11 @@ def costs(rows: Rows | Chosen, price: Price) -> Floats:
 
 def cost_of(rows: Chosen, target: Target) -> tuple[Cost, tuple[str, ...]]:
     """What the rows of a target cost, and in sentences what that lacks."""
-    price = target.price
+    price = target.billed
     cost = Cost(source=price.source, date=price.date)
     if why := _unpriced(target):
         return replace(cost, reason=why), (f"no cost: {why}.",)
-    known, free = _known(rows)
+    known, free = _known(rows, price)
     sums = {
         name: None if money is None else float(money[known].sum() / PER)
         for name, money in _parts(rows, price).items()
@@ -130,7 +130,7 @@ def _unpriced(target: Target) -> str:
 
 
 def _lacking(target: Target) -> list[str]:
-    lacks = [name for name in ("input", "output") if getattr(target.price, name) is None]
+    lacks = [name for name in ("input", "output") if getattr(target.billed, name) is None]
     return [f"the price of {name} tokens is not known ({_where(target)})" for name in lacks]
 
 
@@ -170,17 +170,18 @@ def _shared(sums: dict[str, float | None], price: Price) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _known(rows: Rows | Chosen) -> tuple[Bools, Bools]:
-    """Which rows have the server's counts, and which cost nothing since they failed before."""
+def _known(rows: Rows | Chosen, price: Price) -> tuple[Bools, Bools]:
+    """Which rows have the server's counts of what costs something, and which failed before."""
     counted = (rows["flags"] & Flag.SERVER_TOKENS) != 0
     free = (rows["error"] != 0) & (rows["events"] == 0) & ~counted
-    return counted & (rows["prompt_tokens"] >= 0) & (rows["output_tokens"] >= 0), free
+    enough = (counted & (rows["output_tokens"] >= 0)) | (price.output == 0)
+    return enough & (rows["prompt_tokens"] >= 0), free
 
 
 def _parts(rows: Rows | Chosen, price: Price) -> dict[str, Floats | None]:
     """What the tokens of each row cost by class, times `PER`; None where it has no price."""
     prompt = rows["prompt_tokens"].astype(np.float64)
-    output = rows["output_tokens"].astype(np.float64)
+    output = np.maximum(rows["output_tokens"], 0).astype(np.float64)
     cached = np.clip(rows["cached_tokens"], 0, prompt)  # a server may claim more than there were
     written = np.clip(rows["written_tokens"], 0, prompt - cached)
     thought = np.clip(rows["reasoning_tokens"], 0, output)

@@ -147,7 +147,7 @@ def _target(records: Records, where: Mask, target: Target, edges: Edges) -> Targ
     sent = rows[~np.isnan(rows["start_s"]) & ~dropped]
     final = rows[((rows["flags"] & (Flag.RETRIED | Flag.UNDECIDED)) == 0) & ~dropped]
     good = sent[sent["error"] == 0]
-    money = costs(sent, target.price)
+    money = costs(sent, target.billed)
     by_server = (sent["flags"] & Flag.SERVER_TOKENS) != 0
     return TargetTotals(
         provider=target.provider,

@@ -14,7 +14,7 @@ from holymon.records.attempt import DTYPE, Marks, row
 
 def cost_of(marks: Marks, target: Target) -> float:
     """What an attempt cost by the server's count, in the price's currency; NaN if not known."""
-    return float(costs(np.frombuffer(row(marks), DTYPE), target.price)[0])
+    return float(costs(np.frombuffer(row(marks), DTYPE), target.billed)[0])
 
 
 def spent_on(plan: Plan, marks: Marks) -> float:

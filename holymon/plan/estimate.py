@@ -83,7 +83,7 @@ def most_of_a_call(plan: Plan, target: int, guess: int) -> float:
     sizes = plan.prompts.sizes
     size = sizes.longest + AROUND
     longest = None if plan.targets[target].quirks.max_tokens == "" else sizes.longest_answer
-    cost = price.most(plan.targets[target].price, 1, size, guess if longest is None else longest)
+    cost = price.most(plan.targets[target].billed, 1, size, guess if longest is None else longest)
     if cost is None:
         raise PlanError(f"no price is known for {plan.targets[target].name}.")
     return cost
@@ -147,7 +147,7 @@ def _answers(sizes: Sizes, calls: int) -> int | None:
 
 
 def _cost(plan: Plan, each: int) -> tuple[float | None, str]:
-    unpriced = [target.name for target in plan.targets if not target.price.known]
+    unpriced = [target.name for target in plan.targets if not target.billed.known]
     if unpriced:
         return None, f"no price is known for {', '.join(unpriced)}."
     answered = _answers(plan.prompts.sizes, each)
@@ -155,5 +155,5 @@ def _cost(plan: Plan, each: int) -> tuple[float | None, str]:
         return None, "answers of any length may cost any sum."
     sizes = plan.prompts.sizes
     tokens, longest = _prompts(sizes, each), sizes.longest + AROUND
-    costs = [price.most(target.price, 1, tokens, answered, longest) for target in plan.targets]
+    costs = [price.most(target.billed, 1, tokens, answered, longest) for target in plan.targets]
     return math.fsum(cost for cost in costs if cost is not None), ""

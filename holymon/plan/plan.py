@@ -129,7 +129,7 @@ class Plan(Struct, frozen=True):
         self._check_together()
 
     def _check_together(self) -> None:
-        unpriced = [t.name for t in self.targets if not t.price.known]
+        unpriced = [t.name for t in self.targets if not t.billed.known]
         if self.max_cost is not None and unpriced:
             raise PlanError(
                 f"max_cost can't be kept for {plain(', '.join(unpriced))}, whose price is not "

@@ -15,6 +15,7 @@ from holymon.structs import (
     check_base_url,
     check_range,
     check_variable_name,
+    replace,
     require,
 )
 
@@ -90,6 +91,13 @@ class Target(Struct, frozen=True):
         values = [*self.headers.values(), *self.query.values()]
         inner = (name for value in values for name in request_fields.variables_in(value))
         return tuple(dict.fromkeys((*key, *inner)))
+
+    @property
+    def billed(self) -> Price:
+        """The price by which its calls are billed: of embeddings there is no output to pay for."""
+        if self.endpoint == "embeddings" and self.price.input is not None:
+            return replace(self.price, output=self.price.output or 0.0)
+        return self.price
 
     def streams(self, wanted: bool) -> bool:
         """Whether its answers are streamed where the plan asks for that, or does not."""

@@ -174,3 +174,16 @@ def test_a_cost_is_what_the_library_of_prices_makes_of_the_same_tokens(address, 
     found, _ = cost(known_price(address, model, moment), counts)
     assert found.usd == pytest.approx(float(expected.total_price))
     assert found.usd > 0
+
+
+def test_embeddings_are_paid_by_what_is_asked_alone():
+    target = Target(provider="url", model="m", endpoint="embeddings", price=Price(input=0.02))
+    assert target.billed.known
+    records = Records((target,))
+    rows = rows_of((1000, *(NOT_SAID,) * 4), (500, *(NOT_SAID,) * 4), None)
+    rows["flags"] = 0  # which is about what is put out
+    rows["error"][2], rows["events"][2] = CODES["rate_limited"], 0
+    records.extend(rows, np.empty(0, records.gap_pairs.dtype), np.zeros(len(rows), np.int64))
+    found, notes = cost_of(records.chosen(records.mask()), target)
+    assert (found.usd, found.input_usd, notes) == (pytest.approx(1500 * 0.02e-6),) * 2 + ((),)
+    assert costs(rows, target.billed).tolist() == pytest.approx([0.02e-3, 0.01e-3, 0])
