@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from holymon.figures.steady import (
+    BLOCKS,
     effective,
     grows,
     memory,
     smaller,
+    stretch_of,
     tail,
     under_way,
     warm_cells,
@@ -103,3 +105,20 @@ def test_the_tail_has_ends():
     assert (tail(-1, 20, 0.1), tail(20, 20, 0.1), tail(0, 0, 0.1)) == (0, 1, 1)
     assert (tail(3, 20, 0.0), tail(3, 20, 1.0)) == (1, 0)
     assert tail(900, 20_000, 0.05) == pytest.approx(0.0005, abs=2e-4)
+
+
+def test_a_level_that_fills_at_first_is_steady_from_then_on_and_is_cut_by_its_memory():
+    starts = np.arange(0, 60, 0.01)
+    level = stretch_of(starts, starts + 3.0, 60.0, 0.05)  # 300 under way, from the third second on
+    assert 2.0 <= level.since_s <= 30.0
+    assert (level.until_s, level.grows) == (60.0, False)
+    assert level.seconds == pytest.approx(60 - level.since_s)
+    assert level.looks == pytest.approx(level.seconds / level.memory_s)
+    rng = np.random.default_rng(3)
+    busy = stretch_of(np.sort(rng.uniform(0, 60, 6000)), np.full(6000, np.nan), 60.0, 0.05)
+    assert busy.grows  # what never ends piles up
+    noisy = np.sort(rng.uniform(0, 60, 6000))
+    other = stretch_of(noisy, noisy + 0.05, 60.0, 0.05)
+    assert BLOCKS[0] <= other.many <= BLOCKS[1]
+    assert other.many == int(min(max(other.looks / 2, BLOCKS[0]), BLOCKS[1]))
+    assert other.beside == pytest.approx(other.memory_s * other.many / other.seconds)

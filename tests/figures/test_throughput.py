@@ -1,11 +1,15 @@
 """Throughput counts the answers of a time in which there could be answers, worked out by hand."""
 
+import math
+
+import numpy as np
 import pytest
 
 from holymon.figures.summary import summarize
+from holymon.figures.throughput import rate_interval
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import constant
-from holymon.records.attempt import Flag, Marks
+from holymon.records.attempt import Flag, Marks, blank
 from holymon.records.records import from_marks
 
 TARGET, OTHER = (
@@ -123,3 +127,29 @@ def test_in_a_closed_loop_the_users_of_each_target_are_its_own():
     calls = [call(0, 0, 1), call(1, 0, 3, target=1), call(2, 1, 1), call(3, 3, 5, target=1)]
     assert rate(calls, plan).requests_per_s == pytest.approx(2 / 2)
     assert rate(calls, plan, target=1).requests_per_s == pytest.approx(2 / 8)
+
+
+def test_the_interval_of_answers_that_come_by_chance_is_that_of_their_number():
+    rng = np.random.default_rng(5)
+    rows = blank(2000)
+    rows["end_s"] = np.sort(rng.uniform(0, 200, 2000))
+    rows["start_s"] = rows["end_s"] - 0.1
+    low, high = rate_interval(rows, np.ones(2000), 200.0, closed=False)
+    assert (low + high) / 2 == pytest.approx(10)
+    assert high - low == pytest.approx(2 * 1.96 * math.sqrt(2000) / 200, rel=0.5)
+    rows["end_s"] = np.linspace(0.05, 199.95, 2000)  # these come evenly
+    low, high = rate_interval(rows, np.ones(2000), 200.0, closed=False)
+    assert high - low < 0.15
+
+
+def test_the_interval_of_a_closed_loop_is_that_of_the_times_that_its_answers_take():
+    rng = np.random.default_rng(6)
+    rows = blank(900)
+    took = rng.exponential(1.0, 900)
+    rows["start_s"] = np.cumsum(took) - took
+    rows["end_s"] = rows["start_s"] + took
+    low, high = rate_interval(rows, np.ones(900), float(took.sum()), closed=True)
+    rate = 900 / took.sum()
+    assert (low + high) / 2 == pytest.approx(rate)
+    assert high - low == pytest.approx(2 * 1.96 * rate / math.sqrt(900), rel=0.35)
+    assert rate_interval(rows[:29], np.ones(29), 29.0, closed=True) is None

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
@@ -157,7 +157,7 @@ def test_figures_are_made_once_a_second_and_a_greedy_visitor_silences_nobody_els
     made, answers, refused = [], 0, 0
 
     class Sums:
-        ledger = SimpleNamespace(in_flight={})
+        ledger, limits = SimpleNamespace(in_flight={}), MappingProxyType({})
 
         def tally(self):
             made.append(time.monotonic())
@@ -182,7 +182,7 @@ def test_figures_are_made_once_a_second_and_a_greedy_visitor_silences_nobody_els
 def test_a_source_that_fails_is_told_and_the_next_scrape_is_served():
     class Sums:
         broken = True
-        ledger = SimpleNamespace(in_flight={})
+        ledger, limits = SimpleNamespace(in_flight={}), MappingProxyType({})
 
         def tally(self):
             if self.broken:
