@@ -38,7 +38,7 @@ from .parallel import (  # noqa: F401 - hooks
 # How long an example takes says how busy this machine is; of cheap functions 50 are enough.
 settings.register_profile(
     "unhurried", settings.get_profile(settings.get_current_profile_name()), deadline=None,
-    max_examples=50,
+    max_examples=30,
 )  # fmt: skip
 settings.load_profile("unhurried")
 warm.install()

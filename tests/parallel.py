@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from . import types_read
 from .warm import WORKERS
 
 try:
@@ -68,6 +69,10 @@ def pytest_cmdline_main(config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config) -> None:
     """Have libraries and tests read, and compiled, once for all workers."""
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        folder = shared_folder(config.option.testrunuid) / "types"
+        folder.mkdir(parents=True)
+        config.holymon_types = types_read.begin(folder)
     if sys.platform == "linux":
         WORKERS.begin(*config.args)
 
@@ -116,6 +121,8 @@ def pytest_sessionfinish(session) -> None:
     run = getattr(session.config.option, "testrunuid", None)
     # The controller's session is the last: all workers are gone.
     if run is not None and not hasattr(session.config, "workerinput"):
+        if (types := getattr(session.config, "holymon_types", None)) is not None:
+            types.wait()
         shutil.rmtree(shared_folder(run), ignore_errors=True)
 
 

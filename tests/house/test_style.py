@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import holymon
+from tests import types_read
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -32,15 +33,10 @@ def test_everything_is_formatted():
     run("ruff", "format", "--check", "--no-cache", ".")
 
 
-def test_types_are_strict_and_every_public_name_has_one(tmp_path):
+def test_types_are_strict_and_every_public_name_has_one():
     """mypy has nothing to say, and reveals for each name a type that is not Any."""
-    names = [name for name in holymon.__all__ if not name.startswith("__")]
-    uses = tmp_path / "uses.py"
-    uses.write_text("\n".join(["import holymon as hm", *(f"reveal_type(hm.{n})" for n in names)]))
-    revealed = re.findall(
-        'Revealed type is "(.*)"', run("mypy", "--no-incremental", "holymon", uses)
-    )
-    assert len(revealed) == len(names)
+    revealed = re.findall('Revealed type is "(.*)"', types_read.said())
+    assert len(revealed) == len(types_read.NAMES)
     assert {"Any", "object"} & set(revealed) == set()
 
 

@@ -67,8 +67,8 @@ def test_no_more_is_spent_than_allowed_and_a_level_cut_short_claims_nothing(tmp_
 
 def test_the_command_says_what_was_found(holymon):
     arguments = (
-        "capacity", "sim/fast", "--slo", "latency_p50<5", "--from", "20", "--to", "20",
-        "--duration", "1", "--json",
+        "capacity", "sim/fast", "--slo", "latency_p50<5", "--slo", "error_rate<20%", "--from", "20",
+        "--to", "20", "--duration", "1", "--json",
     )  # fmt: skip
     done = quiet.fit(lambda: holymon(*arguments), lambda done: done.returncode == 0)
     said = json.loads(done.stdout)
