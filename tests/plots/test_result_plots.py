@@ -82,7 +82,7 @@ def test_two_runs_can_be_laid_over_one_another(tmp_path):
 
 def test_the_comparison_notebook_runs_from_top_to_bottom(tmp_path):
     made = hm.write_report(
-        "compare", out=tmp_path, parameters={"duration_s": 2.5, "rate": 45.0, "out": str(tmp_path)}
+        "compare", out=tmp_path, parameters={"duration_s": 4.0, "rate": 45.0, "out": str(tmp_path)}
     )
     assert (made.status, made.error) == ("ok", "")
     page = made.html.read_text()
