@@ -244,7 +244,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if message_part is None and choice.text is None:
         return *refused(body, marks), ""
     marks.finish = finish
-    if message_part:
+    if message_part and (message_part.tool_calls or message_part.function_call):
         calls = calls_in(message_part.tool_calls, message_part.function_call)
         marks.flags |= flags_of([arguments for _, _, arguments in calls])
     text, thought = _content(choice, message_part)
