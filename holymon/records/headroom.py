@@ -69,7 +69,7 @@ class Headroom:
         elif self.limit is not None:
             parts.append(f"{rounded(self.limit, 6)} {name} allowed")
         if self.hits:
-            whose = "no limit that was named" if kind == UNNAMED else name
+            whose = "a limit that was not named" if kind == UNNAMED else name
             parts.append(f"{self.hits:,} refused for {whose}")
         return ", ".join(parts)
 
