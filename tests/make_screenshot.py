@@ -24,7 +24,7 @@ def main() -> None:
     shown = seen.crop((122, 92, seen.width - 40, 982))
     made = ROOT / "reports" / "sample" / "explore.png"
     # The other ways of choosing colours lose those of which there is little: red marks turn orange.
-    few = shown.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few = shown.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     few.save(made, optimize=True)
     if made.stat().st_size > MOST_BYTES:
         sys.exit(f"{made.name} is over {MOST_BYTES:,} bytes")
