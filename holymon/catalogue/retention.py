@@ -13,6 +13,7 @@ import msgspec
 
 from holymon.catalogue.entries import UNREADABLE, entries, with_figures
 from holymon.catalogue.entry import Entry
+from holymon.errors import RunError
 from holymon.records.own_files import require_inside, write_aside
 from holymon.records.run_folder import FIGURES_FILE
 from holymon.records.run_state import LIVE
@@ -60,12 +61,15 @@ def size(folder: Path) -> int:
 def drop_calls(out: Path, entry: Entry) -> Path:
     """Keep the figures of a run and delete its calls; the file of its figures.
 
-    The figures are written first: whoever is interrupted has lost none. Raises OSError, RunError.
+    The figures are written first: whoever is interrupted has lost none. Raises OSError, RunError
+    if there are none, for then the calls stay.
     """
     folder = out / entry.run_id
     require_inside(folder, out)
-    if entry.of_targets is None:
+    if not entry.of_targets:
         entry = with_figures(entry, folder)
+    if entry.requests and not entry.of_targets:
+        raise RunError(f"{entry.run_id} keeps its calls: no figures can be made of them.")
     path = folder / FIGURES_FILE
     write_aside(path, msgspec.json.encode(entry))
     for pattern in CALLS:

@@ -6,7 +6,7 @@ import click
 
 from holymon.cli.options import JSON, OUT, SECONDS
 from holymon.cli.output import say, show
-from holymon.errors import PlanError
+from holymon.errors import PlanError, RunError
 from holymon.formatting import number_of
 
 
@@ -54,13 +54,16 @@ def prune(
     if older_s is None and keep is None and max_mb is None:
         raise PlanError("prune needs a limit: --older-than, --keep or --max-mb.")
     most = None if max_mb is None else max_mb * 1e6
-    freed = 0
-    old = excess(out, older_s=older_s, most_runs=keep, most_bytes=most)
-    for entry in old:
+    number, freed = 0, 0
+    for entry in excess(out, older_s=older_s, most_runs=keep, most_bytes=most):
         mine = size(out / entry.run_id)
-        if yes:
-            drop_calls(out, entry)
-        freed += mine
+        try:
+            if yes:
+                drop_calls(out, entry)
+        except RunError as error:
+            say(str(error), err=True)
+            continue
+        number, freed = number + 1, freed + mine
         say(f"{entry.run_id}: {mine / 1e6:.1f} MB of calls{' deleted' * yes}")
     done = "deleted, their figures are kept." if yes else "would be deleted: say --yes to do it."
-    say(f"the calls of {number_of(len(old), 'run')}, {freed / 1e6:.1f} MB, {done}")
+    say(f"the calls of {number_of(number, 'run')}, {freed / 1e6:.1f} MB, {done}")

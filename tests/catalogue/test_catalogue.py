@@ -262,3 +262,14 @@ def test_what_a_received_run_says_of_itself_is_no_other_run(out):
     old(folder)
     assert [run["run_id"] for run in hm.runs(out, name="sent")] == [run_folder.run_id(folder)]
     assert len(hm.history(out, name="sent")) == 1
+
+
+def test_calls_of_which_no_figures_can_be_made_are_not_deleted(out):
+    folder = out / "hourly" / "20261101T000000Z"
+    (folder / "gaps.parquet").write_bytes(b"damaged")
+    done = CliRunner().invoke(main, ["prune", "--keep", "2", "--yes", "--out", str(out)])
+    assert done.exit_code == 0
+    assert "hourly/20261101T000000Z keeps its calls" in done.stderr
+    assert "the calls of 1 run," in done.stdout
+    assert (folder / "calls.parquet").exists()
+    assert not (folder / "figures.json").exists()
