@@ -34,6 +34,8 @@ IMAGE_TOKENS: Final = 50_000
 https://platform.openai.com/docs/guides/images-vision)."""
 
 ABOUT_IMAGE: Final = 1000
+SHOWN: Final = 10
+"""Messages of a request that is shown."""
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -107,7 +109,11 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
         names = ("body", "max_tokens", "prompt_tokens", "output_tokens", "at")
         given = ((name, getattr(self, name)) for name in names)
         known = [(name, short(str(value), 200)) for name, value in given if value not in (None, {})]
-        return [("says", self.words), *known]
+        if isinstance(self.messages, str) or not self.messages:
+            return [("says", self.words), *known]
+        turns = [(m["role"], short(text_of(m.get("content")), 200)) for m in self.messages[:SHOWN]]
+        more = len(self.messages) - SHOWN
+        return [*turns, *[("and", f"{number_of(more, 'more message')}")] * (more > 0), *known]
 
     @property
     def words(self) -> str:
