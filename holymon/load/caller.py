@@ -19,6 +19,7 @@ from typing import Final
 import httpx
 
 from holymon.errors import HolymonError
+from holymon.load.conversations import Conversations
 from holymon.load.requests import Bodies, key_of, secrets_of
 from holymon.load.timeouts import Alarm, Deadlines, limits_of
 from holymon.plan import consent
@@ -70,6 +71,8 @@ class Caller:
         self._transport = transport or Transport(connect_s=plan.connect_s)
         self._streams = [target.streams(plan.prompts.stream) for target in plan.targets]
         self._requests = [Bodies(plan, target, headers) for target in plan.targets]
+        held = plan.prompts.turns > 1
+        self.conversations = Conversations(plan, self._requests) if held else None
         self._dialects = [DIALECTS[target.endpoint] for target in plan.targets]
         self._limits = [limits_of(plan, number) for number in range(len(plan.targets))]
         self._alarm = Alarm(clock)
@@ -86,9 +89,10 @@ class Caller:
 
     def words(self, marks: Marks) -> str:
         """What was said of a call of the load, without what that repeats of its prompt."""
-        turn = marks.request // len(self.plan.targets)
+        prompts = self.plan.prompts
+        number = marks.request // len(self.plan.targets) // prompts.turns
         try:
-            return without_echo(marks.message, self.plan.prompts.text(turn))
+            return without_echo(marks.message, prompts.text(number))
         except HolymonError:  # a damaged dataset: what can't be read was not sent
             return marks.message
 
@@ -97,9 +101,19 @@ class Caller:
 
         A task that is cancelled meanwhile gets its marks all the same, as `cancelled`.
         """
-        marks = Marks(number, target, due)
-        await self._attempt(marks, self._requests[target][number // len(self.plan.targets)])
+        marks, held = Marks(number, target, due), self.conversations
+        if held is None:
+            await self._attempt(marks, self._requests[target][number // len(self.plan.targets)])
+            return marks
+        reading = await self._attempt(marks, held.request(number, target))
+        text, acted = (reading.texts or {}).get(0, ""), reading.acted or marks.flags & Flag.TOOLS
+        held.answered(marks, text, acted=bool(acted))
         return marks
+
+    @property
+    def follow(self) -> Callable[[Marks], float | None] | None:
+        """Tells when the next turn of a call's conversation is due; None where none are held."""
+        return None if self.conversations is None else self.conversations.follow
 
     async def probe(self, until: float) -> tuple[Marks, bytes]:
         """Make the first call to the first target, and see what it says if it is no stream."""
@@ -134,7 +148,8 @@ class Caller:
         response = Response(self._clock)
         dialect, stream = self._dialects[marks.target], self._streams[marks.target]
         wants_json = isinstance(request, Prepared) and asks_for_json(request.content)
-        reading = Reading(marks, dialect, stream=stream, keep=self._keep, wants_json=wants_json)
+        keep = self._keep or self.conversations is not None
+        reading = Reading(marks, dialect, stream=stream, keep=keep, wants_json=wants_json)
         deadlines = Deadlines(self._alarm, self._limits[marks.target], reading, response, until)
         broken: tuple[str, ...] = ()
         try:

@@ -3,23 +3,30 @@
     Load(plan, send, sink).run() --> Ending
     due[i] -> begin(n, target, due[i]) -> send(n, target, due[i]) -> Marks -> sink(Marks)
     n = numbers[i], target = n % targets, round = n // targets: worker k of m has every m-th round
+    follow(marks) -> when the next turn of its conversation is due, None after its last
 
 Open loop: the schedule is an array made before the first call, and it never slips silently. A
 call that is due while `max_in_flight` others of its target are still unanswered is not queued, it
 is a record (`client_dropped`). Closed loop: each user sends when its last answer has come.
+
+Of conversations it is their beginnings that are scheduled, and each user holds one at a time. A
+further turn is due when the answer before has come and its person has thought, and its delay counts
+from then. With the load end its conversations: what is in flight ends, no further turn is sent. A
+limit of time ends them too; a number of `requests` is one of conversations, which are held whole.
 """
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from math import inf
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import ERRORS, NOT_THE_SERVER, OK, UNREACHABLE
+from holymon.load.pacer import Pacer
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.shapes import Floats
 from holymon.records.attempt import Flag, Marks
@@ -28,9 +35,6 @@ Send = Callable[[int, int, float], Awaitable[Marks]]
 Sink = Callable[[Marks], None]
 Clock = Callable[[], float]
 Ints = npt.NDArray[np.int64]
-
-TICK_S: Final = 0.001
-"""Timers of event loops are no finer than this."""
 
 SPIN_BELOW: Final = 400.0
 """Up to so many calls a second and worker, the last tick before a call is spent turning the loop,
@@ -62,6 +66,7 @@ class Load:
     zero: float = 0.0
     clock: Clock = perf_counter
     begin: Callable[[int, int, float], None] = lambda *_: None
+    follow: Callable[[Marks], float | None] | None = None
     cost: Callable[[Marks], float] | None = None
     reserve: float = 0.0
     spent: float = 0.0
@@ -70,10 +75,9 @@ class Load:
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _due: Floats = field(init=False)
     _numbers: Ints = field(init=False)
-    _over: bool = False
+    _pacer: Pacer = field(init=False)
     _busy: list[int] = field(default_factory=list)
-    _spin: bool = False
-    _sleep: "asyncio.Future[None] | None" = None
+    _room: float = inf
     _crash: BaseException | None = None
     _sent: int = 0
     _errors: int = 0
@@ -83,6 +87,7 @@ class Load:
 
     def __post_init__(self) -> None:
         """Compute the schedule, before the clock of the run starts."""
+        self._pacer = Pacer(self.clock)
         due, numbers = self.plan.schedule()
         k, parts = self.part
         # By rounds, so that no target has a worker of its own and differs by that.
@@ -93,19 +98,18 @@ class Load:
     @property
     def in_flight(self) -> int:
         """Calls that were sent and have not ended."""
-        return len(self.tasks)
+        return self._asking
 
     @property
     def over(self) -> bool:
         """Whether nothing more is to be sent."""
-        return self._over
+        return self._pacer.over
 
     def stop(self, why: str = "stopped", detail: str = "", *, cancel: bool = True) -> None:
         """Send nothing more; with `cancel`, calls in flight end now and are recorded as such."""
         if not self.over:
             self.ending = Ending(why, detail)
-            self._over = True
-            self._wake()
+            self._pacer.end()
         if cancel:
             for task in self.tasks:
                 task.cancel()
@@ -122,59 +126,45 @@ class Load:
 
     async def _open(self, load: Open) -> None:
         parts, targets = self.part[1], len(self.plan.targets)
-        room = max(1, load.max_in_flight // parts)
-        self._spin = load.shape.peak * targets / parts <= SPIN_BELOW
+        self._room = max(1, load.max_in_flight // parts)
+        self._pacer.spin = load.shape.peak * targets / parts <= SPIN_BELOW
         for i in range(len(self._due)):
             at, number = self.zero + float(self._due[i]), int(self._numbers[i])
             if not await self._until(at) or self._spent():
                 break
             target = number % targets
-            if self._busy[target] >= room:
+            number = self._first_call(number)
+            if self._busy[target] >= self._room:
                 self._unsent(number, target, at, "client_dropped")
             else:
                 self._start(number, target, at)
         await self._drain()
 
     async def _until(self, at: float) -> bool:
-        """Sleep until `at`, never less; False if the load was ended meanwhile."""
-        wait = at - self.clock()
-        if wait < 0 and self._sent % 64 == 0:
+        """Wait until `at`, never less; False if the load was ended meanwhile."""
+        if self._sent % 64 == 0 and at < self.clock():
             # Behind schedule: answers must still be read.
             await asyncio.sleep(0)
-        while wait > 0 and not self.over:
-            if self._spin and wait <= TICK_S:
-                await asyncio.sleep(0)
-            else:
-                await self._nap(math.ceil((wait - TICK_S * self._spin) / TICK_S) * TICK_S)
-            wait = at - self.clock()
-        return not self.over
-
-    async def _nap(self, seconds: float) -> None:
-        """Sleep for about that long; the end of the load ends it."""
-        loop = asyncio.get_running_loop()
-        self._sleep = loop.create_future()
-        timer = loop.call_later(seconds, self._wake)
-        await self._sleep
-        timer.cancel()
-
-    def _wake(self) -> None:
-        if self._sleep is not None and not self._sleep.done():
-            self._sleep.set_result(None)
+        return await self._pacer.until(at)
 
     def _start(self, number: int, target: int, due: float) -> None:
         self._sent += 1
-        self._busy[target] += 1
-        task = self._spawn(self._call(number, target, due))
+        if self.follow is not None:
+            # Its calls are counted one by one: nobody waits for an answer while a person thinks.
+            task = self._spawn(self._converse(number, target, due))
+        else:
+            self._busy[target] += 1
+            task = self._spawn(self._call(number, target, due))
 
         # A task that is cancelled before its first step has sent nothing, and is a record too.
         def ended(done: "asyncio.Task[None]") -> None:
-            self._busy[target] -= 1
+            self._busy[target] -= self.follow is None
             if done.cancelled():
                 self._unsent(number, target, due, "cancelled")
 
         task.add_done_callback(ended)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self._ended)
@@ -186,7 +176,7 @@ class Load:
             self._crash = self._crash or error
             self.stop("failed", type(error).__name__)
 
-    async def _call(self, number: int, target: int, due: float) -> None:
+    async def _call(self, number: int, target: int, due: float) -> Marks:
         self.begin(number, target, due)
         self._asking += 1
         try:
@@ -194,6 +184,32 @@ class Load:
         finally:
             self._asking -= 1
         self._record(marks)
+        return marks
+
+    async def _converse(self, number: int, target: int, due: float) -> None:
+        """Hold a conversation of one target, whose first call has that number."""
+        targets, until = len(self.plan.targets), self.zero + self.plan.sending_s
+        due_next: float | None = due
+        while due_next is not None:
+            if self._busy[target] >= self._room:
+                self._unsent(number, target, due_next, "client_dropped")
+                return
+            self._busy[target] += 1
+            try:
+                marks = await self._call(number, target, due_next)
+            finally:
+                self._busy[target] -= 1
+            due_next = None if self.follow is None else self.follow(marks)
+            if due_next is None or due_next >= until or not await self._thought(due_next):
+                return
+            number += targets
+
+    async def _thought(self, until: float) -> bool:
+        """Wait until its person goes on; whether a further call may be sent."""
+        try:
+            return await self._pacer.until(until) and not self._spent()
+        except asyncio.CancelledError:  # by `stop`: nothing was under way
+            return False
 
     def _unsent(self, number: int, target: int, due: float, error: str) -> None:
         marks = Marks(number, target, due)
@@ -224,8 +240,19 @@ class Load:
             due = self.clock()
             measured += due >= warm_end
             # Numbers are unique without talking to the other users or workers.
-            await self._call(user + turn * width, user % targets, due)
+            number = self._first_call(user + turn * width)
+            if self.follow is None:
+                await self._call(number, user % targets, due)
+            else:
+                await self._converse(number, user % targets, due)
             turn += 1
+
+    def _first_call(self, number: int) -> int:
+        """The number of the call that the `number`-th request or conversation begins with."""
+        if self.follow is None:
+            return number
+        conversation, target = divmod(number, len(self.plan.targets))
+        return conversation * self.plan.prompts.turns * len(self.plan.targets) + target
 
     async def _drain(self) -> None:
         while self.tasks:

@@ -8,7 +8,7 @@ text of a request.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,6 +19,7 @@ import msgspec
 from holymon.errors import ConfigError, HolymonError
 from holymon.plan.plan import Plan
 from holymon.plan.request_fields import BEARER, NO_KEY, overlaid, parts_of
+from holymon.plan.requests import Message, Request
 from holymon.plan.target import Target
 from holymon.protocols.dialects import DIALECTS
 from holymon.safety import Secret
@@ -153,14 +154,24 @@ class Bodies:
                 self._room -= len(made.content) if isinstance(made, Prepared) else 0
                 self._made[number] = made
         if self._mark and isinstance(made, Prepared):
-            unique = b"%024x" % (int(self._mark, 16) ^ turn)
+            unique = self.unique(turn).rstrip().encode()
             return made._replace(content=made.content.replace(self._mark.encode(), unique, 1))
         return made
 
+    def unique(self, turn: int) -> str:
+        """What a unique prompt begins with."""
+        return f"{int(self._mark, 16) ^ turn:024x} " if self._mark else ""
+
+    def prepared(self, request: Request, messages: Sequence[Message]) -> Prepared | Exception:
+        """A request whose messages are these; what can't be written fails when it is called."""
+        return self._written(lambda: written_body(self._plan, self._target, request, messages))
+
     def _prepared(self, number: int) -> Prepared | Exception:
+        return self._written(lambda: body_of(self._plan, self._target, number, f"{self._mark} "))
+
+    def _written(self, body: Callable[[], dict[str, Any]]) -> Prepared | Exception:
         try:
-            body = body_of(self._plan, self._target, number, f"{self._mark} ")
-            return self._common._replace(content=msgspec.json.encode(body))
+            return self._common._replace(content=msgspec.json.encode(body()))
         except (ValueError, TypeError, UnicodeError, HolymonError) as error:
             return error
 
@@ -169,8 +180,16 @@ def body_of(plan: Plan, target: Target, number: int, mark: str = "") -> dict[str
     """What is sent to a target of a request, as an object. Raises ConfigError if it is damaged."""
     prompts = plan.prompts
     request = prompts.request(number)
-    limit = prompts.limit(request)
     messages = prompts.messages(request, number, plan.seed, mark)
+    return written_body(plan, target, request, messages)
+
+
+def written_body(
+    plan: Plan, target: Target, request: Request, messages: Sequence[Message]
+) -> dict[str, Any]:  # fmt: skip
+    """What is sent to a target of a request that says these messages, as an object."""
+    prompts = plan.prompts
+    limit = prompts.limit(request)
     stream = target.streams(prompts.stream)
     body = DIALECTS[target.endpoint].body(target.model, messages, limit, stream)
     if prompts.exact_tokens and limit is not None and target.endpoint in EXACT:

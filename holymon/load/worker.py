@@ -268,7 +268,7 @@ async def _measure(
     load = Load(
         plan=plan, send=caller.send, sink=journal.record, begin=journal.begin,
         part=(part, plan.workers), cost=spending.counter(plan), reserve=spending.reserve(plan),
-        spent=spent,
+        spent=spent, follow=caller.follow,
     )  # fmt: skip
     stop_by_signal(load.stop)
     gc.collect()

@@ -6,7 +6,7 @@ long they are: the requests themselves, a line of JSON each, lie beside the plan
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from holymon.errors import ConfigError, PlanError
 from holymon.formatting import Table, number_of
 from holymon.plan import images
-from holymon.plan.requests import Request, about_tokens, most_tokens
+from holymon.plan.requests import MOST_TURNS, Request, about_tokens, most_tokens
 from holymon.plan.shapes import MAX_SECONDS, Replay
 from holymon.safety import plain, short
 from holymon.structs import Struct, check_range, require
@@ -24,6 +24,7 @@ MOST_BYTES: Final = 2**29
 """Of all requests of a dataset, as they are kept."""
 
 MOST_REQUESTS: Final = 10_000_000
+MOST_CALLS: Final = 100_000_000
 _decode: Final = msgspec.json.Decoder(Request).decode
 _encode: Final = msgspec.json.Encoder(enc_hook=images.written).encode
 
@@ -64,6 +65,10 @@ class Dataset(Struct, frozen=True, dict=True):
     taken, and why. `most_tokens` is how many tokens all prompts can be at most, and `longest` the
     longest; `limits` is the sum of the requests' own `max_tokens`, `longest_limit` the highest, and
     `unlimited` are without any. `own` are texts of somebody's own; `timed` says when each came.
+
+    Of conversations `requests` are how many there are, `turns` the most of one, and `calls` of all
+    together; prompts are then those of each turn, with all that was said before. `repeats` is how
+    often an answer that has no limit of its own is said again.
     """
 
     digest: str
@@ -79,13 +84,21 @@ class Dataset(Struct, frozen=True, dict=True):
     unlimited: int = 0
     own: bool = True
     timed: bool = False
+    turns: int = 1
+    calls: int = 0
+    repeats: int = 0
 
     def __post_init__(self) -> None:
         """Raise PlanError for numbers that no dataset has."""
         super().__post_init__()
         check_range("requests of a dataset", self.requests, 1, MOST_REQUESTS)
-        check_range("requests without max_tokens", self.unlimited, 0, self.requests)
-        for name in ("most_tokens", "longest", "about_tokens", "limits", "longest_limit"):
+        check_range("turns", self.turns, 1, MOST_TURNS)
+        msgspec.structs.force_setattr(self, "calls", self.calls or self.requests)
+        check_range("calls of a dataset", self.calls, self.requests, MOST_CALLS)
+        check_range("requests without max_tokens", self.unlimited, 0, self.calls)
+        for name in (
+            "most_tokens", "longest", "about_tokens", "limits", "longest_limit", "repeats"
+        ):  # fmt: skip
             check_range(name, getattr(self, name), 0, 1e15)
         good = len(self.digest) == 64 and not set(self.digest) - set("0123456789abcdef")
         require(good, "digest", "is no hash", "take the plan that a run wrote")
@@ -163,18 +176,35 @@ class Dataset(Struct, frozen=True, dict=True):
         """How many requests of which kind."""
         source = f" of {short(self.source, 60)}" if self.source else ""
         kind = f" ({short(self.kind, 60)})" if self.kind else ""
-        each = round(self.about_tokens / self.requests)
-        return f"{number_of(self.requests, 'request')}{source}{kind}, of about {each} tokens each"
+        each = round(self.about_tokens / self.calls)
+        many = number_of(self.requests, "request")
+        if self.turns > 1:
+            many = f"{number_of(self.requests, 'conversation')} of {self._turns} turns"
+        return f"{many}{source}{kind}, of about {each} tokens each"
+
+    @property
+    def _turns(self) -> str:
+        """How many turns its conversations have, in words."""
+        mean = self.calls / self.requests
+        return f"{mean:.3g}" if mean == self.turns else f"{mean:.3g} (at most {self.turns})"
+
+    def mapped(self, change: Callable[[int, Request], Request], *, timed: bool) -> "Dataset":
+        """The same requests, each changed by its number and itself."""
+        changed = (change(number, request) for number, request in enumerate(self))
+        return dataset_of(changed, self.source, self.kind, self.left_out, timed=timed)
 
     @property
     def table(self) -> Table:
         """How many, how long, and the first one."""
-        rows = [("requests", f"{self.requests:,}"), ("kind", self.kind or "made")]
-        rows.append(("prompts", f"about {self.about_tokens / self.requests:,.0f} tokens each"))
+        many = "conversations" if self.turns > 1 else "requests"
+        rows = [(many, f"{self.requests:,}"), ("kind", self.kind or "made")]
+        if self.turns > 1:
+            rows.append(("turns", f"{self._turns}, {self.calls:,} in all"))
+        rows.append(("prompts", f"about {self.about_tokens / self.calls:,.0f} tokens each"))
         if self.longest_limit:
             rows.append(("longest answer", f"{self.longest_limit:,} tokens"))
-        if self.unlimited < self.requests:
-            some = self.requests - self.unlimited
+        if self.unlimited < self.calls:
+            some = self.calls - self.unlimited
             rows.append(("answers", f"{some:,} with a limit, {self.limits / some:,.0f} on average"))
         if self.left_out:
             rows.append(("left out", self.left_out))
@@ -197,8 +227,7 @@ def dataset_of(
     timed: bool = False,
 ) -> Dataset:  # fmt: skip
     """A dataset of these requests. Raises PlanError for none, or for too much."""
-    lines, size = list[bytes](), 0
-    most, about, limits = list[int](), 0.0, list[int]()
+    lines, size, sizes = list[bytes](), 0, list[_Size]()
     own = False
     for request in requests:
         try:
@@ -209,16 +238,51 @@ def dataset_of(
         size += len(line) + 1
         require(size <= MOST_BYTES, "requests", f"are over {MOST_BYTES} bytes", "take fewer")
         lines.append(line)
-        most.append(most_tokens(request, len(line)))
-        about += about_tokens(request)
-        limits.append(request.max_tokens or 0)
-        own = own or bool(request.messages)
+        sizes += _sizes_of(request) if request.then else [_size_of(request, len(line))]
+        own = own or any(turn.messages for turn in request.conversation)
     require(bool(lines), "a dataset", "holds no request", "give at least one")
     data = b"\n".join([*lines, b""])
+    limits = [each.limit for each in sizes]
     made = Dataset(
         digest=_digest(data), requests=len(lines), source=source, kind=kind, left_out=left_out,
-        most_tokens=sum(most), longest=max(most), about_tokens=about, limits=sum(limits),
+        most_tokens=sum(each.most for each in sizes), longest=max(each.most for each in sizes),
+        about_tokens=sum(each.about for each in sizes), limits=sum(limits),
         longest_limit=max(limits), unlimited=limits.count(0), own=own, timed=timed,
+        turns=max(each.turn for each in sizes), calls=len(sizes),
+        repeats=sum(each.repeats for each in sizes),
     )  # fmt: skip
     made.kept_by(lambda: data)
     return made
+
+
+class _Size(NamedTuple):
+    """How long one turn is: its prompt at most and about, its answer; what is said again in it."""
+
+    most: int
+    about: float
+    limit: int
+    turn: int = 1
+    repeats: int = 0
+
+
+def _size_of(request: Request, size: int) -> _Size:
+    return _Size(most_tokens(request, size), about_tokens(request), request.max_tokens or 0)
+
+
+def _sizes_of(request: Request) -> list[_Size]:
+    """How long the turns of a conversation are, with all that was said before."""
+    sizes, asked = list[_Size](), request
+    for number, turn in enumerate(request.conversation, 1):
+        alone = turn.changed(then=())
+        size = _size_of(alone, len(_encode(alone)))._replace(turn=number)
+        if sizes and not turn.whole:
+            before, answer = sizes[-1], not turn.has_answer
+            expected = asked.output_tokens or asked.max_tokens or 0
+            size = size._replace(
+                most=before.most + before.limit * answer + size.most,
+                about=before.about + expected * answer + size.about,
+                repeats=before.repeats + (answer and not before.limit),
+            )  # fmt: skip
+        sizes.append(size)
+        asked = turn
+    return sizes

@@ -16,12 +16,14 @@ from typing import Any, Final
 import msgspec
 
 from holymon.errors import ConfigError, HolymonError, PlanError
+from holymon.plan.conversations import joined, split
 from holymon.plan.dataset import Dataset, dataset_of
 from holymon.plan.dataset_forms import AS_IT_IS, How, form_of, request_of
 from holymon.plan.entries import Unfit
 from holymon.plan.given_file import MOST_BYTES, decoded, raw
 from holymon.plan.replay_file import rows_of
 from holymon.plan.requests import Request
+from holymon.plan.traces import Sessions, delay_of, is_whole
 from holymon.safety import plain, short
 
 COLUMNS: Final = ("prompt", "text", "question", "messages")
@@ -195,10 +197,12 @@ def of_entries(
 ) -> Dataset:
     """Entries as a dataset; those that are no requests are left out. Raises PlanError."""
     out, requests, kinds = Counter[str](), list[Request](), set[str]()
+    sessions = Gathered(how)
     where = path or "the list"
     for place, entry in entries:
         try:
             name, request = _request(entry, how)
+            sessions.take(entry, request, requests)
         except Unfit as reason:
             out[str(reason)] += 1
         except (HolymonError, ValueError, TypeError) as error:
@@ -206,7 +210,7 @@ def of_entries(
             raise PlanError(f"{where}, {place} is no request: {why}.") from None
         else:
             kinds.add(name)
-            requests.append(request)
+    sessions.join(requests, out)
     left = "; ".join(f"{n:,} {reason}" for reason, n in out.items())
     if not requests:
         raise PlanError(f"{where} holds no request{f' ({left})' * bool(left)}: write one a line.")
@@ -215,6 +219,42 @@ def of_entries(
         requests.sort(key=lambda request: request.at or 0.0)
     name = ", ".join(filter(None, sorted(kinds))) or kind
     return dataset_of(requests, plain(path.name) if path else "", name, left, timed=timed)
+
+
+class Gathered:
+    """The turns of each conversation that several entries of a file hold."""
+
+    def __init__(self, how: How) -> None:
+        """Gather none unless conversations are asked for."""
+        self._how, self._sessions = how, Sessions()
+        self._places, self._turns = dict[str, int](), dict[int, list[Request]]()
+
+    def take(self, entry: Any, request: Request, requests: list[Request]) -> None:
+        """Add the request of an entry, unless it is a further turn of one that is there."""
+        key = self._sessions.key(entry) if self._how.conversations and not request.then else ""
+        if not key:
+            wanted = self._how.conversations
+            held = split(request, recorded=self._how.recorded) if wanted else request
+            requests.append(held)
+            return
+        delay = delay_of(entry) if request.at is None else None
+        request = request.changed(whole=is_whole(entry), think_s=delay)
+        if key not in self._places:
+            self._places[key] = len(requests)
+            requests.append(request)
+        self._turns.setdefault(self._places[key], []).append(request)
+
+    def join(self, requests: list[Request], out: Counter[str]) -> None:
+        """Put conversations in the places of their first turns; `out` says of what is none."""
+        gone = list[int]()
+        for place, turns in self._turns.items():
+            try:
+                requests[place] = joined(turns, recorded=self._how.recorded)
+            except Unfit as reason:
+                out[str(reason)] += 1
+                gone.append(place)
+        for place in sorted(gone, reverse=True):
+            del requests[place]
 
 
 def _request(entry: Any, how: How) -> tuple[str, Request]:

@@ -4,7 +4,8 @@ Of an object with `prompt`, `text` or `messages`, of OpenAI's and Anthropic's ba
 conversations, and of what LiteLLM and Langfuse keep of calls. Sources:
 https://platform.openai.com/docs/guides/batch, .../guides/supervised-fine-tuning (a last message of
 the assistant is the answer that is wanted), https://docs.anthropic.com/en/api/creating-message-batches,
-https://github.com/lm-sys/FastChat (ShareGPT's form), https://docs.litellm.ai/docs/proxy/logging_spec
+https://github.com/lm-sys/FastChat (ShareGPT's form), docs.nvidia.com/aiperf (Custom Dataset Guide,
+for sessions of turns), https://docs.litellm.ai/docs/proxy/logging_spec
 and https://langfuse.com/docs/api-and-data-platform/features/blob-storage-export-fields.
 """
 
@@ -12,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from holymon.errors import PlanError
+from holymon.plan.conversations import about_answer
 from holymon.plan.entries import Unfit, parsed, whole
 from holymon.plan.replay_file import time_of
-from holymon.plan.requests import BYTES_OF_TOKEN, MOST_TOKENS, Request, text_of
-from holymon.plan.traces import of_trace, trace_of
+from holymon.plan.requests import Request, text_of
+from holymon.plan.traces import delay_of, of_trace, trace_of
 from holymon.safety import looks_secret, short
 
 Entry = Mapping[str, Any]
@@ -39,10 +41,15 @@ _ROLES: Final = {
 
 
 class How(NamedTuple):
-    """What is told of a file: the column or field of its prompts, the unit of its times."""
+    """What is told of a file: the column or field of its prompts, the unit of its times.
+
+    Whether what it holds are to be `conversations`, and with the `recorded` answers.
+    """
 
     column: str = ""
     unit: str = ""
+    conversations: bool = False
+    recorded: bool = False
 
 
 AS_IT_IS: Final = How()
@@ -65,15 +72,11 @@ def request_of(
             raise PlanError("messages must be objects with a role and a content")
         if given and given[-1].get("role") == "assistant":
             if answer is None:
-                answer = _about(text_of(given[-1].get("content")))
+                answer = about_answer(text_of(given[-1].get("content")))
             given = given[:-1]
     if not isinstance(given, str | tuple) or not given:
         raise PlanError("it holds no prompt: write a text, or messages with roles")
     return Request(given, dict(body or {}), max_tokens, tokens[0], answer, at=at)
-
-
-def _about(text: str) -> int:
-    return min(len(text.encode("utf-8", "replace")) // BYTES_OF_TOKEN + 1, MOST_TOKENS)
 
 
 def of_prompt(entry: Entry, how: How = AS_IT_IS) -> Request:
@@ -142,7 +145,7 @@ def of_conversation(entry: Entry, how: How = AS_IT_IS) -> Request:
     last = len(roles) - 1 - roles[::-1].index("user")
     begin = next(k for k, role in enumerate(roles) if role != "assistant")
     answers = [text_of(message["content"]) for message in messages[last + 1 :]]
-    expected = _about(answers[0]) if answers else None
+    expected = about_answer(answers[0]) if answers else None
     return request_of(messages[begin : last + 1], tokens=(None, expected))
 
 
@@ -205,6 +208,44 @@ def _of_log(given: Any, fields: Any, sizes: tuple[int | None, int | None], momen
     )
 
 
+def of_turns(entry: Entry, how: How = AS_IT_IS) -> Request:
+    """A session with a list of turns, as AIPerf has them: each is what the user says next."""
+    del how
+    given = entry.get("turns")
+    if not isinstance(given, list) or not given:
+        raise PlanError("its turns are no list")
+    turns = [{"text": turn} if isinstance(turn, str) else turn for turn in given]
+    if not all(isinstance(turn, Mapping) for turn in turns):
+        raise PlanError("a turn of it is no object")
+    ahead = [{"role": "system", "content": turns[0].get("text")}] if (
+        turns[0].get("role") == "system" and len(turns) > 1
+    ) else []  # fmt: skip
+    requests = [_of_turn(turn) for turn in turns[len(ahead) :]]
+    if ahead:
+        requests[0] = requests[0].changed(messages=[*ahead, *requests[0].turns()])
+    return requests[0].changed(then=tuple(requests[1:]))
+
+
+def _of_turn(turn: Entry) -> Request:
+    said = turn.get("text", turn.get("content", turn.get("texts")))
+    if isinstance(said, list) and all(isinstance(text, str) for text in said):
+        said = "\n\n".join(said)
+    if not isinstance(said, str) or not said:
+        raise PlanError("a turn of it holds no text: write it in a field 'text'")
+    if any(turn.get(name) for name in ("image", "images", "audio", "audios", "video", "videos")):
+        raise Unfit("with pictures or sounds in turns")
+    extra = turn.get("extra")
+    return Request(
+        said, dict(extra) if isinstance(extra, Mapping) else {}, limit_of_turn(turn),
+        think_s=delay_of(turn),
+    )  # fmt: skip
+
+
+def limit_of_turn(turn: Entry) -> int | None:
+    """The longest answer that a turn asks for."""
+    return whole(turn, *LIMITS, "output_length") or None
+
+
 def of_sizes(entry: Entry, how: How = AS_IT_IS) -> Request:
     """A line of a trace: its sizes, and when it came."""
     return of_trace(entry, how.unit)
@@ -214,6 +255,7 @@ Form = Callable[[Entry, How], Request]
 _FORMS: Final[tuple[tuple[str, Form, Sequence[set[str]]], ...]] = (
     ("a batch of OpenAI's", of_batch, ({"custom_id", "body"}, {"url", "body"})),
     ("a batch of Anthropic's", of_batch, ({"custom_id", "params"},)),
+    ("sessions of turns", of_turns, ({"turns"},)),
     ("ShareGPT", of_conversation, ({"conversations"}, {"conversation"})),
     ("a log of LiteLLM's", of_litellm, ({"call_type"},)),
     ("an export of Langfuse's", of_langfuse,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from holymon.errors import PlanError
 from holymon.plan.requests import MOST_TOKENS
 from holymon.safety import plain
-from holymon.structs import Struct, check_range, require
+from holymon.structs import Struct, check_range, require, seconds_of
 
 Ints = npt.NDArray[np.int64]
 
@@ -88,3 +88,20 @@ def parse(text: str, field: str) -> Lengths:
             "lognormal:MEAN,SD or uniform:LOWEST,HIGHEST."
         )
     return Lengths(kind=kind, first=numbers[0], second=numbers[1])  # type: ignore[arg-type]
+
+
+def parse_times(text: str, field: str) -> Lengths:
+    """Times as people write them, in milliseconds of at least 1. Raises PlanError."""
+    kind, colon, rest = text.strip().partition(":")
+    try:
+        numbers = [seconds_of(part) * 1e3 for part in (rest if colon else kind).split(",")]
+        first, second = (*numbers, 0.0)[:2]
+        if not colon and len(numbers) == 1:
+            return Lengths(first=max(first, 1.0))
+        good = colon and kind in _FORMS and len(numbers) == 2
+        return Lengths(kind=kind if good else "", first=first, second=second)  # type: ignore[arg-type]
+    except PlanError:
+        raise PlanError(
+            f"{field} {plain(text)!r} is no time: write seconds, or such as 500ms, normal:MEAN,SD, "
+            "lognormal:MEAN,SD or uniform:LOWEST,HIGHEST."
+        ) from None

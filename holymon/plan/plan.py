@@ -81,6 +81,10 @@ class Plan(Struct, frozen=True):
     call, `first_byte_s` (None: the same) of the wait for its headers, `stall_s` or else the
     target's own of the wait for each token of a stream. Without them the first token may take as
     long as the call, and each further one 30 s, or as long if another `timeout_s` was asked for.
+    Where the prompts are conversations it is these that arrive, are held by users, and are counted
+    by `requests`; `duration_s` ends those under way. They are known by the numbers of their calls:
+    of K targets and at most T turns, turn t of the c-th conversation of the j-th is
+    (c T + t) K + j.
     `first_call` has each target called once before, outside of all figures: what every call would
     be refused for ends the run, or is asked as the API wants it.
     """
@@ -170,6 +174,11 @@ class Plan(Struct, frozen=True):
             # It may need longer for its N-th call than N / rate, but never as long as this.
             calls += 10 * shape.cv * math.sqrt(calls) + 30 * max(1.0, shape.cv**2)
         return self.warmup_s + calls / shape.peak
+
+    @property
+    def sending_s(self) -> float:
+        """Until when anything is sent, warm-up included; inf where only its number ends a load."""
+        return math.inf if self.duration_s is None else self.warmup_s + self.duration_s
 
     @property
     def simulated(self) -> bool:

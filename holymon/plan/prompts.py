@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
+from holymon.plan.conversations import turned, turns_of
 from holymon.plan.dataset import Dataset, dataset_of
 from holymon.plan.lengths import Lengths
 from holymon.plan.made_text import WORD_BYTES, text_of_tokens
@@ -88,8 +91,13 @@ class Prompts(Struct, frozen=True):
 
     @property
     def number(self) -> int:
-        """How many different requests there are."""
+        """How many different requests there are, or conversations."""
         return self.dataset.requests if self.dataset is not None else len(self.texts)
+
+    @property
+    def turns(self) -> int:
+        """The most turns that a conversation has; 1 where none are held."""
+        return self.dataset.turns if self.dataset is not None else 1
 
     @property
     def private(self) -> bool:
@@ -104,20 +112,21 @@ class Prompts(Struct, frozen=True):
 
     def text(self, turn: int) -> str:
         """What is said in a turn of somebody's own words, as one text."""
-        return f"{self.system}\n\n{self.request(turn).text}".strip()
+        texts = (said.text for said in self.request(turn).conversation)
+        return "\n\n".join([self.system, *texts]).strip()
 
     def limit(self, request: Request) -> int | None:
         """The longest answer to a request."""
         return self.max_tokens if request.max_tokens is None else request.max_tokens
 
     def messages(
-        self, request: Request, number: int, seed: int = 0, mark: str = ""
+        self, request: Request, number: int, seed: int = 0, mark: str = "", turn: int = 0
     ) -> Sequence[Message]:
         """What is said in a request, with what is common to all; `mark` begins what is unique.
 
-        Words that are made up are those of the request's number, and of a seed.
+        Words that are made up are those of the request's number, of its turn, and of a seed.
         """
-        messages = request.turns((seed << 32) + number)
+        messages = request.turns(words_of(seed, number, turn))
         if self.system:
             rest = [message for message in messages if message.get("role") != "system"]
             messages = [{"role": "system", "content": self.system}, *rest]
@@ -130,13 +139,14 @@ class Prompts(Struct, frozen=True):
         """The first of them alone, with another longest answer."""
         if self.dataset is None:
             return replace(self, texts=self.texts[:1], max_tokens=max_tokens)
-        alone = self.dataset[0].limited(None)
+        alone = self.dataset[0].changed(max_tokens=None, then=())
         return replace(self, dataset=dataset_of([alone]), max_tokens=max_tokens)
 
     @property
     def sizes(self) -> Sizes:
         """How long they are."""
-        n, ahead = self.number, len(self.system.encode("utf-8", "replace"))
+        n = self.number if self.dataset is None else self.dataset.calls
+        ahead = len(self.system.encode("utf-8", "replace"))
         more = ahead + self.prefix_tokens * WORD_BYTES + MARK_BYTES * self.unique
         guess = ahead / BYTES_OF_TOKEN + self.prefix_tokens + 10 * self.unique
         if self.dataset is not None:
@@ -145,10 +155,13 @@ class Prompts(Struct, frozen=True):
             answers = None if lacking and self.max_tokens is None else (
                 own + lacking * (self.max_tokens or 0)
             )  # fmt: skip
-            most_answer = max(longest, (self.max_tokens or 0) if lacking else 0)
+            limit = (self.max_tokens or 0) if lacking else 0
+            again = known.repeats * limit
             return Sizes(
-                n, known.most_tokens + n * more, known.longest + more,
-                known.about_tokens + n * guess, answers, None if answers is None else most_answer,
+                n, known.most_tokens + n * more + again,
+                known.longest + more + (known.turns - 1) * limit * bool(again),
+                known.about_tokens + n * guess + again * (not known.own), answers,
+                None if answers is None else max(longest, limit),
             )  # fmt: skip
         sizes = [len(text.encode("utf-8", "replace")) + more for text in self.texts]
         about = n * self.tokens if self.tokens else (sum(sizes) - n * more) / BYTES_OF_TOKEN
@@ -167,21 +180,36 @@ def _beginning(messages: Sequence[Message], begin: str) -> list[Message]:
     return [{**first, "content": content}, *rest]
 
 
+def words_of(seed: int, number: int, turn: int = 0) -> int:
+    """The number of the words that are made up for a turn of a request."""
+    return (seed << 32) + (turn << 24) + number
+
+
 def made(
-    prompts: Lengths, answers: Lengths | None = None, *, seed: int = 0, number: int = VARIETY
-) -> Dataset:
-    """Requests that are made up: prompts and answers of such lengths, drawn by a seed."""
-    sizes = prompts.drawn(number, seed).tolist()
-    limits = [None] * number if answers is None else answers.drawn(number, seed, 1).tolist()
-    requests = [Request(prompt_tokens=n, max_tokens=m) for n, m in zip(sizes, limits, strict=True)]
+    prompts: Lengths, answers: Lengths | None = None, *, turns: Lengths | None = None,
+    seed: int = 0, number: int = VARIETY,
+) -> Dataset:  # fmt: skip
+    """Requests that are made up: prompts and answers of such lengths, drawn by a seed.
+
+    With `turns` they are conversations of so many; each turn is a prompt of such a length.
+    """
+    each = np.ones(number, int) if turns is None else turns_of(turns, number, seed)
+    total = int(each.sum())
+    sizes = prompts.drawn(total, seed).tolist()
+    limits = [None] * total if answers is None else answers.drawn(total, seed, 1).tolist()
+    said = [Request(prompt_tokens=n, max_tokens=m) for n, m in zip(sizes, limits, strict=True)]
+    ends = np.cumsum(each).tolist()
+    held = (said[a:b] for a, b in zip([0, *ends], ends, strict=False))
+    requests = (first.changed(then=tuple(then)) if then else first for first, *then in held)
     kind = f"made up, prompts of {prompts.words}"
     return dataset_of(requests, kind=kind)
 
 
 def limited(dataset: Dataset, answers: Lengths | None, seed: int = 0) -> Dataset:
     """The same requests with longest answers of such lengths, or the plan's, not their own."""
-    n = len(dataset)
-    limits = [None] * n if answers is None else answers.drawn(n, seed, 1).tolist()
-    changed = (request.limited(limit) for request, limit in zip(dataset, limits, strict=True))
-    about = (dataset.source, dataset.kind, dataset.left_out)
-    return dataset_of(changed, *about, timed=dataset.timed)
+    limits = None if answers is None else iter(answers.drawn(dataset.calls, seed, 1).tolist())
+
+    def turn_of(turn: Request) -> Request:
+        return turn.changed(max_tokens=None if limits is None else next(limits))
+
+    return dataset.mapped(lambda _, request: turned(request, turn_of), timed=dataset.timed)

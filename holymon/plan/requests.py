@@ -3,11 +3,12 @@
     Request("Say hello.")                                     one message of the user
     Request([{"role": "system", ...}, {"role": "user", ...}]) messages in OpenAI's form of chat
     Request(prompt_tokens=500, max_tokens=100)                of that size, its words made up
+    Request("Say hello.", then=["And in French?"])            a conversation of two turns
 
 What is made up is the same for a seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ Message = Mapping[str, Any]
 
 MOST_TOKENS: Final = 10_000_000
 MOST_BLOCKS: Final = 100_000
+MOST_TURNS: Final = 1000
+MOST_THINKING: Final = 86_400.0
 BYTES_OF_TOKEN: Final = 4
 """About so many bytes of text are a token."""
 
@@ -47,6 +50,11 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     are how many are expected; without any message a prompt of about so many tokens is made; it
     begins with the blocks of `block_tokens` that have the numbers in `blocks`, as all do that name
     those. `at` is when it came once (s).
+
+    In `then` are the further turns of a conversation: requests of what is said next, or texts of
+    the user. Each is sent when the one before is answered and `think_s` seconds have passed, or,
+    without these, when it came once; with all that was said before it, and the text of the answer,
+    unless its own messages begin with one (of the assistant). What is `whole` is sent alone.
     """
 
     messages: str | Sequence[dict[str, Any]] = ""
@@ -57,6 +65,9 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     blocks: tuple[int, ...] = ()
     block_tokens: int = BLOCK_TOKENS
     at: float | None = None
+    then: tuple["Request", ...] = ()
+    think_s: float | None = None
+    whole: bool = False
 
     def __post_init__(self) -> None:
         """Raise PlanError if it says nothing, or a number is out of range."""
@@ -74,10 +85,32 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
             check_range("blocks of a prompt", len(self.blocks), 0, MOST_BLOCKS)
         if not isinstance(self.messages, str):
             _check(self.messages)
+        if self.think_s is not None:
+            check_range("think_s", self.think_s, 0, MOST_THINKING, "seconds")
+        if self.then:
+            _follow(self)
+
+    @property
+    def conversation(self) -> Iterator["Request"]:
+        """Its turns, in their order: itself, and those that are said then."""
+        yield self
+        yield from self.then
+
+    def changed(self, **fields: Any) -> "Request":
+        """The same but for some fields."""
+        return msgspec.structs.replace(self, **fields)
 
     def limited(self, max_tokens: int | None) -> "Request":
-        """The same with another longest answer."""
-        return msgspec.structs.replace(self, max_tokens=max_tokens)
+        """The same with another longest answer, in each turn."""
+        then = tuple(turn.limited(max_tokens) for turn in self.then)
+        return self.changed(max_tokens=max_tokens, then=then)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether it begins with an answer to the turn before, or is sent without what was said."""
+        known = self.messages
+        given = not isinstance(known, str) and bool(known) and known[0].get("role") == "assistant"
+        return self.whole or given
 
     def turns(self, seed: int = 0) -> Sequence[Message]:
         """Its messages; words that are made up are those of a seed."""
@@ -118,6 +151,11 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     @property
     def words(self) -> str:
         """How it begins, or how long it is."""
+        more = f", and {number_of(len(self.then), 'turn')} more" * bool(self.then)
+        return self._first_words + more
+
+    @property
+    def _first_words(self) -> str:
         if not self.messages:
             return f"made up, of about {number_of(self.prompt_tokens or 0, 'token')}"
         if isinstance(self.messages, str):
@@ -154,6 +192,15 @@ def _check(messages: Sequence[Any]) -> None:
         good = isinstance(known.get("role"), str) and known.keys() & {"content", "tool_calls"}
         mend = "write it as {'role': 'user', 'content': '...'}"
         require(bool(good), "a message", "has no role or no content", mend)
+
+
+def _follow(request: Request) -> None:
+    """Make requests of the texts that are said then. Raise PlanError for what can't follow."""
+    given = [Request(turn) if isinstance(turn, str) else turn for turn in request.then]
+    good = all(isinstance(turn, Request) and not turn.then for turn in given)
+    require(good, "then", "holds what is no single turn", "list texts and requests there")
+    check_range("turns of a conversation", len(given) + 1, 1, MOST_TURNS)
+    msgspec.structs.force_setattr(request, "then", tuple(given))
 
 
 def most_tokens(request: Request, size: int) -> int:

@@ -7,6 +7,10 @@
     Azure      TIMESTAMP (a date), ContextTokens, GeneratedTokens
     Vidur      arrived_at (s), num_prefill_tokens, num_decode_tokens
 
+Lines of one `session_id`, or whose `parent_chat_id` is another's `chat_id`, are a conversation, if
+asked for. A line of Bailian's counts all that was said before, one of AIPerf's only what is new,
+and its `delay` is the time to think (ms).
+
 Of others the unit of times has to be told: none is guessed. Sources: kvcache-ai/Mooncake
 (FAST25-release), docs.nvidia.com/aiperf (Trace Replay with Mooncake Traces), alibaba-edu/
 qwen-bailian-usagetraces-anon, HPMLL/BurstGPT, Azure/AzurePublicDataset (2023 and 2024), and
@@ -14,6 +18,7 @@ microsoft/vidur.
 """
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from holymon.errors import PlanError
@@ -88,6 +93,38 @@ def of_trace(entry: Mapping[str, Any], unit: str = "") -> Request:
         max_tokens=answer, prompt_tokens=prompt, output_tokens=answer, blocks=shared,
         block_tokens=kind.block, at=at,
     )  # fmt: skip
+
+
+def delay_of(entry: Mapping[str, Any]) -> float | None:
+    """How long its person thinks before it (s), where that is said, in milliseconds."""
+    delay = time_of_number(entry.get("delay"))
+    return None if delay is None or not 0 <= delay < inf else delay / 1e3
+
+
+def is_whole(entry: Mapping[str, Any]) -> bool:
+    """Whether a line of a session holds or counts all that was said before."""
+    told = isinstance(entry.get("messages"), list) and entry.get("message_mode") != "delta"
+    return told or "chat_id" in entry
+
+
+class Sessions:
+    """Which conversation each line of a trace belongs to, of lines in the order of their file."""
+
+    def __init__(self) -> None:
+        """Know of none."""
+        self._begins: dict[str, str] = {}
+
+    def key(self, entry: Any) -> str:
+        """The name of an entry's conversation; `""` for one that says none."""
+        if not isinstance(entry, Mapping):
+            return ""
+        if entry.get("session_id") not in (None, ""):
+            return f"session {entry['session_id']}"
+        chat, parent = (str(entry.get(name, "")) for name in ("chat_id", "parent_chat_id"))
+        if not chat:
+            return ""
+        begin = self._begins[chat] = self._begins.get(parent, f"chat {chat}")
+        return begin
 
 
 def _arrival(entry: Mapping[str, Any], kind: Trace, unit: str) -> float | None:

@@ -15,18 +15,27 @@ from holymon.records import own_traffic, parquet
 _MAGIC: Final = b"PAR1"
 
 
-def dataset(source: str | Path | Iterable[Any], *, column: str = "", unit: str = "") -> Dataset:
+def dataset(
+    source: str | Path | Iterable[Any], *, column: str = "", unit: str = "",
+    conversations: bool = False, recorded: bool = False,
+) -> Dataset:  # fmt: skip
     """Requests from a file, or from texts, lists of messages, objects and `Request`s.
 
     A file is recognised by what is in it: a text a line; JSONL of strings or of objects with
     `prompt`, `text` or `messages`; batches of OpenAI and Anthropic; ShareGPT's conversations; CSV
     or Parquet with a `column`; what LiteLLM and Langfuse export; traces with sizes of Mooncake,
     AIPerf, BurstGPT and Azure, or of others, whose `unit` of times has to be told. The folder of a
-    run, its calls.parquet and what a monitor spilled are traffic of one's own, by its sizes. Raises
+    run, its calls.parquet and what a monitor spilled are traffic of one's own, by its sizes.
+
+    With `conversations` ShareGPT's, messages with several turns, and sessions of a trace
+    (`session_id`, or `chat_id` and `parent_chat_id`) are held turn by turn, each with what was said
+    before and the answers that came, or those of the file if `recorded`. Sessions that list their
+    `turns` (AIPerf) always are. In a trace that counts a history as part of each prompt (Bailian's)
+    it is sent so, without an answer. Raises
     ConfigError if it can't be read, PlanError naming the line, RunError for what is no run.
     """
     check_unit(unit)
-    how = How(column, unit)
+    how = How(column, unit, conversations, recorded)
     if not isinstance(source, str | Path):
         entries = ((f"entry {n}", entry) for n, entry in enumerate(source, 1))
         return dataset_files.of_entries(None, "list", entries, how)
