@@ -97,12 +97,15 @@ def summarize_target(
     judged = rows.only(is_judged)
     limited = judged["error"] == CODES["rate_limited"]
     scheduled = isinstance(load, Open)
-    users = load.users * len(records.targets) if isinstance(load, Closed) else None
+    users = load.users if isinstance(load, Closed) else None
     cost, why = cost_of(rows, target)
     seconds_of, steady = durations(rows), _is_steady(load)
     vectors = target.endpoint == "embeddings"
     within = _within(seconds_of, ok, limits)
-    rates, no_rate = _throughput(rows, users, within, steady=steady, vectors=vectors)
+    rates, no_rate = _throughput(
+        rows, users, within, steady=steady, vectors=vectors,
+        apart=len(records.targets) * records.turns,
+    )  # fmt: skip
     sent = judged["start_s"] if steady else None
     failed = judged["error"] != 0
     times, about_gaps = _times(
@@ -184,13 +187,19 @@ def _messages(records: Records, index: int, errors: dict[str, int]) -> dict[str,
 
 
 def _throughput(
-    rows: Chosen, users: int | None, within: Bools | None, *, steady: bool, vectors: bool
+    rows: Chosen,
+    users: int | None,
+    within: Bools | None,
+    *,
+    steady: bool,
+    vectors: bool,
+    apart: int,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Answers, tokens and calls `within` the limits, each per second with an interval; or why not.
 
     The last ones as a share of all calls, too. Of embeddings also the `vectors`.
     """
-    during, seconds, why = counted(rows, users)
+    during, seconds, why = counted(rows, users, apart)
     taken = (rows["error"] == 0) & during
     good = rows.only(taken)
     tokens, prompt = streamed(good), good["prompt_tokens"]

@@ -33,16 +33,17 @@ TOO_LONG: Final = (
 )
 
 
-def counted(rows: Rows, users: int | None) -> tuple[Mask, float, tuple[str, ...]]:
+def counted(rows: Rows, users: int | None, apart: int = 1) -> tuple[Mask, float, tuple[str, ...]]:
     """Which rows throughput counts, shape (n,), the seconds that belong to them, and why if none.
 
-    `users` are those of a closed loop, of all its targets together; None for any other.
+    `rows` are of one target; `users` are those of a closed loop, None for any other. The numbers of
+    what they begin with, one after the other, are `apart`.
     """
     ended = ~np.isnan(rows["end_s"] - rows["start_s"]) & (rows["error"] != _CANCELLED)
     if not ended.any():
         return ended, 0.0, ()
     if users is not None:
-        return ended, _cycle(rows, ended, users), ()
+        return ended, _cycle(rows, ended, users, apart), ()
     return _while_sending(rows, ended)
 
 
@@ -70,17 +71,17 @@ def rate_interval(rows: Rows, weights: Floats, seconds: float, *, closed: bool) 
     return max(0.0, total - half) / seconds, (total + half) / seconds
 
 
-def _cycle(rows: Rows, ended: Mask, width: int) -> float:
+def _cycle(rows: Rows, ended: Mask, users: int, apart: int) -> float:
     """Seconds of a closed loop: a user's mean time from its first call to the end of its last.
 
     Answers of several users often come at once, so a window of time would begin in the middle
     of such a burst or before it, and count too many or too few.
     """
-    users, which = np.unique(rows["request"][ended] % width, return_inverse=True)
-    first, last = np.full(len(users), np.inf), np.zeros(len(users))
+    known, which = np.unique(rows["request"][ended] // apart % users, return_inverse=True)
+    first, last = np.full(len(known), np.inf), np.zeros(len(known))
     np.minimum.at(first, which, rows["start_s"][ended])
     np.maximum.at(last, which, rows["end_s"][ended])
-    return float((last - first).sum()) / len(users)
+    return float((last - first).sum()) / len(known)
 
 
 def _while_sending(rows: Rows, ended: Mask) -> tuple[Mask, float, tuple[str, ...]]:

@@ -58,7 +58,10 @@ class Conversations:
             return
         marks.flags |= Flag.TURN_FOLLOWS
         following = held.turns[turn + 1]
-        if marks.error or not (following.has_answer or (text and not acted)):
+        if marks.error:
+            return
+        if not (following.has_answer or (text and not acted)):
+            marks.flags |= Flag.NO_TEXT_TO_FOLLOW
             return
         self._say(held, number, turn + 1, marks.target, text)
         held.due = _due(held, following, marks)

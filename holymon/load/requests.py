@@ -17,12 +17,14 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from holymon.errors import ConfigError, HolymonError
+from holymon.plan import consent
 from holymon.plan.plan import Plan
 from holymon.plan.request_fields import BEARER, NO_KEY, overlaid, parts_of
 from holymon.plan.requests import Message, Request
 from holymon.plan.target import Target
 from holymon.protocols.dialects import DIALECTS
 from holymon.safety import Secret
+from holymon.transport.connector import trusting
 from holymon.transport.prepared_request import Prepared, hiding, post, prepared_for
 
 EXACT: Final = frozenset({"chat", "completions"})
@@ -51,6 +53,15 @@ def _secret(target: Target, name: str, what: str, kind: type[Secret] = Secret) -
     # Never in a variable here: tracebacks may show local variables.
     # A file of variables with Windows' line ends leaves a CR at the end of each.
     return kind(os.environ[name].removesuffix("\r"), name)
+
+
+def require_ways(targets: Sequence[Target]) -> None:
+    """Raise ConfigError for a key or a certificate that is missing, or may not be sent there."""
+    for target in targets:
+        key_of(target)
+        if target.ca_file or target.cert_file:
+            trusting(target.ca_file, target.cert_file, target.cert_password_env)
+    consent.require(targets)
 
 
 def secrets_of(target: Target) -> tuple[Secret, ...]:

@@ -15,10 +15,11 @@ from holymon.figures.size_types import SizeEffects
 from holymon.figures.sizes import sizes_of
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
+from holymon.figures.turn_types import Turns
+from holymon.figures.turns import turns_of
 from holymon.formatting import Table, Tables, file_name, number_of
 from holymon.load.process import Process, launch
-from holymon.load.requests import key_of
-from holymon.plan import consent
+from holymon.load.requests import require_ways
 from holymon.plan.plan import Plan
 from holymon.plan.targets import with_prices
 from holymon.records import journal, request_store, run_folder, run_state
@@ -31,7 +32,6 @@ from holymon.records.records import Records
 from holymon.records.run_state import LIVE
 from holymon.safety import short
 from holymon.structs import to_builtins
-from holymon.transport.connector import trusting
 
 POLL_S = 0.1
 
@@ -50,7 +50,7 @@ class Run:
         if run_folder.is_compacted(folder) or not self.live:
             self._records = run_folder.load(folder)
         else:
-            self._records = Records(self.plan.targets)
+            self._records = Records(self.plan.targets, turns=self.plan.prompts.turns)
             self._follower = journal.Follower(folder, self._records)
 
     @property
@@ -135,6 +135,10 @@ class Run:
     def sizes(self) -> SizeEffects:
         """How TTFT and decoding grow with the sizes of prompts and answers; figures by size."""
         return sizes_of(self.records)
+
+    def turns(self) -> Turns:
+        """The figures of first and later turns, where conversations were held."""
+        return turns_of(self.records)
 
     def verdict(self) -> verdict.Verdict:
         """Whether they can be trusted, and whether the objectives are met."""
@@ -239,6 +243,7 @@ class Run:
                 {**target.to_dict(), "sizes": effect.to_dict()}
                 for target, effect in zip(summary.targets, sizes.targets, strict=True)
             ],
+            "turns": [held.to_dict() for held in self.turns().targets],
             "compared_at_tokens": sizes.reference,
             "first_calls": [to_builtins(call) for call in self.first_calls],
             "proxies": run_state.proxies(status),
@@ -270,11 +275,7 @@ def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> 
     that can't be, RunError if the folder can't be written.
     """
     plan = with_prices(plan)
-    for target in plan.targets:
-        key_of(target)
-        if target.ca_file or target.cert_file:
-            trusting(target.ca_file, target.cert_file, target.cert_password_env)
-    consent.require(plan.targets)
+    require_ways(plan.targets)
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
     folder = run_folder.new_folder(Path(out), name)
     request_store.keep(plan, folder)

@@ -111,6 +111,7 @@ class Flag(IntEnum):
     JSON_ASKED = 1048576  # an answer in JSON was asked for, and something was answered
     NOT_JSON = 2097152  # JSON_ASKED, but the answer is none
     TURN_FOLLOWS = 4194304  # its conversation had a further turn, whether or not that was sent
+    NO_TEXT_TO_FOLLOW = 8388608  # TURN_FOLLOWS, but no text that it could be said after
 
 
 # Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.

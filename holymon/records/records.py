@@ -15,6 +15,7 @@ from holymon.plan.target import Target
 from holymon.records.attempt import DTYPE, FINISH, GAP, JUDGED, Flag, Marks, Rows, gaps, row
 from holymon.records.client_health import fell_in
 from holymon.records.gaps import Pieces, bins_of, counts_of, packed, sums
+from holymon.records.growing import grown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,12 +74,14 @@ class Records:
     or None where it is not known. `request_ids` gives the servers' own ids by the number of the
     call, as far as they are known, and `messages` the first words of each error type by the
     position of the target; `unfit` from when to when the client was not fit to measure, shape
-    (k, 2), in seconds.
+    (k, 2), in seconds. `turns` is the most turns of a conversation, 1 where none were held.
     """
 
-    def __init__(self, targets: tuple[Target, ...], began: float | None = None) -> None:
+    def __init__(
+        self, targets: tuple[Target, ...], began: float | None = None, turns: int = 1
+    ) -> None:
         """Hold no rows yet."""
-        self.targets, self.began = targets, began
+        self.targets, self.began, self.turns = targets, began, turns
         self.request_ids: Callable[[], dict[int, str]] = dict
         self.messages: Callable[[], dict[int, dict[str, str]]] = dict
         self.unfit: Callable[[], npt.NDArray[np.float64]] = partial(np.empty, (0, 2))
@@ -114,16 +117,16 @@ class Records:
 
     def _extend(self, rows: Rows, pieces: Pieces, counts: npt.NDArray[Any]) -> None:
         n, g = self._n + len(rows), self._g + len(pieces)
-        self._rows = _room(self._rows, self._n, rows)
-        self._counts = _room(self._counts, self._n, counts.astype(np.uint32))
-        self._gaps = _room(self._gaps, self._g, pieces)
+        self._rows = grown(self._rows, self._n, rows)
+        self._counts = grown(self._counts, self._n, counts.astype(np.uint32))
+        self._gaps = grown(self._gaps, self._g, pieces)
         self._n, self._g = n, g
 
     def reserve(self, rows: int, gaps: int) -> None:
         """Have room for so many rows and gap pairs in all, for one who knows how many will come."""
-        self._rows = _room(self._rows, self._n, self._rows[:0], rows)
-        self._counts = _room(self._counts, self._n, self._counts[:0], rows)
-        self._gaps = _room(self._gaps, self._g, self._gaps[:0], gaps)
+        self._rows = grown(self._rows, self._n, self._rows[:0], rows)
+        self._counts = grown(self._counts, self._n, self._counts[:0], rows)
+        self._gaps = grown(self._gaps, self._g, self._gaps[:0], gaps)
 
     def __len__(self) -> int:
         return self._n
@@ -201,6 +204,13 @@ class Records:
         flagged = (self["flags"] & Flag.SIMULATED) != 0
         return any(target.simulated for target in self.targets) or bool(flagged.any())
 
+    def conversations(
+        self, numbers: npt.NDArray[np.uint32]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Of which conversation, and which turn, such calls are, from 0; shapes (n,)."""
+        conversation, turn = np.divmod(numbers.astype(np.int64) // len(self.targets), self.turns)
+        return conversation, turn
+
     def errors(self, where: npt.NDArray[np.bool_]) -> dict[str, int]:
         """How many rows ended in each error type, most frequent first, in the rows `where`."""
         counted = np.bincount(self["error"][where], minlength=len(NAMES))
@@ -209,7 +219,7 @@ class Records:
 
     def select(self, where: npt.NDArray[np.bool_]) -> "Records":
         """A copy that holds only the rows where `where` is true."""
-        chosen = Records(self.targets, self.began)
+        chosen = Records(self.targets, self.began, self.turns)
         chosen.request_ids, chosen.messages = self.request_ids, self.messages
         chosen.unfit = self.unfit
         chosen._extend(self.rows.compress(where), self.gaps(where), self.gap_counts[where])
@@ -221,7 +231,8 @@ class Records:
         `at` is the moment in UTC at which it was sent; NaT where it was not, or `began` is not
         known. `request_id` is the server's own id, where it is known: of failures and of the
         slowest calls of a run. `client_unfit` marks those of which a moment fell in a second in
-        which the client was not fit. What was not measured is NaN or NA, never -1 or 0.
+        which the client was not fit. Where conversations were held, `conversation` and `turn` are
+        counted from 0 and from 1. What was not measured is NaN or NA, never -1 or 0.
         """
         import pandas as pd
 
@@ -242,6 +253,9 @@ class Records:
         micros = ((math.nan if self.began is None else self.began) + rows["start_s"]) * 1e6
         at = pd.to_datetime(np.round(micros), unit="us", utc=True).astype("datetime64[ns, UTC]")
         frame.insert(0, "at", at)
+        if self.turns > 1:
+            frame["conversation"], turn = self.conversations(rows["request"])
+            frame["turn"] = turn + 1
         frame["client_unfit"] = fell_in(self.unfit(), rows)
         frame["latency_s"] = frame["end_s"] - frame["start_s"]
         frame["ttft_s"] = frame["first_s"] - frame["start_s"]
@@ -282,18 +296,3 @@ def records_of(given: Records | Recorded) -> Records:
     if not isinstance(records, Records):
         raise PlanError(f"this takes a run or its records, not {type(given).__name__}.")
     return records
-
-
-def _room(
-    array: npt.NDArray[Any], used: int, more: npt.NDArray[Any], room: int = 0
-) -> npt.NDArray[Any]:
-    """`array` with `more` after its first `used`, in its own room or in one an eighth larger."""
-    need, raw = used + len(more), np.dtype((np.void, array.itemsize))
-    if max(need, room) > len(array):
-        # A first piece gets no room to grow: of a run that has ended it is the only one.
-        grown = np.zeros(max(need + used // 8, room), array.dtype)
-        grown.view(raw)[:used] = array.view(raw)[:used]
-        array = grown
-    # Rows are copied field by field unless they are taken for plain bytes: ten times as long.
-    array.view(raw)[used:need] = more.view(raw)
-    return array

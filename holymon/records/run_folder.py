@@ -232,7 +232,7 @@ def load(folder: Path) -> Records:
             f"the calls of {run_id(folder)} were deleted to make room: `holymon runs` and "
             "hm.history() still have its figures."
         )
-    records = Records(plan.targets, began(folder))
+    records = Records(plan.targets, began(folder), plan.prompts.turns)
     if not is_compacted(folder):
         ended = read_state(folder)["state"] not in LIVE
         follower = Follower(folder, records)
@@ -242,7 +242,7 @@ def load(folder: Path) -> Records:
         if not is_compacted(folder):
             return records
         # Journals vanish while another process compacts; what it wrote is whole.
-        records = Records(plan.targets, records.began)
+        records = Records(plan.targets, records.began, records.turns)
     parquet.read(folder, records)
     if any(folder.glob("calls.*.journal")):
         # Saved elsewhere when the disk was full, and put back; or a compaction was cut short.

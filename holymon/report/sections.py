@@ -29,8 +29,9 @@ from holymon.formatting import (
     stacked,
 )
 from holymon.load.run import Run
-from holymon.plan.plan import Closed, Plan
+from holymon.plan.plan import Closed
 from holymon.records.first_call import outcome
+from holymon.report.method import how_measured
 from holymon.safety import plain, short
 
 WIDE: Final = 100
@@ -64,6 +65,8 @@ def run_text(run: Run) -> str:
                   for line in hints.failures(target, called)]  # fmt: skip
         blocks.append("\n".join([target.target, f"  {calls}", *errors, target.table.text(),
                                  *(f"  {fact}" for fact in facts)]))  # fmt: skip
+    held = run.turns().table
+    blocks += [replace(held, lead=()).text()] * bool(held.rows)
     notes = "\n".join(f"note: {note}" for note in judged.notes) if len(run.records) else ""
     return plain("\n\n".join(filter(None, [*blocks, notes])))
 
@@ -165,7 +168,10 @@ def figures(run: Run) -> Section:
         join(element("h3", target.target), bullets(target.facts), target.table.html("figures"))
         for target in run.summary().targets
     ]
-    return Section(join(*pieces, bullets(run.verdict().notes, "notes")), run_text(run))
+    held = run.turns().table
+    by_turn = join(element("h3", "By turn"), held.html("figures")) if held.rows else ""
+    notes = bullets(run.verdict().notes, "notes")
+    return Section(join(*pieces, by_turn, notes), run_text(run))
 
 
 def sizes(run: Run) -> Section:
@@ -217,7 +223,7 @@ def _words_of_failures(run: Run, index: int) -> dict[str, list[str]]:
 
 def method(run: Run) -> Section:
     """The plan in words, the state of the client, and, folded, the definitions of the figures."""
-    table = Table(rows=_how_measured(run), align="l")
+    table = Table(rows=how_measured(run), align="l")
     formulas = definitions(run, summary=run.summary())
     return Section(join(table.html("plan"), *_folded(formulas)), table.text())
 
@@ -233,67 +239,3 @@ def _folded(formulas: Definitions) -> list[Html]:
         )
         for target, of_target in groupby(formulas, key=lambda definition: definition.target)
     ]  # fmt: skip
-
-
-def _how_measured(run: Run) -> list[tuple[str, str]]:
-    plan, client = run.plan, run.vitals.to_dict()
-    where = "; ".join(
-        f"{t.name} at {t.base_url or 'the built-in simulator'}"
-        + f" with the key in {' and '.join(t.variables)}" * bool(t.variables)
-        for t in plan.targets
-    )
-    waited = client["waited_max"]
-    others = "" if waited is None else f", which others held for {percent(waited)} of that time"
-    if client["woke_late_max_s"] is not None:
-        others += f" ({ms(client['woke_late_max_s'])} ms each time)"
-    return [
-        ("targets", where),
-        ("load", _load(plan)),
-        ("asked", _prompts(plan)),
-        *(("price", f"{t.name}: {t.price.words}") for t in plan.targets if t.price.stated),
-        ("limits of a call", _limits(plan)),
-        *(("first call", f"{call.target}: {call.words}") for call in run.first_calls),
-        ("attempts", "one for each call: nothing was retried"),
-        ("clock", "monotonic, in a process of its own; pieces are stamped before they are parsed"),
-        ("client", f"event loop late by {ms(client['loop_lag_p99_s'])} ms at p99, "
-                   f"{ms(client['loop_lag_max_s'])} ms at most; at most "
-                   f"{percent(client['cpu_max'] or 0)} of a core{others}; not fit in "
-                   f"{len(run.vitals.unfit):,} of {client['seconds'] or 0:,} s"),
-    ]  # fmt: skip
-
-
-def _limits(plan: Plan) -> str:
-    """How long a call may take, and its parts."""
-    parts = [("to the first byte", plan.first_byte_s), ("to each token", plan.stall_s)]
-    given = [f"{seconds:g} s {what}" for what, seconds in parts if seconds is not None]
-    return ", ".join([f"{plan.timeout_s:g} s in all", f"{plan.connect_s:g} s to connect", *given])
-
-
-def _load(plan: Plan) -> str:
-    if isinstance(plan.load, Closed):
-        kind = f"{plan.load.words} a target (queueing is hidden by such a load)"
-    else:
-        kind = f"open loop, for each target {plan.load.shape.words}"
-    limits = []
-    if plan.duration_s is not None:
-        limits.append(f"{plan.duration_s:g} s")
-    if plan.requests is not None:
-        limits.append(f"{number_of(plan.requests, 'call')} a target")
-    end = " or ".join(limits) or f"{plan.seconds - plan.warmup_s:.4g} s"
-    warm_up = f", after {plan.warmup_s:g} s to warm up" * (plan.warmup_s > 0)
-    return f"{kind}; {end}{warm_up}; seed {plan.seed}"
-
-
-def _prompts(plan: Plan) -> str:
-    """How much is asked and how it is answered; no prompt itself, a report may be handed on."""
-    prompts = plan.prompts
-    question = f"synthetic prompts of about {prompts.tokens} tokens" if prompts.tokens else (
-        "one prompt" if prompts.number == 1 else f"{prompts.number:,} prompts in turn"
-    )  # fmt: skip
-    if prompts.dataset is not None:
-        left = prompts.dataset.left_out
-        question = prompts.dataset.words + f" (left out: {left})" * bool(left)
-    longest = prompts.sizes.longest_answer
-    most = f", at most {longest} tokens" if longest else ""
-    how = f"answers {'streamed' if prompts.stream else 'not streamed'}{most}"
-    return "; ".join([question, *prompts.common, how])

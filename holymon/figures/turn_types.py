@@ -1,0 +1,113 @@
+"""The figures by turn, as `turns` computes them, and how they are shown."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from holymon.figures.quantiles import Figure
+from holymon.figures.size_types import Fitted
+from holymon.formatting import DASH, Cell, Table, count, number_of
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFigures:
+    """The calls of turns `first` to `last`, counted from 1; times in seconds, of successes.
+
+    Tokens are medians of prompts, and of what of them was in a cache; None if nobody told.
+    """
+
+    first: int
+    last: int
+    calls: int
+    failed: int
+    prompt_tokens: float | None
+    cached_tokens: float | None
+    ttft_s: Figure
+    latency_s: Figure
+
+    @property
+    def name(self) -> str:
+        """Which turns, in words."""
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFigures:
+    """The conversations with one target; times in seconds.
+
+    Of `conversations` so many were held `whole`, ended `early`, for the `reasons` by their number,
+    or were `cut` by the end of the run. `later_s` is what later turns wait for their first token
+    more than first ones do, `per_fresh_token_s` what each token adds that was in no cache, and
+    `saved_s` what the cache saves a later turn. What can't be given is None, and `notes` says why.
+    """
+
+    target: str
+    conversations: int
+    whole: int
+    early: int
+    cut: int
+    turns: tuple[TurnFigures, ...]
+    later_s: Fitted
+    per_fresh_token_s: Fitted
+    saved_s: Fitted
+    reasons: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> list[str]:
+        """What became of them, and what later turns gain, in sentences."""
+        why = ", ".join(f"{n:,} {reason}" for reason, n in self.reasons.items())
+        early = f"{self.early:,} of {number_of(self.conversations, 'conversation')} ended early"
+        facts = [early + f": {why}" * bool(why)]
+        if self.cut:
+            facts[0] += f"; {self.cut:,} cut by the end of the run"
+        if self.later_s.value is not None:
+            facts.append(f"TTFT of later turns less that of first ones: {self.later_s.words('ms')}")
+        if self.saved_s.value is not None:
+            each = self.per_fresh_token_s.words("ms")
+            facts.append(f"the cache saves a later turn {self.saved_s.words('ms')}; "
+                         f"a token that is in none takes {each}")  # fmt: skip
+        return [*facts, *self.notes]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        flat = asdict(self)
+        for turn in flat["turns"]:
+            for name in ("ttft_s", "latency_s"):
+                turn[name].pop("counts_as")
+        return flat
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The figures by turn of all targets; of none where no conversations were held."""
+
+    targets: tuple[ConversationFigures, ...]
+    simulated: bool
+
+    @property
+    def table(self) -> Table:
+        """The turns of each target, and what became of its conversations."""
+        heads = ("target", "turn", "calls", "failed", "tokens in", "cached", "TTFT p50, ms", "p95",
+                 "latency p50", "p95")  # fmt: skip
+        rows: list[tuple[Cell, ...]] = [
+            (held.target, turn.name, count(turn.calls), count(turn.failed),
+             _tokens(turn.prompt_tokens), _tokens(turn.cached_tokens),
+             *(getattr(turn, name).cell(stat) for name in ("ttft_s", "latency_s")
+               for stat in ("p50", "p95")))
+            for held in self.targets for turn in held.turns
+        ]  # fmt: skip
+        notes = tuple(f"{held.target}: {fact}" for held in self.targets for fact in held.facts)
+        if not self.targets:
+            notes = ("no conversations were held",)
+        return Table(heads if rows else (), rows, "llr", notes=notes,
+                     lead=("SIMULATED",) * self.simulated)  # fmt: skip
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
+
+
+def _tokens(value: float | None) -> str:
+    return DASH if value is None else f"{value:,.0f}"
