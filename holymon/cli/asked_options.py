@@ -11,6 +11,8 @@ from holymon.errors import PlanError
 from holymon.structs import seconds_of
 
 if TYPE_CHECKING:
+    from holymon.plan.dataset import Dataset
+    from holymon.plan.lengths import Lengths
     from holymon.plan.prompts import Prompts
 
 LENGTHS: Final = (
@@ -40,6 +42,15 @@ PROMPTS: Final = composed(
                  "answers."),
     click.option("--max-tokens", metavar="LENGTH", help="Longest answer: likewise. "
                  "[default: what a file says, else 64]"),
+    text("--turns", metavar="all|LENGTH", help="Hold the conversations of a file (ShareGPT, "
+         "messages, sessions of a trace or of turns), or made-up ones with --prompt-tokens: so "
+         "many turns at most, or all, each sent when the one before is answered, with all that was "
+         "said. --concurrency is then of people, --rate of conversations that begin, --requests "
+         "how many are held."),
+    text("--think-time", metavar="TIME", help="From an answer to the next turn: seconds, or "
+         "normal:MEAN,SD and so on. [default: what a file says, else none]"),
+    click.option("--recorded-answers", is_flag=True, help="Say a file's own answers again, not "
+                 "those that came."),
     click.option("--prefix-tokens", type=int, default=0, metavar="N", show_default=False,
                  help="So many more, the same for all, before each prompt."),
     click.option("--unique", is_flag=True, help="Begin each prompt as no other: no prompt cache "
@@ -57,9 +68,11 @@ def prompts_of(
     max_tokens: str | None, no_stream: bool, trace: Path | None = None, trace_window: str = "",
     trace_unit: str = "", trace_speed: float = 1.0, column: str = "", system: str = "",
     prefix_tokens: int = 0, unique: bool = False, exact_tokens: bool = False,
-    pictures: tuple[str, ...] = (),
+    pictures: tuple[str, ...] = (), turns: str = "", think_time: str = "",
+    recorded_answers: bool = False,
 ) -> "Prompts":  # fmt: skip
     """What the options ask for. Raises PlanError, ConfigError."""
+    from holymon.plan.conversations import capped, faster
     from holymon.plan.images import part_of
     from holymon.plan.lengths import parse
     from holymon.plan.prompts import DEFAULT, VARIETY, Prompts, limited, made
@@ -82,8 +95,16 @@ def prompts_of(
         raise PlanError("--image comes with --prompt: a file has its own pictures.")
     varies = answers is not None and answers.kind != "fixed"
     texts, asked_for = (DEFAULT if prompt is None else prompt,), None
+    held = _turns(turns, file, prompt_tokens, recorded=recorded_answers)
     if file is not None:
-        asked_for = dataset(file, column=column, unit=trace_unit)
+        asked_for = dataset(
+            file, column=column, unit=trace_unit, conversations=bool(turns),
+            recorded=recorded_answers,
+        )  # fmt: skip
+        if held is not None:
+            asked_for = capped(asked_for, held, seed)
+        if trace_speed != 1 and asked_for.turns > 1:
+            asked_for = faster(asked_for, trace_speed)
         if trace_window:
             asked_for = asked_for.window(*_window(trace_window))
         say(f"{asked_for.words}.", err=True)
@@ -93,19 +114,48 @@ def prompts_of(
             asked_for = limited(asked_for, answers if varies else None, seed)
     elif prompt_tokens is not None:
         asked_for = made(
-            parse(prompt_tokens, "prompt_tokens"), answers if varies else None, seed=seed
-        )
+            parse(prompt_tokens, "prompt_tokens"), answers if varies else None, seed=seed,
+            turns=held,
+        )  # fmt: skip
     elif varies or pictures:
         parts = [{"type": "text", "text": texts[0]}, *map(part_of, pictures)]
         single = Request([{"role": "user", "content": parts}]) if pictures else texts[0]
         asked_for = dataset([single] * (VARIETY if varies else 1))
         asked_for = limited(asked_for, answers, seed) if varies else asked_for
+    if think_time:
+        asked_for = _thoughtful(asked_for, think_time, seed)
     most = 64 if answers is None or varies else round(answers.first)
     return Prompts(
         texts=texts if asked_for is None else (DEFAULT,), dataset=asked_for, max_tokens=most,
         stream=not no_stream, system=system, prefix_tokens=prefix_tokens, unique=unique,
         exact_tokens=exact_tokens,
     )  # fmt: skip
+
+
+def _turns(
+    turns: str, file: Path | None, prompt_tokens: str | None, *, recorded: bool
+) -> "Lengths | None":  # fmt: skip
+    """How many turns conversations have at most; None for all. Raises PlanError."""
+    from holymon.plan.lengths import parse
+
+    if turns and file is None and prompt_tokens is None:
+        raise PlanError("--turns is of a file or of made-up prompts: give --prompts, --trace or "
+                        "--prompt-tokens.")  # fmt: skip
+    if turns == "all" and file is None:
+        raise PlanError("--turns all is of a file: say how many turns a made-up one has.")
+    if recorded and (file is None or not turns):
+        raise PlanError("--recorded-answers are those of a file's conversations: give --turns all.")
+    return None if turns in {"", "all"} else parse(turns, "turns", "turns")
+
+
+def _thoughtful(asked_for: "Dataset | None", think_time: str, seed: int) -> "Dataset":
+    from holymon.plan.conversations import thoughtful
+    from holymon.plan.lengths import parse_times
+
+    thinking = parse_times(think_time, "think-time")
+    if asked_for is None or asked_for.turns == 1:
+        raise PlanError("--think-time is between the turns of conversations: give --turns.")
+    return thoughtful(asked_for, thinking, seed)
 
 
 def _window(text: str) -> tuple[float, float]:

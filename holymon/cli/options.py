@@ -61,7 +61,7 @@ _SECTIONS: Final = {
     "Load": "shape arrivals rate concurrency duration requests warmup",
     "Search": "start most precision budget max_calls",
     "What is asked": "prompt pictures prompts_file trace trace_window trace_speed trace_unit "
-    "column system prompt_tokens max_tokens prefix_tokens "
+    "column turns think_time recorded_answers system prompt_tokens max_tokens prefix_tokens "
     "unique exact_tokens field no_stream",
     "Sending": "workers seed timeout first_byte stall max_cost no_first_call",
 }
@@ -117,7 +117,8 @@ LOAD: Final = composed(
                  "1,4,16, are a sweep."),
     click.option("--duration", type=SECONDS, help="Seconds, or such as 90s, 1m, 2h. "
                  "[default: 30, unless --requests]"),
-    click.option("--requests", type=int, help="Calls for each target."),
+    click.option("--requests", type=int, help="Calls for each target; with --turns, "
+                 "conversations."),
     click.option("--warmup", type=SECONDS, default=0.0,
                  help="Seconds before that, recorded but in no figure."),
     PROMPTS,
@@ -159,7 +160,9 @@ def plans_of(
         duration = 30.0
     prompts = prompts_of(seed, **wanted)
     if wanted.get("trace") is not None:
-        loads = _of_trace(prompts, wanted["trace_speed"], shape, arrivals, rate, concurrency)
+        held = prompts.turns > 1  # their times were divided by the speed already
+        speed = 1.0 if held else wanted["trace_speed"]
+        loads = _of_trace(prompts, speed, shape, arrivals, rate, concurrency)
     else:
         loads = _loads(shape, arrivals, rate, concurrency, duration)
     called = over_http(targets_of(targets, base_url, model, api_key_env), insecure_http)

@@ -114,7 +114,7 @@ def _effect(
 
 def _fits(some: Streams, reference: tuple[int, int] | None) -> tuple[dict[str, Fitted], list[str]]:
     """TTFT of no prompt, for each token in, for each out, and the latency at the reference."""
-    varies, why = _varies(some.prompt)
+    varied, why = varies(some.prompt)
     p, q = reference or (math.nan, math.nan)
     middle = _median(some.prompt)
     near = middle is not None and p / VARIED <= middle <= p * VARIED
@@ -123,8 +123,8 @@ def _fits(some: Streams, reference: tuple[int, int] | None) -> tuple[dict[str, F
         c = _decode(some, at)
         ttft = some.ttft[at]
         known = np.isfinite(some.prompt[at] + ttft)
-        a, b = line(some.prompt[at][known], ttft[known]) if varies else (math.nan, math.nan)
-        first = a + b * p if varies else float(np.nanmedian(ttft)) if near else math.nan
+        a, b = line(some.prompt[at][known], ttft[known]) if varied else (math.nan, math.nan)
+        first = a + b * p if varied else float(np.nanmedian(ttft)) if near else math.nan
         return a, b, c, first + c * (q - 1)
 
     n = len(some.ttft)
@@ -135,7 +135,7 @@ def _fits(some: Streams, reference: tuple[int, int] | None) -> tuple[dict[str, F
                      None if without is None else interval(value, without[:, k]))
         for k, (name, value) in enumerate(zip(FITTED, values, strict=True))
     }  # fmt: skip
-    notes = [] if varies else [why]
+    notes = [] if varied else [why]
     if without is None:
         notes.append(f"effects of sizes without intervals: have {n:,} calls, need {FEWEST}.")
     if fitted["per_output_token_s"].value is None:
@@ -149,7 +149,7 @@ def _decode(some: Streams, at: Positions) -> float:
     return median_of(tpot[known], output[known] - 1)
 
 
-def _varies(prompt: Floats) -> tuple[bool, str]:
+def varies(prompt: Floats) -> tuple[bool, str]:
     """Whether prompts are of so many lengths that these can be told from chance; why if not."""
     known = prompt[np.isfinite(prompt)]
     if len(known) < FEWEST_FITTED:

@@ -1,10 +1,9 @@
 """Conversations turn by turn: what the first and the later ones wait, and how many were held whole.
 
-    a token that is in no cache = (TTFT of first turns - of later ones) / (fresh tokens of both)
-    the cache saves so much, times the tokens that later turns have in it
+    TTFT = a + b * tokens that were in no cache      the cache saves b * the tokens that were in it
 
-Between medians of successful streamed calls, where a server tells what was in its cache. Intervals
-leave out one block of successive calls after the other (`size_fit`).
+Of successful streamed calls, by medians, where a server tells what was in its cache. Lines and
+intervals are those of `size_fit`.
 """
 
 import math
@@ -16,8 +15,9 @@ import numpy.typing as npt
 
 from holymon.errors import NAMES
 from holymon.figures.quantiles import Floats, figure
-from holymon.figures.size_fit import FEWEST, Positions, interval, left_out
+from holymon.figures.size_fit import FEWEST, Positions, interval, left_out, line
 from holymon.figures.size_types import Fitted
+from holymon.figures.sizes import varies
 from holymon.figures.turn_types import ConversationFigures, TurnFigures, Turns
 from holymon.formatting import number_of
 from holymon.records.attempt import Flag, kinds
@@ -26,8 +26,7 @@ from holymon.records.records import Chosen, Recorded, Records, records_of
 SINGLE: Final = 5
 """So many turns have a row each; further ones share one."""
 
-LEAST_APART: Final = 16
-"""Tokens by which first and later turns have to differ to tell what one of them costs."""
+UNTOLD: Final = "what the cache saves is not known: the server does not tell what it had."
 
 _CUT: Final = kinds(("cancelled", "unfinished"))
 _NO_TEXT: Final = "an answer without text to go on from"
@@ -104,12 +103,12 @@ def _fits(rows: Chosen, records: Records) -> tuple[dict[str, Fitted], list[str]]
     ttft = rows["first_s"] - rows["start_s"]
     prompt, cached = (_known(rows[name]) for name in ("prompt_tokens", "cached_tokens"))
     fresh = prompt - np.clip(cached, 0, prompt)
+    varied, why = varies(fresh) if np.isfinite(cached).any() else (False, UNTOLD)
 
     def fit(at: Positions) -> tuple[float, ...]:
-        behind = later[at]
-        apart = _between(ttft[at], behind)
-        fewer = _between(fresh[at], behind)
-        each = apart / fewer if abs(fewer) >= LEAST_APART else math.nan
+        behind, known = later[at], np.isfinite(fresh[at])
+        apart = _middle(ttft[at][behind]) - _middle(ttft[at][~behind])
+        each = line(fresh[at][known], ttft[at][known])[1] if varied else math.nan
         return apart, each, each * _middle(cached[at][behind])
 
     names = ("later_s", "per_fresh_token_s", "saved_s")
@@ -124,15 +123,10 @@ def _fits(rows: Chosen, records: Records) -> tuple[dict[str, Fitted], list[str]]
                      None if without is None else interval(value, without[:, k]))
         for k, (name, value) in enumerate(zip(names, values, strict=True))
     }  # fmt: skip
-    notes = []
+    notes = [why] * (not varied)
     if without is None:
         notes.append(f"no intervals of what later turns wait: {number_of(n, 'call')}, and it takes "
                      f"{FEWEST}.")  # fmt: skip
-    if not np.isfinite(cached).any():
-        notes.append("what the cache saves is not known: the server does not tell what it had.")
-    elif fitted["per_fresh_token_s"].value is None:
-        notes.append("what the cache saves is not known: first and later turns have as many tokens "
-                     "that were in none.")  # fmt: skip
     return fitted, notes
 
 
@@ -143,8 +137,3 @@ def _known(tokens: npt.NDArray[np.int32]) -> Floats:
 def _middle(values: Floats) -> float:
     known = values[~np.isnan(values)]
     return float(np.median(known)) if len(known) else math.nan
-
-
-def _between(values: Floats, later: npt.NDArray[np.bool_]) -> float:
-    """From the median of first turns to that of later ones."""
-    return _middle(values[later]) - _middle(values[~later])

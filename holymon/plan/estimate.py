@@ -98,11 +98,11 @@ def over_limits(plan: Plan) -> list[str]:
     counted = _calls(plan)
     if isinstance(plan.load, Closed) or counted is None:
         return []
-    sizes = plan.prompts.sizes
-    calls = min(plan.load.shape.peak * MINUTE, counted[1])
+    sizes, held = plan.prompts.sizes, plan.prompts.sizes.number / plan.prompts.number
+    calls = min(plan.load.shape.peak * MINUTE * held, counted[1])
     if isinstance(plan.load.shape, Replay):
         times = np.asarray(plan.load.shape.times)
-        calls = int((np.searchsorted(times, times + MINUTE) - np.arange(len(times))).max())
+        calls = int((np.searchsorted(times, times + MINUTE) - np.arange(len(times))).max() * held)
     wanted = {
         "requests": calls, "tokens": calls * (sizes.about + (sizes.answers or 0)) / sizes.number
     }  # fmt: skip
@@ -115,7 +115,16 @@ def over_limits(plan: Plan) -> list[str]:
 
 
 def _calls(plan: Plan) -> tuple[int, int] | None:
-    """Calls in all, and of the target that has most of them."""
+    """Calls in all, and of the target that has most of them; of conversations, at most so many."""
+    counted, known = _begun(plan), plan.prompts.dataset
+    if counted is None or known is None or known.turns == 1:
+        return counted
+    each = _in_turn(counted[1], known.requests, known.calls, known.turns)
+    return min(each * len(plan.targets), counted[0] * known.turns), each
+
+
+def _begun(plan: Plan) -> tuple[int, int] | None:
+    """Calls in all, and of the target that has most of them, or conversations."""
     k, load = len(plan.targets), plan.load
     if isinstance(load, Closed):
         n = plan.requests

@@ -71,7 +71,7 @@ class Lengths(Struct, frozen=True):
         return np.clip(np.rint(drawn), 1, MOST_TOKENS).astype(np.int64)
 
 
-def parse(text: str, field: str) -> Lengths:
+def parse(text: str, field: str, unit: str = "tokens") -> Lengths:
     """Lengths as people write them. Raises PlanError, naming the field."""
     kind, colon, rest = text.strip().partition(":")
     try:
@@ -84,7 +84,7 @@ def parse(text: str, field: str) -> Lengths:
         return Lengths(first=numbers[0])
     if form is None or len(numbers) != 2:
         raise PlanError(
-            f"{field} {plain(text)!r} is no length: write a number of tokens, normal:MEAN,SD, "
+            f"{field} {plain(text)!r} is no length: write a number of {unit}, normal:MEAN,SD, "
             "lognormal:MEAN,SD or uniform:LOWEST,HIGHEST."
         )
     return Lengths(kind=kind, first=numbers[0], second=numbers[1])  # type: ignore[arg-type]
