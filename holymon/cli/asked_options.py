@@ -72,7 +72,6 @@ def prompts_of(
     recorded_answers: bool = False,
 ) -> "Prompts":  # fmt: skip
     """What the options ask for. Raises PlanError, ConfigError."""
-    from holymon.plan.conversations import capped, faster
     from holymon.plan.images import part_of
     from holymon.plan.lengths import parse
     from holymon.plan.prompts import DEFAULT, VARIETY, Prompts, limited, made
@@ -101,15 +100,9 @@ def prompts_of(
             file, column=column, unit=trace_unit, conversations=bool(turns),
             recorded=recorded_answers,
         )  # fmt: skip
-        if held is not None:
-            asked_for = capped(asked_for, held, seed)
-        if trace_speed != 1 and asked_for.turns > 1:
-            asked_for = faster(asked_for, trace_speed)
-        if trace_window:
-            asked_for = asked_for.window(*_window(trace_window))
-        say(f"{asked_for.words}.", err=True)
-        if asked_for.left_out:
-            say(f"Left out: {asked_for.left_out}.", err=True)
+        if turns and asked_for.turns == 1:
+            raise PlanError(f"{file} holds no conversation of several turns: leave --turns out.")
+        asked_for = _part_of(asked_for, trace_window, held, trace_speed, seed)
         if answers is not None:
             asked_for = limited(asked_for, answers if varies else None, seed)
     elif prompt_tokens is not None:
@@ -130,6 +123,23 @@ def prompts_of(
         stream=not no_stream, system=system, prefix_tokens=prefix_tokens, unique=unique,
         exact_tokens=exact_tokens,
     )  # fmt: skip
+
+
+def _part_of(
+    dataset: "Dataset", window: str, turns: "Lengths | None", speed: float, seed: int
+) -> "Dataset":  # fmt: skip
+    """What is taken of a file, in its words on the screen."""
+    from holymon.plan.conversations import capped, faster
+
+    part = dataset.window(*_window(window)) if window else dataset
+    if turns is not None:
+        part = capped(part, turns, seed)
+    if speed != 1 and part.turns > 1:
+        part = faster(part, speed)
+    say(f"{part.words}.", err=True)
+    if part.left_out:
+        say(f"Left out: {part.left_out}.", err=True)
+    return part
 
 
 def _turns(

@@ -38,7 +38,7 @@ from holymon.figures.quantiles import (
     wilson,
 )
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.figures.throughput import counted, rate_interval
+from holymon.figures.throughput import Users, counted, rate_interval
 from holymon.figures.token_gaps import gap_figure
 from holymon.figures.tokens import about_veiled, streamed, token_sums
 from holymon.formatting import number_of
@@ -93,19 +93,16 @@ def summarize_target(
     rows = records.chosen(mask).in_order_of("start_s")
     ok = rows["error"] == 0
     good = rows.only(ok)
-    is_judged = JUDGED[rows["error"]]
-    judged = rows.only(is_judged)
+    judged = rows.only(JUDGED[rows["error"]])
     limited = judged["error"] == CODES["rate_limited"]
     scheduled = isinstance(load, Open)
-    users = load.users if isinstance(load, Closed) else None
+    apart = len(records.targets) * records.turns
+    users = Users(load.users, apart) if isinstance(load, Closed) else None
     cost, why = cost_of(rows, target)
     seconds_of, steady = durations(rows), _is_steady(load)
     vectors = target.endpoint == "embeddings"
     within = _within(seconds_of, ok, limits)
-    rates, no_rate = _throughput(
-        rows, users, within, steady=steady, vectors=vectors,
-        apart=len(records.targets) * records.turns,
-    )  # fmt: skip
+    rates, no_rate = _throughput(rows, users, within, steady=steady, vectors=vectors)
     sent = judged["start_s"] if steady else None
     failed = judged["error"] != 0
     times, about_gaps = _times(
@@ -187,19 +184,13 @@ def _messages(records: Records, index: int, errors: dict[str, int]) -> dict[str,
 
 
 def _throughput(
-    rows: Chosen,
-    users: int | None,
-    within: Bools | None,
-    *,
-    steady: bool,
-    vectors: bool,
-    apart: int,
+    rows: Chosen, users: Users | None, within: Bools | None, *, steady: bool, vectors: bool
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Answers, tokens and calls `within` the limits, each per second with an interval; or why not.
 
     The last ones as a share of all calls, too. Of embeddings also the `vectors`.
     """
-    during, seconds, why = counted(rows, users, apart)
+    during, seconds, why = counted(rows, users)
     taken = (rows["error"] == 0) & during
     good = rows.only(taken)
     tokens, prompt = streamed(good), good["prompt_tokens"]

@@ -6,7 +6,7 @@ all beginning, and there is no rate: 0.47 of the true one came out.
 """
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,17 +33,23 @@ TOO_LONG: Final = (
 )
 
 
-def counted(rows: Rows, users: int | None, apart: int = 1) -> tuple[Mask, float, tuple[str, ...]]:
+class Users(NamedTuple):
+    """Those of a closed loop, and how far apart the numbers are of what they begin in turn."""
+
+    number: int
+    apart: int
+
+
+def counted(rows: Rows, users: Users | None) -> tuple[Mask, float, tuple[str, ...]]:
     """Which rows throughput counts, shape (n,), the seconds that belong to them, and why if none.
 
-    `rows` are of one target; `users` are those of a closed loop, None for any other. The numbers of
-    what they begin with, one after the other, are `apart`.
+    `rows` are of one target, `users` those of a closed loop; None for any other.
     """
     ended = ~np.isnan(rows["end_s"] - rows["start_s"]) & (rows["error"] != _CANCELLED)
     if not ended.any():
         return ended, 0.0, ()
     if users is not None:
-        return ended, _cycle(rows, ended, users, apart), ()
+        return ended, _cycle(rows, ended, users), ()
     return _while_sending(rows, ended)
 
 
@@ -71,13 +77,14 @@ def rate_interval(rows: Rows, weights: Floats, seconds: float, *, closed: bool) 
     return max(0.0, total - half) / seconds, (total + half) / seconds
 
 
-def _cycle(rows: Rows, ended: Mask, users: int, apart: int) -> float:
+def _cycle(rows: Rows, ended: Mask, users: Users) -> float:
     """Seconds of a closed loop: a user's mean time from its first call to the end of its last.
 
     Answers of several users often come at once, so a window of time would begin in the middle
     of such a burst or before it, and count too many or too few.
     """
-    known, which = np.unique(rows["request"][ended] // apart % users, return_inverse=True)
+    numbers = rows["request"][ended] // users.apart % users.number
+    known, which = np.unique(numbers, return_inverse=True)
     first, last = np.full(len(known), np.inf), np.zeros(len(known))
     np.minimum.at(first, which, rows["start_s"][ended])
     np.maximum.at(last, which, rows["end_s"][ended])

@@ -26,7 +26,7 @@ class _Conversation:
     """One under way: its turns, what was said so far, when it began, and what comes next."""
 
     turns: list[Request]
-    said: list[Message]
+    history: list[Message]
     began: float
     next: Prepared | Exception | None = None
     due: float = math.nan
@@ -78,10 +78,10 @@ class Conversations:
         try:
             request = prompts.request(number)
             unique = self._bodies[marks.target].unique(number)
-            said = prompts.messages(request, number % prompts.number, self._plan.seed, unique)
+            history = prompts.messages(request, number % prompts.number, self._plan.seed, unique)
         except HolymonError:  # damaged: its call has failed
             return None
-        return _Conversation(list(request.conversation), list(said), marks.due)
+        return _Conversation(list(request.conversation), list(history), marks.due)
 
     def _say(self, held: _Conversation, number: int, turn: int, target: int, text: str) -> None:
         """Make the next turn ready: before its person thinks, so that it is not late for that."""
@@ -90,12 +90,12 @@ class Conversations:
         bodies = self._bodies[target]
         if following.whole:
             unique = bodies.unique(number)
-            held.said = list(prompts.messages(following, place, seed, unique, turn))
+            held.history = list(prompts.messages(following, place, seed, unique, turn))
         else:
             answer: list[dict[str, Any]] = [{"role": "assistant", "content": text}]
-            held.said += [] if following.has_answer else answer
-            held.said += following.turns(words_of(seed, place, turn))
-        held.next = bodies.prepared(following, held.said)
+            held.history += [] if following.has_answer else answer
+            held.history += following.turns(words_of(seed, place, turn))
+        held.next = bodies.prepared(following, held.history)
 
 
 def _due(held: _Conversation, following: Request, marks: Marks) -> float:

@@ -46,7 +46,7 @@ def split(request: Request, *, recorded: bool) -> Request:
     expected = [about_answer(text_of(part[0].get("content"))) for part in parts[1:]]
     turns = [
         request.changed(
-            messages=_said(part, recorded=recorded or not number),
+            messages=_new_in(part, recorded=recorded or not number),
             output_tokens=tokens, prompt_tokens=None, at=request.at if not number else None,
         )
         for number, (part, tokens) in enumerate(
@@ -62,14 +62,14 @@ def _parts_of(messages: Sequence[Message]) -> list[list[dict[str, Any]]]:
     parts: list[list[dict[str, Any]]] = [[]]
     for message in messages:
         known = parts[-1]
-        asked = any(said.get("role") in ("user", "tool") for said in known)
-        if message.get("role") == "assistant" and asked:
+        answerable = any(each.get("role") in ("user", "tool") for each in known)
+        if message.get("role") == "assistant" and answerable:
             parts.append([])
         parts[-1].append(dict(message))
     return parts
 
 
-def _said(part: list[dict[str, Any]], *, recorded: bool) -> list[dict[str, Any]]:
+def _new_in(part: list[dict[str, Any]], *, recorded: bool) -> list[dict[str, Any]]:
     if recorded:
         return part
     rest = [message for message in part if message.get("role") != "assistant"]
@@ -87,9 +87,9 @@ def joined(requests: Sequence[Request], *, recorded: bool) -> Request:
     for request in requests[1:]:
         known, turn = request.messages, request
         if before and not isinstance(known, str) and not isinstance(before, str):
-            said = list(known[len(before) :])
-            if said and list(known[: len(before)]) == list(before):
-                rest = _said(said, recorded=recorded)
+            new = list(known[len(before) :])
+            if new and list(known[: len(before)]) == list(before):
+                rest = _new_in(new, recorded=recorded)
                 turn = request.changed(messages=rest, prompt_tokens=None, whole=False)
         turns.append(turn)
         before = known

@@ -271,18 +271,18 @@ def _size_of(request: Request, size: int) -> _Size:
 
 def _sizes_of(request: Request) -> list[_Size]:
     """How long the turns of a conversation are, with all that was said before."""
-    sizes, asked = list[_Size](), request
+    sizes, previous = list[_Size](), request
     for number, turn in enumerate(request.conversation, 1):
         alone = turn.changed(then=())
         size = _size_of(alone, len(_encode(alone)))._replace(turn=number)
         if sizes and not turn.whole:
             before, answer = sizes[-1], not turn.has_answer
-            expected = asked.output_tokens or asked.max_tokens or 0
+            expected = previous.output_tokens or previous.max_tokens or 0
             size = size._replace(
                 most=before.most + before.limit * answer + size.most,
                 about=before.about + expected * answer + size.about,
                 repeats=before.repeats + (answer and not before.limit),
             )  # fmt: skip
         sizes.append(size)
-        asked = turn
+        previous = turn
     return sizes

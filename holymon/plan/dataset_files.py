@@ -214,6 +214,8 @@ def of_entries(
     left = "; ".join(f"{n:,} {reason}" for reason, n in out.items())
     if not requests:
         raise PlanError(f"{where} holds no request{f' ({left})' * bool(left)}: write one a line.")
+    if how.recorded and not any(turn.has_answer for each in requests for turn in each.then):
+        raise PlanError(f"{where} holds no recorded answers: say again those that come.")
     timed = all(request.at is not None and isfinite(request.at) for request in requests)
     if timed:
         requests.sort(key=lambda request: request.at or 0.0)

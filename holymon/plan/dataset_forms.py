@@ -227,16 +227,16 @@ def of_turns(entry: Entry, how: How = AS_IT_IS) -> Request:
 
 
 def _of_turn(turn: Entry) -> Request:
-    said = turn.get("text", turn.get("content", turn.get("texts")))
-    if isinstance(said, list) and all(isinstance(text, str) for text in said):
-        said = "\n\n".join(said)
-    if not isinstance(said, str) or not said:
+    text = turn.get("text", turn.get("content", turn.get("texts")))
+    if isinstance(text, list) and all(isinstance(part, str) for part in text):
+        text = "\n\n".join(text)
+    if not isinstance(text, str) or not text:
         raise PlanError("a turn of it holds no text: write it in a field 'text'")
     if any(turn.get(name) for name in ("image", "images", "audio", "audios", "video", "videos")):
         raise Unfit("with pictures or sounds in turns")
     extra = turn.get("extra")
     return Request(
-        said, dict(extra) if isinstance(extra, Mapping) else {}, limit_of_turn(turn),
+        text, dict(extra) if isinstance(extra, Mapping) else {}, limit_of_turn(turn),
         think_s=delay_of(turn),
     )  # fmt: skip
 

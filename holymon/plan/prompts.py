@@ -112,7 +112,7 @@ class Prompts(Struct, frozen=True):
 
     def text(self, turn: int) -> str:
         """What is said in a turn of somebody's own words, as one text."""
-        texts = (said.text for said in self.request(turn).conversation)
+        texts = (part.text for part in self.request(turn).conversation)
         return "\n\n".join([self.system, *texts]).strip()
 
     def limit(self, request: Request) -> int | None:
@@ -197,9 +197,9 @@ def made(
     total = int(each.sum())
     sizes = prompts.drawn(total, seed).tolist()
     limits = [None] * total if answers is None else answers.drawn(total, seed, 1).tolist()
-    said = [Request(prompt_tokens=n, max_tokens=m) for n, m in zip(sizes, limits, strict=True)]
+    parts = [Request(prompt_tokens=n, max_tokens=m) for n, m in zip(sizes, limits, strict=True)]
     ends = np.cumsum(each).tolist()
-    held = (said[a:b] for a, b in zip([0, *ends], ends, strict=False))
+    held = (parts[a:b] for a, b in zip([0, *ends], ends, strict=False))
     requests = (first.changed(then=tuple(then)) if then else first for first, *then in held)
     kind = f"made up, prompts of {prompts.words}"
     return dataset_of(requests, kind=kind)

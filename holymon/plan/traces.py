@@ -103,8 +103,8 @@ def delay_of(entry: Mapping[str, Any]) -> float | None:
 
 def is_whole(entry: Mapping[str, Any]) -> bool:
     """Whether a line of a session holds or counts all that was said before."""
-    told = isinstance(entry.get("messages"), list) and entry.get("message_mode") != "delta"
-    return told or "chat_id" in entry
+    history = isinstance(entry.get("messages"), list) and entry.get("message_mode") != "delta"
+    return history or "chat_id" in entry
 
 
 class Sessions:
