@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 
 from holymon.load.engine import HOPELESS, Load
 from holymon.plan.plan import Closed, Open, Plan, Target
+from holymon.plan.prompts import Prompts
+from holymon.plan.requests import Request
 from holymon.plan.shapes import constant, poisson
 from holymon.records.attempt import Flag, Marks
+from holymon.records.datasets import dataset
+from holymon.structs import replace
 
 A = Target(provider="url", model="a", base_url="http://127.0.0.1:1/v1")
 B = Target(provider="url", model="b", base_url="http://127.0.0.1:1/v1")
@@ -210,3 +214,94 @@ def test_a_bug_in_send_is_not_hidden():
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(main())
+
+
+def talks(plan, *, turns=3, think=0.0, takes=0.01, fails=(), part=(0, 1), stop_after=None):
+    """Drive conversations of so many turns, of which calls of the numbers `fails` fail."""
+    records: list[Marks] = []
+    targets = len(plan.targets)
+
+    async def send(number: int, target: int, due: float) -> Marks:
+        marks = Marks(number, target, due)
+        marks.start = perf_counter()
+        try:
+            await asyncio.sleep(takes)
+            marks.error = "server_error" if number in fails else ""
+        except asyncio.CancelledError:
+            marks.error = "cancelled"
+        marks.end = perf_counter()
+        return marks
+
+    def follow(marks: Marks) -> float | None:
+        last = marks.request // targets % plan.prompts.turns == turns - 1
+        return None if last or marks.error else marks.end + think
+
+    async def main() -> Load:
+        load = Load(plan, send, records.append, zero=perf_counter(), follow=follow, part=part)
+        if stop_after is not None:
+            asyncio.get_running_loop().call_later(stop_after, load.stop)
+        async with asyncio.timeout(60):
+            await load.run()
+        return load
+
+    return asyncio.run(main()), records
+
+
+HELD = Prompts(dataset=dataset([Request("a", then=["b", "c"])]))
+
+
+def by_turn(records, targets=1):
+    """The numbers of each conversation's calls, in the order in which they ended."""
+    held: dict[tuple[int, int], list[int]] = {}
+    for marks in records:
+        number, turn = divmod(marks.request // targets, 3)
+        held.setdefault((number, marks.target), []).append(turn)
+    return held
+
+
+@pytest.mark.parametrize("load", [Open(constant(100)), Closed(users=2)])
+def test_turns_follow_one_another_and_each_is_due_when_its_person_has_thought(load):
+    plan = Plan(targets=(A, B), load=load, requests=4, prompts=HELD)
+    _, records = talks(plan, think=0.02)
+    held = by_turn(records, 2)
+    assert held == {(n, target): [0, 1, 2] for n in range(4) for target in (0, 1)}
+    assert all(marks.target == marks.request % 2 for marks in records)
+    ends = {(m.request, m.target): m.end for m in records}
+    for marks in records:
+        if marks.request // 2 % 3:
+            assert marks.due == ends[marks.request - 2, marks.target] + 0.02
+            assert marks.start >= marks.due
+
+
+def test_a_failed_turn_ends_its_conversation_and_no_other():
+    plan = Plan(targets=(A,), load=Open(constant(100)), requests=3, prompts=HELD)
+    _, records = talks(plan, fails={4})
+    assert by_turn(records) == {(0, 0): [0, 1, 2], (1, 0): [0, 1], (2, 0): [0, 1, 2]}
+
+
+@pytest.mark.parametrize("load", [Open(constant(100)), Closed(users=2)])
+def test_the_end_lets_the_call_in_flight_come_and_sends_no_further_turn(load):
+    plan = Plan(targets=(A,), load=load, duration_s=0.1, prompts=HELD)
+    ending, records = talks(plan, think=30, takes=0.05)
+    assert {turn for turns in by_turn(records).values() for turn in turns} == {0}
+    assert (ending.ending.why, {marks.error for marks in records}) == ("finished", {""})
+    limited = replace(plan, duration_s=None, requests=9, max_errors=1)
+    ending, records = talks(limited, think=30, fails={0})
+    assert (ending.ending.why, len(by_turn(records)) < 9) == ("max_errors", True)
+
+
+def test_who_only_thinks_when_a_load_is_stopped_leaves_no_record():
+    plan = Plan(targets=(A,), load=Open(constant(100)), requests=3, prompts=HELD)
+    load, records = talks(plan, think=30, takes=0.001, stop_after=0.2)
+    assert [marks.error for marks in records] == [""] * 3
+    assert (load.ending.why, load.in_flight) == ("stopped", 0)
+
+
+def test_workers_share_conversations_whole_and_thinking_people_are_not_in_flight():
+    open_load = Open(constant(200), max_in_flight=2)
+    plan = Plan(targets=(A, B), load=open_load, requests=6, prompts=HELD)
+    parts = [by_turn(talks(plan, think=0.05, takes=0.0, part=(k, 2))[1], 2) for k in (0, 1)]
+    assert not parts[0].keys() & parts[1].keys()
+    assert {**parts[0], **parts[1]} == {(n, t): [0, 1, 2] for n in range(6) for t in (0, 1)}
+    _, records = talks(replace(plan, targets=(A,)), takes=5, stop_after=0.2)
+    assert [marks.error for marks in records].count("client_dropped") == 4
