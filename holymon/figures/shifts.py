@@ -1,7 +1,6 @@
 """Steps in the level of a figure from run to run, each with the run that began it.
 
-    walk(at, y, error)            the course over all runs: each is judged by those before it only
-    contrast(at, y, error, ...)   one run beside another, with the spread that all of them show
+    walk(runs, smallest)    the course over all runs: each is judged by those before it only
 
 Each run is tested as the last of up to 12 that may have moved together: by the size of the step in
 a regression on the levels so far and on what comes back each day and each week, whose errors have a
@@ -11,8 +10,9 @@ as E-divisive (Apache Otava) or PELT (ruptures), knows neither day nor memory an
 behind a step, where a report is to tell of the first: tests/bench/history.py has them beside it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,18 +31,22 @@ MEMORY: Final = 0.3
 """How much of a deviation is taken to be there in the next run; counts for MEMORY_WORTH runs."""
 MEMORY_WORTH: Final = 5.0
 MOST_MEMORY: Final = 0.95
-SURE: Final = 1 - 1e-4
+SURE: Final = 1 - 3e-5
 SURE_OF_FEW: Final = 1 - 1e-3
 """How sure a step must be, with many runs before it, each of them tested, and with FEW."""
 FEW: Final = 3
 BACK: Final = 12
+SLOWER: Final = 0.04
+FIRM: Final = 12
 """So many runs back a step is looked for that did not show at once."""
 DAILY: Final = 3.0
-HOURLY: Final = 7.0
+FINER: Final = 7.0
 WEEKLY: Final = 14.0
 """From so many days of history on, the time of day counts, in more detail, and the day of week."""
 SWING: Final = 0.15
 """How far what comes back each day is taken to go before it is known."""
+WAVES: Final = 4
+DAY_RUNS: Final = 24
 ALIKE: Final = 2.5
 """A level that differs by fewer standard errors from one of before is that one again."""
 
@@ -75,64 +79,81 @@ class Step(NamedTuple):
     @property
     def shown(self) -> bool:
         """Whether it is more than the spread between runs explains."""
-        return abs(self.size) > self.limit * self.error
+        return self.share > 1
+
+    @property
+    def share(self) -> float:
+        """Its size as a part of the least that shows."""
+        return abs(self.size) / max(self.limit * self.error, 1e-12)
 
 
 def limit(freedom: float, runs: int) -> float:
-    """How many standard errors a step must have, where there are so many runs before it."""
+    """How many standard errors a step must have, where its level has had so many runs."""
     whole = int(freedom) if freedom < 30 else int(freedom // 20 * 20)
     return student(max(whole, 1), SURE_OF_FEW if runs <= FEW else SURE)
 
 
-def walk(at: Floats, y: Floats, error: Floats, smallest: float) -> Course:
-    """The course of a figure; arrays of shape (n,), oldest first.
+class Runs(NamedTuple):
+    """A figure over its runs, oldest first; arrays of shape (n,)."""
 
-    `at` are the seconds since 1970 at which the runs began; `y` the figure on a scale where noise
-    is even (a logarithm), and `error` its standard error within each run. Steps below `smallest`
-    are none.
+    at: Floats
+    """When each began, in seconds since 1970."""
+    y: Floats
+    """The figure on a scale where noise is even, such as a logarithm."""
+    error: Floats
+    """Its standard error within each run; 0 where none is known."""
+
+    def until(self, n: int) -> "Runs":
+        """The first n of them."""
+        return Runs(self.at[:n], self.y[:n], self.error[:n])
+
+
+def walk(runs: Runs, smallest: float, others: Mapping[int, int] = {}) -> Course:
+    """The course of a figure. Steps below `smallest` are none.
+
+    `others` are steps of figures that move with this one, as `found: since`: where it moves then,
+    it takes less to show.
     """
-    course = Course(np.zeros(len(y), np.int64))
-    for t in range(1, len(y)):
+    course = Course(np.zeros(len(runs.y), np.int64))
+    waves = seasons(runs.at)
+    for t in range(1, len(runs.y)):
         course.levels[t] = course.levels[t - 1]
-        since = _begun(at[: t + 1], y[: t + 1], error[: t + 1], course.levels[: t + 1], smallest)
+        model = Model.of(runs.until(t + 1), course.levels[: t + 1], waves)
+        since = _begun(model, course.levels[: t + 1], smallest, others.get(t))
         if since is not None:
-            _enter(course, since, t, at, y, error)
+            _enter(course, since, runs.until(t + 1), waves)
     return course
 
 
-def _begun(
-    at: Floats, y: Floats, error: Floats, levels: Labels, smallest: float
-) -> int | None:  # fmt: skip
+def _begun(model: "Model", levels: Labels, smallest: float, hint: int | None) -> int | None:
     """The run with which a step began that shows at the last run, if one does."""
-    t = len(y) - 1
-    same = np.flatnonzero(levels != levels[t])
-    first = max((same[-1] + 1 if len(same) else 0) + 1, t + 1 - BACK)
-    if first > t:
-        first = t
-    model = Model.of(at, y, error, levels)
-    steps = model.steps(first)
+    others = np.flatnonzero(levels != levels[-1])
+    entered = int(others[-1]) + 1 if len(others) else 0
+    first = max(entered + 1, len(levels) - BACK)
     best, most = None, 1.0
-    for k, step in enumerate(steps):
-        share = abs(step.size) / (step.limit * step.error) if step.error else 0.0
-        if share > most and abs(step.size) >= smallest:
-            best, most = first + k, share
+    for since, step in enumerate(model.steps(first, entered), first):
+        if abs(step.size) >= smallest:
+            if step.share > most:
+                best, most = since, step.share
+            if since == hint and best is None and abs(step.size) > ALIKE * step.error:
+                best = since
     return best
 
 
-def _enter(course: Course, since: int, t: int, at: Floats, y: Floats, error: Floats) -> None:
+def _enter(course: Course, since: int, runs: Runs, waves: Floats) -> None:
     """Give the runs since then a level of their own, or that of before which they are back at."""
-    levels = course.levels
-    before = levels[since - 1]
+    levels, t = course.levels, len(runs.y) - 1
+    before = int(levels[since - 1])
     new = int(levels.max()) + 1
     levels[since : t + 1] = new
     course.shifts.append(Shift(since, t))
     earlier = [k for k in dict.fromkeys(levels[:since][::-1].tolist()) if k != before]
     if earlier:
-        model = Model.of(at[: t + 1], y[: t + 1], error[: t + 1], levels[: t + 1])
-        apart = model.between(new, int(before)).size
+        model = Model.of(runs, levels[: t + 1], waves)
+        apart = model.between(new, before).size
         for level in earlier:
             back = model.between(new, level)
-            if abs(back.size) < ALIKE * back.error and abs(back.size) < abs(apart) / 2:
+            if abs(back.size) < min(ALIKE * back.error, abs(apart) / 2):
                 levels[since : t + 1] = level
                 return
 
@@ -150,90 +171,76 @@ class Model(NamedTuple):
     rss: float
     freedom: float
     prior: float
-    """The variance of what is left, and how many runs are counted for it as `freedom`."""
-    runs: int
-    numbers: tuple[int, ...]
-    """The numbers of the levels, which are the first regressors."""
+    """The variance of what is left that is reckoned with before it is known."""
 
     @classmethod
-    def of(cls, at: Floats, y: Floats, error: Floats, levels: Labels) -> "Model":
-        """The regression on the runs there are; arrays as in `walk`."""
-        numbers, column = np.unique(levels, return_inverse=True)
-        indicators = np.zeros((len(y), len(numbers)))
-        indicators[np.arange(len(y)), column] = 1.0
-        x = np.hstack([indicators, seasons(at)])
-        sampling = float(np.median(error)) ** 2
-        variance = SPREAD**2 + sampling
-        ridge = np.zeros(x.shape[1])
-        ridge[len(numbers) :] = variance / SWING**2
-        beta = np.linalg.solve(x.T @ x + np.diag(ridge), x.T @ y)
-        left = y - x @ beta
-        phi = memory(left, at, variance)
-        keep = np.sqrt(1 - np.square(MEMORY if len(y) < 3 else phi[-1]))
-        xw, yw = x.copy(), y.copy()
-        xw[1:] -= phi[1:, None] * x[:-1]
-        yw[1:] -= phi[1:] * y[:-1]
-        xw[0] *= keep
-        yw[0] *= keep
-        inverse = np.linalg.inv(xw.T @ xw + np.diag(ridge))
+    def of(cls, runs: Runs, levels: Labels, waves: Floats) -> "Model":
+        """The regression on the runs; `waves` as from `seasons`, of these runs and later ones."""
+        n, several = len(runs.y), int(levels.max()) + 1
+        back = waves[:n, : _known(runs.at)]
+        x = np.hstack([levels[:, None] == np.arange(several), back])
+        variance = SPREAD**2 + float(runs.error @ runs.error) / n
+        ridge = np.full(x.shape[1], 1e-9)
+        ridge[several:] = variance / SWING**2
+        held = np.diag(ridge)
+        left = runs.y - x @ np.linalg.solve(x.T @ x + held, x.T @ runs.y)
+        phi = memory(left, runs.at, variance)
+        keep = np.sqrt(1 - phi[-1] ** 2)
+        xw = np.vstack([keep * x[:1], x[1:] - phi[1:, None] * x[:-1]])
+        yw = np.hstack([keep * runs.y[:1], runs.y[1:] - phi[1:] * runs.y[:-1]])
+        inverse = np.linalg.inv(xw.T @ xw + held)
         beta = inverse @ (xw.T @ yw)
         rss = float(np.square(yw - xw @ beta).sum())
-        prior = variance * (1 - MEMORY**2)
-        freedom = len(y) - len(numbers) - 0.5 * (x.shape[1] - len(numbers))
-        return cls(phi, xw, yw, inverse, beta, rss, freedom, prior, len(y) - 1,
-                   tuple(numbers.tolist()))  # fmt: skip
+        freedom = n - several - back.shape[1] / 2
+        return cls(phi, xw, yw, inverse, beta, rss, freedom, variance * (1 - MEMORY**2))
 
-    def variance(self, rss: float, used: int) -> float:
-        """What is left of the runs after a regression, with the prior."""
-        return (WORTH * self.prior + rss) / (WORTH + max(self.freedom - used, 0))
-
-    def steps(self, first: int) -> list[Step]:
-        """The step that begins with each run from `first` on and lasts to the end."""
+    def steps(self, first: int, entered: int) -> list[Step]:
+        """The step that begins with each run from `first` on, in a level entered before it."""
         n = len(self.y)
-        w = np.zeros((n, n - first))
-        for k in range(n - first):
-            w[first + k, k] = 1.0
-            w[first + k + 1 :, k] = 1 - self.phi[first + k + 1 :]
-        cross = self.x[first:].T @ w[first:]
-        fit = self.inverse @ cross
-        own = np.square(w).sum(0) - (cross * fit).sum(0)
-        gain = w[first:].T @ self.y[first:] - cross.T @ self.beta
-        result = []
-        for k in range(n - first):
-            if own[k] <= 1e-9:
-                result.append(Step(0.0, 0.0, 1.0))
-                continue
-            size = gain[k] / own[k]
-            spread = self.variance(max(self.rss - gain[k] ** 2 / own[k], 0.0), 1)
-            runs = first + k
-            result.append(Step(float(size), float(np.sqrt(spread / own[k])), self.limit(runs)))
-        return result
-
-    def limit(self, runs: int) -> float:
-        """How many standard errors it takes, with so many runs before."""
-        return limit(WORTH + 12 + max(self.freedom - 1, 0), runs)
+        later = np.arange(first, n)[:, None] - np.arange(first, n)
+        w = np.where(later > 0, 1 - self.phi[first:, None], later == 0)
+        cross = self.x[first:].T @ w
+        own = np.square(w).sum(0) - (cross * (self.inverse @ cross)).sum(0)
+        gain = w.T @ self.y[first:] - cross.T @ self.beta
+        own = np.maximum(own, 1e-9)
+        spread = self._variance(self.rss - gain**2 / own, 1)
+        sizes, errors = gain / own, np.sqrt(spread / own)
+        limits = [self._limit(since - entered) * (1 + SLOWER * (n - 1 - since))
+                  for since in range(first, n)]  # fmt: skip
+        return [Step(*each) for each in zip(sizes.tolist(), errors.tolist(), limits, strict=True)]
 
     def between(self, after: int, before: int) -> Step:
         """The difference of two levels, by their numbers."""
-        i, k = self.numbers.index(after), self.numbers.index(before)
-        inv = self.inverse
-        spread = self.variance(self.rss, 0) * (inv[i, i] + inv[k, k] - 2 * inv[i, k])
-        return Step(float(self.beta[i] - self.beta[k]), float(np.sqrt(max(spread, 0.0))), self.limit(self.runs))
+        i, k, inverse = after, before, self.inverse
+        spread = self._variance(self.rss, 0) * (inverse[i, i] + inverse[k, k] - 2 * inverse[i, k])
+        size = float(self.beta[i] - self.beta[k])
+        return Step(size, float(np.sqrt(max(spread, 0.0))), self._limit(FEW))
+
+    def _limit(self, runs: int) -> float:
+        return limit(WORTH + FIRM + max(self.freedom - 1, 0), runs)
+
+    def _variance(self, rss: Any, used: int) -> Any:
+        """What is left of the runs after a regression, with the prior."""
+        most = np.maximum(rss, 0.0)
+        return (WORTH * self.prior + most) / (WORTH + max(self.freedom - used, 0))
 
 
 def seasons(at: Floats) -> Floats:
-    """What comes back each day, and each week, as far as so many days can tell, shape (n, k)."""
-    days = (at - at[0]) / DAY_S
-    span = days[-1]
-    if span < DAILY or len(at) < 24:
-        return np.zeros((len(at), 0))
+    """What may come back: waves of a day, longest first, and days of the week, shape (n, 15)."""
     angle = 2 * np.pi * (at % DAY_S) / DAY_S
-    waves = range(1, 5 if span >= HOURLY else 3)
-    columns = [f(k * angle) for k in waves for f in (np.sin, np.cos)]
-    if span >= WEEKLY:
-        weekday = (at // DAY_S).astype(np.int64) % 7
-        columns += [(weekday == day) - 1 / 7 for day in range(7)]
-    return np.stack(columns, 1)
+    waves = [f(k * angle) for k in range(1, WAVES + 1) for f in (np.sin, np.cos)]
+    weekday = (at // DAY_S).astype(np.int64) % 7
+    return np.stack([*waves, *((weekday == day) - 1 / 7 for day in range(7))], 1)
+
+
+def _known(at: Floats) -> int:
+    """How many columns of `seasons` so long a history can tell."""
+    days = (at[-1] - at[0]) / DAY_S
+    if days < DAILY or len(at) < DAY_RUNS:
+        return 0
+    if days >= WEEKLY:
+        return 2 * WAVES + 7
+    return 2 * WAVES if days >= FINER else WAVES
 
 
 def memory(left: Floats, at: Floats, variance: float) -> Floats:
