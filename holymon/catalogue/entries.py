@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from holymon.catalogue.entry import Entry, of_targets
+from holymon.catalogue.entry import Entry, of_targets, shapes_of
 from holymon.errors import RunError
 from holymon.load.run import Run
 from holymon.records.own_files import MOST_OF_JSON, content, write_aside
@@ -25,7 +25,7 @@ from holymon.records.run_state import LIVE, STATES
 from holymon.structs import fields_in
 
 FILE: Final = ".catalogue.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 YOUNG_S: Final = 2.0
 """A folder that changed this lately may change again within the same tick of its clock."""
 
@@ -100,8 +100,9 @@ def _entry(place: _Place) -> Entry:
         left = msgspec.json.decode(content(folder / FIGURES_FILE, MOST_OF_JSON), type=Entry)
         if left.state in STATES:  # whoever sent it may have called it another run
             return msgspec.structs.replace(
-                left, run_id=run_id(folder), changed=place.changed, calls_gone=True
-            )
+                left, run_id=run_id(folder), changed=place.changed, calls_gone=True,
+                shapes=_shapes(folder),
+            )  # fmt: skip
     try:
         plan, state, calls = read_plan(folder), read_state(folder), count(folder)
     except (RunError, ValueError) as error:
@@ -109,8 +110,14 @@ def _entry(place: _Place) -> Entry:
     return Entry(
         run_id(folder), place.changed, state["state"], calls, state.get("started_at"),
         state.get("ended"), state.get("detail", ""), tuple(t.name for t in plan.targets),
-        plan.simulated, (folder / "report.html").exists(),
+        plan.simulated, (folder / "report.html").exists(), shapes=shapes_of(plan),
     )  # fmt: skip
+
+
+def _shapes(folder: Path) -> tuple[str, ...]:
+    with contextlib.suppress(OSError, RunError, ValueError):
+        return shapes_of(read_plan(folder))
+    return ()
 
 
 def with_figures(entry: Entry, folder: Path) -> Entry:

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
-from holymon.structs import Interval
+from holymon.plan.plan import Plan
+from holymon.structs import Interval, to_builtins
 
 FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
     "error_rate": ("error_rate", "value"),
@@ -70,6 +73,9 @@ class Entry(msgspec.Struct, frozen=True):
     of_targets: tuple[OfTarget, ...] | None = None
     """None until somebody has asked for the figures."""
 
+    shapes: tuple[str, ...] = ()
+    """For each target a fingerprint of what it was asked and when: see `shapes_of`."""
+
     calls_gone: bool = False
     """Whether its calls were deleted to make room, and only these figures are left."""
 
@@ -77,6 +83,32 @@ class Entry(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """The name under which it was measured."""
         return self.run_id.partition("/")[0]
+
+    @property
+    def began(self) -> float | None:
+        """When it began, in seconds since 1970; None if that is not known."""
+        try:
+            return datetime.fromisoformat(self.started_at or "").timestamp()
+        except (ValueError, OverflowError, OSError):  # as somebody else may have written it
+            return None
+
+
+def shapes_of(plan: Plan) -> tuple[str, ...]:
+    """For each target a fingerprint of load, prompts, endpoint and body.
+
+    Runs in which it is the same are alike but for the service: how long they go on, their seed,
+    their objectives, prices and addresses make no other run of them.
+    """
+    about = to_builtins(plan)
+    prompts = about["prompts"]
+    if prompts["tokens"] is not None:  # texts that were made up by a seed
+        prompts["texts"] = ()
+    return tuple(
+        sha256(msgspec.json.encode(
+            (about["load"], prompts, target["endpoint"], target["body"]), order="sorted"
+        )).hexdigest()[:16]
+        for target in about["targets"]
+    )  # fmt: skip
 
 
 def of_targets(targets: Any) -> tuple[OfTarget, ...]:

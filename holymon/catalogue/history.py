@@ -93,11 +93,10 @@ class History:
             )
         known: dict[tuple[str, str], list[tuple[str, float, Known]]] = {}
         for row in self.measured:
-            value, began = row.figure(figure), row.entry.started_at
+            value, began = row.figure(figure), row.entry.began
             wanted = (not name or row.entry.name == name) and target in row.of.target
-            if wanted and value is not None and began:
-                when = datetime.fromisoformat(began).timestamp()
-                known.setdefault(row.key, []).append((row.entry.run_id, when, value))
+            if wanted and value is not None and began is not None:
+                known.setdefault(row.key, []).append((row.entry.run_id, began, value))
         return tuple(_series(*key, figure, points) for key, points in known.items())
 
     @property

@@ -72,7 +72,7 @@ def moment(since: str | datetime | None) -> datetime | None:
 
 
 def _started(entry: Entry, since: datetime) -> bool:
-    return bool(entry.started_at) and datetime.fromisoformat(str(entry.started_at)) >= since
+    return entry.began is not None and entry.began >= since.timestamp()
 
 
 def _cells(run: dict[str, Any]) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ drop_calls(out, entry)                                             one of them
 """
 
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -45,8 +44,7 @@ def excess(
             if entry.state not in LIVE | {UNREADABLE} and not entry.calls_gone]  # fmt: skip
     for number, entry in enumerate(reversed(kept), 1):
         total += size(out / entry.run_id)
-        began = entry.started_at and datetime.fromisoformat(entry.started_at).timestamp()
-        old = older_s is not None and bool(began) and now - float(began or now) > older_s
+        old = older_s is not None and now - (entry.began or now) > older_s
         many = most_runs is not None and number > most_runs
         if old or many or (most_bytes is not None and total > most_bytes):
             dropped.append(entry)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OF_A_LOAD: Final = {
     "run": "use --run", "targets": "name all of them", "rate": "use --rate",
     "duration_s": "use --duration", "slo": "use --slo", "prompts": "use --prompts",
+    "baseline": "use --baseline",
 }  # fmt: skip
 """Parameters of notebooks that the command's own options stand for."""
 
@@ -32,17 +33,27 @@ OF_A_LOAD: Final = {
               help="A parameter of the notebook; VALUE is read as JSON if it is that.")  # fmt: skip
 @click.option("--import-from", type=PATH, metavar="DIR", help="A folder of modules that the "
               "notebook imports; none are taken from the current one.")  # fmt: skip
+@click.option(
+    "--baseline",
+    metavar="last|RUN|7d|none",
+    help="What it is compared with: the last "
+    "run, one by its id or name, or those of so long ago. [default: the notebook's, 7d]",
+)
+@click.option("--fail-on-change", is_flag=True, help="Exit with 1 if it is worse than its "
+              "baseline.")  # fmt: skip
 @RUN
 @click.pass_context
 def report(
     ctx: click.Context, /, arguments: tuple[str, ...], parameters: tuple[tuple[str, str], ...],
-    import_from: Path | None, wanted: str | None, out: Path, **options: Any,
+    import_from: Path | None, baseline: str | None, fail_on_change: bool, wanted: str | None,
+    out: Path, **options: Any,
 ) -> None:  # fmt: skip
     """Measure TARGETs and make a self-contained HTML report from NOTEBOOK.
 
     Without NOTEBOOK it is report_health. A notebook of your own without TARGET measures what it
     likes.
     """
+    from holymon.catalogue.news import check_baseline
     from holymon.report import notebooks
     from holymon.report import report as reports
 
@@ -51,8 +62,14 @@ def report(
     run, interrupted = None, False
     measures = bool(targets or options["base_url"] or notebook == reports.DEFAULT)
     of_a_run = {"run": ""} if measures or wanted is not None else {}
-    notebooks.check_parameters(notebook, {**values, **of_a_run})
-    load = given(ctx) - {"-p", "--import-from", "--run", "--out", "--trust"}
+    if baseline is not None:
+        check_baseline(baseline, out)
+    against = {} if baseline is None else {"baseline": baseline}
+    known = notebooks.check_parameters(notebook, {**values, **of_a_run, **against})
+    if fail_on_change and not (of_a_run and "baseline" in known):
+        raise PlanError(f"--fail-on-change: {plain(notebook)} compares no run with others.")
+    load = given(ctx) - {"-p", "--import-from", "--baseline", "--fail-on-change", "--run", "--out",
+                         "--trust"}  # fmt: skip
     if wanted is not None:
         for argument in (*targets, *sorted(load)):
             raise PlanError(f"{plain(argument)} does not go with --run: that load is over.")
@@ -75,20 +92,23 @@ def report(
     made = reports.write_report(
         notebook,
         run=run,
-        parameters=values,
+        parameters={**values, **against},
         out=out,
         name=options["name"] or None,
         import_from=import_from,
     )
     say(made.html)
-    for sentence in made.notes:
-        say(sentence, err=True)
+    first = made.health
+    changed = [first.line, *(change.text for change in first.news.changes)] if first else []
+    for sentence in (*made.notes, *changed):
+        say(redact(plain(sentence)), err=True)
     if made.status != "ok":
         raise RunError(f"the report is not complete, {made.status}: {made.error}")
     if run is not None:
         for sentence in _findings(run):
             say(sentence, err=True)
-    sys.exit(INTERRUPTED if interrupted else run.exit_code if run else 0)
+    worse = fail_on_change and first is not None and first.news.worse
+    sys.exit(INTERRUPTED if interrupted else (run.exit_code if run else 0) or int(worse))
 
 
 def _findings(run: "Run") -> list[str]:

@@ -14,12 +14,13 @@ from holymon.figures.all_calls import MANY, OF_SUCCESSES, duration
 from holymon.formatting import DASH, Html, Table, element, join, ms, percent, stacked
 from holymon.records import run_folder
 from holymon.records.own_files import MOST_OF_JSON, content, write_page
+from holymon.report import health
 from holymon.safety import short
 from holymon.structs import fields_in
 
 MOST: Final = 500
 TEMPLATES: Final = Path(str(files("holymon").joinpath("report/templates")))
-_SHOWN: Final = ("targets", "verdict", "report", "simulated")
+_SHOWN: Final = ("targets", "verdict", "report", "simulated", "health")
 HEADS: Final = ("when (UTC)", "run", "targets", "measurement", "objectives", "calls", "failed",
                 "latency p50, ms", "latency p95, ms", "TTFT p50, ms")  # fmt: skip
 
@@ -53,7 +54,10 @@ def _row(folder: Path, out: Path) -> tuple[str, ...]:
     link = element("a", run_folder.run_id(folder), href=href)
     try:
         raw = content(folder / "run.json")
-        when, *cells = _cells(fields_in(raw, MOST_OF_JSON, *_SHOWN))
+        about = fields_in(raw, MOST_OF_JSON, *_SHOWN)
+        when, *cells = _cells(about)
+        line = health.shown(about)
+        link = stacked(link, element("small", line)) if line else link
     except (OSError, RunError, ValueError, RecursionError, AttributeError, TypeError):
         when, *cells = "", "run.json can't be read", *[DASH] * 7
     return when, link, *cells

@@ -6,6 +6,7 @@ papermill's own record of a run is wrong for a timeout, a dead kernel and Ctrl-C
 "completed"), so what happened is noted here: in `Report`, in run.json, and as a banner on the page.
 """
 
+import ast
 import contextlib
 import os
 import re
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from holymon.catalogue.news import check_baseline, news
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.load.requests import secrets_of
 from holymon.load.run import Run
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.own_files import content, write_aside, write_json, write_page
+from holymon.report.health import Health, health
 from holymon.report.index import TEMPLATES, style, write_index
 from holymon.report.notebooks import (
     Status,
@@ -56,6 +59,8 @@ class Report:
     error: str
     run_id: str | None
     notes: tuple[str, ...] = ()
+    health: Health | None = None
+    """Its first line, with what changed; None if it is about no run."""
 
     def _repr_html_(self) -> str:
         state = "" if self.status == "ok" else f": {escape(self.status)}, {escape(self.error)}"
@@ -93,6 +98,9 @@ def write_report(
         if "run" not in known:
             raise ConfigError(f"{path.name} has no parameter 'run', so it can't report one.")
         given["run"] = str(folder.resolve())
+    baseline = _baseline(known, given)
+    if run is not None:
+        check_baseline(baseline, run_folder.out_of(run.folder))
     begun, started = time.monotonic(), run_folder.now()
     secrets = _secrets(run.plan if run is not None else None)
     notebook_out, status, error, interrupt = execute(
@@ -108,7 +116,8 @@ def write_report(
     page = _html(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
     try:
         _publish(folder, page, notebook_out, secrets)
-        _write_json(folder, run, about)
+        first = None if run is None else _health(run, baseline)
+        _write_json(folder, run, about, first)
         notes = _lead_to(folder)
     except OSError as fault:
         reason = fault.strerror or type(fault).__name__
@@ -116,8 +125,24 @@ def write_report(
     if interrupt is not None:
         raise interrupt
     return Report(
-        folder, folder / "report.html", status, error, run.id if run is not None else None, notes
-    )
+        folder, folder / "report.html", status, error, run.id if run is not None else None, notes,
+        first,
+    )  # fmt: skip
+
+
+def _baseline(known: dict[str, Any], given: dict[str, Any]) -> str:
+    """What the notebook compares with, by its parameter; none if it has no such one."""
+    if "baseline" in given:
+        return str(given["baseline"])
+    with contextlib.suppress(KeyError, TypeError, ValueError, SyntaxError):
+        return str(ast.literal_eval(known["baseline"]["default"]))
+    return "none"
+
+
+def _health(run: Run, baseline: str) -> Health | None:
+    with contextlib.suppress(HolymonError, PlanError):
+        return health(run, news(run, baseline))
+    return None
 
 
 def _secrets(plan: Plan | None) -> tuple[Secret, ...]:
@@ -215,10 +240,12 @@ def _lead_to(folder: Path) -> tuple[str, ...]:
     return tuple(filter(None, (latest, write_index(folder.parent.parent))))
 
 
-def _write_json(folder: Path, run: Run | None, about: dict[str, Any]) -> None:
-    figures: dict[str, Any] = {}
+def _write_json(
+    folder: Path, run: Run | None, about: dict[str, Any], first: Health | None
+) -> None:  # fmt: skip
+    figures: dict[str, Any] = first.to_dict() if first else {}
     if run is not None:
         with contextlib.suppress(HolymonError, PlanError):
-            figures = run.to_dict()
+            figures = run.to_dict() | figures
     mode = 0o666 if run is None else run_folder.mode_of(run.plan)
     write_json(folder / "run.json", {**figures, "report": about}, mode=mode)

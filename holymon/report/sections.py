@@ -100,8 +100,8 @@ def sweep_table(runs: list[Run]) -> Table:
     return Table(heads, rows, "llr", notes=(*notes, label, *(f"  {run.id}" for run in runs)))
 
 
-def verdict(run: Run) -> Section:
-    """The verdict on the measurement, the objectives, and the figures that matter most."""
+def verdict(run: Run, first: Html | None = None) -> Section:
+    """The verdict on the measurement, objectives, the figures that matter most; `first` leads."""
     summary, judged = run.summary(), run.verdict()
     missed = " missed" * judged.missed
     fine = "The client was fit to measure: what is shown is the API."
@@ -122,7 +122,8 @@ def verdict(run: Run) -> Section:
     )
     names = ", ".join(target.name for target in run.plan.targets)
     title = element("h1", f"Health of {names}")
-    return Section(join(title, element("p", _when(run), kind="when"), card), judged.table.text())
+    when = element("p", _when(run), kind="when")
+    return Section(join(title, first or "", when, card), judged.table.text())
 
 
 def _goal(check: ObjectiveCheck) -> tuple[str, ...]:

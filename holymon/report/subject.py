@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from holymon.catalogue.news import BASELINE, News, check_baseline, news
 from holymon.load.run import Run, attach, measure
 from holymon.plan import shapes
 from holymon.plan.plan import Open, Plan
@@ -10,6 +11,7 @@ from holymon.plan.targets import target
 from holymon.records.datasets import dataset
 from holymon.records.records import Records
 from holymon.report import sections
+from holymon.report.health import health
 from holymon.report.sections import Section
 
 
@@ -18,6 +20,7 @@ class Subject:
     """A run that a notebook reports on."""
 
     run: Run
+    baseline: str = BASELINE
 
     @property
     def plan(self) -> Plan:
@@ -31,8 +34,15 @@ class Subject:
 
     @property
     def verdict(self) -> Section:
-        """The verdict on the measurement, the objectives, and the figures that matter most."""
-        return sections.verdict(self.run)
+        """Health and what changed; then the verdict, the objectives, and the main figures."""
+        first = health(self.run, self.changed)
+        part = sections.verdict(self.run, first.html)
+        return Section(part.html, f"{first.line}\n\n{part.text}")
+
+    @property
+    def changed(self) -> News:
+        """What is different from earlier runs of its kind, and what would have been found."""
+        return news(self.run, self.baseline)
 
     @property
     def figures(self) -> Section:
@@ -61,17 +71,20 @@ class Subject:
 def subject(
     run: str = "", *, targets: list[str] | None = None, rate: float = 5.0,
     duration_s: float = 20.0, slo: list[str] | None = None, out: str = "reports",
-    prompts: str = "",
+    prompts: str = "", baseline: str = BASELINE,
 ) -> Subject:  # fmt: skip
     """The subject of a report: the finished run of that name, or one that is measured now.
 
-    `prompts` is a file of what is asked then, as `dataset` reads it.
+    `prompts` is a file of what is asked then, as `dataset` reads it. `baseline` is what the run is
+    compared with: `last`, a run, a time back such as `7d`, or `none`. Raises PlanError, RunError
+    for one that can't be.
     """
     if run:
-        return Subject(attach(run, out=out))
+        return Subject(attach(run, out=out), baseline)
+    check_baseline(baseline, out)
     plan = Plan(
         targets=tuple(target(name) for name in targets or ["sim/fast"]),
         load=Open(shapes.constant(rate)), duration_s=duration_s, slo=tuple(slo or ()),
         prompts=Prompts(dataset=dataset(prompts) if prompts else None),
     )  # fmt: skip
-    return Subject(measure(plan, out=out))
+    return Subject(measure(plan, out=out), baseline)

@@ -1,0 +1,269 @@
+"""What changed: a run beside earlier ones of the same kind, so that noise is no news.
+
+Of the same kind are runs of the same name and target, with the same load, prompts and body; not
+those without figures, or whose measurement was invalid.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from holymon.catalogue.entries import entries
+from holymon.catalogue.entry import Entry, of_targets, shapes_of
+from holymon.catalogue.history import Measured
+from holymon.errors import PlanError, RunError
+from holymon.figures.changes import KINDS, SHARE, Change, Findings, Least, Line, beside, line, since
+from holymon.formatting import Table, number_of
+from holymon.load.run import Run
+from holymon.records.run_folder import find, folders, out_of, run_id
+from holymon.records.run_state import LIVE
+from holymon.safety import plain
+from holymon.structs import seconds_of
+
+BASELINE: Final = "7d"
+LEARNED_S: Final = 28 * 86400.0
+"""The spread between runs is that of the last four weeks, and of MOST runs at most."""
+MOST: Final = 400
+_SPAN: Final = re.compile(r"\d+(\.\d+)?[smhd]")
+HEADS: Final = ("figure", "target", "before", "now", "change", "since run")
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is different at a run, and the least that would have been found of the rest.
+
+    `against` says what it was compared with; it is empty, and `notes` say why, where there was
+    nothing.
+    """
+
+    run_id: str
+    baseline: str
+    against: str
+    changes: tuple[Change, ...] = ()
+    least: tuple[Least, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def worse(self) -> bool:
+        """Whether any change is a regression."""
+        return any(change.worse for change in self.changes)
+
+    @property
+    def line(self) -> str:
+        """All of it in one line, such as the first of a report."""
+        if self.changes:
+            several = len({change.target for change in self.changes}) > 1
+            parts = [f"{c.target}: " * several + f"{c.brief} since {c.since_run}"
+                     for c in sorted(self.changes, key=lambda c: not c.worse)]  # fmt: skip
+            return f"changed: {'; '.join(parts)}"
+        if not self.against:
+            return f"not compared: {self.notes[0]}" if self.notes else "not compared"
+        return f"no change shown{self._found}"
+
+    @property
+    def _found(self) -> str:
+        """What would have been found: of the times the one seen best, and of the failures."""
+        times = min((least for least in self.least if least.figure != SHARE
+                     and least.figure.startswith(("latency", "ttft"))),
+                    key=lambda least: least.size, default=None)  # fmt: skip
+        failed = min((each for each in self.least if each.figure == SHARE),
+                     key=lambda least: least.size, default=None)  # fmt: skip
+        parts = [f"one of {least.brief}" for least in (times, failed) if least]
+        return f" ({' or '.join(parts)} would have been found)" if parts else ""
+
+    @property
+    def table(self) -> Table:
+        """A row for each change."""
+        rows = [_cells(change) for change in self.changes]
+        lead = (f"compared with {self.against}",) if self.against else ()
+        return Table(HEADS if rows else (), rows, "llrrrl", lead=(self.line, *lead),
+                     notes=self.notes)  # fmt: skip
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: `baseline`, `changes`, and with `found` the least that would be found."""
+        return {
+            "baseline": {"asked": self.baseline, "against": self.against, "line": self.line,
+                         "notes": list(self.notes)},
+            "changes": [change.to_dict() for change in self.changes],
+            "found": [least._asdict() for least in self.least],
+        }  # fmt: skip
+
+
+class _Sought(NamedTuple):
+    """A baseline as it was asked for: seconds back, or a run by its id; both None for the last."""
+
+    seconds: float | None = None
+    run_id: str | None = None
+
+
+def check_baseline(baseline: str, out: Path | str = "reports") -> None:
+    """Raise PlanError or RunError for a baseline that can't be one."""
+    if baseline and baseline != "none":
+        _sought(baseline, Path(out))
+
+
+def news(run: Run, baseline: str = BASELINE) -> News:
+    """What changed at a run since the earlier ones of its kind in the folder it lies in.
+
+    `baseline` is `last` (the run before), a run's id or name, a time back such as `7d`, or `none`.
+    Raises PlanError, RunError for one that can't be.
+    """
+    if not baseline or baseline == "none":
+        return News(run.id, "none", "", notes=("no baseline was asked for",))
+    out = out_of(run.folder)
+    sought = _sought(baseline, out, run.id)
+    if run.verdict().measurement == "invalid":
+        return News(run.id, baseline, "", notes=("the measurement is invalid",))
+    mine = _of_run(run)
+    if mine.began is None:
+        return News(run.id, baseline, "", notes=("it is not known when it was measured",))
+    earlier = _earlier(mine, out, sought)
+    fit = (entry for entry in earlier if _unfit(entry, mine) is None)
+    kept = sorted(fit, key=lambda entry: entry.began or 0.0)
+    return _compared(mine, kept, _left_out(earlier, mine), baseline, sought)
+
+
+def _sought(baseline: str, out: Path, mine: str = "") -> _Sought:
+    """What is meant; a name is that of its latest run, or of the latest before `mine`."""
+    if baseline == "last":
+        return _Sought()
+    if _SPAN.fullmatch(baseline):
+        seconds = seconds_of(baseline)
+        if seconds <= 0:
+            raise PlanError(f"baseline {baseline} is no time back: say such as 7d.")
+        return _Sought(seconds)
+    stamp = mine.rpartition("/")[2]
+    named = [folder for folder in folders(out) if folder.parent.name == baseline]
+    before = [folder for folder in named if folder.name < stamp]
+    try:
+        return _Sought(run_id=run_id(before[-1] if before else find(out, baseline)))
+    except RunError as error:
+        raise RunError(f"baseline {plain(baseline)!r} is none: {error} Or say last, such as 7d, "
+                       "or none.") from None  # fmt: skip
+
+
+def _of_run(run: Run) -> Entry:
+    """The run itself as an entry, from figures that are known already."""
+    figures = of_targets([target.to_dict() for target in run.summary().targets])
+    return Entry(
+        run.id, 0, run.state, len(run.records), run.status.get("started_at"),
+        targets=tuple(t.name for t in run.plan.targets), of_targets=figures,
+        shapes=shapes_of(run.plan),
+    )  # fmt: skip
+
+
+def _earlier(mine: Entry, out: Path, sought: _Sought) -> list[Entry]:
+    """The runs before it of its name, and the one that was asked for, oldest first."""
+    now = mine.began or 0.0
+
+    def wanted(entry: Entry) -> bool:
+        named = entry.name == mine.name or entry.run_id == sought.run_id
+        lately = entry.run_id == sought.run_id or now - (entry.began or 0.0) <= LEARNED_S
+        before = entry.began is not None and entry.began < now and entry.run_id != mine.run_id
+        return named and before and lately and entry.state not in LIVE
+
+    known = [entry for entry in entries(out, figures=wanted) if wanted(entry)]
+    last = known[-MOST:]
+    return [entry for entry in known if entry.run_id == sought.run_id and entry not in last] + last
+
+
+def _unfit(entry: Entry, mine: Entry) -> str | None:
+    """Why a run is no match for this one; None if it is, for one of its targets at least."""
+    if not entry.of_targets:
+        return "without figures"
+    if entry.measurement == "invalid":
+        return "not valid"
+    if not set(entry.targets) & set(mine.targets):
+        return "of other targets"
+    shared = set(_shapes(entry).items()) & set(_shapes(mine).items())
+    return None if shared else "with another load, other prompts or another body"
+
+
+def _shapes(entry: Entry) -> Mapping[str, str]:
+    return dict(zip(entry.targets, entry.shapes, strict=False))
+
+
+def _left_out(earlier: list[Entry], mine: Entry) -> tuple[str, ...]:
+    reasons = Counter(filter(None, (_unfit(entry, mine) for entry in earlier)))
+    if not reasons:
+        return ()
+    parts = [f"{n} {reason}" for reason, n in reasons.most_common()]
+    return (f"left out of the comparison: {number_of(reasons.total(), 'earlier run')}, "
+            f"{', '.join(parts)}",)  # fmt: skip
+
+
+def _compared(
+    mine: Entry, kept: list[Entry], notes: tuple[str, ...], baseline: str, sought: _Sought
+) -> News:  # fmt: skip
+    now, findings = mine.began or 0.0, []
+    since_s = now - (sought.seconds or 0.0)
+    if sought.seconds is not None:
+        known = [entry for entry in kept if (entry.began or 0.0) >= since_s]
+        against = f"{number_of(len(known), 'earlier run')} of the last {baseline}"
+        missing = f"no earlier run of its kind in the last {baseline}"
+    else:
+        wanted = sought.run_id or (kept[-1].run_id if kept else "")
+        known = [entry for entry in kept if entry.run_id == wanted]
+        against = f"run {wanted}"
+        missing = f"{f'run {wanted}' if wanted else 'no earlier run'} is no match"
+    if not known:
+        return News(mine.run_id, baseline, "", notes=(missing, *notes))
+    for target in mine.targets:
+        lines = _lines(target, [*kept, mine], _shapes(mine)[target])
+        if sought.seconds is not None:
+            findings.append(since(lines, mine.run_id, since_s))
+        else:
+            findings.append(beside(lines, mine.run_id, known[-1].run_id))
+    changes, least = _joined(findings)
+    return News(mine.run_id, baseline, against, changes, least, notes)
+
+
+def _joined(findings: list[Findings]) -> tuple[tuple[Change, ...], tuple[Least, ...]]:
+    return (tuple(c for each in findings for c in each.changes),
+            tuple(x for each in findings for x in each.least))  # fmt: skip
+
+
+def _lines(target: str, known: Iterable[Entry], shape: str) -> list[Line]:
+    """The figures of a target over the runs in which it was asked the same."""
+    rows = [
+        Measured(entry, of) for entry in known if _shapes(entry).get(target) == shape
+        for of in entry.of_targets or () if of.target == target
+    ]  # fmt: skip
+    return lines_of(target, rows)
+
+
+def lines_of(target: str, rows: list[Measured]) -> list[Line]:
+    """The figures that are followed, of the same target in each row, oldest first."""
+    ids = [row.entry.run_id for row in rows]
+    at = np.array([np.nan if row.entry.began is None else row.entry.began for row in rows])
+    requests = np.array([float(min(max(row.of.requests, 0), 10**15)) for row in rows])
+    lines = []
+    for figure in KINDS:
+        known = [row.figure(figure) for row in rows]
+        value, low, high = (
+            np.array([np.nan if k is None or (x := getattr(k, end)) is None else x for k in known],
+                     float)
+            for end in ("value", "low", "high")
+        )  # fmt: skip
+        lines.append(line(figure, target, ids, at, value, low, high, requests))
+    return lines
+
+
+def _cells(change: Change) -> tuple[str, ...]:
+    kind = KINDS[change.figure]
+    by = "" if change.ratio is None else f"{(change.ratio - 1) * 100:+.2g} %"
+    return (
+        kind.short, change.target, kind.shown(change.before), kind.shown(change.after),
+        f"{by} {'worse' if change.worse else 'better'}".strip(), change.since_run,
+    )  # fmt: skip

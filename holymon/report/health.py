@@ -1,0 +1,71 @@
+"""The first line of a report: healthy or not, and what changed. Here alone it is judged."""
+
+from typing import Any, Final, Literal, NamedTuple
+
+from holymon.catalogue.news import News
+from holymon.figures.summary_types import Summary
+from holymon.figures.verdict import Verdict
+from holymon.formatting import Html, bullets, element, join, percent
+from holymon.load.run import Run
+from holymon.safety import short
+
+State = Literal["healthy", "worse", "unhealthy", "not judged"]
+MOST_OF_LINE: Final = 300
+
+
+class Health(NamedTuple):
+    """Whether an API is healthy, and in one line why, and what changed.
+
+    `worse` is healthy, but changed for the worse; `unhealthy` misses an objective, or fails many
+    calls where no objective is on them.
+    """
+
+    state: State
+    line: str
+    news: News
+
+    @property
+    def html(self) -> Html:
+        """The line, and below it a sentence for each change, and what was left out."""
+        if self.news.baseline == "none":
+            return element("p", self.line, kind=f"health {self.state}")
+        compared = (f"Compared with {self.news.against}.",) if self.news.against else ()
+        texts = [change.text for change in self.news.changes]
+        return join(
+            element("p", self.line, kind=f"health {self.state}"), bullets(texts),
+            bullets([*compared, *self.news.notes], "notes"),
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `run.json` has it."""
+        return {"health": {"state": self.state, "line": self.line}, **self.news.to_dict()}
+
+
+def health(run: Run, changed: News) -> Health:
+    """The health of the API that a run measured."""
+    state, words = _judged(run.summary(), run.verdict(), worse=changed.worse)
+    news = "" if changed.baseline == "none" else f"; {changed.line}"
+    doubt = " (the measurement is suspect)" * (run.verdict().measurement == "suspect")
+    return Health(state, f"{words}{doubt}{news}", changed)
+
+
+def shown(about: dict[str, Any]) -> str:
+    """The line in a run's JSON, whoever wrote it; empty in those of before."""
+    known = about.get("health")
+    line = known.get("line") if isinstance(known, dict) else None
+    return short(line, MOST_OF_LINE) if isinstance(line, str) else ""
+
+
+def _judged(summary: Summary, judged: Verdict, *, worse: bool) -> tuple[State, str]:
+    if judged.early or judged.measurement == "invalid":
+        return "not judged", "Not judged: the measurement is invalid"
+    missed = sum(check.met is False for check in judged.checks)
+    if missed:
+        return "unhealthy", f"Not healthy: {missed} of {len(judged.checks)} objectives missed"
+    on_failures = {check.target for check in judged.checks if check.slo.startswith("error_rate")}
+    failing = [t for t in summary.targets if t.of_all.many and t.target not in on_failures]
+    if failing:
+        worst = max(failing, key=lambda target: target.error_rate.value or 0.0)
+        of = f" to {worst.target}" * (len(summary.targets) > 1)
+        return "unhealthy", f"Not healthy: {percent(worst.error_rate.value)} of calls{of} failed"
+    return ("worse", "Healthy, but worse than before") if worse else ("healthy", "Healthy")

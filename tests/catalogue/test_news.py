@@ -1,0 +1,160 @@
+"""What changed at a run: which runs it is compared with, and what a report says of it."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import holymon as hm
+from holymon.catalogue.news import News, check_baseline, news
+from holymon.errors import PlanError, RunError
+from holymon.report.health import health, shown
+from holymon.report.index import write_index
+
+FIXTURES = Path(__file__).parents[1] / "records" / "fixtures"
+NOW = datetime(2026, 11, 26, 3, 42, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that was measured, in a folder of its own."""
+    (source,) = (FIXTURES / "reported").iterdir()
+    folder = tmp_path / "hourly" / NOW.strftime("%Y%m%dT%H%M%SZ")
+    folder.mkdir(parents=True)
+    for path in source.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"started_at": NOW.isoformat()}))
+    return hm.attach("hourly", out=tmp_path)
+
+
+def earlier(run, hours, *, name="hourly", factor=1.0, measurement="valid", **plan):
+    """A run of before whose calls are gone: its times are those of `run` by a factor."""
+    began = NOW - timedelta(hours=hours)
+    folder = run.folder.parents[1] / name / began.strftime("%Y%m%dT%H%M%SZ")
+    folder.mkdir(parents=True)
+    about = json.loads((run.folder / "plan.json").read_text()) | plan
+    (folder / "plan.json").write_text(json.dumps(about))
+    state = {"state": "finished", "started_at": began.isoformat()}
+    (folder / "state.json").write_text(json.dumps(state))
+    targets = [target.to_dict() for target in run.summary().targets]
+    for target in targets:
+        for metric in ("latency_s", "ttft_s"):
+            for stat in ("p50", "p95", "p99"):
+                target[metric][stat] *= factor
+                if target[metric]["ci"][stat]:
+                    target[metric]["ci"][stat] = [e * factor for e in target[metric]["ci"][stat]]
+    verdict = {"measurement": measurement}
+    (folder / "run.json").write_text(json.dumps({"targets": targets, "verdict": verdict}))
+    moment = folder.stat().st_mtime_ns - int(3600e9)
+    os.utime(folder, ns=(moment, moment))
+    return f"{name}/{folder.name}"
+
+
+def test_the_first_run_of_its_kind_is_compared_with_nothing_and_says_so(run):
+    known = news(run)
+    assert (known.against, known.changes) == ("", ())
+    assert known.line == "not compared: no earlier run of its kind in the last 7d"
+    assert news(run, "last").line == "not compared: no earlier run is no match"
+    assert not known.worse
+
+
+def test_without_a_change_it_says_what_would_have_been_found(run):
+    for hours in (1, 2, 3):
+        earlier(run, hours)
+    for baseline, against in (("7d", "3 earlier runs of the last 7d"), ("90m", "1 earlier run of the last 90m")):  # fmt: skip
+        known = news(run, baseline)
+        assert (known.changes, known.against) == ((), against)
+        assert known.line.startswith("no change shown (one of ")
+        assert known.line.endswith(" points in failed calls would have been found)")
+    assert {least.figure for least in known.least} >= {"latency_p50", "error_rate", "ttft_p95"}
+
+
+def test_slower_than_before_is_worse_and_faster_is_not(run):
+    for hours in (1, 2, 3):
+        earlier(run, hours, factor=1 / 3)
+    for baseline in ("7d", "last"):
+        known = news(run, baseline)
+        assert known.worse
+        assert {c.figure for c in known.changes} >= {"latency_p50", "ttft_p50"}
+        assert {c.since_run for c in known.changes} == {run.id}
+        first = known.changes[0].to_dict()
+        assert set(first) >= {"figure", "target", "before", "after", "ratio", "interval", "since_run"}  # fmt: skip
+        assert health(run, known).state in {"worse", "unhealthy"}
+    fast = earlier(run, 0.5, name="other", factor=3)
+    known = news(run, fast)
+    assert known.against == f"run {fast}"
+    assert known.changes
+    assert not known.worse
+    assert health(run, known).line.count("lower since") >= 1
+
+
+def test_runs_of_another_kind_are_left_out_and_counted(run):
+    earlier(run, 1, prompts={"texts": ["something else"]}, factor=9)
+    earlier(run, 2, measurement="invalid", factor=9)
+    earlier(run, 3, seed=5, slo=["latency_p50<9"], name="hourly")
+    earlier(run, 4, name="other", factor=9)
+    known = news(run)
+    assert known.against == "1 earlier run of the last 7d"
+    assert known.changes == ()
+    assert known.notes == (
+        "left out of the comparison: 2 earlier runs, 1 with another load, other prompts or "
+        "another body, 1 not valid",
+    )
+
+
+def test_what_others_left_in_the_folder_is_data(run):
+    good = earlier(run, 1)
+    for hours, text in ((2, "{"), (3, "[]"), (4, '{"targets": [{"target": 5}]}')):
+        (run.folder.parents[1] / earlier(run, hours) / "run.json").write_text(text)
+    folder = run.folder.parents[1] / earlier(run, 5)
+    state = {"state": "finished", "started_at": "<script>"}
+    (folder / "state.json").write_text(json.dumps(state))
+    folder = run.folder.parents[1] / earlier(run, 6)
+    (folder / "plan.json").write_text("{")
+    known = news(run, good)
+    assert known.against == f"run {good}"
+    assert known.changes == ()
+    assert news(run, "7d").against.startswith("1 earlier run")
+
+
+@pytest.mark.parametrize("baseline", ["0d", "nothing", "7", "hourly/nothing", "\x1b[31m"])
+def test_a_baseline_that_can_not_be_one_is_refused(run, baseline):
+    with pytest.raises((PlanError, RunError), match="baseline") as refused:
+        check_baseline(baseline, run.folder.parents[1])
+    assert "\x1b" not in str(refused.value)
+
+
+def test_a_name_is_the_latest_run_before_of_that_name(run):
+    later = earlier(run, -1)
+    before = earlier(run, 2)
+    earlier(run, 3)
+    assert news(run, "hourly").against == f"run {before}"
+    assert later > run.id
+    assert news(run, "none").line == "not compared: no baseline was asked for"
+    check_baseline("none", "nowhere")
+
+
+def test_the_index_says_of_a_run_what_its_report_says_first(run):
+    earlier(run, 1)
+    first = health(run, news(run))
+    out = run.folder.parents[1]
+    about = run.to_dict() | first.to_dict()
+    (run.folder / "run.json").write_text(json.dumps({**about, "report": {"status": "ok"}}))
+    (run.folder / "report.html").write_text("")
+    assert write_index(out) == ""
+    page = (out / "index.html").read_text()
+    assert page.count(f"<small>{first.line}</small>") == 1
+    for odd in ({"health": 5}, {"health": {"line": [1]}}, {}):
+        assert shown(odd) == ""
+    assert "\x1b" not in shown({"health": {"line": "\x1b[31m" + "x" * 10_000}})
+
+
+def test_news_shows_itself_as_a_table(run):
+    earlier(run, 1, factor=1 / 3)
+    known = news(run)
+    assert known.changes[0].since_run in repr(known)
+    assert "<table" in known._repr_html_()
+    assert repr(News("a/b", "7d", "")).startswith("not compared")
