@@ -17,6 +17,7 @@ from holymon.safety import plain, redact
 
 if TYPE_CHECKING:
     from holymon.load.run import Run
+    from holymon.report.report import Report
 
 OF_A_LOAD: Final = {
     "run": "use --run", "targets": "name all of them", "rate": "use --rate",
@@ -98,17 +99,21 @@ def report(
         import_from=import_from,
     )
     say(made.html)
+    _tell(made, run)
+    worse = fail_on_change and made.health is not None and made.health.news.worse
+    sys.exit(INTERRUPTED if interrupted else (run.exit_code if run else 0) or int(worse))
+
+
+def _tell(made: "Report", run: "Run | None") -> None:
+    """Say what was found; raise RunError for a report that is not complete."""
     first = made.health
     changed = [first.line, *(change.text for change in first.news.changes)] if first else []
     for sentence in (*made.notes, *changed):
         say(redact(plain(sentence)), err=True)
     if made.status != "ok":
         raise RunError(f"the report is not complete, {made.status}: {made.error}")
-    if run is not None:
-        for sentence in _findings(run):
-            say(sentence, err=True)
-    worse = fail_on_change and first is not None and first.news.worse
-    sys.exit(INTERRUPTED if interrupted else (run.exit_code if run else 0) or int(worse))
+    for sentence in _findings(run) if run is not None else ():
+        say(sentence, err=True)
 
 
 def _findings(run: "Run") -> list[str]:

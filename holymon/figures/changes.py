@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from holymon.figures.quantiles import Z95
-from holymon.figures.shifts import Course, Floats, Model, Runs, Step, seasons, walk
+from holymon.figures.shifts import Course, Floats, OverRuns, Regression, StepSize, seasons, walk
 from holymon.formatting import ms, percent, rounded
 from holymon.structs import Interval
 
@@ -142,7 +142,7 @@ class Line(NamedTuple):
     ids: tuple[str, ...]
     value: Floats
     requests: Floats
-    runs: Runs
+    runs: OverRuns
 
 
 class Findings(NamedTuple):
@@ -168,13 +168,13 @@ def line(
     at, value, low, high, n = (x[keep] for x in (at, value, low, high, requests))
     if share:
         y = np.arcsin(np.sqrt((value * n + 0.375) / (n + 0.75)))
-        return Line(figure, target, ids, value, n, Runs(at, y, 0.5 / np.sqrt(n)))
+        return Line(figure, target, ids, value, n, OverRuns(at, y, 0.5 / np.sqrt(n)))
     with np.errstate(all="ignore"):
         error = np.log(high / low) / (2 * Z95)
     known = np.isfinite(error) & (error >= 0)
     usual = np.median(error[known]) if known.any() else _error(figure)
     error = np.where(known, np.minimum(error, 1.0), usual)
-    return Line(figure, target, ids, value, n, Runs(at, np.log(value), error))
+    return Line(figure, target, ids, value, n, OverRuns(at, np.log(value), error))
 
 
 def _error(figure: str) -> float:
@@ -193,7 +193,7 @@ def courses(lines: Iterable[Line]) -> list[tuple[Line, Course]]:
     if len(moving) > 1:
         y = np.mean([each.runs.y for each in moving], 0)
         error = np.sqrt(np.mean([each.runs.error**2 for each in moving], 0))
-        together = walk(Runs(moving[0].runs.at, y, error), SMALLEST)
+        together = walk(OverRuns(moving[0].runs.at, y, error), SMALLEST)
         hints = {shift.found: shift.since for shift in together.shifts}
     return [(each, walk(each.runs, _smallest(each), _hints(each, ids, hints))) for each in lines]
 
@@ -217,7 +217,7 @@ def since(lines: Iterable[Line], run_id: str, when: float) -> Findings:
         if n < 2 or each.ids[-1] != run_id or each.runs.at[-2] < when:
             continue
         first = int(np.argmax(each.runs.at >= when))
-        model = Model.of(each.runs, levels, seasons(each.runs.at))
+        model = Regression.of(each.runs, levels, seasons(each.runs.at))
         path: dict[int, int] = {}
         for place in range(first, n):
             level = int(levels[place])
@@ -243,7 +243,7 @@ def beside(lines: Iterable[Line], run_id: str, reference: str) -> Findings:
         levels, place = course.levels.copy(), each.ids.index(reference)
         rest = int(levels.max()) + 1
         levels[place], levels[-1] = rest, rest + 1
-        model = Model.of(each.runs, levels, seasons(each.runs.at))
+        model = Regression.of(each.runs, levels, seasons(each.runs.at))
         step = model.between(rest + 1, rest)
         if step.shown and abs(step.size) >= _smallest(each):
             changes.append(_change(each, step, n - 1, levels == rest))
@@ -252,7 +252,7 @@ def beside(lines: Iterable[Line], run_id: str, reference: str) -> Findings:
     return Findings(tuple(changes), tuple(least))
 
 
-def _change(each: Line, step: Step, place: int, before: Any) -> Change:
+def _change(each: Line, step: StepSize, place: int, before: Any) -> Change:
     """A change that began with the run at a place, from those `before`."""
     half = Z95 * step.error
     if each.figure == SHARE:
@@ -267,7 +267,7 @@ def _change(each: Line, step: Step, place: int, before: Any) -> Change:
     return Change(each.figure, each.target, usual, now, ratio, (ends[0], ends[1]), each.ids[place])
 
 
-def _least(each: Line, step: Step) -> list[Least]:
+def _least(each: Line, step: StepSize) -> list[Least]:
     size = max((step.limit + POWER) * step.error, _smallest(each))
     if each.figure == SHARE:
         usual = _pooled(each, slice(0, -1))

@@ -51,7 +51,7 @@ ALIKE: Final = 2.5
 """A level that differs by fewer standard errors from one of before is that one again."""
 
 
-class Shift(NamedTuple):
+class LevelShift(NamedTuple):
     """A step: the run that began it, and the run at which it showed, by their places."""
 
     since: int
@@ -66,10 +66,10 @@ class Course:
     """
 
     levels: Labels
-    shifts: list[Shift] = field(default_factory=list)
+    shifts: list[LevelShift] = field(default_factory=list)
 
 
-class Step(NamedTuple):
+class StepSize(NamedTuple):
     """A difference of levels, its standard error, and how many of them it takes to be sure."""
 
     size: float
@@ -93,7 +93,7 @@ def limit(freedom: float, runs: int) -> float:
     return student(max(whole, 1), SURE_OF_FEW if runs <= FEW else SURE)
 
 
-class Runs(NamedTuple):
+class OverRuns(NamedTuple):
     """A figure over its runs, oldest first; arrays of shape (n,)."""
 
     at: Floats
@@ -103,12 +103,12 @@ class Runs(NamedTuple):
     error: Floats
     """Its standard error within each run; 0 where none is known."""
 
-    def until(self, n: int) -> "Runs":
+    def until(self, n: int) -> "OverRuns":
         """The first n of them."""
-        return Runs(self.at[:n], self.y[:n], self.error[:n])
+        return OverRuns(self.at[:n], self.y[:n], self.error[:n])
 
 
-def walk(runs: Runs, smallest: float, others: Mapping[int, int] = {}) -> Course:
+def walk(runs: OverRuns, smallest: float, others: Mapping[int, int] = {}) -> Course:
     """The course of a figure. Steps below `smallest` are none.
 
     `others` are steps of figures that move with this one, as `found: since`: where it moves then,
@@ -118,14 +118,14 @@ def walk(runs: Runs, smallest: float, others: Mapping[int, int] = {}) -> Course:
     waves = seasons(runs.at)
     for t in range(1, len(runs.y)):
         course.levels[t] = course.levels[t - 1]
-        model = Model.of(runs.until(t + 1), course.levels[: t + 1], waves)
+        model = Regression.of(runs.until(t + 1), course.levels[: t + 1], waves)
         since = _begun(model, course.levels[: t + 1], smallest, others.get(t))
         if since is not None:
             _enter(course, since, runs.until(t + 1), waves)
     return course
 
 
-def _begun(model: "Model", levels: Labels, smallest: float, hint: int | None) -> int | None:
+def _begun(model: "Regression", levels: Labels, smallest: float, hint: int | None) -> int | None:
     """The run with which a step began that shows at the last run, if one does."""
     others = np.flatnonzero(levels != levels[-1])
     entered = int(others[-1]) + 1 if len(others) else 0
@@ -140,16 +140,16 @@ def _begun(model: "Model", levels: Labels, smallest: float, hint: int | None) ->
     return best
 
 
-def _enter(course: Course, since: int, runs: Runs, waves: Floats) -> None:
+def _enter(course: Course, since: int, runs: OverRuns, waves: Floats) -> None:
     """Give the runs since then a level of their own, or that of before which they are back at."""
     levels, t = course.levels, len(runs.y) - 1
     before = int(levels[since - 1])
     new = int(levels.max()) + 1
     levels[since : t + 1] = new
-    course.shifts.append(Shift(since, t))
+    course.shifts.append(LevelShift(since, t))
     earlier = [k for k in dict.fromkeys(levels[:since][::-1].tolist()) if k != before]
     if earlier:
-        model = Model.of(runs, levels[: t + 1], waves)
+        model = Regression.of(runs, levels[: t + 1], waves)
         apart = model.between(new, before).size
         for level in earlier:
             back = model.between(new, level)
@@ -158,7 +158,7 @@ def _enter(course: Course, since: int, runs: Runs, waves: Floats) -> None:
                 return
 
 
-class Model(NamedTuple):
+class Regression(NamedTuple):
     """A regression on levels and on what comes back, whose errors follow one another."""
 
     phi: Floats
@@ -174,7 +174,7 @@ class Model(NamedTuple):
     """The variance of what is left that is reckoned with before it is known."""
 
     @classmethod
-    def of(cls, runs: Runs, levels: Labels, waves: Floats) -> "Model":
+    def of(cls, runs: OverRuns, levels: Labels, waves: Floats) -> "Regression":
         """The regression on the runs; `waves` as from `seasons`, of these runs and later ones."""
         n, several = len(runs.y), int(levels.max()) + 1
         back = waves[:n, : _known(runs.at)]
@@ -194,7 +194,7 @@ class Model(NamedTuple):
         freedom = n - several - back.shape[1] / 2
         return cls(phi, xw, yw, inverse, beta, rss, freedom, variance * (1 - MEMORY**2))
 
-    def steps(self, first: int, entered: int) -> list[Step]:
+    def steps(self, first: int, entered: int) -> list[StepSize]:
         """The step that begins with each run from `first` on, in a level entered before it."""
         n = len(self.y)
         later = np.arange(first, n)[:, None] - np.arange(first, n)
@@ -207,14 +207,16 @@ class Model(NamedTuple):
         sizes, errors = gain / own, np.sqrt(spread / own)
         limits = [self._limit(since - entered) * (1 + SLOWER * (n - 1 - since))
                   for since in range(first, n)]  # fmt: skip
-        return [Step(*each) for each in zip(sizes.tolist(), errors.tolist(), limits, strict=True)]
+        return [
+            StepSize(*each) for each in zip(sizes.tolist(), errors.tolist(), limits, strict=True)
+        ]
 
-    def between(self, after: int, before: int) -> Step:
+    def between(self, after: int, before: int) -> StepSize:
         """The difference of two levels, by their numbers."""
         i, k, inverse = after, before, self.inverse
         spread = self._variance(self.rss, 0) * (inverse[i, i] + inverse[k, k] - 2 * inverse[i, k])
         size = float(self.beta[i] - self.beta[k])
-        return Step(size, float(np.sqrt(max(spread, 0.0))), self._limit(FEW))
+        return StepSize(size, float(np.sqrt(max(spread, 0.0))), self._limit(FEW))
 
     def _limit(self, runs: int) -> float:
         return limit(WORTH + FIRM + max(self.freedom - 1, 0), runs)

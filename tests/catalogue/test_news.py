@@ -5,11 +5,15 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import nbformat
 import pytest
+from click.testing import CliRunner
 
 import holymon as hm
 from holymon.catalogue.news import News, check_baseline, news
+from holymon.cli.main import main
 from holymon.errors import PlanError, RunError
+from holymon.report import report
 from holymon.report.health import health, shown
 from holymon.report.index import write_index
 
@@ -43,7 +47,7 @@ def earlier(run, hours, *, name="hourly", factor=1.0, measurement="valid", **pla
     for target in targets:
         for metric in ("latency_s", "ttft_s"):
             for stat in ("p50", "p95", "p99"):
-                target[metric][stat] *= factor
+                target[metric][stat] = (target[metric][stat] or 0) * factor or None
                 if target[metric]["ci"][stat]:
                     target[metric]["ci"][stat] = [e * factor for e in target[metric]["ci"][stat]]
     verdict = {"measurement": measurement}
@@ -100,8 +104,8 @@ def test_runs_of_another_kind_are_left_out_and_counted(run):
     assert known.against == "1 earlier run of the last 7d"
     assert known.changes == ()
     assert known.notes == (
-        "left out of the comparison: 2 earlier runs, 1 with another load, other prompts or "
-        "another body, 1 not valid",
+        "left out of the comparison: 2 earlier runs, 1 not valid, 1 with another load, other "
+        "prompts or another body",
     )
 
 
@@ -158,3 +162,20 @@ def test_news_shows_itself_as_a_table(run):
     assert known.changes[0].since_run in repr(known)
     assert "<table" in known._repr_html_()
     assert repr(News("a/b", "7d", "")).startswith("not compared")
+
+
+def test_a_regression_fails_the_command_where_that_is_asked_for(run, monkeypatch):
+    """The notebook itself is spared: what it shows has tests of its own."""
+    blank = nbformat.v4.new_notebook()
+    monkeypatch.setattr(report, "execute", lambda *_: (blank, "ok", "", None))
+    slower = earlier(run, 1, factor=1 / 3)
+    faster = earlier(run, 2, factor=3)
+    for baseline, more, code in ((slower, ["--fail-on-change"], 1), (slower, [], 0), (faster, ["--fail-on-change"], 0)):  # fmt: skip
+        command = ["report", "--run", run.id, "--baseline", baseline, *more]
+        done = CliRunner().invoke(main, [*command, "--out", str(run.folder.parents[1])])
+        assert done.exit_code == code + run.exit_code, done.output
+        about = json.loads((run.folder / "run.json").read_text())
+        assert about["baseline"]["against"] == f"run {baseline}"
+        assert about["health"]["line"] in done.stderr
+        assert [c["text"] in done.stderr for c in about["changes"]].count(False) == 0
+        assert about["changes"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holymon.figures.changes import KINDS, Change, Findings, beside, courses, line, since
-from holymon.figures.shifts import Course, Runs, walk
+from holymon.figures.shifts import Course, OverRuns, walk
 
 HOUR = 3600.0
 MONDAY = 20_760 * 86_400.0  # midnight, UTC
@@ -165,7 +165,7 @@ def test_a_change_of_less_than_5_percent_is_no_news_however_sure():
 def test_a_course_is_what_each_run_was_told():
     """What is said at a run depends on no later one."""
     y = noise(60) + np.where(np.arange(60) >= 40, 0.2, 0.0)
-    runs = Runs(MONDAY + HOUR * np.arange(60), y, np.full(60, 0.01))
+    runs = OverRuns(MONDAY + HOUR * np.arange(60), y, np.full(60, 0.01))
     whole = walk(runs, 0.05)
     assert whole.shifts
     for n in (39, 41, 42, 50):

@@ -123,10 +123,15 @@ def test_the_page_shows_everything_and_asks_for_nothing(made, browse):
 def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
     about = json.loads((made.folder / "run.json").read_text())
     assert about["report"]["status"] == "ok"
-    assert {k: v for k, v in about.items() if k != "report"} == finite(subject.to_dict())
+    known = finite(subject.to_dict() | made.health.to_dict())
+    assert {k: v for k, v in about.items() if k != "report"} == known
+    assert (about["changes"], about["health"]["state"]) == ([], "unhealthy")
     p50 = about["targets"][0]["latency_s"]["p50"]
     page, _, _ = browse(made.html)
     assert f"{p50 * 1e3:.3g}" in page.inner_text("table.figures")
+    assert page.inner_text("main h1 + p") == made.health.line == about["health"]["line"]
+    index, _, _ = browse(made.folder.parents[1] / "index.html")
+    assert made.health.line in index.inner_text("tbody")
 
 
 def test_latest_and_index_lead_to_the_report(made, browse):
