@@ -63,10 +63,10 @@ class News:
             return f"changed: {'; '.join(parts)}"
         if not self.against:
             return f"not compared: {self.notes[0]}" if self.notes else "not compared"
-        return f"no change shown{self._found}"
+        return f"no change shown{self._detectable}"
 
     @property
-    def _found(self) -> str:
+    def _detectable(self) -> str:
         """What would have been found: of the times the one seen best, and of the failures."""
         times = min((least for least in self.least if least.figure != SHARE
                      and least.figure.startswith(("latency", "ttft"))),
@@ -91,12 +91,12 @@ class News:
         return self.table.html()
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it: `baseline`, `changes`, and with `found` the least that would be found."""
+        """As JSON has it: `baseline`, `changes`, and with `detectable` the least that would be found."""
         return {
             "baseline": {"asked": self.baseline, "against": self.against, "line": self.line,
                          "notes": list(self.notes)},
             "changes": [change.to_dict() for change in self.changes],
-            "found": [least._asdict() for least in self.least],
+            "detectable": [least._asdict() for least in self.least],
         }  # fmt: skip
 
 

@@ -194,7 +194,7 @@ def courses(lines: Iterable[Line]) -> list[tuple[Line, Course]]:
         y = np.mean([each.runs.y for each in moving], 0)
         error = np.sqrt(np.mean([each.runs.error**2 for each in moving], 0))
         together = walk(OverRuns(moving[0].runs.at, y, error), SMALLEST)
-        hints = {shift.found: shift.since for shift in together.shifts}
+        hints = {shift.shown_at: shift.since for shift in together.shifts}
     return [(each, walk(each.runs, _smallest(each), _hints(each, ids, hints))) for each in lines]
 
 

@@ -55,7 +55,7 @@ class LevelShift(NamedTuple):
     """A step: the run that began it, and the run at which it showed, by their places."""
 
     since: int
-    found: int
+    shown_at: int
 
 
 @dataclass
@@ -111,7 +111,7 @@ class OverRuns(NamedTuple):
 def walk(runs: OverRuns, smallest: float, others: Mapping[int, int] = {}) -> Course:
     """The course of a figure. Steps below `smallest` are none.
 
-    `others` are steps of figures that move with this one, as `found: since`: where it moves then,
+    `others` are steps of figures that move with this one, as `shown_at: since`: where it moves then,
     it takes less to show.
     """
     course = Course(np.zeros(len(runs.y), np.int64))

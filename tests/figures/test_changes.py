@@ -116,7 +116,7 @@ def test_what_comes_back_each_day_is_no_change_and_a_step_beside_it_is_found():
     ((_, course),) = courses(
         [figure("latency_p50", usual * np.where(hours >= 200, 1.15, 1.0), error=0.01)]
     )
-    assert [s.since in (199, 200, 201) and s.found <= 201 for s in course.shifts] == [True]
+    assert [s.since in (199, 200, 201) and s.shown_at <= 201 for s in course.shifts] == [True]
 
 
 def test_times_that_move_together_are_found_where_none_is_alone():
@@ -171,7 +171,7 @@ def test_a_course_is_what_each_run_was_told():
     for n in (39, 41, 42, 50):
         part = walk(runs.until(n), 0.05)
         assert isinstance(part, Course)
-        assert part.shifts == [shift for shift in whole.shifts if shift.found < n]
+        assert part.shifts == [shift for shift in whole.shifts if shift.shown_at < n]
 
 
 def test_each_figure_has_words_for_both_directions():
