@@ -91,7 +91,7 @@ class News:
         return self.table.html()
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it: `baseline`, `changes`, and with `detectable` the least that would be found."""
+        """As JSON has it: `baseline`, `changes`, and as `detectable` what would be found."""
         return {
             "baseline": {"asked": self.baseline, "against": self.against, "line": self.line,
                          "notes": list(self.notes)},

@@ -111,8 +111,8 @@ class OverRuns(NamedTuple):
 def walk(runs: OverRuns, smallest: float, others: Mapping[int, int] = {}) -> Course:
     """The course of a figure. Steps below `smallest` are none.
 
-    `others` are steps of figures that move with this one, as `shown_at: since`: where it moves then,
-    it takes less to show.
+    `others` are steps of figures that move with this one, as `shown_at: since`: where it moves
+    then, it takes less to show.
     """
     course = Course(np.zeros(len(runs.y), np.int64))
     waves = seasons(runs.at)
