@@ -27,6 +27,8 @@ _PARQUET: Final = f"COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 
 # Of so few rows all columns stay in the processor's cache.
 _ROWS: Final = 8192
 
+_NO_TEXT: Final = (RuntimeError, UnicodeDecodeError)
+"""What DuckDB raises for values and for names of columns that are no UTF-8."""
 
 _SQL: Final = {
     "f8": "DOUBLE", "f4": "FLOAT", "u4": "UINTEGER", "i4": "INTEGER", "u2": "USMALLINT",
@@ -115,7 +117,7 @@ def read(folder: Path, records: Records) -> None:
                 wanted = ", ".join(f"{kind} AS {n}" for n, kind in kinds.items() if n in there)
                 result = connection.execute(f"SELECT {wanted} FROM {source}")
                 table: dict[str, Any] = result.fetchnumpy()
-            except (duckdb.Error, RuntimeError) as error:  # the latter for what is no UTF-8
+            except (duckdb.Error, *_NO_TEXT) as error:
                 raise unreadable(path, error) from None
             return table
 
@@ -176,9 +178,9 @@ def columns(path: Path) -> dict[str, str]:
             source = _read(path)
             _require_plausible(connection, path)
             about = connection.execute(f"SELECT * FROM {source} LIMIT 0").description
-    except (duckdb.Error, RuntimeError) as error:
+            return {column[0]: str(column[1]) for column in about}
+    except (duckdb.Error, *_NO_TEXT) as error:
         raise unreadable(path, error) from None
-    return {column[0]: str(column[1]) for column in about}
 
 
 def table(path: Path, wanted: dict[str, str]) -> dict[str, Any]:
@@ -194,7 +196,7 @@ def table(path: Path, wanted: dict[str, str]) -> dict[str, Any]:
             _require_plausible(connection, path)
             result = connection.execute(f"SELECT {listed} FROM {_read(path)}")
             made: dict[str, Any] = result.fetchnumpy()
-    except (duckdb.Error, RuntimeError) as error:
+    except (duckdb.Error, *_NO_TEXT) as error:
         raise unreadable(path, error) from None
     return made
 
@@ -210,7 +212,7 @@ def rows(path: Path, names: list[str], most: int) -> Iterator[tuple[Any, ...]]:
             result = connection.execute(f"SELECT {listed} FROM {_read(path)} LIMIT {most}")
             while some := result.fetchmany(_ROWS):
                 yield from some
-    except (duckdb.Error, RuntimeError) as error:
+    except (duckdb.Error, *_NO_TEXT) as error:
         raise unreadable(path, error) from None
 
 

@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from holymon.errors import ConfigError, PlanError, RunError
+from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.plan.target import Target
 from holymon.records.attempt import DTYPE, Flag, blank
 from holymon.records.datasets import dataset
@@ -106,3 +106,17 @@ def test_the_calls_of_a_run_are_the_same_from_its_folder_and_from_its_file():
     (folder,) = (FIXTURES / "finished").iterdir()
     of_folder, of_file = dataset(folder), dataset(folder / "calls.parquet")
     assert of_folder.digest == of_file.digest
+
+
+# The name of a column, what it holds, and the name of a field inside.
+@pytest.mark.parametrize("text", [b"prompt", b"a0", b"deep"])
+def test_text_that_is_no_utf_8_in_parquet_is_told_in_a_sentence(tmp_path, text):
+    path = tmp_path / "r.parquet"
+    duckdb.execute(
+        f"COPY (SELECT 'a' || i AS prompt, {{deep: i}} AS s FROM range(9) t(i)) TO '{path}'"
+    )
+    whole = path.read_bytes()
+    assert text in whole
+    path.write_bytes(whole.replace(text, b"\xff" * len(text)))
+    with pytest.raises(HolymonError, match=r"r\.parquet"):
+        [request.turns() for request in dataset(path)]
