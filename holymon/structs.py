@@ -137,7 +137,7 @@ def from_builtins(value: Any, kind: type[msgspec.Struct], where: str) -> Any:
     """A part of a plan from dicts and lists; PlanError names `where` and the field."""
     try:
         return msgspec.convert(value, type=kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for half a letter
         raise PlanError(f"{where}: {plain(str(error.__cause__ or error)).rstrip('.')}.") from None
 
 

@@ -31,6 +31,9 @@ YOUNG_S: Final = 2.0
 
 UNREADABLE: Final = "unreadable"
 
+_DAMAGED: Final = (OSError, RunError, msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What reading one of these files may raise: others may have written it."""
+
 
 class _Catalogue(msgspec.Struct):
     format: int
@@ -96,7 +99,7 @@ def _folders(path: Path | str) -> list["os.DirEntry[str]"]:
 
 def _entry(place: _Place) -> Entry:
     folder = place.folder
-    with contextlib.suppress(OSError, RunError, msgspec.MsgspecError):
+    with contextlib.suppress(*_DAMAGED):
         left = msgspec.json.decode(content(folder / FIGURES_FILE, MOST_OF_JSON), type=Entry)
         if left.state in STATES:  # whoever sent it may have called it another run
             return msgspec.structs.replace(
@@ -139,7 +142,7 @@ def with_figures(entry: Entry, folder: Path) -> Entry:
 
 
 def _read(out: Path) -> dict[str, Entry]:
-    with contextlib.suppress(OSError, RunError, msgspec.MsgspecError, UnicodeError):
+    with contextlib.suppress(*_DAMAGED):
         known = msgspec.json.decode(content(out / FILE), type=_Catalogue)
         if known.format == FORMAT:
             return {entry.run_id: entry for entry in known.entries

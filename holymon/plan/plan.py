@@ -227,7 +227,7 @@ class Plan(Struct, frozen=True):
         """The plan that `to_json` wrote, as others' word. Raises PlanError, naming the field."""
         try:
             plan = msgspec.json.decode(data if isinstance(data, str) else decoded(data), type=cls)
-        except (msgspec.MsgspecError, UnicodeError) as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             if isinstance(error.__cause__, PlanError):
                 raise error.__cause__ from None
             raise PlanError(f"not a plan: {plain(str(error))}.") from None

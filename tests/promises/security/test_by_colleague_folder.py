@@ -6,13 +6,14 @@ import re
 import shutil
 import stat
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from holymon.catalogue import listing
-from holymon.errors import RunError
+from holymon.errors import HolymonError, RunError
 from holymon.load.run import attach, start
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
@@ -217,6 +218,23 @@ def test_a_line_that_is_no_note_is_none(tmp_path, line):
     run = attach(str(folder))
     assert [note["message"] for note in run.notes] == ["kept"]
     run.summary()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "wrong"),
+    [
+        ("plan.json", b'{"targets": [{"body": ' + b'{"a":' * 20_000, "not a plan"),
+        ("figures.json", b'{"run_id": ' + b"[" * 20_000, "were deleted"),
+        ("state.json", b'{"state": "finished", "first_calls": [{"\\ud800": 1}]}', ""),
+        ("../../.catalogue.json", b'{"entries": ' + b"[" * 20_000, ""),
+    ],
+)
+def test_json_that_is_deep_or_no_text_is_told_or_left_out(tmp_path, file, content, wrong):
+    folder = received(tmp_path)
+    (folder / file).write_bytes(content)
+    assert len(listing.runs(tmp_path)) == 1
+    with pytest.raises(HolymonError, match=wrong) if wrong else nullcontext():
+        assert len(attach(str(folder)).records["request"]) == 3
 
 
 FOLDERS = ["a*", "[a-z]b", "q?", "**", "request=9", "due_s=1", "it's", "x' OR 1", "{a,b}", "c:d",
