@@ -225,8 +225,14 @@ def test_a_line_that_is_no_note_is_none(tmp_path, line):
     [
         ("plan.json", b'{"targets": [{"body": ' + b'{"a":' * 20_000, "not a plan"),
         ("figures.json", b'{"run_id": ' + b"[" * 20_000, "were deleted"),
-        ("state.json", b'{"state": "finished", "first_calls": [{"\\ud800": 1}]}', ""),
-        ("../../.catalogue.json", b'{"entries": ' + b"[" * 20_000, ""),
+        (
+            "state.json",
+            b'{"state": "finished", "first_calls": [{"target": "url/m", '
+            b'"error_type": "", "status": 429, "code": "", "message": "", "seconds": 0.0, "calls": 1, '
+            b'"refused": [], "quirks": {}, "\\ud800": null, "ended": false}]}',
+            "",
+        ),
+        ("../../.catalogue.json", b'{"format": 1, "x": ' + b"[" * 20_000, ""),
     ],
 )
 def test_json_that_is_deep_or_no_text_is_told_or_left_out(tmp_path, file, content, wrong):
@@ -234,7 +240,7 @@ def test_json_that_is_deep_or_no_text_is_told_or_left_out(tmp_path, file, conten
     (folder / file).write_bytes(content)
     assert len(listing.runs(tmp_path)) == 1
     with pytest.raises(HolymonError, match=wrong) if wrong else nullcontext():
-        assert len(attach(str(folder)).records["request"]) == 3
+        assert attach(str(folder)).to_dict()["targets"][0]["requests"] == 3
 
 
 FOLDERS = ["a*", "[a-z]b", "q?", "**", "request=9", "due_s=1", "it's", "x' OR 1", "{a,b}", "c:d",
