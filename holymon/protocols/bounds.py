@@ -14,6 +14,9 @@ MOST_CHOICES: Final = 1024
 LONG: Final = 2**20
 """Bytes of JSON that can't hold too many values."""
 
+LOOSE: Final = 2**23
+"""Bytes that are read although they are no strict JSON: that takes five times as long."""
+
 _MOST_VALUES: Final = 2**22
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 from msgspec import inspect
 
-from holymon.protocols.bounds import is_vast
+from holymon.protocols.bounds import LOOSE, is_vast
 
 T = TypeVar("T")
 
@@ -86,6 +86,8 @@ def _replaced(match: re.Match[bytes]) -> bytes:
 
 def _loose(data: bytes) -> Any:
     """JSON with what Python's reader takes besides. Raises msgspec.DecodeError, RecursionError."""
+    if len(data) > LOOSE:
+        raise msgspec.DecodeError("no strict JSON, and too long to be read leniently")
     try:
         return json.loads(_ESCAPE.sub(_replaced, data).decode(), strict=False)
     except ValueError as error:

@@ -8,7 +8,7 @@ MOST: Final = 2**16
 """Bytes of white space, at most, before a body begins."""
 
 _FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
-_EVENTS: Final = re.compile(rb"(?i):|(?:data|event|id|retry|error)\s?:")
+_EVENTS: Final = re.compile(rb"(?i):|(?:data|event|id|retry|error)[ \t]?:")
 
 
 class Body(Enum):
@@ -32,5 +32,5 @@ def kind_of(body: bytes, *, declared: bool) -> Body:
         return Body.JSON
     if declared or _EVENTS.match(start):
         return Body.EVENTS
-    low = start.lower()
+    low = start.lower().removesuffix(b" ").removesuffix(b"\t")
     return Body.UNKNOWN if any(field.startswith(low) for field in _FIELDS) else Body.TEXT
