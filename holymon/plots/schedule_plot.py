@@ -26,12 +26,14 @@ def plot_arrivals(
 ) -> Axes:
     """The rate that a shape, plan or run wants over time, and the calls due in each moment.
 
-    For a run also the calls that were sent; of records alone, which know no plan, what was due
-    and what was sent. A shape without an end is drawn for
+    For a run also the calls that were sent, of conversations their first ones; of records alone,
+    which know no plan, what was due and what was sent. A shape without an end is drawn for
     `seconds` (60). Of a plan of over 5,000,000 calls only the rate is drawn. Raises PlanError for
     what has no schedule.
     """
     schedule, records = _scheduled(what, seconds)
+    if records is not None and records.turns > 1 and not isinstance(what, Records):
+        records = records.select(records.conversations(records["request"])[1] == 0)
     return styled(lambda a: _draw(schedule, records, a), ax)
 
 

@@ -205,7 +205,8 @@ def known_end(plan: Plan | None) -> float:
     """When the load ends, in seconds from the start; infinity if that is not known before."""
     if plan is None:
         return math.inf
-    counted = isinstance(plan.load, Closed) and plan.requests is not None
+    held = plan.prompts.turns > 1 and plan.duration_s is None
+    counted = held or (isinstance(plan.load, Closed) and plan.requests is not None)
     return math.inf if counted or plan.seconds >= MAX_SECONDS else last_due(plan)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import ipywidgets as w
 
 from holymon.errors import ConfigError, PlanError
-from holymon.formatting import element
+from holymon.formatting import element, join
 from holymon.load.requests import key_of
 from holymon.load.shown_request import shown_request
 from holymon.plan import shapes
@@ -49,18 +49,18 @@ SECONDS, CALLS = "seconds", "calls for each target"
 TEXT, FILE, MADE = "one text", "a file", "made-up text"
 
 
-def _read(path: Path, column: str) -> Dataset:
+def _read(path: Path, column: str, conversations: bool) -> Dataset:
     """The requests in a file; read again only if it was changed."""
     try:
         about = path.stat()
     except OSError as error:
         raise ConfigError(f"can't read requests from {path}: {error}.") from None
-    return _read_once(path, column, about.st_mtime_ns, about.st_size)
+    return _read_once(path, column, conversations, about.st_mtime_ns, about.st_size)
 
 
 @lru_cache(maxsize=2)
-def _read_once(path: Path, column: str, *_: int) -> Dataset:
-    return dataset(path, column=column)
+def _read_once(path: Path, column: str, conversations: bool, *_: int) -> Dataset:
+    return dataset(path, column=column, conversations=conversations)
 
 
 class SetUpTab:
@@ -86,7 +86,8 @@ class SetUpTab:
         ])  # fmt: skip
         ask = w.VBox([
             heading("What is asked"), self._kind, self._text, self._file, self._column,
-            self._tokens, self._system, self._max_tokens, self._stream, self.ways.box, self.first,
+            self._held, self._tokens, self._system, self._max_tokens, self._stream,
+            self.ways.box, self.first,
             heading("Limits and goals"), self._money, self._slo,
             self._workers, self._name,
         ])  # fmt: skip
@@ -135,7 +136,8 @@ class SetUpTab:
         if not varies:
             more["max_tokens"] = round(answers.first)
         if self._kind.value == FILE:
-            known = _read(_path("prompts", self._file.value), self._column.value.strip())
+            path = _path("prompts", self._file.value)
+            known = _read(path, self._column.value.strip(), self._held.value)
             return Prompts(dataset=limited(known, answers) if varies else known, **more)
         if self._kind.value == MADE:
             sizes = parse(self._tokens.value, "prompt_tokens")
@@ -149,7 +151,9 @@ class SetUpTab:
 
     def look(self, plan: Plan) -> None:
         """Show the first request as the first target will be sent it, but for what is secret."""
-        self.first.value = element("pre", shown_request(plan, plan.targets[0]), kind="hm-first")
+        shown = element("pre", shown_request(plan, plan.targets[0]), kind="hm-first")
+        words = plan.prompts.words
+        self.first.value = join(element("p", words), shown) if plan.prompts.turns > 1 else shown
 
     def _load_fields(self) -> None:
         self._loop = choice_field("Loop", [("open: calls leave by a schedule", "open"),
@@ -172,6 +176,8 @@ class SetUpTab:
         )  # fmt: skip
         self._file = text_field("File", placeholder="prompts.jsonl, or a log or a trace")
         self._column = text_field("Column", placeholder="where its prompts are, if it is asked")
+        self._held = w.Checkbox(value=False, description="hold its conversations, turn by turn",
+                                layout=WIDE, style=LABEL)  # fmt: skip
         self._tokens = text_field("Tokens", "200", placeholder="or such as normal:512,128")
         self._max_tokens = text_field("Max tokens", "64", placeholder="or such as uniform:10,200")
         self._system = text_field("System", placeholder="no system prompt")
@@ -190,7 +196,7 @@ class SetUpTab:
         return [
             self._loop, self._users, self._shape, self._arrivals, self._cv, self._ends,
             self._length, self._warmup, self._kind, self._text, self._file, self._column,
-            self._tokens, self._system, self._max_tokens, self._stream, self._money,
+            self._held, self._tokens, self._system, self._max_tokens, self._stream, self._money,
             self._slo, self._workers, self._name, *forms, *self.ways.fields,
         ]  # fmt: skip
 
@@ -203,7 +209,8 @@ class SetUpTab:
             (self._arrivals, is_open and kind != "replay"),
             (self._cv, is_open and kind != "replay" and self._arrivals.value == "gamma"),
             (self._text, self._kind.value == TEXT), (self._file, self._kind.value == FILE),
-            (self._column, self._kind.value == FILE), (self._tokens, self._kind.value == MADE),
+            (self._column, self._kind.value == FILE), (self._held, self._kind.value == FILE),
+            (self._tokens, self._kind.value == MADE),
         ):  # fmt: skip
             field.layout.display = None if shown else "none"
         counts = self._ends.value == CALLS

@@ -120,9 +120,33 @@ def test_a_trace_says_when_and_how_long(tmp_path):
     assert plan.prompts.dataset.left_out == "2 outside of the window"
 
 
+def test_conversations_are_of_a_file_or_made_up_with_time_to_think(tmp_path):
+    (tmp_path / "t.jsonl").write_text(
+        '{"chat_id": 1, "parent_chat_id": -1, "timestamp": 5, "input_length": 9, "output_length": 1}\n'
+        '{"chat_id": 2, "parent_chat_id": 1, "timestamp": 7, "input_length": 20, "output_length": 1}\n'
+        '{"chat_id": 3, "parent_chat_id": -1, "timestamp": 8, "input_length": 9, "output_length": 1}\n'
+    )  # fmt: skip
+    trace = ("sim/fast", "--trace", str(tmp_path / "t.jsonl"), "--trace-speed", "2")
+    (plan,) = plans(*trace, "--turns", "all")
+    assert plan.due().tolist() == [0.0, 1.5]
+    first, second = plan.prompts.dataset[0].conversation
+    assert second.at - first.at == 1.0
+    (plan,) = plans(*trace)
+    assert (plan.prompts.turns, plan.due().tolist()) == (1, [0.0, 1.0, 1.5])
+    (plan,) = plans("sim/fast", "--prompt-tokens", "9", "--turns", "uniform:2,4", "--think-time",
+                    "500ms", "--requests", "7")  # fmt: skip
+    assert plan.prompts.turns == 4
+    assert {turn.think_s for request in plan.prompts.dataset for turn in request.then} == {0.5}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--turns", "3"], "--turns is of a file or of made-up prompts"),
+        (["--turns", "all", "--prompt-tokens", "9"], "--turns all is of a file: say how many"),
+        (["--turns", "few", "--prompt-tokens", "9"], "'few' is no length: write a number of turns"),
+        (["--think-time", "1"], "--think-time is between the turns of conversations"),
+        (["--recorded-answers", "--prompt-tokens", "9", "--turns", "2"], "are those of a file's"),
         (["--prompt", "x", "--prompt-tokens", "5"], "exclude each other: give one"),
         (["--column", "x"], "--column names one of a file"),
         (["--trace-window", "1,2"], "are of a trace: give that with --trace"),

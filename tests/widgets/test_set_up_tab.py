@@ -92,6 +92,19 @@ def test_lengths_a_system_prompt_and_a_column_are_fields_and_the_first_request_i
     assert fields.plan().prompts.dataset == plan.prompts.dataset
 
 
+def test_a_file_of_conversations_can_be_held_turn_by_turn(fields, tmp_path):
+    says = [{"role": role, "content": text} for role, text in (
+        ("user", "a"), ("assistant", "A"), ("user", "b"))]  # fmt: skip
+    (tmp_path / "talks.jsonl").write_text(json.dumps({"messages": says}) + "\n")
+    fields._kind.value, fields._file.value = FILE, "talks.jsonl"
+    assert fields.plan().prompts.turns == 1
+    fields._held.value = True
+    plan = fields.plan()
+    fields.look(plan)
+    assert plan.prompts.turns == 2
+    assert "1 conversation of 2 turns of talks.jsonl" in fields.first.value
+
+
 def test_targets_are_ticked_and_added(fields):
     for box in fields.targets._targets:
         box.value = box.description in {"sim/slow", "sim/flaky"}
