@@ -52,7 +52,8 @@ def _bar(plan: "Plan") -> Iterator[Callable[["Run"], None] | None]:
     from holymon.records.headroom import headroom, in_a_line
 
     timed = plan.duration_s is not None or not isinstance(plan.load, Closed)
-    total = plan.seconds if timed else float((plan.requests or 0) * len(plan.targets))
+    each = plan.prompts.sizes.number / plan.prompts.number  # turns of a conversation
+    total = plan.seconds if timed else (plan.requests or 0) * len(plan.targets) * each
     form = "{desc} {percentage:3.0f}% |{bar}| {postfix}"
     with tqdm(total=total, desc="measuring", bar_format=form, leave=False, file=sys.stderr,
               disable=None, delay=BAR_FROM_S) as bar:  # fmt: skip

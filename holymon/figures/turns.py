@@ -20,7 +20,7 @@ from holymon.figures.size_types import Fitted
 from holymon.figures.sizes import varies
 from holymon.figures.turn_types import ConversationFigures, TurnFigures, Turns
 from holymon.formatting import number_of
-from holymon.records.attempt import Flag, kinds
+from holymon.records.attempt import JUDGED, Flag, kinds
 from holymon.records.records import Chosen, Recorded, Records, records_of
 
 SINGLE: Final = 5
@@ -62,9 +62,10 @@ def _target(records: Records, index: int) -> ConversationFigures:
 
 def _figures(rows: Chosen, first: int, last: int) -> TurnFigures:
     good = rows.only(rows["error"] == 0)
+    failed = rows.only(JUDGED[rows["error"]] & (rows["error"] != 0))
     sent = good["start_s"]
     return TurnFigures(
-        first=first + 1, last=last + 1, calls=len(rows), failed=len(rows) - len(good),
+        first=first + 1, last=last + 1, calls=len(rows), failed=len(failed),
         prompt_tokens=_median(good["prompt_tokens"]), cached_tokens=_median(good["cached_tokens"]),
         ttft_s=figure(good["first_s"] - sent, sent), latency_s=figure(good["end_s"] - sent, sent),
     )  # fmt: skip

@@ -32,6 +32,9 @@ from holymon.structs import (
 
 MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000
+MOST_NUMBERS: Final = 2**32
+"""Of calls, as a row keeps them: a conversation has as many as the longest one has turns."""
+
 MAX_TARGETS: Final = 255
 TIMEOUT_S: Final = 120.0
 
@@ -148,7 +151,9 @@ class Plan(Struct, frozen=True):
                 line = shapes.polyline(self.load.shape, end=end, warm_up=self.warmup_s, times=n)
                 calls = shapes.cumulative(line)[1][-1]
                 less = f"is over {MAX_CALLS} calls"
-                require(bool(calls <= MAX_CALLS), "rate x duration", less, "lower one")
+                numbers = calls * self.prompts.turns
+                fits = bool(calls <= MAX_CALLS and numbers < MOST_NUMBERS)
+                require(fits, "rate x duration", less, "lower one")
 
     @property
     def table(self) -> Table:
