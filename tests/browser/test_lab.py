@@ -51,8 +51,8 @@ def test_two_targets_from_start_to_report(lab, chromium):
     lab.page.wait_for_function("document.querySelector('.hm-figure').naturalWidth")
     time.sleep(0.5)  # Lab's own scroll bar comes with the taller tab
     before, heights = lab.ink(), set()
-    for _ in range(14):
-        time.sleep(0.5)
+    for _ in range(16):
+        time.sleep(0.2)
         heights.add(lab.heights())
     assert len(heights) == 1, f"something jumped: {heights}"
     # On the axis of the whole run points of a few seconds stand close: a tenth more ink is many.
@@ -209,7 +209,7 @@ def test_lab_shows_the_calls_as_they_come(watching):
     page.locator(".hm").evaluate("box => box.scrollIntoView()")
     seen = {heights_of_view(lab)}
     for _ in range(10):
-        time.sleep(0.4)
+        time.sleep(0.2)
         seen.add(heights_of_view(lab))
     assert len(seen) == 1, f"something jumped: {seen}"
     expect(tile).to_have_text("200")

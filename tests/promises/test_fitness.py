@@ -67,10 +67,13 @@ def test_no_more_is_spent_than_allowed_and_a_level_cut_short_claims_nothing(tmp_
 
 def test_the_command_says_what_was_found(holymon):
     arguments = (
-        "capacity", "sim/fast", "--slo", "latency_p50<5", "--slo", "error_rate<20%", "--from", "20",
-        "--to", "20", "--duration", "1", "--json",
+        "capacity", "sim/fast", "--slo", "latency_p50<5", "--slo", "error_rate<20%", "--from", "40",
+        "--to", "40", "--duration", "3", "--json",
     )  # fmt: skip
-    done = quiet.fit(lambda: holymon(*arguments), lambda done: done.returncode == 0)
+    done = quiet.fit(
+        lambda: holymon(*arguments),
+        lambda done: done.returncode == 0 and json.loads(done.stdout)["ended"] == "all met",
+    )
     said = json.loads(done.stdout)
-    assert (done.returncode, said["highest_met_per_s"], said["ended"]) == (0, 20, "all met")
+    assert (done.returncode, said["highest_met_per_s"], said["ended"]) == (0, 40, "all met")
     assert (said["lowest_missed_per_s"], said["simulated"]) == (None, True)
