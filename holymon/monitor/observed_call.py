@@ -126,8 +126,10 @@ class ObservedCall:
                 self._enough = self._read(now, data)
         except TooLarge:
             self.marks.error, self._enough = "response_too_large", True
-        except (zlib.error, BadFrame):
-            self.marks.error, self._enough = "decoding_error", True
+        except (zlib.error, BadFrame) as error:
+            # What comes behind the end of an answer, in whatever pieces, is no part of it.
+            behind = isinstance(error, BadFrame) and self._reading.finished
+            self.marks.error, self._enough = "" if behind else "decoding_error", True
         except Exception:  # noqa: BLE001 - a fault of ours must not become one of the application
             self.marks.error, self._enough = "_OTHER", True
 

@@ -9,7 +9,7 @@ So that an answer is read in one way however it is framed. Sources: NDJSON as Ol
 
 import json
 import re
-from binascii import Error, a2b_base64
+from binascii import a2b_base64
 from collections.abc import Callable
 from typing import Final
 
@@ -85,6 +85,6 @@ def _event(headers: bytes, payload: bytes) -> bytes:
     if isinstance(about.get("bytes"), str):
         try:
             payload = a2b_base64(about["bytes"])
-        except Error:
+        except ValueError:
             payload = b"{}"
     return b"data: " + payload.replace(b"\n", b" ") + b"\n\n"

@@ -321,6 +321,21 @@ def test_every_endpoint_of_a_watched_client_is_on_record_as_what_it_is(case):
     assert not row["flags"] & (Flag.SKIPPED | Flag.LENIENT | Flag.KEEP_ALIVE)
 
 
+@pytest.mark.parametrize("behind", [b"", bytes(2_000), b"bye " * 500])
+def test_what_stands_behind_the_end_of_an_event_stream_is_no_part_of_it(behind):
+    path = "/model/amazon.nova-lite-v1:0/converse-stream"
+    raw = b"".join(CONVERSED) + behind
+    (row,) = asyncio.run(call(path, {"messages": []}, AMAZON, raw)).rows
+    assert (NAMES[row["error"]], row["output_tokens"]) == (OK, 2)
+
+
+def test_a_packed_event_that_is_no_base_64_is_one_that_can_not_be_read():
+    raw = message('{"bytes": "\u00fc"}'.encode(), **{":event-type": "chunk"})
+    path = f"{BEDROCK}/invoke-with-response-stream"
+    (row,) = asyncio.run(call(path, CLAUDE, AMAZON, raw)).rows
+    assert NAMES[row["error"]] == "stream_truncated"
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_refusal_is_one_whatever_was_asked(case):
     path, ask, *_, model, _, _, _ = CASES[case]

@@ -231,7 +231,8 @@ def _of_pieces(
             if reading.piece(0.2 + at, framed(piece)):
                 break
     except BadFrame:
-        reading.fail("invalid_schema", "")
+        if not reading.finished:
+            reading.fail("invalid_schema", "")
     error = reading.end(100.0)
     row(marks)
     assert error in CODES
