@@ -68,10 +68,10 @@ class Conversations:
         self._open[number, marks.target] = held
 
     def follow(self, marks: Marks) -> float | None:
-        """When the turn behind a call is due; None if there is none."""
-        number = marks.request // self._targets // self._turns
-        held = self._open.get((number, marks.target))
-        return None if held is None else held.due
+        """When the turn behind a call is due; None if there is none, as behind one not sent."""
+        key = marks.request // self._targets // self._turns, marks.target
+        held = self._open.pop(key, None) if marks.error else self._open.get(key)
+        return None if held is None or marks.error else held.due
 
     def _begun(self, number: int, marks: Marks) -> _Conversation | None:
         prompts = self._plan.prompts

@@ -186,21 +186,20 @@ class Load:
         self._record(marks)
         return marks
 
-    async def _converse(self, number: int, target: int, due: float) -> None:
+    async def _converse(self, number: int, target: int, due: float | None) -> None:
         """Hold a conversation of one target, whose first call has that number."""
         targets, until = len(self.plan.targets), self.zero + self.plan.sending_s
-        due_next: float | None = due
-        while due_next is not None:
+        while due is not None:
             if self._busy[target] >= self._room:
-                self._unsent(number, target, due_next, "client_dropped")
-                return
-            self._busy[target] += 1
-            try:
-                marks = await self._call(number, target, due_next)
-            finally:
-                self._busy[target] -= 1
-            due_next = None if self.follow is None else self.follow(marks)
-            if due_next is None or due_next >= until or not await self._thought(due_next):
+                marks = self._unsent(number, target, due, "client_dropped")
+            else:
+                self._busy[target] += 1
+                try:
+                    marks = await self._call(number, target, due)
+                finally:
+                    self._busy[target] -= 1
+            due = None if self.follow is None else self.follow(marks)
+            if due is None or due >= until or not await self._thought(due):
                 return
             number += targets
 
@@ -211,10 +210,11 @@ class Load:
         except asyncio.CancelledError:  # by `stop`: nothing was under way
             return False
 
-    def _unsent(self, number: int, target: int, due: float, error: str) -> None:
+    def _unsent(self, number: int, target: int, due: float, error: str) -> Marks:
         marks = Marks(number, target, due)
         marks.error, marks.end = error, self.clock()
         self._record(marks)
+        return marks
 
     async def _closed(self, load: Closed) -> None:
         await self._until(self.zero)

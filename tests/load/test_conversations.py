@@ -14,7 +14,7 @@ from holymon.plan.plan import Closed, Plan
 from holymon.plan.prompts import Prompts
 from holymon.plan.requests import Request
 from holymon.plan.target import Target
-from holymon.records.attempt import Flag
+from holymon.records.attempt import Flag, Marks
 from holymon.records.datasets import dataset
 from holymon.records.records import from_marks
 from holymon.structs import replace
@@ -149,6 +149,24 @@ def test_a_conversation_that_is_unique_begins_as_no_other_in_all_its_turns():
     assert first["messages"] == second["messages"][:1]
     assert len(second["messages"][0]["content"].split()) == 14
     assert len(second["messages"][2]["content"].split()) == 9
+
+
+@pytest.mark.parametrize(("second", "end", "due"), [
+    (Request("b"), 1.0, 1.0), (Request("b", think_s=0.5), 1.0, 1.5),
+    (Request("b", at=7.0), 1.0, 12.0), (Request("b", at=7.0), 13.0, 13.0),
+    (Request("b", at=7.0, think_s=0.5), 1.0, 1.5)])  # fmt: skip
+def test_a_turn_is_due_after_a_thought_or_when_it_came_once_and_one_not_sent_is_forgotten(
+    second, end, due
+):
+    prompts = Prompts(dataset=dataset([Request("a", at=5.0, then=[second])]))
+    plan = Plan(targets=(TARGET,), load=Closed(users=1), requests=1, prompts=prompts)
+    caller = Caller(plan)
+    answered, dropped = Marks(0, 0, 10.0), Marks(1, 0, due)
+    answered.end, dropped.error = end, "client_dropped"
+    caller.conversations.answered(answered, "A", acted=False)
+    assert caller.follow(answered) == due
+    assert caller.follow(dropped) is None
+    assert caller.follow(answered) is None
 
 
 @pytest.fixture(scope="module")
