@@ -47,9 +47,11 @@ def prune(
 ) -> None:  # fmt: skip
     """Delete the calls of old runs and keep their figures, to make room in the folder of reports.
 
-    Whatever passes one of the limits goes. Figures, plans and reports stay.
+    Whatever passes one of the limits goes. Figures, plans, reports and what was asked stay; what
+    only runs asked whose folders were deleted goes too.
     """
     from holymon.catalogue.retention import drop_calls, excess, size
+    from holymon.records.request_store import forget
 
     if older_s is None and keep is None and max_mb is None:
         raise PlanError("prune needs a limit: --older-than, --keep or --max-mb.")
@@ -65,5 +67,7 @@ def prune(
             continue
         number, freed = number + 1, freed + mine
         say(f"{entry.run_id}: {mine / 1e6:.1f} MB of calls{' deleted' * yes}")
+    if yes:
+        forget(out)
     done = "deleted, their figures are kept." if yes else "would be deleted: say --yes to do it."
     say(f"the calls of {number_of(number, 'run')}, {freed / 1e6:.1f} MB, {done}")

@@ -94,7 +94,7 @@ def _target(name: str) -> Target:
     """A target by its name, or a provider with any model."""
     if name in targets.providers():
         return targets.unpriced(f"{name}/fast" if name == "sim" else f"{name}/{ANY}")
-    return targets.unpriced(name)
+    return targets.target(name)
 
 
 def _machine() -> Iterator[Finding]:
@@ -173,10 +173,21 @@ def _endpoint(target: Target) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding(what, "bad", "not asked", str(error))
         return
+    if target.model != ANY:
+        yield _price(target)
     listed = asyncio.run(_ask(target, key, what))
     yield listed
     if listed.state != "bad":
         yield _first_call(target)
+
+
+def _price(target: Target) -> Finding:
+    """What a model costs, and who says so."""
+    what, price = f"price of {target.name}", target.billed
+    if not price.stated:
+        mend = f"to know what calls cost, put prices under [{target.provider}] in your targets.toml"
+        return Finding(what, "note", "not known", mend)
+    return Finding(what, "good", f"{price.words}, per million tokens")
 
 
 def _first_call(target: Target) -> Finding:

@@ -180,7 +180,7 @@ class Dataset(Struct, frozen=True, dict=True):
         many = number_of(self.requests, "request")
         if self.turns > 1:
             many = f"{number_of(self.requests, 'conversation')} of {self._turns} turns"
-        return f"{many}{source}{kind}, of about {each} tokens each"
+        return f"{many}{source}{kind}, of about {number_of(each, 'token')} each"
 
     @property
     def _turns(self) -> str:

@@ -32,6 +32,9 @@ COLUMNS: Final = ("prompt", "text", "question", "messages")
 MOST_VALUES: Final = 20_000_000
 """In a file: an empty list of two bytes takes sixty in memory."""
 
+PART: Final = "head -n 10000, or of a list in JSON jq -c '.[:10000][]'"
+"""What makes a smaller file of one that is too large."""
+
 _GZIP: Final = b"\x1f\x8b"
 _OTHERS: Final = {
     b"PK\x03\x04": "a zip archive", b"\x28\xb5\x2f\xfd": "packed by zstd",
@@ -49,7 +52,8 @@ def content(path: Path) -> bytes:
     try:
         data = raw(path)
     except OSError as error:
-        raise ConfigError(f"can't read requests from {path}: {error}.") from None
+        mend = f": take a part of it ({PART})" * (f"over {MOST_BYTES}" in str(error))
+        raise ConfigError(f"can't read requests from {path}: {error}{mend}.") from None
     for mark, kind in _OTHERS.items():
         if data.startswith(mark):
             raise ConfigError(f"{path} is {kind}: unpack it first.")
@@ -87,7 +91,8 @@ def of_data(path: Path, data: bytes, how: How = AS_IT_IS) -> Dataset:
     try:
         text = decoded(data)
     except UnicodeDecodeError as error:
-        raise ConfigError(f"can't read requests from {path}: {error}.") from None
+        mend = f": take a part of it ({PART})" * (f"over {MOST_BYTES}" in str(error))
+        raise ConfigError(f"can't read requests from {path}: {error}{mend}.") from None
     lines = text.split("\n")
     kind = _kind(path, text, lines)
     if kind == "CSV" or (how.column and kind == "text"):

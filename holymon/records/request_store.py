@@ -72,6 +72,14 @@ def _forget(store: Path) -> None:
             path.unlink()
 
 
+def forget(out: Path) -> None:
+    """Delete what no run in a folder asks any more, because its folder was deleted."""
+    store = out / _PLACE
+    with contextlib.suppress(OSError):
+        if _is_own(store):
+            _forget(store)
+
+
 def lend(plan: Plan, folder: Path) -> None:
     """Let the dataset of a run's plan read its requests there, when they are wanted."""
     if plan.prompts.dataset is not None:

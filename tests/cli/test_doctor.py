@@ -97,6 +97,9 @@ def test_the_first_call_to_a_target_tells_what_it_learns(
     check = checks[f"first call to mine/{model}"]
     assert (check.state, 2 if check.state == "bad" else 0) == (state, code)
     assert words in check.result
+    assert checks[f"price of mine/{model}"].mend.endswith(
+        "prices under [mine] in your targets.toml"
+    )
 
 
 def test_without_a_model_there_is_no_first_call_and_it_says_so(shared_simulator):

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import shutil
 import stat
 from collections import Counter
 from hashlib import blake2b
 
 import pytest
+from click.testing import CliRunner
 
+from holymon.cli.main import main
 from holymon.errors import ConfigError, PlanError
 from holymon.load.caller import Caller
 from holymon.load.requests import Bodies
@@ -219,6 +222,20 @@ def test_requests_that_are_gone_or_were_changed_are_not_asked(tmp_path):
     other.mkdir()
     request_store.keep(asks, other)
     assert b"two" in (other / request_store.NAME).read_bytes()
+
+
+def test_what_only_deleted_runs_asked_goes_when_room_is_made(tmp_path):
+    for number, text in enumerate(("kept", "gone")):
+        folder = tmp_path / "a" / f"2026010{number + 1}T000000Z"
+        folder.mkdir(parents=True)
+        request_store.keep(plan(Prompts(dataset=dataset([text]))), folder)
+    shutil.rmtree(folder)
+    assert len([*(tmp_path / ".requests").iterdir()]) == 2
+    made = CliRunner().invoke(main, ["prune", "--keep", "9", "--out", str(tmp_path)])
+    assert (made.exit_code, len([*(tmp_path / ".requests").iterdir()])) == (0, 2), "only said"
+    CliRunner().invoke(main, ["prune", "--keep", "9", "--yes", "--out", str(tmp_path)])
+    (left,) = (tmp_path / ".requests").iterdir()
+    assert b"kept" in left.read_bytes()
 
 
 def test_a_store_that_leads_elsewhere_is_left_alone(tmp_path):

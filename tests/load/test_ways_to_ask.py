@@ -365,7 +365,7 @@ PROVIDERS = {  # where a call goes, how the key stands there, and the page that 
                  "api-docs.deepseek.com (with or without /v1)"),
     "groq": ("https://api.groq.com/openai/v1/chat/completions", "authorization: Bearer ", "console.groq.com/docs/api-reference"),
     "mistral": ("https://api.mistral.ai/v1/chat/completions", "authorization: Bearer ", "docs.mistral.ai/api"),
-    "xai": ("https://api.x.ai/v1/chat/completions", "authorization: Bearer ", "docs.x.ai/docs/api-reference"),
+    "xai": ("https://api.x.ai/v1/chat/completions", "authorization: Bearer ", "docs.x.ai/api"),
     "together": ("https://api.together.xyz/v1/chat/completions", "authorization: Bearer ",
                  "docs.together.ai/docs/inference/openai-compatibility (api.together.ai there)"),
     "fireworks": ("https://api.fireworks.ai/inference/v1/chat/completions", "authorization: Bearer ",

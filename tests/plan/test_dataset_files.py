@@ -197,7 +197,7 @@ def test_what_can_not_be_read_is_one_sentence(tmp_path):
     large = tmp_path / "large.jsonl"
     with large.open("wb") as file:
         file.truncate(given_file.MOST_BYTES + 1)
-    with pytest.raises(ConfigError, match="is over 268435456 bytes"):
+    with pytest.raises(ConfigError, match=r"is over 268435456 bytes: take a part of it \(head"):
         read(large)
     for data, wrong in (
         (b"PK\x03\x04", "is a zip archive: unpack it first"),
@@ -256,5 +256,6 @@ def test_a_dataset_shows_how_much_it_is_and_how_it_begins():
     assert "a &lt;b&gt;" in page
     assert "1 with a limit, 9 on average" in page
     assert repr(made) == "<Dataset 2 requests (list), of about 63 tokens each>"
+    assert repr(dataset(["one"])) == "<Dataset 1 request (list), of about 1 token each>"
     assert repr(made[1]) == f"<Request '{'y' * 59}…'>"
     assert "y" * 600 not in page
