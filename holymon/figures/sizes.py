@@ -152,8 +152,11 @@ def _decode(some: Streams, at: Positions) -> float:
 def varies(prompt: Floats) -> tuple[bool, str]:
     """Whether prompts are of so many lengths that these can be told from chance; why if not."""
     known = prompt[np.isfinite(prompt)]
-    if len(known) < FEWEST_FITTED:
+    if not len(known):
         return False, "no TTFT by size: prompts were not counted."
+    if len(known) < FEWEST_FITTED:
+        few = f"no TTFT by size: n too small (have {len(known)}, need {FEWEST_FITTED})."
+        return False, few
     low, high = (float(np.quantile(known, q)) for q in (0.1, 0.9))
     if high >= VARIED * max(low, 1.0):
         return True, ""

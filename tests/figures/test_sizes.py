@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from holymon.figures.size_fit import BLOCKS, interval, left_out, line, weighted_median
-from holymon.figures.sizes import sizes_of
+from holymon.figures.sizes import sizes_of, varies
 from holymon.plan.target import Target
 from holymon.plots.size_plot import plot_sizes
 from holymon.records.attempt import DTYPE, GAP, Flag, blank
@@ -78,6 +78,12 @@ def test_where_a_cache_had_part_of_a_prompt_the_rest_is_what_counts(draw):
     assert effect.per_prompt_token_s.value == pytest.approx(IN, rel=1e-6)
     assert effect.of == "tokens in that were in no cache"
     assert "tokens in that were in no cache are counted." in effect.notes
+
+
+def test_few_prompts_are_few_and_not_uncounted():
+    few = "no TTFT by size: n too small (have 29, need 30)."
+    assert varies(np.full(29, 100.0)) == (False, few)
+    assert varies(np.full(29, np.nan)) == (False, "no TTFT by size: prompts were not counted.")
 
 
 @pytest.mark.parametrize(
