@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from holymon.plots.result_plots import plot_calibration, plot_capacity, plot_comparison
     from holymon.plots.schedule_plot import plot_arrivals
     from holymon.plots.size_plot import plot_sizes
+    from holymon.plots.trend_plot import plot_trend
     from holymon.prometheus.alerts import Limits
     from holymon.prometheus.backtest_sources import rehearse
     from holymon.prometheus.exporter import Collector, expose, write_textfile
@@ -91,6 +92,7 @@ _NAMES = {
     "plots.result_plots": "plot_calibration plot_capacity plot_comparison",
     "plots.schedule_plot": "plot_arrivals",
     "plots.size_plot": "plot_sizes",
+    "plots.trend_plot": "plot_trend",
     "report.report": "write_report",
     "report.subject": "subject",
     # An application's own calls.
@@ -118,7 +120,7 @@ __all__ = [
     "bucket_edges", "calibrate", "capacity", "compare", "constant", "dataset", "definitions",
     "explore", "expose", "history", "measure",
     "monitored", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
-    "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_ttft",
+    "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
     "poisson", "ramp", "rehearse", "replay", "runs", "simulator", "sine", "spike", "sql", "start",
     "steps",
     "subject", "summarize", "target", "trust", "watch", "write_csv", "write_report", "write_textfile",

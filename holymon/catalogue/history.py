@@ -14,6 +14,8 @@ from holymon.catalogue.entries import entries
 from holymon.catalogue.entry import FIGURES, Entry, Known, OfTarget
 from holymon.catalogue.listing import fits, moment
 from holymon.errors import PlanError
+from holymon.figures.change import KINDS, Change
+from holymon.figures.changes import Line, courses, line, steps
 from holymon.formatting import DASH, Cell, Table, ms_cell, number_of, percent, rounded
 from holymon.records.run_state import LIVE
 from holymon.safety import plain
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 MOST_ROWS: Final = 30
 HEADS: Final = ("when (UTC)", "run", "target", "calls", "failed", "latency p50, ms", "p95",
                 "TTFT p50", "p95", "USD per 1,000 calls")  # fmt: skip
+CHANGE_HEADS: Final = ("figure", "target", "before", "now", "change", "since run")
 PER_CALL: Final = "cost_per_call"
 NAMES: Final = (*FIGURES, PER_CALL)
 
@@ -63,6 +66,25 @@ class Series(NamedTuple):
     high: npt.NDArray[np.float64]
 
 
+class Changes(tuple[Change, ...]):
+    """Changes of figures, oldest first."""
+
+    __slots__ = ()
+
+    @property
+    def table(self) -> Table:
+        """A row for each."""
+        if not self:
+            return Table(lead=("no change shown",))
+        return Table(CHANGE_HEADS, [change_cells(change) for change in self], "llrrrl")
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
+
+
 @dataclass(frozen=True)
 class History:
     """The runs of a folder that have ended, oldest first, with their figures."""
@@ -98,6 +120,22 @@ class History:
             if wanted and value is not None and began is not None:
                 known.setdefault(row.key, []).append((row.entry.run_id, began, value))
         return tuple(_series(*key, figure, points) for key, points in known.items())
+
+    @cached_property
+    def changes(self) -> "Changes":
+        """Each change of a figure that is followed, by the run that began it, oldest first.
+
+        Only runs of one name are compared in which a target was asked the same.
+        """
+        kinds: dict[tuple[str, str, str], list[Measured]] = {}
+        for row in self.measured:
+            shape = dict(zip(row.entry.targets, row.entry.shapes, strict=False)).get(row.of.target)
+            if row.entry.began is not None and row.entry.measurement != "invalid" and shape:
+                kinds.setdefault((*row.key, shape), []).append(row)
+        known = [change for (_, target, _), rows in kinds.items()
+                 for each, course in courses(lines_of(target, rows))
+                 for change in steps(each, course)]  # fmt: skip
+        return Changes(sorted(known, key=lambda change: change.since_run.rpartition("/")[2]))
 
     @property
     def table(self) -> Table:
@@ -146,6 +184,33 @@ def history(
     wanted = partial(fits, name=name, target=target, since=moment(since))
     known = filter(wanted, entries(Path(out), figures=wanted))
     return History(Path(out), tuple(entry for entry in known if entry.state not in LIVE))
+
+
+def lines_of(target: str, rows: list[Measured]) -> list[Line]:
+    """The figures that are followed, of the same target in each row, oldest first."""
+    ids = [row.entry.run_id for row in rows]
+    at = np.array([np.nan if row.entry.began is None else row.entry.began for row in rows])
+    requests = np.array([float(min(max(row.of.requests, 0), 10**15)) for row in rows])
+    lines = []
+    for figure in KINDS:
+        known = [row.figure(figure) for row in rows]
+        value, low, high = (
+            np.array([np.nan if k is None or (x := getattr(k, end)) is None else x for k in known],
+                     float)
+            for end in ("value", "low", "high")
+        )  # fmt: skip
+        lines.append(line(figure, target, ids, at, value, low, high, requests))
+    return lines
+
+
+def change_cells(change: Change) -> tuple[str, ...]:
+    """The row of a change in a table."""
+    kind = KINDS[change.figure]
+    by = "" if change.ratio is None else f"{(change.ratio - 1) * 100:+.2g} %"
+    return (
+        kind.short, change.target, kind.shown(change.before), kind.shown(change.after),
+        f"{by} {'worse' if change.worse else 'better'}".strip(), change.since_run,
+    )  # fmt: skip
 
 
 def _series(name: str, target: str, figure: str, points: list[tuple[str, float, Known]]) -> Series:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from holymon.catalogue.entries import entries
 from holymon.catalogue.entry import Entry, of_targets, shapes_of
-from holymon.catalogue.history import Measured
+from holymon.catalogue.history import CHANGE_HEADS, Measured, change_cells, lines_of
 from holymon.errors import PlanError, RunError
-from holymon.figures.changes import KINDS, SHARE, Change, Findings, Least, Line, beside, line, since
+from holymon.figures.change import SHARE, Change, Least
+from holymon.figures.changes import Findings, Line, beside, since
 from holymon.formatting import Table, number_of
 from holymon.load.run import Run
 from holymon.records.run_folder import find, folders, out_of, run_id
@@ -30,7 +29,6 @@ LEARNED_S: Final = 28 * 86400.0
 """The spread between runs is that of the last four weeks, and of MOST runs at most."""
 MOST: Final = 400
 _SPAN: Final = re.compile(r"\d+(\.\d+)?[smhd]")
-HEADS: Final = ("figure", "target", "before", "now", "change", "since run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +77,9 @@ class News:
     @property
     def table(self) -> Table:
         """A row for each change."""
-        rows = [_cells(change) for change in self.changes]
+        rows = [change_cells(change) for change in self.changes]
         lead = (f"compared with {self.against}",) if self.against else ()
-        return Table(HEADS if rows else (), rows, "llrrrl", lead=(self.line, *lead),
+        return Table(CHANGE_HEADS if rows else (), rows, "llrrrl", lead=(self.line, *lead),
                      notes=self.notes)  # fmt: skip
 
     def __repr__(self) -> str:
@@ -241,29 +239,3 @@ def _lines(target: str, known: Iterable[Entry], shape: str) -> list[Line]:
         for of in entry.of_targets or () if of.target == target
     ]  # fmt: skip
     return lines_of(target, rows)
-
-
-def lines_of(target: str, rows: list[Measured]) -> list[Line]:
-    """The figures that are followed, of the same target in each row, oldest first."""
-    ids = [row.entry.run_id for row in rows]
-    at = np.array([np.nan if row.entry.began is None else row.entry.began for row in rows])
-    requests = np.array([float(min(max(row.of.requests, 0), 10**15)) for row in rows])
-    lines = []
-    for figure in KINDS:
-        known = [row.figure(figure) for row in rows]
-        value, low, high = (
-            np.array([np.nan if k is None or (x := getattr(k, end)) is None else x for k in known],
-                     float)
-            for end in ("value", "low", "high")
-        )  # fmt: skip
-        lines.append(line(figure, target, ids, at, value, low, high, requests))
-    return lines
-
-
-def _cells(change: Change) -> tuple[str, ...]:
-    kind = KINDS[change.figure]
-    by = "" if change.ratio is None else f"{(change.ratio - 1) * 100:+.2g} %"
-    return (
-        kind.short, change.target, kind.shown(change.before), kind.shown(change.after),
-        f"{by} {'worse' if change.worse else 'better'}".strip(), change.since_run,
-    )  # fmt: skip

@@ -7,51 +7,16 @@ since(lines, when) / beside(lines, run_id)    what is different at the last run,
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from holymon.figures.change import KINDS, SHARE, Change, Least
 from holymon.figures.quantiles import Z95
 from holymon.figures.shifts import Course, Floats, OverRuns, Regression, StepSize, seasons, walk
-from holymon.formatting import ms, percent, rounded
-from holymon.structs import Interval
-
-
-class Kind(NamedTuple):
-    """How a change of a figure is put into words, and which way is worse."""
-
-    short: str
-    text: str
-    more: str
-    less: str
-    shown: Callable[[float], str]
-    worse_up: bool = True
-
-
-def _usd(cost: float) -> str:
-    return rounded(cost * 1000, 3)
-
-
-_TAKE: Final = " of all answers take up to {} ms instead of {} ms"
-_BEGIN: Final = " of all answers begin within {} ms instead of {} ms"
-SHARE: Final = "error_rate"
-KINDS: Final[Mapping[str, Kind]] = {
-    "latency_p50": Kind("latency p50", f"half{_TAKE}", "longer", "shorter", ms),
-    "latency_p95": Kind("latency p95", f"95 %{_TAKE}", "longer", "shorter", ms),
-    "latency_p99": Kind("latency p99", f"99 %{_TAKE}", "longer", "shorter", ms),
-    "ttft_p50": Kind("TTFT p50", f"half{_BEGIN}", "later", "sooner", ms),
-    "ttft_p95": Kind("TTFT p95", f"95 %{_BEGIN}", "later", "sooner", ms),
-    "ttft_p99": Kind("TTFT p99", f"99 %{_BEGIN}", "later", "sooner", ms),
-    SHARE: Kind("failed calls", "{} of calls fail instead of {}", "more", "fewer", percent),
-    "requests_per_s": Kind("throughput", "{} calls a second are answered instead of {}",
-                           "more", "fewer", rounded, worse_up=False),
-    "cost_per_call": Kind("cost per call", "1,000 calls cost {} USD instead of {} USD",
-                          "more", "less", _usd),
-}  # fmt: skip
-"""The figures that are followed, by their names in the catalogue."""
+from holymon.formatting import ms
 
 TOGETHER: Final = ("latency_p50", "latency_p95", "ttft_p50", "ttft_p95")
 """Figures that move together: their mean shows a step before each of them does."""
@@ -65,73 +30,6 @@ BEYOND: Final = 1e15
 """No figure of a run is as large, nor as small as its inverse: somebody else wrote it."""
 POWER: Final = 0.8416
 """So many standard errors beyond the limit, a change is found four times out of five."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A figure that is different since a run. `ratio` is after / before, None where that was 0.
-
-    `interval` is the 95 % interval of the ratio, or of the difference for a share of calls.
-    """
-
-    figure: str
-    target: str
-    before: float
-    after: float
-    ratio: float | None
-    interval: Interval
-    since_run: str
-
-    @property
-    def worse(self) -> bool:
-        """Whether it is a regression: slower, dearer, more failures, less throughput."""
-        return (self.after > self.before) is KINDS[self.figure].worse_up
-
-    @property
-    def brief(self) -> str:
-        """It in a few words, without target and run."""
-        kind = KINDS[self.figure]
-        if self.figure == SHARE or self.ratio is None:
-            return f"{kind.short} {kind.shown(self.before)} → {kind.shown(self.after)}"
-        return f"{kind.short} {_by(self.ratio)} {'higher' if self.ratio > 1 else 'lower'}"
-
-    @property
-    def text(self) -> str:
-        """It as a sentence for whoever reads no tables."""
-        kind, up = KINDS[self.figure], self.after > self.before
-        words = kind.text.format(kind.shown(self.after), kind.shown(self.before))
-        if self.figure == SHARE or self.ratio is None:
-            return f"{self.target}: {words}, since run {self.since_run}."
-        low, high = (f"{(end - 1) * 100:+.2g}" for end in self.interval)
-        by = f"{_by(self.ratio)} {kind.more if up else kind.less}"
-        about = f"({kind.short}; 95 % interval {low} to {high} %)"
-        return f"{self.target}: {words}, {by} {about}, since run {self.since_run}."
-
-    def to_dict(self) -> dict[str, Any]:
-        """The change as JSON has it."""
-        return {
-            "figure": self.figure, "target": self.target, "before": self.before,
-            "after": self.after, "ratio": self.ratio, "interval": list(self.interval),
-            "since_run": self.since_run, "worse": self.worse, "text": self.text,
-        }  # fmt: skip
-
-
-class Least(NamedTuple):
-    """The least worsening of a figure that would have been found, four times out of five.
-
-    As a ratio, or for the share of failed calls as a difference.
-    """
-
-    figure: str
-    target: str
-    size: float
-
-    @property
-    def brief(self) -> str:
-        """It in words."""
-        if self.figure == SHARE:
-            return f"{self.size * 100:.2g} points in failed calls"
-        return f"{self.size * 100:.2g} % in {KINDS[self.figure].short}"
 
 
 class Line(NamedTuple):
@@ -252,15 +150,32 @@ def beside(lines: Iterable[Line], run_id: str, reference: str) -> Findings:
     return Findings(tuple(changes), tuple(least))
 
 
-def _change(each: Line, step: StepSize, place: int, before: Any) -> Change:
-    """A change that began with the run at a place, from those `before`."""
+def steps(each: Line, course: Course) -> list[Change]:
+    """All changes of a figure over its runs, also those that were taken back."""
+    levels = course.levels
+    places = [*(np.flatnonzero(np.diff(levels)) + 1).tolist(), len(levels)]
+    if len(places) == 1:
+        return []
+    model = Regression.of(each.runs, levels, seasons(each.runs.at))
+    return [
+        _change(each, model.between(int(levels[place]), int(levels[place - 1])), place,
+                levels == levels[place - 1], until)
+        for place, until in pairwise(places)
+    ]  # fmt: skip
+
+
+def _change(
+    each: Line, step: StepSize, place: int, before: Any, until: int | None = None
+) -> Change:  # fmt: skip
+    """A change that began with the run at a place, and lasts until another, from those `before`."""
+    then = slice(place, until)
     half = Z95 * step.error
     if each.figure == SHARE:
-        usual, now = (_pooled(each, which) for which in (before, slice(place, None)))
+        usual, now = (_pooled(each, which) for which in (before, then))
         ends = tuple(_share(_arc(usual) + step.size + sign * half) - usual for sign in (-1, 1))
         ratio = now / usual if usual else None
     else:
-        now = math.exp(float(each.runs.y[place:].mean()))
+        now = math.exp(float(each.runs.y[then].mean()))
         ratio = math.exp(step.size)
         usual = now / ratio
         ends = tuple(math.exp(step.size + sign * half) for sign in (-1, 1))
@@ -288,7 +203,3 @@ def _arc(share: float) -> float:
 
 def _share(arc: float) -> float:
     return math.sin(min(max(arc, 0.0), math.pi / 2)) ** 2
-
-
-def _by(ratio: float) -> str:
-    return f"{rounded(abs(ratio - 1) * 100, 2)} %"

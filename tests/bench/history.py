@@ -20,12 +20,13 @@ from typing import NamedTuple
 import numpy as np
 
 from holymon.catalogue.entry import Entry, Known, OfTarget
-from holymon.catalogue.history import Measured
-from holymon.catalogue.news import lines_of
+from holymon.catalogue.history import Measured, lines_of
 from holymon.figures.changes import courses
 
 HOURS = 336
-TIMES = tuple(f"{metric}_{stat}" for metric in ("latency", "ttft") for stat in ("p50", "p95", "p99"))
+TIMES = tuple(
+    f"{metric}_{stat}" for metric in ("latency", "ttft") for stat in ("p50", "p95", "p99")
+)
 FAILURES = ("error_rate", "requests_per_s")
 EXPLAINED = {"shift": TIMES, "errors": FAILURES, "price": ("cost_per_call",)}
 ROWS = ((0.01, 400), (0.02, 400), (0.03, 400), (0.04, 400), (0.02, 100), (0.02, 2000))

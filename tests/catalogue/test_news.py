@@ -4,18 +4,21 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
-import nbformat
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 import holymon as hm
+from holymon.catalogue.history import History
 from holymon.catalogue.news import News, check_baseline, news
 from holymon.cli.main import main
 from holymon.errors import PlanError, RunError
-from holymon.report import report
+from holymon.report import notebooks, report
 from holymon.report.health import health, shown
 from holymon.report.index import write_index
+from tests.bench.history import EXPLAINED, alarms, fortnight, judged
 
 FIXTURES = Path(__file__).parents[1] / "records" / "fixtures"
 NOW = datetime(2026, 11, 26, 3, 42, 9, tzinfo=UTC)
@@ -164,10 +167,66 @@ def test_news_shows_itself_as_a_table(run):
     assert repr(News("a/b", "7d", "")).startswith("not compared")
 
 
+def test_of_ten_days_of_hourly_runs_each_change_is_found_on_its_run_or_the_next():
+    """Ten repetitions of a fortnight, and other methods beside it, are in tests/bench/history.py."""
+    world = fortnight(2, hours=240)
+    delays, false = judged(alarms(world.rows), world.begun)
+    assert {what: delay in (0, 1) for what, delay in delays.items()} == dict.fromkeys(
+        EXPLAINED, True
+    )
+    assert len({hour // 24 for _, hour in false}) <= 1
+
+
+@pytest.fixture(scope="module")
+def short_history(tmp_path_factory):
+    """Thirty hourly runs of which those since the 25th are dearer, with one of another kind."""
+    world = fortnight(3, hours=192)
+    rows = [*world.rows[:25], *world.rows[world.begun["price"] : world.begun["price"] + 5]]
+    entries = []
+    for hour, row in enumerate(rows):
+        began = (NOW + timedelta(hours=hour)).isoformat()
+        entries.append(msgspec.structs.replace(
+            row.entry, run_id=f"hourly/{hour:03}", started_at=began, targets=("sim/fast",),
+            shapes=("other" if hour == 7 else "same",), of_targets=(row.of,),
+        ))  # fmt: skip
+    return History(tmp_path_factory.mktemp("out"), tuple(entries))
+
+
+def test_a_history_shows_its_changes_as_a_table_and_in_a_picture(short_history):
+    (change,) = [c for c in short_history.changes if c.figure == "cost_per_call"]
+    assert change.since_run == "hourly/025"
+    assert change.ratio == pytest.approx(1.2, abs=0.06)
+    assert "hourly/025" in repr(short_history.changes)
+    ax = hm.plot_trend(short_history, "cost_per_call")
+    lines = [line for line in ax.lines if line.get_linestyle() == "--" and len(line.get_xdata())]
+    assert [line.get_xdata()[0] for line in lines] == [NOW + timedelta(hours=25)]
+    assert [text.get_text() for text in ax.texts] == [f"{(change.ratio - 1) * 100:+.2g} %"]
+    assert "changed for the worse" in {t.get_text() for t in ax.get_legend().get_texts()}
+    assert len(ax.lines[0].get_xdata()) == 30
+
+
+@pytest.mark.parametrize("figure", ["error_rate", "latency_p99", "requests_per_s", "output_tokens"])
+def test_any_figure_has_a_picture(short_history, figure):
+    ax = hm.plot_trend(short_history, figure)
+    known = figure in short_history.measured[0].of.figures
+    assert bool(ax.lines) is known
+    assert bool(ax.texts) or known
+
+
+def test_a_figure_that_is_none_has_no_picture(short_history):
+    with pytest.raises(PlanError, match="latency_p96"):
+        hm.plot_trend(short_history, "latency_p96")
+
+
 def test_a_regression_fails_the_command_where_that_is_asked_for(run, monkeypatch):
     """The notebook itself is spared: what it shows has tests of its own."""
-    blank = nbformat.v4.new_notebook()
+    for module in (report, notebooks):
+        known = {"run": "", "baseline": {"default": "'7d'"}}
+        monkeypatch.setattr(module, "check_parameters", lambda *_, known=known: known)
+    blank = SimpleNamespace(metadata={}, cells=[])
     monkeypatch.setattr(report, "execute", lambda *_: (blank, "ok", "", None))
+    monkeypatch.setattr(report, "_html", lambda *_: "")
+    monkeypatch.setattr(report, "_publish", lambda folder, *_: (folder / "report.html").touch())
     slower = earlier(run, 1, factor=1 / 3)
     faster = earlier(run, 2, factor=3)
     for baseline, more, code in ((slower, ["--fail-on-change"], 1), (slower, [], 0), (faster, ["--fail-on-change"], 0)):  # fmt: skip

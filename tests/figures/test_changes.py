@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holymon.figures.changes import KINDS, Change, Findings, beside, courses, line, since
+from holymon.figures.change import KINDS, Change
+from holymon.figures.changes import Findings, beside, courses, line, since, steps
 from holymon.figures.shifts import Course, OverRuns, walk
 
 HOUR = 3600.0
@@ -40,7 +41,7 @@ def noise(n, phi=0.5, spread=0.02, seed=1):
 @pytest.mark.parametrize("before", [1, 2, 3])
 @pytest.mark.parametrize("name", ["latency_p50", "latency_p95", "ttft_p50", "requests_per_s"])
 def test_with_few_runs_before_30_percent_is_found_and_3_percent_is_not_claimed(name, before):
-    for run in range(20):
+    for run in range(6):
         usual = 0.4 * np.exp(noise(before + 1, seed=run))
         for factor, found in ((1.3, 1), (1.03, 0), (1 / 1.3, 1)):
             values = usual * ([1.0] * before + [factor])
@@ -71,6 +72,8 @@ def test_what_was_taken_back_is_no_change_any_more():
     assert [shift.since for shift in course.shifts] == [45, 50]
     assert set(course.levels.tolist()) == {0, 1}
     assert last(each).changes == ()
+    assert [change.since_run for change in steps(each, course)] == ["hourly/045", "hourly/050"]
+    assert [change.worse for change in steps(each, course)] == [True, False]
     assert [least.figure for least in last(each).least] == ["latency_p50"]
 
 

@@ -1,0 +1,84 @@
+"""The picture of a history: one figure over the runs, with each change marked where it began."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.ticker import FuncFormatter
+
+from holymon.catalogue.history import History, Series
+from holymon.figures.change import KINDS
+from holymon.formatting import ends
+from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, in_ms, legend, note, styled
+
+MOST_LINES: Final = 6
+MOST_NAMED: Final = 6
+
+
+def plot_trend(
+    history: History, figure: str = "latency_p95", *, ax: Axes | None = None
+) -> Axes:  # fmt: skip
+    """A figure (see `History.series`) of each target over its runs, with 95 % intervals.
+
+    A line stands where a change began: red for the worse, grey for the better. Raises PlanError for
+    a figure that is none.
+    """
+    series = history.series(figure)
+    return styled(lambda axes: _trend(history, figure, series, axes), ax)
+
+
+def _trend(history: History, figure: str, series: tuple[Series, ...], ax: Axes) -> None:
+    if not series:
+        note(ax, "no run has this figure")
+        return
+    most = sorted(series, key=lambda each: -len(each.value))[:MOST_LINES]
+    for k, each in enumerate(most):
+        when = [datetime.fromtimestamp(at, UTC) for at in each.at.tolist()]
+        several = len({other.name for other in series}) > 1
+        label = ends(f"{each.name}: " * several + each.target, 30)
+        color = COLORS[k % len(COLORS)]
+        low, high = (np.where(np.isfinite(end), end, each.value) for end in (each.low, each.high))
+        ax.fill_between(when, low, high, color=color, alpha=0.15, lw=0)  # type: ignore[arg-type]
+        marker = MARKERS[k % len(MARKERS)]
+        ax.plot(when, each.value, "-", marker=marker, ms=3, lw=1.2, color=color, label=label)  # type: ignore[arg-type]
+    _mark(history, figure, most, ax)
+    title = KINDS[figure].short if figure in KINDS else figure.replace("_", " ")
+    unit = _unit(ax, figure, max(float(each.value.max()) for each in most))
+    ticks = ConciseDateFormatter(AutoDateLocator(), tz=UTC)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_formatter(ticks)
+    ax.set(ylabel=f"{title}, {unit}" if unit else title, xlabel="begin of the run, UTC")
+    left_out = f", {len(series) - len(most)} more lines left out" * (len(series) > len(most))
+    simulated = " (simulated)" * any(entry.simulated for entry in history)
+    ax.set_title(f"{title} from run to run{left_out}{simulated}")
+    legend(ax)
+
+
+def _mark(history: History, figure: str, drawn: list[Series], ax: Axes) -> None:
+    places = {run_id: at for each in drawn
+              for run_id, at in zip(each.run_ids, each.at.tolist(), strict=True)}  # fmt: skip
+    targets = {each.target for each in drawn}
+    changes = [change for change in history.changes if change.figure == figure
+               and change.target in targets and change.since_run in places]  # fmt: skip
+    for k, change in enumerate(changes):
+        when = datetime.fromtimestamp(places[change.since_run], UTC)
+        color = RED if change.worse else GREY
+        ax.axvline(when, color=color, lw=1.2, ls="--")  # type: ignore[arg-type]
+        if len(changes) <= MOST_NAMED and change.ratio:
+            ax.annotate(f"{(change.ratio - 1) * 100:+.2g} %", (when, 1 - 0.08 * (k % 3)),
+                        xycoords=("data", "axes fraction"), color=color, size=9, va="top",
+                        xytext=(3, 0), textcoords="offset points")  # fmt: skip
+    for worse, color in ((True, RED), (False, GREY)):
+        if any(change.worse is worse for change in changes):
+            label = f"changed for the {'worse' if worse else 'better'}"
+            ax.plot([], [], "--", color=color, lw=1.2, label=label)
+
+
+def _unit(ax: Axes, figure: str, most: float) -> str:
+    if figure.rpartition("_")[2] in {"p50", "p95", "p99"}:
+        return in_ms(ax.yaxis, most)
+    if figure in {"error_rate", "cache_hit_rate", "reasoning_share"}:
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y * 100:.3g} %"))
+        return ""
+    return {"cost_per_call": "USD", "cost_usd": "USD", "requests_per_s": "calls/s"}.get(figure, "")
