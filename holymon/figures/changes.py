@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from holymon.figures.change import KINDS, SHARE, Change, Least
+from holymon.figures.level_model import Floats, OverRuns, Regression, StepSize, seasons
 from holymon.figures.quantiles import Z95
-from holymon.figures.shifts import Course, Floats, OverRuns, Regression, StepSize, seasons, walk
+from holymon.figures.shifts import Course, walk
 from holymon.formatting import ms
 
 TOGETHER: Final = ("latency_p50", "latency_p95", "ttft_p50", "ttft_p95")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from holymon.figures.change import KINDS, Change
 from holymon.figures.changes import Findings, beside, courses, line, since, steps
-from holymon.figures.shifts import Course, OverRuns, walk
+from holymon.figures.level_model import OverRuns
+from holymon.figures.shifts import Course, walk
 
 HOUR = 3600.0
 MONDAY = 20_760 * 86_400.0  # midnight, UTC
