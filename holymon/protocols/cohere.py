@@ -16,6 +16,7 @@ from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
+from holymon.protocols.written_json import called, calls_in, flags_of
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import short
 
@@ -37,6 +38,7 @@ class _End(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     type: str = ""
+    index: Any = None
     delta: _End | None = None
 
 
@@ -57,8 +59,17 @@ def _read(reading: Reading, now: float, event: Event) -> int:
         read_usage(delta.usage, marks)
     if marks.finish == "error" or delta.error:
         reading.fail("stream_error_event", _words(delta))
+    place = about.index if isinstance(about.index, int) else 0
+    for _, identity, given in _calls(delta.message):
+        called(reading, now, place, identity, given)
     text, thought, acted = _output(delta.message)
     return noted(reading, now, text, thought=thought, acted=acted)
+
+
+def _calls(message: Any) -> list[tuple[object, Any, Any]]:
+    """The calls of tools in a message; in an event there is one, as it is."""
+    given = message.get("tool_calls") if isinstance(message, dict) else None
+    return calls_in([given] if isinstance(given, dict) else given, None)
 
 
 def _words(end: _End) -> str:
@@ -88,6 +99,7 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     marks.finish = finish_of(end.finish_reason)
     if marks.finish == "error":
         return "server_error", _words(end), ""
+    marks.flags |= flags_of([given for _, _, given in _calls(end.message)])
     text, thought, acted = _output(end.message)
     if not text and not acted:
         marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)

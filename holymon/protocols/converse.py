@@ -18,6 +18,7 @@ from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
+from holymon.protocols.written_json import called, flags_of
 from holymon.records.attempt import Flag, Marks
 
 
@@ -49,8 +50,17 @@ def _read(reading: Reading, now: float, event: Event) -> int:
         reading.finished, marks.finish = True, reason
     if read_usage(about.usage, marks):
         reading.done = reading.finished
+    index = about.contentBlockIndex
+    for given in _calls([about.start, about.delta]):
+        called(reading, now, index if isinstance(index, int) else 0, "", given)
     text, thought, acted = _output([about.start, about.delta])
     return noted(reading, now, text, thought=thought, acted=acted)
+
+
+def _calls(blocks: Any) -> list[Any]:
+    """What each tool that is called in blocks of content is handed, or a piece of it."""
+    uses = (block.get("toolUse") for block in blocks if isinstance(block, dict))
+    return [use.get("input") for use in uses if isinstance(use, dict)]
 
 
 def _output(blocks: Any) -> tuple[str, bool, bool]:
@@ -73,6 +83,7 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return *refused(body, marks), ""
     read_usage(about.usage, marks)
     marks.finish = finish_of(about.stopReason)
+    marks.flags |= flags_of(_calls(content))
     text, thought, acted = _output(content)
     if not text and not acted:
         marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)

@@ -19,6 +19,7 @@ from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
+from holymon.protocols.written_json import called, flags_of
 from holymon.records.attempt import Flag, Marks
 
 
@@ -73,6 +74,8 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if reason == "error":
         reading.fail("stream_error_event", _words(chunk))
     text, thought, acted = _output(chunk)
+    for given in _calls(chunk):
+        called(reading, now, object(), "", given)
     reading.acted = reading.acted or reason == "content_filter"
     return noted(reading, now, text, thought=thought, acted=acted)
 
@@ -91,10 +94,20 @@ def _words(chunk: _Chunk) -> str:
     return f"finishReason {reason}"[:100]
 
 
+def _parts(chunk: _Chunk) -> list[_Part]:
+    content = chunk.candidates[0].content if chunk.candidates else None
+    return (content.parts if content else None) or []
+
+
+def _calls(chunk: _Chunk) -> list[Any]:
+    """What each function that is called is handed: all of it at once."""
+    calls = (part.functionCall for part in _parts(chunk))
+    return [call.get("args") for call in calls if isinstance(call, dict)]
+
+
 def _output(chunk: _Chunk) -> tuple[str, bool, bool]:
     """The text of the first candidate, whether it thought, and whether it did something else."""
-    content = chunk.candidates[0].content if chunk.candidates else None
-    parts = (content.parts if content else None) or []
+    parts = _parts(chunk)
     text = "".join(part.text for part in parts if not part.thought)
     acts = [part.functionCall or part.executableCode or part.codeExecutionResult or part.inlineData
             for part in parts]  # fmt: skip
@@ -115,6 +128,7 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if wrong or not any(chunk.candidates or _reason(chunk) for chunk in chunks):
         return *refused(body, marks), ""
     text, idle = "", True
+    marks.flags |= flags_of([given for chunk in chunks for given in _calls(chunk)])
     for chunk in chunks:
         read_usage(chunk.usageMetadata, marks)
         marks.finish = _reason(chunk) or marks.finish

@@ -18,6 +18,7 @@ from holymon.protocols.lenient import parsed, read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
+from holymon.protocols.written_json import called, calls_in, flags_of
 from holymon.records.attempt import Flag, Marks
 
 
@@ -58,8 +59,16 @@ def _read(reading: Reading, now: float, event: Event) -> int:
         reading.finished = reading.done = True
         marks.finish = finish_of(line.done_reason) or "stop"
         read_usage(parsed(event.data), marks)
+    for given in _calls(line):
+        called(reading, now, object(), "", given)
     acted = bool(line.message and line.message.tool_calls)
     return noted(reading, now, _text(line), thought=_thought(line), acted=acted)
+
+
+def _calls(line: _Line) -> list[Any]:
+    """What each tool that is called is handed: all of it at once."""
+    calls = calls_in(line.message.tool_calls if line.message else None, None)
+    return [given for _, _, given in calls]
 
 
 def _text(line: _Line) -> str:
@@ -79,6 +88,7 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return *refused(body, marks), ""
     read_usage(parsed(body), marks)
     marks.finish = finish_of(line.done_reason) or "stop"
+    marks.flags |= flags_of(_calls(line))
     text = _text(line)
     if not text and not (line.message and line.message.tool_calls):
         marks.flags |= Flag.EMPTY | (Flag.THOUGHT if _thought(line) else 0)

@@ -356,7 +356,7 @@ def test_a_key_that_the_shell_has_put_in_is_refused_and_not_shown(holymon):
 PROVIDERS = {  # where a call goes, how the key stands there, and the page that says so (2026-11-26)
     "openai": ("https://api.openai.com/v1/chat/completions", "authorization: Bearer ",
                "platform.openai.com/docs/api-reference/authentication"),
-    "anthropic": ("https://api.anthropic.com/v1/messages", "x-api-key: ", "platform.claude.com/docs/en/api/overview"),
+    "anthropic": ("https://api.anthropic.com/v1/messages", "x-api-key: ", "platform.claude.com/docs/en/api/versioning"),
     "gemini": ("https://generativelanguage.googleapis.com/v1beta/openai/chat/completions", "authorization: Bearer ",
                "ai.google.dev/gemini-api/docs/openai"),
     "openrouter": ("https://openrouter.ai/api/v1/chat/completions", "authorization: Bearer ",
@@ -379,7 +379,7 @@ PROVIDERS = {  # where a call goes, how the key stands there, and the page that 
     "llamacpp": ("http://127.0.0.1:8080/v1/chat/completions", "", "github.com/ggml-org/llama.cpp, tools/server/README.md"),
     "ollama": ("http://127.0.0.1:11434/v1/chat/completions", "", "docs.ollama.com/api/openai-compatibility"),
     "lmstudio": ("http://127.0.0.1:1234/v1/chat/completions", "", "lmstudio.ai/docs/api/openai-api"),
-    "local": ("http://127.0.0.1:8000/v1/chat/completions", "", "docs.vllm.ai/en/latest/serving/openai_compatible_server.html"),
+    "local": ("http://127.0.0.1:8000/v1/chat/completions", "", "docs.vllm.ai/en/v0.8.1/serving/openai_compatible_server.html"),
 }  # fmt: skip
 
 

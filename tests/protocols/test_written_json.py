@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holymon.protocols.cohere import COHERE
+from holymon.protocols.converse import CONVERSE
 from holymon.protocols.dialects import DIALECTS
+from holymon.protocols.gemini import GEMINI
+from holymon.protocols.ollama import OLLAMA
 from holymon.protocols.reading import Reading
 from holymon.protocols.written_json import MOST, asks_for_json, flags_of, is_json
 from holymon.records.attempt import Flag, Marks
@@ -292,3 +296,64 @@ def test_endless_and_deep_arguments_are_none_and_take_no_room():
     assert not is_json("[" * 100_000)
     assert flags_of(['{"a": "' + "x" * MOST + '"}']) == BAD
     assert flags_of(["\ud800"]) == BAD
+
+
+def cohere(kind, **about):
+    return {"type": f"tool-call-{kind}", "index": 0, "delta": {"message": {"tool_calls": about}}}
+
+
+def converse(**about):
+    return {"contentBlockIndex": 1, **about}
+
+
+FUNCTION = {"function": {"name": "f", "arguments": {"city": "Hue"}}}
+WATCHED = {
+    "ollama (ollama/docs/api.md, chat request with tools, streaming)": (OLLAMA, [
+        {"message": {"role": "assistant", "content": "", "tool_calls": [FUNCTION]}, "done": False},
+        {"message": {"content": "", "tool_calls": [FUNCTION]}, "done": False},
+        {"message": {"content": ""}, "done_reason": "stop", "done": True}], GOOD),
+    "gemini (ai.google.dev/gemini-api/docs/function-calling, in parallel)": (GEMINI, [
+        {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": {"a": 1}}},
+                                               {"functionCall": {"name": "g"}}]}, "finishReason": "STOP"}]}], GOOD),
+    "cohere (docs.cohere.com/v2/docs/tool-use-streaming)": (COHERE, [
+        cohere("start", id="f_1", type="function", function={"name": "f", "arguments": ""}),
+        cohere("delta", function={"arguments": '{"city":'}), cohere("delta", function={"arguments": ' "Hue"}'}),
+        {"type": "tool-call-end", "index": 0}, {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}}], GOOD),
+    "cohere, cut off at the limit of tokens": (COHERE, [
+        cohere("start", id="f_1", type="function", function={"name": "f", "arguments": ""}),
+        cohere("delta", function={"arguments": '{"city":'}),
+        {"type": "message-end", "delta": {"finish_reason": "MAX_TOKENS"}}], BAD),
+    "converse (docs.aws.amazon.com/bedrock, ToolUseBlockDelta)": (CONVERSE, [
+        converse(start={"toolUse": {"toolUseId": "t", "name": "f"}}),
+        converse(delta={"toolUse": {"input": '{"city":'}}), converse(delta={"toolUse": {"input": ' "Hue"}'}}),
+        {"stopReason": "tool_use"}, {"usage": {"inputTokens": 3, "outputTokens": 2}}], GOOD),
+    "converse, broken": (CONVERSE, [
+        converse(start={"toolUse": {"toolUseId": "t", "name": "f"}}),
+        converse(delta={"toolUse": {"input": '{"city":'}}), {"stopReason": "tool_use"},
+        {"usage": {"inputTokens": 3, "outputTokens": 2}}], BAD),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_calls_in_a_stream_of_a_watched_client_are_timed_and_judged(name):
+    dialect, events, expected = WATCHED[name]
+    pieces = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
+    error, reading = read(dialect, *pieces)
+    assert (error, reading.marks.flags & JUDGED, reading.marks.tool) == ("", expected, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer"),
+    [
+        (OLLAMA, {"message": {"content": "", "tool_calls": [FUNCTION]}, "done": True}),
+        (GEMINI, WATCHED[[*WATCHED][1]][1][0]),
+        (COHERE, {"message": {"tool_calls": [{"id": "f_1", "function": {"name": "f", "arguments": "{}"}}]},
+                  "finish_reason": "TOOL_CALL"}),
+        (CONVERSE, {"output": {"message": {"content": [{"toolUse": {"name": "f", "input": {"a": 1}}}]}},
+                    "stopReason": "tool_use"}),
+    ],
+)  # fmt: skip
+def test_calls_in_an_answer_of_a_watched_client_are_judged(dialect, answer):
+    marks = Marks(0, 0, 0.0)
+    assert dialect.answer(json.dumps(answer).encode(), marks)[0] == ""
+    assert marks.flags & JUDGED == GOOD
