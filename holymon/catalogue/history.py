@@ -14,7 +14,7 @@ from holymon.catalogue.entries import entries
 from holymon.catalogue.entry import FIGURES, Entry, Known, OfTarget
 from holymon.catalogue.listing import fits, moment
 from holymon.errors import PlanError
-from holymon.figures.change import KINDS, Change
+from holymon.figures.change import KINDS, SHARE, Change
 from holymon.figures.changes import Line, courses, line, steps
 from holymon.formatting import DASH, Cell, Table, ms_cell, number_of, percent, rounded
 from holymon.records.run_state import LIVE
@@ -206,10 +206,14 @@ def lines_of(target: str, rows: list[Measured]) -> list[Line]:
 def change_cells(change: Change) -> tuple[str, ...]:
     """The row of a change in a table."""
     kind = KINDS[change.figure]
-    by = "" if change.ratio is None else f"{(change.ratio - 1) * 100:+.2g} %"
+    if change.figure == SHARE or change.ratio is None:
+        by = f"{(change.after - change.before) * 100:+.2g} points"
+    else:
+        sign = "+" if change.ratio > 1 else "-"
+        by = f"{sign}{rounded(abs(change.ratio - 1) * 100, 2)} %"
     return (
-        kind.short, change.target, kind.shown(change.before), kind.shown(change.after),
-        f"{by} {'worse' if change.worse else 'better'}".strip(), change.since_run,
+        kind.title, change.target, kind.shown(change.before), kind.shown(change.after),
+        f"{by} {'worse' if change.worse else 'better'}", change.since_run,
     )  # fmt: skip
 
 

@@ -18,6 +18,11 @@ class Kind(NamedTuple):
     shown: Callable[[float], str]
     worse_up: bool = True
 
+    @property
+    def title(self) -> str:
+        """Its name with its unit, for a table."""
+        return self.short + {ms: ", ms", _usd: ", USD per 1,000"}.get(self.shown, "")
+
 
 def _usd(cost: float) -> str:
     return rounded(cost * 1000, 3)
