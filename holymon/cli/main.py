@@ -1,7 +1,8 @@
 """The command `holymon`: options to plans, runs to tables, verdicts to exit codes.
 
 0 fine; 1 an objective is missed or, if asked, a figure is worse than before; 2 bad usage or
-configuration; 3 the measurement is invalid; 4 the run or the report could not finish; 130 interrupted, and what was measured is kept.
+configuration; 3 the measurement is invalid; 4 the run or the report could not finish; 130
+interrupted, and what was measured is kept.
 """
 
 import contextlib
