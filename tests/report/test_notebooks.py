@@ -16,7 +16,7 @@ SHORT = {"rate": 30.0, "duration_s": 2.0}
                                              "would have fired", "gen_ai_client_token_usage")),
         ("schedule", SHORT, 0, ("latest.html", "flock -n", "error_rate&lt;1\\%", "hourly/2")),
         ("your_own_requests", SHORT, 1, ("a batch of OpenAI", "48 tokens", "input 0.1", "TTFT of no prompt",
-                                         "each token in, ms", "cached against A", "02_compare.ipynb")),
+                                         "each token in, ms", "cached against A", "0 of 20 conversations ended early", "02_compare.ipynb")),
         ("words_and_formulas", SHORT, 1, ("GuideLLM", "vLLM bench", "R-8", "order statistics")),
     ],
 )  # fmt: skip
