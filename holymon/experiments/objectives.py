@@ -55,11 +55,16 @@ class Errors(NamedTuple):
     missed: float
 
 
-def hold(objective: Slo, records: Records, stretch: Stretch, errors: Errors) -> Held | None:
+def hold(
+    objective: Slo, records: Records, stretch: Stretch, errors: Errors, *, late_s: float = 0.0
+) -> Held | None:
     """One objective held against the calls of a level; None if it is not on single calls.
 
     A miss is only sure if it is one from the start on, when queues were shorter than later.
+    Durations may be too long by `late_s`, which their limit then is, too.
     """
+    if late_s and objective.op[0] == "<" and objective.stat:
+        objective = replace(objective, limit=objective.limit + late_s)
     held = _hold(objective, records, stretch, errors)
     if held is None or held.met or stretch.since_s == 0:
         return held

@@ -49,11 +49,14 @@ class Reason:
     """One finding on the measurement: how bad, and a sentence.
 
     `of_api` tells one that is the API's doing: no latency can be quoted, but the client was fit.
+    `late_s`: if all that it says is that the client was late, by how many seconds, at most, each
+    moment that it noted may be.
     """
 
     level: Fitness
     text: str
     of_api: bool = False
+    late_s: float | None = None
 
 
 def against(
@@ -99,12 +102,14 @@ def of_loop(vitals: ClientHealth, ttfts: Iterable[float | None]) -> Iterator[Rea
             "suspect",
             f"the client's event loop woke up to {_ms(lag)} late (p99; limit {_ms(limit)}): "
             "times may be too long by that much.",
+            late_s=_latest(vitals),
         )
     elif vitals.stood > STOOD:
         yield Reason(
             "suspect",
             f"the client stood still for {_ms(vitals.lag_s.max())}: times of that moment are its "
             "own, and so may the longest ones be.",
+            late_s=_latest(vitals),
         )
 
 
@@ -118,7 +123,14 @@ def _of_seconds(vitals: ClientHealth, touched: Disturbance | None) -> Iterator[R
         seconds = touched.kinds[kind]
         here = f", in {seconds:,} of {touched.of_seconds:,} s" * (share < 1)
         invalid = kind == "busy" and share > MUCH
-        yield Reason("invalid" if invalid else "suspect", _of_kind(kind, vitals, here))
+        late_s = None if kind == "busy" else _latest(vitals)
+        text = _of_kind(kind, vitals, here)
+        yield Reason("invalid" if invalid else "suspect", text, late_s=late_s)
+
+
+def _latest(vitals: ClientHealth) -> float:
+    """How late the client may have noted a moment, at most, in seconds."""
+    return float(max(vitals.lag_s.max(initial=0), vitals.pause_s.max(initial=0)))
 
 
 def _of_kind(kind: str, vitals: ClientHealth, here: str) -> str:

@@ -106,6 +106,16 @@ class Verdict:
         return _worst(reason for reason in self.reasons if not reason.of_api)
 
     @property
+    def late_s(self) -> float | None:
+        """By how much durations may be too long, in seconds, if the client was late and no more.
+
+        None for a client that was not fit in another way, too.
+        """
+        late = [reason.late_s for reason in self.reasons if not reason.of_api]
+        # A duration has two ends, and both may have been noted late.
+        return None if None in late else 2 * max((s for s in late if s is not None), default=0.0)
+
+    @property
     def about_client(self) -> tuple[str, ...]:
         """Of `notes`, the one on calls that fell in bad seconds of the client, if any did."""
         return about_client(self.touched)
