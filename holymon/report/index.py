@@ -58,7 +58,15 @@ def _row(folder: Path, out: Path) -> tuple[str, ...]:
         when, *cells = _cells(about)
         line = health.shown(about)
         link = stacked(link, element("small", line)) if line else link
-    except (OSError, RunError, ValueError, RecursionError, AttributeError, TypeError):
+    except (
+        OSError,
+        RunError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+        AttributeError,
+        TypeError,
+    ):
         when, *cells = "", "run.json can't be read", *[DASH] * 7
     return when, link, *cells
 

@@ -243,6 +243,15 @@ def test_json_that_is_deep_or_no_text_is_told_or_left_out(tmp_path, file, conten
         assert attach(str(folder)).to_dict()["targets"][0]["requests"] == 3
 
 
+def test_a_share_of_400_digits_is_no_figure_of_the_index(tmp_path):
+    folder = received(tmp_path)
+    target = {"error_rate": {"value": 10**400}, "target": "x", "errors": {}}
+    about = {"report": {"status": "ok"}, "targets": [target]}
+    (folder / "run.json").write_text(json.dumps(about))
+    index.write_index(tmp_path)
+    assert "run.json can&#x27;t be read" in (tmp_path / "index.html").read_text()
+
+
 FOLDERS = ["a*", "[a-z]b", "q?", "**", "request=9", "due_s=1", "it's", "x' OR 1", "{a,b}", "c:d",
            "s3:", "http:"]  # fmt: skip
 
