@@ -241,7 +241,7 @@ def _lead_to(folder: Path) -> tuple[str, ...]:
 
 
 def _write_json(
-    folder: Path, run: Run | None, about: dict[str, Any], first: Health | None
+    folder: Path, run: Run | None, about: dict[str, Any], first: Health | None = None
 ) -> None:  # fmt: skip
     figures: dict[str, Any] = first.to_dict() if first else {}
     if run is not None:
