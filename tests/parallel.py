@@ -46,15 +46,15 @@ LONGEST = (
     "figures/test_request_stats.py",
 )  # fmt: skip
 # More than that, and those that measure would disturb each other.
-MOST_WORKERS = 5
+MOST_WORKERS = 6
 QUIET = "quiet"
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config) -> int:
-    # Half of what a test does is to wait: for a load's seconds, a page, a server that hangs.
-    return min(2 * len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
+    # Most of what a test does is to wait: for a load's seconds, a page, a server that hangs.
+    return min(3 * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)

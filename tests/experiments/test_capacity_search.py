@@ -93,8 +93,9 @@ def test_a_server_that_answers_nothing_misses_and_the_client_is_not_to_blame(tmp
     for level in found.levels:
         judged = hm.attach(level.run_id, out=tmp_path).verdict()
         assert judged.measurement == "invalid"
-        assert level.met is (False if judged.client == "valid" else None)
-        assert level.sure == (judged.client == "valid")
+        # A client that was late and no more has not made calls fail.
+        fit = judged.client == "valid" or (judged.client == "suspect" and judged.late_s is not None)
+        assert (level.met, level.sure) == ((False, True) if fit else (None, False))
 
 
 def test_the_plans_own_objectives_and_prompts_are_taken(tmp_path, simulator):

@@ -125,7 +125,10 @@ def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
     assert about["report"]["status"] == "ok"
     known = finite(subject.to_dict() | made.health.to_dict())
     assert {k: v for k, v in about.items() if k != "report"} == known
-    assert (about["changes"], about["health"]["state"]) == ([], "unhealthy")
+    # A busy machine may be too busy to keep time, and then nothing is judged.
+    fit = about["verdict"]["measurement"] != "invalid"
+    state = "unhealthy" if fit else "not judged"
+    assert (about["changes"], about["health"]["state"]) == ([], state)
     p50 = about["targets"][0]["latency_s"]["p50"]
     page, _, _ = browse(made.html)
     assert f"{p50 * 1e3:.3g}" in page.inner_text("table.figures")
