@@ -88,7 +88,7 @@ def test_a_server_that_answers_nothing_misses_and_the_client_is_not_to_blame(tmp
         threading.Thread(target=server.serve_forever).start()
         base_url = f"http://127.0.0.1:{server.server_port}/v1"
         target = hm.Target(provider="url", model="m", base_url=base_url)
-        found = hm.capacity(plan(target), slo=SLO, start=30, seconds=1, max_calls=100, out=tmp_path)
+        found = hm.capacity(plan(target), slo=SLO, start=30, seconds=1, max_calls=40, out=tmp_path)
         server.shutdown()
     for level in found.levels:
         judged = hm.attach(level.run_id, out=tmp_path).verdict()
