@@ -135,8 +135,7 @@ class Response:
         while not self._enough:
             if self._pieces and not self.full:
                 self._work()
-                if self._pieces:
-                    await asyncio.sleep(0)  # deadlines, and other responses
+                await asyncio.sleep(0)  # deadlines, and other responses
             elif self._error is not None:
                 raise self._error
             elif self.ended and not self._pieces:
