@@ -31,9 +31,10 @@ class Health(NamedTuple):
             return element("p", self.line, kind=f"health {self.state}")
         compared = (f"Compared with {self.news.against}.",) if self.news.against else ()
         texts = [change.text for change in self.news.changes]
+        notes = [note for note in self.news.notes if note not in self.line]
         return join(
             element("p", self.line, kind=f"health {self.state}"), bullets(texts),
-            bullets([*compared, *self.news.notes], "notes"),
+            bullets([*compared, *notes], "notes"),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
