@@ -57,7 +57,7 @@ def idle(made) -> None:
     """Wait until all that was asked for is done."""
     done = threading.Event()
     made._jobs.do(done.set)
-    assert done.wait(40)
+    assert done.wait(300)  # whoever draws has what others leave of a busy machine
 
 
 @pytest.fixture
