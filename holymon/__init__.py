@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holymon.experiments.alternate import alternate, compare
     from holymon.experiments.calibrator import calibrate
     from holymon.experiments.capacity_search import capacity
+    from holymon.figures.calls import slowest
     from holymon.figures.summary import summarize
     from holymon.figures.tool_definitions import definitions
     from holymon.load.run import attach, measure, start
@@ -82,6 +83,7 @@ _NAMES = {
     "records.export": "write_csv",
     "widgets.dashboard": "explore",
     # Figures, and what several runs show.
+    "figures.calls": "slowest",
     "figures.summary": "summarize",
     "figures.tool_definitions": "definitions",
     "experiments.alternate": "alternate compare",
@@ -121,7 +123,7 @@ __all__ = [
     "explore", "expose", "history", "measure",
     "monitored", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
-    "poisson", "ramp", "rehearse", "replay", "runs", "simulator", "sine", "spike", "sql", "start",
+    "poisson", "ramp", "rehearse", "replay", "runs", "simulator", "sine", "slowest", "spike", "sql", "start",
     "steps",
     "subject", "summarize", "target", "trust", "watch", "write_csv", "write_report", "write_textfile",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from holymon.cli.calls import calls
 from holymon.cli.capacity import capacity
 from holymon.cli.catalogue import prune, runs
 from holymon.cli.consent import INSECURE_HTTP, TRUST, agreed
@@ -248,6 +249,7 @@ def doctor(
     sys.exit(2 if any(finding.state == "bad" for finding in findings) else 0)
 
 
+main.add_command(calls)
 main.add_command(capacity)
 main.add_command(runs)
 main.add_command(prune)

@@ -87,8 +87,7 @@ class Run:
                     self._take_the_rest()
                 elif self._records.began is None and len(self._records):
                     self._records.began = run_folder.began(self.folder)
-            self._records.request_ids = partial(side_file.request_ids, self.folder)
-            self._records.messages = partial(side_file.messages, self.folder)
+            side_file.lend(self.folder, self._records)
             self._records.unfit = partial(journal.unfit, self.folder)
             return self._records
 

@@ -152,9 +152,9 @@ class Marks:
     __slots__ = (
         "__weakref__", "attempt", "bytes", "cached_tokens", "chunk", "chunks", "code",
         "connect_end", "connect_start", "content", "due", "end", "error", "events", "finish",
-        "first", "flags", "gap_max", "gaps", "headers", "last", "message", "output_tokens",
-        "prompt_tokens", "reasoning_tokens", "request", "request_id", "retry_after", "should_retry",
-        "start", "status", "target", "tool", "written_tokens",
+        "first", "flags", "gap_at", "gap_max", "gaps", "headers", "last", "message",
+        "output_tokens", "prompt_tokens", "reasoning_tokens", "request", "request_id",
+        "retry_after", "should_retry", "start", "status", "target", "tool", "written_tokens",
     )  # fmt: skip
 
     def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
@@ -163,6 +163,7 @@ class Marks:
         self.start = self.headers = self.chunk = self.first = self.content = self.last = _NAN
         self.end = self.tool = self.connect_start = self.connect_end = self.retry_after = _NAN
         self.gap_max = _NAN
+        self.gap_at = _NAN  # when the longest gap began: for the side file
         self.prompt_tokens = self.output_tokens = -1
         self.cached_tokens = self.reasoning_tokens = self.written_tokens = -1
         self.chunks = self.events = self.bytes = self.status = self.flags = 0
@@ -177,7 +178,7 @@ class Marks:
         if self.chunks:
             gap = now - self.last
             if not gap <= self.gap_max:
-                self.gap_max = gap
+                self.gap_max, self.gap_at = gap, self.last
             number = gap_bin(gap)
             self.gaps[number] = self.gaps.get(number, 0) + 1
         else:

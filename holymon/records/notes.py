@@ -1,5 +1,7 @@
 """What servers said, beside the rows: words of failures, and the ids by which they know a call.
 
+Of the same calls, where in an answer the longest gap was.
+
 Redacted and bounded: a server may send anything, and a load is long. What is read back is data.
 """
 
@@ -8,6 +10,8 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +19,7 @@ from holymon.errors import CODES
 from holymon.records.appender import Appender, reading
 from holymon.records.attempt import Marks
 from holymon.records.own_files import MOST_OF_JSON, content
+from holymon.records.records import Records
 from holymon.safety import short
 
 WORDS_OF_A_KIND: Final = 5
@@ -25,6 +30,8 @@ SLOWEST: Final = 50
 whose times have no trend, about 50 (1 + ln(n / 50)) are."""
 
 ID_MAX: Final = 200
+MOST_S: Final = 1e7
+"""No call is longer (four months)."""
 
 
 class Notes:
@@ -48,14 +55,17 @@ class Notes:
     def take(self, marks: Marks) -> None:
         """Write down the words and the id of a call, those of them that are wanted."""
         words = self._words(marks) if marks.message and self._wants_words(marks) else ""
-        wants_id = bool(marks.request_id) and (self._wants_id(marks) or bool(words))
-        if not (words or wants_id):
+        wanted = self._is_wanted(marks) or bool(words)
+        gap_at = marks.gap_at - marks.start
+        if not wanted or not (words or marks.request_id or isfinite(gap_at)):
             return
         note = {
             "request": marks.request, "target": marks.target, "error_type": marks.error,
             "status": marks.status, "code": marks.code, "message": words,
-            "request_id": self._masked(short(marks.request_id, ID_MAX)) if wants_id else "",
+            "request_id": self._masked(short(marks.request_id, ID_MAX)),
         }  # fmt: skip
+        if isfinite(gap_at):
+            note["gap_at_s"] = round(gap_at, 6)
         self._file.write(json.dumps(note).encode() + b"\n")
 
     def close(self) -> None:
@@ -69,7 +79,7 @@ class Notes:
         self._said[kind] += 1
         return True
 
-    def _wants_id(self, marks: Marks) -> bool:
+    def _is_wanted(self, marks: Marks) -> bool:
         """Whether a call has failed, or is among the slowest so far."""
         if marks.error:
             self._failed += 1
@@ -86,7 +96,7 @@ class Notes:
 
 def notes(folder: Path) -> list[dict[str, Any]]:
     """The words of failures in a run's folder, as data: escape them wherever they are shown."""
-    return [line for line in _lines(folder) if line.get("message")]
+    return [line for line in lines(folder) if line.get("message")]
 
 
 def messages(folder: Path) -> dict[int, dict[str, str]]:
@@ -98,22 +108,28 @@ def messages(folder: Path) -> dict[int, dict[str, str]]:
     return first
 
 
+def lend(folder: Path, records: Records) -> None:
+    """Have the records of a run know what lies beside them in its folder."""
+    records.request_ids = partial(request_ids, folder)
+    records.messages = partial(messages, folder)
+    records.asides = partial(lines, folder)
+
+
 def request_ids(folder: Path) -> dict[int, str]:
     """The servers' ids of failed and of the slowest calls, by the number of the call: data."""
-    return {
-        line["request"]: line["request_id"] for line in _lines(folder) if line.get("request_id")
-    }
+    return {line["request"]: line["request_id"] for line in lines(folder) if line.get("request_id")}
 
 
-def _lines(folder: Path) -> list[dict[str, Any]]:
-    lines = []
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """All that a run's folder holds beside the rows, as data: words, ids and gaps of calls."""
+    known = []
     for path in sorted(folder.glob("notes.*.jsonl")):
         with reading(path):
             raw = content(path, 2 * MOST_OF_JSON)
         for line in raw.splitlines():
             with contextlib.suppress(ValueError, RecursionError):  # a torn last line
-                lines += _checked(json.loads(line))
-    return lines
+                known += _checked(json.loads(line))
+    return known
 
 
 def _checked(line: Any) -> list[dict[str, Any]]:
@@ -125,4 +141,7 @@ def _checked(line: Any) -> list[dict[str, Any]]:
     good = all(type(n) is int for n in numbers.values()) and all(
         isinstance(text, str) for text in texts.values()
     )
-    return [{**numbers, **texts}] if good and texts["error_type"] in CODES else []
+    gap_at = line.get("gap_at_s")
+    known = isinstance(gap_at, float) and 0 <= gap_at <= MOST_S
+    about = {**numbers, **texts, "gap_at_s": gap_at if known else None}
+    return [about] if good and texts["error_type"] in CODES else []

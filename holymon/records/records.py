@@ -73,7 +73,8 @@ class Records:
     row 0, and so on. `began` is the moment at which their clock was zero, in seconds since 1970,
     or None where it is not known. `request_ids` gives the servers' own ids by the number of the
     call, as far as they are known, and `messages` the first words of each error type by the
-    position of the target; `unfit` from when to when the client was not fit to measure, shape
+    position of the target, and `asides` all that is known beside the rows (see `notes.lines`);
+    `unfit` from when to when the client was not fit to measure, shape
     (k, 2), in seconds. `turns` is the most turns of a conversation, 1 where none were held.
     """
 
@@ -84,6 +85,7 @@ class Records:
         self.targets, self.began, self.turns = targets, began, turns
         self.request_ids: Callable[[], dict[int, str]] = dict
         self.messages: Callable[[], dict[int, dict[str, str]]] = dict
+        self.asides: Callable[[], list[dict[str, Any]]] = list
         self.unfit: Callable[[], npt.NDArray[np.float64]] = partial(np.empty, (0, 2))
         self._n = self._g = 0
         self._rows = np.zeros(0, DTYPE)
@@ -221,7 +223,7 @@ class Records:
         """A copy that holds only the rows where `where` is true."""
         chosen = Records(self.targets, self.began, self.turns)
         chosen.request_ids, chosen.messages = self.request_ids, self.messages
-        chosen.unfit = self.unfit
+        chosen.unfit, chosen.asides = self.unfit, self.asides
         chosen._extend(self.rows.compress(where), self.gaps(where), self.gap_counts[where])
         return chosen
 

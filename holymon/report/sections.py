@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from holymon.errors import ERRORS, NAMES
-from holymon.figures import hints
+from holymon.figures import calls, hints
 from holymon.figures.all_calls import OF_SUCCESSES
 from holymon.figures.summary_types import ALL_TITLE, BOTH, TargetSummary
 from holymon.figures.tool_definitions import PERCENTILES, Definitions, definitions
@@ -220,6 +220,12 @@ def _words_of_failures(run: Run, index: int) -> dict[str, list[str]]:
         number = int(rows["request"][rows["error"] == kind][0])
         words.setdefault(NAMES[kind], []).append(f"request id of one: {short(ids[number], 160)}")
     return words
+
+
+def slowest(run: Run) -> Section:
+    """The slowest calls, and some of each kind that failed, to be asked about one by one."""
+    table = calls.slowest(run).table
+    return Section(table.html("calls"), table.text())
 
 
 def method(run: Run) -> Section:

@@ -60,6 +60,11 @@ class Subject:
         return sections.errors(self.run)
 
     @property
+    def slowest(self) -> Section:
+        """The slowest calls and some of those that failed: phases, request ids, words."""
+        return sections.slowest(self.run)
+
+    @property
     def method(self) -> Section:
         """How it was measured: plan, client and, folded, the definitions of all figures."""
         return sections.method(self.run)

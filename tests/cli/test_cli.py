@@ -261,6 +261,8 @@ def test_runs_are_listed_as_json(holymon):
     (found,) = json.loads(holymon("runs", "--json").stdout)
     assert (found["name"], found["state"], found["requests"]) == ("first", "finished", 5)
     assert "first/" in holymon("runs").stdout
+    shown = json.loads(holymon("calls", "first", "-n", "2", "--json").stdout)
+    assert [len(shown["slowest"]), shown["failed"], shown["ok"]] == [2, [], 5]
 
 
 def test_nothing_is_drawn_when_nobody_looks(holymon):
@@ -312,6 +314,7 @@ def test_the_spending_limit_ends_a_load(holymon, tmp_path):
         "capacity",
         "compare",
         "calibrate",
+        "calls",
         "",
     ],
 )

@@ -114,6 +114,8 @@ def test_the_page_shows_everything_and_asks_for_nothing(made, browse):
         "MISSED",
         "rate_limited",
         "What size does",
+        "The slowest of",
+        "sim-flaky-",  # the server's own id of a call
         "How this was",
     ):
         assert piece in text

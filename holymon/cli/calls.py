@@ -1,0 +1,26 @@
+"""The command `holymon calls`: the calls of a run that are to be asked about, one by one."""
+
+from pathlib import Path
+
+import click
+
+from holymon.cli.options import JSON, OUT
+from holymon.cli.output import show
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option("-n", "n", type=int, default=10, help="So many of the slowest, and of the failed.")
+@JSON
+@OUT
+def calls(run: str, n: int, as_json: bool, out: Path) -> None:
+    """Show the slowest calls of RUN, and some of each kind that failed.
+
+    Each with its moment, the time of each phase, tokens, the server's request id and its words.
+    RUN is an id, a name for its latest, or last.
+    """
+    from holymon.figures.calls import slowest
+    from holymon.load.run import attach
+
+    chosen = slowest(attach(run, out=out), n)
+    show(chosen.to_dict, chosen.table.text, as_json=as_json)

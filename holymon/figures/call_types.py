@@ -1,0 +1,188 @@
+"""A call with its stages, and the calls to ask about, as they are shown.
+
+due -late-> sent -connect-> connected -first byte-> headers -first token-> -decode-> -rest-> end
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from holymon.formatting import DASH, Table, Tables, count, ends, ms, number_of
+from holymon.safety import short
+
+STAGES: Final = {
+    "schedule_delay_s": "late", "connect_s": "connect", "first_byte_s": "first byte",
+    "first_token_s": "first token", "decode_s": "decode", "rest_s": "rest",
+}  # fmt: skip
+"""The stages of a call, one after the other: together they are the time since it was due."""
+
+WORDS: Final = 160
+"""Characters of a server's words that are shown."""
+
+NOTE: Final = (
+    "times in ms, one after the other: sent late, connection opened (– for one that was open), "
+    "then until the headers, the first token, the last token and the end; a stage that was not "
+    "seen is in the next one"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call; times in seconds, None where they were not measured.
+
+    `at` is the moment at which it was sent (or due, if it never was), since 1970, None where that
+    is not known, and `since_s` the same since the start of the run. `stages` are as in `STAGES`.
+    `gap_s` is the longest gap between tokens, which began `gap_at_s` after the call was sent.
+    `request_id` and `message` are the server's own words, without keys: data. `unfit` tells that
+    the client was not fit to measure at one of its moments.
+    """
+
+    request: int
+    attempt: int
+    target: str
+    at: float | None
+    since_s: float
+    stages: tuple[float | None, ...]
+    latency_s: float | None
+    ttft_s: float | None
+    gap_s: float | None
+    gap_at_s: float | None
+    prompt_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    bytes: int
+    status: int
+    error_type: str
+    finish: str
+    code: str
+    request_id: str
+    message: str
+    unfit: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON; what was not measured is null."""
+        return {
+            "at": None if self.at is None else self.moment.replace(" ", "T"),
+            "since_start_s": self.since_s,
+            "target": self.target, "request": self.request, "attempt": self.attempt,
+            "status": self.status or None, "error_type": self.error_type or None,
+            "code": short(self.code) or None, "finish": self.finish or None,
+            "request_id": short(self.request_id) or None, "message": short(self.message) or None,
+            **dict(zip(STAGES, self.stages, strict=True)),
+            "latency_s": self.latency_s, "ttft_s": self.ttft_s,
+            "gap_max_s": self.gap_s, "gap_max_at_s": self.gap_at_s,
+            "prompt_tokens": self.prompt_tokens, "output_tokens": self.output_tokens,
+            "cached_tokens": self.cached_tokens, "bytes": self.bytes,
+            "client_unfit": self.unfit,
+        }  # fmt: skip
+
+    @property
+    def moment(self) -> str:
+        """When it was sent, with milliseconds: a moment in UTC, or seconds since the start."""
+        if self.at is None:
+            return f"{self.since_s:.3f} s"
+        return f"{str(np.datetime64(round(self.at * 1e3), 'ms')).replace('T', ' ')}Z"
+
+    @property
+    def failure(self) -> str:
+        """Its error type and status; empty if it succeeded."""
+        status = f" ({self.status})" if self.status not in {0, 200} else ""
+        return self.error_type + status * bool(self.error_type)
+
+    @property
+    def gap(self) -> str:
+        """The longest gap between tokens in ms, and how long after it was sent that began."""
+        where = f" at {ms(self.gap_at_s)}" if self.gap_at_s is not None else ""
+        return ms(self.gap_s) + where
+
+    @property
+    def tokens(self) -> str:
+        """Those of the prompt and of the answer."""
+        return f"{count(self.prompt_tokens)} + {count(self.output_tokens)}"
+
+    @property
+    def title(self) -> str:
+        """All of it in a few lines of text, for whoever points at it in a picture."""
+        both = zip(STAGES.values(), self.stages, strict=True)
+        stages = [f"{name} {ms(seconds)}" for name, seconds in both if seconds is not None]
+        words = f"{short(self.code, 40)} {short(self.message, WORDS)}".strip()
+        lines = (
+            f"{self.moment}, call {self.request:,} to {ends(self.target, 60)}",
+            self.failure or f"took {ms(self.latency_s)} ms",
+            ", ".join(stages) + " ms",
+            f"longest gap {self.gap} ms" if self.gap_s is not None else "",
+            f"{self.tokens} tokens" if (self.prompt_tokens or self.output_tokens) else "",
+            f"request id {short(self.request_id, 80)}" if self.request_id else "",
+            f"said: {words}" if words else "",
+            "the client was not fit to measure here" if self.unfit else "",
+        )
+        return "\n".join(line for line in lines if line)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The slowest calls that succeeded, slowest first, and such that failed, earliest first.
+
+    There were `ok` and `bad` of them in all.
+    """
+
+    slowest: tuple[Call, ...]
+    failed: tuple[Call, ...]
+    ok: int
+    bad: int
+    several: bool
+    simulated: bool
+
+    @property
+    def table(self) -> Tables:
+        """A table of each kind: when, how long each phase took, tokens, ids, the server's words."""
+        simulated = " (simulated)" * self.simulated
+        slow = f"The slowest of {number_of(self.ok, 'call')} that succeeded{simulated}"
+        if not self.slowest:
+            slow = "No call succeeded"
+        bad = f"{len(self.failed):,} of {number_of(self.bad, 'call')} that failed{simulated}"
+        if not self.failed:
+            bad = "No call failed"
+        shown = NOTE if self.slowest or self.failed else ""
+        return Tables([
+            Table(*self._grid(self.slowest), lead=(f"{slow}.",)),
+            Table(*self._grid(self.failed, failed=True), lead=(f"{bad}.",),
+                  notes=(shown,) if shown else ()),
+        ])  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: the calls of both kinds."""
+        return {
+            "slowest": [call.to_dict() for call in self.slowest],
+            "failed": [call.to_dict() for call in self.failed],
+            "ok": self.ok, "bad": self.bad, "simulated": self.simulated,
+        }  # fmt: skip
+
+    def _grid(
+        self, calls: tuple[Call, ...], *, failed: bool = False
+    ) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
+        """Heads, rows and alignment; the target only where there are several."""
+        whose = ("target",) * self.several
+        what = ("error",) * failed
+        heads = ("sent (UTC)", *whose, *what, "took", *STAGES.values(), "longest gap",
+                 "tokens in + out", "request id", *("what was said",) * failed)  # fmt: skip
+        align = "l" * (1 + len(whose) + len(what)) + "r" * 9 + "l"
+        if not calls:
+            return (), [], align
+        rows = [
+            (
+                call.moment, *(ends(call.target, 30),) * self.several, *(call.failure,) * failed,
+                ms(call.latency_s), *map(ms, call.stages), call.gap, call.tokens,
+                short(call.request_id, 80) or DASH,
+                *(short(f"{call.code} {call.message}".strip(), WORDS) or DASH,) * failed,
+            )
+            for call in calls
+        ]  # fmt: skip
+        return heads, rows, align
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
