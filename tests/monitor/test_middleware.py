@@ -109,6 +109,7 @@ def fastapi_app(monitor):
 def wsgi(app):
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.daemon_threads = False  # then it waits for them as it closes
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
