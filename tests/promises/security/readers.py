@@ -34,6 +34,7 @@ from holymon.plan.plan import Plan
 from holymon.prometheus import rules, sharing
 from holymon.prometheus.alerts import Limits, Watch
 from holymon.prometheus.backtest_sources import rehearse
+from holymon.protocols.bounds import MAX_ERROR_BODY
 from holymon.protocols.chat import CHAT
 from holymon.protocols.cohere import COHERE
 from holymon.protocols.converse import CONVERSE
@@ -240,6 +241,7 @@ def _of_pieces(
 
 
 def _refusals(_: Path, data: bytes) -> None:
+    data = data[:MAX_ERROR_BODY]
     text = data.decode("utf-8", "replace")
     refusal(data, text[:512], sent="max_tokens", streamed=True)
     for status in (400, 404, 429, 500):
