@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from holymon.figures.calls import slowest
     from holymon.figures.summary import summarize
     from holymon.figures.tool_definitions import definitions
+    from holymon.load.opened import open  # noqa: A004 - read as hm.open
     from holymon.load.run import attach, measure, start
     from holymon.load.trust import trust
     from holymon.monitor.clients import monitored
@@ -75,6 +76,7 @@ _NAMES = {
     "plan.replay_file": "replay",
     # A run, and all of them.
     "load.run": "attach measure start",
+    "load.opened": "open",
     "load.trust": "trust",
     "catalogue.listing": "runs",
     "catalogue.history": "history",
@@ -121,7 +123,7 @@ __all__ = [
     "Price", "Prompts", "Request", "RunError", "Target", "__version__", "alternate", "attach",
     "bucket_edges", "calibrate", "capacity", "compare", "constant", "dataset", "definitions",
     "explore", "expose", "history", "measure",
-    "monitored", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
+    "monitored", "open", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
     "poisson", "ramp", "rehearse", "replay", "runs", "simulator", "sine", "slowest", "spike", "sql", "start",
     "steps",

@@ -158,7 +158,9 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
 def compare(
     runs: tuple[str, ...], targets: tuple[str, ...], effect: float, as_json: bool, out: Path
 ) -> None:  # fmt: skip
-    """Compare two targets of one RUN, or two RUNs (ids, or names: all runs of that name).
+    """Compare two targets of one RUN, or two RUNs.
+
+    A RUN is an id, a name (all runs of that name), or the report.html of one.
 
     Runs are compared in pairs that were measured alternately, at least five of them; the exit
     code is 3 where nothing can be claimed.

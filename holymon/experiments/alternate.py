@@ -1,6 +1,7 @@
 """Two things measured alternately, and compared: runs in, pairs of records to `comparison`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,11 +9,15 @@ from holymon.errors import ConfigError, PlanError, RunError
 from holymon.figures.blocks import FEWEST_PAIRS, blocks
 from holymon.figures.comparison import EFFECT, Comparison, compare_pairs
 from holymon.figures.reasons import Reason
+from holymon.load.opened import OpenedRun
+from holymon.load.opened import open as open_report
 from holymon.load.run import Run, attach, measure
 from holymon.plan.plan import Open, Plan
 from holymon.records import run_folder
 from holymon.records.records import Records
 from holymon.safety import plain
+
+AnyRun = Run | OpenedRun
 
 
 def alternate(
@@ -41,19 +46,35 @@ def require_access(run: Run) -> None:
 
 
 def compare(
-    a: Run | Sequence[Run], b: Run | Sequence[Run] | None = None, *,
+    a: AnyRun | Sequence[AnyRun], b: AnyRun | Sequence[AnyRun] | None = None, *,
     targets: tuple[str, str] | None = None, effect: float = EFFECT,
 ) -> Comparison:  # fmt: skip
     """B against A: two targets of one run, or runs of A and of B that were measured alternately.
 
     `targets` names the target of A and that of B, where there are several. `effect` is the
-    smallest relative difference that counts as one. Raises RunError, PlanError.
+    smallest relative difference that counts as one. Runs that were opened from reports are
+    compared by the calls that these carry, and `cautions` say so. Raises RunError, PlanError.
     """
-    runs_a = [a] if isinstance(a, Run) else list(a)
-    runs_b = [b] if isinstance(b, Run) else list(b or ())
+    runs_a = [a] if isinstance(a, AnyRun) else list(a)
+    runs_b = [b] if isinstance(b, AnyRun) else list(b or ())
     for run in (*runs_a, *runs_b):
         run.require_end("compare")
-    if b is None:
+    compared = _compared(runs_a, None if b is None else runs_b, targets, effect)
+    return replace(compared, cautions=(*compared.cautions, *_sampled([*runs_a, *runs_b])))
+
+
+def _sampled(runs: list[AnyRun]) -> list[str]:
+    """A sentence for each run of which not all calls are there."""
+    opened = [run for run in runs if isinstance(run, OpenedRun)]
+    return [f"{run.id} is compared by {run.sample}, as its report carries them"
+            for run in opened if len(run.records) < run.calls]  # fmt: skip
+
+
+def _compared(
+    runs_a: list[AnyRun], runs_b: list[AnyRun] | None, targets: tuple[str, str] | None,
+    effect: float,
+) -> Comparison:  # fmt: skip
+    if runs_b is None:
         if len(runs_a) != 1:
             raise RunError("name one run with two targets, or runs of A and runs of B.")
         return _within(runs_a[0], targets, effect)
@@ -72,17 +93,19 @@ def compare(
     )  # fmt: skip
 
 
-def named(wanted: str, *, out: Path | str = "reports") -> list[Run]:
+def named(wanted: str, *, out: Path | str = "reports") -> list[AnyRun]:
     """The run with that id, or all runs of that name that have ended, oldest first.
 
-    Where none has, those that go on. Raises RunError.
+    Where none has, those that go on; of a file of HTML, the run that it carries. Raises RunError.
     """
+    if wanted.endswith(".html"):
+        return [open_report(wanted)]
     folders = [f for f in run_folder.folders(Path(out)) if f.parent.name == wanted]
     runs = [Run(folder) for folder in folders] or [attach(wanted, out=out)]
-    return [run for run in runs if not run.live] or runs
+    return [*([run for run in runs if not run.live] or runs)]
 
 
-def _within(run: Run, targets: tuple[str, str] | None, effect: float) -> Comparison:
+def _within(run: AnyRun, targets: tuple[str, str] | None, effect: float) -> Comparison:
     present = [target.name for target in run.plan.targets]
     if targets is None and len(present) == 1:
         raise PlanError(f"{run.id} has one target: name another run to compare it with.")
@@ -95,18 +118,18 @@ def _within(run: Run, targets: tuple[str, str] | None, effect: float) -> Compari
     return compare_pairs(pairs, names=chosen, effect=effect, one_run=True, doubts=_doubts([run]))
 
 
-def _doubts(runs: list[Run]) -> dict[str, tuple[Reason, ...]]:
+def _doubts(runs: list[AnyRun]) -> dict[str, tuple[Reason, ...]]:
     return {run.id: run.verdict().reasons for run in runs}
 
 
-def _of(run: Run, name: str | None) -> Records:
+def _of(run: AnyRun, name: str | None) -> Records:
     records = run.records
     if name is None:
         return records
     return records.select(records["target"] == _position(run, name))
 
 
-def _position(run: Run, name: str) -> int:
+def _position(run: AnyRun, name: str) -> int:
     present = [target.name for target in run.plan.targets]
     if name not in present:
         there = ", ".join(map(plain, present))
@@ -114,27 +137,27 @@ def _position(run: Run, name: str) -> int:
     return present.index(name)
 
 
-def _names(a: Run, b: Run, targets: tuple[str, str] | None) -> tuple[str, str]:
+def _names(a: AnyRun, b: AnyRun, targets: tuple[str, str] | None) -> tuple[str, str]:
     names = targets or (a.plan.targets[0].name, b.plan.targets[0].name)
     if names[0] != names[1]:
         return names
     # The same target twice: then the runs are what differs.
-    x, y = a.folder.parent.name, b.folder.parent.name
+    x, y = (run.id.partition("/")[0] for run in (a, b))
     if x == y:
         x, y = a.id, b.id
     several = len(a.plan.targets) > 1 or len(b.plan.targets) > 1
     return (f"{x}: {names[0]}", f"{y}: {names[1]}") if several else (x, y)
 
 
-def _in_time(runs: list[Run]) -> list[Run]:
+def _in_time(runs: list[AnyRun]) -> list[AnyRun]:
     return sorted(runs, key=_begun)
 
 
-def _begun(run: Run) -> str:
+def _begun(run: AnyRun) -> str:
     return str(run.status.get("started_at") or "")
 
 
-def _alternate(a: list[Run], b: list[Run]) -> bool:
+def _alternate(a: list[AnyRun], b: list[AnyRun]) -> bool:
     """Whether every pair was over before the next one began."""
     latest = [max(_begun(x), _begun(y)) for x, y in zip(a, b, strict=True)]
     earliest = [min(_begun(x), _begun(y)) for x, y in zip(a, b, strict=True)]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from holymon.errors import ConfigError, PlanError
 from holymon.formatting import Table
+from holymon.load.opened import OpenedRun
+from holymon.load.opened import open as open_report
 from holymon.load.run import Run
 from holymon.plan import consent, targets
 from holymon.plan.given_file import decoded, raw
@@ -11,6 +13,8 @@ from holymon.plan.plan import Plan
 from holymon.plan.target import Target
 from holymon.records import run_folder
 from holymon.safety import plain
+
+Named = Path | str | Plan | Run | OpenedRun | Target
 
 
 class Agreed(tuple[consent.Sending, ...]):
@@ -33,23 +37,23 @@ class Agreed(tuple[consent.Sending, ...]):
         return self.table.text()
 
 
-def trust(what: Path | str | Plan | Run | Target, *, out: Path | str = "reports") -> Agreed:
+def trust(what: Named, *, out: Path | str = "reports") -> Agreed:
     """Agree, once, to where a file, a plan or a run of others sends keys; what was agreed to.
 
     `what` is a targets.toml, a plan (also in a file), a target, or a run (also by its id, name or
-    path). It is remembered by content: another variable or address there is asked for again.
-    Raises ConfigError, PlanError, RunError.
+    path, or the page of its report). It is remembered by content: another variable or address
+    there is asked for again. Raises ConfigError, PlanError, RunError.
     """
     agreed = Agreed(consent.sendings(_targets_of(what, Path(out))))
     consent.remember(agreed)
     return agreed
 
 
-def _targets_of(what: Path | str | Plan | Run | Target, out: Path) -> tuple[Target, ...]:
+def _targets_of(what: Named, out: Path) -> tuple[Target, ...]:
     """The targets that `what` names. Raises ConfigError, PlanError, RunError."""
     if isinstance(what, Target):
         return (what,)
-    if isinstance(what, Run):
+    if isinstance(what, Run | OpenedRun):
         return what.plan.targets
     if isinstance(what, Plan):
         return what.targets
@@ -58,6 +62,8 @@ def _targets_of(what: Path | str | Plan | Run | Target, out: Path) -> tuple[Targ
         return targets.targets_in(path)
     if path.suffix == ".json" and path.is_file():
         return _plan_in(path).targets
+    if path.suffix == ".html" and path.is_file():
+        return open_report(path).plan.targets
     return run_folder.read_plan(run_folder.find(out, str(what))).targets
 
 

@@ -18,6 +18,9 @@ from urllib.parse import quote
 
 from holymon.catalogue.news import check_baseline, news
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
+from holymon.formatting import Html, element
+from holymon.load.carried import packed
+from holymon.load.opened import BLOCK
 from holymon.load.requests import secrets_of
 from holymon.load.run import Run
 from holymon.plan.plan import Plan
@@ -115,7 +118,7 @@ def write_report(
     banner = f"{status}: {error}" if status != "ok" else ""
     page = _html(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
     try:
-        _publish(folder, page, notebook_out, secrets)
+        _publish(folder, page, notebook_out, secrets, _block(run, secrets))
         first = None if run is None else _health(run, baseline)
         _write_json(folder, run, about, first)
         notes = _lead_to(folder)
@@ -218,13 +221,25 @@ def _harmless(html: Any) -> str:
     )  # fmt: skip
 
 
-def _publish(folder: Path, html: str, notebook: Any, secrets: tuple[Secret, ...]) -> None:
+def _block(run: Run | None, secrets: tuple[Secret, ...]) -> Html:
+    """What the page carries of the run it is about, in an element that no browser shows or runs."""
+    if run is not None:
+        with contextlib.suppress(HolymonError, PlanError):
+            return element("template", packed(run, secrets), id=BLOCK)
+    return Html()
+
+
+def _publish(
+    folder: Path, html: str, notebook: Any, secrets: tuple[Secret, ...], block: Html
+) -> None:
     import nbformat
 
     for name, text in (("report.ipynb", nbformat.writes(notebook)), ("report.html", html)):
         for secret in secrets:
             for form in secret.forms():
                 text = text.replace(form, MASK)  # noqa: PLW2901 - each form in turn
+        if name == "report.html":  # what is packed is masked, and looks like a key by chance alone
+            text = text.replace("</main>", f"{block}</main>", 1)  # noqa: PLW2901 - the same page
         write_aside(folder / name, text)
 
 

@@ -1,19 +1,28 @@
 """A report is one page that runs nothing, loads nothing, hides nothing and keeps no secret."""
 
+import base64
+import contextlib
 import json
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import holymon as hm
 from holymon.catalogue import listing
-from holymon.errors import ConfigError, RunError
-from holymon.load import run
+from holymon.cli.main import main
+from holymon.errors import ConfigError, PlanError, RunError
+from holymon.load import carried, opened, run
+from holymon.plan import consent
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records import run_folder
@@ -23,6 +32,7 @@ from holymon.records.own_files import finite
 from holymon.report import notebooks, report
 from holymon.report.index import write_index
 from holymon.report.kernel import Kernel
+from holymon.structs import replace
 
 KEY = "sk-canary-0123456789abcdef"
 TEXT = "import holymon as hm\nsubject = hm.subject(run)\nsubject.verdict"
@@ -361,3 +371,115 @@ def test_the_latest_page_is_that_of_the_latest_run_whichever_was_reported_last(t
     index = (tmp_path / "index.html").read_text()
     assert index.count("<tr>") == 3
     assert f"{old.id}</a></td><td>run.json can&#x27;t be read" in index
+
+
+def page_of(tmp_path, run, name="report.html"):
+    """A page that carries a run, without a kernel."""
+    page = tmp_path / name
+    page.write_text(f'<main><template id="{opened.BLOCK}">{carried.packed(run)}</template></main>')
+    return page
+
+
+def test_a_page_gives_its_run_back(subject, made, browse):
+    run = hm.open(made.html)
+    assert (run.id, run.summary(), run.verdict()) == (
+        subject.id,
+        subject.summary(),
+        subject.verdict(),
+    )
+    assert run.plan == subject.plan
+    assert run.sample == f"all its {len(subject.records)} calls"
+    columns = ("due_s", "end_s", "error", "output_tokens", "code")
+    assert all(
+        np.array_equal(np.sort(run.records[c]), np.sort(subject.records[c])) for c in columns
+    )
+    gaps, known = run.records.gap_pairs, subject.records.gap_pairs
+    assert (gaps["n"].sum(), len(gaps)) == (known["n"].sum(), len(known))
+    page, _, _ = browse(made.html)
+    assert page.query_selector(f"template#{opened.BLOCK}").bounding_box() is None
+    assert "Run" in repr(run)
+    assert "all its" in run._repr_html_()
+
+
+def test_of_many_calls_a_page_carries_an_even_sample_and_comparisons_say_so(
+    subject, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(carried, "MOST_CALLS", 20)
+    page, n = page_of(tmp_path, subject), len(subject.records)
+    run = hm.open(page)
+    assert run.summary() == subject.summary()
+    assert n / 3 - 1 <= len(run.records) <= n / 3 + 1
+    assert np.diff(np.sort(run.records["due_s"])).max() < 6 / 40, (
+        "none of it lacks a stretch of time"
+    )
+    assert f"a sample of {len(run.records)} of its {n} calls, 1 of 3 at random" in repr(run)
+    done = CliRunner().invoke(main, ["compare", str(page), str(page)])
+    assert done.exit_code == 3, "two single runs can't tell"
+    assert f"{run.id} is compared by a sample of" in done.output
+
+
+def test_a_page_is_the_word_of_others_and_keeps_what_is_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("CANARY", KEY)
+    target = Target(provider="url", model="m", base_url="https://a.example/v1", api_key_env="CANARY",
+                    ca_file=str(tmp_path / "ca.pem"))  # fmt: skip
+    mine = recorded(tmp_path / "out", target=target)
+    mine.plan = replace(mine.plan, prompts=Prompts(texts=("who told you?",), system="be mine"))
+    page = page_of(tmp_path, mine)
+    plan = hm.open(page).plan
+    assert plan.prompts == Prompts(texts=(carried.LEFT_OUT,))
+    assert plan.targets[0].ca_file == ""
+    with pytest.raises(ConfigError, match=r"nobody has agreed.*holymon trust .*report.html"):
+        consent.require(plan.targets)
+    assert [sending.variable for sending in hm.trust(page)] == ["CANARY"]
+    consent.require(plan.targets)
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ("", "cut short, or too large"), ("AAAA", "is damaged"), (None, "carries no run"),
+        (base64.b64encode(zlib.compress(bytes(2**26), 9)).decode(), "cut short, or too large"),
+        (base64.b64encode(zlib.compress(b"[" * 10**6)).decode(), "is damaged"),
+        (base64.b64encode(zlib.compress(b'{"format": 99}\n')).decode(), "another version"),
+    ],
+)  # fmt: skip
+def test_a_page_that_cannot_be_opened_is_one_sentence(tmp_path, inside, said):
+    page = tmp_path / "report.html"
+    page.write_text("<p>" if inside is None else f'<template id="holymon-run">{inside}</template>')
+    with pytest.raises(RunError, match=said) as caught:
+        hm.open(page)
+    assert len(str(caught.value)) < 300
+    with pytest.raises(RunError, match="can't read"):
+        hm.open(tmp_path)
+
+
+def test_whatever_is_written_into_a_page_opens_or_is_refused(subject, tmp_path):
+    """Bytes made bad, then fields of its header: a run comes of it, or one sentence."""
+    page, chance = page_of(tmp_path, subject), random.Random(3)
+    whole = zlib.decompress(base64.b64decode(carried.packed(subject)))
+    head, _, body = whole.partition(b"\n")
+    odd = (None, -1, 10**30, float("inf"), "", "<b>", [], {}, [[]], True)
+    opens = 0
+    for k in range(150):
+        about, columns = json.loads(head), bytearray(body)
+        if k % 2:
+            inner = about
+            for _ in range(chance.randrange(1, 5)):
+                key = chance.choice([*inner] if isinstance(inner, dict) else range(len(inner)))
+                if not isinstance(inner[key], dict | list) or not inner[key]:
+                    break
+                inner = inner[key]
+            keys = [*inner] if isinstance(inner, dict) else range(len(inner))
+            inner[chance.choice(keys)] = chance.choice(odd)
+        else:
+            for _ in range(3):
+                columns[chance.randrange(len(columns))] = chance.randrange(256)
+        text = base64.b64encode(zlib.compress(json.dumps(about).encode() + b"\n" + columns, 1))
+        page.write_bytes(b'<template id="holymon-run">' + text + b"</template>")
+        with contextlib.suppress(RunError):
+            run = hm.open(page)
+            opens += 1
+            with contextlib.suppress(PlanError):  # of an objective that is none
+                run._repr_html_()
+                repr(hm.compare(run, run))
+    assert opens > 20
