@@ -137,6 +137,7 @@ class AllCalls:
     latency_s: OfAll
     response_s: OfAll
     ttft_s: OfAll
+    ttfo_s: OfAll
     itl_s: OfAll
     tpot_s: OfAll
 

@@ -6,8 +6,9 @@ A failed call took for ever (inf), and where there is nothing to tell it is NaN.
                     dropped says nothing of the API (and makes the run invalid)
     failed          whatever the error, and whenever it came: of an answer that broke off after its
                     first token nobody has any use, so its TTFT is inf, too
-    TTFT, TPOT, ITL of calls that asked for a stream. Successful calls without such a time (TPOT of
-                    a single token) have no rank; failed ones have, if any successful one has
+    TTFT, TTFO, TPOT, ITL  of calls that asked for a stream. Successful calls without such a time
+                    (TPOT of a single token, TTFO of a call of a tool) have no rank; failed ones
+                    have, if any successful one has
     ITL             a failed call has as many gaps as an answer has on average, all of them inf
     retried calls   each attempt counts here, as in the error rate (a load makes one for each call);
                     `request_stats` counts requests, by their last attempt
@@ -31,7 +32,7 @@ CUT: Final = ("connect_timeout", "first_byte_timeout", "deadline_exceeded", "str
 """Calls that one of our limits cut off."""
 
 _IS_CUT: Final = kinds(CUT)
-_OF_STREAMS: Final = frozenset({"ttft", "tpot"})
+_OF_STREAMS: Final = frozenset({"ttft", "ttfo", "tpot"})
 
 
 def durations(rows: Chosen) -> dict[str, Floats]:
@@ -40,6 +41,7 @@ def durations(rows: Chosen) -> dict[str, Floats]:
         "latency": rows["end_s"] - rows["start_s"],
         "response": rows["end_s"] - rows["due_s"],
         "ttft": rows["first_s"] - rows["start_s"],
+        "ttfo": rows["content_s"] - rows["start_s"],
         "tpot": time_per_token(rows),
     }
     failed = rows["error"] != 0
@@ -69,10 +71,12 @@ def watched(rows: Chosen) -> dict[str, Floats]:
     every = rows.only(_IS_CUT[rows["error"]])
     streams = every.only(asked_to_stream(rows, every))
     shown = np.fmin(streams["first_s"], streams["end_s"])
+    content = np.fmin(streams["content_s"], streams["end_s"])
     return {
         "latency": every["end_s"] - every["start_s"],
         "response": every["end_s"] - every["due_s"],
         "ttft": shown - streams["start_s"],
+        "ttfo": content - streams["start_s"],
         "tpot": np.empty(0),
     }
 

@@ -55,16 +55,15 @@ def in_words(rate: Rate) -> str:
     return f"{hits:,} of {rate.of:,}, {percent(rate.low)} to {percent(rate.high)}"
 
 
-def outputs(good: Chosen, ttft: Figure, *, steady: bool) -> Outputs:
-    """Of successful calls in the order of time, whose TTFT is known.
+def outputs(good: Chosen, ttfo: Figure, *, steady: bool) -> Outputs:
+    """Of successful calls in the order of time, whose TTFO is known.
 
     Of a load that was to change (not `steady`), without a look at time.
     """
     sent, flags = good["start_s"], good["flags"]
     at = sent if steady else None
-    content, tools = good["content_s"], (flags & Flag.TOOLS) != 0
-    same = np.array_equal(content, good["first_s"], equal_nan=True)
-    made: dict[str, Any] = {"ttfo_s": ttft if same else figure(content - sent, at)}
+    tools = (flags & Flag.TOOLS) != 0
+    made: dict[str, Any] = {"ttfo_s": ttfo}
     if tools.any():
         made["tool_call_s"] = figure(good["tool_call_s"].astype(np.float64), at)
         made["tool_arguments"] = _kept(flags, sent, Flag.TOOLS, Flag.BAD_ARGUMENTS, steady=steady)

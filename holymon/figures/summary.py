@@ -153,6 +153,8 @@ def _times(
     """
     ok, cut, sent = rows["error"] == 0, watched(rows), rows["start_s"]
     part = effective_number(failed) / len(failed) if steady and failed.sum() > 1 else 1.0
+    if np.array_equal(seconds["ttfo"], seconds["ttft"], equal_nan=True):
+        seconds = {name: values for name, values in seconds.items() if name != "ttfo"}
     times: dict[str, Any] = {"response_s": Figure(0)}
     every: dict[str, Any] = {"response_s": OfAll(Figure(0))}
     for name, values in seconds.items():
@@ -161,6 +163,7 @@ def _times(
             lost = int(np.isinf(values).sum())
             times[f"{name}_s"] = good
             every[f"{name}_s"] = with_failures(good, ordered, lost, cut[name], part)
+    every.setdefault("ttfo_s", every["ttft_s"])
     delay = figure(sent - rows["due_s"], sent if steady else None) if scheduled else Figure(0)
     times["itl_s"], every["itl_s"], notes = gap_figure(
         records, mask & records.ok, rows.only(ok), alike=steady,
@@ -168,7 +171,7 @@ def _times(
     )  # fmt: skip
     first_cut = min(cut["latency"].tolist(), default=None)
     of_all = AllCalls(len(failed), int(failed.sum()), len(cut["latency"]), first_cut, **every)
-    held = outputs(rows.only(ok), times["ttft_s"], steady=steady)
+    held = outputs(rows.only(ok), times.pop("ttfo_s", times["ttft_s"]), steady=steady)
     return {**times, "schedule_delay_s": delay, "of_all": of_all, "held": held}, notes
 
 
@@ -219,7 +222,8 @@ def _throughput(
 def _within(seconds: dict[str, Floats], ok: Bools, limits: tuple[slo.Slo, ...]) -> Bools | None:
     """Which calls keep all limits, shape (n,); None if there are none, or nothing was measured.
 
-    As in vLLM bench an answer of one token, which has no TPOT, keeps any limit on it.
+    As in vLLM bench an answer of one token, which has no TPOT, keeps any limit on it; and so does
+    one of a tool's call alone, which has no TTFO.
     """
     met = ok.copy()
     for limit in limits:
@@ -227,7 +231,7 @@ def _within(seconds: dict[str, Floats], ok: Bools, limits: tuple[slo.Slo, ...]) 
         if ok.any() and np.isnan(value[ok]).all():
             return None
         kept = (value < limit.limit) if limit.op == "<" else (value <= limit.limit)
-        met &= kept | np.isnan(value) if limit.metric == "tpot" else kept
+        met &= kept | np.isnan(value) if limit.metric in {"tpot", "ttfo"} else kept
     return met if limits else None
 
 

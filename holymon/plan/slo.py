@@ -12,7 +12,7 @@ from typing import Final
 from holymon.errors import PlanError
 from holymon.safety import plain
 
-DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "itl", "tpot")
+DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "ttfo", "itl", "tpot")
 STATS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
 ERROR_LIMIT: Final = "error_rate<=1%"
 """What a search asks for where nobody said how many calls may fail: the share that k6's guide to
@@ -53,7 +53,7 @@ class Slo:
     @property
     def per_request(self) -> bool:
         """Whether a single request can meet it: an upper limit on a duration."""
-        return self.metric in {"latency", "response", "ttft", "tpot"} and self.op[0] == "<"
+        return self.metric in {"latency", "response", "ttft", "ttfo", "tpot"} and self.op[0] == "<"
 
 
 def parse(text: str) -> Slo:

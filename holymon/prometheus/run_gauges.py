@@ -15,7 +15,7 @@ Named = list[tuple[Name, RunFigures]]
 
 _WHOSE: Final = ("provider", "model")
 _STATS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
-_DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "itl", "tpot")
+_DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "ttfo", "itl", "tpot")
 _OF_ALL: Final = tuple(name for name in _DURATIONS if name != "schedule_delay")
 
 

@@ -24,6 +24,7 @@ def call(number, error="", *, stream=True, first=0.2, end=1.0, tokens=3, late=0.
     if first is not None:
         for k in range(tokens):
             marks.token(marks.start + first + 0.1 * k, 1)
+        marks.content = marks.start + first
     marks.output_tokens = tokens if first is not None else -1
     marks.end, marks.error = marks.start + end, error
     return marks
@@ -40,7 +41,7 @@ def of(*calls):
 def test_a_failed_call_took_for_ever_also_where_its_first_token_had_come(error, first):
     seconds, _ = of(call(0), call(1, error, first=first))
     assert {name: values.tolist()[1] for name, values in seconds.items()} == {
-        "latency": INF, "response": INF, "ttft": INF, "tpot": INF,
+        "latency": INF, "response": INF, "ttft": INF, "ttfo": INF, "tpot": INF,
     }  # fmt: skip
     assert seconds["latency"][0] == pytest.approx(1)
 

@@ -1,10 +1,12 @@
 """What answers held besides text, by hand: TTFO, calls of tools, and the shares of JSON that parses."""
 
 import json
+import math
 
 import pytest
 
 from holymon.figures.summary import summarize
+from holymon.plan.slo import parse
 from holymon.plan.target import Target
 from holymon.records.attempt import Flag, Marks
 from holymon.records.records import from_marks
@@ -96,3 +98,17 @@ def test_where_every_answer_is_a_call_its_first_token_is_ttft_and_has_no_row_of_
     of = summary(*(call(k, Flag.TOOLS, tool=0.1) for k in range(4)))
     assert of.tool_call_s.p50 == pytest.approx(0.1)
     assert [row[0] for row in of.table.rows][1:3] == ["TTFT", "TPOT"]
+
+
+def test_an_objective_on_content_passes_tools_by_and_counts_failures():
+    """TTFT tells of reasoning, TTFO of what a user reads; a call of a tool has no such moment."""
+    calls = [call(k, content=0.4) for k in range(6)] + [call(k, Flag.TOOLS) for k in (6, 7)]
+    quick = summary(*calls)
+    assert quick.value(parse("ttfo_p50<1"))[0] == pytest.approx(0.4)
+    assert quick.value(parse("ttft_p50<1"))[0] == pytest.approx(0.1)
+    failing = summary(*calls, *(call(k, error="server_error") for k in (8, 9)))
+    assert failing.value(parse("ttfo_max<1"))[0] == math.inf
+    assert failing.value(parse("ttfo_max_of_successes<1"))[0] == pytest.approx(0.4)
+    assert failing.to_dict()["of_all"]["ttfo_s"]["p50"] == pytest.approx(0.4)
+    (within,) = summarize(from_marks((TARGET,), calls), objectives=("ttfo_p95<0.3",)).targets
+    assert within.goodput.value == 0.25, "the two calls of tools keep it"
