@@ -215,7 +215,7 @@ def _harmless(html: Any) -> str:
     return str(
         bleach.clean(
             text, tags=TAGS, protocols={"http", "https"}, strip_comments=True,
-            attributes={"*": ["class", "id"], "a": ["href", "title"],
+            attributes={"*": ["class", "id"], "div": ["tabindex"], "a": ["href", "title"],
                         "td": ["colspan", "rowspan"], "th": ["colspan", "rowspan", "scope"]},
         )
     )  # fmt: skip

@@ -31,6 +31,7 @@ from holymon.formatting import (
 from holymon.load.run import Run
 from holymon.plan.plan import Closed
 from holymon.records.first_call import outcome
+from holymon.report import side_by_side
 from holymon.report.method import how_measured
 from holymon.safety import plain, short
 
@@ -103,25 +104,27 @@ def sweep_table(runs: list[Run]) -> Table:
 def verdict(run: Run, first: Html | None = None) -> Section:
     """The verdict on the measurement, objectives, the figures that matter most; `first` leads."""
     summary, judged = run.summary(), run.verdict()
-    missed = " missed" * judged.missed
+    several, missed = len(summary.targets) > 1, " missed" * judged.missed
     fine = "The client was fit to measure: what is shown is the API."
     simulated = element("p", "SIMULATED: the API is the built-in simulator", kind="simulated")
     objectives = Html()
     if judged.checks:
         line = element("p", _objectives(judged), kind=f"verdict{missed}")
         goals = replace(judged.table, rows=list(map(_goal, judged.checks)), lead=(), notes=())
-        objectives = join(line, goals.html("checks"))
+        grid = side_by_side.objectives(judged) if several else goals.html("checks")
+        objectives = join(line, grid)
     card = element(
         "div",
         simulated if summary.simulated else "",
         element("p", f"The measurement is {judged.measurement}", kind="verdict"),
         bullets(reason.text for reason in judged.reasons) or element("p", fine),
         objectives,
-        *map(_tiles, summary.targets),
+        *([side_by_side.key_figures(summary, judged)] if several else map(_tiles, summary.targets)),
         kind=f"card {judged.measurement}{missed}",
     )
-    names = ", ".join(target.name for target in run.plan.targets)
-    title = element("h1", f"Health of {names}")
+    names = [target.name for target in run.plan.targets]
+    shown = ", ".join(names) if len(names) < 4 else f"{len(names)} targets"
+    title = element("h1", f"Health of {shown}")
     when = element("p", _when(run), kind="when")
     return Section(join(title, first or "", when, card), judged.table.text())
 
@@ -164,11 +167,14 @@ def _tiles(target: TargetSummary) -> Html:
 
 
 def figures(run: Run) -> Section:
-    """All figures of all targets, with intervals."""
+    """All figures of all targets, with intervals; of several each is folded."""
+    targets = run.summary().targets
+    inner = [join(bullets(t.facts), t.table.html("figures")) for t in targets]
     pieces = [
-        join(element("h3", target.target), bullets(target.facts), target.table.html("figures"))
-        for target in run.summary().targets
-    ]
+        element("details", element("summary", f"{t.target}: all its figures"), piece)
+        if len(targets) > 1 else join(element("h3", t.target), piece)
+        for t, piece in zip(targets, inner, strict=True)
+    ]  # fmt: skip
     held = run.turns().table
     by_turn = join(element("h3", "By turn"), held.html("figures")) if held.rows else ""
     notes = bullets(run.verdict().notes, "notes")

@@ -29,7 +29,7 @@ from holymon.records import run_folder
 from holymon.records.attempt import Marks
 from holymon.records.journal import Journal
 from holymon.records.own_files import finite
-from holymon.report import notebooks, report
+from holymon.report import notebooks, report, sections
 from holymon.report.index import write_index
 from holymon.report.kernel import Kernel
 from holymon.structs import replace
@@ -483,3 +483,23 @@ def test_whatever_is_written_into_a_page_opens_or_is_refused(subject, tmp_path):
                 run._repr_html_()
                 repr(hm.compare(run, run))
     assert opens > 20
+
+
+def test_several_targets_come_side_by_side_and_each_is_folded(browse, tmp_path):
+    pair = tuple(Target(provider="sim", model=model) for model in ("fast", "slow"))
+    plan = Plan(targets=pair, load=Open(constant(20)), duration_s=1.5, prompts=Prompts(max_tokens=4),
+                slo=("latency_p50<0.3", "error_rate<50%"))  # fmt: skip
+    ran = run.measure(plan, out=tmp_path)
+    path = tmp_path / "page.html"
+    path.write_text(f"<main>{sections.verdict(ran).html}{sections.figures(ran).html}</main>")
+    page, _, _ = browse(path)
+    rows = [row.inner_text().split() for row in page.query_selector_all("table.beside tbody tr")]
+    assert [row[0] for row in rows] == ["sim/fast", "sim/slow"]
+    fit = ran.verdict().measurement != "invalid"
+    assert [("best" in row, "worst" in row) for row in rows] == [(fit, False), (False, fit)]
+    grid = page.query_selector_all("table.checks tr")
+    assert [len(row.query_selector_all("th, td")) for row in grid] == [3, 3, 3]
+    assert "MISSED" in grid[2].inner_text()
+    assert (
+        page.evaluate("[...document.querySelectorAll('details')].map(d => d.open)") == [False] * 2
+    )
