@@ -95,13 +95,14 @@ def _for_python3(path: Path) -> Iterator[Path]:
         for cell in saved.get("cells", ()):
             _complete(cell)
         made = nbformat.reads(json.dumps(saved), as_version=4)
+        spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        made.metadata["kernelspec"] = spec
+        text = nbformat.writes(made)
     except Exception as error:  # noqa: BLE001 - nbformat raises many kinds for a file that is none
         raise ConfigError(f"{path} is not a notebook: {short(str(error), 100)}") from None
-    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    made.metadata["kernelspec"] = spec
     with tempfile.TemporaryDirectory(prefix="hm-") as folder:
         ready = Path(folder) / path.name
-        nbformat.write(made, ready)
+        ready.write_text(text, encoding="utf-8")
         yield ready
 
 
