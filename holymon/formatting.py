@@ -75,6 +75,11 @@ def count(value: int | None) -> str:
     return DASH if value is None else f"{value:,}"
 
 
+def tokens(median: float | None) -> str:
+    """A number of tokens that may lie between two, as a median can."""
+    return DASH if median is None else f"{median:,.0f}"
+
+
 def number_of(n: int, noun: str) -> str:
     """So many of something: `1 call`, `2,000 calls`."""
     return f"{n:,} {noun}{'s' * (n != 1)}"

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from holymon.figures.quantiles import Figure
-from holymon.formatting import DASH, Cell, Table, Tables, count, ms, rounded
+from holymon.formatting import DASH, Cell, Table, Tables, count, ms, rounded, tokens
 from holymon.structs import Interval
 
 
@@ -64,7 +64,7 @@ class SizeEffect:
     def cells(self) -> tuple[Cell, ...]:
         """Its row in the table of sizes."""
         return (
-            self.target, count(self.n), _tokens(self.prompt_tokens), _tokens(self.output_tokens),
+            self.target, count(self.n), tokens(self.prompt_tokens), tokens(self.output_tokens),
             _cell(self.base_s), _cell(self.per_prompt_token_s), _cell(self.per_output_token_s),
             _cell(self.at_reference_s),
         )  # fmt: skip
@@ -98,7 +98,7 @@ class SizeEffects:
         effects = Table(heads, [effect.cells for effect in self.targets], notes=tuple(notes),
                         lead=("SIMULATED",) * self.simulated)  # fmt: skip
         rows: list[tuple[Cell, ...]] = [
-            (effect.target, size.name, count(size.calls), _tokens(size.output_tokens),
+            (effect.target, size.name, count(size.calls), tokens(size.output_tokens),
              *(getattr(size, field).cell(stat) for field in ("ttft_s", "latency_s")
                for stat in ("p50", "p95")))
             for effect in self.targets for size in effect.classes
@@ -117,10 +117,6 @@ class SizeEffects:
 
     def _repr_html_(self) -> str:
         return self.table.html()
-
-
-def _tokens(value: float | None) -> str:
-    return DASH if value is None else f"{value:,.0f}"
 
 
 def _ms(seconds: float) -> str:

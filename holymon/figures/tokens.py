@@ -21,10 +21,12 @@ def token_sums(good: Chosen) -> Tokens:
     """The sums of successful calls."""
     by_server = (good["flags"] & Flag.SERVER_TOKENS) != 0
     output, prompt = good["output_tokens"], good["prompt_tokens"]
+    cached, hit = _part(good["cached_tokens"], prompt)
     if len(good) == 0 or not (output >= 0).any():
         counted = len(good) > 0 and bool((prompt >= 0).all())
-        return Tokens(int(prompt.sum()), None, "server") if counted else Tokens(None, None, None)
-    cached, hit = _part(good["cached_tokens"], prompt)
+        if not counted:
+            return Tokens(None, None, None)
+        return Tokens(int(prompt.sum()), None, "server", cached=cached, cache_hit_rate=hit)
     reasoning, share = _part(good["reasoning_tokens"], np.where(by_server, output, -1))
     return Tokens(
         prompt=int(prompt.sum()) if (prompt >= 0).all() else None,

@@ -5,14 +5,15 @@ from typing import Any
 
 from holymon.figures.quantiles import Figure
 from holymon.figures.size_types import Fitted
-from holymon.formatting import DASH, Cell, Table, count, number_of
+from holymon.formatting import Cell, Table, count, number_of, percent, tokens
 
 
 @dataclass(frozen=True, slots=True)
 class TurnFigures:
     """The calls of turns `first` to `last`, counted from 1; times in seconds, of successes.
 
-    Tokens are medians of prompts, and of what of them was in a cache; None if nobody told.
+    Tokens are medians of prompts, and of what of them was in a cache; `cache_hit_rate` is the share
+    of all these prompts' tokens that was (0 to 1), of answers that tell both. None if nobody told.
     """
 
     first: int
@@ -21,6 +22,7 @@ class TurnFigures:
     failed: int
     prompt_tokens: float | None
     cached_tokens: float | None
+    cache_hit_rate: float | None
     ttft_s: Figure
     latency_s: Figure
 
@@ -87,11 +89,11 @@ class Turns:
     @property
     def table(self) -> Table:
         """The turns of each target, and what became of its conversations."""
-        heads = ("target", "turn", "calls", "failed", "tokens in", "cached", "TTFT p50, ms", "p95",
-                 "latency p50", "p95")  # fmt: skip
+        heads = ("target", "turn", "calls", "failed", "tokens in", "from cache",
+                 "TTFT p50, ms", "p95", "latency p50", "p95")  # fmt: skip
         rows: list[tuple[Cell, ...]] = [
             (held.target, turn.name, count(turn.calls), count(turn.failed),
-             _tokens(turn.prompt_tokens), _tokens(turn.cached_tokens),
+             tokens(turn.prompt_tokens), percent(turn.cache_hit_rate),
              *(getattr(turn, name).cell(stat) for name in ("ttft_s", "latency_s")
                for stat in ("p50", "p95")))
             for held in self.targets for turn in held.turns
@@ -107,7 +109,3 @@ class Turns:
 
     def _repr_html_(self) -> str:
         return self.table.html()
-
-
-def _tokens(value: float | None) -> str:
-    return DASH if value is None else f"{value:,.0f}"

@@ -18,6 +18,7 @@ from holymon.figures.quantiles import Floats, figure
 from holymon.figures.size_fit import FEWEST, Positions, interval, left_out, line
 from holymon.figures.size_types import Fitted
 from holymon.figures.sizes import varies
+from holymon.figures.tokens import token_sums
 from holymon.figures.turn_types import ConversationFigures, TurnFigures, Turns
 from holymon.formatting import number_of
 from holymon.records.attempt import JUDGED, Flag, kinds
@@ -67,6 +68,7 @@ def _figures(rows: Chosen, first: int, last: int) -> TurnFigures:
     return TurnFigures(
         first=first + 1, last=last + 1, calls=len(rows), failed=len(failed),
         prompt_tokens=_median(good["prompt_tokens"]), cached_tokens=_median(good["cached_tokens"]),
+        cache_hit_rate=token_sums(good).cache_hit_rate,
         ttft_s=figure(good["first_s"] - sent, sent), latency_s=figure(good["end_s"] - sent, sent),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ import pytest
 
 from holymon.errors import CODES, PlanError
 from holymon.figures.turns import turns_of
+from holymon.formatting import percent
 from holymon.plan.target import Target
 from holymon.records.attempt import DTYPE, GAP, Flag, blank
 from holymon.records.records import Records
@@ -49,7 +50,11 @@ def test_what_a_fresh_token_costs_and_what_the_cache_saves_is_what_it_was():
     assert held.later_s.ci[1] < 0
     rows = [(turn.name, turn.calls, turn.failed) for turn in held.turns]
     assert rows == [*((str(k), 30, 0) for k in range(1, 6)), ("6 to 7", 60, 0), ("2 to 7", 180, 0)]
+    assert held.turns[0].cache_hit_rate == 0
+    assert 0 < held.turns[1].cache_hit_rate < 1
+    assert percent(held.turns[1].cache_hit_rate) in str(turns_of(records([whole()] * 30)))
     untold = turns_of(records([whole()] * 30, cached=False)).targets[0]
+    assert untold.turns[0].cache_hit_rate is None
     assert (untold.saved_s.value, untold.later_s.value > 0) == (None, True)
     assert untold.notes == (
         "what the cache saves is not known: the server does not tell what it had.",)  # fmt: skip
