@@ -97,12 +97,12 @@ def _for_python3(path: Path) -> Iterator[Path]:
         made = nbformat.reads(json.dumps(saved), as_version=4)
         spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
         made.metadata["kernelspec"] = spec
-        text = nbformat.writes(made)
+        whole = nbformat.writes(made).encode()
     except Exception as error:  # noqa: BLE001 - nbformat raises many kinds for a file that is none
         raise ConfigError(f"{path} is not a notebook: {short(str(error), 100)}") from None
     with tempfile.TemporaryDirectory(prefix="hm-") as folder:
         ready = Path(folder) / path.name
-        ready.write_text(text, encoding="utf-8")
+        ready.write_bytes(whole)
         yield ready
 
 

@@ -213,13 +213,12 @@ def test_wrong_usage_is_2_and_never_1(tmp_path, arguments):
     assert b"Traceback" not in done.stderr
 
 
-def test_a_cell_whose_kind_is_no_text_makes_no_notebook(tmp_path):
+def test_a_cell_whose_kind_or_text_is_no_text_makes_no_notebook(tmp_path):
     """nbformat's own words on such a cell end in a TypeError, as it writes."""
     path = tmp_path / "n.ipynb"
     whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}}
-    for kind in (["markdown"], 2**32):
-        path.write_text(
-            json.dumps({**whole, "cells": [{"metadata": {}, "cell_type": kind, "source": "a"}]})
-        )
+    for kind, source in ((["markdown"], "a"), (2**32, "a"), ("markdown", "\ud800")):
+        cell = {"metadata": {}, "cell_type": kind, "source": source}
+        path.write_text(json.dumps({**whole, "cells": [cell]}))
         with pytest.raises(ConfigError, match=r"n\.ipynb is not a notebook"):
             notebooks.check_parameters(path, {})
