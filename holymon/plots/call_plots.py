@@ -27,7 +27,6 @@ from holymon.plots.canvas import (
     HATCHES,
     MARKERS,
     crosses,
-    faded,
     in_ms,
     legend,
     line_above,
@@ -37,6 +36,7 @@ from holymon.plots.canvas import (
     thinning,
     warm_up,
 )
+from holymon.plots.spots import bars, highest, level
 from holymon.records.attempt import Flag
 from holymon.records.records import Recorded, Records, plan_of, records_of
 
@@ -132,15 +132,17 @@ def _over_time(records: Records, values: Floats, what: str, warm: float, ax: Axe
 def _points(
     ax: Axes, records: Records, values: Floats, mask: Mask, i: int, name: str, every: int
 ) -> None:
-    t, y = records["start_s"][mask], values[mask]
+    at = np.flatnonzero(mask)
+    t, y = records["start_s"][at], values[at]
     warm = (records["flags"][mask] & Flag.WARMUP) != 0
     color, n = COLORS[i % len(COLORS)], int((~warm).sum())
     drawn = thinned(t[~warm], y[~warm], every)
-    ax.plot(t[~warm][drawn], y[~warm][drawn], ls="", color=color, label=f"{name}, n = {n:,}",
-            marker=MARKERS[i % len(MARKERS)], **faded(every))  # fmt: skip
+    canvas.points(ax, t[~warm][drawn], y[~warm][drawn], MARKERS[i % len(MARKERS)], every,
+                  color=color, label=f"{name}, n = {n:,}")  # fmt: skip
     if warm.any():
         drawn = thinned(t[warm], y[warm], every)
-        ax.plot(t[warm][drawn], y[warm][drawn], ls="", marker="o", color=GREY, **faded(every))
+        canvas.points(ax, t[warm][drawn], y[warm][drawn], "o", every, color=GREY)
+    highest(ax, records, at, t, y)
 
 
 def _levels(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, what: str) -> None:
@@ -165,6 +167,7 @@ def _rug(ax: Axes, records: Records) -> None:
         return
     top = ax.get_ylim()[1] * 0.96
     crosses(ax, records["start_s"][failed], top, f"failed, n = {int(failed.sum()):,}")
+    level(ax, records, np.flatnonzero(failed), top)
 
 
 def _ecdf(runs: tuple[Records, ...], names: list[str], ax: Axes) -> None:
@@ -238,6 +241,7 @@ def _errors(records: Records, ax: Axes) -> None:
         ax.bar(edges[:-1], height, width, bottom, align="edge", color=COLORS[k % len(COLORS)],
                hatch=HATCHES[k], edgecolor="white", lw=0.3, label=counted)  # fmt: skip
         bottom += height
+    bars(ax, records, failed, edges, bottom)
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.7g}"))
@@ -278,8 +282,9 @@ def _delay(records: Records, ax: Axes, *, closed: bool) -> None:
     t = records["due_s"][sent]
     every = one_in(len(t))
     drawn = thinned(t, delay, every)
-    ax.plot(t[drawn], delay[drawn], "o", color=COLORS[0], label=f"calls, n = {len(delay):,}",
-            **faded(every))  # fmt: skip
+    label = f"calls, n = {len(delay):,}"
+    canvas.points(ax, t[drawn], delay[drawn], "o", every, color=COLORS[0], label=label)
+    highest(ax, records, np.flatnonzero(sent), t, delay)
     if len(delay) >= 100:
         p99 = float(np.quantile(delay, 0.99, method="median_unbiased"))
         label = f"p99 = {rounded(p99 * 1e3, 3)} ms"

@@ -1,6 +1,5 @@
 """What all pictures have in common: colours, type, the empty frame, the legend, the PNG."""
 
-import io
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -8,12 +7,12 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from holymon.plots.binning import crowds
+from holymon.plots.picture import MOST_DRAWN, STYLE, Picture, png
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,39 +24,19 @@ GREY: Final = "#777777"
 RED: Final = "#B00020"
 MOST_MARKS: Final = 200
 HALO: Final = 3.5
-STYLE: Final[Any] = {
-    "axes.edgecolor": "#444444",
-    "axes.grid": True,
-    "axes.labelsize": 9.5,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "font.family": "DejaVu Sans",
-    "grid.alpha": 0.25,
-    "legend.fontsize": 9,
-    "legend.frameon": False,
-    "text.parse_math": False,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
-}
 
 
 def frame(figure: Figure) -> bytes:
-    """The figure as a PNG, drawn once: `savefig` draws one that lays itself out twice."""
-    with mpl.rc_context(STYLE):
-        out = io.BytesIO()
-        metadata = {"Software": "holymon"}
-        FigureCanvasAgg(figure).print_png(out, metadata=metadata)  # type: ignore[no-untyped-call]
-        return out.getvalue()
+    """The figure as a PNG."""
+    return png(figure)
 
 
 def styled(draw: Callable[[Axes], None], ax: Axes | None) -> Axes:
     """What `draw` draws, on the axes given or on a new figure of the size of a report."""
     with mpl.rc_context(STYLE):
         if ax is None:
-            ax = Figure(figsize=(8.6, 3.2), layout="constrained", dpi=100).add_subplot()
+            size = {"figsize": (8.6, 3.2), "layout": "constrained", "dpi": 100}
+            ax = Picture(**size).add_subplot()
         draw(ax)
     return ax
 
@@ -90,6 +69,12 @@ def faded(every: int) -> dict[str, Any]:
     """Size and opacity of points of which one in `every` is drawn: many are small and light."""
     share = every**-0.5
     return {"ms": 2.2 + 1.2 * share, "mew": 0, "alpha": 0.35 + 0.15 * share}
+
+
+def points(ax: Axes, x: Floats, y: Floats, marker: str, every: int, **look: Any) -> None:
+    """Points of calls, of which one in `every` is drawn; many are an image where all is lines."""
+    many = len(x) > MOST_DRAWN
+    ax.plot(x, y, ls="", marker=marker, rasterized=many, **faded(every), **look)
 
 
 def thinning(every: int) -> str:

@@ -7,7 +7,7 @@ from holymon.figures.size_types import SizeEffect
 from holymon.figures.sizes import Streams, sizes_of, streams_of
 from holymon.formatting import ends, rounded
 from holymon.plots.binning import one_in
-from holymon.plots.canvas import COLORS, MARKERS, faded, in_ms, legend, line_above, note, styled
+from holymon.plots.canvas import COLORS, MARKERS, in_ms, legend, line_above, note, points, styled
 from holymon.records.records import Recorded, Records, records_of
 
 
@@ -25,10 +25,9 @@ def _sizes(records: Records, ax: Axes) -> None:
         if not known.any():
             continue
         longest = max(longest, float(some.ttft[known].max()))
-        look = faded(one_in(int(known.sum())))
         color, marker = COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
-        name = ends(effect.target, 40)
-        ax.plot(some.prompt[known], some.ttft[known], marker, color=color, label=name, **look)
+        name, every = ends(effect.target, 40), one_in(int(known.sum()))
+        points(ax, some.prompt[known], some.ttft[known], marker, every, color=color, label=name)
         _line(ax, effect, some, color)
     if not longest:
         note(ax, "no streamed answer whose tokens are known")

@@ -36,6 +36,7 @@ from holymon.report.notebooks import (
     quiet,
     title,
 )
+from holymon.report.svg import inert
 from holymon.safety import MASK, Secret, escape, redact, short
 
 DEFAULT: Final = "report_health"
@@ -164,7 +165,7 @@ def _clean(notebook: Any, secrets: tuple[Secret, ...]) -> None:
         cell for cell in notebook.cells
         if not HIDDEN - {"parameters"} & set(cell.metadata.get("tags", ()))
     ]  # fmt: skip
-    for cell in notebook.cells:
+    for number, cell in enumerate(notebook.cells):
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
@@ -172,6 +173,10 @@ def _clean(notebook: Any, secrets: tuple[Secret, ...]) -> None:
             data.pop("application/javascript", None)
             if data.pop("application/vnd.jupyter.widget-view+json", None) is not None:
                 data["text/plain"] = "(moves only in a notebook)"
+            drawn = data.pop("image/svg+xml", None)
+            if picture := drawn and inert(str(drawn), f"p{number}-", cell.metadata.get("alt", "")):
+                data.pop("image/png", None)
+                data["image/svg+xml"] = picture
             if output.output_type == "error":
                 output.evalue = redact(output.evalue, secrets)
                 # The frames hold paths of this machine; the reader needs the last line.

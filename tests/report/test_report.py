@@ -112,10 +112,11 @@ def test_the_page_shows_everything_and_asks_for_nothing(made, browse):
     assert (made.status, made.error) == ("ok", "")
     page, outside, said = browse(made.html)
     assert (outside, said) == ([], [])
-    widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
-    assert len(widths) == 6
-    assert min(widths) > 500
-    assert all(page.evaluate("[...document.images].map(image => image.alt)"))
+    pictures = page.evaluate("""[...document.querySelectorAll('svg.picture')].map(drawn =>
+        [drawn.getBoundingClientRect().width > 500, drawn.ariaLabel.length > 20])""")
+    assert pictures == 6 * [[True, True]]
+    spots = page.locator("svg.picture .spot title").all_text_contents()
+    assert any("request id sim-flaky-" in spot and "first byte" in spot for spot in spots)
     assert page.evaluate("document.scripts.length") == 0
     text = page.inner_text("main")
     for piece in (

@@ -1,0 +1,78 @@
+"""Spots of a picture: which calls tell about themselves when they are pointed at, and what."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+
+from holymon.figures.calls import calls_at
+from holymon.plots.picture import Picture, Spot
+from holymon.records.records import Records
+
+Floats = npt.NDArray[np.float64]
+MOST_SPOTS: Final = 200
+"""Of one picture and kind: the slowest calls, shared by the targets, and the failed ones."""
+
+FEWEST: Final = 10
+
+
+def tells(ax: Axes, spots: Callable[[], Iterable[Spot]]) -> None:
+    """Have spots in `ax`, if its figure can show them."""
+    if isinstance(ax.figure, Picture):
+        ax.figure.tells(ax, spots)
+
+
+def highest(ax: Axes, records: Records, at: npt.NDArray[np.intp], x: Floats, y: Floats) -> None:
+    """Have the highest of points, shapes (n,), tell which calls they are: those `at` positions."""
+
+    def spots() -> Iterable[Spot]:
+        share = max(FEWEST, MOST_SPOTS // len(records.targets))
+        first = np.argsort(y, kind="stable")[-share:]  # the highest last, and so on top
+        for k, call in zip(first.tolist(), calls_at(records, at[first]), strict=True):
+            yield Spot(x[k], y[k], call.title)
+
+    tells(ax, spots)
+
+
+def level(ax: Axes, records: Records, at: npt.NDArray[np.intp], y: float) -> None:
+    """Have marks of calls at one height, at the time of their start, tell which calls they are.
+
+    Of many each moment has one, which tells how many there were and of which kinds.
+    """
+
+    def spots() -> Iterable[Spot]:
+        t = records["start_s"][at]
+        if len(at) <= MOST_SPOTS:
+            for call, x in zip(calls_at(records, at), t.tolist(), strict=True):
+                yield Spot(x, y, call.title)
+            return
+        edges = np.linspace(t.min(), np.nextafter(t.max(), np.inf), MOST_SPOTS + 1)
+        moment = np.digitize(t, edges) - 1
+        order = np.argsort(moment, kind="stable")
+        begins = np.flatnonzero(np.diff(moment[order], prepend=-1))
+        firsts = calls_at(records, at[order[begins]])
+        for rows, first in zip(np.split(order, begins[1:]), firsts, strict=True):
+            where = np.zeros(len(records), bool)
+            where[at[rows]] = True
+            kinds = ", ".join(f"{n:,} {name}" for name, n in records.errors(where).items())
+            yield Spot(float(t[rows].mean()), y, f"{kinds}; the first:\n{first.title}")
+
+    tells(ax, spots)
+
+
+def bars(
+    ax: Axes, records: Records, failed: npt.NDArray[np.bool_], edges: Floats, heights: Floats
+) -> None:
+    """Have stacked bars, shape (k,), tell how many calls failed of which kinds, and when."""
+
+    def spots() -> Iterable[Spot]:
+        number, width = np.digitize(records["due_s"], edges) - 1, float(edges[1] - edges[0])
+        for k in np.flatnonzero(heights).tolist():
+            kinds = records.errors(failed & (number == k))
+            each = "\n".join(f"{n:,} {name}" for name, n in kinds.items())
+            title = f"due from {edges[k]:g} to {edges[k + 1]:g} s\n{each}"
+            yield Spot(float(edges[k]), 0.0, title, width, float(heights[k]))
+
+    tells(ax, spots)
