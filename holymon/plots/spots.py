@@ -12,7 +12,7 @@ from holymon.plots.picture import Picture, Spot
 from holymon.records.records import Records
 
 Floats = npt.NDArray[np.float64]
-MOST_SPOTS: Final = 200
+MOST_SPOTS: Final = 100
 """Of one picture and kind: the slowest calls, shared by the targets, and the failed ones."""
 
 FEWEST: Final = 10

@@ -36,7 +36,7 @@ from holymon.report.notebooks import (
     quiet,
     title,
 )
-from holymon.report.svg import inert
+from holymon.report.svg import Aside, inert
 from holymon.safety import MASK, Secret, escape, redact, short
 
 DEFAULT: Final = "report_health"
@@ -200,12 +200,14 @@ def _html(notebook: Any, title: str, banner: str) -> str:
             exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
             embed_images=True, sanitize_html=True,
         )  # fmt: skip
+        aside = Aside()
         exporter.register_filter("clean_html", _harmless)
+        exporter.register_filter("aside", aside.put)
         resources = {
             "title": title, "banner": banner, "version": __version__, "style": style(),
         }  # fmt: skip
         html: str = exporter.from_notebook_node(notebook, resources=resources)[0]
-    return html
+    return aside.back(html)
 
 
 def _harmless(html: Any) -> str:

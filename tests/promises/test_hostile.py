@@ -17,6 +17,7 @@ from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records.export import cell
 from holymon.report import sections
+from holymon.safety import MASK
 
 HOSTILE = (
     "<script>document.title='pw'+'ned'</script></script><img src=x onerror=\"document.title='pw'+'ned'\">"
@@ -24,6 +25,7 @@ HOSTILE = (
     "<iframe srcdoc='<script>1</script>'></iframe>{{7*7}} $\\mathrm{x}$ `x` [x](javascript:alert(1))"
     "\u202edetrever\u202c\u2066\u200b \x1b[31mred\x1b]0;title\x07\x9b31m\r=cmd|'/c calc'!A0"
 )
+KEY_LIKE = "sk-" + "k3y" * 9
 NAMES = [
     "../../etc/passwd", "..\\..\\windows\\system32", "/etc/shadow", "CON", "nul.txt", "com1", ".",
     "..", ".hidden", "a" * 300, "a\nb", "a\0b", "é" * 200, "-rf", "~root", "a/b:c*d?e",
@@ -46,7 +48,7 @@ class Server(socketserver.StreamRequestHandler):
     def reply(self, number):
         said = f"{HOSTILE} number {number}" if self.distinct else HOSTILE
         code = f"code_{number}" if self.distinct else "=evil<b>"
-        error = {"error": {"message": said, "code": code, "type": said, "param": said}}
+        error = {"error": {"message": f"{KEY_LIKE} {said}", "code": code, "type": said, "param": said}}
         delta = {"choices": [{"delta": {"content": said}, "finish_reason": None}], "model": said}
         whole = {"choices": [{"delta": {}, "finish_reason": said}], "model": said}
         if number % 3 == 0 or self.distinct:
@@ -114,7 +116,13 @@ def test_a_hostile_server_is_inert_in_every_view(serve, tmp_path, holymon, chrom
             assert page.evaluate(f"document.querySelectorAll('{active}').length") == 0
             assert "<script>document.title" in page.inner_text("body"), "it is shown, as text"
             assert visible(page.inner_text("body"))
+        page.goto(page_of_it.resolve().as_uri())
+        titles = "".join(page.locator("svg .spot title").all_text_contents())
+        assert "<script>document.title" in titles, "what a picture tells is text, too"
+        assert MASK in titles
+        assert visible(titles)
     assert said == []
+    assert [path for path in run.folder.iterdir() if KEY_LIKE.encode() in path.read_bytes()] == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     shown = [
         sections.run_text(run),
