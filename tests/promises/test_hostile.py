@@ -48,7 +48,9 @@ class Server(socketserver.StreamRequestHandler):
     def reply(self, number):
         said = f"{HOSTILE} number {number}" if self.distinct else HOSTILE
         code = f"code_{number}" if self.distinct else "=evil<b>"
-        error = {"error": {"message": f"{KEY_LIKE} {said}", "code": code, "type": said, "param": said}}
+        error = {
+            "error": {"message": f"{KEY_LIKE} {said}", "code": code, "type": said, "param": said}
+        }
         delta = {"choices": [{"delta": {"content": said}, "finish_reason": None}], "model": said}
         whole = {"choices": [{"delta": {}, "finish_reason": said}], "model": said}
         if number % 3 == 0 or self.distinct:
