@@ -131,6 +131,9 @@ def test_the_page_shows_everything_and_asks_for_nothing(made, browse):
     ):
         assert piece in text
     assert page.title() == f"holymon: {made.run_id}"
+    for width in (1100, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width, "else it scrolls"
 
 
 def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
