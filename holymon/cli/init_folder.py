@@ -4,7 +4,6 @@ import glob
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from holymon.cli import quoting
+from holymon.cli import quoting, scheduled
+from holymon.cli.timetable import Timetable
 from holymon.errors import ConfigError
 from holymon.plan.targets import USER_FILE, own_definition, providers_in, toml_key, toml_of
 from holymon.plan.targets import unpriced as target_of
@@ -22,7 +22,6 @@ from holymon.prometheus.exporter import PORT
 from holymon.records.own_files import PRIVATE, require_inside, write_aside
 from holymon.report.notebooks import PLACES
 from holymon.safety import plain
-from holymon.sim.process import PYTHON_M
 
 TEMPLATES: Final = Path(__file__).with_name("start")
 EVERY_S: Final = 3600.0
@@ -97,14 +96,23 @@ def _contents(
     for notebook in sorted(notebooks.glob("*.ipynb")):
         yield f"notebooks/{notebook.name}", notebook.read_bytes()
     goals = [word for text in slo for word in ("--slo", text)]
-    reports = [*_command(), "report", target, "--name", "hourly", *goals]
+    hourly = scheduled.Scheduled(
+        "hourly", ("report", target, "--name", "hourly", *goals), Timetable(60, 7), home,
+        home / "holymon.env", home / "holymon.log", timeout_s=900,
+    )  # fmt: skip
     places: dict[str, str | list[str]] = {
-        "home": str(home), "target": target, "port": str(port), "reports": reports,
-        "metrics": [*_command(), "metrics", "--port", str(port), *goals],
+        "home": str(home), "target": target, "port": str(port),
+        "reports": [*scheduled.command(), *hourly.words],
+        "metrics": [*scheduled.command(), "metrics", "--port", str(port), *goals],
         "webhook": webhook, "off": "" if webhook else "# ", **_copied(target),
     }  # fmt: skip
     for path in sorted(path for path in TEMPLATES.rglob("*") if path.is_file()):
-        yield str(path.relative_to(TEMPLATES)), _filled(path, places)
+        text = _filled(path, places)
+        if path.suffix == ".cron":
+            text = text.replace("#hourly", hourly.line)
+        yield str(path.relative_to(TEMPLATES)), text
+    for name, text in hourly.texts("systemd"):
+        yield f"systemd/{name}", text
     if os.name != "nt":  # there a link takes rights that few have
         # A kernel works in the folder of its notebook, and targets are looked for there alone:
         # whatever lies above may be anybody's.
@@ -156,12 +164,6 @@ def _spelled(template: Path, setting: str, value: str | list[str]) -> str:
     if suffix == ".service":
         return quoting.unit(glob.escape(text) if setting == "EnvironmentFile" else text)
     return text
-
-
-def _command() -> list[str]:
-    """How holymon is started by a daemon, which knows no virtual environment."""
-    beside = Path(sys.executable).with_name("holymon")
-    return [str(beside)] if beside.is_file() else [*PYTHON_M, "holymon"]
 
 
 def _rules(watch: Watch) -> str:

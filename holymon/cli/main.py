@@ -32,6 +32,7 @@ from holymon.cli.options import (
 from holymon.cli.output import note, say, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.report import report
+from holymon.cli.schedule import schedule
 from holymon.cli.services import init, metrics, trust
 from holymon.cli.target_options import API_KEY_ENV, BASE_URL, WAYS
 from holymon.errors import HolymonError, PlanError, RunError
@@ -256,6 +257,7 @@ main.add_command(capacity)
 main.add_command(runs)
 main.add_command(prune)
 main.add_command(report)
+main.add_command(schedule)
 main.add_command(metrics)
 main.add_command(init)
 main.add_command(trust)

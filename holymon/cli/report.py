@@ -58,7 +58,7 @@ def report(
     from holymon.report import notebooks
     from holymon.report import report as reports
 
-    notebook, targets = _split(arguments)
+    notebook, targets = split(arguments)
     values = {name: _value(text) for name, text in parameters}
     run, interrupted = None, False
     measures = bool(targets or options["base_url"] or notebook == reports.DEFAULT)
@@ -124,7 +124,7 @@ def _findings(run: "Run") -> list[str]:
     return [redact(plain(line)) for line in [*lines, *goals]]
 
 
-def _split(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def split(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """The notebook (by default report_health) and the targets."""
     from holymon.report.report import DEFAULT
 

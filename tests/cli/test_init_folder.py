@@ -231,10 +231,10 @@ def test_bad_wishes_are_one_sentence_and_write_nothing(holymon, tmp_path):
 def test_names_with_dollars_and_percents_reach_the_command_whole(tmp_path):
     folder = tmp_path / "team"
     create(folder, target="local/a$HOME%h'b")
-    unit = (folder / "systemd" / "holymon-report.service").read_text()
+    unit = (folder / "systemd" / "holymon-hourly.service").read_text()
     assert "$$HOME%%h" in unit
     cron = (folder / "holymon.cron").read_text()
-    command = cron.splitlines()[1].split("&&")[1].split(">>")[0].replace("\\%", "%")
+    command = cron.splitlines()[1].split("&&")[1].replace("\\%", "%")
     assert "local/a$HOME%h'b" in shlex.split(command)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holymon.cli import init_folder, quoting
+from holymon.cli import quoting, scheduled
 from holymon.cli.init_folder import create
 from holymon.errors import ConfigError, RunError
 from holymon.prometheus.alerts import Watch
@@ -68,7 +68,7 @@ def team(tmp_path, monkeypatch):
     dump.write_text(DUMP)
     dump.chmod(0o755)
     monkeypatch.setenv("DUMPED", str(tmp_path / "dumped.txt"))
-    monkeypatch.setattr(init_folder, "_command", lambda: [str(dump)])
+    monkeypatch.setattr(scheduled, "command", lambda: [str(dump)])
 
     def make(name="team", **wishes):
         folder = tmp_path / name
@@ -144,7 +144,7 @@ def argv(line: str) -> list[str]:
 @pytest.mark.parametrize("model", [model for model in MODELS if model.isprintable()])
 def test_the_units_start_the_same_words(team, model):
     folder = team(target=f"local/{model}", slo=SLO)
-    unit = (folder / "systemd" / "holymon-report.service").read_text("utf-8")
+    unit = (folder / "systemd" / "holymon-hourly.service").read_text("utf-8")
     (line,) = re.findall("^ExecStart=(.*)$", unit, re.MULTILINE)
     assert argv(line)[1:] == ["report", f"local/{model}", "--name", "hourly", *words(*ONE_LINE)]
     bare = re.sub(r"%%|\$\$", "", line)
@@ -159,7 +159,7 @@ def test_systemd_itself_finds_a_program_whatever_its_name(tmp_path, monkeypatch,
     program = tmp_path / name
     program.write_text(DUMP)
     program.chmod(0o755)
-    monkeypatch.setattr(init_folder, "_command", lambda: [str(program)])
+    monkeypatch.setattr(scheduled, "command", lambda: [str(program)])
     create(tmp_path / "team", target="local/$HOME%h;\"'`x`", slo=SLO)
     units = sorted((tmp_path / "team" / "systemd").iterdir())
     done = subprocess.run(
