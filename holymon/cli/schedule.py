@@ -69,7 +69,10 @@ def schedule(
         faults = [] if remove else _faults(known, kind)
         if faults:
             raise ConfigError(f"not installed: {'; '.join(faults)}.")
-        (_in_crontab if kind == "cron" else _in_systemd)(known, texts, remove=remove)
+        if kind == "cron":
+            _in_crontab(known, remove=remove)
+        else:
+            _in_systemd(texts, remove=remove)
         say(f"{name}: {'removed' if remove else timetable.words}.", err=True)
         return
     for file, text in texts:
@@ -147,7 +150,7 @@ def _about_keys(known: Scheduled) -> list[str]:
     return faults + [f"others may read {plain(str(known.env))}: chmod 600 it"] * bool(open_to)
 
 
-def _in_crontab(known: Scheduled, _: list[tuple[str, str]], *, remove: bool) -> None:
+def _in_crontab(known: Scheduled, *, remove: bool) -> None:
     """Put its line, under its mark, in the place of the one before it; all others stay."""
     before = _run("crontab", "-l", fine=(0, 1)).splitlines()
     if known.label in before:
@@ -157,7 +160,7 @@ def _in_crontab(known: Scheduled, _: list[tuple[str, str]], *, remove: bool) -> 
     _run("crontab", "-", given="".join(f"{line}\n" for line in after))
 
 
-def _in_systemd(known: Scheduled, texts: list[tuple[str, str]], *, remove: bool) -> None:
+def _in_systemd(texts: list[tuple[str, str]], *, remove: bool) -> None:
     from holymon.records.own_files import write_aside
 
     root = hasattr(os, "geteuid") and os.geteuid() == 0

@@ -149,7 +149,7 @@ def test_the_units_start_the_same_words(team, model):
     assert argv(line)[1:] == ["report", f"local/{model}", "--name", "hourly", *words(*ONE_LINE)]
     bare = re.sub(r"%%|\$\$", "", line)
     assert not re.search(r"[%$]", bare), "a specifier or a variable would be filled in"
-    assert len(unit.split("\n")) == 15
+    assert len(unit.split("\n")) == 16
 
 
 @pytest.mark.parametrize(
