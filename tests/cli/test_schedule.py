@@ -7,8 +7,10 @@ import time
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from holymon.cli import scheduled
+from holymon.cli.main import main
 from holymon.cli.timetable import Timetable
 from holymon.errors import PlanError
 
@@ -76,8 +78,17 @@ def test_cron_runs_it_with_its_keys_in_its_folder_and_never_twice_at_once(tmp_pa
 
 
 @pytest.fixture
-def crontab(tmp_path):
-    """A program in the place of crontab, so that nobody's is touched."""
+def schedule(tmp_path, monkeypatch):
+    """`holymon schedule` in an empty folder, with an environment free of keys."""
+    for name in [name for name in os.environ if name.endswith("_KEY")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(main, ["schedule", *words])
+
+
+@pytest.fixture
+def crontab(tmp_path, monkeypatch):
+    """The table of a program in the place of crontab, so that nobody's is touched."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "crontab"
@@ -85,41 +96,40 @@ def crontab(tmp_path):
     program.write_text(f'#!/bin/sh\n[ "$1" = - ] && exec cat > {table}\n'
                        f'[ -e {table} ] && exec cat {table}\necho none >&2; exit 1\n')  # fmt: skip
     program.chmod(0o755)
-    return {"PATH": f"{folder}:{os.environ['PATH']}"}, table
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return table
 
 
-def test_it_is_printed_checked_installed_and_removed_again(holymon, tmp_path, crontab):
-    env, table = crontab
+def test_it_is_printed_checked_installed_and_removed_again(schedule, crontab):
     words = ("--every", "1h", "--", "sim/fast", "--name", "mine", "--slo", "error_rate<1%")
-    shown = holymon("schedule", *words, env=env)
-    assert shown.returncode == 0, shown.stderr
+    shown = schedule(*words)
+    assert shown.exit_code == 0, shown.stderr
     assert shown.stderr == "mine: every hour, at minute 7; not installed.\n"
     label, line = shown.stdout.splitlines()
-    assert not table.exists()
-    table.write_text("1 1 * * * theirs\n")
+    assert not crontab.exists()
+    crontab.write_text("1 1 * * * theirs\n")
     for _ in range(2):
-        done = holymon("schedule", "--install", *words, env=env)
-        assert done.returncode == 0, done.stderr
-        assert table.read_text().splitlines() == ["1 1 * * * theirs", label, line]
-    assert holymon("schedule", "--remove", *words, env=env).returncode == 0
-    assert table.read_text() == "1 1 * * * theirs\n"
+        done = schedule("--install", *words)
+        assert done.exit_code == 0, done.stderr
+        assert crontab.read_text().splitlines() == ["1 1 * * * theirs", label, line]
+    assert schedule("--remove", *words).exit_code == 0
+    assert crontab.read_text() == "1 1 * * * theirs\n"
 
 
-def test_what_would_fail_in_the_night_is_said_today(holymon, tmp_path, crontab):
-    env, table = crontab
+def test_what_would_fail_in_the_night_is_said_today(schedule, tmp_path, crontab):
     words = ("--", "--base-url", "https://h.invalid/v1", "--model", "m", "--api-key-env", "M_KEY")
-    done = holymon("schedule", "--install", *words, env=env)
-    assert done.returncode == 2
+    done = schedule("--install", *words)
+    assert done.exit_code == 2
     assert "no --env file gives M_KEY" in done.stderr
     (tmp_path / "holymon.env").write_text("OTHER=1\n")
     (tmp_path / "holymon.env").chmod(0o644)
-    done = holymon("schedule", "--install", *words, env=env)
+    done = schedule("--install", *words)
     assert "gives no M_KEY" in done.stderr
     assert "chmod 600" in done.stderr
-    assert not table.exists()
-    done = holymon("schedule", "--every", "1m", "--", "sim/fast", "--duration", "2m")
-    assert (done.returncode, "too short" in done.stderr) == (2, True)
-    assert holymon("schedule", "--", "sim/nothing").returncode == 2
+    assert not crontab.exists()
+    done = schedule("--every", "1m", "--", "sim/fast", "--duration", "2m")
+    assert (done.exit_code, "too short" in done.stderr) == (2, True)
+    assert schedule("--", "sim/nothing").exit_code == 2
 
 
 def test_what_others_run_is_one_of_theirs_and_says_it_was_not_run(tmp_path):
