@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, Self
 
 from holymon.safety import escape, plain, short
 from holymon.structs import Interval, Rate
@@ -122,6 +122,25 @@ def element(tag: str, *content: object, kind: str = "", **attributes: str) -> Ht
     named = {"class": kind, **attributes}
     inside = "".join(f' {name}="{escape(value)}"' for name, value in named.items() if value)
     return Html(f"<{tag}{inside}>{join(*content)}</{tag}>")
+
+
+class Headline(str):
+    """A verdict in a line, for a page to begin with; `state`, as `health` has it, is its colour."""
+
+    __slots__ = ("state",)
+    state: str
+
+    def __new__(cls, text: str, state: str) -> Self:
+        """The sentence `text`, in that state."""
+        made = super().__new__(cls, text)
+        made.state = state
+        return made
+
+    def __repr__(self) -> str:
+        return plain(str(self))
+
+    def _repr_html_(self) -> str:
+        return element("p", str(self), kind=f"health {self.state}")
 
 
 def join(*content: object) -> Html:

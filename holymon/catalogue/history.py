@@ -16,7 +16,7 @@ from holymon.catalogue.listing import fits, moment
 from holymon.errors import PlanError
 from holymon.figures.change import KINDS, SHARE, Change
 from holymon.figures.changes import Line, courses, line, steps
-from holymon.formatting import DASH, Cell, Table, ms_cell, number_of, percent, rounded
+from holymon.formatting import DASH, Cell, Headline, Table, ms_cell, number_of, percent, rounded
 from holymon.records.run_state import LIVE
 from holymon.safety import plain
 from holymon.structs import Interval
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_ROWS: Final = 30
+MOST_SAID: Final = 3
 HEADS: Final = ("when (UTC)", "run", "target", "calls", "failed", "latency p50, ms", "p95",
                 "TTFT p50", "p95", "USD per 1,000 calls")  # fmt: skip
 CHANGE_HEADS: Final = ("figure", "target", "before", "now", "change", "since run")
@@ -136,6 +137,25 @@ class History:
                  for each, course in courses(lines_of(target, rows))
                  for change in steps(each, course)]  # fmt: skip
         return Changes(sorted(known, key=lambda change: change.since_run.rpartition("/")[2]))
+
+    @property
+    def verdict(self) -> Headline:
+        """What changed last of each figure, in a line."""
+        targets = {row.of.target for row in self.measured}
+        if not targets:
+            return Headline("No trend: no run has figures yet", "not judged")
+        label = " (simulated)" * any(entry.simulated for entry in self)
+        of = f"{number_of(len(self), 'run')} of {number_of(len(targets), 'target')}{label}"
+        if len(self.measured) == len({row.key for row in self.measured}):
+            return Headline(f"No trend: nothing was measured twice in {of}", "not judged")
+        last = list({(c.figure, c.target): c for c in self.changes}.values())[::-1]
+        if not last:
+            return Headline(f"No change shown in {of}", "healthy")
+        parts = [f"{change.target}: {change.brief} since {change.since_run}"
+                 for change in sorted(last, key=lambda change: not change.worse)]  # fmt: skip
+        more = f"; and {len(parts) - MOST_SAID} more" * (len(parts) > MOST_SAID)
+        state = "worse" if any(change.worse for change in last) else "healthy"
+        return Headline(f"Changed in {of}: {'; '.join(parts[:MOST_SAID])}{more}", state)
 
     @property
     def table(self) -> Table:

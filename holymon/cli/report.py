@@ -51,8 +51,10 @@ def report(
 ) -> None:  # fmt: skip
     """Measure TARGETs and make a self-contained HTML report from NOTEBOOK.
 
-    Without NOTEBOOK it is report_health. A notebook of your own without TARGET measures what it
-    likes.
+    Without NOTEBOOK it is report_health. report_compare tells which of two TARGETs is better;
+    without any, report_trend shows how the runs so far went (-p name NAME), and report_capacity
+    finds the highest rate of -p target TARGET. A notebook of your own without TARGET measures what
+    it likes.
     """
     from holymon.catalogue.news import check_baseline
     from holymon.report import notebooks

@@ -11,7 +11,17 @@ from operator import attrgetter
 from typing import Any, Final
 
 from holymon.experiments.crossing import Level, Shares, crossing
-from holymon.formatting import DASH, Cell, Table, count, failed_of, number_of, rate_cell, rounded
+from holymon.formatting import (
+    DASH,
+    Cell,
+    Headline,
+    Table,
+    count,
+    failed_of,
+    number_of,
+    rate_cell,
+    rounded,
+)
 from holymon.structs import Rate
 
 ENDINGS: Final = {
@@ -143,6 +153,17 @@ class Capacity:
         if self.best is None:
             return "met at no rate tried"
         return f"met up to {_rate(self.best)}" + _doubt(self.best, self.surely_met, "up to")
+
+    @property
+    def verdict(self) -> Headline:
+        """The answer in a line."""
+        label = " (simulated)" * self.simulated
+        limit = f"; missed from {_rate(self.limit)} on" if self.limit else ""
+        limit += _doubt(self.limit, self.surely_missed, "from")
+        about = f"; the limit is at about {self.about:.3g} calls/s" if self.about else ""
+        state = "healthy" if self.best else "unhealthy" if self.limit else "not judged"
+        answer = f"The objectives of {self.target}{label} are {self.met_words}{limit}{about}"
+        return Headline(answer, state)
 
     def _below_limit(self, level: LoadLevel) -> bool:
         return self.limit is None or level.rate < self.limit.rate

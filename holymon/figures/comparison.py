@@ -29,7 +29,7 @@ from holymon.figures.ratios import WIDEST, HeldAgainst, as_json, ratio_of_blocks
 from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize_target
 from holymon.figures.summary_types import TargetSummary
-from holymon.formatting import Table, number_of
+from holymon.formatting import Headline, Table, number_of
 from holymon.records.records import Records
 from holymon.safety import plain
 
@@ -85,6 +85,23 @@ class Comparison:
         label = " (simulated)" if self.simulated else ""
         pairs = number_of(self.pairs, "pair")
         return f"B = {self.b} against A = {self.a}{label}, {pairs}: {conclusion}"
+
+    @property
+    def verdict(self) -> Headline:
+        """What is shown of B against A, with its sizes, in a line."""
+        label = " (simulated)" * self.simulated
+        if self.notes:
+            return Headline(f"{self.b} and {self.a}{label} are not compared: {self.notes[0]}",
+                            "not judged")  # fmt: skip
+        known = [finding for finding in self.findings if finding.result in {"higher", "lower"}]
+        if not known:
+            same = all(ratio.result == "same" for ratio in self.ratios)
+            least = f"{self.effect * 100:g} % or more between {self.b} and {self.a}{label}"
+            what = "No difference of" if same else "No difference shown of"
+            return Headline(f"{what} {least}", "healthy")
+        state = "worse" if any(each.result == "higher" for each in known) else "healthy"
+        parts = ", ".join(finding.brief for finding in known)
+        return Headline(f"{self.b} against {self.a}{label}: {parts}", state)
 
     @property
     def table(self) -> Table:

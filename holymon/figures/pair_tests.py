@@ -54,6 +54,14 @@ class Ratio:
             f"{ends[0]:.3g}–{ends[1]:.3g}" if ends and is_bounded(ends) else DASH, self.result,
         )  # fmt: skip
 
+    @property
+    def brief(self) -> str:
+        """The difference in a few words; the interval is in the table."""
+        what, a, b, ratio, *_ = self.cells
+        if ratio == DASH:
+            return f"{what} {b} instead of {a}"
+        return f"{what} × {ratio}"
+
 
 def is_bounded(ends: Interval) -> bool:
     """Whether both ends are ratios; those of what is never reached are 0 or inf."""
@@ -95,6 +103,12 @@ class ErrorDifference:
             "failed", a, b, DASH if gap is None else f"{gap * 100:+.3g} points",
             f"{ends[0] * 100:+.3g} to {ends[1] * 100:+.3g}" if ends else DASH, self.result,
         )  # fmt: skip
+
+    @property
+    def brief(self) -> str:
+        """The difference in a few words."""
+        _, a, b, *_ = self.cells
+        return f"{b} of calls failed instead of {a}"
 
     @property
     def rows(self) -> list[tuple[str, ...]]:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from holymon.catalogue.news import check_baseline, news
+from holymon.catalogue.handed import taken
+from holymon.catalogue.news import News, check_baseline, news
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.formatting import Html, element
 from holymon.load.carried import packed
@@ -81,11 +82,12 @@ def write_report(
 ) -> Report:  # fmt: skip
     """Run a notebook headlessly and publish it as `report.html` beside the run it is about.
 
-    `timeout_s` limits each cell; the notebook imports modules of yours from the folder
-    `import_from`, and from no other. What goes wrong inside the notebook is no exception here: the
-    page is made of what there is, with a banner. Raises ConfigError for a notebook or parameters
-    that can't be, RunError for a run that goes on or a folder that can't be written,
-    KeyboardInterrupt (after the page is made) for Ctrl-C and SIGTERM.
+    `out` is handed on to a notebook that has this parameter. `timeout_s` limits each cell; the
+    notebook imports modules of yours from the folder `import_from`, and from no other. What goes
+    wrong inside the notebook is no exception here: the page is made of what there is, with a
+    banner. Raises ConfigError for a notebook or parameters that can't be, RunError for a run that
+    goes on or a folder that can't be written, KeyboardInterrupt (after the page is made) for Ctrl-C
+    and SIGTERM.
     """
     if run is not None:
         run.require_end("report")
@@ -98,6 +100,8 @@ def write_report(
     folder = (
         run.folder if run is not None else run_folder.new_folder(Path(out), name or title(path))
     )
+    if "out" in known:  # where runs lie, or will, is no matter of the notebook's
+        given.setdefault("out", str(out if run is None else run_folder.out_of(run.folder)))
     if run is not None:
         if "run" not in known:
             raise ConfigError(f"{path.name} has no parameter 'run', so it can't report one.")
@@ -115,12 +119,13 @@ def write_report(
         "status": status, "error": error, "notebook": title(path),
         "started_at": started.isoformat(), "duration_s": round(time.monotonic() - begun, 3),
     }  # fmt: skip
+    known_news = taken(notebook_out, run, baseline)
     _clean(notebook_out, secrets)
     banner = f"{status}: {error}" if status != "ok" else ""
     page = _html(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
     try:
         _publish(folder, page, notebook_out, secrets, _block(run, secrets))
-        first = None if run is None else _health(run, baseline)
+        first = None if run is None else _health(run, baseline, known_news)
         _write_json(folder, run, about, first)
         notes = _lead_to(folder)
     except OSError as fault:
@@ -128,10 +133,8 @@ def write_report(
         raise RunError(f"the report can't be written to {folder}: {reason}.") from None
     if interrupt is not None:
         raise interrupt
-    return Report(
-        folder, folder / "report.html", status, error, run.id if run is not None else None, notes,
-        first,
-    )  # fmt: skip
+    about_run, html = None if run is None else run.id, folder / "report.html"
+    return Report(folder, html, status, error, about_run, notes, first)
 
 
 def _baseline(known: dict[str, Any], given: dict[str, Any]) -> str:
@@ -143,9 +146,9 @@ def _baseline(known: dict[str, Any], given: dict[str, Any]) -> str:
     return "none"
 
 
-def _health(run: Run, baseline: str) -> Health | None:
+def _health(run: Run, baseline: str, known: News | None) -> Health | None:
     with contextlib.suppress(HolymonError, PlanError):
-        return health(run, news(run, baseline))
+        return health(run, known or news(run, baseline))
     return None
 
 

@@ -1,9 +1,10 @@
 """A run as text for a terminal, and as the sections of a report; nothing is computed here."""
 
 import textwrap
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -41,10 +42,17 @@ SHOWN: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), (
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A piece of a report: its HTML, and a plain form for where only text is shown."""
+    """A piece of a report: its HTML, and a plain form for where only text is shown.
+
+    `beside` is no part of the page: by its kind, what goes with it to whoever makes the page.
+    """
 
     html: Html
     text: str
+    beside: Mapping[str, Any] = field(default_factory=dict)
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, Any]:
+        return self.beside
 
     def _repr_html_(self) -> str:
         return self.html

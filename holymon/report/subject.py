@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from holymon.catalogue.handed import handed
 from holymon.catalogue.news import BASELINE, News, check_baseline, news
 from holymon.load.run import Run, attach, measure
 from holymon.plan import shapes
@@ -37,7 +38,7 @@ class Subject:
         """Health and what changed; then the verdict, the objectives, and the main figures."""
         first = health(self.run, self.changed)
         part = sections.verdict(self.run, first.html)
-        return Section(part.html, f"{first.line}\n\n{part.text}")
+        return Section(part.html, f"{first.line}\n\n{part.text}", handed(first.news))
 
     @property
     def changed(self) -> News:

@@ -195,6 +195,9 @@ def short_history(tmp_path_factory):
 def test_a_history_shows_its_changes_as_a_table_and_in_a_picture(short_history):
     (change,) = [c for c in short_history.changes if c.figure == "cost_per_call"]
     assert change.since_run == "hourly/025"
+    assert short_history.verdict.startswith("Changed in 30 runs of 1 target")
+    assert f"sim/fast: {change.brief} since hourly/025" in short_history.verdict
+    assert short_history.verdict.state == "worse"
     assert change.ratio == pytest.approx(1.2, abs=0.06)
     assert "hourly/025" in repr(short_history.changes)
     ax = hm.plot_trend(short_history, "cost_per_call")

@@ -58,4 +58,5 @@ def test_a_search_says_about_where_its_limit_is_and_never_beyond_what_is_certain
     told = replace(found, levels=levels)
     assert told.about == told.surely_met.rate == found.best.rate
     assert f"the limit is at about {told.about:.3g} calls/s" in str(told)
+    assert told.verdict.endswith(f"; the limit is at about {told.about:.3g} calls/s")
     assert told.to_dict()["limit_about_per_s"] == told.about

@@ -155,7 +155,10 @@ def test_a_doubling_is_shown_with_its_size_and_its_direction():
     assert (first.metric, first.stat, first.result) == ("latency_s", "p50", "higher")
     assert first.interval[0] < 2 < first.interval[1]
     assert "a difference is shown" in str(compared)
+    assert f"latency p50 × {first.ratio:.3g}" in compared.verdict
+    assert compared.verdict.state == "worse"
     back = alternated(np.random.default_rng(1), rho=0.6, shift=0.5)
+    assert back.verdict.state == "healthy"
     assert back.ratios[0].result == "lower"
 
 
@@ -163,9 +166,11 @@ def test_sameness_is_a_result_of_its_own():
     compared = interleaved(np.random.default_rng(1), rho=0.0, n=20_000)
     assert {one.result for one in compared.ratios} == {"same"}
     assert "the same within 5 %" in str(compared)
+    assert compared.verdict.startswith("No difference of 5 % or more between ")
     unsure = alternated(np.random.default_rng(3), rho=0.6, offset=0.15)
     assert "no difference shown" in {one.result for one in unsure.ratios}
     assert "no difference shown" in unsure.headline
+    assert unsure.verdict.startswith("No difference shown of 5 % or more between ")
 
 
 def test_a_small_effect_is_no_alarm_however_sure_it_is():
@@ -224,6 +229,8 @@ def test_that_a_target_is_down_is_a_difference_and_not_the_clients_doing():
     assert compared.headline.endswith("a difference is shown")
     assert {ratio.result for ratio in compared.ratios} == {"higher"}, "it took for ever"
     assert {ratio.cells[2] for ratio in compared.ratios} == {"never"}
+    assert "latency p95 never instead of " in compared.verdict
+    assert compared.verdict.endswith("100 % of calls failed instead of 0 %")
 
 
 def in_bursts(rng, series, n, rate, length):

@@ -1,8 +1,13 @@
 """The notebooks that nothing else runs go from top to bottom without a key, and show what they say."""
 
+import ast
+import json
+
 import pytest
+from matplotlib.figure import Figure
 
 import holymon as hm
+from holymon.report.notebooks import check_parameters, find_notebook
 
 SHORT = {"rate": 30.0, "duration_s": 2.0}
 
@@ -28,3 +33,36 @@ def test_a_notebook_runs_from_top_to_bottom(tmp_path, name, parameters, pictures
     page = made.html.read_text()
     assert [piece for piece in pieces if piece not in page] == []
     assert page.count('<svg class="picture"') == pictures
+
+
+def results(name, **values):
+    """What the cells of a packaged notebook show with these parameters, here instead of a kernel."""
+    space, shown = {}, []
+    assert check_parameters(name, values).keys() >= values.keys()
+    cells = json.loads(find_notebook(name).read_text("utf-8"))["cells"]
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        lines = [line for line in cell["source"] if not line.startswith("%")]
+        *body, last = ast.parse("".join(lines)).body
+        exec(compile(ast.Module(body, []), name, "exec"), space)
+        if "parameters" in cell["metadata"].get("tags", ()):
+            space |= values
+        else:
+            shown.append(eval(compile(ast.Expression(last.value), name, "eval"), space))
+    return shown
+
+
+def test_reports_begin_with_their_verdict_and_end_with_how_it_was_measured(tmp_path):
+    """The trend is that of the run that was compared."""
+    out = str(tmp_path)
+    compared = results("report_compare", out=out, duration_s=1.0, rate=10.0)
+    (measured,) = hm.runs(out)
+    rate = {"start": 10.0, "most": 10.0, "seconds": 1.0, "budget_s": 4.0}
+    for shown, verdict, pictures in (
+        (compared, "sim/slow and sim/fast are not compared: the run is too short", 4),
+        (results("report_capacity", out=out, **rate), "The objectives of sim/busy (simulated) ", 2),
+        (results("report_trend", out=out, run=measured["run_id"]), "No trend: nothing was measured twice in 1 run of 2", 4),
+    ):  # fmt: skip
+        assert repr(shown[0]).startswith(verdict)
+        assert shown[0]._repr_html_().startswith('<p class="health ')
+        assert sum(isinstance(each, Figure) for each in shown) == pictures
+        assert "event loop late" in repr(shown[-1])

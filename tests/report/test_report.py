@@ -12,15 +12,19 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import holymon as hm
-from holymon.catalogue import listing
+from holymon.catalogue import handed, listing
+from holymon.catalogue.handed import KIND
+from holymon.catalogue.news import News
 from holymon.cli.main import main
 from holymon.errors import ConfigError, PlanError, RunError
+from holymon.figures.change import Change, Least
 from holymon.load import carried, opened, run
 from holymon.plan import consent
 from holymon.plan.plan import Open, Plan, Prompts, Target
@@ -76,8 +80,10 @@ def subject(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(subject):
-    """Its report."""
-    return report.write_report(run=subject)
+    """Its report; what changed is judged in the kernel, and nowhere again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "news", None)
+        return report.write_report(run=subject)
 
 
 def recorded(out, name="recorded", target=None):
@@ -330,12 +336,11 @@ def test_the_saved_notebook_is_one_that_jupyter_opens(made):
     assert any(cell.get("outputs") for cell in saved.cells)
 
 
-def test_the_notebook_measures_by_itself_when_no_run_is_given(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    made = report.write_report(parameters={"rate": 20, "duration_s": 1}, out="reports")
+def test_the_notebook_measures_by_itself_when_no_run_is_given(tmp_path):
+    made = report.write_report(parameters={"rate": 20, "duration_s": 1}, out=tmp_path)
     assert made.status == "ok", made.error
     assert "Health of sim/fast" in made.html.read_text()
-    assert [found["state"] for found in listing.runs("reports")] == ["finished"]
+    assert [found["state"] for found in listing.runs(tmp_path)] == ["finished"]
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="a folder of Linux in which none can write")
@@ -507,3 +512,34 @@ def test_several_targets_come_side_by_side_and_each_is_folded(browse, tmp_path):
     assert (
         page.evaluate("[...document.querySelectorAll('details')].map(d => d.open)") == [False] * 2
     )
+
+
+def test_of_what_a_kernel_says_of_changes_only_what_can_be_so_is_taken(subject, monkeypatch):
+    monkeypatch.setenv("HOLYMON_HEADLESS", "1")
+    (called,) = (target.name for target in subject.plan.targets)
+    change = Change("latency_p50", called, 1.0, 2.0, 2.0, (1.5, 2.5), "hourly/1")
+    told = News(subject.id, "7d", "run x", (change,), (Least("error_rate", called, 0.1),), ("a",))
+
+    def taken(data, run=subject):
+        outputs = [{"data": {KIND: data, "text/html": "h"}}]
+        book = SimpleNamespace(cells=[{"outputs": outputs}, {}])
+        try:
+            return handed.taken(book, run, "7d")
+        finally:
+            assert outputs == [{"data": {"text/html": "h"}}]
+
+    (good,) = handed.handed(told).values()
+    assert taken(good) == told
+    assert taken(good, run=None) is None
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    for name, value in {
+        "run_id": "other/1", "baseline": "last", "against": 5, "notes": ["x" * handed.MOST],
+        "changes": [{**good["changes"][0], "figure": "mood"}], "least": [["error_rate", "b", 1]],
+    }.items():  # fmt: skip
+        assert taken({**good, name: value}) is None, name
+    assert taken({**good, "changes": [{**good["changes"][0], "after": float("nan")}]}) is None
+    assert [taken(data) for data in (None, "", [], deep, {})] == [None] * 5
+    monkeypatch.delenv("HOLYMON_HEADLESS")
+    assert handed.handed(told) == {}
