@@ -14,7 +14,7 @@ import click
 from holymon.cli.options import PATH, SECONDS, plans_of
 from holymon.cli.output import say
 from holymon.cli.report import report, split
-from holymon.cli.scheduled import KINDS, Scheduled
+from holymon.cli.scheduled import KINDS, SKIPPED, Scheduled
 from holymon.cli.timetable import Timetable
 from holymon.errors import ConfigError, PlanError
 from holymon.formatting import file_name
@@ -155,7 +155,10 @@ def _in_crontab(known: Scheduled, *, remove: bool) -> None:
     before = _run("crontab", "-l", fine=(0, 1)).splitlines()
     if known.label in before:
         at = before.index(known.label)
-        del before[at : at + 2]
+        del before[at]
+        # Somebody may have taken away the line and left its mark: what follows then is theirs.
+        if before[at : at + 1] and f"flock -n -E {SKIPPED} " in before[at]:
+            del before[at]
     after = before if remove else [*before, known.label, known.line]
     _run("crontab", "-", given="".join(f"{line}\n" for line in after))
 

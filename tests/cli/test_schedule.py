@@ -114,6 +114,9 @@ def test_it_is_printed_checked_installed_and_removed_again(schedule, crontab):
         assert crontab.read_text().splitlines() == ["1 1 * * * theirs", label, line]
     assert schedule("--remove", *words).exit_code == 0
     assert crontab.read_text() == "1 1 * * * theirs\n"
+    crontab.write_text(f"{label}\n1 1 * * * theirs\n")  # its line was taken away by hand
+    assert schedule("--remove", *words).exit_code == 0
+    assert crontab.read_text() == "1 1 * * * theirs\n"
 
 
 def test_what_would_fail_in_the_night_is_said_today(schedule, tmp_path, crontab):
