@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from holymon.catalogue import rhythm
 from holymon.catalogue.entries import entries
 from holymon.catalogue.entry import FIGURES, Entry, Known, OfTarget
 from holymon.catalogue.listing import fits, moment
@@ -159,12 +160,12 @@ class History:
 
     @property
     def table(self) -> Table:
-        """A row for each target of the last runs, with 95 % intervals."""
+        """A row for each target of the last runs, with 95 % intervals; and what is missing."""
         last = self.measured[-MOST_ROWS:]
         lead = f"{number_of(len(self), 'run')} that ended, in {self.out}"
         if len(last) < len(self.measured):
             lead += f"; the last {len(last)} rows of {len(self.measured):,}"
-        notes = () if self.measured else ("no run has figures yet.",)
+        notes = rhythm.notes(self) if self.measured else ("no run has figures yet.",)
         return Table(HEADS, [_cells(row) for row in last], "lllr", lead=(lead,), notes=notes)
 
     def __repr__(self) -> str:

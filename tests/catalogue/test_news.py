@@ -208,6 +208,16 @@ def test_a_history_shows_its_changes_as_a_table_and_in_a_picture(short_history):
     assert len(ax.lines[0].get_xdata()) == 30
 
 
+def test_a_history_says_which_runs_did_not_come(short_history):
+    assert short_history.table.notes == ()
+    entries = short_history.entries
+    one, more = entries[:10] + entries[11:], entries[:10] + entries[13:]
+    assert History(short_history.out, one).table.notes == (
+        "1 run of hourly missing between hourly/009 and hourly/011.",
+    )
+    assert "3 runs of hourly missing" in repr(History(short_history.out, more))
+
+
 @pytest.mark.parametrize("figure", ["error_rate", "latency_p99", "requests_per_s", "output_tokens"])
 def test_any_figure_has_a_picture(short_history, figure):
     ax = hm.plot_trend(short_history, figure)

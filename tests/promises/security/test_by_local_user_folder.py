@@ -72,7 +72,7 @@ def reported(run) -> tuple[str, ...]:
     import nbformat
 
     head = "default-src 'none'; img-src data: <title>holymon: x"
-    _publish(run.folder, head, nbformat.v4.new_notebook(), ())
+    _publish(run.folder, head, nbformat.v4.new_notebook(), (), "")
     _write_json(run.folder, run, {"status": "ok"})
     return _lead_to(run.folder)
 
