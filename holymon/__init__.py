@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from holymon.prometheus.metric_names import bucket_edges
     from holymon.records.datasets import dataset
     from holymon.records.export import write_csv
+    from holymon.report.bundle import write_bundle
     from holymon.report.report import write_report
     from holymon.report.subject import subject
     from holymon.sim.process import simulator
@@ -97,6 +98,7 @@ _NAMES = {
     "plots.schedule_plot": "plot_arrivals",
     "plots.size_plot": "plot_sizes",
     "plots.trend_plot": "plot_trend",
+    "report.bundle": "write_bundle",
     "report.report": "write_report",
     "report.subject": "subject",
     # An application's own calls.
@@ -127,7 +129,7 @@ __all__ = [
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
     "poisson", "ramp", "rehearse", "replay", "runs", "simulator", "sine", "slowest", "spike", "sql", "start",
     "steps",
-    "subject", "summarize", "target", "trust", "watch", "write_csv", "write_report", "write_textfile",
+    "subject", "summarize", "target", "trust", "watch", "write_bundle", "write_csv", "write_report", "write_textfile",
 ]  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def write_report(
     if run is not None:
         check_baseline(baseline, run_folder.out_of(run.folder))
     begun, started = time.monotonic(), run_folder.now()
-    secrets = _secrets(run.plan if run is not None else None)
+    secrets = known_secrets(run.plan if run is not None else None)
     notebook_out, status, error, interrupt = execute(
         path, given, timeout_s, None if import_from is None else Path(import_from)
     )
@@ -152,7 +152,8 @@ def _health(run: Run, baseline: str, known: News | None) -> Health | None:
     return None
 
 
-def _secrets(plan: Plan | None) -> tuple[Secret, ...]:
+def known_secrets(plan: Plan | None) -> tuple[Secret, ...]:
+    """All that no text about a plan may hold, as far as the environment has it now."""
     secrets: list[Secret] = []
     for target in plan.targets if plan is not None else ():
         with contextlib.suppress(ConfigError):

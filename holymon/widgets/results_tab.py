@@ -21,6 +21,7 @@ from holymon.records import run_folder
 from holymon.records.export import write_csv
 from holymon.records.own_files import MOST_OF_JSON, aside, content, opened, write_json
 from holymon.records.run_state import LIVE
+from holymon.report.bundle import write_bundle
 from holymon.report.report import write_report
 from holymon.safety import short
 from holymon.widgets.fields import choice_field, html
@@ -43,14 +44,16 @@ class ResultsTab:
         self.buttons = {
             name: w.Button(description=name, icon=icon, disabled=True, layout={"width": "150px"})
             for name, icon in (
-                ("Save report", "file-text-o"), ("Export CSV", "table"),
+                ("Save report", "file-text-o"), ("Support bundle", "life-ring"),
+                ("Export CSV", "table"),
                 ("Export Parquet", "database"), ("Set as baseline", "flag"),
                 ("Compare", "exchange"),
             )
         }  # fmt: skip
         for button, work in zip(
             self.buttons.values(),
-            (self._report, self._csv, self._parquet, self._baseline, self._compare), strict=True,
+            (self._report, self._bundle, self._csv, self._parquet, self._baseline, self._compare),
+            strict=True,
         ):  # fmt: skip
             button.on_click(lambda _, work=work: do(work))
         self._other = choice_field("Compare with", [("", "")])
@@ -105,6 +108,9 @@ class ResultsTab:
         if made.status != "ok":
             raise RunError(f"the report is not whole: {made.error}")
         self._file(made.html, "Report")
+
+    def _bundle(self) -> None:
+        self._file(write_bundle(self._shown), "What to show the API's support")
 
     def _csv(self) -> None:
         self._file(write_csv(self._shown.records, self._shown.folder / "calls.csv"), "CSV")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import holymon as hm
-from holymon.errors import PlanError
+from holymon.errors import PlanError, RunError
 from holymon.figures.call_types import STAGES
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
@@ -73,6 +73,26 @@ def test_a_call_tells_when_it_was_its_longest_gap_and_by_which_id_the_server_kno
         for part in (0.001, None, 2.1 / 4, 2.1 / 4, 2.1 * 0.45, 2.1 * 0.05)
     ]  # fmt: skip
     json.dumps(hm.slowest(run).to_dict(), allow_nan=False)
+
+
+def test_what_is_shown_to_a_provider_is_one_small_file_without_secrets(run, tmp_path):
+    path = hm.write_bundle(run, tmp_path / "support.json", n=2)
+    shown = json.loads(path.read_text())
+    assert [one["request_id"] for one in shown["calls"]["slowest"]] == ["id-20", "id-21"]
+    assert {one["error_type"] for one in shown["calls"]["failed"]} == {
+        "rate_limited",
+        "server_error",
+    }
+    assert shown["targets"][0]["host"] == "127.0.0.1"
+    assert {"measurement", "reasons"} == set(shown["client"])
+    assert shown["started_at"] == "2026-01-02T03:04:05+00:00"
+    assert "sk-0123456789" not in path.read_text()
+    assert hm.write_bundle(run).name == "support.json"
+    with pytest.raises(RunError, match="can't be written"):
+        hm.write_bundle(run, tmp_path / "none" / "support.json")
+    with pytest.raises(PlanError, match="n is 0"):
+        hm.write_bundle(run, tmp_path / "nothing.json", n=0)
+    assert not (tmp_path / "nothing.json").exists()
 
 
 def test_stages_leave_no_time_out_whatever_was_measured():

@@ -154,6 +154,7 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
         holymon("load", *where, *many, env=logged),
         holymon("load", *where, *many, "--json", env=env),
         holymon("report", *where, *many, env=logged),
+        holymon("calls", "last", "--bundle", "support.json", env=env),
         holymon("doctor", env=env),
         holymon("runs", env=env),
         holymon("metrics", "--textfile", "figures.prom", env=env),
@@ -177,7 +178,7 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
     files = files_below(tmp_path)
     kinds = {path.name for path, _ in files}
     assert {"report.html", "report.ipynb", "run.json", "plan.json", "state.json", "worker.log",
-            "calls.parquet", "calls.csv", "index.html", "debug.log"} <= kinds  # fmt: skip
+            "calls.parquet", "calls.csv", "index.html", "debug.log", "support.json"} <= kinds  # fmt: skip
     assert any(MASK.encode() in data for path, data in files if path.name.startswith("notes"))
     assert (tmp_path / "debug.log").stat().st_size > 10_000, "the log is really one of everything"
     assert (tmp_path / "look.log").read_text().count("DEBUG:look:"), "this process was logged, too"

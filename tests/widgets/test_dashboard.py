@@ -109,6 +109,7 @@ def test_a_run_that_was_started_here_is_not_set_aside_like_the_drawing(here):
 
 def test_a_new_dashboard_takes_the_place_and_the_run_goes_on(here):
     with shown() as first:
+        first._set_up._length.value = 600
         first._start.click()
         until(lambda: first.run is not None and first.run.state == "running")
         with shown() as second:
@@ -128,12 +129,19 @@ def test_a_run_that_has_ended_can_be_shown_and_kept(here, ended):
         until(lambda: not made._results.buttons["Compare"].disabled)
         assert made.run.id == done.id
         assert "s in all, 40 calls" in made._live.progress.value
-        for name in ("Export CSV", "Export Parquet", "Set as baseline", "Compare"):
+        for name in (
+            "Export CSV",
+            "Export Parquet",
+            "Support bundle",
+            "Set as baseline",
+            "Compare",
+        ):
             made._results.buttons[name].click()
             idle(made)
             assert made._errors.value == "", name
         lines = (done.folder / "calls.csv").read_text().splitlines()
         assert len(lines) == 1 + len(done.records)
+        assert json.loads((done.folder / "support.json").read_text())["run_id"] == done.id
         assert len(list((here / "reports").glob("*.parquet"))) == 1
         assert baseline().id == done.id
         assert "B = sim/slow against A = sim/fast" in made._results._message.value
