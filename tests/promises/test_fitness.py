@@ -46,9 +46,11 @@ def test_a_server_with_eight_seats_is_limited_and_the_limit_is_bracketed(tmp_pat
     for level, run in zip(found.levels, runs, strict=True):
         (target,) = run.summary().targets
         assert (level.calls, level.goodput_per_s) == (target.requests, target.goodput_per_s)
-        # What a slow client met is met; what it missed may be its own doing.
-        fit = {"valid", "suspect"} if level.met else {"valid"}
-        assert not level.sure or run.verdict().client in fit
+        # What a slow client met is met; what it missed may be its own doing, unless it is known
+        # how late it was at most.
+        judged = run.verdict()
+        known = level.met or judged.late_s is not None
+        assert not level.sure or judged.client in ({"valid", "suspect"} if known else {"valid"})
         # At five times what the server can give, no level is ever taken for met.
         assert not (level.rate >= 240 and level.met)
     assert sum(level.took_s for level in found.levels) <= 28
