@@ -31,15 +31,17 @@ from holymon.widgets.fields import (
     number_field,
     text_field,
 )
+from holymon.widgets.file_field import file_field, offer
 from holymon.widgets.ways_fields import WaysFields
 
+TRACE: Final = "Trace file"
 SHAPES: Final[dict[str, tuple[tuple[str, float | str], ...]]] = {
     "constant": (("Calls per s", 5.0),),
     "ramp": (("From, per s", 1.0), ("To, per s", 20.0)),
     "steps": (("Rates, per s", "2, 5, 10"),),
     "spike": (("Base, per s", 2.0), ("Peak, per s", 20.0)),
     "sine": (("Mean, per s", 10.0), ("Swing, per s", 5.0), ("Period, s", 10.0)),
-    "replay": (("Trace file", ""), ("Speed", 1.0)),
+    "replay": ((TRACE, ""), ("Speed", 1.0)),
 }
 ARRIVALS: Final = (
     ("evenly spaced", "constant"), ("at random (Poisson)", "poisson"),
@@ -174,7 +176,7 @@ class SetUpTab:
             "Say hello in one short sentence.", description="Prompt", style=LABEL,
             layout={"width": "auto", "height": "120px"},
         )  # fmt: skip
-        self._file = text_field("File", placeholder="prompts.jsonl, or a log or a trace")
+        self._file = file_field("File", "prompts.jsonl, or a log or a trace")
         self._column = text_field("Column", placeholder="where its prompts are, if it is asked")
         self._held = w.Checkbox(value=False, description="hold its conversations, turn by turn",
                                 layout=WIDE, style=LABEL)  # fmt: skip
@@ -202,6 +204,7 @@ class SetUpTab:
 
     def _show(self) -> None:
         """Show the fields that matter for what is chosen."""
+        offer((self._file, *self._forms["replay"].children))
         is_open, kind = self._loop.value == "open", self._shape.value
         for field, shown in (
             (self._users, not is_open), (self._shape, is_open),
@@ -267,6 +270,8 @@ class TargetList:
 
 
 def _field(label: str, value: float | str) -> Any:
+    if label == TRACE:
+        return file_field(label)
     return text_field(label, value) if isinstance(value, str) else number_field(label, value)
 
 

@@ -1,6 +1,7 @@
 """Fields become the plan that they say, or one clear sentence."""
 
 import json
+import os
 
 import pytest
 
@@ -8,6 +9,7 @@ from holymon.errors import ConfigError, PlanError
 from holymon.plan import shapes
 from holymon.plan.plan import Closed, Open
 from holymon.plan.shapes import Replay
+from holymon.widgets.file_field import data_files
 from holymon.widgets.set_up_tab import CALLS, FILE, MADE, SetUpTab
 
 
@@ -203,3 +205,19 @@ def test_the_first_request_to_the_simulator_has_no_address(fields):
     fields.look(fields.plan())
     assert "POST (the built-in simulator)/chat/completions" in fields.first.value
     assert "max_tokens" in fields.first.value
+
+
+def test_files_near_are_offered_newest_first_and_nothing_else(fields, tmp_path):
+    for age, name in enumerate(("new.JSONL", "data/old.csv.gz", "a/b/deep.parquet")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    for name in ("code.py", ".hidden/p.csv", "run/plan.json", "run/calls.csv", "a/b/c/far.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "link.csv").symlink_to("/etc/hostname")
+    assert fields._file.options == ()
+    fields._kind.value = FILE
+    assert fields._file.options == ("new.JSONL", "data/old.csv.gz", "a/b/deep.parquet")
+    assert fields._forms["replay"].children[0].options == fields._file.options
+    assert data_files(tmp_path / "none") == ()
