@@ -40,6 +40,8 @@ from holymon.load.interrupts import INTERRUPTED, interruptible
 from holymon.safety import plain, redact
 
 if TYPE_CHECKING:
+    from holymon.figures.comparison import Comparison
+    from holymon.figures.comparisons import Comparisons
     from holymon.load.run import Run
 
 
@@ -159,7 +161,7 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
 def compare(
     runs: tuple[str, ...], targets: tuple[str, ...], effect: float, as_json: bool, out: Path
 ) -> None:  # fmt: skip
-    """Compare two targets of one RUN, or two RUNs.
+    """Compare the targets of one RUN, each other one with the first, or two RUNs.
 
     A RUN is an id, a name (all runs of that name), or the report.html of one.
 
@@ -172,7 +174,11 @@ def compare(
         raise PlanError("compare takes one or two RUNs, and --target not at all or twice.")
     measured = [alternate.named(name, out=out) for name in runs]
     pair = (targets[0], targets[1]) if targets else None
-    compared = alternate.compare(*measured, targets=pair, effect=effect)
+    compared: Comparison | Comparisons
+    if pair is None and [len(run.plan.targets) > 2 for each in measured for run in each] == [True]:
+        compared = alternate.compare_all(measured[0][0], effect=effect)
+    else:
+        compared = alternate.compare(*measured, targets=pair, effect=effect)
     show(compared.to_dict, compared.table.text, as_json=as_json)
     sys.exit(3 if compared.notes else 0)
 

@@ -31,7 +31,8 @@ OF_A_LOAD: Final = {
 @click.argument("arguments", nargs=-1, metavar="[NOTEBOOK] [TARGET]...")
 @LOAD
 @click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
-              help="A parameter of the notebook; VALUE is read as JSON if it is that.")  # fmt: skip
+              help="A parameter of the notebook; VALUE is read as JSON if it is that, and of a "
+              "list as A,B.")  # fmt: skip
 @click.option("--import-from", type=PATH, metavar="DIR", help="A folder of modules that the "
               "notebook imports; none are taken from the current one.")  # fmt: skip
 @click.option(
@@ -51,10 +52,10 @@ def report(
 ) -> None:  # fmt: skip
     """Measure TARGETs and make a self-contained HTML report from NOTEBOOK.
 
-    Without NOTEBOOK it is report_health. report_compare tells which of two TARGETs is better;
-    without any, report_trend shows how the runs so far went (-p name NAME), and report_capacity
-    finds the highest rate of -p target TARGET. A notebook of your own without TARGET measures what
-    it likes.
+    Without NOTEBOOK it is report_health. report_compare tells which TARGETs are better than the
+    first; without any, report_trend shows how the runs so far went (-p name NAME), and
+    report_capacity finds the highest rate of -p target TARGET. A notebook of your own without
+    TARGET measures what it likes.
     """
     from holymon.catalogue.news import check_baseline
     from holymon.report import notebooks
@@ -69,6 +70,7 @@ def report(
         check_baseline(baseline, out)
     against = {} if baseline is None else {"baseline": baseline}
     known = notebooks.check_parameters(notebook, {**values, **of_a_run, **against})
+    values |= _lists(values, known)
     if fail_on_change and not (of_a_run and "baseline" in known):
         raise PlanError(f"--fail-on-change: {plain(notebook)} compares no run with others.")
     load = given(ctx) - {"-p", "--import-from", "--baseline", "--fail-on-change", "--run", "--out",
@@ -93,13 +95,9 @@ def report(
         agreed(plans[0].targets)
         run, interrupted = measured_with_bar(plans[0], out)
     made = reports.write_report(
-        notebook,
-        run=run,
-        parameters={**values, **against},
-        out=out,
-        name=options["name"] or None,
-        import_from=import_from,
-    )
+        notebook, run=run, parameters={**values, **against}, out=out,
+        name=options["name"] or None, import_from=import_from,
+    )  # fmt: skip
     say(made.html)
     _tell(made, run)
     worse = fail_on_change and made.health is not None and made.health.news.worse
@@ -133,6 +131,14 @@ def split(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     if arguments and (arguments[0].endswith(".ipynb") or "/" not in arguments[0]):
         return arguments[0], arguments[1:]
     return DEFAULT, arguments
+
+
+def _lists(values: dict[str, Any], known: dict[str, Any]) -> dict[str, list[str]]:
+    """Those values that were given as A,B for a parameter that is a list."""
+    return {
+        name: [part.strip() for part in text.split(",")] for name, text in values.items()
+        if isinstance(text, str) and known[name]["inferred_type_name"] == "list"
+    }  # fmt: skip
 
 
 def _value(text: str) -> Any:

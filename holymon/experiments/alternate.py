@@ -8,6 +8,7 @@ from pathlib import Path
 from holymon.errors import ConfigError, PlanError, RunError
 from holymon.figures.blocks import FEWEST_PAIRS, blocks
 from holymon.figures.comparison import EFFECT, Comparison, compare_pairs
+from holymon.figures.comparisons import Comparisons
 from holymon.figures.reasons import Reason
 from holymon.load.opened import OpenedRun
 from holymon.load.opened import open as open_report
@@ -63,6 +64,20 @@ def compare(
     return replace(compared, cautions=(*compared.cautions, *_sampled([*runs_a, *runs_b])))
 
 
+def compare_all(run: AnyRun, of: Sequence[str] = (), *, effect: float = EFFECT) -> Comparisons:
+    """Each of the targets `of` a run, or of all of its, against the first. Raises as `compare`."""
+    a, *others = of or [target.name for target in run.plan.targets]
+    if len(others) < 2:
+        pair = (a, others[0]) if others else None
+        return Comparisons([compare(run, targets=pair, effect=effect)])
+    run.require_end("compare")
+    cautions = _sampled([run])
+    return Comparisons(
+        replace(each, cautions=(*each.cautions, *cautions)) for b in others
+        for each in [_within(run, (a, b), effect, len(others) - 1)]
+    )  # fmt: skip
+
+
 def _sampled(runs: list[AnyRun]) -> list[str]:
     """A sentence for each run of which not all calls are there."""
     opened = [run for run in runs if isinstance(run, OpenedRun)]
@@ -105,7 +120,9 @@ def named(wanted: str, *, out: Path | str = "reports") -> list[AnyRun]:
     return [*([run for run in runs if not run.live] or runs)]
 
 
-def _within(run: AnyRun, targets: tuple[str, str] | None, effect: float) -> Comparison:
+def _within(
+    run: AnyRun, targets: tuple[str, str] | None, effect: float, beside: int = 0
+) -> Comparison:  # fmt: skip
     present = [target.name for target in run.plan.targets]
     if targets is None and len(present) == 1:
         raise PlanError(f"{run.id} has one target: name another run to compare it with.")
@@ -115,7 +132,8 @@ def _within(run: AnyRun, targets: tuple[str, str] | None, effect: float) -> Comp
     chosen = targets or (present[0], present[1])
     a, b = (_position(run, name) for name in chosen)
     pairs = blocks(run.records, a, b, scheduled=isinstance(run.plan.load, Open))
-    return compare_pairs(pairs, names=chosen, effect=effect, one_run=True, doubts=_doubts([run]))
+    return compare_pairs(pairs, names=chosen, effect=effect, one_run=True, doubts=_doubts([run]),
+                         beside=beside)  # fmt: skip
 
 
 def _doubts(runs: list[AnyRun]) -> dict[str, tuple[Reason, ...]]:

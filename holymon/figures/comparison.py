@@ -57,6 +57,8 @@ class Comparison:
     simulated: bool
     notes: tuple[str, ...]
     cautions: tuple[str, ...] = ()
+    suspect: bool = False
+    """Whether the client makes any of the measurements suspect; `cautions` say why."""
 
     @property
     def findings(self) -> "tuple[Ratio | ErrorDifference, ...]":
@@ -98,10 +100,14 @@ class Comparison:
             same = all(ratio.result == "same" for ratio in self.ratios)
             least = f"{self.effect * 100:g} % or more between {self.b} and {self.a}{label}"
             what = "No difference of" if same else "No difference shown of"
-            return Headline(f"{what} {least}", "healthy")
+            return Headline(f"{what} {least}{self._doubt}", "healthy")
         state = "worse" if any(each.result == "higher" for each in known) else "healthy"
         parts = ", ".join(finding.brief for finding in known)
-        return Headline(f"{self.b} against {self.a}{label}: {parts}", state)
+        return Headline(f"{self.b} against {self.a}{label}: {parts}{self._doubt}", state)
+
+    @property
+    def _doubt(self) -> str:
+        return " (the measurement is suspect)" * self.suspect
 
     @property
     def table(self) -> Table:
@@ -135,7 +141,7 @@ class Comparison:
 def compare_pairs(
     pairs: Sequence[tuple[Records, Records]], *, names: tuple[str, str] | None = None,
     effect: float = EFFECT, interleaved: bool = True, one_run: bool = False,
-    doubts: Mapping[str, Sequence[Reason]] = {},
+    doubts: Mapping[str, Sequence[Reason]] = {}, beside: int = 0,
 ) -> Comparison:  # fmt: skip
     """Compare B with A from pairs of records, each of one target, in the order of their time.
 
@@ -143,8 +149,9 @@ def compare_pairs(
     pairs, or pairs that were not measured alternately, nothing is claimed. `one_run` says that
     they are blocks of one run, which follow one another: as far as they are alike, they count as
     fewer. `doubts` are what speaks against each run, by its id: nothing is claimed where the
-    client made it invalid; what an API did (no call succeeded) is what is compared. Raises
-    PlanError for records of several targets.
+    client made it invalid; what an API did (no call succeeded) is what is compared. With so many
+    comparisons `beside` it, it shares the 5 % with their ratios. Raises PlanError for records of
+    several targets.
     """
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
@@ -154,7 +161,7 @@ def compare_pairs(
         (metric, stat) for metric, stat in RATIOS
         if any(np.isfinite(side[metric]).any() for sides in seconds for side in sides)
     ]  # fmt: skip
-    tests = len(used) + 1
+    tests = (len(used) + 1) * (1 + beside)
     level = 1 - ALPHA / tests
     invalid, suspect = (
         [f"{plain(run)} is {level}: {plain(reason.text)}" for run, reasons in doubts.items()
@@ -177,6 +184,7 @@ def compare_pairs(
         cost_ratio=_cost(measured), simulated=simulated,
         notes=(*invalid, *_not_claimed(len(measured), interleaved=interleaved, one_run=one_run)),
         cautions=(*suspect, *(_of_one_run(ratios) if one_run else ()), *_too_few(ratios)),
+        suspect=bool(suspect),
     )  # fmt: skip
 
 

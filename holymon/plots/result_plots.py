@@ -10,8 +10,10 @@ from matplotlib.ticker import FuncFormatter
 from holymon.experiments.calibration import Calibration
 from holymon.experiments.capacity import Capacity, latest
 from holymon.figures.comparison import Comparison
+from holymon.figures.comparisons import Comparisons
 from holymon.formatting import ends
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
+from holymon.plots.picture import Picture
 from holymon.safety import plain
 
 
@@ -20,9 +22,13 @@ def plot_calibration(calibration: Calibration, *, ax: Axes | None = None) -> Axe
     return styled(lambda a: _calibration(calibration, a), ax)
 
 
-def plot_comparison(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
-    """Each percentile of B over that of A, its interval, and the smallest effect that counts."""
-    return styled(lambda a: _comparison(comparison, a), ax)
+def plot_comparison(comparison: Comparison | Comparisons, *, ax: Axes | None = None) -> Axes:
+    """Each percentile of B over that of A, its interval, and the smallest effect that counts.
+
+    Of several comparisons those of each B, one below the other.
+    """
+    several = comparison if isinstance(comparison, Comparisons) else Comparisons([comparison])
+    return styled(lambda a: _comparison(several, a), ax)
 
 
 def plot_capacity(capacity: Capacity, *, ax: Axes | None = None) -> Axes:
@@ -46,29 +52,37 @@ def _calibration(calibration: Calibration, ax: Axes) -> None:
     legend(ax)
 
 
-def _comparison(comparison: Comparison, ax: Axes) -> None:
-    known = [(row, row.ratio) for row in comparison.ratios if row.ratio and row.ratio < np.inf]
+def _comparison(several: Comparisons, ax: Axes) -> None:
+    known = [(each.b, row, row.ratio) for each in several for row in each.ratios
+             if row.ratio and row.ratio < np.inf]  # fmt: skip
     if not known:
         note(ax, "nothing to compare")
         return
+    comparison, many = several[0], len(several) > 1
+    if many and isinstance(ax.figure, Picture):
+        ax.figure.set_figheight(max(ax.figure.get_figheight(), 0.9 + 0.24 * len(known)))
     rows = np.arange(len(known))[::-1]
     ax.axvspan(1 / (1 + comparison.effect), 1 + comparison.effect, color=GREY, alpha=0.15, lw=0,
                label=f"less than {comparison.effect * 100:.3g} %: too small to count")  # fmt: skip
     ax.axvline(1, color=GREY, lw=1)
-    for y, (row, ratio) in zip(rows, known, strict=True):
+    for y, (_, row, ratio) in zip(rows, known, strict=True):
         color = COLORS[1] if row.result in {"higher", "lower"} else COLORS[0]
         if row.interval:
             ax.plot(row.interval, (y, y), color=color, lw=2.4, solid_capstyle="butt")
         ax.plot(ratio, y, "o", color=color, ms=7)
         ax.annotate(row.result, (1.01, y), xycoords=("axes fraction", "data"), va="center", size=9)
-    ax.set_yticks(rows, [row.cells[0] for row, _ in known])
-    edges = [end for row, ratio in known for end in row.interval or (ratio, ratio) if end < np.inf]
+    names = [f"{ends(b, 30)}, " * many + row.cells[0] for b, row, _ in known]
+    ax.set_yticks(rows, names)
+    edges = [
+        end for _, row, ratio in known for end in row.interval or (ratio, ratio) if end < np.inf
+    ]
     if max(edges) > 2 or min(edges) < 0.5:
         log_x(ax, max(edges) / min(edges))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     ax.set(ylim=(-0.6, len(known) - 0.4), xlabel="B / A, with 95 % intervals of all together")
     label = " (simulated)" * comparison.simulated
-    ax.set_title(f"B = {ends(comparison.b, 40)} against A = {ends(comparison.a, 40)}{label}")
+    which = f"{len(several)} targets" if many else f"B = {ends(comparison.b, 40)}"
+    ax.set_title(f"{which} against A = {ends(comparison.a, 40)}{label}")
 
 
 def _capacity(capacity: Capacity, ax: Axes) -> None:

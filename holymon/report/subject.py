@@ -1,9 +1,13 @@
 """What a report is about: a run, and the parts of its page, each of which shows itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holymon.catalogue.handed import handed
 from holymon.catalogue.news import BASELINE, News, check_baseline, news
+from holymon.experiments.alternate import compare_all
+from holymon.figures.comparison import EFFECT
+from holymon.figures.comparisons import Comparisons
 from holymon.load.run import Run, attach, measure
 from holymon.plan import shapes
 from holymon.plan.plan import Open, Plan
@@ -44,6 +48,10 @@ class Subject:
     def changed(self) -> News:
         """What is different from earlier runs of its kind, and what would have been found."""
         return news(self.run, self.baseline)
+
+    def comparison(self, of: Sequence[str] = (), *, effect: float = EFFECT) -> Comparisons:
+        """Each of the targets `of` it, or of all, against the first. Raises RunError, PlanError."""
+        return compare_all(self.run, of, effect=effect)
 
     @property
     def figures(self) -> Section:

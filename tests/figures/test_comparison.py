@@ -8,6 +8,7 @@ import pytest
 from holymon.errors import CODES, PlanError
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import compare_pairs
+from holymon.figures.comparisons import Comparisons
 from holymon.figures.pair_tests import error_difference
 from holymon.figures.quantiles import wilson
 from holymon.figures.reasons import Reason
@@ -211,6 +212,27 @@ def test_what_an_unfit_client_measured_is_doubted_or_not_claimed(level):
     assert (f"ab/2 is {level}: the client <was> busy." in str(compared)) == (level != "valid")
     assert ("the client &lt;was&gt; busy." in compared._repr_html_()) == (level != "valid")
     assert "ab/1" not in str(compared)
+    assert compared.verdict.endswith(" (the measurement is suspect)") == (level == "suspect")
+    assert compared.to_dict()["suspect"] == (level == "suspect")
+
+
+def test_of_several_targets_each_is_held_against_the_first_and_all_share_the_5_percent():
+    rng = np.random.default_rng(4)
+    b, c = (
+        [tuple(records(rows(latencies(rng, 100, 0) * (1 + k * by), k, np.arange(100.0))) for k in (0, 1))
+         for _ in range(6)]
+        for by in (0.0, 1.0)
+    )  # fmt: skip
+    alone = compare_pairs(b, names=("a", "b")).ratios[0].interval
+    both = Comparisons(compare_pairs(pairs, names=("a", name), beside=1)
+                       for name, pairs in (("b", b), ("c", c)))  # fmt: skip
+    low, high = both[0].ratios[0].interval
+    assert low < alone[0] < alone[1] < high
+    assert str(both.verdict).startswith("c against a: latency p50 × 2")
+    assert (both.verdict.state, both.shown) == ("worse", True)
+    assert "No difference" in both.verdict
+    assert len(both.to_dict()["comparisons"]) == 2
+    assert str(both).count("latency p50") == both._repr_html_().count("latency p50") == 2
 
 
 def test_that_a_target_is_down_is_a_difference_and_not_the_clients_doing():

@@ -54,13 +54,14 @@ def results(name, **values):
 def test_reports_begin_with_their_verdict_and_end_with_how_it_was_measured(tmp_path):
     """The trend is that of the run that was compared."""
     out = str(tmp_path)
-    compared = results("report_compare", out=out, duration_s=1.0, rate=10.0)
+    three = ["sim/fast", "sim/slow", "sim/busy"]
+    compared = results("report_compare", out=out, targets=three, duration_s=1.0, rate=10.0)
     (measured,) = hm.runs(out)
     rate = {"start": 10.0, "most": 10.0, "seconds": 1.0, "budget_s": 4.0}
     for shown, verdict, pictures in (
         (compared, "sim/slow and sim/fast are not compared: ", 4),
         (results("report_capacity", out=out, **rate), "The objectives of sim/busy (simulated) ", 2),
-        (results("report_trend", out=out, run=measured["run_id"]), "No trend: nothing was measured twice in 1 run of 2", 4),
+        (results("report_trend", out=out, run=measured["run_id"]), "No trend: nothing was measured twice in 1 run of 3", 4),
     ):  # fmt: skip
         assert repr(shown[0]).startswith(verdict)
         assert shown[0]._repr_html_().startswith('<p class="health ')

@@ -1,0 +1,50 @@
+"""Several targets of one run, each compared with the first: all their comparisons in one result."""
+
+from typing import Any, Final
+
+from holymon.figures.comparison import Comparison
+from holymon.formatting import Headline, Tables
+
+MOST_SAID: Final = 3
+
+
+class Comparisons(tuple[Comparison, ...]):
+    """Comparisons of other targets with the same A. All of their ratios share the 5 %."""
+
+    __slots__ = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why nothing can be claimed of some of them, each reason once."""
+        return tuple(dict.fromkeys(note for each in self for note in each.notes))
+
+    @property
+    def shown(self) -> bool:
+        """Whether any difference is shown."""
+        return any(each.shown for each in self)
+
+    @property
+    def verdict(self) -> Headline:
+        """Those of all in a line, first of those that differ for the worse."""
+        if len(self) == 1:
+            return self[0].verdict
+        order = ("worse", "healthy", "not judged")
+        first = sorted(self, key=lambda each: (order.index(each.verdict.state), not each.shown))
+        more = f"; and {len(first) - MOST_SAID} more" * (len(first) > MOST_SAID)
+        line = "; ".join(str(each.verdict) for each in first[:MOST_SAID])
+        return Headline(line + more, first[0].verdict.state)
+
+    @property
+    def table(self) -> Tables:
+        """A table for each, one below the other."""
+        return Tables(each.table for each in self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: each as a dict, and whether a difference is `shown`."""
+        return {"comparisons": [each.to_dict() for each in self], "shown": self.shown}
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
