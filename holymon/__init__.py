@@ -40,13 +40,8 @@ if TYPE_CHECKING:
     from holymon.plan.shapes import constant, poisson, ramp, sine, spike, steps
     from holymon.plan.target import Target
     from holymon.plan.targets import target
-    from holymon.plots.call_plots import (
-        plot_ecdf,
-        plot_errors,
-        plot_latency,
-        plot_schedule_delay,
-        plot_ttft,
-    )
+    from holymon.plots.call_plots import plot_errors, plot_latency, plot_schedule_delay, plot_ttft
+    from holymon.plots.ecdf_plot import plot_ecdf
     from holymon.plots.result_plots import plot_calibration, plot_capacity, plot_comparison
     from holymon.plots.schedule_plot import plot_arrivals
     from holymon.plots.size_plot import plot_sizes
@@ -93,7 +88,8 @@ _NAMES = {
     "experiments.calibrator": "calibrate",
     "experiments.capacity_search": "capacity",
     # Pictures and pages.
-    "plots.call_plots": "plot_ecdf plot_errors plot_latency plot_schedule_delay plot_ttft",
+    "plots.call_plots": "plot_errors plot_latency plot_schedule_delay plot_ttft",
+    "plots.ecdf_plot": "plot_ecdf",
     "plots.result_plots": "plot_calibration plot_capacity plot_comparison",
     "plots.schedule_plot": "plot_arrivals",
     "plots.size_plot": "plot_sizes",

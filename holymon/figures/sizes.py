@@ -43,6 +43,8 @@ class Streams:
     ttft: Floats
     tpot: Floats
     cached: bool
+    step: int = 1
+    """Of how many calls each is one."""
 
 
 def streams_of(rows: Chosen) -> Streams:
@@ -55,7 +57,7 @@ def streams_of(rows: Chosen) -> Streams:
         prompt = prompt - np.clip(cached, 0, prompt)
     return Streams(
         prompt, _known(streamed(rows)), rows["first_s"] - rows["start_s"], time_per_token(rows),
-        reported,
+        reported, step,
     )  # fmt: skip
 
 

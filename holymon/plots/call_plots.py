@@ -7,7 +7,6 @@ percentiles of them. Seconds come in, milliseconds are shown. Failures are never
 of a latency; they stand above them as marks of their own.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -17,12 +16,13 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from holymon.errors import NAMES
 from holymon.figures.durations import if_many_failed
-from holymon.formatting import ends, number_of, rounded
+from holymon.formatting import number_of, rounded
 from holymon.plan.plan import Closed
 from holymon.plots import canvas
-from holymon.plots.binning import CALLS_IN_BIN, edges_of, one_in, rolling, steps_of, thinned
+from holymon.plots.binning import CALLS_IN_BIN, edges_of, one_in, rolling, thinned
 from holymon.plots.canvas import (
     COLORS,
+    FEW,
     GREY,
     HATCHES,
     MARKERS,
@@ -30,7 +30,6 @@ from holymon.plots.canvas import (
     in_ms,
     legend,
     line_above,
-    log_x,
     note,
     styled,
     thinning,
@@ -44,8 +43,6 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 MOST_TYPES: Final = 7
-FEW: Final = 3
-"""Up to so many targets a legend has room for the lines of each."""
 
 
 def plot_latency(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
@@ -60,17 +57,6 @@ def plot_ttft(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
     records = records_of(of)
     values = records["first_s"] - records["start_s"]
     return styled(lambda a: _over_time(records, values, "TTFT", _warm_up(of), a), ax)
-
-
-def plot_ecdf(of: Records | Recorded, *others: Records | Recorded, ax: Axes | None = None) -> Axes:
-    """Share of successful calls that took no longer: latency drawn through, TTFT dashed.
-
-    Where many failed it is the share of all calls, so that a curve ends below 1.
-    Those of other runs, given too, are drawn over it under the names of their plans.
-    """
-    plans = [plan_of(given) for given in (of, *others)]
-    names = [ends(plan.name, 30) if plan else "" for plan in plans]
-    return styled(lambda a: _ecdf(tuple(map(records_of, (of, *others))), names, a), ax)
 
 
 def plot_errors(of: Records | Recorded, *, ax: Axes | None = None) -> Axes:
@@ -94,14 +80,6 @@ def _warm_up(of: Records | Recorded) -> float:
     return 0.0 if counts.all() or not counts.any() else float(records["due_s"][counts].min())
 
 
-def _title(ax: Axes, text: str, records: Records) -> None:
-    ax.set_title(text + (" (simulated)" if records.simulated else ""))
-
-
-def _names(records: Records) -> list[str]:
-    return [ends(target.name, 40) for target in records.targets]
-
-
 def _over_time(records: Records, values: Floats, what: str, warm: float, ax: Axes) -> None:
     good = records.ok & ~np.isnan(values)
     shown = good & records.mask()
@@ -110,10 +88,10 @@ def _over_time(records: Records, values: Floats, what: str, warm: float, ax: Axe
         streamed = bool((records["flags"] & Flag.STREAM).any())
         why = "no successful call" if streamed or what != "TTFT" else "not streamed: no TTFT"
         note(ax, why if len(records) else "no calls")
-        _title(ax, f"{what}: nothing to show", records)
+        canvas.title(ax, f"{what}: nothing to show", records)
         return
     every = one_in(int(good.sum()))
-    for i, name in enumerate(_names(records)):
+    for i, name in enumerate(canvas.names(records)):
         _points(ax, records, values, good & (records["target"] == i), i, name, every)
         _levels(ax, records, values, shown & (records["target"] == i), i, what)
     if len(records.targets) > FEW:
@@ -125,7 +103,7 @@ def _over_time(records: Records, values: Floats, what: str, warm: float, ax: Axe
     unit = in_ms(ax.yaxis, longest)
     when = "start of the call, s from the start of the run"
     ax.set(xlabel=_noted(when, every), ylabel=f"{what}, {unit}")
-    _title(ax, f"{what} of {number_of(n, 'successful call')}", records)
+    canvas.title(ax, f"{what} of {number_of(n, 'successful call')}", records)
     legend(ax)
 
 
@@ -170,64 +148,13 @@ def _rug(ax: Axes, records: Records) -> None:
     level(ax, records, np.flatnonzero(failed), top)
 
 
-def _ecdf(runs: tuple[Records, ...], names: list[str], ax: Axes) -> None:
-    n = sum(int((records.ok & records.mask()).sum()) for records in runs)
-    if not n:
-        note(ax, "no successful call" if any(map(len, runs)) else "no calls")
-        _title(ax, "Distribution: nothing to show", runs[0])
-        return
-    many = sum(len(records.targets) for records in runs) > FEW
-    values: list[Floats] = []
-    for i, (name, records, k) in enumerate(_each(runs, names)):
-        mine = records.ok & records.mask(k)
-        for what, column, line in (("latency", "end_s", "-"), ("TTFT", "first_s", "--")):
-            x = (records[column] - records["start_s"])[mine]
-            x = x[~np.isnan(x)]
-            if len(x):
-                values.append(x)
-                every = if_many_failed(records, k, what.lower())
-                of = every.figure.n if every else len(x)
-                label = f"{name}\n  {what}, n = {len(x):,}"
-                if many:
-                    label = f"{name}, n = {len(x):,}" if line == "-" else "_"
-                label += f" of {of:,}" * (of > len(x) and label != "_")
-                at, below = steps_of(x)
-                ax.plot(at, below * (len(x) / of), line, color=COLORS[i % len(COLORS)],
-                        label=label, lw=1.6)  # fmt: skip
-    if many:
-        canvas.kinds_of_lines(ax, {"-": "latency", "--": "TTFT"})
-    x = np.concatenate(values)
-    if x.min() > 0 and x.max() > 10 * x.min():
-        log_x(ax, float(x.max() / x.min()))
-    for share, need in ((0.5, 1), (0.95, 20), (0.99, 100)):
-        if max(len(x) for x in values) >= need:
-            ax.axhline(share, color=GREY, lw=0.8, ls=":")
-            ax.annotate(
-                f"p{share * 100:.0f}", (1, share), xycoords=("axes fraction", "data"),
-                xytext=(2, 0), textcoords="offset points", color=GREY, size=8, va="center",
-            )  # fmt: skip
-    unit = in_ms(ax.xaxis, float(x.max()))
-    ax.set(ylim=(0, 1.02), xlabel=f"time, {unit}", ylabel="share of calls that took no longer")
-    _title(ax, f"Distribution of {n:,} successful calls", runs[0])
-    handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.05, 0.5), handlelength=2)
-
-
-def _each(runs: tuple[Records, ...], names: list[str]) -> Iterator[tuple[str, Records, int]]:
-    """Every target of every run: its name, the records, and its position there."""
-    for run, records in zip(names, runs, strict=True):
-        before = f"{run}: " if len(runs) > 1 and run else ""
-        for k, name in enumerate(_names(records)):
-            yield before + name, records, k
-
-
 def _errors(records: Records, ax: Axes) -> None:
     mask = records.mask()
     failed = mask & ~records.ok
     n, bad = int(mask.sum()), int((failed & records.judged).sum())
     if not n:
         note(ax, "no calls")
-        _title(ax, "Failures: nothing to show", records)
+        canvas.title(ax, "Failures: nothing to show", records)
         return
     t = records["due_s"]
     edges = edges_of(float(t[mask].min()), float(t[mask].max()), n / CALLS_IN_BIN)
@@ -238,9 +165,10 @@ def _errors(records: Records, ax: Axes) -> None:
     for k, (label, chosen) in enumerate(_kinds(records, failed)):
         height = np.histogram(t[chosen], edges)[0]
         counted = f"{label}, n = {int(chosen.sum()):,}"
-        ax.bar(edges[:-1], height, width, bottom, align="edge", color=COLORS[k % len(COLORS)],
-               hatch=HATCHES[k], edgecolor="white", lw=0.3, label=counted)  # fmt: skip
-        bottom += height
+        # One shape for each kind: a bar for each moment too would be a hundred kilobytes of SVG.
+        ax.stairs(bottom + height, edges, baseline=bottom, fill=True, hatch=HATCHES[k],
+                  fc=COLORS[k % len(COLORS)], ec="white", lw=0.3, label=counted)  # fmt: skip
+        bottom = bottom + height  # a new one: the shape keeps what it was given
     bars(ax, records, failed, edges, bottom)
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -255,7 +183,7 @@ def _errors(records: Records, ax: Axes) -> None:
         if bad
         else f"No failures in {number_of(sent, 'call')}"
     )
-    _title(ax, title + f"; {ours:,} more stopped or never sent by us" * bool(ours), records)
+    canvas.title(ax, title + f"; {ours:,} more stopped or never sent by us" * bool(ours), records)
     legend(ax)
 
 
@@ -271,13 +199,13 @@ def _kinds(records: Records, failed: Mask) -> list[tuple[str, Mask]]:
 def _delay(records: Records, ax: Axes, *, closed: bool) -> None:
     if closed:
         note(ax, "closed loop: calls are due when they start, there is no schedule")
-        _title(ax, "Schedule delay", records)
+        canvas.title(ax, "Schedule delay", records)
         return
     sent = records.sent & records.mask()
     delay = (records["start_s"] - records["due_s"])[sent]
     if not len(delay):
         note(ax, "no calls")
-        _title(ax, "Schedule delay: nothing to show", records)
+        canvas.title(ax, "Schedule delay: nothing to show", records)
         return
     t = records["due_s"][sent]
     every = one_in(len(t))
@@ -294,5 +222,5 @@ def _delay(records: Records, ax: Axes, *, closed: bool) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
     when = "due time of the call, s from the start of the run"
     ax.set(xlabel=_noted(when, every), ylabel="sent late by, ms")
-    _title(ax, f"Schedule delay of {number_of(len(delay), 'call')}", records)
+    canvas.title(ax, f"Schedule delay of {number_of(len(delay), 'call')}", records)
     legend(ax)

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
+from holymon.formatting import ends
 from holymon.plots.binning import crowds
 from holymon.plots.picture import MOST_DRAWN, STYLE, Picture, png
+from holymon.records.records import Records
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,7 +25,20 @@ HATCHES: Final = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
 GREY: Final = "#777777"
 RED: Final = "#B00020"
 MOST_MARKS: Final = 200
+FEW: Final = 3
+"""Up to so many targets a legend has room for the lines of each."""
+
 HALO: Final = 3.5
+
+
+def title(ax: Axes, text: str, records: Records) -> None:
+    """Give a picture its title, which says where calls were simulated."""
+    ax.set_title(text + (" (simulated)" if records.simulated else ""))
+
+
+def names(records: Records) -> list[str]:
+    """The targets' names, as long as a legend has room for."""
+    return [ends(target.name, 40) for target in records.targets]
 
 
 def frame(figure: Figure) -> bytes:

@@ -12,10 +12,12 @@ from holymon.plots.picture import Picture, Spot
 from holymon.records.records import Records
 
 Floats = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.intp]
 MOST_SPOTS: Final = 100
 """Of one picture and kind: the slowest calls, shared by the targets, and the failed ones."""
 
 FEWEST: Final = 10
+MOST_TOLD: Final = 3
 
 
 def tells(ax: Axes, spots: Callable[[], Iterable[Spot]]) -> None:
@@ -24,29 +26,72 @@ def tells(ax: Axes, spots: Callable[[], Iterable[Spot]]) -> None:
         ax.figure.tells(ax, spots)
 
 
-def highest(ax: Axes, records: Records, at: npt.NDArray[np.intp], x: Floats, y: Floats) -> None:
-    """Have the highest of points, shapes (n,), tell which calls they are: those `at` positions."""
+def highest(
+    ax: Axes, records: Records, at: Positions, x: Floats, y: Floats, by: Floats | None = None
+) -> None:
+    """Have the highest of points, shapes (n,), tell which calls they are: those `at` positions.
+
+    With `by`, shape (n,), those of which that is highest.
+    """
 
     def spots() -> Iterable[Spot]:
         share = max(FEWEST, MOST_SPOTS // len(records.targets))
-        first = np.argsort(y, kind="stable")[-share:]  # the highest last, and so on top
+        order = np.argsort(y if by is None else by, kind="stable")
+        first = order[-share:]  # the highest last, and so on top
         for k, call in zip(first.tolist(), calls_at(records, at[first]), strict=True):
             yield Spot(x[k], y[k], call.title)
 
     tells(ax, spots)
 
 
-def level(ax: Axes, records: Records, at: npt.NDArray[np.intp], y: float) -> None:
-    """Have marks of calls at one height, at the time of their start, tell which calls they are.
+def curve(ax: Axes, records: Records, at: Positions, x: Floats, of: int) -> None:
+    """Have the end of an ECDF, of `x`, shape (n,), tell which calls stand there.
+
+    It is one `of` so many calls.
+    """
+
+    def spots() -> Iterable[Spot]:
+        share = max(FEWEST, MOST_SPOTS // len(records.targets) // 2)  # of latency and of TTFT
+        last = np.argsort(x, kind="stable")[-share:]
+        below = np.arange(len(x) - len(last) + 1, len(x) + 1) / of
+        for k, up, call in zip(last.tolist(), below.tolist(), calls_at(records, at[last]),
+                               strict=True):  # fmt: skip
+            yield Spot(x[k], up, call.title)
+
+    tells(ax, spots)
+
+
+def never(ax: Axes, records: Records, at: Positions, up: float) -> None:
+    """Have the right end of `ax`, at the height `up`, tell of calls that failed: they never end."""
+
+    def spots() -> Iterable[Spot]:
+        kinds = _kinds(records, at)
+        shown = "\n\n".join(call.title for call in calls_at(records, at[:MOST_TOLD]))
+        many = f"; the first {MOST_TOLD}" * (len(at) > MOST_TOLD)
+        yield Spot(ax.get_xlim()[1], up, f"never: {kinds}{many}:\n{shown}")
+
+    tells(ax, spots)
+
+
+def _kinds(records: Records, at: Positions) -> str:
+    where = np.zeros(len(records), bool)
+    where[at] = True
+    return ", ".join(f"{n:,} {name}" for name, n in records.errors(where).items())
+
+
+def level(
+    ax: Axes, records: Records, at: Positions, y: float, x: Floats | None = None
+) -> None:  # fmt: skip
+    """Have marks of calls at one height, by default at their start, tell which calls they are.
 
     Of many each moment has one, which tells how many there were and of which kinds.
     """
 
     def spots() -> Iterable[Spot]:
-        t = records["start_s"][at]
+        t = records["start_s"][at] if x is None else x
         if len(at) <= MOST_SPOTS:
-            for call, x in zip(calls_at(records, at), t.tolist(), strict=True):
-                yield Spot(x, y, call.title)
+            for call, place in zip(calls_at(records, at), t.tolist(), strict=True):
+                yield Spot(place, y, call.title)
             return
         edges = np.linspace(t.min(), np.nextafter(t.max(), np.inf), MOST_SPOTS + 1)
         moment = np.digitize(t, edges) - 1
@@ -54,9 +99,7 @@ def level(ax: Axes, records: Records, at: npt.NDArray[np.intp], y: float) -> Non
         begins = np.flatnonzero(np.diff(moment[order], prepend=-1))
         firsts = calls_at(records, at[order[begins]])
         for rows, first in zip(np.split(order, begins[1:]), firsts, strict=True):
-            where = np.zeros(len(records), bool)
-            where[at[rows]] = True
-            kinds = ", ".join(f"{n:,} {name}" for name, n in records.errors(where).items())
+            kinds = _kinds(records, at[rows])
             yield Spot(float(t[rows].mean()), y, f"{kinds}; the first:\n{first.title}")
 
     tells(ax, spots)

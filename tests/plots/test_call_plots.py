@@ -1,6 +1,7 @@
 """What is drawn are the calls: every success a point, every failure a mark, nothing hidden."""
 
 import io
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,12 +14,14 @@ from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import Replay, constant, poisson, ramp, sine, spike, steps
 from holymon.plots import call_plots, canvas
 from holymon.plots.binning import one_in, thinned
+from holymon.plots.ecdf_plot import plot_ecdf
 from holymon.plots.schedule_plot import plot_arrivals
+from holymon.plots.size_plot import plot_sizes
 from holymon.records.attempt import DTYPE, GAP, Flag
 from holymon.records.records import Records
 
 PLOTS = [
-    call_plots.plot_latency, call_plots.plot_ttft, call_plots.plot_ecdf, call_plots.plot_errors,
+    call_plots.plot_latency, call_plots.plot_ttft, plot_ecdf, call_plots.plot_errors,
     call_plots.plot_schedule_delay,
 ]  # fmt: skip
 
@@ -102,14 +105,14 @@ def test_a_rolling_line_is_the_percentile_of_its_calls():
 
 def test_the_ecdf_ends_at_one_and_rises_at_each_call():
     found = calls(failed=0.0)
-    drawn = points(call_plots.plot_ecdf(found), "url/a\n  latency")
+    drawn = points(plot_ecdf(found), "url/a\n  latency")
     latency = np.sort(found["end_s"] - found["start_s"])
     np.testing.assert_array_equal(np.unique(drawn[:, 0]), np.unique(latency))
     assert drawn[-1, 1] == 1.0
 
 
 def test_a_logarithmic_axis_has_ticks_to_read_it_by():
-    ax = call_plots.plot_ecdf(calls(failed=0.0))
+    ax = plot_ecdf(calls(failed=0.0))
     assert ax.get_xscale() == "log"
     ax.figure.draw_without_rendering()
     low, high = ax.get_xlim()
@@ -121,11 +124,32 @@ def test_a_logarithmic_axis_has_ticks_to_read_it_by():
 def test_errors_over_time_add_up_to_all_errors():
     found = calls()
     ax = call_plots.plot_errors(found)
-    assert sum(bar.get_height() for bar in ax.patches if hasattr(bar, "get_height")) == sum(
-        ~found.ok
-    )
+    _, *kinds = (patch.get_data() for patch in ax.patches)
+    assert sum((top - below).sum() for top, _, below in kinds) == sum(~found.ok)
     assert any("rate_limited" in text for text in texts(ax))
     assert "No failures in 600 calls" in texts(call_plots.plot_errors(calls(failed=0.0)))
+
+
+def test_outliers_and_failures_tell_which_calls_they_are_in_a_lean_picture():
+    found = calls()
+    found["prompt_tokens"][:] = np.where(np.arange(600) % 3, np.arange(600) + 10, -1)
+    took = np.where(found.ok, found["end_s"] - found["start_s"], 0)
+    ttft = np.where(
+        found.ok & (found["prompt_tokens"] >= 0), found["first_s"] - found["start_s"], 0
+    )
+    failed = np.flatnonzero(~found.ok)
+    for plot, outlier, never in (
+        (plot_ecdf, took.argmax(), failed[0]),
+        (plot_sizes, ttft.argmax(), failed[found["prompt_tokens"][failed] >= 0][0]),
+        (call_plots.plot_errors, None, None),
+    ):
+        svg = plot(found).figure.svg()
+        told = re.findall("<title>(.*?)</title>", svg, re.DOTALL)
+        for number in filter(None, (outlier, never)):
+            moment = f"{found['start_s'][number]:.3f} s, call"
+            assert sum(moment in title for title in told) >= 1, plot
+        assert any("rate_limited" in title for title in told)
+        assert (svg.count("<path") < 60, len(svg) < 120_000) == (True, True)
 
 
 def test_calls_that_we_stopped_are_shown_and_are_not_said_to_have_failed():
