@@ -37,6 +37,7 @@ from holymon.records.records import Records
 
 Within = Callable[[Count, float], Floats]
 MOST_STEPS: Final = 500_000
+WIDEST_STEP_S: Final = 300.0
 INVALID: Final = "MeasurementInvalid"
 
 
@@ -120,15 +121,19 @@ def backtest(
     Each stands at its own `began`, which counts as 0 where it is not known. The first call of all
     is at second 0 of the result. It ends with the last call, or with the last step before the
     moment `until`: silence up to now is told only then, and that calls hang which began, by target,
-    at the moments `in_flight`. Raises PlanError for steps that are too
-    many or none.
+    at the moments `in_flight`. Raises PlanError for steps that are too many, or wider than the
+    shortest window, between which an alert could come and go.
     """
     known = np.concatenate([*map(times, parts), *in_flight.values(), np.zeros(0)])
     if not len(known):
         return Backtest(watch, (), 0.0, ())
     first, last = float(known.min()), float(known.max()) if until is None else until
-    if not every_s > 0 or (last - first) / every_s > MOST_STEPS:
-        raise PlanError(f"every_s {every_s:g} makes no steps, or over {MOST_STEPS} of them.")
+    if not 0 < every_s <= WIDEST_STEP_S:
+        raise PlanError(f"every_s {every_s:g} is no step from 0 to {WIDEST_STEP_S:g} s, the "
+                        "shortest window of an alert.")  # fmt: skip
+    if not (last - first) / every_s <= MOST_STEPS:
+        raise PlanError(f"every_s {every_s:g} makes over {MOST_STEPS:,} steps of the records' "
+                        f"{_span(last - first)}: a wider one makes fewer.")  # fmt: skip
     ends_with = np.ceil if until is None else np.floor
     steps = np.arange(1, int(ends_with((last - first) / every_s)) + 1)
     grid: Floats = (first + every_s * steps).astype(np.float64)

@@ -312,7 +312,7 @@ def test_nothing_measured_is_nothing_to_rehearse():
 
 
 def test_steps_without_end_are_refused():
-    for every in (0.0, -1.0, 1e-9, float("nan")):
+    for every in (0.0, -1.0, 1e-9, float("nan"), float("inf"), 301.0):
         with pytest.raises(PlanError, match="every_s"):
             backtest([day(10, 12)], WATCH, every_s=every)
 
