@@ -373,3 +373,13 @@ def test_a_percentile_without_an_interval_has_a_line_that_says_why():
     assert {title for title, _ in bare} >= {"ITL", "schedule delay"}
     for title, level in bare:
         assert any(title in note and level in note for note in found.notes), (title, level)
+
+
+def test_failures_in_a_row_tell_less_than_as_many_that_are_scattered():
+    rows = [call(k, error="rate_limited" if k < 100 else "") for k in range(200)]
+    apart = [call(k, error="rate_limited" if k * 37 % 200 < 100 else "") for k in range(200)]
+    row, scattered = (of(calls).error_rate for calls in (rows, apart))
+    assert row.value == scattered.value == 0.5
+    assert row.high - row.low > 2 * (scattered.high - scattered.low)
+    times = [of(calls).of_all.latency_s.figure for calls in (rows, apart)]
+    assert times[0] != times[1]

@@ -8,13 +8,16 @@ from holymon.errors import OK
 from holymon.protocols.bounds import MOST_IDLE
 from holymon.protocols.chat import CHAT
 from holymon.protocols.complaint import complaint
+from holymon.protocols.completions import COMPLETIONS
+from holymon.protocols.converse import CONVERSE
 from holymon.protocols.embeddings import EMBEDDINGS
 from holymon.protocols.gemini import GEMINI
 from holymon.protocols.ollama import OLLAMA
 from holymon.protocols.refusal import refusal
 from holymon.protocols.responses import RESPONSES
+from holymon.protocols.sniff import Body, kind_of
 from holymon.records.attempt import Flag, Marks
-from tests.protocols.streams import read
+from tests.protocols.streams import begun, read
 
 HELLO = b'data: {"choices": [{"index": 0, "delta": {"content": "hello"}}]}\n\n'
 END = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
@@ -104,3 +107,67 @@ def test_words_about_nothing_refuse_nothing():
         False,
         False,
     )
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content", "thinking"])
+def test_each_name_of_reasoning_is_a_first_token(field):
+    thought = json.dumps({"choices": [{"delta": {field: "hm"}}]}).encode()
+    _, reading = read(CHAT, b"data: " + thought + b"\n\n", HELLO, END)
+    assert (reading.marks.first, reading.marks.content) == (0.0, 1.0)
+
+
+def test_reasoning_that_comes_in_details_alone_is_one_too():
+    details = [{"type": "reasoning.text", "text": "hm", "index": 0}]
+    thought = json.dumps({"choices": [{"delta": {"reasoning_details": details}}]}).encode()
+    _, reading = read(CHAT, b"data: " + thought + b"\n\n", HELLO, END)
+    assert (reading.marks.first, reading.marks.content) == (0.0, 1.0)
+
+
+def test_a_choice_without_an_index_is_the_first():
+    bare = b'data: {"choices": [{"delta": {"content": "well, "}}]}\n\n'
+    reading = begun(CHAT, keep=True)
+    for piece in (bare, HELLO, END):
+        reading.piece(0.0, piece)
+    assert reading.texts == {0: "well, hello"}
+
+
+@pytest.mark.parametrize("code", ["-12", "1301", "rate_limit_error", "failed"])
+def test_words_of_the_weaker_kind_are_an_error_beside_a_code_in_text(code):
+    assert complaint({"code": code, "description": "try later"}) is not None
+    assert complaint({"code": "success", "description": "try later"}) is None
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+def test_a_completion_is_asked_for_with_its_limit_if_there_is_one(limit):
+    body = COMPLETIONS.body("m", [{"role": "user", "content": "hello"}], limit, stream=False)
+    assert body == {"model": "m", "prompt": "hello"} | ({"max_tokens": 5} if limit else {})
+
+
+def test_an_answer_of_converse_that_only_thought_says_so():
+    thought = {"reasoningContent": {"reasoningText": {"text": "hm"}}}
+    marks = Marks(0, 0, 0.0)
+    body = {"output": {"message": {"content": [thought]}}, "stopReason": "max_tokens", "usage": {}}
+    assert CONVERSE.answer(json.dumps(body).encode(), marks) == (OK, "", "")
+    assert marks.flags & Flag.EMPTY
+    assert marks.flags & Flag.THOUGHT
+
+
+def test_white_space_before_a_body_says_nothing_of_it():
+    assert kind_of(b" \n" * 500 + b'{"a": 1}', declared=False) == Body.JSON
+    assert kind_of(b" " * 500, declared=False) == Body.UNKNOWN
+
+
+def test_a_tool_of_the_responses_api_is_handed_json_in_its_own_place():
+    def event(**more):
+        return b"data: " + json.dumps(more).encode() + b"\n\n"
+
+    def delta(place, text):
+        kind = "response.function_call_arguments.delta"
+        return event(type=kind, output_index=place, delta=text)
+
+    end = event(type="response.completed", response={"status": "completed"})
+    pieces = [delta(0, '{"a": '), delta(1, '{"b": '), delta(0, "1}"), delta(1, "2}")]
+    _, reading = read(RESPONSES, *pieces, end)
+    assert reading.marks.flags & (Flag.TOOLS | Flag.BAD_ARGUMENTS) == Flag.TOOLS
+    _, reading = read(RESPONSES, pieces[0], end)
+    assert reading.marks.flags & Flag.BAD_ARGUMENTS
