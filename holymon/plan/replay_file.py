@@ -25,7 +25,7 @@ def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Repla
     A CSV file has a column named timestamp, time, t, arrival_time, arrived_at, start_time, start_s
     or due_s, or numbers in its first column; a line of JSONL is a time or an object with such a
     field. A time is in seconds or an ISO 8601 date. Times are sorted, the first becomes 0, gaps are
-    kept; `speed` divides them (1000 for a trace written in milliseconds, 2 to play it twice as
+    kept to the microsecond; `speed` divides them (1000 for a trace written in milliseconds, 2 to play it twice as
     fast). Raises ConfigError, PlanError naming the line.
     """
     if not 0 < speed < float("inf"):
@@ -36,7 +36,7 @@ def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Repla
         raise PlanError(f"{plain(str(source))} holds no times: write one a line.")
     if not np.isfinite(times).all():
         raise PlanError("a time is not a finite number: take it out.")
-    return Replay(times=tuple(((times - times[0]) / speed).tolist()))
+    return Replay(times=tuple(np.round((times - times[0]) / speed, 6).tolist()))
 
 
 def _read(path: Path) -> Iterator[float]:
