@@ -198,10 +198,10 @@ class Table:
         return ["num" * (side == "r") for side in self.align.ljust(n, self.align[-1])[:n]]
 
     def _row(self, tag: str, cells: Sequence[Cell]) -> Html:
-        sides = self._sides(len(cells))
+        sides, scope = self._sides(len(cells)), "col" * (tag == "th")
         return element(
             "tr",
-            *(element(tag, _stack(cell), kind=side)
+            *(element(tag, _stack(cell), kind=side, scope=scope)
               for cell, side in zip(cells, sides, strict=True)),
         )  # fmt: skip
 

@@ -32,7 +32,8 @@ def calls(run: str, n: int, bundle: Path | None, as_json: bool, out: Path) -> No
     if bundle is not None:
         from holymon.report.bundle import write_bundle
 
-        click.echo(write_bundle(measured, bundle, n=n))
+        written = str(write_bundle(measured, bundle, n=n))
+        show(lambda: {"bundle": written}, lambda: written, as_json=as_json)
         return
     chosen = slowest(measured, n)
     show(chosen.to_dict, chosen.table.text, as_json=as_json)

@@ -1,40 +1,65 @@
-"""`index.html`: the list of all runs and reports, newest first, as one static page."""
+"""`index.html`: all reports by name, what is the matter with each first, as one static page.
 
-import math
+For each name: the state of its last report, its line, the key figure over the last runs, and the
+runs that are missing; folded below, its last reports. However many runs there are, the page lists
+MOST_NAMES names and MOST_ROWS reports at most, and says so.
+"""
+
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from holymon.errors import RunError
-from holymon.figures.all_calls import MANY, OF_SUCCESSES, duration
-from holymon.formatting import DASH, Html, Table, element, join, ms, percent, stacked
+from holymon.catalogue.entries import entries
+from holymon.catalogue.entry import Entry, OfTarget
+from holymon.catalogue.rhythm import Gap, gaps
+from holymon.formatting import Html, Table, element, join, ms, number_of, stacked
 from holymon.records import run_folder
-from holymon.records.own_files import MOST_OF_JSON, content, write_page
-from holymon.report import health
-from holymon.safety import short
-from holymon.structs import fields_in
+from holymon.records.own_files import content, write_page
+from holymon.report.reported import HEADS, STATES, Reported, reported
+from holymon.report.sparkline import sparkline
 
-MOST: Final = 500
+MOST_NAMES: Final = 100
+MOST_ROWS: Final = 500
+OF_A_NAME: Final = 20
+"""Reports that are listed of each name."""
+RUNS: Final = 48
+"""Runs that a line is drawn of: two days of hourly ones."""
+TARGETS: Final = 6
+KEY: Final = ("latency_p50", "latency p50")
 TEMPLATES: Final = Path(str(files("holymon").joinpath("report/templates")))
-_SHOWN: Final = ("targets", "verdict", "report", "simulated", "health")
-HEADS: Final = ("when (UTC)", "run", "targets", "measurement", "objectives", "calls", "failed",
-                "latency p50, ms", "latency p95, ms", "TTFT p50, ms")  # fmt: skip
+
+
+class _Group(NamedTuple):
+    """All of one name: its last reports, newest first; its runs; where some are missing."""
+
+    name: str
+    folders: list[Path]
+    shown: list[Reported]
+    runs: list[Entry]
+    missing: list[Gap]
 
 
 def write_index(out: Path) -> str:
-    """Write `index.html` from the run.json files below `out`; a sentence if others wrote it."""
+    """Write `index.html` from the reports below `out`; a sentence if others wrote it."""
     import jinja2
 
-    rows = [_row(folder, out) for folder in reversed(_reported(out)[-MOST:])]
+    from holymon import __version__
+
     pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader([TEMPLATES, TEMPLATES / "holymon"]), autoescape=True
     )
+    groups, more = _groups(out)
     page = pages.get_template("reports.html.j2").render(
-        style=Html(style()), table=Table(HEADS, rows, "lllllr").html("runs")
+        style=Html(style()),
+        version=__version__,
+        counted=_counted(groups, more),
+        groups=[_html(group, out) for group in groups],
     )
     return write_page(out / "index.html", page)
 
@@ -44,86 +69,126 @@ def style() -> str:
     return (TEMPLATES / "holymon" / "style.css").read_text("utf-8")
 
 
-def _reported(out: Path) -> list[Path]:
-    return run_folder.folders(out, "run.json")
+def _groups(out: Path) -> tuple[list[_Group], int]:
+    """The names that were reported on last, the worst state first; and how many more there are."""
+    stamps = dict(_stamps(out))
+    names = sorted(stamps, key=lambda name: (stamps[name][0], name), reverse=True)
+    drawn = {f"{name}/{stamp}" for name in names[: 2 * MOST_NAMES] for stamp in stamps[name][:RUNS]}
+    known = entries(out, figures=lambda entry: entry.run_id in drawn)
+    runs: dict[str, list[Entry]] = {}
+    for entry in known:
+        runs.setdefault(entry.name, []).append(entry)
+    missing: dict[str, list[Gap]] = {}
+    for gap in gaps((e.name, e.run_id, began) for e in known if (began := e.began) is not None):
+        missing.setdefault(gap.name, []).append(gap)
+    made: list[_Group] = []
+    left, more = MOST_ROWS, 0
+    for name in names:
+        reports = (out / name / stamp for stamp in stamps[name] if _is_report(out, name, stamp))
+        if len(made) == MOST_NAMES:
+            more += next(reports, None) is not None
+            continue
+        folders = list(islice(reports, max(1, min(OF_A_NAME, left))))
+        if folders:
+            shown = [reported(partial(content, folder / "run.json")) for folder in folders]
+            made.append(_Group(name, folders, shown, runs.get(name, []), missing.get(name, [])))
+            left -= len(folders)
+    return sorted(made, key=lambda group: STATES.index(group.shown[0].state)), more
 
 
-def _row(folder: Path, out: Path) -> tuple[str, ...]:
-    # A folder may have any name, also one that begins like an address of another kind.
-    href = quote(os.fsencode((folder / "report.html").relative_to(out).as_posix()))
-    link = element("a", run_folder.run_id(folder), href=href)
-    try:
-        raw = content(folder / "run.json")
-        about = fields_in(raw, MOST_OF_JSON, *_SHOWN)
-        when, *cells = _cells(about)
-        line = health.shown(about)
-        link = stacked(link, element("small", line)) if line else link
-    except (
-        OSError,
-        RunError,
-        ValueError,
-        ArithmeticError,
-        RecursionError,
-        AttributeError,
-        TypeError,
-    ):
-        when, *cells = "", "run.json can't be read", *[DASH] * 7
-    return when, link, *cells
+def _stamps(out: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each name in a folder, and the folders in it, newest first; none is looked into."""
+    with os.scandir(out) as names:
+        inner = [name for name in names if name.is_dir()]
+    for name in inner:
+        with contextlib.suppress(OSError), os.scandir(name) as runs:  # it may be gone by now
+            if stamps := sorted((run.name for run in runs if run.is_dir()), reverse=True):
+                yield name.name, stamps
 
 
-def _cells(about: dict[str, Any]) -> tuple[str, ...]:
-    targets: list[dict[str, Any]] = about.get("targets") or []
-    verdict = about.get("verdict") or {}
-    report = about.get("report") or {}
-    complete = report.get("status") == "ok"
-    names = ", ".join(str(target.get("target")) for target in targets) or DASH
-    return (
-        str(report.get("started_at", ""))[:16].replace("T", " "),
-        names + (" (simulated)" if about.get("simulated") else ""),
-        str(verdict.get("measurement", DASH) if complete else report.get("status")),
-        _objectives([check.get("met") for check in verdict.get("slo", ())]),
-        str(sum(target.get("requests", 0) for target in targets)) if targets else DASH,
-        _each(targets, _failed),
-        *(_each(targets, partial(_percentile, metric=metric, stat=stat))
-          for metric, stat in (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"))),
+def _is_report(out: Path, name: str, stamp: str) -> bool:
+    folder = out / name / stamp
+    return (folder / "run.json").exists() and run_folder.lies_in(folder, out)
+
+
+def _counted(groups: list[_Group], more: int) -> str:
+    """How many there are of each state, the worst first."""
+    states = [group.shown[0].state for group in groups]
+    parts = [f"{states.count(state)} {state}" for state in STATES if state in states]
+    others = f"; {number_of(more, 'other name')} without a newer report" * bool(more)
+    return f"{number_of(len(groups), 'name')}: {', '.join(parts)}{others}." if groups else ""
+
+
+def _html(group: _Group, out: Path) -> Html:
+    """One name: its last report, its key figure, what is missing, and, folded, its reports."""
+    last, link = group.shown[0], _link(group.folders[0], group.name, out)
+    gap = sum(gap.missing for gap in group.missing)
+    facts = [last.when and f"{last.when} UTC", last.more, number_of(len(group.runs), "run"),
+             f"{number_of(gap, 'run')} missing" * bool(gap)]  # fmt: skip
+    rows = [row for folder, each in zip(group.folders, group.shown, strict=True)
+            for row in each.cells(_link(folder, each.when or folder.name, out))]  # fmt: skip
+    table = Table(HEADS, rows, "llr", notes=_notes(group))
+    return element(
+        "section",
+        element("h2", link, " ", last.badge),
+        element("p", last.line) if last.line else "",
+        element("p", " · ".join(filter(None, facts)), kind="when"),
+        *_lines(group),
+        element("details", element("summary", number_of(len(group.folders), "report")),
+                table.html("runs")),
+        kind=f"group {last.state}",
     )  # fmt: skip
 
 
-def _percentile(target: dict[str, Any], metric: str, stat: str) -> Html:
-    """Of the calls that succeeded; where many failed, with that of all calls beside it.
-
-    Reports of before have none of all: there it is only said what it is of.
-    """
-    value = ms(target[metric][stat])
-    if not (target["error_rate"]["value"] or 0) > MANY:
-        return join(value)
-    every = (target.get("of_all") or {}).get(metric)
-    beside = OF_SUCCESSES
-    if every:
-        inf = stat in every["over"]
-        beside += f"; of all: {duration(math.inf if inf else every[stat], every['over'].get(stat))}"
-    return join(value, " ", element("small", beside))
+def _link(folder: Path, text: str, out: Path) -> Html:
+    # A folder may have any name, also one that begins like an address of another kind.
+    href = quote(os.fsencode((folder / "report.html").relative_to(out).as_posix()))
+    return element("a", text, href=href)
 
 
-def _failed(target: dict[str, Any]) -> Html:
-    """The share of calls that failed, and the first words of what failed most often."""
-    error = next(iter(target.get("errors") or {}), "")
-    words = (target.get("messages") or {}).get(error, "")
-    reason = f"{error}: {short(str(words), 100)}" if words else str(error)
-    return join(percent(target["error_rate"]["value"]), " ", element("small", reason))
+def _notes(group: _Group) -> tuple[str, ...]:
+    """The gaps, the last ones first, and what is not listed."""
+    last = [f"{gap}." for gap in group.missing[::-1][:OF_A_NAME]]
+    earlier = len(group.runs) - len(group.folders)
+    more = f"Listed are the last; {number_of(earlier, 'earlier run')}: holymon runs --name NAME."
+    return (*last, *[more] * (earlier > 0))
 
 
-def _objectives(met: list[bool | None]) -> str:
-    missed, unknown = met.count(False), met.count(None)
-    bad = [f"{missed} missed"] * bool(missed) + [f"{unknown} not judged"] * bool(unknown)
-    return ", ".join(bad) or ("met" if met else DASH)
+def _lines(group: _Group) -> list[Html]:
+    """The key figure of each target over the last runs, with the value of the last one."""
+    runs = group.runs[-RUNS:]
+    broken = {gap.before for gap in group.missing}
+    at = [k for k, entry in enumerate(runs) if entry.run_id in broken and k]
+    of_each: dict[str, list[float | None]] = {}
+    for k, entry in enumerate(runs):
+        for of in entry.of_targets or ():
+            of_each.setdefault(of.target, [None] * len(runs))[k] = _key(entry, of)
+    now = {str(row[0]): row for row in group.shown[0].rows}
+    unknown: list[float | None] = [None] * len(runs)
+    targets = dict.fromkeys([*map(join, of_each), *now])
+    values = {join(target): known for target, known in of_each.items()}
+    made = [_line(Html(target), values.get(Html(target), unknown), at, now.get(target))
+            for target in islice(targets, TARGETS)]  # fmt: skip
+    more = len(targets) - len(made)
+    return [*made, *[element("p", f"and {number_of(more, 'more target')}")] * bool(more)]
 
 
-def _each(targets: list[dict[str, Any]], figure: Callable[[dict[str, Any]], Html]) -> Html:
-    texts: list[str] = []
-    for target in targets:
-        try:
-            texts.append(figure(target))
-        except (KeyError, TypeError, ValueError):
-            texts.append(DASH)
-    return stacked(*texts or [DASH])
+def _line(
+    target: Html, values: list[float | None], gaps_at: list[int], now: tuple[Html, ...] | None
+) -> Html:
+    known = [value for value in values if value is not None]
+    span = f" of {ms(min(known))} to {ms(max(known))} ms" if known else ", never known"
+    words = f"{KEY[1]} of {target} in the last {number_of(len(values), 'run')}{span}"
+    facts: list[Html] = []
+    if now is not None:
+        _, failed, p50, p95, why = now
+        facts = [join(KEY[1], " ", element("b", p50), " ms, p95 ", p95, " ms"),
+                 join("failed ", failed, " ", element("small", why))]  # fmt: skip
+    drawn = [sparkline(values, gaps_at, words)] * bool(known)
+    return element("figure", *drawn, element("figcaption", stacked(target, *facts)))
+
+
+def _key(entry: Entry, of: OfTarget) -> float | None:
+    """The key figure of a run that can be trusted."""
+    known = of.figures.get(KEY[0])
+    return None if known is None or entry.measurement == "invalid" else known.value

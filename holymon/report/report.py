@@ -49,6 +49,7 @@ TAGS: Final = frozenset(
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Without an end it hides all that follows, as in a browser.
 _STYLE: Final = re.compile(r"<style\b.*?(?:</style>|\Z)", re.DOTALL | re.IGNORECASE)
+_TABLE: Final = re.compile("<table(?=[ >])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +224,15 @@ def _harmless(html: Any) -> str:
 
     text = html.decode() if isinstance(html, bytes) else str(html)
     text = _STYLE.sub("", text)  # pandas' own, of which bleach would leave the text
-    return str(
+    clean = str(
         bleach.clean(
             text, tags=TAGS, protocols={"http", "https"}, strip_comments=True,
             attributes={"*": ["class", "id"], "div": ["tabindex"], "a": ["href", "title"],
                         "td": ["colspan", "rowspan"], "th": ["colspan", "rowspan", "scope"]},
         )
     )  # fmt: skip
+    # On a phone tables scroll by themselves, and who has no mouse has to get at them.
+    return _TABLE.sub('<table tabindex="0"', clean)
 
 
 def _block(run: Run | None, secrets: tuple[Secret, ...]) -> Html:

@@ -171,7 +171,9 @@ def _tiles(target: TargetSummary) -> Html:
                               *[element("small", beside)] * bool(beside)))
         for what, value, unit, beside in (*tiles, ("failed", *failed, ""))
     ]  # fmt: skip
-    return element("table", element("tr", element("th", target.target), *cells), kind="tiles")
+    return element(
+        "table", element("tr", element("th", target.target, scope="row"), *cells), kind="tiles"
+    )
 
 
 def figures(run: Run) -> Section:

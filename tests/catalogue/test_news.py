@@ -153,7 +153,7 @@ def test_the_index_says_of_a_run_what_its_report_says_first(run):
     (run.folder / "report.html").write_text("")
     assert write_index(out) == ""
     page = (out / "index.html").read_text()
-    assert page.count(f"<small>{first.line}</small>") == 1
+    assert page.count(f"<p>{first.line}</p>") == 1
     for odd in ({"health": 5}, {"health": {"line": [1]}}, {}):
         assert shown(odd) == ""
     assert "\x1b" not in shown({"health": {"line": "\x1b[31m" + "x" * 10_000}})

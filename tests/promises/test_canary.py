@@ -154,12 +154,13 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
         holymon("load", *where, *many, env=logged),
         holymon("load", *where, *many, "--json", env=env),
         holymon("report", *where, *many, env=logged),
-        holymon("calls", "last", "--bundle", "support.json", env=env),
+        holymon("calls", "last", "--bundle", "support.json", "--json", env=env),
         holymon("doctor", env=env),
         holymon("runs", env=env),
         holymon("metrics", "--textfile", "figures.prom", env=env),
         holymon("init", "team", env=env),
     ]
+    assert json.loads(screens[4].stdout) == {"bundle": "support.json"}
     monkeypatch.chdir(tmp_path)
     for name, value in env.items():
         monkeypatch.setenv(name, value)

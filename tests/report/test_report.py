@@ -11,15 +11,18 @@ import subprocess
 import sys
 import time
 import zlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import holymon as hm
 from holymon.catalogue import handed, listing
+from holymon.catalogue.entry import Entry, of_targets
 from holymon.catalogue.handed import KIND
 from holymon.catalogue.news import News
 from holymon.cli.main import main
@@ -33,7 +36,7 @@ from holymon.records import run_folder
 from holymon.records.attempt import Marks
 from holymon.records.journal import Journal
 from holymon.records.own_files import finite
-from holymon.report import notebooks, report, sections
+from holymon.report import index, notebooks, report, sections
 from holymon.report.index import write_index
 from holymon.report.kernel import Kernel
 from holymon.structs import replace
@@ -137,6 +140,8 @@ def test_the_page_shows_everything_and_asks_for_nothing(made, browse):
     ):
         assert piece in text
     assert page.title() == f"holymon: {made.run_id}"
+    assert page.locator("main table:not([tabindex])").count() == 0, "else no key scrolls it"
+    assert page.locator("main th:not([scope])").count() == 0
     for width in (1100, 390):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") == width, "else it scrolls"
@@ -155,8 +160,8 @@ def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
     page, _, _ = browse(made.html)
     assert f"{p50 * 1e3:.3g}" in page.inner_text("table.figures")
     assert page.inner_text("main h1 + p") == made.health.line == about["health"]["line"]
-    index, _, _ = browse(made.folder.parents[1] / "index.html")
-    assert made.health.line in index.inner_text("tbody")
+    listed, _, _ = browse(made.folder.parents[1] / "index.html")
+    assert made.health.line in listed.inner_text("section p")
 
 
 def test_latest_and_index_lead_to_the_report(made, browse):
@@ -165,9 +170,53 @@ def test_latest_and_index_lead_to_the_report(made, browse):
     page, outside, said = browse(out / "index.html")
     assert (outside, said) == ([], [])
     assert page.evaluate("document.scripts.length") == 0
-    (link,) = page.query_selector_all("tbody a")
-    assert (out / link.get_attribute("href")).resolve() == made.html.resolve()
-    assert "sim/flaky" in page.inner_text("tbody")
+    links = page.query_selector_all("main a")
+    assert {(out / link.get_attribute("href")).resolve() for link in links} == {made.html.resolve()}
+    assert "sim/flaky" in page.inner_text("figcaption")
+
+
+def test_the_list_of_reports_fits_a_phone_is_bounded_and_tells_gaps(subject, browse, tmp_path):
+    """A name with a gap, one whose report has no run, and so many that not all are listed."""
+    about = finite(subject.to_dict())
+    began = datetime(2026, 11, 1, tzinfo=UTC)
+    for hour in (*range(30), 33):
+        at = began + timedelta(hours=hour)
+        folder = tmp_path / "hourly" / f"{at:%Y%m%dT%H%M%SZ}"
+        folder.mkdir(parents=True)
+        (folder / "plan.json").write_bytes((subject.folder / "plan.json").read_bytes())
+        (folder / "figures.json").write_bytes(msgspec.json.encode(
+            Entry("hourly/x", 0, "finished", 10, at.isoformat(), measurement="valid",
+                  targets=("sim/flaky",), of_targets=of_targets(about["targets"]))))  # fmt: skip
+        told = {"status": "ok", "started_at": at.isoformat()}
+        (folder / "run.json").write_text(json.dumps({**about, "report": told}))
+    for k in range(index.MOST_NAMES + 5):
+        folder = tmp_path / f"trend {k:03} {'w' * 60}" / "20261120T000000Z"
+        folder.mkdir(parents=True)
+        told = {"status": "failed", "error": "x" * 300}
+        (folder / "run.json").write_text(json.dumps({"report": told}))
+    (folder.parent.parent / "hourly" / "20261121T000000Z").mkdir()
+    write_index(tmp_path)
+    page, outside, said = browse(tmp_path / "index.html")
+    assert (outside, said) == ([], [])
+    assert page.inner_text("h1 + p") == (
+        f"{index.MOST_NAMES} names: {index.MOST_NAMES - 1} unfinished, 1 not judged; "
+        "6 other names without a newer report."
+    )
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    for width in (1100, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width, "else it scrolls"
+    mine = page.locator("section", has=page.locator("a", has_text=re.compile("^hourly$")))
+    assert "3 runs missing" in mine.inner_text()
+    assert "runs of hourly missing between hourly/20261102T050000Z" in mine.inner_text()
+    assert mine.locator("tbody tr").count() == index.OF_A_NAME
+    assert mine.locator("svg polyline").count() == 1
+    assert (
+        mine.locator("svg")
+        .get_attribute("aria-label")
+        .startswith("latency p50 of sim/flaky in the last 31 runs")
+    )
+    assert page.locator("th:not([scope])").count() == 0
 
 
 def test_a_cell_that_raises_gives_a_page_with_a_banner(tmp_path, browse):
@@ -377,9 +426,9 @@ def test_the_latest_page_is_that_of_the_latest_run_whichever_was_reported_last(t
     assert (tmp_path / "x" / "latest.html").read_bytes() == latest
     (old.folder / "run.json").write_text("[1]")
     write_index(tmp_path)
-    index = (tmp_path / "index.html").read_text()
-    assert index.count("<tr>") == 3
-    assert f"{old.id}</a></td><td>run.json can&#x27;t be read" in index
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("<tr>") == 3
+    assert page.count("<small>run.json can&#x27;t be read</small>") == 1
 
 
 def page_of(tmp_path, run, name="report.html"):

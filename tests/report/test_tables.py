@@ -143,7 +143,8 @@ def test_the_list_of_reports_survives_broken_files(recorded, tmp_path):
     index.write_index(tmp_path)
     html = (tmp_path / "index.html").read_text()
     assert html.count("<tr>") == 5
-    assert f">{broken.id}</a></td><td>run.json can&#x27;t be read<" in html
+    assert html.count("run.json can&#x27;t be read") == 1
     assert "2 missed, 1 not judged" in html
     assert "<b>m</b>" not in html
     assert good.id in html
+    assert broken.id in html
