@@ -25,8 +25,8 @@ def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Repla
     A CSV file has a column named timestamp, time, t, arrival_time, arrived_at, start_time, start_s
     or due_s, or numbers in its first column; a line of JSONL is a time or an object with such a
     field. A time is in seconds or an ISO 8601 date. Times are sorted, the first becomes 0, gaps are
-    kept to the microsecond; `speed` divides them (1000 for a trace written in milliseconds, 2 to play it twice as
-    fast). Raises ConfigError, PlanError naming the line.
+    kept to the microsecond; `speed` divides them (1000 for a trace written in milliseconds, 2 to
+    play it twice as fast). Raises ConfigError, PlanError naming the line.
     """
     if not 0 < speed < float("inf"):
         raise PlanError(f"speed is {speed:g}: it must be above 0.")
