@@ -186,7 +186,7 @@ def _alerts(objectives: Iterable[slo.Slo], limits: Limits) -> Iterable[Alert]:
     yield Alert("AllCallsFail", "page", Failing(limits.in_a_row, FAILING_S, mostly_well),
                 f"the last {limits.in_a_row:g} calls or more have all failed")  # fmt: skip
     yield Alert("CallsHang", "page", Hanging(limits.hung_s),
-                f"calls are in flight, and none has ended for {limits.hung_s:g} s")  # fmt: skip
+                f"several calls hang: none has ended for {limits.hung_s:g} s")  # fmt: skip
     yield from _errors(limits)
     yield Alert("ThroughputDrop", "ticket",
                 Slower(Count("tokens"), Count("streaming"), limits.speed, limits.window_s,

@@ -171,9 +171,9 @@ def _met(alert: Alert, counted: Counted, grid: Floats) -> tuple[Bools, Bools]:
                 for window in condition.windows_s
             ])  # fmt: skip
             return met, _burning(condition.burn, within)[1]
-        case Hanging(window_s=window):
+        case Hanging(window_s=window, few=few):
             begun, ended = (within(of, np.inf, window) for of in (Count("begun"), ATTEMPTS))
-            met = (begun > ended) & (within(ATTEMPTS, window) == 0)
+            met = (begun - ended > few) & (within(ATTEMPTS, window) == 0)
         case Seen():
             met = within(condition.what, condition.window_s) > 0
         case Slower(window_s=now, before_s=before):

@@ -3,7 +3,7 @@
     Burn     a share of requests, against an error budget, until it is shown to be well again
     Share    a share over one window
     Failing  all of the last calls failed
-    Hanging  calls are in flight, and none has ended within a window
+    Hanging  several calls are in flight, and none has ended within a window
     Seen     anything at all within a window
     Slower   a ratio, against the same ratio before
     Silent   nothing within a window, where there was more before
@@ -103,9 +103,13 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Hanging:
-    """Calls were in flight when the window began, and none has ended in it."""
+    """More than `few` calls were in flight when the window began, and none has ended in it.
+
+    One alone may be one that thinks for long.
+    """
 
     window_s: float
+    few: int = 1
 
 
 @dataclass(frozen=True, slots=True)

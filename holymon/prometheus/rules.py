@@ -90,9 +90,9 @@ def expression(alert: Alert) -> str:
                 for window in condition.windows_s
             )
             return _until_well(alert, condition.burn, failing)
-        case Hanging(window_s=window):
+        case Hanging(window_s=window, few=few):
             return (
-                f"{BY} ({metric_names.IN_FLIGHT} offset {span(window)}) > 0\n"
+                f"{BY} ({metric_names.IN_FLIGHT} offset {span(window)}) > {few}\n"
                 f"and {_increase(ATTEMPTS, window)} == 0"
             )
         case Seen():

@@ -248,13 +248,17 @@ def test_silence_up_to_now_is_told_where_now_is_given():
 
 
 def test_a_hang_is_told_while_it_lasts():
-    """No record tells of a call that has not ended: who looks now must say which there are."""
+    """No record tells of a call that has not ended: who looks now must say which there are.
+
+    One that hangs alone may be one that thinks.
+    """
     records = since(1.7e9, day(20, 12))
     last = 1.7e9 + float(records["end_s"].max())
-    for waited, fires in ((290.0, False), (320.0, True)):
-        found = backtest([records], Watch(()), until=last + waited, in_flight={"p/m": [last - 1]})
+    for waited, many, fires in ((290.0, 2, False), (320.0, 1, False), (320.0, 2, True)):
+        hanging = {"p/m": [last - 1] * many}
+        found = backtest([records], Watch(()), until=last + waited, in_flight=hanging)
         assert [one.alert for one in found.firings] == ["CallsHang"] * fires
-    found = backtest([Records(PLAN.targets)], Watch(()), until=400.0, in_flight={"p/m": [0.0]})
+    found = backtest([Records(PLAN.targets)], Watch(()), until=400.0, in_flight={"p/m": [0.0, 1.0]})
     assert [one.alert for one in found.firings] == ["CallsHang"], "not one has ever ended"
 
 

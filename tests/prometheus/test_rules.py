@@ -36,7 +36,7 @@ FLOWING = {
     f"{metric_names.CHUNK}_sum{{{TARGET}}}": "0+30x",
     f'{metric_names.TOKENS}_sum{{{TARGET}, gen_ai_token_type="output"}}': "0+3000x",
     f"{metric_names.VALID}{{{TARGET}}}": "1+0x",
-    f"{metric_names.IN_FLIGHT}{{{TARGET}}}": "1+0x",
+    f"{metric_names.IN_FLIGHT}{{{TARGET}}}": "2+0x",
     'up{job="holymon"}': "1+0x",
 }
 
@@ -77,6 +77,8 @@ CASES = [
     ("AllCallsFail", {SUCCEEDED: "0+60x54 3240+0x", **DOWN},
      {SUCCEEDED: "0+60x54 3240+0x3 3241+0x", **DOWN}, 60),
     ("CallsHang", {SUCCEEDED: "0+60x54 3240+0x"}, {SUCCEEDED: "0+60x54 3240+0x3 3241+0x"}, 60),
+    ("CallsHang", {SUCCEEDED: "0+60x54 3240+0x"},
+     {SUCCEEDED: "0+60x54 3240+0x", f"{metric_names.IN_FLIGHT}{{{TARGET}}}": "1+0x"}, 60),
     ("StreamTruncated", attempts("stream_truncated", "0+0.4x"), attempts("stream_truncated", "0+0.2x"), 60),
     ("TokenStall", attempts("stream_stalled", "0+0.1x"), {}, 60),
     ("QuotaExhausted", attempts("quota_exhausted", "0+0x58 1+0x"), {}, 60),
