@@ -1,7 +1,7 @@
 """Figures as text, with as many digits as they bear; tables as text and HTML, all made here.
 
 What a result says is a `Table`; whoever shows it (a terminal, a notebook, a report, the dashboard)
-only places its text or its HTML.
+only places its text or its HTML. All of it is shown in the language of the document (`language`).
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
 
+from holymon.language.said import Digits, glued, say, say_n, shown
 from holymon.safety import escape, plain, short
 from holymon.structs import Interval, Rate
 
@@ -48,7 +49,7 @@ def ms(seconds: float | None) -> str:
     value = seconds * 1e3
     if value == 0:
         return "0"
-    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
+    return Digits(f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}")
 
 
 def percent(share: float | None) -> str:
@@ -56,10 +57,11 @@ def percent(share: float | None) -> str:
     if share is None:
         return DASH
     if share < 0.995:
-        return f"{share * 100:.2g} %"
+        return say("{share} %", share=Digits(f"{share * 100:.2g}"))
     # All is said of all only: one failure in a million is still one.
     texts = (f"{share * 100:.{digits}g}" for digits in range(4, 17))
-    return f"{next((text for text in texts if share >= 1 or text != '100'), '100')} %"
+    text = next((text for text in texts if share >= 1 or text != "100"), "100")
+    return say("{share} %", share=Digits(text))
 
 
 def rounded(value: float | None, figures: int = 4) -> str:
@@ -67,44 +69,47 @@ def rounded(value: float | None, figures: int = 4) -> str:
     if value is None:
         return DASH
     no_fraction = abs(value) >= 10**figures - 0.5
-    return f"{value:,.0f}" if no_fraction else f"{value:.{figures}g}"
+    return Digits(f"{value:,.0f}" if no_fraction else f"{value:.{figures}g}")
 
 
 def count(value: int | None) -> str:
     """A whole number, in groups of three digits."""
-    return DASH if value is None else f"{value:,}"
+    return DASH if value is None else Digits(f"{value:,}")
 
 
 def tokens(median: float | None) -> str:
     """A number of tokens that may lie between two, as a median can."""
-    return DASH if median is None else f"{median:,.0f}"
+    return DASH if median is None else Digits(f"{median:,.0f}")
 
 
 def number_of(n: int, noun: str) -> str:
     """So many of something: `1 call`, `2,000 calls`."""
-    return f"{n:,} {noun}{'s' * (n != 1)}"
+    return say_n(n, f"{{n:,}} {noun}", f"{{n:,}} {noun}s")
 
 
 def ms_cell(seconds: float | None, interval: Interval | None) -> Cell:
     """A duration in milliseconds above its interval."""
-    return ms(seconds), f"{ms(interval[0])}{DASH}{ms(interval[1])}" if interval else ""
+    return ms(seconds), glued(ms(interval[0]), DASH, ms(interval[1])) if interval else ""
 
 
 def rate_cell(rate: Rate) -> Cell:
     """A share above its interval."""
     known = rate.low is not None and rate.high is not None
-    return percent(rate.value), f"{percent(rate.low)}{DASH}{percent(rate.high)}" if known else ""
+    ends = glued(percent(rate.low), DASH, percent(rate.high)) if known else ""
+    return percent(rate.value), ends
 
 
 def failed_of(rate: Rate) -> str:
     """An error rate in words; no errors are never shown without their upper bound."""
     if rate.value is None or rate.low is None or rate.high is None:
-        return "no error rate"
+        return say("no error rate")
     failed = round(rate.value * rate.of)
     if failed == 0:
-        return f"0 of {rate.of:,} failed, at most {percent(rate.high)}"
-    low, high = percent(rate.low), percent(rate.high)
-    return f"{failed:,} of {rate.of:,} failed, {percent(rate.value)} ({low} to {high})"
+        return say("0 of {of:,} failed, at most {high}", of=rate.of, high=percent(rate.high))
+    return say(
+        "{failed:,} of {of:,} failed, {share} ({low} to {high})", failed=failed, of=rate.of,
+        share=percent(rate.value), low=percent(rate.low), high=percent(rate.high),
+    )  # fmt: skip
 
 
 class Html(str):
@@ -120,32 +125,35 @@ class Html(str):
 def element(tag: str, *content: object, kind: str = "", **attributes: str) -> Html:
     """`<tag>` around `content`, which is escaped unless it is `Html`; `kind` is its class."""
     named = {"class": kind, **attributes}
-    inside = "".join(f' {name}="{escape(value)}"' for name, value in named.items() if value)
+    inside = "".join(f' {name}="{escape(shown(value))}"' for name, value in named.items() if value)
     return Html(f"<{tag}{inside}>{join(*content)}</{tag}>")
 
 
 class Headline(str):
     """A verdict in a line, for a page to begin with; `state`, as `health` has it, is its colour."""
 
-    __slots__ = ("state",)
+    __slots__ = ("sentence", "state")
+    sentence: str
     state: str
 
     def __new__(cls, text: str, state: str) -> Self:
         """The sentence `text`, in that state."""
         made = super().__new__(cls, text)
-        made.state = state
+        made.sentence, made.state = text, state
         return made
 
     def __repr__(self) -> str:
-        return plain(str(self))
+        return plain(shown(self.sentence))
 
     def _repr_html_(self) -> str:
-        return element("p", str(self), kind=f"health {self.state}")
+        return element("p", self.sentence, kind=f"health {self.state}")
 
 
 def join(*content: object) -> Html:
-    """One after the other; what is not `Html` is escaped."""
-    return Html("".join(part if isinstance(part, Html) else escape(part) for part in content))
+    """One after the other; what is not `Html` is shown, and escaped."""
+    return Html(
+        "".join(part if isinstance(part, Html) else escape(shown(part)) for part in content)
+    )
 
 
 def stacked(*content: object) -> Html:
@@ -175,9 +183,9 @@ class Table:
 
     def text(self) -> str:
         """For a terminal: an interval stands in a line of its own, below its figure."""
-        lines = [*self.lead[:1], *(f"  {sentence}" for sentence in self.lead[1:])]
+        lines = [*self.lead[:1], *("  " + sentence for sentence in self.lead[1:])]
         lines += [*self._grid(), *self.notes]
-        return "\n".join(plain(line).rstrip() for line in lines)
+        return "\n".join(plain(shown(line)).rstrip() for line in lines)
 
     def html(self, kind: str = "") -> Html:
         """For a page: a table of the class `kind`, the sentences before it and the notes after."""
@@ -210,8 +218,8 @@ class Table:
         for row in self.rows:
             pairs = [cell if isinstance(cell, tuple) else (cell, "") for cell in row]
             values, intervals = zip(*pairs, strict=True)
-            grid += [values, ("  95 % interval", *intervals[1:])][: 1 + any(intervals)]
-        grid = [tuple(" ".join(plain(cell).splitlines()) for cell in line) for line in grid]
+            grid += [values, (say("  95 % interval"), *intervals[1:])][: 1 + any(intervals)]
+        grid = [tuple(" ".join(plain(shown(cell)).splitlines()) for cell in line) for line in grid]
         widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
         sides = self._sides(len(widths))
         return [

@@ -127,8 +127,8 @@ def to_builtins(value: Any) -> Any:
 
 
 def plain_text(value: Any) -> str:
-    """The text of a `Received`, which msgspec does not know. Raises NotImplementedError."""
-    if isinstance(value, Received):
+    """The text of a `Received` or `Said`: msgspec knows `str` alone. Raises NotImplementedError."""
+    if isinstance(value, str):
         return str(value)
     raise NotImplementedError
 

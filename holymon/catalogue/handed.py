@@ -9,6 +9,7 @@ import msgspec
 from holymon.catalogue.news import News
 from holymon.figures.change import KINDS
 from holymon.load.run import Run
+from holymon.structs import plain_text
 
 KIND: Final = "application/vnd.holymon.news+json"
 MOST: Final = 64_000
@@ -19,7 +20,7 @@ def handed(news: News) -> dict[str, Any]:
     """What goes with an output of a notebook that runs without a screen; nothing in others."""
     if not os.environ.get("HOLYMON_HEADLESS"):
         return {}
-    return {KIND: msgspec.json.decode(msgspec.json.encode(news))}
+    return {KIND: msgspec.json.decode(msgspec.json.encode(news, enc_hook=plain_text))}
 
 
 def taken(notebook: Any, run: Run | None, baseline: str) -> News | None:

@@ -11,13 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.catalogue import rhythm
+from holymon.catalogue.change_table import Changes
 from holymon.catalogue.entries import entries
 from holymon.catalogue.entry import FIGURES, Entry, Known, OfTarget
 from holymon.catalogue.listing import fits, moment
 from holymon.errors import PlanError
-from holymon.figures.change import KINDS, SHARE, Change
+from holymon.figures.change import KINDS
 from holymon.figures.changes import Line, courses, line, steps
-from holymon.formatting import DASH, Cell, Headline, Table, ms_cell, number_of, percent, rounded
+from holymon.formatting import (
+    DASH,
+    Cell,
+    Headline,
+    Table,
+    count,
+    ms_cell,
+    number_of,
+    percent,
+    rounded,
+)
+from holymon.language.said import heads, listed, say
 from holymon.records.run_state import LIVE
 from holymon.safety import plain
 from holymon.structs import Interval
@@ -27,9 +39,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 30
 MOST_SAID: Final = 3
-HEADS: Final = ("when (UTC)", "run", "target", "calls", "failed", "latency p50, ms", "p95",
-                "TTFT p50", "p95", "USD per 1,000 calls")  # fmt: skip
-CHANGE_HEADS: Final = ("figure", "target", "before", "now", "change", "since run")
+HEADS: Final = heads("when (UTC)", "run", "target", "calls", "failed", "latency p50, ms", "p95",
+                     "TTFT p50", "p95", "USD per 1,000 calls")  # fmt: skip
 PER_CALL: Final = "cost_per_call"
 NAMES: Final = (*FIGURES, PER_CALL)
 
@@ -66,25 +77,6 @@ class Series(NamedTuple):
     low: npt.NDArray[np.float64]
     """With `high`, the 95 % interval within each run; NaN where it is not known."""
     high: npt.NDArray[np.float64]
-
-
-class Changes(tuple[Change, ...]):
-    """Changes of figures, oldest first."""
-
-    __slots__ = ()
-
-    @property
-    def table(self) -> Table:
-        """A row for each."""
-        if not self:
-            return Table(lead=("no change shown",))
-        return Table(CHANGE_HEADS, [change_cells(change) for change in self], "llrrrl")
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 @dataclass(frozen=True)
@@ -144,28 +136,45 @@ class History:
         """What changed last of each figure, in a line."""
         targets = {row.of.target for row in self.measured}
         if not targets:
-            return Headline("No trend: no run has figures yet", "not judged")
-        label = " (simulated)" * any(entry.simulated for entry in self)
-        of = f"{number_of(len(self), 'run')} of {number_of(len(targets), 'target')}{label}"
+            return Headline(say("No trend: no run has figures yet"), "not judged")
+        label = say(" (simulated)") * any(entry.simulated for entry in self)
+        of = say(
+            "{runs} of {targets}{label}", runs=number_of(len(self), "run"),
+            targets=number_of(len(targets), "target"), label=label,
+        )  # fmt: skip
         if len(self.measured) == len({row.key for row in self.measured}):
-            return Headline(f"No trend: nothing was measured twice in {of}", "not judged")
+            return Headline(
+                say("No trend: nothing was measured twice in {of}", of=of), "not judged"
+            )
         last = list({(c.figure, c.target): c for c in self.changes}.values())[::-1]
         if not last:
-            return Headline(f"No change shown in {of}", "healthy")
-        parts = [f"{change.target}: {change.brief} since {change.since_run}"
-                 for change in sorted(last, key=lambda change: not change.worse)]  # fmt: skip
-        more = f"; and {len(parts) - MOST_SAID} more" * (len(parts) > MOST_SAID)
+            return Headline(say("No change shown in {of}", of=of), "healthy")
+        parts = [
+            say(
+                "{target}: {brief} since {since_run}", target=change.target, brief=change.brief,
+                since_run=change.since_run,
+            )
+            for change in sorted(last, key=lambda change: not change.worse)
+        ]  # fmt: skip
+        more = say("; and {n} more", n=len(parts) - MOST_SAID) * (len(parts) > MOST_SAID)
         state = "worse" if any(change.worse for change in last) else "healthy"
-        return Headline(f"Changed in {of}: {'; '.join(parts[:MOST_SAID])}{more}", state)
+        return Headline(
+            say(
+            "Changed in {of}: {parts}{more}",
+            of=of,
+            parts=listed("; ", parts[:MOST_SAID]),
+            more=more,
+            ), state,
+        )  # fmt: skip
 
     @property
     def table(self) -> Table:
         """A row for each target of the last runs, with 95 % intervals; and what is missing."""
         last = self.measured[-MOST_ROWS:]
-        lead = f"{number_of(len(self), 'run')} that ended, in {self.out}"
+        lead = say("{runs} that ended, in {out}", runs=number_of(len(self), "run"), out=self.out)
         if len(last) < len(self.measured):
-            lead += f"; the last {len(last)} rows of {len(self.measured):,}"
-        notes = rhythm.notes(self) if self.measured else ("no run has figures yet.",)
+            lead += say("; the last {n} rows of {of:,}", n=len(last), of=len(self.measured))
+        notes = rhythm.notes(self) if self.measured else (say("no run has figures yet."),)
         return Table(HEADS, [_cells(row) for row in last], "lllr", lead=(lead,), notes=notes)
 
     def __repr__(self) -> str:
@@ -224,20 +233,6 @@ def lines_of(target: str, rows: list[Measured]) -> list[Line]:
     return lines
 
 
-def change_cells(change: Change) -> tuple[str, ...]:
-    """The row of a change in a table."""
-    kind = KINDS[change.figure]
-    if change.figure == SHARE or change.ratio is None:
-        by = f"{(change.after - change.before) * 100:+.2g} points"
-    else:
-        sign = "+" if change.ratio > 1 else "-"
-        by = f"{sign}{rounded(abs(change.ratio - 1) * 100, 2)} %"
-    return (
-        kind.title, change.target, kind.shown(change.before), kind.shown(change.after),
-        f"{by} {'worse' if change.worse else 'better'}", change.since_run,
-    )  # fmt: skip
-
-
 def _series(name: str, target: str, figure: str, points: list[tuple[str, float, Known]]) -> Series:
     nan = np.nan
     ends = [[known.low, known.high] for _, _, known in points]
@@ -252,9 +247,9 @@ def _series(name: str, target: str, figure: str, points: list[tuple[str, float, 
 def _cells(row: Measured) -> tuple[Cell, ...]:
     failed, cost = row.figure("error_rate"), row.of.cost_per_call
     when = str(row.entry.started_at or "")[:16].replace("T", " ")
-    gone = " (calls deleted)" if row.entry.calls_gone else ""
+    gone = say(" (calls deleted)") if row.entry.calls_gone else ""
     return (
-        when, row.entry.run_id + gone, row.of.target, f"{row.of.requests:,}",
+        when, row.entry.run_id + gone, row.of.target, count(row.of.requests),
         DASH if failed is None else percent(failed.value),
         *(_ms(row.figure(f"{metric}_{stat}")) for metric in ("latency", "ttft")
           for stat in ("p50", "p95")),

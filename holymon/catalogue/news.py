@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from holymon.catalogue.change_table import CHANGE_HEADS, change_cells
 from holymon.catalogue.entries import entries
 from holymon.catalogue.entry import Entry, of_targets, shapes_of
-from holymon.catalogue.history import CHANGE_HEADS, Measured, change_cells, lines_of
+from holymon.catalogue.history import Measured, lines_of
 from holymon.errors import PlanError, RunError
 from holymon.figures.change import SHARE, Change, Least
 from holymon.figures.changes import Findings, Line, beside, since
 from holymon.formatting import Table, number_of
+from holymon.language.said import Digits, glued, listed, say
 from holymon.load.run import Run
 from holymon.records.run_folder import find, folders, out_of, run_id
 from holymon.records.run_state import LIVE
@@ -56,12 +58,17 @@ class News:
         """All of it in one line, such as the first of a report."""
         if self.changes:
             several = len({change.target for change in self.changes}) > 1
-            parts = [f"{c.target}: " * several + f"{c.brief} since {c.since_run}"
-                     for c in sorted(self.changes, key=lambda c: not c.worse)]  # fmt: skip
-            return f"changed: {'; '.join(parts)}"
+            parts = [
+                glued(c.target, ": ") * several
+                + say("{brief} since {since_run}", brief=c.brief, since_run=c.since_run)
+                for c in sorted(self.changes, key=lambda c: not c.worse)
+            ]
+            return say("changed: {parts}", parts=listed("; ", parts))
         if not self.against:
-            return f"not compared: {self.notes[0]}" if self.notes else "not compared"
-        return f"no change shown{self._detectable}"
+            return (
+                say("not compared: {why}", why=self.notes[0]) if self.notes else say("not compared")
+            )
+        return say("no change shown{detectable}", detectable=self._detectable)
 
     @property
     def _detectable(self) -> str:
@@ -71,14 +78,15 @@ class News:
                     key=lambda least: least.size, default=None)  # fmt: skip
         failed = min((each for each in self.least if each.figure == SHARE),
                      key=lambda least: least.size, default=None)  # fmt: skip
-        parts = [f"one of {least.brief}" for least in (times, failed) if least]
-        return f" ({' or '.join(parts)} would have been found)" if parts else ""
+        parts = [say("one of {brief}", brief=least.brief) for least in (times, failed) if least]
+        known = say(" ({least} would have been found)", least=listed(say(" or "), parts))
+        return known if parts else ""
 
     @property
     def table(self) -> Table:
         """A row for each change."""
         rows = [change_cells(change) for change in self.changes]
-        lead = (f"compared with {self.against}",) if self.against else ()
+        lead = (say("compared with {against}", against=self.against),) if self.against else ()
         return Table(CHANGE_HEADS if rows else (), rows, "llrrrl", lead=(self.line, *lead),
                      notes=self.notes)  # fmt: skip
 
@@ -118,14 +126,14 @@ def news(run: Run, baseline: str = BASELINE) -> News:
     Raises PlanError, RunError for one that can't be.
     """
     if not baseline or baseline == "none":
-        return News(run.id, "none", "", notes=("no baseline was asked for",))
+        return News(run.id, "none", "", notes=(say("no baseline was asked for"),))
     out = out_of(run.folder)
     sought = _sought(baseline, out, run.id)
     if run.verdict().measurement == "invalid":
-        return News(run.id, baseline, "", notes=("the measurement is invalid",))
+        return News(run.id, baseline, "", notes=(say("the measurement is invalid"),))
     mine = _of_run(run)
     if mine.began is None:
-        return News(run.id, baseline, "", notes=("it is not known when it was measured",))
+        return News(run.id, baseline, "", notes=(say("it is not known when it was measured"),))
     earlier = _earlier(mine, out, sought)
     fit = (entry for entry in earlier if _unfit(entry, mine) is None)
     kept = sorted(fit, key=lambda entry: entry.began or 0.0)
@@ -179,13 +187,13 @@ def _earlier(mine: Entry, out: Path, sought: _Sought) -> list[Entry]:
 def _unfit(entry: Entry, mine: Entry) -> str | None:
     """Why a run is no match for this one; None if it is, for one of its targets at least."""
     if not entry.of_targets:
-        return "without figures"
+        return say("without figures")
     if entry.measurement == "invalid":
-        return "not valid"
+        return say("not valid")
     if not set(entry.targets) & set(mine.targets):
-        return "of other targets"
+        return say("of other targets")
     shared = set(_shapes(entry).items()) & set(_shapes(mine).items())
-    return None if shared else "with another load, other prompts or another body"
+    return None if shared else say("with another load, other prompts or another body")
 
 
 def _shapes(entry: Entry) -> Mapping[str, str]:
@@ -196,9 +204,14 @@ def _left_out(earlier: list[Entry], mine: Entry) -> tuple[str, ...]:
     reasons = Counter(filter(None, (_unfit(entry, mine) for entry in earlier)))
     if not reasons:
         return ()
-    parts = [f"{n} {reason}" for reason, n in reasons.most_common()]
-    return (f"left out of the comparison: {number_of(reasons.total(), 'earlier run')}, "
-            f"{', '.join(parts)}",)  # fmt: skip
+    parts = [glued(Digits(n), " ", reason) for reason, n in reasons.most_common()]
+    return (
+        say(
+            "left out of the comparison: {runs}, {parts}",
+            runs=number_of(reasons.total(), "earlier run"),
+            parts=listed(", ", parts),
+        ),
+    )
 
 
 def _compared(
@@ -208,13 +221,19 @@ def _compared(
     since_s = now - (sought.seconds or 0.0)
     if sought.seconds is not None:
         known = [entry for entry in kept if (entry.began or 0.0) >= since_s]
-        against = f"{number_of(len(known), 'earlier run')} of the last {baseline}"
-        missing = f"no earlier run of its kind in the last {baseline}"
+        against = say(
+            "{runs} of the last {baseline}",
+            runs=number_of(len(known), "earlier run"),
+            baseline=baseline,
+        )
+        missing = say("no earlier run of its kind in the last {baseline}", baseline=baseline)
     else:
         wanted = sought.run_id or (kept[-1].run_id if kept else "")
         known = [entry for entry in kept if entry.run_id == wanted]
-        against = f"run {wanted}"
-        missing = f"{f'run {wanted}' if wanted else 'no earlier run'} is no match"
+        against = say("run {wanted}", wanted=wanted)
+        missing = say("run {wanted} is no match", wanted=wanted)
+        if not wanted:
+            missing = say("no earlier run is no match")
     if not known:
         return News(mine.run_id, baseline, "", notes=(missing, *notes))
     for target in mine.targets:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from holymon.catalogue.entry import Entry
 from holymon.formatting import number_of
+from holymon.language.said import glued, say
 
 LEAST: Final = 6
 """Intervals from which a rhythm is learned."""
@@ -30,8 +31,15 @@ class Gap(NamedTuple):
     before: str
 
     def __str__(self) -> str:
-        missing = f"{number_of(self.missing, 'run')} of {self.name}"
-        return f"{missing} missing between {self.after} and {self.before}"
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """It in words."""
+        return say(
+            "{runs} of {name} missing between {after} and {before}", name=self.name,
+            runs=number_of(self.missing, "run"), after=self.after, before=self.before,
+        )  # fmt: skip
 
 
 def gaps(runs: Iterable[tuple[str, str, float]]) -> list[Gap]:
@@ -62,9 +70,12 @@ def gaps(runs: Iterable[tuple[str, str, float]]) -> list[Gap]:
 def notes(entries: Iterable[Entry]) -> tuple[str, ...]:
     """The last gaps of runs of which it is known when they began, a sentence each."""
     missing = gaps((e.name, e.run_id, began) for e in entries if (began := e.began) is not None)
-    last = [f"{gap}." for gap in missing[-_MOST_SAID:]]
+    last = [glued(gap.text, ".") for gap in missing[-_MOST_SAID:]]
     more = len(missing) - len(last)
-    return (*[f"{number_of(more, 'earlier gap')} in the rhythm of runs."] * bool(more), *last)
+    return (
+        *[say("{gaps} in the rhythm of runs.", gaps=number_of(more, "earlier gap"))] * bool(more),
+        *last,
+    )
 
 
 def _is_beat(seconds: float, every: float) -> bool:

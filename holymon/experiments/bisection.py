@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from holymon.experiments.bounds import Bounds, Step, error_of, fits, time_left
-from holymon.experiments.capacity import LoadLevel, best_of, latest
+from holymon.experiments.capacity import best_of, latest
+from holymon.experiments.load_level import LoadLevel
+from holymon.language.said import say
 
 LONGER: Final = 3.0
 """A level that could not tell is measured once more, for so many times as long."""
@@ -173,15 +175,31 @@ def _to_go_on(levels: Sequence[LoadLevel], bounds: Bounds) -> str:
     if isinstance(step, str) or fits(levels, step, bounds):
         return ""
     calls = math.ceil(step.rate * step.seconds)
-    text = f"next would be {step.rate:g} calls/s for {step.seconds:.3g} s ({calls:,} calls)"
+    text = say(
+        "next would be {rate:g} calls/s for {seconds:.3g} s ({calls:,} calls)",
+        rate=step.rate,
+        seconds=step.seconds,
+        calls=calls,
+    )
     if step.seconds > (left := time_left(levels, bounds)):
-        return f"{text}: that takes a budget of {bounds.budget_s + step.seconds - left:.0f} s."
-    return f"{text}: that takes more calls, or more money, than are allowed."
+        return say(
+            "{text}: that takes a budget of {budget:.0f} s.",
+            text=text,
+            budget=bounds.budget_s + step.seconds - left,
+        )
+    return say("{text}: that takes more calls, or more money, than are allowed.", text=text)
 
 
 def _to_be_sure(level: LoadLevel) -> str:
-    what = f"to be certain that {level.rate:g} calls/s are {'met' if level.met else 'too many'}"
+    what = say("to be certain that {rate:g} calls/s are too many", rate=level.rate)
+    if level.met:
+        what = say("to be certain that {rate:g} calls/s are met", rate=level.rate)
     if level.need_s is None:
-        return f"{what} is hardly possible: that is too close to the limit."
+        return say("{what} is hardly possible: that is too close to the limit.", what=what)
     calls = _round(level.rate * level.need_s)
-    return f"{what} takes a level of about {level.need_s:.3g} s ({calls:,.0f} calls)."
+    return say(
+        "{what} takes a level of about {need:.3g} s ({calls:,.0f} calls).",
+        what=what,
+        need=level.need_s,
+        calls=calls,
+    )

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Final
 
 from holymon.errors import PlanError
-from holymon.experiments.capacity import LoadLevel
+from holymon.experiments.load_level import LoadLevel
 from holymon.figures.quantiles import PERCENTILES
 from holymon.plan.slo import Slo, parse
 from holymon.structs import check_range

@@ -6,85 +6,30 @@ then the answer is a lower bound, and says so.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from holymon.experiments.crossing import Level, Shares, crossing
+from holymon.experiments.crossing import Level, crossing
+from holymon.experiments.load_level import HEADS, LoadLevel, rate_words
 from holymon.formatting import (
-    DASH,
-    Cell,
     Headline,
     Table,
-    count,
-    failed_of,
     number_of,
-    rate_cell,
     rounded,
 )
-from holymon.structs import Rate
+from holymon.language.said import glued, listed, say
 
 ENDINGS: Final = {
-    "found": "found",
-    "all met": "the highest rate allowed still met the objectives",
-    "none met": "even the lowest rate tried missed the objectives",
-    "client": "above that no measurement was valid: this computer, not the API, may be the limit",
-    "budget": "the budget was used up",
-    "interrupted": "interrupted",
+    "found": say("found"),
+    "all met": say("the highest rate allowed still met the objectives"),
+    "none met": say("even the lowest rate tried missed the objectives"),
+    "client": say(
+        "above that no measurement was valid: this computer, not the API, may be the limit"
+    ),
+    "budget": say("the budget was used up"),
+    "interrupted": say("interrupted"),
 }
-HEADS: Final = ("calls/s", "calls", "took, s", "failed", "objectives", "answers/s", "goodput/s",
-                "USD", "run")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class LoadLevel:
-    """One rate as it was measured; `met` is None where the measurement was not valid.
-
-    `sure` says whether that leaves no doubt (what a slow client met is met). The load lasted
-    `seconds`, all of it `took_s`. Rates and goodput are per second. The first `skipped_s` are
-    discarded, the queue remembers `memory_s`, and `need_s` would be long enough to be sure (None
-    where it is, or where no length would be). `shares` has, by objective, the share of values over
-    its limit and the one allowed.
-    """
-
-    rate: float
-    seconds: float
-    took_s: float
-    calls: int
-    met: bool | None
-    sure: bool
-    answers_per_s: float | None
-    goodput_per_s: float | None
-    cost_usd: float | None
-    words: tuple[str, ...]
-    run_id: str
-    skipped_s: float = 0.0
-    memory_s: float | None = None
-    need_s: float | None = None
-    failed: Rate | None = None
-    shares: Shares = field(default_factory=dict)
-
-    @property
-    def outcome(self) -> str:
-        """What became of the objectives at this rate, in words."""
-        if self.met is None:
-            return "not a valid measurement"
-        return ("met" if self.met else "MISSED") + ("" if self.sure else ", but not for certain")
-
-    @property
-    def line(self) -> str:
-        """The level in a line, for who waits for the next."""
-        calls = number_of(self.calls, "call")
-        failed = f", {failed_of(self.failed)}" if self.failed else ""
-        return f"{_rate(self)}: {self.outcome}, {calls} in {self.seconds:.3g} s{failed}"
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """Its row in the table of a search."""
-        failed = rate_cell(self.failed) if self.failed else DASH
-        return (f"{self.rate:g}", count(self.calls), f"{self.took_s:.3g}", failed, self.outcome,
-                rounded(self.answers_per_s), rounded(self.goodput_per_s), rounded(self.cost_usd),
-                self.run_id)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,18 +96,27 @@ class Capacity:
     def met_words(self) -> str:
         """Up to which rate they were met, and what of it is certain."""
         if self.best is None:
-            return "met at no rate tried"
-        return f"met up to {_rate(self.best)}" + _doubt(self.best, self.surely_met, "up to")
+            return say("met at no rate tried")
+        return say("met up to {best}", best=rate_words(self.best)) + _doubt_up_to(
+            self.best, self.surely_met
+        )
 
     @property
     def verdict(self) -> Headline:
         """The answer in a line."""
-        label = " (simulated)" * self.simulated
-        limit = f"; missed from {_rate(self.limit)} on" if self.limit else ""
-        limit += _doubt(self.limit, self.surely_missed, "from")
-        about = f"; the limit is at about {self.about:.3g} calls/s" if self.about else ""
+        label = say(" (simulated)") * self.simulated
+        limit = say("; missed from {limit} on", limit=rate_words(self.limit)) if self.limit else ""
+        limit += _doubt_from(self.limit, self.surely_missed)
+        about = (
+            say("; the limit is at about {about:.3g} calls/s", about=self.about)
+            if self.about
+            else ""
+        )
         state = "healthy" if self.best else "unhealthy" if self.limit else "not judged"
-        answer = f"The objectives of {self.target}{label} are {self.met_words}{limit}{about}"
+        answer = say(
+            "The objectives of {target}{label} are {met_words}{limit}{about}", target=self.target,
+            label=label, met_words=self.met_words, limit=limit, about=about,
+        )  # fmt: skip
         return Headline(answer, state)
 
     def _below_limit(self, level: LoadLevel) -> bool:
@@ -171,24 +125,26 @@ class Capacity:
     @property
     def table(self) -> Table:
         """The answer, why the search ended, and a row for each level."""
-        label = " (simulated)" if self.simulated else ""
+        label = say(" (simulated)") if self.simulated else ""
         best, limit = self.best, self.limit
-        answer = f"{self.target}{label}, {', '.join(self.objectives)}: {self.met_words}"
-        answer += f"; missed from {_rate(limit)} on" if limit else ""
-        answer += _doubt(limit, self.surely_missed, "from")
+        answer = glued(self.target, label, ", ", ", ".join(self.objectives), ": ", self.met_words)
+        answer += say("; missed from {limit} on", limit=rate_words(limit)) if limit else ""
+        answer += _doubt_from(limit, self.surely_missed)
         between = ""
         if best and limit:
-            about = f"By all levels near it, the limit is at about {self.about or 0:.3g} calls/s."
-            between = f" {about if self.about else 'What lies between the two is not known.'}"
+            about = say("By all levels near it, the limit is at about {about:.3g} calls/s.",
+                        about=self.about or 0)  # fmt: skip
+            unknown = say("What lies between the two is not known.")
+            between = glued(" ", about if self.about else unknown)
         elif best:
-            between = " No rate was shown to miss them, so this is a lower bound."
+            between = say(" No rate was shown to miss them, so this is a lower bound.")
         return Table(
             HEADS,
             [level.cells for level in self.levels],
             "rrrrlrrrl",
             lead=(
                 answer,
-                f"the search ended: {ENDINGS[self.ended]}.{between}",
+                say("the search ended: {why}.{between}", why=ENDINGS[self.ended], between=between),
                 self.spent,
                 *self._evidence(),
                 *self.needs,
@@ -203,35 +159,45 @@ class Capacity:
         took = sum(level.took_s for level in self.levels)
         loads = sum(level.seconds for level in self.levels)
         again = len(self.levels) - len(latest(self.levels))
-        parts = [f"{took:.3g} s{_of(self.budget_s)}: {number_of(len(self.levels), 'level')} of "
-                 f"{loads:.3g} s of load, the rest to begin and to end them"]  # fmt: skip
+        parts: list[str] = [
+            say(
+                "{took:.3g} s{budget}: {levels} of {loads:.3g} s of load, the rest to begin "
+                "and to end them", took=took, budget=_of(self.budget_s),
+                levels=number_of(len(self.levels), "level"), loads=loads,
+            )
+        ]  # fmt: skip
         if again:
-            parts.append(f"{number_of(again, 'level')} measured again")
+            parts.append(say("{levels} measured again", levels=number_of(again, "level")))
         parts.append(number_of(sum(level.calls for level in self.levels), "call"))
         if known := [level.cost_usd for level in self.levels if level.cost_usd is not None]:
-            parts.append(f"{rounded(sum(known))} USD")
-        return f"spent: {', '.join(parts)}."
+            parts.append(glued(rounded(sum(known)), " USD"))
+        return say("spent: {parts}.", parts=listed(", ", parts))
 
     def _evidence(self) -> Iterator[str]:
         """What the two levels showed that the answer is made of."""
         for level in filter(None, (self.best, self.limit)):
             if words := level.words[: len(self.objectives)]:
-                yield f"at {_rate(level)}: {'; '.join(words)}."
+                yield say(
+                    "at {level}: {words}.", level=rate_words(level), words=listed("; ", words)
+                )
 
     @property
     def _about_added(self) -> tuple[str, ...]:
         if not self.added:
             return ()
         return (
-            f"{', '.join(self.added)} was added, since no objective was on failures: give one "
-            "of your own in its place. Whether it is met is judged by its value, not for certain.",
+            say(
+                "{added} was added, since no objective was on failures: give one of your own "
+                "in its place. Whether it is met is judged by its value, not for certain.",
+                added=", ".join(self.added),
+            ),
         )
 
     def _doubts(self) -> Iterator[str]:
         """Why levels were not valid measurements."""
         for level in self.levels:
             if level.met is None and level.words:
-                yield f"{_rate(level)}: {level.words[-1]}"
+                yield glued(rate_words(level), ": ", level.words[-1])
 
     def to_dict(self) -> dict[str, Any]:
         """The levels as dicts, with the rates that bound the capacity."""
@@ -253,7 +219,7 @@ class Capacity:
 
 
 def _of(budget_s: float | None) -> str:
-    return "" if budget_s is None else f" of {budget_s:.4g} s"
+    return "" if budget_s is None else say(" of {budget:.4g} s", budget=budget_s)
 
 
 def latest(levels: Sequence[LoadLevel]) -> list[LoadLevel]:
@@ -271,12 +237,17 @@ def best_of(known: Sequence[LoadLevel]) -> LoadLevel | None:
     return best
 
 
-def _rate(level: LoadLevel | None) -> str:
-    return "–" if level is None else f"{level.rate:g} calls/s"
-
-
-def _doubt(level: LoadLevel | None, sure: LoadLevel | None, word: str) -> str:
-    """What is certain of a rate that was found, where that is something else."""
+def _doubt_up_to(level: LoadLevel | None, sure: LoadLevel | None) -> str:
+    """What is certain of the highest rate that met them, where that is something else."""
     if level is None or level is sure:
         return ""
-    return f" (for certain {word} {_rate(sure)})" if sure else " (not for certain)"
+    known = say(" (for certain up to {rate})", rate=rate_words(sure))
+    return known if sure else say(" (not for certain)")
+
+
+def _doubt_from(level: LoadLevel | None, sure: LoadLevel | None) -> str:
+    """What is certain of the lowest rate that missed them, where that is something else."""
+    if level is None or level is sure:
+        return ""
+    known = say(" (for certain from {rate})", rate=rate_words(sure))
+    return known if sure else say(" (not for certain)")

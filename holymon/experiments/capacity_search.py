@@ -9,8 +9,9 @@ from holymon.errors import PlanError, RunError
 from holymon.experiments.alternate import require_access
 from holymon.experiments.bisection import following, needs
 from holymon.experiments.bounds import Bounds, Step
-from holymon.experiments.capacity import Capacity, LoadLevel
+from holymon.experiments.capacity import Capacity
 from holymon.experiments.level import level_of
+from holymon.experiments.load_level import LoadLevel
 from holymon.load.run import Run
 from holymon.load.run import start as start_run
 from holymon.plan.plan import Open, Plan

@@ -1,7 +1,7 @@
 """What a level of a search says: its objectives, by the part of it that was steady. Pure."""
 
 from holymon.experiments.bounds import Step
-from holymon.experiments.capacity import LoadLevel
+from holymon.experiments.load_level import LoadLevel
 from holymon.experiments.objectives import Errors, Held, hold
 from holymon.figures.steady import Stretch, stretch_of
 from holymon.figures.summary_types import Summary, TargetSummary

@@ -20,6 +20,7 @@ from holymon.figures.durations import durations
 from holymon.figures.quantiles import PERCENTILES, Floats, student
 from holymon.figures.steady import Stretch, effective, smaller, tail
 from holymon.formatting import number_of, percent, rounded
+from holymon.language.said import glued, say
 from holymon.plan.slo import Slo
 from holymon.records.attempt import Flag, gap_value
 from holymon.records.gaps import bins_of, counts_of, histogram, sums
@@ -99,8 +100,10 @@ def _percentile(
     few, error = _side(share, 1 - q, errors)
     several = [over(limit, True) for limit in _limits(objective.metric, records, q) if few]
     fewer = _effective([marks, *several], sizes, block, stretch, error)
-    noun = "gap" if objective.metric == "itl" else "call"
-    what = f"{percent(share)} of {number_of(int(total), noun)} took longer"
+    of = (
+        number_of(int(total), "gap") if objective.metric == "itl" else number_of(int(total), "call")
+    )
+    what = say("{share} of {of} took longer", share=percent(share), of=of)
     return _judged(objective, share, 1 - q, fewer, what, stretch, error)
 
 
@@ -120,7 +123,9 @@ def _failures(
     over, _ = _counter("latency", records)
     several = [over(limit, True) * sizes for limit in _limits("latency", records, 0.95) if few]
     fewer = _effective([marks, *several], sizes, block, stretch, error)
-    what = f"{percent(share)} of {number_of(int(total), 'call')} failed"
+    what = say(
+        "{share} of {calls} failed", share=percent(share), calls=number_of(int(total), "call")
+    )
     return _judged(objective, share, objective.limit, fewer, what, stretch, error)
 
 
@@ -145,8 +150,11 @@ def _judged(
     needed = _calls_needed(share, allowed, fewer, error)
     more = max(needed / max(fewer, 1.0), LOOKS / stretch.looks)
     need = more * stretch.seconds + stretch.since_s if math.isfinite(more) else None
-    bound = f"{'at most' if objective.op[0] == '<' else 'more than'} {percent(allowed)} may"
-    text = f"{objective.text}: {'met' if met else 'MISSED'}, {what} ({bound})"
+    bound = say("more than {share} may", share=percent(allowed))
+    if objective.op[0] == "<":
+        bound = say("at most {share} may", share=percent(allowed))
+    outcome = say("met") if met else say("MISSED")
+    text = glued(objective.text, ": ", outcome, ", ", what, " (", bound, ")")
     return Held(met, sure, need, text, (share, allowed) if objective.op[0] == "<" else None)
 
 
@@ -201,7 +209,8 @@ def _mean(
     steady = stretch.looks >= LOOKS and not stretch.grows
     sure = steady and more <= 1 if met else stretch.grows or more <= 1
     need = max(more, 1.0, LOOKS / stretch.looks) * stretch.seconds + stretch.since_s
-    text = f"{objective.text}: {'met' if met else 'MISSED'}, it was {rounded(mean)} s"
+    outcome = say("met") if met else say("MISSED")
+    text = glued(objective.text, ": ", outcome, ", ", say("it was {mean} s", mean=rounded(mean)))
     return Held(met, sure, need if more <= CLOSE else None, text)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from holymon.figures.effective import Bools, effective_number
 from holymon.figures.quantiles import PERCENTILES, Figure, Floats, fewest_for_interval
+from holymon.language.said import glued, listed, say
 
 TOLD: Final = 3.6
 """From this design effect on it is said: independent calls have it once in 130 times."""
@@ -30,16 +31,15 @@ def about_alike(figures: Mapping[str, Figure], beside: Mapping[str, Figure]) -> 
     notes = []
     if medians and not any(some in lost for some in ours):
         few = min(medians)
-        rough = "; so few may still be too narrow: a longer run tells more"
+        rough: str = say("; so few may still be too narrow: a longer run tells more")
         rough *= int(few[0] * few[3]) < FEW
-        notes.append(f"{_count(*few)}, and intervals are that much wider{rough}.")
+        notes.append(say("{alike}, and intervals are that much wider{rough}.", alike=_count(*few),
+                         rough=rough))  # fmt: skip
     if lost:
         need = fewest_for_interval(PERCENTILES[lost[0][2]])
-        names = ", ".join(f"{name} {level}" for _, name, level, _ in lost)
-        notes.append(
-            f"{_count(*lost[0])}, and {need} are needed: no interval for {names}; a longer run has "
-            "it."
-        )
+        names = listed(", ", (glued(name, " ", level) for _, name, level, _ in lost))
+        notes.append(say("{alike}, and {need} are needed: no interval for {names}; a longer run "
+                         "has it.", alike=_count(*lost[0]), need=need, names=names))  # fmt: skip
     return tuple(notes)
 
 
@@ -53,7 +53,8 @@ def _worth(figures: Mapping[str, Figure]) -> list[Worth]:
 
 
 def _count(part: float, name: str, level: str, n: int) -> str:
-    return f"successive calls are alike: for {name} {level}, {n:,} count as {int(part * n):,}"
+    return say("successive calls are alike: for {name} {level}, {n:,} count as {worth:,}",
+               name=name, level=level, n=n, worth=int(part * n))  # fmt: skip
 
 
 def _carries(part: float, _: str, level: str, n: int) -> bool:
@@ -67,8 +68,8 @@ def about_failures(failed: Bools) -> tuple[str, ...]:
     worth = int(effective_number(failed)) if failed.sum() > 1 else n
     if worth * TOLD >= n:
         return ()
-    return (f"failures come one after another: for the error rate, {n:,} calls count as {worth:,}, "
-            "and its interval is that much wider.",)  # fmt: skip
+    return (say("failures come one after another: for the error rate, {n:,} calls count as "
+                "{worth:,}, and its interval is that much wider.", n=n, worth=worth),)  # fmt: skip
 
 
 def about_course(latencies: Floats) -> tuple[str, ...]:
@@ -79,5 +80,5 @@ def about_course(latencies: Floats) -> tuple[str, ...]:
     known = latencies[~np.isnan(latencies)]
     if effective_number(known) * TOLD >= len(known):
         return ()
-    return ("the load changed by plan, and latencies with it: intervals take calls for "
-            "independent, and may be too narrow.",)  # fmt: skip
+    return (say("the load changed by plan, and latencies with it: intervals take calls for "
+                "independent, and may be too narrow."),)  # fmt: skip

@@ -25,13 +25,14 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.figures.quantiles import PERCENTILES, Figure, Floats, of_ordered, point
-from holymon.formatting import DASH, Cell, ms, number_of, rounded
+from holymon.formatting import DASH, Cell, ms, rounded
+from holymon.language.said import glued, listed, say, say_n
 
 MANY: Final = 0.02
 """From more than this share of failed calls on, percentiles are shown of all calls, too."""
 
-OF_SUCCESSES: Final = "of the calls that succeeded"
-NEVER: Final = "never"
+OF_SUCCESSES: Final = say("of the calls that succeeded")
+NEVER: Final = say("never")
 """What stands where so many calls failed that nothing bounds a percentile."""
 
 
@@ -51,7 +52,7 @@ class OfAll:
         value, ends = getattr(self.figure, stat), self.figure.ci.get(stat)
         if value is None or math.isinf(value) or ends is None:
             return self.words(stat), ""
-        return self.words(stat), f"{ms(ends[0])}{DASH}{duration(ends[1], None)}"
+        return self.words(stat), glued(ms(ends[0]), DASH, duration(ends[1], None))
 
     def words(self, stat: str, unit: str = "") -> str:
         """One of them in milliseconds: a number, `> 3,000`, or `never`."""
@@ -71,14 +72,14 @@ def live_cell(figure: Figure, every: OfAll, stat: str, *, many: bool) -> Cell:
     value = getattr(figure, stat)
     if value is None:
         return every.words(stat)
-    return ms(value), f"of all: {every.words(stat)}"
+    return ms(value), say("of all: {duration}", duration=every.words(stat))
 
 
 def duration(seconds: float | None, over: float | None, unit: str = "") -> str:
     """A duration in milliseconds; where it is inf, what it is `over` in seconds, or `never`."""
     if seconds is None or math.isfinite(seconds):
-        return ms(seconds) + unit * (seconds is not None)
-    return NEVER if over is None else f"> {ms(over)}{unit}"
+        return glued(ms(seconds), unit * (seconds is not None))
+    return NEVER if over is None else glued("> ", ms(over), unit)
 
 
 def of_all(ordered: Floats, cut: Floats, sizes: Mapping[str, int] | None = None) -> OfAll:
@@ -149,29 +150,39 @@ class AllCalls:
     @property
     def share(self) -> str:
         """How many failed, in words."""
-        return f"{self.failed:,} of {self.calls:,} calls failed"
+        return say("{failed:,} of {calls:,} calls failed", failed=self.failed, calls=self.calls)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What to keep in mind with percentiles: that many failed, and that some were cut off."""
         notes = []
         if self.many:
-            named = (("latency", self.latency_s), ("TTFT", self.ttft_s))
+            named = ((say("latency"), self.latency_s), ("TTFT", self.ttft_s))
+            known = ((name, of.words("p95", " ms")) for name, of in named
+                     if of.figure.p95 is not None)  # fmt: skip
             p95 = [
-                f"p95 of {name} is {of.words('p95', ' ms').replace(NEVER, 'never reached')}"
-                for name, of in named
-                if of.figure.p95 is not None
-            ]
+                say("p95 of {name} is {is_}", name=name,
+                    is_=say("never reached") if p95 == NEVER else p95)
+                for name, p95 in known
+            ]  # fmt: skip
             notes.append(
-                f"{self.share}, so percentiles are {OF_SUCCESSES}; with those that failed as ones "
-                f"that took for ever, {', '.join(p95) or 'p95 is not known'}."
-            )
+                say(
+                    "{share}, so percentiles are {of_successes}; with those that failed as ones "
+                    "that took for ever, {p95}.", share=self.share, of_successes=OF_SUCCESSES,
+                    p95=listed(", ", p95) or say("p95 is not known"),
+                )
+            )  # fmt: skip
         if self.cut and self.cut_after_s is not None:
             notes.append(
-                f"{number_of(self.cut, 'call')} {'was' if self.cut == 1 else 'were'} cut off by a "
-                f"limit (the first after {rounded(self.cut_after_s, 3)} s): how long they would "
-                "have taken, and so any time above that, is not known."
-            )
+                say_n(
+                    self.cut,
+                    "{n:,} call was cut off by a limit (the first after {after} s): how long they "
+                    "would have taken, and so any time above that, is not known.",
+                    "{n:,} calls were cut off by a limit (the first after {after} s): how long "
+                    "they would have taken, and so any time above that, is not known.",
+                    after=rounded(self.cut_after_s, 3),
+                )
+            )  # fmt: skip
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,18 +9,19 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.formatting import DASH, Table, Tables, count, ends, ms, number_of
+from holymon.language.said import Digits, glued, heads, listed, say
 from holymon.safety import short
 
 STAGES: Final = {
-    "schedule_delay_s": "late", "connect_s": "connect", "first_byte_s": "first byte",
-    "first_token_s": "first token", "decode_s": "decode", "rest_s": "rest",
+    "schedule_delay_s": say("late"), "connect_s": say("connect"), "first_byte_s": say("first byte"),
+    "first_token_s": say("first token"), "decode_s": say("decode"), "rest_s": say("rest"),
 }  # fmt: skip
 """The stages of a call, one after the other: together they are the time since it was due."""
 
 WORDS: Final = 160
 """Characters of a server's words that are shown."""
 
-NOTE: Final = (
+NOTE: Final = say(
     "times in ms, one after the other: sent late, connection opened (– for one that was open), "
     "then until the headers, the first token, the last token and the end; a stage that was not "
     "seen is in the next one"
@@ -81,7 +82,7 @@ class Call:
     def moment(self) -> str:
         """When it was sent, with milliseconds: a moment in UTC, or seconds since the start."""
         if self.at is None:
-            return f"{self.since_s:.3f} s"
+            return glued(Digits(f"{self.since_s:.3f}"), " s")
         return f"{str(np.datetime64(round(self.at * 1e3), 'ms')).replace('T', ' ')}Z"
 
     @property
@@ -93,31 +94,40 @@ class Call:
     @property
     def gap(self) -> str:
         """The longest gap between tokens in ms, and how long after it was sent that began."""
-        where = f" at {ms(self.gap_at_s)}" if self.gap_at_s is not None else ""
+        where = say(" at {gap_at}", gap_at=ms(self.gap_at_s)) if self.gap_at_s is not None else ""
         return ms(self.gap_s) + where
 
     @property
     def tokens(self) -> str:
         """Those of the prompt and of the answer."""
-        return f"{count(self.prompt_tokens)} + {count(self.output_tokens)}"
+        return glued(count(self.prompt_tokens), " + ", count(self.output_tokens))
 
     @property
     def title(self) -> str:
         """All of it in a few lines of text, for whoever points at it in a picture."""
         both = zip(STAGES.values(), self.stages, strict=True)
-        stages = [f"{name} {ms(seconds)}" for name, seconds in both if seconds is not None]
+        stages = [glued(name, " ", ms(seconds)) for name, seconds in both if seconds is not None]
         words = f"{short(self.code, 40)} {short(self.message, WORDS)}".strip()
         lines = (
-            f"{self.moment}, call {self.request:,} to {ends(self.target, 60)}",
-            self.failure or f"took {ms(self.latency_s)} ms",
-            ", ".join(stages) + " ms",
-            f"longest gap {self.gap} ms" if self.gap_s is not None else "",
-            f"{self.tokens} tokens" if (self.prompt_tokens or self.output_tokens) else "",
-            f"request id {short(self.request_id, 80)}" if self.request_id else "",
-            f"said: {words}" if words else "",
-            "the client was not fit to measure here" if self.unfit else "",
+            say(
+                "{moment}, call {request:,} to {target}",
+                moment=self.moment,
+                request=self.request,
+                target=ends(self.target, 60),
+            ),
+            self.failure or say("took {latency} ms", latency=ms(self.latency_s)),
+            listed(", ", stages) + " ms",
+            say("longest gap {gap} ms", gap=self.gap) if self.gap_s is not None else "",
+            say("{tokens} tokens", tokens=self.tokens)
+            if (self.prompt_tokens or self.output_tokens)
+            else "",
+            say("request id {request_id}", request_id=short(self.request_id, 80))
+            if self.request_id
+            else "",
+            say("said: {words}", words=words) if words else "",
+            say("the client was not fit to measure here") if self.unfit else "",
         )
-        return "\n".join(line for line in lines if line)
+        return listed("\n", (line for line in lines if line))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +147,26 @@ class Calls:
     @property
     def table(self) -> Tables:
         """A table of each kind: when, how long each phase took, tokens, ids, the server's words."""
-        simulated = " (simulated)" * self.simulated
-        slow = f"The slowest of {number_of(self.ok, 'call')} that succeeded{simulated}"
+        simulated = say(" (simulated)") * self.simulated
+        slow = say(
+            "The slowest of {calls} that succeeded{simulated}",
+            calls=number_of(self.ok, "call"),
+            simulated=simulated,
+        )
         if not self.slowest:
-            slow = "No call succeeded"
-        bad = f"{len(self.failed):,} of {number_of(self.bad, 'call')} that failed{simulated}"
+            slow = say("No call succeeded")
+        bad = say(
+            "{n:,} of {calls} that failed{simulated}",
+            n=len(self.failed),
+            calls=number_of(self.bad, "call"),
+            simulated=simulated,
+        )
         if not self.failed:
-            bad = "No call failed"
+            bad = say("No call failed")
         shown = NOTE if self.slowest or self.failed else ""
         return Tables([
-            Table(*self._grid(self.slowest), lead=(f"{slow}.",)),
-            Table(*self._grid(self.failed, failed=True), lead=(f"{bad}.",),
+            Table(*self._grid(self.slowest), lead=(glued(slow, "."),)),
+            Table(*self._grid(self.failed, failed=True), lead=(glued(bad, "."),),
                   notes=(shown,) if shown else ()),
         ])  # fmt: skip
 
@@ -163,10 +182,13 @@ class Calls:
         self, calls: tuple[Call, ...], *, failed: bool = False
     ) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
         """Heads, rows and alignment; the target only where there are several."""
-        whose = ("target",) * self.several
-        what = ("error",) * failed
-        heads = ("sent (UTC)", *whose, *what, "took", *STAGES.values(), "longest gap",
-                 "tokens in + out", "request id", *("what was said",) * failed)  # fmt: skip
+        whose = heads("target") * self.several
+        what = heads("error") * failed
+        names = (
+            *heads("sent (UTC)"), *whose, *what, *heads("took"), *STAGES.values(),
+            *heads("longest gap", "tokens in + out", "request id"),
+            *heads("what was said") * failed,
+        )  # fmt: skip
         align = "l" * (1 + len(whose) + len(what)) + "r" * 9 + "l"
         if not calls:
             return (), [], align
@@ -179,7 +201,7 @@ class Calls:
             )
             for call in calls
         ]  # fmt: skip
-        return heads, rows, align
+        return names, rows, align
 
     def __repr__(self) -> str:
         return self.table.text()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from holymon.formatting import ms, percent, rounded
+from holymon.language.said import Digits, glued, say
 from holymon.structs import Interval
 
 
@@ -21,28 +22,44 @@ class Kind(NamedTuple):
     @property
     def title(self) -> str:
         """Its name with its unit, for a table."""
-        return self.short + {ms: ", ms", _usd: ", USD per 1,000"}.get(self.shown, "")
+        return self.short + {ms: ", ms", _usd: say(", USD per 1,000")}.get(self.shown, "")
 
 
 def _usd(cost: float) -> str:
     return rounded(cost * 1000, 3)
 
 
-_TAKE: Final = " of all answers take up to {} ms instead of {} ms"
-_BEGIN: Final = " of all answers begin within {} ms instead of {} ms"
 SHARE: Final = "error_rate"
+_TIMES: Final = (say("{by} longer"), say("{by} shorter"))
+_BEGINS: Final = (say("{by} later"), say("{by} sooner"))
+_MORE: Final = (say("{by} more"), say("{by} fewer"))
 KINDS: Final[Mapping[str, Kind]] = {
-    "latency_p50": Kind("latency p50", f"half{_TAKE}", "longer", "shorter", ms),
-    "latency_p95": Kind("latency p95", f"95 %{_TAKE}", "longer", "shorter", ms),
-    "latency_p99": Kind("latency p99", f"99 %{_TAKE}", "longer", "shorter", ms),
-    "ttft_p50": Kind("TTFT p50", f"half{_BEGIN}", "later", "sooner", ms),
-    "ttft_p95": Kind("TTFT p95", f"95 %{_BEGIN}", "later", "sooner", ms),
-    "ttft_p99": Kind("TTFT p99", f"99 %{_BEGIN}", "later", "sooner", ms),
-    SHARE: Kind("failed calls", "{} of calls fail instead of {}", "more", "fewer", percent),
-    "requests_per_s": Kind("throughput", "{} calls a second are answered instead of {}",
-                           "more", "fewer", rounded, worse_up=False),
-    "cost_per_call": Kind("cost per call", "1,000 calls cost {} USD instead of {} USD",
-                          "more", "less", _usd),
+    "latency_p50": Kind(
+        say("latency p50"), say("half of all answers take up to {now} ms instead of {before} ms"),
+        *_TIMES, ms),
+    "latency_p95": Kind(
+        say("latency p95"), say("95 % of all answers take up to {now} ms instead of {before} ms"),
+        *_TIMES, ms),
+    "latency_p99": Kind(
+        say("latency p99"), say("99 % of all answers take up to {now} ms instead of {before} ms"),
+        *_TIMES, ms),
+    "ttft_p50": Kind(
+        "TTFT p50", say("half of all answers begin within {now} ms instead of {before} ms"),
+        *_BEGINS, ms),
+    "ttft_p95": Kind(
+        "TTFT p95", say("95 % of all answers begin within {now} ms instead of {before} ms"),
+        *_BEGINS, ms),
+    "ttft_p99": Kind(
+        "TTFT p99", say("99 % of all answers begin within {now} ms instead of {before} ms"),
+        *_BEGINS, ms),
+    SHARE: Kind(say("failed calls"), say("{now} of calls fail instead of {before}"),
+                *_MORE, percent),
+    "requests_per_s": Kind(
+        say("throughput"), say("{now} calls a second are answered instead of {before}"),
+        *_MORE, rounded, worse_up=False),
+    "cost_per_call": Kind(
+        say("cost per call"), say("1,000 calls cost {now} USD instead of {before} USD"),
+        say("{by} more"), say("{by} less"), _usd),
 }  # fmt: skip
 """The figures that are followed, by their names in the catalogue."""
 
@@ -72,20 +89,25 @@ class Change:
         """It in a few words, without target and run."""
         kind = KINDS[self.figure]
         if self.figure == SHARE or self.ratio is None:
-            return f"{kind.short} {kind.shown(self.before)} → {kind.shown(self.after)}"
-        return f"{kind.short} {_by(self.ratio)} {'higher' if self.ratio > 1 else 'lower'}"
+            return glued(kind.short, " ", kind.shown(self.before), " → ", kind.shown(self.after))
+        if self.ratio > 1:
+            return say("{figure} {by} higher", figure=kind.short, by=_by(self.ratio))
+        return say("{figure} {by} lower", figure=kind.short, by=_by(self.ratio))
 
     @property
     def text(self) -> str:
         """It as a sentence for whoever reads no tables."""
         kind, up = KINDS[self.figure], self.after > self.before
-        words = kind.text.format(kind.shown(self.after), kind.shown(self.before))
+        words = say(kind.text, now=kind.shown(self.after), before=kind.shown(self.before))
         if self.figure == SHARE or self.ratio is None:
-            return f"{self.target}: {words}, since run {self.since_run}."
-        low, high = (f"{(end - 1) * 100:+.2g}" for end in self.interval)
-        by = f"{_by(self.ratio)} {kind.more if up else kind.less}"
-        about = f"({kind.short}; 95 % interval {low} to {high} %)"
-        return f"{self.target}: {words}, {by} {about}, since run {self.since_run}."
+            return say("{target}: {words}, since run {run}.", target=self.target, words=words,
+                       run=self.since_run)  # fmt: skip
+        low, high = (Digits(f"{(end - 1) * 100:+.2g}") for end in self.interval)
+        return say(
+            "{target}: {words}, {by} ({figure}; 95 % interval {low} to {high} %), since run {run}.",
+            target=self.target, words=words, figure=kind.short, low=low, high=high,
+            by=say(kind.more if up else kind.less, by=_by(self.ratio)), run=self.since_run,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The change as JSON has it."""
@@ -110,9 +132,11 @@ class Least(NamedTuple):
     def brief(self) -> str:
         """It in words."""
         if self.figure == SHARE:
-            return f"{self.size * 100:.2g} points in failed calls"
-        return f"{self.size * 100:.2g} % in {KINDS[self.figure].short}"
+            return say("{size:.2g} points in failed calls", size=self.size * 100)
+        return say(
+            "{size:.2g} % in {figure}", size=self.size * 100, figure=KINDS[self.figure].short
+        )
 
 
 def _by(ratio: float) -> str:
-    return f"{rounded(abs(ratio - 1) * 100, 2)} %"
+    return say("{share} %", share=rounded(abs(ratio - 1) * 100, 2))

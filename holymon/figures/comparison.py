@@ -14,29 +14,29 @@ what is slow would be the quicker one.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from holymon.errors import PlanError
-from holymon.figures.blocks import FEWEST_IN_BLOCK, FEWEST_PAIRS
+from holymon.figures.blocks import FEWEST_PAIRS
+from holymon.figures.comparison_notes import not_claimed, of_one_run, too_few
 from holymon.figures.durations import durations
 from holymon.figures.pair_tests import ErrorDifference, Ratio, error_difference, words
 from holymon.figures.quantiles import Floats
-from holymon.figures.ratios import WIDEST, HeldAgainst, as_json, ratio_of_blocks, ratio_of_runs
-from holymon.figures.reasons import Reason
+from holymon.figures.ratios import HeldAgainst, as_json, ratio_of_blocks, ratio_of_runs
+from holymon.figures.reasons import SHOWN, Reason
 from holymon.figures.summary import summarize_target
 from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import Headline, Table, number_of
+from holymon.language.said import heads, listed, say
 from holymon.records.records import Records
 from holymon.safety import plain
 
 EFFECT: Final = 0.05
 ALPHA: Final = 0.05
-ALIKE: Final = 0.3
-"""From this autocorrelation of blocks on it is said: 0.3 halves their number."""
 RATIOS: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))
 
 
@@ -79,40 +79,55 @@ class Comparison:
     def headline(self) -> str:
         """The conclusion in a sentence."""
         if self.notes:
-            conclusion = "not comparable"
+            conclusion = say("not comparable")
         elif self.shown:
-            conclusion = "a difference is shown"
+            conclusion = say("a difference is shown")
         else:
-            conclusion = "no difference shown"
-        label = " (simulated)" if self.simulated else ""
+            conclusion = say("no difference shown")
+        label = say(" (simulated)") if self.simulated else ""
         pairs = number_of(self.pairs, "pair")
-        return f"B = {self.b} against A = {self.a}{label}, {pairs}: {conclusion}"
+        return say(
+            "B = {b} against A = {a}{label}, {pairs}: {conclusion}", b=self.b, a=self.a,
+            label=label, pairs=pairs, conclusion=conclusion,
+        )  # fmt: skip
 
     @property
     def verdict(self) -> Headline:
         """What is shown of B against A, with its sizes, in a line."""
-        label = " (simulated)" * self.simulated
+        label = say(" (simulated)") * self.simulated
         if self.notes:
-            return Headline(f"{self.b} and {self.a}{label} are not compared: {self.notes[0]}",
-                            "not judged")  # fmt: skip
+            return Headline(
+                say(
+                "{b} and {a}{label} are not compared: {why}",
+                b=self.b,
+                a=self.a,
+                label=label,
+                why=self.notes[0],
+                ), "not judged",
+            )  # fmt: skip
         known = [finding for finding in self.findings if finding.result in {"higher", "lower"}]
         if not known:
             same = all(ratio.result == "same" for ratio in self.ratios)
-            least = f"{self.effect * 100:g} % or more between {self.b} and {self.a}{label}"
-            what = "No difference of" if same else "No difference shown of"
-            return Headline(f"{what} {least}{self._doubt}", "healthy")
+            least = say(
+                "{effect:g} % or more between {b} and {a}{label}", effect=self.effect * 100,
+                b=self.b, a=self.a, label=label,
+            )  # fmt: skip
+            none = say("No difference of {least}", least=least)
+            unseen = say("No difference shown of {least}", least=least)
+            return Headline((none if same else unseen) + self._doubt, "healthy")
         state = "worse" if any(each.result == "higher" for each in known) else "healthy"
-        parts = ", ".join(finding.brief for finding in known)
-        return Headline(f"{self.b} against {self.a}{label}: {parts}{self._doubt}", state)
+        parts = listed(", ", (finding.brief for finding in known))
+        line = say("{b} against {a}{label}: {parts}", b=self.b, a=self.a, label=label, parts=parts)
+        return Headline(line + self._doubt, state)
 
     @property
     def _doubt(self) -> str:
-        return " (the measurement is suspect)" * self.suspect
+        return say(" (the measurement is suspect)") * self.suspect
 
     @property
     def table(self) -> Table:
         """The conclusion, a row for each figure and each error type, and what to keep in mind."""
-        heads = ("", "A", "B", "B / A, or B - A", "95 % interval", "result")
+        names = heads("", "A", "B", "B / A, or B - A", "95 % interval", "result")
         # Where nothing can be claimed, that is said once, with the reason.
         rows = [
             (*finding.cells[:-1], "" if self.notes else words(finding.result, effect))
@@ -120,9 +135,14 @@ class Comparison:
         ]
         cost: tuple[str, ...] = ()
         if self.cost_ratio is not None:
-            cost = (f"a good answer of B costs {self.cost_ratio:.3g} times as much as one of A",)
+            cost = (
+                say(
+                    "a good answer of B costs {cost_ratio:.3g} times as much as one of A",
+                    cost_ratio=self.cost_ratio,
+                ),
+            )
         return Table(
-            heads, [*rows, *self.errors.rows], "lrrrrl", lead=(self.headline, *self.notes),
+            names, [*rows, *self.errors.rows], "lrrrrl", lead=(self.headline, *self.notes),
             notes=(*self.cautions, *cost),
         )  # fmt: skip
 
@@ -164,10 +184,14 @@ def compare_pairs(
     tests = (len(used) + 1) * (1 + beside)
     level = 1 - ALPHA / tests
     invalid, suspect = (
-        [f"{plain(run)} is {level}: {plain(reason.text)}" for run, reasons in doubts.items()
-         for reason in reasons if reason.level == level and not reason.of_api]
+        [
+            say("{run} is {level}: {text}", run=plain(run), level=SHOWN[level], text=reason.text)
+            for run, reasons in doubts.items()
+            for reason in reasons
+            if reason.level == level and not reason.of_api
+        ]
         for level in ("invalid", "suspect")
-    )  # fmt: skip
+    )
     claims = interleaved and len(measured) >= FEWEST_PAIRS and not invalid
     of_pairs = ratio_of_blocks if one_run else ratio_of_runs
     ratios = tuple(
@@ -182,30 +206,10 @@ def compare_pairs(
         pairs=len(measured), effect=effect, ratios=ratios,
         errors=error_difference(measured, level, claims=claims, neighbours=one_run),
         cost_ratio=_cost(measured), simulated=simulated,
-        notes=(*invalid, *_not_claimed(len(measured), interleaved=interleaved, one_run=one_run)),
-        cautions=(*suspect, *(_of_one_run(ratios) if one_run else ()), *_too_few(ratios)),
+        notes=(*invalid, *not_claimed(len(measured), interleaved=interleaved, one_run=one_run)),
+        cautions=(*suspect, *(of_one_run(ratios) if one_run else ()), *too_few(ratios)),
         suspect=bool(suspect),
     )  # fmt: skip
-
-
-def _not_claimed(pairs: int, *, interleaved: bool, one_run: bool) -> Iterator[str]:
-    """Why so many pairs, measured like that, can't tell a difference."""
-    if pairs < FEWEST_PAIRS and one_run:
-        yield (
-            f"the run is too short to compare its targets: it takes {FEWEST_PAIRS} blocks of time "
-            f"with {FEWEST_IN_BLOCK} calls of each, so at least {FEWEST_PAIRS * FEWEST_IN_BLOCK} "
-            "calls of each target."
-        )
-    elif pairs < FEWEST_PAIRS:
-        yield (
-            f"{number_of(pairs, 'pair')} of measurements can't tell a difference from the "
-            f"hour of day: measure at least {FEWEST_PAIRS} alternately, or both targets in one run."
-        )
-    elif not interleaved:
-        yield (
-            "A and B were not measured alternately, so what the hour of day did can't be told "
-            "from what they did: measure A B A B, or both targets in one run."
-        )
 
 
 def _only_target(records: Records) -> TargetSummary:
@@ -224,36 +228,6 @@ def _seconds(records: Records) -> dict[str, Floats]:
     rows = records.chosen(mask)
     of = durations(rows)
     return {f"{name}_s": values[~np.isnan(values)] for name, values in of.items()}
-
-
-def _of_one_run(ratios: Sequence[Ratio]) -> tuple[str, ...]:
-    """What can't be told from a difference where both were called in one stretch of time."""
-    cautions = []
-    most = max((ratio.autocorrelation or 0.0 for ratio in ratios), default=0.0)
-    if most >= ALIKE:
-        cautions.append(
-            f"blocks of time are like the ones before (autocorrelation {most:.2g}), so they count "
-            "as fewer and the intervals are wider: a longer run tells more"
-        )
-    if any(ratio.result in {"higher", "lower"} for ratio in ratios):
-        drifts = [ratio.drift for ratio in ratios if ratio.drift]
-        seen = drifts[0] if drifts else "this is one stretch of time"
-        cautions.append(
-            f"{seen}: a slow drift, or a slow hour, of one of the two alone looks like a "
-            "difference between them; measure again at another hour"
-        )
-    return tuple(cautions)
-
-
-def _too_few(ratios: Sequence[Ratio]) -> tuple[str, ...]:
-    """Why some of the ratios of one run have no interval."""
-    bare = [ratio for ratio in ratios if ratio.result == "too few blocks"]
-    if not bare:
-        return ()
-    return (
-        f"too few blocks of time ({bare[0].pairs}) for an interval of some ratios: it would reach "
-        f"over a factor of {WIDEST:g}; a longer run tells more",
-    )
 
 
 def _cost(pairs: list[tuple[TargetSummary, TargetSummary]]) -> float | None:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from holymon.figures.comparison import Comparison
 from holymon.formatting import Headline, Tables
+from holymon.language.said import glued, listed, say
 
 MOST_SAID: Final = 3
 
@@ -30,9 +31,9 @@ class Comparisons(tuple[Comparison, ...]):
             return self[0].verdict
         order = ("worse", "healthy", "not judged")
         first = sorted(self, key=lambda each: (order.index(each.verdict.state), not each.shown))
-        more = f"; and {len(first) - MOST_SAID} more" * (len(first) > MOST_SAID)
-        line = "; ".join(str(each.verdict) for each in first[:MOST_SAID])
-        return Headline(line + more, first[0].verdict.state)
+        more = say("; and {n} more", n=len(first) - MOST_SAID) * (len(first) > MOST_SAID)
+        line = listed("; ", (each.verdict.sentence for each in first[:MOST_SAID]))
+        return Headline(glued(line, more), first[0].verdict.state)
 
     @property
     def table(self) -> Tables:

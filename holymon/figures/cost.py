@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.formatting import DASH, number_of, rounded
+from holymon.language.said import glued, listed, say, vocabulary
 from holymon.plan.price import PER, Price
 from holymon.plan.target import Target
 from holymon.records.attempt import Flag, Rows
@@ -25,6 +26,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 PARTS: Final = ("input", "cached", "written", "output", "reasoning")
+_SHOWN: Final = vocabulary("input", "cached", "written", "output", "reasoning")
 _PRICED_AS: Final = {
     "input": ("input",), "cached": ("cached_input", "input"), "written": ("cache_write", "input"),
     "output": ("output",), "reasoning": ("reasoning", "output"),
@@ -67,18 +69,24 @@ class Cost:
     def words(self) -> str:
         """The whole and its parts in words."""
         if self.at_least_usd is None:
-            return f"cost {DASH}"
-        least = "at least " if self.usd is None else ""
+            return say("cost {dash}", dash=DASH)
+        least = say("at least ") if self.usd is None else ""
         shown = [(name, getattr(self, f"{name}_usd")) for name in PARTS]
-        parts = ", ".join(f"{name} {rounded(usd, 3)}" for name, usd in shown if usd)
-        return f"cost {least}{rounded(self.at_least_usd, 6)} USD" + f" ({parts})" * bool(parts)
+        parts = listed(
+            ", ", (glued(_SHOWN[name], " ", rounded(usd, 3)) for name, usd in shown if usd)
+        )
+        return say(
+            "cost {least}{at_least_usd} USD",
+            least=least,
+            at_least_usd=rounded(self.at_least_usd, 6),
+        ) + glued(" (", parts, ")") * bool(parts)
 
 
 def usd_cell(usd: float | None, at_least: float | None) -> str:
     """USD for a table; at least so much, where not all is known."""
     if usd is not None:
         return rounded(usd)
-    return f"≥ {rounded(at_least)}" if at_least else DASH
+    return glued("≥ ", rounded(at_least)) if at_least else DASH
 
 
 def costs(rows: Rows | Chosen, price: Price) -> Floats:
@@ -99,7 +107,7 @@ def cost_of(rows: Chosen, target: Target) -> tuple[Cost, tuple[str, ...]]:
     price = target.billed
     cost = Cost(source=price.source, date=price.date)
     if why := _unpriced(target):
-        return replace(cost, reason=why), (f"no cost: {why}.",)
+        return replace(cost, reason=why), (say("no cost: {why}.", why=why),)
     known, free = _known(rows, price)
     sums = {
         name: None if money is None else float(money[known].sum() / PER)
@@ -109,8 +117,10 @@ def cost_of(rows: Chosen, target: Target) -> tuple[Cost, tuple[str, ...]]:
     uncounted = _uncounted(rows, ~(known | free))
     lacking, notes = [*uncounted, *_lacking(target)], _shared(sums, price)
     if lacking:
-        start = f"cost at least {rounded(least, 3)} USD" if least else "no cost"
-        notes = (f"{start}: {', and '.join(lacking)}.", *notes)
+        start = (
+            say("cost at least {least} USD", least=rounded(least, 3)) if least else say("no cost")
+        )
+        notes = (glued(start, ": ", listed(say(", and "), lacking), "."), *notes)
     reasons = lacking or _never_counted(rows, known, sums)
     given: dict[str, Any] = {
         f"{name}_usd": None if uncounted else value for name, value in sums.items()
@@ -125,21 +135,35 @@ def _unpriced(target: Target) -> str:
     """Why no cost at all can be given; empty if some can."""
     price = target.price
     if price.input is None and price.output is None:
-        return f"the price of {plain(target.model)} is not known ({_where(target)})"
-    return "" if price.currency == "USD" else f"its price is in {plain(price.currency)}, not in USD"
+        return say(
+            "the price of {model} is not known ({target})",
+            model=plain(target.model),
+            target=_where(target),
+        )
+    return (
+        ""
+        if price.currency == "USD"
+        else say("its price is in {currency}, not in USD", currency=plain(price.currency))
+    )
 
 
 def _lacking(target: Target) -> list[str]:
     lacks = [name for name in ("input", "output") if getattr(target.billed, name) is None]
-    return [f"the price of {name} tokens is not known ({_where(target)})" for name in lacks]
+    return [
+        say("the price of {name} tokens is not known ({target})", name=name, target=_where(target))
+        for name in lacks
+    ]
 
 
 def _where(target: Target) -> str:
     """Where its price goes: in the user's book, whose tables are named by provider and model."""
     if target.provider == "url":
-        return "define its API in targets.toml, with prices of its models"
+        return say("define its API in targets.toml, with prices of its models")
     table = plain(f'{target.provider}.models."{target.model}"')
-    return f"put input and output, in USD per million tokens, under [{table}] in targets.toml"
+    return say(
+        "put input and output, in USD per million tokens, under [{table}] in targets.toml",
+        table=table,
+    )
 
 
 def _uncounted(rows: Chosen, unknown: Bools) -> list[str]:
@@ -147,10 +171,12 @@ def _uncounted(rows: Chosen, unknown: Bools) -> list[str]:
     failed = int((unknown & (rows["error"] != 0)).sum())
     lacking = int(unknown.sum()) - failed
     whys = (
-        (lacking, "answer", "came without the server's token counts"),
-        (failed, "call", "ended between tokens and their count"),
-    )
-    return [f"{number_of(n, noun)} {what}" for n, noun, what in whys if n]
+        (lacking, say("{answers} came without the server's token counts",
+                      answers=number_of(lacking, "answer"))),
+        (failed, say("{calls} ended between tokens and their count",
+                     calls=number_of(failed, "call"))),
+    )  # fmt: skip
+    return [what for n, what in whys if n]
 
 
 def _never_counted(rows: Chosen, known: Bools, sums: dict[str, float | None]) -> list[str]:
@@ -158,14 +184,24 @@ def _never_counted(rows: Chosen, known: Bools, sums: dict[str, float | None]) ->
     never = [name for name, field in _COUNTED_IN.items()
              if known.any() and (rows[field][known] < 0).all()]  # fmt: skip
     sums.update(dict.fromkeys(never))
-    return [f"the server counted no {' and no '.join(never)} tokens apart"] if never else []
+    return (
+        [
+            say(
+                "the server counted no {kinds} tokens apart",
+                kinds=listed(say(" and no "), (_SHOWN[name] for name in never)),
+            )
+        ]
+        if never
+        else []
+    )
 
 
 def _shared(sums: dict[str, float | None], price: Price) -> tuple[str, ...]:
     """Which tokens were priced as others are, having no price of their own."""
     ways = (("cached", price.cached_input), ("written", price.cache_write))
     return tuple(
-        f"{what} tokens are priced as input: they have no price of their own."
+        say("{what} tokens are priced as input: they have no price of their own.",
+            what=_SHOWN[what])
         for what, own in ways if own is None and sums[what]
     )  # fmt: skip
 

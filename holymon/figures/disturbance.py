@@ -14,12 +14,13 @@ import numpy as np
 
 from holymon.figures.quantiles import figure
 from holymon.formatting import ms, number_of
+from holymon.language.said import glued, listed, say, say_n
 from holymon.records.client_health import Bools, ClientHealth, fell_in
 from holymon.records.records import Chosen, Records
 
 WORDS: Final = {
-    "busy": "was short of CPU", "starved": "waited for its core",
-    "paused": "stopped for garbage collection", "stood": "stood still",
+    "busy": say("was short of CPU"), "starved": say("waited for its core"),
+    "paused": say("stopped for garbage collection"), "stood": say("stood still"),
 }  # fmt: skip
 LEVELS: Final = ("p50", "p95", "p99")
 
@@ -60,25 +61,28 @@ class Disturbance:
     @property
     def text(self) -> str:
         """All of it in a sentence."""
-        what = " or ".join(WORDS[kind] for kind in self.kinds)
-        verb = "fell" if self.calls != 1 else "was"
-        parts = [
-            f"in {self.seconds:,} of {self.of_seconds:,} s the client {what}",
-            f"{self.calls:,} of {number_of(self.of_calls, 'call')} {verb} in them",
-        ]
-        return f"{'; '.join(parts)}{self._without}."
+        return say(
+            "in {seconds:,} of {of_seconds:,} s the client {what}; {calls}{without}.",
+            seconds=self.seconds, of_seconds=self.of_seconds,
+            what=listed(say(" or "), (WORDS[kind] for kind in self.kinds)),
+            calls=say_n(self.calls, "{n:,} of {of} was in them", "{n:,} of {of} fell in them",
+                        of=number_of(self.of_calls, "call")),
+            without=self._without,
+        )  # fmt: skip
 
     @property
     def _without(self) -> str:
         shift = self.largest
         if shift is None:
             return ""
-        name = {"latency_s": "latency", "ttft_s": "TTFT"}[shift.metric]
-        of = f"{shift.target}: " * (len({each.target for each in self.shifts}) > 1)
+        name = {"latency_s": say("latency"), "ttft_s": "TTFT"}[shift.metric]
+        of = glued(shift.target, ": ") * (len({each.target for each in self.shifts}) > 1)
         if f"{ms(shift.without)}" == f"{ms(shift.value)}":
-            return ", and no percentile differs without them"
-        return (f"; {of}{name} {shift.stat} without them {ms(shift.without)} ms instead of "
-                f"{ms(shift.value)}")  # fmt: skip
+            return say(", and no percentile differs without them")
+        return say(
+            "; {of}{name} {stat} without them {without} ms instead of {value}", of=of, name=name,
+            stat=shift.stat, without=ms(shift.without), value=ms(shift.value),
+        )  # fmt: skip
 
 
 def disturbance(vitals: ClientHealth, records: Records | None = None) -> Disturbance | None:

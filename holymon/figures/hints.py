@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from holymon.errors import ERRORS, NOT_THE_SERVER
 from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import DASH
+from holymon.language.said import Digits, glued, listed, say, without_stop
 from holymon.plan.target import Target
 from holymon.safety import short
 
@@ -65,30 +66,34 @@ def hint(error: str, words: str, target: Target, *, answered: bool = False) -> s
     `answered` is whether another call got its answer: then the address is right.
     """
     if not answered and error in _HUNG_UP and target.base_url.startswith("http://"):
-        return f"if that port speaks TLS, write {_as('https', target.base_url)}"
+        return say("if that port speaks TLS, write {url}", url=_as("https", target.base_url))
     for rule in (_of_the_way, _of_the_request):
         if text := rule(error, words, target):
             return text
     mend = _USUAL.get(error, "")
     if error == "quota_exhausted" and not target.api_key_env:
-        return mend.partition(" for ")[0]
-    key = target.api_key_env or "no variable: none was named"
-    return mend.format(key=key, url=target.base_url or "the simulator")
+        return say("no credit is left")
+    key = target.api_key_env or say("no variable: none was named")
+    return say(mend, key=key, url=target.base_url or say("the simulator"))
 
 
 _HUNG_UP: Final = frozenset({"server_disconnected", "connection_reset"})
 _USUAL: Final = {
-    "authentication": "check the key in {key}",
-    "permission": "this key may not use that model: ask for access, or take another key ({key})",
-    "quota_exhausted": "no credit is left for the key in {key}",
-    "dns_failure": "check the host name in {url}",
-    "connection_refused": "does the server run at {url}",
-    "connect_timeout": "is {url} reachable from here (firewall, proxy, VPN)",
-    "tls_error": "check https and the certificate of {url}",
-    "proxy_error": "the proxy that HTTP_PROXY or HTTPS_PROXY names is down or refuses: mend or "
-                   "unset it, or add the host of {url} to NO_PROXY",
-    "rate_limited": "the API takes no more calls now: lower --rate or --concurrency",
-}  # fmt: skip
+    "authentication": say("check the key in {key}"),
+    "permission": say(
+        "this key may not use that model: ask for access, or take another key ({key})"
+    ),
+    "quota_exhausted": say("no credit is left for the key in {key}"),
+    "dns_failure": say("check the host name in {url}"),
+    "connection_refused": say("does the server run at {url}"),
+    "connect_timeout": say("is {url} reachable from here (firewall, proxy, VPN)"),
+    "tls_error": say("check https and the certificate of {url}"),
+    "proxy_error": say(
+        "the proxy that HTTP_PROXY or HTTPS_PROXY names is down or refuses: mend or "
+        "unset it, or add the host of {url} to NO_PROXY"
+    ),
+    "rate_limited": say("the API takes no more calls now: lower --rate or --concurrency"),
+}
 
 
 def _of_the_way(error: str, words: str, target: Target) -> str:
@@ -98,17 +103,19 @@ def _of_the_way(error: str, words: str, target: Target) -> str:
     if error == "tls_error":
         return _of_tls(words, target.base_url)
     if error == "connect_timeout" and "greeting of TLS" in words:
-        return f"if that port does not speak TLS, write {_as('http', target.base_url)}"
+        return say("if that port does not speak TLS, write {url}", url=_as("http", target.base_url))
     plain = target.base_url.startswith("http://")
     if plain and _PLAIN_TO_TLS.search(words):
-        return f"that port speaks TLS: write {_as('https', target.base_url)}"
+        return say("that port speaks TLS: write {url}", url=_as("https", target.base_url))
     if "407" in words[:20] or (error == "http_4xx" and re.search(r"(?i)proxy auth", words)):
-        return "the proxy wants a name and a password: HTTP_PROXY=http://NAME:PASSWORD@HOST:PORT"
+        return say(
+            "the proxy wants a name and a password: HTTP_PROXY=http://NAME:PASSWORD@HOST:PORT"
+        )
     page = words.startswith("a page of HTML") or error == "unexpected_content_type"
     if page and _PROXY.search(words):
-        return "a proxy in between wrote that, not the API: see HTTP_PROXY and NO_PROXY"
+        return say("a proxy in between wrote that, not the API: see HTTP_PROXY and NO_PROXY")
     if page and (_WALL.search(words) or error in {"authentication", "permission"}):
-        return (
+        return say(
             "a wall or proxy in between wrote that page, not the API, so it says nothing of the "
             "key: ask who runs it to let this machine through"
         )
@@ -118,19 +125,29 @@ def _of_the_way(error: str, words: str, target: Target) -> str:
 def _of_the_request(error: str, words: str, target: Target) -> str:
     """What of the request may be wrong: its path, its model, streaming."""
     if _STREAM.search(words) and error not in {"rate_limited", "authentication"}:
-        return "" if "--no-stream" in words else "measure whole answers with --no-stream"
+        return "" if "--no-stream" in words else say("measure whole answers with --no-stream")
     if error in {"not_found", "unexpected_content_type", "http_4xx"} and not has_version(target):
-        both = "the model's name and " if error == "not_found" else ""
-        dialect = f" and does it speak {target.endpoint}" * (target.endpoint != "chat")
-        return f"check {both}the base_url ({target.base_url}): does it need /v1 at its end{dialect}"
+        both = say("the model's name and ") if error == "not_found" else ""
+        dialect: str = say(" and does it speak {endpoint}", endpoint=target.endpoint)
+        dialect *= target.endpoint != "chat"
+        return say(
+            "check {both}the base_url ({base_url}): does it need /v1 at its end{dialect}",
+            both=both,
+            base_url=target.base_url,
+            dialect=dialect,
+        )
     if error == "not_found" or (error in _REFUSED and _NO_MODEL.search(words)):
         if _MODEL.search(words) or error != "not_found":
-            return f"check the model's name, {short(target.model, 80)!r}"
+            return say("check the model's name, {model}", model=f"{short(target.model, 80)!r}")
         if target.endpoint == "chat":
-            return f"check the model's name and the base_url ({target.base_url})"
-        return (
-            f"check the model's name, the base_url ({target.base_url}) and the endpoint in "
-            f"targets.toml: does that server speak {target.endpoint}"
+            return say(
+                "check the model's name and the base_url ({base_url})", base_url=target.base_url
+            )
+        return say(
+            "check the model's name, the base_url ({base_url}) and the endpoint in "
+            "targets.toml: does that server speak {endpoint}",
+            base_url=target.base_url,
+            endpoint=target.endpoint,
         )
     return ""
 
@@ -143,21 +160,31 @@ def has_version(target: Target) -> bool:
 def _redirected(place: str, target: Target) -> str:
     here, there = urlsplit(target.base_url), urlsplit(place)
     if _LOGIN.search(place):
-        return "that looks like a page to log in at, of a wall or proxy in between, not of the API"
+        return say(
+            "that looks like a page to log in at, of a wall or proxy in between, not of the API"
+        )
     if there.scheme == "https" and here.scheme == "http" and there.hostname == here.hostname:
-        return f"write {_as('https', target.base_url)}"
-    return "redirections are not followed: make that address the base_url, without its last path"
+        return say("write {url}", url=_as("https", target.base_url))
+    return say(
+        "redirections are not followed: make that address the base_url, without its last path"
+    )
 
 
 def _of_tls(words: str, url: str) -> str:
     if _TLS_TO_PLAIN.search(words):
-        return f"that port does not speak TLS: write {_as('http', url)}"
+        return say("that port does not speak TLS: write {url}", url=_as("http", url))
     if _DATE.search(words):
-        return f"the certificate of {url} is not valid now: renew it, or set this machine's clock"
+        return say(
+            "the certificate of {url} is not valid now: renew it, or set this machine's clock",
+            url=url,
+        )
     if _NAME.search(words):
-        return f"the certificate is not for the host in {url}: write the name that stands in it"
+        return say(
+            "the certificate is not for the host in {url}: write the name that stands in it",
+            url=url,
+        )
     if _TRUST.search(words) or "verify failed" in words.lower():
-        return (
+        return say(
             "nobody here trusts who signed its certificate: name the file with your CA's "
             "certificate in SSL_CERT_FILE, or as the target's ca_file in targets.toml"
         )
@@ -177,7 +204,7 @@ def failures(summary: TargetSummary, target: Target) -> list[str]:
     if not answered:  # the reason why nothing succeeded has it
         clauses[:1] = [""] * len(clauses[:1])
     return [
-        f"{n:,} {name}{text}"
+        glued(Digits(f"{n:,}"), " ", name, text)
         for (name, n), text in zip(summary.errors.items(), clauses, strict=True)
     ]
 
@@ -185,16 +212,18 @@ def failures(summary: TargetSummary, target: Target) -> list[str]:
 def clause(error: str, words: str, target: Target, *, answered: bool) -> str:
     """The first words of an error type and the hint, as they follow its name."""
     parts = [short(words, SHOWN), hint(error, words, target, answered=answered)]
-    text = f" {DASH} ".join(filter(None, parts))
-    return f": {text}" if text else ""
+    text = listed(f" {DASH} ", filter(None, parts))
+    return glued(": ", text) if text else ""
 
 
 def why(summary: TargetSummary, target: Target) -> str:
     """Of what calls failed most often, as a clause; `""` if there were none."""
     errors = [name for name in summary.errors if name not in NOT_THE_SERVER]
-    every = "all" if len(errors) == 1 else "most"
-    return "".join(
-        f"{every} failed with {error} ({ERRORS[error].meaning})"
-        f"{clause(error, summary.messages.get(error, ''), target, answered=summary.ok > 0)}"
-        for error in errors[:1]
-    ).rstrip(".")
+    if not errors:
+        return ""
+    error, *others = errors
+    words = clause(error, summary.messages.get(error, ""), target, answered=summary.ok > 0)
+    about = {"error": error, "meaning": ERRORS[error].meaning, "words": without_stop(words)}
+    if others:
+        return say("most failed with {error} ({meaning}){words}", **about)
+    return say("all failed with {error} ({meaning}){words}", **about)

@@ -5,18 +5,21 @@ count_oddities(good) -> {"no_finish": 12, ...}        sentences(counts, 40) -> [
 
 from typing import Final
 
+from holymon.language.said import say
 from holymon.records.attempt import Flag
 from holymon.records.records import Chosen
 
 _TOLD: Final = {
-    "no_finish": (Flag.NO_FINISH, "came without a finish reason"),
-    "no_done": (Flag.NO_DONE, "came without the stream's last event"),
-    "after_done": (Flag.AFTER_DONE, "went on behind the stream's last event, which was ignored"),
-    "keep_alive": (Flag.KEEP_ALIVE, "held keep-alives without a name"),
-    "skipped": (Flag.SKIPPED, "held an event that means nothing in this dialect, and was skipped"),
-    "lenient": (Flag.LENIENT, "had odd types, an odd status or a wrong content type, and were read "
-                              "all the same"),
-    "empty": (Flag.EMPTY, "succeeded and hold neither text nor a tool call"),
+    "no_finish": (Flag.NO_FINISH, say("came without a finish reason")),
+    "no_done": (Flag.NO_DONE, say("came without the stream's last event")),
+    "after_done": (Flag.AFTER_DONE,
+                   say("went on behind the stream's last event, which was ignored")),
+    "keep_alive": (Flag.KEEP_ALIVE, say("held keep-alives without a name")),
+    "skipped": (Flag.SKIPPED,
+                say("held an event that means nothing in this dialect, and was skipped")),
+    "lenient": (Flag.LENIENT, say("had odd types, an odd status or a wrong content type, and were "
+                                  "read all the same")),
+    "empty": (Flag.EMPTY, say("succeeded and hold neither text nor a tool call")),
 }  # fmt: skip
 """Each oddity by its name: its flag, and what is said of answers that have it."""
 
@@ -35,10 +38,15 @@ def count_oddities(good: Chosen) -> dict[str, int]:
 
 def sentences(counts: dict[str, int], ok: int) -> list[str]:
     """Each oddity as a sentence, given that `ok` answers succeeded."""
-    lines = []
+    lines: list[str] = []
     for name, n in counts.items():
         if name != REASONED:
             thought = counts.get(REASONED, 0) if name == "empty" else 0
-            spent = f": {thought:,} of them spent their tokens on reasoning" if thought else ""
-            lines.append(f"{n:,} of {ok:,} answers {_TOLD[name][1]}{spent}.")
+            spent = (
+                say(": {thought:,} of them spent their tokens on reasoning", thought=thought)
+                if thought
+                else ""
+            )
+            lines.append(say("{n:,} of {ok:,} answers {had}{spent}.", n=n, ok=ok,
+                             had=_TOLD[name][1], spent=spent))  # fmt: skip
     return lines

@@ -15,6 +15,7 @@ import numpy as np
 
 from holymon.figures.quantiles import Figure, Floats, figure, share_of, wilson
 from holymon.formatting import percent
+from holymon.language.said import say
 from holymon.records.attempt import Flag
 from holymon.records.records import Chosen
 from holymon.structs import Rate
@@ -42,8 +43,15 @@ class Outputs:
     @property
     def facts(self) -> tuple[str, ...]:
         """How often what was written as JSON is JSON, a line for each kind that there was."""
-        named = (("arguments of tools", self.tool_arguments), ("answers in JSON", self.json_output))
-        return tuple(f"{what} that parse: {in_words(rate)}" for what, rate in named if rate.of)
+        named = (
+            (say("arguments of tools"), self.tool_arguments),
+            (say("answers in JSON"), self.json_output),
+        )
+        return tuple(
+            say("{what} that parse: {rate}", what=what, rate=in_words(rate))
+            for what, rate in named
+            if rate.of
+        )
 
 
 NOTHING_HELD: Final = Outputs()
@@ -52,7 +60,13 @@ NOTHING_HELD: Final = Outputs()
 def in_words(rate: Rate) -> str:
     """A share as it is said, with its interval."""
     hits = round((rate.value or 0.0) * rate.of)
-    return f"{hits:,} of {rate.of:,}, {percent(rate.low)} to {percent(rate.high)}"
+    return say(
+        "{hits:,} of {of:,}, {low} to {high}",
+        hits=hits,
+        of=rate.of,
+        low=percent(rate.low),
+        high=percent(rate.high),
+    )
 
 
 def outputs(good: Chosen, ttfo: Figure, *, steady: bool) -> Outputs:

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -12,12 +12,15 @@ from holymon.errors import NOT_THE_SERVER
 from holymon.figures.all_calls import NEVER
 from holymon.figures.quantiles import mean_interval, newcombe
 from holymon.figures.summary_types import TargetSummary
-from holymon.formatting import DASH, ms, percent
+from holymon.formatting import DASH, count, ms, percent
+from holymon.language.said import Digits, glued, say, vocabulary
 from holymon.structs import Interval, Rate
 
 Result = Literal[
     "higher", "lower", "same", "no difference shown", "too few blocks", "not comparable"
 ]
+RESULTS: Final = vocabulary("higher", "lower", "same", "no difference shown", "too few blocks",
+                            "not comparable")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,11 @@ class Ratio:
         """A row of a table: what, A, B, ratio, interval, result."""
         ends = self.interval
         return (
-            f"{self.metric.removesuffix('_s').replace('ttft', 'TTFT')} {self.stat}",
+            duration_name(self.metric, self.stat),
             seconds_in_words(self.a), seconds_in_words(self.b),
-            DASH if self.ratio is None or not 0 < self.ratio < math.inf else f"{self.ratio:.3g}",
-            f"{ends[0]:.3g}–{ends[1]:.3g}" if ends and is_bounded(ends) else DASH, self.result,
+            DASH if self.ratio is None or not 0 < self.ratio < math.inf else _three(self.ratio),
+            glued(_three(ends[0]), DASH, _three(ends[1])) if ends and is_bounded(ends) else DASH,
+            RESULTS[self.result],
         )  # fmt: skip
 
     @property
@@ -59,8 +63,18 @@ class Ratio:
         """The difference in a few words; the interval is in the table."""
         what, a, b, ratio, *_ = self.cells
         if ratio == DASH:
-            return f"{what} {b} instead of {a}"
-        return f"{what} × {ratio}"
+            return say("{what} {b} instead of {a}", what=what, b=b, a=a)
+        return glued(what, " × ", ratio)
+
+
+def _three(value: float) -> str:
+    return Digits(f"{value:.3g}")
+
+
+def duration_name(metric: str, stat: str) -> str:
+    """A percentile as it is shown, such as `latency p50`."""
+    names = {"latency_s": say("latency"), "ttft_s": "TTFT"}
+    return glued(names.get(metric, metric.removesuffix("_s")), " ", stat)
 
 
 def is_bounded(ends: Interval) -> bool:
@@ -71,7 +85,7 @@ def is_bounded(ends: Interval) -> bool:
 def seconds_in_words(seconds: float | None) -> str:
     """A percentile of all calls in milliseconds, or `never`."""
     never = seconds is not None and math.isinf(seconds)
-    return NEVER if never else f"{ms(seconds)} ms"
+    return NEVER if never else glued(ms(seconds), " ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +114,17 @@ class ErrorDifference:
         a, b = (percent(rate.value) for rate in (self.a, self.b))
         gap, ends = self.difference, self.interval
         return (
-            "failed", a, b, DASH if gap is None else f"{gap * 100:+.3g} points",
-            f"{ends[0] * 100:+.3g} to {ends[1] * 100:+.3g}" if ends else DASH, self.result,
+            say("failed"), a, b,
+            DASH if gap is None else say("{gap:+.3g} points", gap=gap * 100),
+            say("{low:+.3g} to {high:+.3g}", low=ends[0] * 100, high=ends[1] * 100)
+            if ends else DASH, RESULTS[self.result],
         )  # fmt: skip
 
     @property
     def brief(self) -> str:
         """The difference in a few words."""
         _, a, b, *_ = self.cells
-        return f"{b} of calls failed instead of {a}"
+        return say("{b} of calls failed instead of {a}", b=b, a=a)
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
@@ -121,7 +137,9 @@ class ErrorDifference:
 
 def _share(name: str, n: int, of: int) -> str:
     """A count; its share only where it is one of the calls that say something of the API."""
-    return f"{n:,} ({percent(n / of)})" if of and name not in NOT_THE_SERVER else f"{n:,}"
+    if not of or name in NOT_THE_SERVER:
+        return count(n)
+    return glued(count(n), " (", percent(n / of), ")")
 
 
 def error_difference(
@@ -136,7 +154,8 @@ def error_difference(
     z = NormalDist().inv_cdf((1 + level) / 2)
     interval = _interval(pairs, newcombe(a, b, z), level, neighbours=neighbours)
     if interval is None or a.value is None or b.value is None:
-        return ErrorDifference(a, b, None, None, "not comparable", "error rate: nothing to compare")
+        return ErrorDifference(a, b, None, None, "not comparable",
+                               say("error rate: nothing to compare"))  # fmt: skip
     gap = b.value - a.value
     result: Result = "no difference shown"
     if not claims:
@@ -145,8 +164,9 @@ def error_difference(
         result = "higher"
     elif interval[1] < 0:
         result = "lower"
-    text = (f"error rate: {gap * 100:+.3g} points ({interval[0] * 100:+.3g} to "
-            f"{interval[1] * 100:+.3g}), {words(result, 0)}")  # fmt: skip
+    text = say("error rate: {gap:+.3g} points ({low:+.3g} to {high:+.3g}), {result}",
+               gap=gap * 100, low=interval[0] * 100, high=interval[1] * 100,
+               result=words(result, 0))  # fmt: skip
     return ErrorDifference(a, b, gap, interval, result, text, _types(pairs))
 
 
@@ -184,7 +204,7 @@ def _rate(rates: list[Rate]) -> Rate:
 def words(result: Result, effect: float) -> str:
     """A result in words; `effect` is the smallest relative difference that counts."""
     if result == "same":
-        return f"the same within {effect * 100:.3g} %"
+        return say("the same within {effect:.3g} %", effect=effect * 100)
     if result == "no difference shown" and effect:
-        return f"no difference of {effect * 100:.3g} % or more shown"
-    return {"higher": "B is higher", "lower": "B is lower"}.get(result, result)
+        return say("no difference of {effect:.3g} % or more shown", effect=effect * 100)
+    return {"higher": say("B is higher"), "lower": say("B is lower")}.get(result, RESULTS[result])

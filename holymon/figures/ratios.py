@@ -10,7 +10,14 @@ import numpy as np
 from holymon.figures.block_ratios import block_ratio
 from holymon.figures.blocks import FEWEST_PAIRS
 from holymon.figures.effective import autocorrelation, rank_correlation
-from holymon.figures.pair_tests import Ratio, Result, is_bounded, seconds_in_words, words
+from holymon.figures.pair_tests import (
+    Ratio,
+    Result,
+    duration_name,
+    is_bounded,
+    seconds_in_words,
+    words,
+)
 from holymon.figures.quantiles import (
     PERCENTILES,
     Floats,
@@ -19,6 +26,7 @@ from holymon.figures.quantiles import (
     point,
     student,
 )
+from holymon.language.said import glued, say
 from holymon.structs import Interval
 
 WIDEST: Final = 10.0
@@ -75,7 +83,7 @@ def ratio_of_blocks(pairs: Pairs, metric: str, stat: str, test: HeldAgainst) -> 
     first, second = ([pair[k] for pair in pairs] for k in (0, 1))
     run = block_ratio(first, second, q, test.level)
     if run is None:
-        return _nothing(metric, stat, "it is never reached, for so many calls of both fail")
+        return _nothing(metric, stat, say("it is never reached, for so many calls of both fail"))
     interval: Interval | None = None
     if len(pairs) >= FEWEST_PAIRS:
         interval = (_exp(run.interval[0]), _exp(run.interval[1]))
@@ -104,14 +112,18 @@ def _ratio(
         interval, result = None, "too few blocks"
     a, b = values
     shown = ratio if math.isfinite(a + b) else _of_never(a, b)
-    times = f"{seconds_in_words(a)} and {seconds_in_words(b)}"
-    times += f", ratio {shown:.3g}" if math.isfinite(a + b) else ""
+    times = say("{a} and {b}", a=seconds_in_words(a), b=seconds_in_words(b))
+    times += say(", ratio {shown:.3g}", shown=shown) if math.isfinite(a + b) else ""
     known = interval is not None and is_bounded(interval)
-    bounds = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval and known else ""
-    text = f"{_what(metric, stat)}: {times}{bounds}, {words(result, test.effect)}"
+    bounds = (
+        say(" ({low:.3g} to {high:.3g})", low=interval[0], high=interval[1])
+        if interval and known
+        else ""
+    )
+    text = glued(_what(metric, stat), ": ", times, bounds, ", ", words(result, test.effect))
     return Ratio(
         metric, stat, a, b, shown, interval, n, autocorrelation(series), result, text,
-        f"{_what(metric, stat)}: {drift}" * bool(drift),
+        glued(_what(metric, stat), ": ", drift) * bool(drift),
     )  # fmt: skip
 
 
@@ -122,13 +134,13 @@ def _of_never(a: float, b: float) -> float | None:
     return math.inf
 
 
-def _nothing(metric: str, stat: str, why: str = "no pair has this figure") -> Ratio:
-    text = f"{_what(metric, stat)}: {why}"
+def _nothing(metric: str, stat: str, why: str = "") -> Ratio:
+    text = glued(_what(metric, stat), ": ", why or say("no pair has this figure"))
     return Ratio(metric, stat, None, None, None, None, 0, None, "not comparable", text)
 
 
 def _what(metric: str, stat: str) -> str:
-    return f"{metric.removesuffix('_s').replace('ttft', 'TTFT')} {stat}"
+    return duration_name(metric, stat)
 
 
 def _result(ratio: float, interval: Interval, effect: float) -> Result:
@@ -157,8 +169,12 @@ def _drift(pairs: Pairs, q: float, series: Floats) -> str:
         for some in (pairs[:third], pairs[-third:])
     )
     if any(math.isinf(value) for value in (*first, *last)):
-        return "B / A drifts over the run"
-    return f"B / A drifts over the run, from {first[1] / first[0]:.3g} to {last[1] / last[0]:.3g}"
+        return say("B / A drifts over the run")
+    return say(
+        "B / A drifts over the run, from {first:.3g} to {last:.3g}",
+        first=first[1] / first[0],
+        last=last[1] / last[0],
+    )
 
 
 def as_json(ratio: dict[str, Any]) -> dict[str, Any]:

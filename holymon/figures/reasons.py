@@ -24,6 +24,7 @@ from holymon.figures.disturbance import Disturbance
 from holymon.figures.quantiles import PERCENTILES, fewest_for_interval
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import number_of, rounded
+from holymon.language.said import glued, say, say_n, vocabulary, without_stop
 from holymon.plan.plan import Open, Plan
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall
@@ -31,6 +32,8 @@ from holymon.records.run_state import LIVE
 
 Fitness = Literal["valid", "suspect", "invalid"]
 FITNESS: Final[tuple[Fitness, ...]] = ("valid", "suspect", "invalid")
+SHOWN: Final = vocabulary("valid", "suspect", "invalid")
+"""How they are shown."""
 
 LAG_S: Final = 0.010
 LAG_OF_TTFT: Final = 0.05
@@ -57,6 +60,11 @@ class Reason:
     text: str
     of_api: bool = False
     late_s: float | None = None
+
+    @property
+    def line(self) -> str:
+        """The sentence behind its level."""
+        return glued(SHOWN[self.level], ": ", self.text)
 
 
 def against(
@@ -100,15 +108,22 @@ def of_loop(vitals: ClientHealth, ttfts: Iterable[float | None]) -> Iterator[Rea
     if lag is not None and lag > limit:
         yield Reason(
             "suspect",
-            f"the client's event loop woke up to {_ms(lag)} late (p99; limit {_ms(limit)}): "
-            "times may be too long by that much.",
+            say(
+                "the client's event loop woke up to {lag} late (p99; limit {limit}): times may "
+                "be too long by that much.",
+                lag=_ms(lag),
+                limit=_ms(limit),
+            ),
             late_s=_latest(vitals),
         )
     elif vitals.stood > STOOD:
         yield Reason(
             "suspect",
-            f"the client stood still for {_ms(vitals.lag_s.max())}: times of that moment are its "
-            "own, and so may the longest ones be.",
+            say(
+                "the client stood still for {max}: times of that moment are its own, and so "
+                "may the longest ones be.",
+                max=_ms(vitals.lag_s.max()),
+            ),
             late_s=_latest(vitals),
         )
 
@@ -121,7 +136,9 @@ def _of_seconds(vitals: ClientHealth, touched: Disturbance | None) -> Iterator[R
         if kind == "stood" or not (share > SOME or _moved(touched)):
             continue
         seconds = touched.kinds[kind]
-        here = f", in {seconds:,} of {touched.of_seconds:,} s" * (share < 1)
+        here = say(
+            ", in {seconds:,} of {of_seconds:,} s", seconds=seconds, of_seconds=touched.of_seconds
+        ) * (share < 1)
         invalid = kind == "busy" and share > MUCH
         late_s = None if kind == "busy" else _latest(vitals)
         text = _of_kind(kind, vitals, here)
@@ -135,18 +152,28 @@ def _latest(vitals: ClientHealth) -> float:
 
 def _of_kind(kind: str, vitals: ClientHealth, here: str) -> str:
     if kind == "busy":
-        return (
-            f"the client used {vitals.cpu.max():.0%} of a core{here}: it, not the API, may be the "
-            "limit; lower the rate or use --workers."
+        return say(
+            "the client used {max:.0%} of a core{here}: it, not the API, may be the limit; "
+            "lower the rate or use --workers.",
+            max=vitals.cpu.max(),
+            here=here,
         )
     if kind == "paused":
-        return f"garbage collection stopped the client for {_ms(vitals.pause_s.max())}{here}."
+        return say(
+            "garbage collection stopped the client for {max}{here}.",
+            max=_ms(vitals.pause_s.max()),
+            here=here,
+        )
     # A large share of next to nothing is next to nothing: what it cost is what counts.
     starved = vitals.seconds["starved"]
     late, share = vitals.late_s[starved].max(), vitals.waited[starved].max()
-    return (
-        f"other processes had the client's core for {share:.0%} of the time it wanted to run, "
-        f"so it woke {_ms(late)} late on average{here}: end them, or measure from another machine."
+    return say(
+        "other processes had the client's core for {share:.0%} of the time it wanted "
+        "to run, so it woke {late} late on average{here}: end them, or measure from "
+        "another machine.",
+        share=share,
+        late=_ms(late),
+        here=here,
     )
 
 
@@ -160,48 +187,73 @@ def _moved(touched: Disturbance) -> bool:
 
 def _of_run(state: str, trouble: str, left: int, early: str) -> Iterator[Reason]:
     if left or state == "interrupted":
-        lost = f": {number_of(left, 'call')} under way then, recorded as unfinished" * (left > 0)
-        yield Reason("suspect", f"the run was interrupted{lost}.")
+        lost = say(
+            ": {calls} under way then, recorded as unfinished", calls=number_of(left, "call")
+        ) * (left > 0)
+        yield Reason("suspect", say("the run was interrupted{lost}.", lost=lost))
     elif state == "stopped":
-        yield Reason("suspect", "the run was stopped before its end.")
+        yield Reason("suspect", say("the run was stopped before its end."))
     elif state == "failed":
-        yield Reason("invalid", "the run failed before its end.")
+        yield Reason("invalid", say("the run failed before its end."))
     elif early:
-        yield Reason("suspect", f"not all that was planned was sent: {early}.")
+        yield Reason("suspect", say("not all that was planned was sent: {early}.", early=early))
     if trouble.endswith(LOST):
-        yield Reason("invalid", f"calls that had finished are lost: {trouble}.")
+        yield Reason(
+            "invalid", say("calls that had finished are lost: {trouble}.", trouble=trouble)
+        )
     elif trouble:
-        yield Reason("suspect", f"writing records failed for a while: {trouble}.")
+        yield Reason(
+            "suspect", say("writing records failed for a while: {trouble}.", trouble=trouble)
+        )
 
 
 def _of_first_call(call: FirstCall, plan: Plan) -> Iterator[Reason]:
     target = next(candidate for candidate in plan.targets if candidate.name == call.target)
     about = hints.clause(call.error_type, call.message, target, answered=False)
-    text = f"{call.target}: the first call failed with {call.kind}{about}".rstrip(".")
-    yield Reason("invalid", f"{text}.", of_api=True)
+    text = say(
+        "{target}: the first call failed with {kind}{about}.", target=call.target, kind=call.kind,
+        about=without_stop(about),
+    )  # fmt: skip
+    yield Reason("invalid", text, of_api=True)
 
 
 def _of_target(target: TargetSummary, plan: Plan, *, live: bool) -> Iterator[Reason]:
     name = target.target
     if target.requests == 0:
         yield (
-            Reason("suspect", f"{name}: no call has ended yet.")
+            Reason("suspect", say("{name}: no call has ended yet.", name=name))
             if live
-            else Reason("invalid", f"{name}: no call was made.")
+            else Reason("invalid", say("{name}: no call was made.", name=name))
         )
         return
     if target.ok == 0:
         called = next(candidate for candidate in plan.targets if candidate.name == name)
-        why = hints.why(target, called) or "so there is no latency to report"
-        yield Reason("invalid", f"{name}: no call succeeded, {why}.", of_api=True)
+        why = hints.why(target, called) or say("so there is no latency to report")
+        yield Reason(
+            "invalid", say("{name}: no call succeeded, {why}.", name=name, why=why), of_api=True
+        )
     elif target.ok < FEWEST:
-        few = f"only {number_of(target.ok, 'call')} succeeded"
-        yield Reason("suspect", f"{name}: {few}: even a median needs {FEWEST} for its interval.")
+        few = say("only {calls} succeeded", calls=number_of(target.ok, "call"))
+        yield Reason(
+            "suspect",
+            say(
+                "{name}: {few}: even a median needs {fewest} for its interval.",
+                name=name,
+                few=few,
+                fewest=FEWEST,
+            ),
+        )
     if dropped := target.errors.get("client_dropped", 0):
         yield Reason(
             "invalid",
-            f"{name}: {number_of(dropped, 'call')} {'was' if dropped == 1 else 'were'} due but not "
-            "sent, too many were unanswered: what they would have met is unknown.",
+            say_n(
+                dropped,
+                "{name}: {n:,} call was due but not sent, too many were unanswered: what they "
+                "would have met is unknown.",
+                "{name}: {n:,} calls were due but not sent, too many were unanswered: what they "
+                "would have met is unknown.",
+                name=name,
+            ),
         )
     yield from _of_delay(target)
     yield from _of_rate(target, plan)
@@ -214,8 +266,13 @@ def _of_delay(target: TargetSummary) -> Iterator[Reason]:
         if delay is not None and latency is not None:
             limit = max(DELAY_OF_P99 * latency, UNSEEN_S)
             if delay > limit:
-                text = f"calls were sent up to {_ms(delay)} late ({level}; limit {_ms(limit)})"
-                yield Reason("invalid", f"{target.target}: {text}.")
+                text = say(
+                    "calls were sent up to {delay} late ({level}; limit {limit})",
+                    delay=_ms(delay),
+                    level=level,
+                    limit=_ms(limit),
+                )
+                yield Reason("invalid", glued(target.target, ": ", text, "."))
             return
 
 
@@ -224,9 +281,13 @@ def _of_rate(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
     if not isinstance(plan.load, Open) or sent is None or wanted is None:
         return
     if target.requests >= FEWEST_FOR_RATE and sent < ACHIEVED * wanted:
-        text = f"{rounded(sent)} calls/s were sent, {rounded(wanted)} were wanted"
-        yield Reason("invalid", f"{target.target}: {text}.")
+        text = say(
+            "{sent} calls/s were sent, {wanted} were wanted",
+            sent=rounded(sent),
+            wanted=rounded(wanted),
+        )
+        yield Reason("invalid", glued(target.target, ": ", text, "."))
 
 
 def _ms(seconds: float) -> str:
-    return f"{rounded(seconds * 1e3, 3)} ms"
+    return glued(rounded(seconds * 1e3, 3), " ms")

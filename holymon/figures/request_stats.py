@@ -18,7 +18,8 @@ from holymon.figures.cost import usd_cell
 from holymon.figures.hints import SHOWN
 from holymon.figures.quantiles import Figure, figure, share_of
 from holymon.figures.summary import summarize
-from holymon.figures.summary_types import ALL_TITLE, Tokens
+from holymon.figures.summary_types import ALL_TITLE
+from holymon.figures.token_sums import Tokens
 from holymon.figures.totals import totals
 from holymon.formatting import Cell, Table, Tables, count, number_of, rate_cell, rounded
 from holymon.plan.price import Price

@@ -5,6 +5,7 @@ from typing import Any
 
 from holymon.figures.quantiles import Figure
 from holymon.formatting import DASH, Cell, Table, Tables, count, ms, rounded, tokens
+from holymon.language.said import glued, heads, say
 from holymon.structs import Interval
 
 
@@ -19,8 +20,11 @@ class Fitted:
         """It in milliseconds, with its interval."""
         if self.value is None:
             return DASH
-        ends = "" if self.ci is None else " ({} to {})".format(*(_ms(end) for end in self.ci))
-        return f"{_ms(self.value)}{ends} {unit}"
+        if self.ci is None:
+            return glued(_ms(self.value), " ", unit)
+        low, high = map(_ms, self.ci)
+        return say("{value} ({low} to {high}) {unit}", value=_ms(self.value), low=low, high=high,
+                   unit=unit)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,11 @@ class SizeClass:
     @property
     def name(self) -> str:
         """Its limits in words."""
-        return f"{self.low:,} and more" if self.high is None else f"{self.low:,} to {self.high:,}"
+        return (
+            say("{low:,} and more", low=self.low)
+            if self.high is None
+            else say("{low:,} to {high:,}", low=self.low, high=self.high)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +97,27 @@ class SizeEffects:
     @property
     def table(self) -> Tables:
         """What a token costs in time, and each class of prompts."""
-        last = "latency" if self.reference is None else "latency at {:,} in, {:,} out".format(
-            *self.reference
+        last = say("latency, ms")
+        if self.reference is not None:
+            size, answer = self.reference
+            last = say("latency at {size:,} in, {answer:,} out, ms", size=size, answer=answer)
+        names = (
+            *heads("target", "calls", "tokens in", "out", "TTFT of no prompt, ms",
+                   "each token in, ms", "each token out, ms"), last,
         )  # fmt: skip
-        heads = ("target", "calls", "tokens in", "out", "TTFT of no prompt, ms",
-                 "each token in, ms", "each token out, ms", f"{last}, ms")  # fmt: skip
-        notes = [f"{effect.target}: {note}" for effect in self.targets for note in effect.notes]
-        effects = Table(heads, [effect.cells for effect in self.targets], notes=tuple(notes),
-                        lead=("SIMULATED",) * self.simulated)  # fmt: skip
+        notes = [
+            glued(effect.target, ": ", note) for effect in self.targets for note in effect.notes
+        ]
+        effects = Table(names, [effect.cells for effect in self.targets], notes=tuple(notes),
+                        lead=(say("SIMULATED"),) * self.simulated)  # fmt: skip
         rows: list[tuple[Cell, ...]] = [
             (effect.target, size.name, count(size.calls), tokens(size.output_tokens),
              *(getattr(size, field).cell(stat) for field in ("ttft_s", "latency_s")
                for stat in ("p50", "p95")))
             for effect in self.targets for size in effect.classes
         ]  # fmt: skip
-        classes = Table(("target", "tokens in", "calls", "tokens out", "TTFT p50, ms", "p95",
-                         "latency p50", "p95"), rows, "ll")  # fmt: skip
+        classes = Table(heads("target", "tokens in", "calls", "tokens out", "TTFT p50, ms",
+                              "p95", "latency p50", "p95"), rows, "ll")  # fmt: skip
         return Tables([effects, classes] if rows else [effects])
 
     @property
@@ -127,4 +140,4 @@ def _ms(seconds: float) -> str:
 def _cell(fitted: Fitted) -> Cell:
     if fitted.value is None or fitted.ci is None:
         return DASH if fitted.value is None else _ms(fitted.value)
-    return _ms(fitted.value), f"{_ms(fitted.ci[0])}{DASH}{_ms(fitted.ci[1])}"
+    return _ms(fitted.value), glued(_ms(fitted.ci[0]), DASH, _ms(fitted.ci[1]))

@@ -20,6 +20,7 @@ from holymon.figures.size_fit import weighted_median as median_of
 from holymon.figures.size_types import Fitted, SizeClass, SizeEffect, SizeEffects
 from holymon.figures.tokens import streamed, time_per_token
 from holymon.formatting import number_of
+from holymon.language.said import say
 from holymon.records.records import Chosen, Recorded, Records, records_of
 
 VARIED: Final = 1.5
@@ -98,16 +99,21 @@ def _reference(streams: list[Streams]) -> tuple[int, int] | None:
 def _effect(
     name: str, rows: Chosen, some: Streams, reference: tuple[int, int] | None
 ) -> SizeEffect:
-    kind = "tokens in that were in no cache" if some.cached else "tokens in"
+    kind = say("tokens in that were in no cache") if some.cached else say("tokens in")
     n = int(np.isfinite(some.ttft).sum())
     fitted: dict[str, Fitted] = dict.fromkeys(FITTED, Fitted())
     notes: list[str] = []
     if n < FEWEST_FITTED:
-        notes.append(f"no effect of sizes: {number_of(n, 'streamed answer')}, and it takes 30.")
+        notes.append(
+            say(
+                "no effect of sizes: {answers}, and it takes 30.",
+                answers=number_of(n, "streamed answer"),
+            )
+        )
     else:
         fitted, notes = _fits(some, reference)
         if some.cached and fitted["per_prompt_token_s"].value is not None:
-            notes.append(f"{kind} are counted.")
+            notes.append(say("{kind} are counted.", kind=kind))
     return SizeEffect(
         target=name, n=n, of=kind, prompt_tokens=_median(some.prompt),
         output_tokens=_median(some.output), classes=_classes(rows), notes=tuple(notes), **fitted,
@@ -139,9 +145,15 @@ def _fits(some: Streams, reference: tuple[int, int] | None) -> tuple[dict[str, F
     }  # fmt: skip
     notes = [] if varied else [why]
     if without is None:
-        notes.append(f"effects of sizes without intervals: have {n:,} calls, need {FEWEST}.")
+        notes.append(
+            say(
+                "effects of sizes without intervals: have {n:,} calls, need {fewest}.",
+                n=n,
+                fewest=FEWEST,
+            )
+        )
     if fitted["per_output_token_s"].value is None:
-        notes.append("no time for each token out: none were counted, or all came at once.")
+        notes.append(say("no time for each token out: none were counted, or all came at once."))
     return fitted, notes
 
 
@@ -155,16 +167,24 @@ def varies(prompt: Floats) -> tuple[bool, str]:
     """Whether prompts are of so many lengths that these can be told from chance; why if not."""
     known = prompt[np.isfinite(prompt)]
     if not len(known):
-        return False, "no TTFT by size: prompts were not counted."
+        return False, say("no TTFT by size: prompts were not counted.")
     if len(known) < FEWEST_FITTED:
-        few = f"no TTFT by size: n too small (have {len(known)}, need {FEWEST_FITTED})."
+        few = say(
+            "no TTFT by size: n too small (have {n}, need {fewest_fitted}).",
+            n=len(known),
+            fewest_fitted=FEWEST_FITTED,
+        )
         return False, few
     low, high = (float(np.quantile(known, q)) for q in (0.1, 0.9))
     if high >= VARIED * max(low, 1.0):
         return True, ""
     return False, (
-        f"no TTFT by size: prompts are all about as long ({low:,.0f} to {high:,.0f} tokens from "
-        "the 10th to the 90th percentile)."
+        say(
+            "no TTFT by size: prompts are all about as long ({low:,.0f} to {high:,.0f} "
+            "tokens from the 10th to the 90th percentile).",
+            low=low,
+            high=high,
+        )
     )
 
 

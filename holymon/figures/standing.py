@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from holymon.figures.summary_types import TargetSummary
+from holymon.language.said import vocabulary
 from holymon.structs import Interval
 
 Place = Literal["best", "worst", ""]
+PLACES: Final = vocabulary("best", "worst", "")
+"""How they are shown."""
 KEY: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))
 
 

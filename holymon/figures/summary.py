@@ -42,6 +42,7 @@ from holymon.figures.throughput import Users, counted, rate_interval
 from holymon.figures.token_gaps import gap_figure
 from holymon.figures.tokens import about_veiled, streamed, token_sums
 from holymon.formatting import number_of
+from holymon.language.said import say
 from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.shapes import Shape
@@ -50,8 +51,10 @@ from holymon.records.records import Chosen, Recorded, Records, plan_of, records_
 
 Bools = npt.NDArray[np.bool_]
 
-ALIKE: Final = (("latency", "latency_s"), ("TTFT", "ttft_s"), ("TPOT", "tpot_s"))
-BESIDE: Final = (("response", "response_s"), ("schedule delay", "schedule_delay_s"))
+ALIKE: Final = ((say("latency"), "latency_s"), ("TTFT", "ttft_s"), ("TPOT", "tpot_s"))
+BESIDE: Final = (
+    (say("response"), "response_s"), (say("schedule delay"), "schedule_delay_s"),
+)  # fmt: skip
 """Durations of which is said that successive ones are alike; those of the client too, if it cost
 them an interval."""
 
@@ -252,22 +255,38 @@ def _notes(good: Chosen, *, vectors: bool) -> list[str]:
     notes: list[str] = []
     ok = len(good)
     if ok == 0:
-        return ["no latency: no call succeeded."]
+        return [say("no latency: no call succeeded.")]
     if vectors:
-        notes.append("no TTFT, ITL and TPOT: vectors come at once, and no tokens.")
+        notes.append(say("no TTFT, ITL and TPOT: vectors come at once, and no tokens."))
     elif not (good["flags"] & Flag.STREAM).any():
-        notes.append("no TTFT, ITL and TPOT: the answers were not streamed.")
+        notes.append(say("no TTFT, ITL and TPOT: the answers were not streamed."))
     if (unknown := int((good["output_tokens"] < 0).sum())) and not vectors:
         notes.append(
-            f"no sum of output tokens: {number_of(unknown, 'answer')} came without a count."
+            say(
+                "no sum of output tokens: {answers} came without a count.",
+                answers=number_of(unknown, "answer"),
+            )
         )
     lacking = [name for name, q in PERCENTILES.items() if ok < fewest(q)]
     bare = [name for name, q in PERCENTILES.items() if fewest(q) <= ok < fewest_for_interval(q)]
     if lacking:
         need = fewest(PERCENTILES[lacking[0]])
-        why = f"n too small (have {ok:,}, need {need} for {lacking[0]})"
-        notes.append(f"no {', '.join(lacking)}: {why}.")
+        why = say(
+            "n too small (have {ok:,}, need {need} for {lacking})",
+            ok=ok,
+            need=need,
+            lacking=lacking[0],
+        )
+        notes.append(say("no {lacking}: {why}.", lacking=", ".join(lacking), why=why))
     if bare:
         need = fewest_for_interval(PERCENTILES[bare[0]])
-        notes.append(f"{', '.join(bare)} without interval: have {ok:,}, need {need} for {bare[0]}.")
+        notes.append(
+            say(
+                "{bare} without interval: have {ok:,}, need {need} for {first}.",
+                bare=", ".join(bare),
+                ok=ok,
+                need=need,
+                first=bare[0],
+            )
+        )
     return notes

@@ -8,6 +8,7 @@ from holymon.figures.cost import Cost
 from holymon.figures.oddities import sentences
 from holymon.figures.outputs import NOTHING_HELD, Outputs
 from holymon.figures.quantiles import Figure
+from holymon.figures.token_sums import Tokens
 from holymon.formatting import (
     DASH,
     Cell,
@@ -19,61 +20,31 @@ from holymon.formatting import (
     rate_cell,
     rounded,
 )
+from holymon.language.said import heads, listed, say
 from holymon.plan import slo
 from holymon.records.headroom import Known, in_a_line
 from holymon.structs import Interval, Rate
 
 SHOWN: Final = (
-    ("latency p50, ms", "latency_s", "p50"), ("p95", "latency_s", "p95"),
+    (say("latency p50, ms"), "latency_s", "p50"), ("p95", "latency_s", "p95"),
     ("p99", "latency_s", "p99"), ("TTFT p50", "ttft_s", "p50"), ("p95", "ttft_s", "p95"),
     ("ITL p50", "itl_s", "p50"),
 )  # fmt: skip
 DURATIONS: Final = (
-    ("latency", "latency_s"), ("TTFT", "ttft_s"), ("TTFO", "ttfo_s"),
-    ("first tool call", "tool_call_s"), ("TPOT", "tpot_s"), ("ITL", "itl_s"),
-    ("response", "response_s"), ("schedule delay", "schedule_delay_s"),
+    (say("latency"), "latency_s"), ("TTFT", "ttft_s"), ("TTFO", "ttfo_s"),
+    (say("first tool call"), "tool_call_s"), ("TPOT", "tpot_s"), ("ITL", "itl_s"),
+    (say("response"), "response_s"), (say("schedule delay"), "schedule_delay_s"),
 )  # fmt: skip
 STATS: Final = ("p50", "p90", "p95", "p99", "max")
-ALL_TITLE: Final = "  of all calls"
-BOTH: Final = f"times are {OF_SUCCESSES}, and below them of all calls, a failed one taking for ever"
-HEADS: Final = ("target", "calls", "failed", *(head for head, _, _ in SHOWN), "answers/s",
-                "tokens/s", "USD")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Sums over successful calls, and who counted: `server`, `chunks`, `mixed`, or None.
-
-    `cached` and `written` are parts of the prompts, `reasoning` is one of the outputs: of those
-    calls whose server counted them, as are the shares.
-    """
-
-    prompt: int | None
-    output: int | None
-    source: str | None
-    cached: int | None = None
-    written: int | None = None
-    reasoning: int | None = None
-    cache_hit_rate: float | None = None
-    reasoning_share: float | None = None
-
-    @property
-    def words(self) -> str:
-        """All of it in a line."""
-        counted = {
-            "server": "counted by the server", "chunks": "estimated: pieces counted",
-            "mixed": "partly estimated",
-        }.get(str(self.source), "not known")  # fmt: skip
-        parts = [
-            f"{n:,} {what} ({percent(share)} of those {of})"
-            for n, what, share, of in (
-                (self.cached, "from a cache", self.cache_hit_rate, "in"),
-                (self.reasoning, "spent on reasoning", self.reasoning_share, "out"),
-            )
-            if n
-        ]
-        sums = f"tokens {count(self.prompt)} in, {count(self.output)} out ({counted})"
-        return ", ".join([sums, *parts])
+ALL_TITLE: Final = say("  of all calls")
+BOTH: Final = say(
+    "times are {of_successes}, and below them of all calls, a failed one taking for ever",
+    of_successes=OF_SUCCESSES,
+)
+HEADS: Final = (
+    *heads("target", "calls", "failed"), *(head for head, _, _ in SHOWN),
+    *heads("answers/s", "tokens/s", "USD"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,39 +175,50 @@ class TargetSummary:
     @property
     def facts(self) -> tuple[str, ...]:
         """Its calls, rates, tokens with who counted them, their cost, what parses, its limits."""
-        warm = f" (and {self.warmup:,} before, to warm up)" if self.warmup else ""
-        rates = [f"{self._rate('requests_per_s')} answers/s"]
+        warm = (
+            say(" (and {warmup:,} before, to warm up)", warmup=self.warmup) if self.warmup else ""
+        )
+        rates = [say("{rate} answers/s", rate=self._rate("requests_per_s"))]
         if self.wanted_per_s is not None:
-            rates.append(f"{self.pace} calls/s sent")
+            rates.append(say("{pace} calls/s sent", pace=self.pace))
         if self.items_per_s is None:
-            rates.append(f"{self._rate('output_tokens_per_s')} output tokens/s")
+            rates.append(say("{rate} output tokens/s", rate=self._rate("output_tokens_per_s")))
         else:
-            rates.append(f"{self._rate('items_per_s')} vectors/s")
-            rates.append(f"{self._rate('prompt_tokens_per_s')} prompt tokens/s")
+            rates.append(say("{rate} vectors/s", rate=self._rate("items_per_s")))
+            rates.append(say("{rate} prompt tokens/s", rate=self._rate("prompt_tokens_per_s")))
         if self.goodput_per_s is not None:
             rates.append(
-                f"goodput {self._rate('goodput_per_s')}/s, {percent(self.goodput.value)} of calls"
-            )
+                say(
+                    "goodput {rate}/s, {share} of calls", rate=self._rate("goodput_per_s"),
+                    share=percent(self.goodput.value),
+                )
+            )  # fmt: skip
         calls = number_of(self.requests, "call")
         return (
-            f"{calls}{warm}, {self.ok:,} ok, {failed_of(self.error_rate)}",
-            ", ".join(rates),
+            say(
+                "{calls}{warm}, {ok:,} ok, {error_rate}", calls=calls, warm=warm, ok=self.ok,
+                error_rate=failed_of(self.error_rate),
+            ),
+            listed(", ", rates),
             self.tokens.words,
             self.cost.words,
             *self.held.facts,
             *self.headroom,
-        )
+        )  # fmt: skip
 
     @property
     def headroom(self) -> tuple[str, ...]:
         """What remained of its API's limits, in a line, if any answer told."""
-        return (f"limits: {in_a_line(self.limits)}",) if self.limits else ()
+        known = say("limits: {limits}", limits=in_a_line(self.limits))
+        return (known,) if self.limits else ()
 
     def _rate(self, name: str) -> str:
         """A rate, with its interval if that is wider than what is shown of it."""
         value, ends = rounded(getattr(self, name)), self.throughput_ci.get(name)
         low, high = (rounded(end, 3) for end in ends) if ends else (value, value)
-        return value if low == high else f"{value} ({low} to {high})"
+        if low == high:
+            return value
+        return say("{value} ({low} to {high})", value=value, low=low, high=high)
 
     @property
     def pace(self) -> str:
@@ -248,7 +230,8 @@ class TargetSummary:
         if self.sent_per_s is None or self.wanted_per_s is None:
             return DASH
         wanted = self.wanted_per_s
-        return f"{rounded(min(self.sent_per_s, wanted))} of {rounded(wanted)}"
+        sent = rounded(min(self.sent_per_s, wanted))
+        return say("{sent} of {wanted}", sent=sent, wanted=rounded(wanted))
 
     @property
     def odd(self) -> list[str]:

@@ -15,6 +15,7 @@ from holymon.errors import CODES
 from holymon.figures.effective import effective_number, spread_of_total
 from holymon.figures.quantiles import Z95
 from holymon.formatting import rounded
+from holymon.language.said import say
 from holymon.records.attempt import Rows
 from holymon.structs import Interval
 
@@ -28,8 +29,8 @@ FEWEST_STEADY: Final = 30
 STRETCHES: Final = 128
 
 TOO_LONG: Final = (
-    "answers took about as long as calls were sent (p90 {} s of {} s), so most had no time to "
-    "come: no answers/s, tokens/s and goodput; send for {} s or longer."
+    "answers took about as long as calls were sent (p90 {usual} s of {span} s), so most had no "
+    "time to come: no answers/s, tokens/s and goodput; send for {need} s or longer."
 )
 
 
@@ -102,7 +103,7 @@ def _while_sending(rows: Rows, ended: Mask) -> tuple[Mask, float, tuple[str, ...
     usual = np.quantile((ends - starts)[ended], 0.9)
     if usual > (last - first) / 2 and not _is_steady(ends[ended], first, last):
         span, need = rounded(last - first), rounded(math.ceil(2 * usual))
-        why = (TOO_LONG.format(rounded(usual), span, need),) if last > first else ()
+        why = (say(TOO_LONG, usual=rounded(usual), span=span, need=need),) if last > first else ()
         return np.zeros_like(ended), 0.0, why
     inside = ended & (ends >= first + min(usual, (last - first) / 2)) & (ends <= last)
     if not inside.any():

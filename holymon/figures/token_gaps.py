@@ -22,6 +22,7 @@ from holymon.figures.quantiles import (
     fewest_for_interval,
     figure,
 )
+from holymon.language.said import say
 from holymon.records.attempt import gap_edges, gap_value
 from holymon.records.gaps import BINS, bins_of, counts_of, histogram, sums
 from holymon.records.records import Chosen, Records
@@ -116,8 +117,12 @@ def _edge(number: int, end: int, largest: float) -> float:
 def _of_few(bare: list[str], n: int) -> tuple[str, ...]:
     """Why percentiles have no interval that so many single values would carry."""
     return (
-        f"gaps of one answer are alike, and those of successive ones may be: {n:,} answers carry "
-        f"no interval for ITL {', '.join(bare)}; a longer run has it.",
+        say(
+            "gaps of one answer are alike, and those of successive ones may be: {n:,} answers "
+            "carry no interval for ITL {bare}; a longer run has it.",
+            n=n,
+            bare=", ".join(bare),
+        ),
     ) * bool(bare)
 
 
@@ -143,8 +148,14 @@ def _of_long_ones(bounds: Bounds, sizes: Counts, likeness: float) -> tuple[str, 
     bounds |= {name: None for name, q in PERCENTILES.items() if many * (1 - q) < BEYOND}
     gone = [name for name, q in PERCENTILES.items()
             if bounds[name] is None and n >= fewest_for_interval(q)]  # fmt: skip
-    lost = f", and not given for {', '.join(gone)}" * bool(gone)
+    lost = say(", and not given for {gone}", gone=", ".join(gone)) * bool(gone)
     return (
-        f"slower answers are longer too (rank correlation {likeness:.2g}), so {n:,} count as "
-        f"{many:.0f}: intervals of ITL are wider for it{lost}.",
+        say(
+            "slower answers are longer too (rank correlation {likeness:.2g}), so {n:,} count as "
+            "{many:.0f}: intervals of ITL are wider for it{lost}.",
+            likeness=likeness,
+            n=n,
+            many=many,
+            lost=lost,
+        ),
     )

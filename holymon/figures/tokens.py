@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.figures.quantiles import Counts, Floats
-from holymon.figures.summary_types import Tokens
+from holymon.figures.token_sums import Tokens
+from holymon.language.said import say
 from holymon.records.attempt import Flag
 from holymon.records.records import Chosen
 
@@ -92,10 +93,17 @@ def about_veiled(good: Chosen) -> tuple[str, ...]:
     n, unknown = int(hidden.sum()), int((hidden & (good["reasoning_tokens"] < 0)).sum())
     if not n:
         return ()
-    lacking = f" and are not given for the {unknown:,} whose server did not count it"
+    lacking = say(
+        " and are not given for the {unknown:,} whose server did not count it", unknown=unknown
+    )
     return (
-        f"{n:,} of {len(good):,} answers kept reasoning to themselves: TPOT and tokens/s leave it "
-        f"out{lacking * (unknown > 0)}; cost and the sum of tokens hold it.",
+        say(
+            "{n:,} of {good:,} answers kept reasoning to themselves: TPOT and tokens/s leave it "
+            "out{lacking}; cost and the sum of tokens hold it.",
+            n=n,
+            good=len(good),
+            lacking=lacking * (unknown > 0),
+        ),
     )
 
 

@@ -7,24 +7,23 @@ and in OpenRouter's documentation. All three tools count a stream that was cut s
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import CODES
+from holymon.figures.definition import OURS, Definition, Definitions
 from holymon.figures.quantiles import Floats
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import Table, Tables, rounded
+from holymon.language.said import say
 from holymon.records.attempt import Flag, gap_value
 from holymon.records.gaps import histogram
 from holymon.records.records import Chosen, Recorded, Records, records_of
 
 Mask = npt.NDArray[np.bool_]
 
-OURS: Final = "holymon"
 _VLLM, _GUIDE, _AIPERF, _ROUTER = "vLLM bench", "GuideLLM", "AIPerf", "OpenRouter"
 _TAKEN: Final = {
     _VLLM: ("", "stream_truncated", "stream_error_event"),
@@ -33,60 +32,6 @@ _TAKEN: Final = {
     _ROUTER: ("",),
 }
 """How a call may have ended that a tool takes for a success."""
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A figure by one tool's formula. Values are None where the records can't tell them.
-
-    `unit` is `s` (then `p50` and `p95` are given), `1/s` or `share` (then `value` is).
-    """
-
-    figure: str
-    tool: str
-    name: str
-    formula: str
-    unit: str
-    target: str = ""
-    p50: float | None = None
-    p95: float | None = None
-    value: float | None = None
-
-    @property
-    def values(self) -> str:
-        """What it comes to, in words; empty if it has no values."""
-        if self.p50 is not None and self.p95 is not None:
-            return f"p50 {rounded(self.p50 * 1e3)}, p95 {rounded(self.p95 * 1e3)} ms"
-        if self.value is None:
-            return ""
-        return f"{rounded(self.value)}/s" if self.unit == "1/s" else f"{self.value * 100:.4g} %"
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """Its row in a table; the figure is named once, where it is ours."""
-        tool = self.tool if self.name == self.figure else f"{self.tool}: {self.name}"
-        return self.figure if self.tool == OURS else "", tool, self.values, self.formula
-
-
-class Definitions(tuple[Definition, ...]):
-    """Every figure's formula here and elsewhere, with its value; shows itself as a table."""
-
-    __slots__ = ()
-
-    @property
-    def table(self) -> Tables:
-        """A table for each target."""
-        heads = ("figure", "tool", "is", "formula")
-        return Tables(
-            Table(heads, [row.cells for row in rows], "l", lead=(target,) * bool(target))
-            for target, rows in groupby(self, key=lambda definition: definition.target)
-        )
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,64 +140,77 @@ def _ours(name: str) -> Callable[[_Part], _Quantiles]:
 
 _Row = tuple[str, str, str, str, str, Callable[[_Part], Any]]
 _ROWS: Final[tuple[_Row, ...]] = (
-    ("TTFT", OURS, "TTFT", "first token (content, reasoning or tool call) - start", "s",
+    ("TTFT", OURS, "TTFT", say("first token (content, reasoning or tool call) - start"), "s",
      _ours("ttft_s")),
-    ("TTFT", _VLLM, "TTFT", "first event with choices, though it may bring no token, - start", "s",
+    ("TTFT", _VLLM, "TTFT",
+     say("first event with choices, though it may bring no token, - start"), "s",
      lambda part: _plain(part.of("chunk_s") - part.of("start_s"))),
-    ("TTFT", _GUIDE, "TTFT", "first token - start, by the wall clock", "s",
+    ("TTFT", _GUIDE, "TTFT", say("first token - start, by the wall clock"), "s",
      lambda part: _weighted(part.of("first_s") - part.of("start_s"), np.ones(part.taken.sum()))),
-    ("TTFT", _AIPERF, "TTFT", "first event with a token - start", "s",
+    ("TTFT", _AIPERF, "TTFT", say("first event with a token - start"), "s",
      lambda part: _plain(part.of("first_s") - part.of("start_s"))),
-    ("TTFT", _ROUTER, "latency", "first token - start; seen from its gateway, not from here", "s",
+    ("TTFT", _ROUTER, "latency",
+     say("first token - start; seen from its gateway, not from here"), "s",
      lambda part: _plain(part.of("first_s") - part.of("start_s"))),
-    ("latency", OURS, "latency", "end of the answer - start", "s", _ours("latency_s")),
-    ("latency", _VLLM, "E2EL", "last event with choices - start (here: the end of the answer)", "s",
+    ("latency", OURS, "latency", say("end of the answer - start"), "s", _ours("latency_s")),
+    ("latency", _VLLM, "E2EL",
+     say("last event with choices - start (here: the end of the answer)"), "s",
      lambda part: _plain(part.of("end_s") - part.of("start_s"))),
-    ("latency", _GUIDE, "request latency", "end of the answer - start, by the wall clock", "s",
+    ("latency", _GUIDE, "request latency", say("end of the answer - start, by the wall clock"), "s",
      lambda part: _weighted(part.of("end_s") - part.of("start_s"), np.ones(part.taken.sum()))),
-    ("latency", _AIPERF, "request latency", "last token - start", "s",
+    ("latency", _AIPERF, "request latency", say("last token - start"), "s",
      lambda part: _plain(part.of("last_s") - part.of("start_s"))),
-    ("ITL", OURS, "ITL", "gaps between received pieces with tokens, all calls together", "s",
+    ("ITL", OURS, "ITL", say("gaps between received pieces with tokens, all calls together"), "s",
      _ours("itl_s")),
-    ("ITL", _VLLM, "ITL", "gaps between events with choices, all calls together: also from a first "
-     "one without a token, to the one that says why it ended, and 0 within a piece", "s",
-     _vllm_gaps),
-    ("ITL", _GUIDE, "ITL", "(last token - first token) / (tokens - 1), one value for each call, "
-     "weighted by tokens - 1", "s",
+    ("ITL", _VLLM, "ITL",
+     say("gaps between events with choices, all calls together: also from a first one without "
+         "a token, to the one that says why it ended, and 0 within a piece"), "s", _vllm_gaps),
+    ("ITL", _GUIDE, "ITL",
+     say("(last token - first token) / (tokens - 1), one value for each call, weighted by "
+         "tokens - 1"), "s",
      lambda part: _weighted((part.of("last_s") - part.of("first_s")) / _more(part), _more(part))),
-    ("ITL", _AIPERF, "ITL", "(last token - first token) / (tokens - 1), one value for each call",
-     "s", lambda part: _plain((part.of("last_s") - part.of("first_s")) / _more(part))),
-    ("ITL", _AIPERF, "ICL", "gaps between events with tokens, all calls together", "s", _pooled),
-    ("TPOT", OURS, "TPOT", "(last token - first token) / (output tokens - 1), one value for each "
-     "call; without reasoning that was not streamed", "s", _ours("tpot_s")),
-    ("TPOT", _VLLM, "TPOT", "(its E2EL - its TTFT) / (tokens - 1)", "s",
+    ("ITL", _AIPERF, "ITL",
+     say("(last token - first token) / (tokens - 1), one value for each call"), "s",
+     lambda part: _plain((part.of("last_s") - part.of("first_s")) / _more(part))),
+    ("ITL", _AIPERF, "ICL", say("gaps between events with tokens, all calls together"), "s",
+     _pooled),
+    ("TPOT", OURS, "TPOT",
+     say("(last token - first token) / (output tokens - 1), one value for each call; without "
+         "reasoning that was not streamed"), "s", _ours("tpot_s")),
+    ("TPOT", _VLLM, "TPOT", say("(its E2EL - its TTFT) / (tokens - 1)"), "s",
      lambda part: _plain((part.of("end_s") - part.of("chunk_s")) / _more(part))),
-    ("TPOT", _GUIDE, "TPOT", "(last token - start) / tokens, so with the first one in it, weighted "
-     "by tokens", "s",
+    ("TPOT", _GUIDE, "TPOT",
+     say("(last token - start) / tokens, so with the first one in it, weighted by tokens"), "s",
      lambda part: _weighted((part.of("last_s") - part.of("start_s")) / part.tokens, part.tokens)),
-    ("response", OURS, "response", "end of the answer - the moment the schedule wanted the call",
-     "s", _ours("response_s")),
-    ("schedule delay", OURS, "schedule delay", "start - that moment: lateness of the client", "s",
-     _ours("schedule_delay_s")),
-    ("throughput", OURS, "answers/s", "successful answers per second between the first and the "
-     "last answer that came while calls were still being sent", "1/s",
-     lambda part: part.summary.requests_per_s),
-    ("throughput", _VLLM, "request throughput", "successes / (last end - first start), with the "
-     "tail in which nothing is sent any more", "1/s", _whole_rate),
-    ("throughput", _AIPERF, "request throughput", "successes / (last end - first start)", "1/s",
-     _whole_rate),
-    ("error rate", OURS, "error rate", "failed calls / calls that were sent and not stopped by us; "
-     "with Wilson's interval", "share", lambda part: part.summary.error_rate.value),
-    ("error rate", _VLLM, "failed", "calls without an event with choices, or with an exception; "
-     "a stream that is cut short or ends in an error event is a success", "share", _failed),
-    ("error rate", _GUIDE, "errored", "calls with an exception; a stream that is cut short or ends "
-     "in an error event is a success", "share", _failed),
-    ("error rate", _AIPERF, "error requests", "calls with an exception or a named error event; a "
-     "stream that is cut short is a success", "share", _failed),
-    ("error rate", _ROUTER, "uptime", "successes / (successes + errors), without refusals for "
-     "exceeding a rate (429)", "share", _uptime),
+    ("response", OURS, "response",
+     say("end of the answer - the moment the schedule wanted the call"), "s", _ours("response_s")),
+    ("schedule delay", OURS, "schedule delay",
+     say("start - that moment: lateness of the client"), "s", _ours("schedule_delay_s")),
+    ("throughput", OURS, "answers/s",
+     say("successful answers per second between the first and the last answer that came while "
+         "calls were still being sent"), "1/s", lambda part: part.summary.requests_per_s),
+    ("throughput", _VLLM, "request throughput",
+     say("successes / (last end - first start), with the tail in which nothing is sent any "
+         "more"), "1/s", _whole_rate),
+    ("throughput", _AIPERF, "request throughput",
+     say("successes / (last end - first start)"), "1/s", _whole_rate),
+    ("error rate", OURS, "error rate",
+     say("failed calls / calls that were sent and not stopped by us; with Wilson's interval"),
+     "share", lambda part: part.summary.error_rate.value),
+    ("error rate", _VLLM, "failed",
+     say("calls without an event with choices, or with an exception; a stream that is cut "
+         "short or ends in an error event is a success"), "share", _failed),
+    ("error rate", _GUIDE, "errored",
+     say("calls with an exception; a stream that is cut short or ends in an error event is a "
+         "success"), "share", _failed),
+    ("error rate", _AIPERF, "error requests",
+     say("calls with an exception or a named error event; a stream that is cut short is a "
+         "success"), "share", _failed),
+    ("error rate", _ROUTER, "uptime",
+     say("successes / (successes + errors), without refusals for exceeding a rate (429)"), "share",
+     _uptime),
 )  # fmt: skip
-PERCENTILES: Final = (
+PERCENTILES: Final = say(
     "percentiles are taken from raw records (R-8, median-unbiased) with 95 % intervals by order "
     "statistics, and not below the number of calls they need; ITL has bins of 1 %, and intervals "
     "that keep each call's gaps together"

@@ -6,6 +6,7 @@ from typing import Any
 from holymon.figures.quantiles import Figure
 from holymon.figures.size_types import Fitted
 from holymon.formatting import Cell, Table, count, number_of, percent, tokens
+from holymon.language.said import Digits, glued, heads, listed, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,11 @@ class TurnFigures:
     @property
     def name(self) -> str:
         """Which turns, in words."""
-        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+        return (
+            str(self.first)
+            if self.first == self.last
+            else say("{first} to {last}", first=self.first, last=self.last)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +62,33 @@ class ConversationFigures:
     @property
     def facts(self) -> list[str]:
         """What became of them, and what later turns gain, in sentences."""
-        why = ", ".join(f"{n:,} {reason}" for reason, n in self.reasons.items())
-        early = f"{self.early:,} of {number_of(self.conversations, 'conversation')} ended early"
-        facts = [early + f": {why}" * bool(why)]
+        why = listed(
+            ", ", (glued(Digits(f"{n:,}"), " ", reason) for reason, n in self.reasons.items())
+        )
+        early = say(
+            "{early:,} of {conversations} ended early",
+            early=self.early,
+            conversations=number_of(self.conversations, "conversation"),
+        )
+        facts = [early + glued(": ", why) * bool(why)]
         if self.cut:
-            facts[0] += f"; {self.cut:,} cut by the end of the run"
+            facts[0] += say("; {cut:,} cut by the end of the run", cut=self.cut)
         if self.later_s.value is not None:
-            facts.append(f"TTFT of later turns less that of first ones: {self.later_s.words('ms')}")
+            facts.append(
+                say(
+                    "TTFT of later turns less that of first ones: {more}",
+                    more=self.later_s.words("ms"),
+                )
+            )
         if self.saved_s.value is not None:
             each = self.per_fresh_token_s.words("ms")
-            facts.append(f"the cache saves a later turn {self.saved_s.words('ms')}; "
-                         f"a token that is in none takes {each}")  # fmt: skip
+            facts.append(
+                say(
+                    "the cache saves a later turn {more}; a token that is in none takes {each}",
+                    more=self.saved_s.words("ms"),
+                    each=each,
+                )
+            )
         return [*facts, *self.notes]
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,8 +110,8 @@ class Turns:
     @property
     def table(self) -> Table:
         """The turns of each target, and what became of its conversations."""
-        heads = ("target", "turn", "calls", "failed", "tokens in", "from cache",
-                 "TTFT p50, ms", "p95", "latency p50", "p95")  # fmt: skip
+        names = heads("target", "turn", "calls", "failed", "tokens in", "from cache",
+                      "TTFT p50, ms", "p95", "latency p50", "p95")  # fmt: skip
         rows: list[tuple[Cell, ...]] = [
             (held.target, turn.name, count(turn.calls), count(turn.failed),
              tokens(turn.prompt_tokens), percent(turn.cache_hit_rate),
@@ -98,11 +119,13 @@ class Turns:
                for stat in ("p50", "p95")))
             for held in self.targets for turn in held.turns
         ]  # fmt: skip
-        notes = tuple(f"{held.target}: {fact}" for held in self.targets for fact in held.facts)
+        notes = tuple(
+            glued(held.target, ": ", fact) for held in self.targets for fact in held.facts
+        )
         if not self.targets:
-            notes = ("no conversations were held",)
-        return Table(heads if rows else (), rows, "llr", notes=notes,
-                     lead=("SIMULATED",) * self.simulated)  # fmt: skip
+            notes = (say("no conversations were held"),)
+        return Table(names if rows else (), rows, "llr", notes=notes,
+                     lead=(say("SIMULATED"),) * self.simulated)  # fmt: skip
 
     def __repr__(self) -> str:
         return self.table.text()

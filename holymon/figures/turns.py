@@ -21,16 +21,17 @@ from holymon.figures.sizes import varies
 from holymon.figures.tokens import token_sums
 from holymon.figures.turn_types import ConversationFigures, TurnFigures, Turns
 from holymon.formatting import number_of
+from holymon.language.said import say
 from holymon.records.attempt import JUDGED, Flag, kinds
 from holymon.records.records import Chosen, Recorded, Records, records_of
 
 SINGLE: Final = 5
 """So many turns have a row each; further ones share one."""
 
-UNTOLD: Final = "what the cache saves is not known: the server does not tell what it had."
+UNTOLD: Final = say("what the cache saves is not known: the server does not tell what it had.")
 
 _CUT: Final = kinds(("cancelled", "unfinished"))
-_NO_TEXT: Final = "an answer without text to go on from"
+_NO_TEXT: Final = say("an answer without text to go on from")
 
 
 def turns_of(of: Records | Recorded) -> Turns:
@@ -117,8 +118,11 @@ def _fits(rows: Chosen, records: Records) -> tuple[dict[str, Fitted], list[str]]
     names = ("later_s", "per_fresh_token_s", "saved_s")
     n = len(ttft)
     if min(int(later.sum()), n - int(later.sum())) == 0:
-        return dict.fromkeys(names, Fitted()), ["first and later turns can't be told apart: of one "
-                                                "of them no streamed answer came."]  # fmt: skip
+        return dict.fromkeys(names, Fitted()), [
+            say(
+                "first and later turns can't be told apart: of one of them no streamed answer came."
+            )
+        ]
     values = fit(np.arange(n))
     without = left_out(n, fit) if n >= FEWEST else None
     fitted = {
@@ -128,8 +132,13 @@ def _fits(rows: Chosen, records: Records) -> tuple[dict[str, Fitted], list[str]]
     }  # fmt: skip
     notes = [why] * (not varied)
     if without is None:
-        notes.append(f"no intervals of what later turns wait: {number_of(n, 'call')}, and it takes "
-                     f"{FEWEST}.")  # fmt: skip
+        notes.append(
+            say(
+                "no intervals of what later turns wait: {calls}, and it takes {fewest}.",
+                calls=number_of(n, "call"),
+                fewest=FEWEST,
+            )
+        )
     return fitted, notes
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from holymon.figures.all_calls import OF_SUCCESSES, duration
 from holymon.figures.disturbance import Disturbance, disturbance
@@ -17,12 +17,18 @@ from holymon.figures.quantiles import PERCENTILES
 from holymon.figures.reasons import FITNESS, Fitness, Reason, against, blocked
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.formatting import Table, percent, rounded
+from holymon.language.said import glued, heads, say
 from holymon.plan import slo
 from holymon.plan.plan import Plan
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall
 from holymon.records.records import Records
 from holymon.structs import Interval
+
+_MEASUREMENT: Final = {
+    "valid": say("measurement: VALID"), "suspect": say("measurement: SUSPECT"),
+    "invalid": say("measurement: INVALID"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +62,17 @@ class ObjectiveCheck:
         return duration(self.value, self.over, " ms")
 
     @property
+    def outcome(self) -> str:
+        """What became of it, in a word or two."""
+        known = {True: say("met"), False: say("MISSED")}
+        return known[self.met] if self.met is not None else say("no figure to judge by")
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """Its row in a table: objective, target, the figure in the unit of its kind, outcome."""
-        outcome = {True: "met", False: "MISSED", None: "no figure to judge by"}[self.met]
         unsure = self.met is not None and not self.sure
-        doubt = " (not certain: it takes more calls)" * unsure
-        return self.slo, self.target, self.figure, outcome + doubt
+        doubt = say(" (not certain: it takes more calls)") * unsure
+        return self.slo, self.target, self.figure, self.outcome + doubt
 
     def to_dict(self) -> dict[str, Any]:
         """The objective as JSON has it, under `slo`."""
@@ -136,12 +147,12 @@ class Verdict:
     @property
     def table(self) -> Table:
         """The verdict with its reasons, a row for each objective, and why figures are missing."""
-        reasons = (f"{reason.level}: {reason.text}" for reason in self.reasons)
+        reasons = (reason.line for reason in self.reasons)
         return Table(
-            ("objective", "target", "is", "") if self.checks else (),
+            heads("objective", "target", "is", "") if self.checks else (),
             [check.cells for check in self.checks],
             "llrl",
-            lead=(f"measurement: {self.measurement.upper()}", *reasons),
+            lead=(_MEASUREMENT[self.measurement], *reasons),
             notes=self.notes,
         )
 
@@ -155,8 +166,7 @@ class Verdict:
         """The JSON form that the contract names; `reasons` are sentences behind their level."""
         return {
             "measurement": self.measurement,
-            "reasons": [f"{reason.level}: {reason.text}" for reason in self.reasons]
-            + list(self.notes),
+            "reasons": [reason.line for reason in self.reasons] + list(self.notes),
             "slo": [check.to_dict() for check in self.checks],
         }
 
@@ -177,7 +187,11 @@ def judge(
                       touched)  # fmt: skip
     measurement = _worst(reasons)
     through = tuple(
-        f"{target}: called through the proxy {proxy}: all times are with it."
+        say(
+            "{target}: called through the proxy {proxy}: all times are with it.",
+            target=target,
+            proxy=proxy,
+        )
         for target, proxy in proxies.items()
     )
     begun = any(target.requests for target in summary.targets)
@@ -190,7 +204,7 @@ def judge(
             for target in summary.targets
         ),
         notes=tuple(
-            f"{target.target}: {note}" for target in summary.targets for note in target.notes
+            glued(target.target, ": ", note) for target in summary.targets for note in target.notes
         )
         + tuple(call.note for call in first_calls if call.note)
         + about_client(touched)
@@ -221,19 +235,20 @@ def check_objective(objective: slo.Slo, target: TargetSummary) -> ObjectiveCheck
     """One objective held against one target's figures."""
     value, interval = target.value(objective)
     if value is None:
-        text = f"{objective.text}: can't be judged, there is no such figure"
+        text = say("{text}: can't be judged, there is no such figure", text=objective.text)
         return ObjectiveCheck(
             objective.text, target.target, None, None, None, sure=False, text=text
         )
     met = objective.holds(value)
     if interval is None:
         # Sums and means are what was measured; only a percentile should have had an interval.
-        sure, doubt = objective.stat not in PERCENTILES, ", but there is no interval to go by"
+        sure, doubt = objective.stat not in PERCENTILES, say(", but there is no interval to go by")
     else:
         sure = all(objective.holds(end) == met for end in interval)
-        doubt = ", but the sample can't rule out the opposite"
+        doubt = say(", but the sample can't rule out the opposite")
     over, of, why = _failures(objective, target)
-    text = f"{objective.text}: {'met' if met else 'MISSED'}{'' if sure else doubt}{why}"
+    what = say("met") if met else say("MISSED")
+    text = glued(objective.text, ": ", what, "" if sure else doubt, why)
     return ObjectiveCheck(
         objective.text, target.target, value, interval, met, sure, text, over=over, of=of
     )
@@ -244,13 +259,15 @@ def _failures(objective: slo.Slo, target: TargetSummary) -> tuple[float | None, 
     if not objective.stat or objective.metric == "schedule_delay":
         return None, "", ""
     if objective.of_successes:
-        out = f" ({OF_SUCCESSES}: {target.of_all.share})" * (target.of_all.failed > 0)
+        out: str = glued(" (", OF_SUCCESSES, ": ", target.of_all.share, ")")
+        out *= target.of_all.failed > 0
         return None, OF_SUCCESSES, out
     of_all, alone = target.duration(objective), getattr(target, f"{objective.metric}_s")
     matters = target.of_all.many or math.isinf(getattr(of_all.figure, objective.stat))
     there = duration(getattr(alone, objective.stat), None, " ms")
-    why = (
-        f" (of all calls: {of_all.words(objective.stat, ' ms')}, {OF_SUCCESSES}: {there}; "
-        f"{target.of_all.share})"
-    )
-    return of_all.over.get(objective.stat), "all calls", why * matters
+    why = say(
+        " (of all calls: {all}, {of_successes}: {there}; {share})",
+        all=of_all.words(objective.stat, " ms"), of_successes=OF_SUCCESSES, there=there,
+        share=target.of_all.share,
+    )  # fmt: skip
+    return of_all.over.get(objective.stat), say("all calls"), why * matters

@@ -29,7 +29,7 @@ from holymon.records.attempt import DTYPE, GAP, GAP_BINS, blank
 from holymon.records.frames import implausible
 from holymon.records.records import Records
 from holymon.safety import Secret, redact
-from holymon.structs import replace
+from holymon.structs import plain_text, replace
 
 FORMAT: Final = 1
 MOST_CALLS: Final = 2000
@@ -82,7 +82,7 @@ def _text(run: Run, every: int, secrets: tuple[Secret, ...]) -> str:
         every, some.turns, some.began, len(some), len(gaps),
         [(name, DTYPE[name].str[1:]) for name in DTYPE.names or ()],
     )  # fmt: skip
-    about = _masked(msgspec.to_builtins(header, str_keys=True), secrets)
+    about = _masked(msgspec.to_builtins(header, str_keys=True, enc_hook=plain_text), secrets)
     columns = [_column(some[name]) for name in DTYPE.names or ()]
     columns += [some.gap_counts.astype("<u4"), gaps["bin"].astype("<u2"), gaps["n"].astype("<u2")]
     body = b"".join(column.tobytes() for column in columns)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from holymon.errors import ConfigError, PlanError
 from holymon.formatting import Table, number_of
+from holymon.language.said import Digits, glued, say
 from holymon.plan import images
 from holymon.plan.requests import MOST_TURNS, Request, about_tokens, most_tokens
 from holymon.plan.shapes import MAX_SECONDS, Replay
@@ -174,19 +175,29 @@ class Dataset(Struct, frozen=True, dict=True):
     @property
     def words(self) -> str:
         """How many requests of which kind."""
-        source = f" of {short(self.source, 60)}" if self.source else ""
-        kind = f" ({short(self.kind, 60)})" if self.kind else ""
+        source = say(" of {source}", source=short(self.source, 60)) if self.source else ""
+        kind = glued(" (", short(self.kind, 60), ")") if self.kind else ""
         each = round(self.about_tokens / self.calls)
         many = number_of(self.requests, "request")
         if self.turns > 1:
-            many = f"{number_of(self.requests, 'conversation')} of {self._turns} turns"
-        return f"{many}{source}{kind}, of about {number_of(each, 'token')} each"
+            many = say(
+                "{conversations} of {turns} turns",
+                conversations=number_of(self.requests, "conversation"), turns=self._turns,
+            )  # fmt: skip
+        return say(
+            "{many}{source}{kind}, of about {tokens} each", many=many, source=source, kind=kind,
+            tokens=number_of(each, "token"),
+        )  # fmt: skip
 
     @property
     def _turns(self) -> str:
         """How many turns its conversations have, in words."""
         mean = self.calls / self.requests
-        return f"{mean:.3g}" if mean == self.turns else f"{mean:.3g} (at most {self.turns})"
+        return (
+            Digits(f"{mean:.3g}")
+            if mean == self.turns
+            else say("{mean:.3g} (at most {turns})", mean=mean, turns=self.turns)
+        )
 
     def mapped(self, change: Callable[[int, Request], Request], *, timed: bool) -> "Dataset":
         """The same requests, each changed by its number and itself."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from holymon.errors import PlanError
 from holymon.formatting import Table, number_of
+from holymon.language.said import say
 from holymon.plan import arrivals, shapes
 from holymon.plan.given_file import decoded
 from holymon.plan.prompts import Prompts
@@ -53,7 +54,7 @@ class Open(Struct, frozen=True, kw_only=False, tag="open"):
     @property
     def words(self) -> str:
         """How calls arrive, in a few words."""
-        return f"open loop, {self.shape.words}"
+        return say("open loop, {words}", words=self.shape.words)
 
 
 class Closed(Struct, frozen=True, tag="closed"):
@@ -69,7 +70,7 @@ class Closed(Struct, frozen=True, tag="closed"):
     @property
     def words(self) -> str:
         """How many call, in a few words."""
-        return f"closed loop, {number_of(self.users, 'user')}"
+        return say("closed loop, {users}", users=number_of(self.users, "user"))
 
 
 class Plan(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from holymon.language.said import say
 from holymon.structs import Struct, check_range, replace, require
 
 PER: float = 1e6
@@ -30,7 +31,7 @@ class Tier(Struct, frozen=True):
         """Where it begins, and what it costs."""
         prices = ", ".join(f"{name} {value:g}" for name in CLASSES
                            if (value := getattr(self, name)) is not None)  # fmt: skip
-        return f"over {self.over:,} tokens of prompt {prices}"
+        return say("over {over:,} tokens of prompt {prices}", over=self.over, prices=prices)
 
 
 class Price(Struct, frozen=True):

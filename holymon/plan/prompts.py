@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from holymon.language.said import say
 from holymon.plan.conversations import turned, turns_of
 from holymon.plan.dataset import Dataset, dataset_of
 from holymon.plan.lengths import Lengths
@@ -75,17 +76,19 @@ class Prompts(Struct, frozen=True):
         if self.dataset is not None:
             return self.dataset.words
         if self.tokens:
-            return f"synthetic ones of about {self.tokens} tokens"
+            return say("synthetic ones of about {tokens} tokens", tokens=self.tokens)
         return f"{len(self.texts)}, such as {short(self.texts[0], 60)!r}"
 
     @property
     def common(self) -> list[str]:
         """What holds for all of them, in words; without any of somebody's own."""
         words = {
-            "the same system prompt": bool(self.system),
-            f"a common beginning of {self.prefix_tokens} tokens": self.prefix_tokens,
-            "each beginning as no other": self.unique,
-            "answers of just the longest length asked for": self.exact_tokens,
+            say("the same system prompt"): bool(self.system),
+            say(
+                "a common beginning of {prefix_tokens} tokens", prefix_tokens=self.prefix_tokens
+            ): self.prefix_tokens,
+            say("each beginning as no other"): self.unique,
+            say("answers of just the longest length asked for"): self.exact_tokens,
         }
         return [word for word, holds in words.items() if holds]
 

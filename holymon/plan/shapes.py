@@ -14,11 +14,13 @@ import numpy.typing as npt
 
 from holymon.errors import PlanError
 from holymon.formatting import number_of
+from holymon.language.said import Digits, listed, say, vocabulary
 from holymon.safety import plain
 from holymon.structs import Struct, check_range, replace, require, seconds_of
 
 Floats = npt.NDArray[np.float64]
 Arrivals = Literal["constant", "poisson", "gamma"]
+_KINDS: Final = vocabulary("ramp", "steps", "spike", "sine")
 ARRIVALS: Final = ("constant", "poisson", "gamma")
 MAX_RATE: Final = 1e6
 MAX_TIMES: Final = 10_000_000
@@ -73,15 +75,21 @@ class Shape(Struct, frozen=True, tag="shape"):
     def words(self) -> str:
         """The shape in a few words."""
         rates = [f"{rate:g}" for _, rate in self.points]
-        how = {"constant": "evenly spaced", "poisson": "at random (Poisson)",
-               "gamma": f"in bursts (gamma, cv {self.cv:g})"}[self.arrivals]  # fmt: skip
+        how = {"constant": say("evenly spaced"), "poisson": say("at random (Poisson)"),
+               "gamma": say("in bursts (gamma, cv {cv:g})", cv=self.cv)}[self.arrivals]  # fmt: skip
         if len(set(rates)) == 1:
-            return f"{rates[0]} calls/s, {how}"
+            return say("{rates} calls/s, {how}", rates=Digits(rates[0]), how=how)
         if self.kind == "sine":
             low = min(rate for _, rate in self.points)
-            return f"sine between {low:.4g} and {self.peak:.4g} calls/s, {how}"
+            return say(
+                "sine between {low:.4g} and {peak:.4g} calls/s, {how}",
+                low=low,
+                peak=self.peak,
+                how=how,
+            )
         levels = [rate for rate, after in pairwise([*rates, ""]) if rate != after]
-        return f"{plain(self.kind)} {' – '.join(levels)} calls/s, {how}"
+        return say("{kind} {levels} calls/s, {how}", kind=_KINDS.get(self.kind, plain(self.kind)),
+                   levels=listed(" – ", map(Digits, levels)), how=how)  # fmt: skip
 
 
 class Replay(Struct, frozen=True, tag="replay"):
@@ -113,7 +121,11 @@ class Replay(Struct, frozen=True, tag="replay"):
     @property
     def words(self) -> str:
         """The shape in a few words."""
-        return f"replay of {number_of(len(self.times), 'call')} in {self.times[-1]:.4g} s"
+        return say(
+            "replay of {calls} in {times:.4g} s",
+            calls=number_of(len(self.times), "call"),
+            times=self.times[-1],
+        )
 
 
 def constant(rate: float) -> Shape:

@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from holymon.errors import NAMES
 from holymon.figures.durations import if_many_failed
 from holymon.formatting import number_of, rounded
+from holymon.language.said import Digits, shown, tell
 from holymon.plan.plan import Closed
 from holymon.plots import canvas
 from holymon.plots.binning import CALLS_IN_BIN, edges_of, one_in, rolling, thinned
@@ -82,18 +83,23 @@ def _warm_up(of: Records | Recorded) -> float:
 
 def _over_time(records: Records, values: Floats, what: str, warm: float, ax: Axes) -> None:
     good = records.ok & ~np.isnan(values)
-    shown = good & records.mask()
-    n = int(shown.sum())
+    counted = good & records.mask()
+    n = int(counted.sum())
+    named = tell("Latency") if what == "Latency" else what
     if not good.any():
         streamed = bool((records["flags"] & Flag.STREAM).any())
-        why = "no successful call" if streamed or what != "TTFT" else "not streamed: no TTFT"
-        note(ax, why if len(records) else "no calls")
-        canvas.title(ax, f"{what}: nothing to show", records)
+        why = (
+            tell("no successful call")
+            if streamed or what != "TTFT"
+            else tell("not streamed: no TTFT")
+        )
+        note(ax, why if len(records) else tell("no calls"))
+        canvas.title(ax, tell("{what}: nothing to show", what=named), records)
         return
     every = one_in(int(good.sum()))
     for i, name in enumerate(canvas.names(records)):
         _points(ax, records, values, good & (records["target"] == i), i, name, every)
-        _levels(ax, records, values, shown & (records["target"] == i), i, what)
+        _levels(ax, records, values, counted & (records["target"] == i), i, what)
     if len(records.targets) > FEW:
         canvas.kinds_of_lines(ax, {"-": "p50", "--": "p95"})
     longest = float(values[good].max())
@@ -101,9 +107,11 @@ def _over_time(records: Records, values: Floats, what: str, warm: float, ax: Axe
     _rug(ax, records)
     warm_up(ax, warm)
     unit = in_ms(ax.yaxis, longest)
-    when = "start of the call, s from the start of the run"
-    ax.set(xlabel=_noted(when, every), ylabel=f"{what}, {unit}")
-    canvas.title(ax, f"{what} of {number_of(n, 'successful call')}", records)
+    when = tell("start of the call, s from the start of the run")
+    ax.set(xlabel=_noted(when, every), ylabel=f"{named}, {unit}")
+    canvas.title(
+        ax, tell("{what} of {calls}", what=named, calls=number_of(n, "successful call")), records
+    )
     legend(ax)
 
 
@@ -116,7 +124,7 @@ def _points(
     color, n = COLORS[i % len(COLORS)], int((~warm).sum())
     drawn = thinned(t[~warm], y[~warm], every)
     canvas.points(ax, t[~warm][drawn], y[~warm][drawn], MARKERS[i % len(MARKERS)], every,
-                  color=color, label=f"{name}, n = {n:,}")  # fmt: skip
+                  color=color, label=tell("{name}, n = {n:,}", name=name, n=n))  # fmt: skip
     if warm.any():
         drawn = thinned(t[warm], y[warm], every)
         canvas.points(ax, t[warm][drawn], y[warm][drawn], "o", every, color=GREY)
@@ -130,7 +138,9 @@ def _levels(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, what
         middles, level = rolling(records["start_s"][mask], values[mask], q)
         if len(middles):
             stat = f"p{q * 100:.0f}"
-            beside = f" (of all: {every.words(stat, ' ms')})" if every else ""
+            beside = (
+                tell(" (of all: {duration})", duration=every.words(stat, " ms")) if every else ""
+            )
             line_above(ax, middles, level, line, color=COLORS[i % len(COLORS)],
                        label=stat + beside if len(records.targets) <= FEW else "_")  # fmt: skip
 
@@ -144,7 +154,7 @@ def _rug(ax: Axes, records: Records) -> None:
     if not failed.any():
         return
     top = ax.get_ylim()[1] * 0.96
-    crosses(ax, records["start_s"][failed], top, f"failed, n = {int(failed.sum()):,}")
+    crosses(ax, records["start_s"][failed], top, tell("failed, n = {n:,}", n=int(failed.sum())))
     level(ax, records, np.flatnonzero(failed), top)
 
 
@@ -153,18 +163,18 @@ def _errors(records: Records, ax: Axes) -> None:
     failed = mask & ~records.ok
     n, bad = int(mask.sum()), int((failed & records.judged).sum())
     if not n:
-        note(ax, "no calls")
-        canvas.title(ax, "Failures: nothing to show", records)
+        note(ax, tell("no calls"))
+        canvas.title(ax, tell("Failures: nothing to show"), records)
         return
     t = records["due_s"]
     edges = edges_of(float(t[mask].min()), float(t[mask].max()), n / CALLS_IN_BIN)
     width = edges[1] - edges[0]
     every = np.histogram(t[mask], edges)[0]
-    ax.stairs(every, edges, color=GREY, lw=1, label=f"all calls, n = {n:,}")
+    ax.stairs(every, edges, color=GREY, lw=1, label=tell("all calls, n = {n:,}", n=n))
     bottom = np.zeros(len(edges) - 1)
     for k, (label, chosen) in enumerate(_kinds(records, failed)):
         height = np.histogram(t[chosen], edges)[0]
-        counted = f"{label}, n = {int(chosen.sum()):,}"
+        counted = tell("{label}, n = {n:,}", label=label, n=int(chosen.sum()))
         # One shape for each kind: a bar for each moment too would be a hundred kilobytes of SVG.
         ax.stairs(bottom + height, edges, baseline=bottom, fill=True, hatch=HATCHES[k],
                   fc=COLORS[k % len(COLORS)], ec="white", lw=0.3, label=counted)  # fmt: skip
@@ -172,18 +182,22 @@ def _errors(records: Records, ax: Axes) -> None:
     bars(ax, records, failed, edges, bottom)
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.7g}"))
-    when = "due time of the call, s from the start of the run"
-    ax.set(xlabel=when, ylabel=f"calls in {width:g} s")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: shown(Digits(f"{x:,.7g}"))))
+    when = tell("due time of the call, s from the start of the run")
+    ax.set(xlabel=when, ylabel=tell("calls in {width:g} s", width=width))
     # As in the error rate: what we stopped or never sent is shown, and is no failure of the API.
     ours = int((failed & ~records.judged).sum())
     sent = n - ours
     title = (
-        f"{bad:,} of {number_of(sent, 'call')} failed"
+        tell("{bad:,} of {calls} failed", bad=bad, calls=number_of(sent, "call"))
         if bad
-        else f"No failures in {number_of(sent, 'call')}"
+        else tell("No failures in {calls}", calls=number_of(sent, "call"))
     )
-    canvas.title(ax, title + f"; {ours:,} more stopped or never sent by us" * bool(ours), records)
+    canvas.title(
+        ax,
+        title + tell("; {ours:,} more stopped or never sent by us", ours=ours) * bool(ours),
+        records,
+    )
     legend(ax)
 
 
@@ -193,34 +207,36 @@ def _kinds(records: Records, failed: Mask) -> list[tuple[str, Mask]]:
     codes = records["error"]
     kinds = [(name, failed & (codes == NAMES.index(name))) for name in names[:MOST_TYPES]]
     rest = [NAMES.index(name) for name in names[MOST_TYPES:]]
-    return [*kinds, ("other types", failed & np.isin(codes, rest))] if rest else kinds
+    return [*kinds, (tell("other types"), failed & np.isin(codes, rest))] if rest else kinds
 
 
 def _delay(records: Records, ax: Axes, *, closed: bool) -> None:
     if closed:
-        note(ax, "closed loop: calls are due when they start, there is no schedule")
-        canvas.title(ax, "Schedule delay", records)
+        note(ax, tell("closed loop: calls are due when they start, there is no schedule"))
+        canvas.title(ax, tell("Schedule delay"), records)
         return
     sent = records.sent & records.mask()
     delay = (records["start_s"] - records["due_s"])[sent]
     if not len(delay):
-        note(ax, "no calls")
-        canvas.title(ax, "Schedule delay: nothing to show", records)
+        note(ax, tell("no calls"))
+        canvas.title(ax, tell("Schedule delay: nothing to show"), records)
         return
     t = records["due_s"][sent]
     every = one_in(len(t))
     drawn = thinned(t, delay, every)
-    label = f"calls, n = {len(delay):,}"
+    label = tell("calls, n = {n:,}", n=len(delay))
     canvas.points(ax, t[drawn], delay[drawn], "o", every, color=COLORS[0], label=label)
     highest(ax, records, np.flatnonzero(sent), t, delay)
     if len(delay) >= 100:
         p99 = float(np.quantile(delay, 0.99, method="median_unbiased"))
-        label = f"p99 = {rounded(p99 * 1e3, 3)} ms"
+        label = tell("p99 = {p99} ms", p99=rounded(p99 * 1e3, 3))
         line_above(ax, (0, 1), (p99, p99), "--", color=COLORS[1], label=label,
                    transform=ax.get_yaxis_transform())  # fmt: skip
     ax.set_ylim(min(0.0, float(delay.min())), max(float(delay.max()) * 1.15, 1e-3))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
-    when = "due time of the call, s from the start of the run"
-    ax.set(xlabel=_noted(when, every), ylabel="sent late by, ms")
-    canvas.title(ax, f"Schedule delay of {number_of(len(delay), 'call')}", records)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: shown(Digits(f"{x * 1e3:,.5g}"))))
+    when = tell("due time of the call, s from the start of the run")
+    ax.set(xlabel=_noted(when, every), ylabel=tell("sent late by, ms"))
+    canvas.title(
+        ax, tell("Schedule delay of {calls}", calls=number_of(len(delay), "call")), records
+    )
     legend(ax)

@@ -9,9 +9,11 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, ScalarFormatter
 
 from holymon.formatting import ends
+from holymon.language.catalogue import ENGLISH
+from holymon.language.said import Digits, language, shown, tell
 from holymon.plots.binning import crowds
 from holymon.plots.picture import MOST_DRAWN, STYLE, Picture, png
 from holymon.records.records import Records
@@ -33,7 +35,7 @@ HALO: Final = 3.5
 
 def title(ax: Axes, text: str, records: Records) -> None:
     """Give a picture its title, which says where calls were simulated."""
-    ax.set_title(text + (" (simulated)" if records.simulated else ""))
+    ax.set_title(text + (tell(" (simulated)") if records.simulated else ""))
 
 
 def names(records: Records) -> list[str]:
@@ -53,7 +55,22 @@ def styled(draw: Callable[[Axes], None], ax: Axes | None) -> Axes:
             size = {"figsize": (8.6, 3.2), "layout": "constrained", "dpi": 100}
             ax = Picture(**size).add_subplot()
         draw(ax)
+        if language() != ENGLISH:
+            _numbers(ax)
     return ax
+
+
+class _Numbers(ScalarFormatter):
+    """Ticks as matplotlib writes them, in the language of the document."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return shown(Digits(super().__call__(x, pos)))
+
+
+def _numbers(ax: Axes) -> None:
+    for axis in (ax.xaxis, ax.yaxis):
+        if type(axis.get_major_formatter()) is ScalarFormatter:
+            axis.set_major_formatter(_Numbers())
 
 
 def note(ax: Axes, text: str) -> None:
@@ -66,9 +83,11 @@ def note(ax: Axes, text: str) -> None:
 def in_ms(axis: Any, longest: float) -> str:
     """Milliseconds up to ten seconds, then seconds; the unit for the label."""
     if longest >= 10:
-        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.5g}"))  # it may have been in ms
+        axis.set_major_formatter(
+            FuncFormatter(lambda x, _: shown(Digits(f"{x:,.5g}")))
+        )  # it may have been in ms
         return "s"
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1e3:,.5g}"))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: shown(Digits(f"{x * 1e3:,.5g}"))))
     return "ms"
 
 
@@ -94,7 +113,9 @@ def points(ax: Axes, x: Floats, y: Floats, marker: str, every: int, **look: Any)
 
 def thinning(every: int) -> str:
     """What a picture says of points of which one in `every` is drawn; nothing if all are."""
-    return f"points: all extremes, 1 in {every:,} of the rest" if every > 1 else ""
+    return (
+        tell("points: all extremes, 1 in {every:,} of the rest", every=every) if every > 1 else ""
+    )
 
 
 def line_above(ax: Axes, x: Any, y: Any, kind: str, **look: Any) -> None:
@@ -118,13 +139,13 @@ def crosses(ax: Axes, t: Floats, y: float, label: str) -> None:
     moments, shares = crowds(t)
     colors = [(RED, 0.15 + 0.85 * share) for share in shares.tolist()]
     ax.scatter(moments, np.full(len(moments), y), 50, marker="|", c=colors, lw=1.6, clip_on=False)
-    ax.plot([], [], "|", color=RED, ms=7, mew=1.6, label=f"{label}\n(dark: many)")
+    ax.plot([], [], "|", color=RED, ms=7, mew=1.6, label=tell("{label}\n(dark: many)", label=label))
 
 
 def warm_up(ax: Axes, seconds: float) -> None:
     """Shade the time of a warm-up, if there is one."""
     if seconds > 0:
-        ax.axvspan(0, seconds, color=GREY, alpha=0.12, lw=0, label="warm-up")
+        ax.axvspan(0, seconds, color=GREY, alpha=0.12, lw=0, label=tell("warm-up"))
 
 
 def legend(ax: Axes) -> None:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from holymon.figures.durations import if_many_failed
 from holymon.formatting import ends
+from holymon.language.said import tell
 from holymon.plots import canvas, spots
 from holymon.plots.binning import steps_of
 from holymon.plots.canvas import COLORS, GREY, RED, in_ms, log_x, note, styled
@@ -30,8 +31,8 @@ def plot_ecdf(of: Records | Recorded, *others: Records | Recorded, ax: Axes | No
 def _ecdf(runs: tuple[Records, ...], names: list[str], ax: Axes) -> None:
     n = sum(int((records.ok & records.mask()).sum()) for records in runs)
     if not n:
-        note(ax, "no successful call" if any(map(len, runs)) else "no calls")
-        canvas.title(ax, "Distribution: nothing to show", runs[0])
+        note(ax, tell("no successful call") if any(map(len, runs)) else tell("no calls"))
+        canvas.title(ax, tell("Distribution: nothing to show"), runs[0])
         return
     many = sum(len(records.targets) for records in runs) > canvas.FEW
     values: list[Floats] = []
@@ -45,16 +46,21 @@ def _ecdf(runs: tuple[Records, ...], names: list[str], ax: Axes) -> None:
                 values.append(x)
                 every = if_many_failed(records, k, what.lower())
                 of = every.figure.n if every else len(x)
-                label = f"{name}\n  {what}, n = {len(x):,}"
+                label = tell(
+                    "{name}\n  {what}, n = {n:,}",
+                    name=name,
+                    what=tell("latency") if line == "-" else what,
+                    n=len(x),
+                )
                 if many:
-                    label = f"{name}, n = {len(x):,}" if line == "-" else "_"
-                label += f" of {of:,}" * (of > len(x) and label != "_")
+                    label = tell("{name}, n = {n:,}", name=name, n=len(x)) if line == "-" else "_"
+                label += tell(" of {of:,}", of=of) * (of > len(x) and label != "_")
                 at, below = steps_of(x)
                 ax.plot(at, below * (len(x) / of), line, color=COLORS[i % len(COLORS)],
                         label=label, lw=1.6)  # fmt: skip
                 spots.curve(ax, records, mine[known], x, of)
     if many:
-        canvas.kinds_of_lines(ax, {"-": "latency", "--": "TTFT"})
+        canvas.kinds_of_lines(ax, {"-": tell("latency"), "--": "TTFT"})
     x = np.concatenate(values)
     if x.min() > 0 and x.max() > 10 * x.min():
         log_x(ax, float(x.max() / x.min()))
@@ -66,8 +72,12 @@ def _ecdf(runs: tuple[Records, ...], names: list[str], ax: Axes) -> None:
                 xytext=(5, 0), textcoords="offset points", color=GREY, size=8, va="center",
             )  # fmt: skip
     unit = in_ms(ax.xaxis, float(x.max()))
-    ax.set(ylim=(0, 1.02), xlabel=f"time, {unit}", ylabel="share of calls that took no longer")
-    canvas.title(ax, f"Distribution of {n:,} successful calls", runs[0])
+    ax.set(
+        ylim=(0, 1.02),
+        xlabel=tell("time, {unit}", unit=unit),
+        ylabel=tell("share of calls that took no longer"),
+    )
+    canvas.title(ax, tell("Distribution of {n:,} successful calls", n=n), runs[0])
     _failed(runs, ax)
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.05, 0.5), handlelength=2)
@@ -79,7 +89,7 @@ def _failed(runs: tuple[Records, ...], ax: Axes) -> None:
     n = sum(map(len, each))
     if n:
         ax.plot(1, 1, "x", color=RED, ms=5, mew=1.3, clip_on=False, transform=ax.transAxes,
-                label=f"failed, n = {n:,}")  # fmt: skip
+                label=tell("failed, n = {n:,}", n=n))  # fmt: skip
     for records, at in zip(runs, each, strict=True):
         if len(at):
             spots.never(ax, records, at, ax.get_ylim()[1])

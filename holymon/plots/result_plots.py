@@ -11,7 +11,9 @@ from holymon.experiments.calibration import Calibration
 from holymon.experiments.capacity import Capacity, latest
 from holymon.figures.comparison import Comparison
 from holymon.figures.comparisons import Comparisons
+from holymon.figures.pair_tests import RESULTS
 from holymon.formatting import ends
+from holymon.language.said import Digits, shown, tell
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
 from holymon.plots.picture import Picture
 from holymon.safety import plain
@@ -38,17 +40,21 @@ def plot_capacity(capacity: Capacity, *, ax: Axes | None = None) -> Axes:
 
 def _calibration(calibration: Calibration, ax: Axes) -> None:
     rates = [level.rate for level in calibration.accuracy]
-    names = {"ttft_s": "TTFT", "latency_s": "latency", "itl_s": "gaps"}
+    names = {"ttft_s": "TTFT", "latency_s": tell("latency"), "itl_s": tell("gaps")}
     for i, (metric, name) in enumerate(names.items()):
         for q, line in (("p50", "-"), ("p99", "--")):
             off = [level.errors[metric][q] for level in calibration.accuracy]
             known = [np.nan if error is None else error * 1e3 for error in off]
             ax.plot(rates, known, line, marker=MARKERS[i], color=COLORS[i], label=f"{name} {q}")
     ax.axhline(0, color=GREY, lw=0.8)
-    ax.set(xlabel="calls per second", ylabel="reported minus true, ms")
+    ax.set(xlabel=tell("calls per second"), ylabel=tell("reported minus true, ms"))
     best = calibration.highest_valid_rate
-    verdict = "no rate was valid" if best is None else f"valid up to {best:g} calls/s"
-    ax.set_title(f"Calibration on this machine: {verdict} (simulated)")
+    verdict = (
+        tell("no rate was valid")
+        if best is None
+        else tell("valid up to {best:g} calls/s", best=best)
+    )
+    ax.set_title(tell("Calibration on this machine: {verdict} (simulated)", verdict=verdict))
     legend(ax)
 
 
@@ -56,48 +62,51 @@ def _comparison(several: Comparisons, ax: Axes) -> None:
     known = [(each.b, row, row.ratio) for each in several for row in each.ratios
              if row.ratio and row.ratio < np.inf]  # fmt: skip
     if not known:
-        note(ax, "nothing to compare")
+        note(ax, tell("nothing to compare"))
         return
     comparison, many = several[0], len(several) > 1
     if many and isinstance(ax.figure, Picture):
         ax.figure.set_figheight(max(ax.figure.get_figheight(), 0.9 + 0.24 * len(known)))
     rows = np.arange(len(known))[::-1]
     ax.axvspan(1 / (1 + comparison.effect), 1 + comparison.effect, color=GREY, alpha=0.15, lw=0,
-               label=f"less than {comparison.effect * 100:.3g} %: too small to count")  # fmt: skip
+               label=tell("less than {effect:.3g} %: too small to count",
+                          effect=comparison.effect * 100))  # fmt: skip
     ax.axvline(1, color=GREY, lw=1)
     for y, (_, row, ratio) in zip(rows, known, strict=True):
         color = COLORS[1] if row.result in {"higher", "lower"} else COLORS[0]
         if row.interval:
             ax.plot(row.interval, (y, y), color=color, lw=2.4, solid_capstyle="butt")
         ax.plot(ratio, y, "o", color=color, ms=7)
-        ax.annotate(row.result, (1.01, y), xycoords=("axes fraction", "data"), va="center", size=9)
-    names = [f"{ends(b, 30)}, " * many + row.cells[0] for b, row, _ in known]
+        ax.annotate(shown(RESULTS[row.result]), (1.01, y), xycoords=("axes fraction", "data"),
+                    va="center", size=9)  # fmt: skip
+    names = [f"{ends(b, 30)}, " * many + shown(row.cells[0]) for b, row, _ in known]
     ax.set_yticks(rows, names)
     edges = [
         end for _, row, ratio in known for end in row.interval or (ratio, ratio) if end < np.inf
     ]
     if max(edges) > 2 or min(edges) < 0.5:
         log_x(ax, max(edges) / min(edges))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    ax.set(ylim=(-0.6, len(known) - 0.4), xlabel="B / A, with 95 % intervals of all together")
-    label = " (simulated)" * comparison.simulated
-    which = f"{len(several)} targets" if many else f"B = {ends(comparison.b, 40)}"
-    ax.set_title(f"{which} against A = {ends(comparison.a, 40)}{label}")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: shown(Digits(f"{x:g}"))))
+    ax.set(ylim=(-0.6, len(known) - 0.4), xlabel=tell("B / A, with 95 % intervals of all together"))
+    label = tell(" (simulated)") * comparison.simulated
+    which = tell("{n} targets", n=len(several)) if many else f"B = {ends(comparison.b, 40)}"
+    a = ends(comparison.a, 40)
+    ax.set_title(tell("{which} against A = {a}{label}", which=which, a=a, label=label))
 
 
 def _capacity(capacity: Capacity, ax: Axes) -> None:
     levels = latest(capacity.levels)
     if not levels:
-        note(ax, "no level was measured")
+        note(ax, tell("no level was measured"))
         return
     rates = [level.rate for level in levels]
-    ax.plot(rates, rates, ":", color=GREY, label="wanted")
+    ax.plot(rates, rates, ":", color=GREY, label=tell("wanted"))
     for k, (name, line) in enumerate((("answers_per_s", "-"), ("goodput_per_s", "--"))):
         values = [np.nan if (v := getattr(level, name)) is None else v for level in levels]
-        label = "answers" if k == 0 else "goodput: within the limits"
+        label = tell("answers") if k == 0 else tell("goodput: within the limits")
         ax.plot(rates, values, line, color=COLORS[k], lw=1.6, label=label)
-    kinds = {True: ("o", COLORS[2], "met"), False: ("X", RED, "missed"),
-             None: ("s", GREY, "not valid")}  # fmt: skip
+    kinds = {True: ("o", COLORS[2], tell("met")), False: ("X", RED, tell("missed")),
+             None: ("s", GREY, tell("not valid"))}  # fmt: skip
     for met, (marker, color, label) in kinds.items():
         those = [level for level in levels if level.met is met]
         if those:
@@ -107,15 +116,16 @@ def _capacity(capacity: Capacity, ax: Axes) -> None:
             )
     if capacity.best and capacity.limit:
         ax.axvspan(capacity.best.rate, capacity.limit.rate, color=COLORS[5], alpha=0.25, lw=0,
-                   label="between met and missed")  # fmt: skip
+                   label=tell("between met and missed"))  # fmt: skip
     if capacity.about:
         ax.axvline(capacity.about, ls="-.", color=GREY, lw=1.2,
-                   label=f"limit, about {capacity.about:.3g}")  # fmt: skip
+                   label=tell("limit, about {about:.3g}", about=capacity.about))  # fmt: skip
     if max(rates) > 20 * min(rates):
         ax.set_xscale("log")
         ax.set_yscale("log")
-    ax.set(xlabel="wanted calls/s", ylabel="per second")
+    ax.set(xlabel=tell("wanted calls/s"), ylabel=tell("per second"))
     ax.set_title(
-        f"{plain(capacity.target)}: {capacity.met_words}" + " (simulated)" * capacity.simulated
+        f"{plain(capacity.target)}: {shown(capacity.met_words)}"
+        + tell(" (simulated)") * capacity.simulated
     )
     legend(ax)

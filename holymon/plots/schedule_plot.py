@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from holymon.errors import PlanError
+from holymon.language.said import shown, tell
 from holymon.plan.arrivals import due
 from holymon.plan.estimate import estimate
 from holymon.plan.plan import Closed, Plan
@@ -54,7 +55,7 @@ def _scheduled(what: object, seconds: float | None) -> tuple[_Schedule | None, R
         return _of_shape(what, max(seconds or what.ends or 60.0, 0.01)), None
     if isinstance(what, Records):
         last = float(what["due_s"].max(initial=0.0))
-        return _Schedule("as recorded", last, what["due_s"], []), what
+        return _Schedule(tell("as recorded"), last, what["due_s"], []), what
     plan, records = (what, None) if isinstance(what, Plan) else (
         getattr(what, "plan", None), getattr(what, "records", None))  # fmt: skip
     if not isinstance(plan, Plan) or not (records is None or isinstance(records, Records)):
@@ -70,19 +71,25 @@ def _scheduled(what: object, seconds: float | None) -> tuple[_Schedule | None, R
 def _of_shape(shape: Shape | Replay, seconds: float) -> _Schedule:
     rate = polyline(shape, end=seconds) if isinstance(shape, Shape) else []
     many = shape.peak * seconds > MOST_DUE
-    return _Schedule(shape.words, seconds, None if many else due(shape, end=seconds), rate)
+    return _Schedule(shown(shape.words), seconds, None if many else due(shape, end=seconds), rate)
 
 
 def _of_plan(plan: Plan, shape: Shape | Replay, times: Floats | None) -> _Schedule:
     many, end, warm, rate = len(plan.targets), plan.seconds, plan.warmup_s, []
     if isinstance(shape, Shape):
         rate = polyline(shape, end=end, warm_up=warm, times=many)
-    return _Schedule(shape.words + f", {many} targets" * (many > 1), end, times, rate, warm)
+    return _Schedule(
+        shown(shape.words) + tell(", {many} targets", many=many) * (many > 1),
+        end,
+        times,
+        rate,
+        warm,
+    )
 
 
 def _draw(schedule: _Schedule | None, records: Records | None, ax: Axes) -> None:
     if schedule is None:
-        note(ax, "closed loop: users set the pace, there is no schedule")
+        note(ax, tell("closed loop: users set the pace, there is no schedule"))
         ax.set_title("Arrivals")
         return
     times = np.empty(0) if schedule.due is None else schedule.due
@@ -92,17 +99,19 @@ def _draw(schedule: _Schedule | None, records: Records | None, ax: Axes) -> None
     width = np.diff(edges)
     if schedule.due is not None:
         ax.stairs(np.histogram(times, edges)[0] / width, edges, color=COLORS[0], lw=1.2, fill=True,
-                  alpha=0.3, label=f"due, n = {len(times):,}")  # fmt: skip
+                  alpha=0.3, label=tell("due, n = {n:,}", n=len(times)))  # fmt: skip
     if schedule.rate:
-        ax.plot(*zip(*schedule.rate, strict=True), color=COLORS[0], lw=1.8, label="wanted rate")
+        ax.plot(
+            *zip(*schedule.rate, strict=True), color=COLORS[0], lw=1.8, label=tell("wanted rate")
+        )
     if records is not None:
         ax.stairs(np.histogram(start, edges)[0] / width, edges, color=COLORS[1], lw=1.8,
-                  label=f"sent, n = {len(start):,}")  # fmt: skip
+                  label=tell("sent, n = {n:,}", n=len(start)))  # fmt: skip
         dropped = records["due_s"][~records.sent]
         if len(dropped):
-            crosses(ax, dropped, 0.0, f"not sent, n = {len(dropped):,}")
+            crosses(ax, dropped, 0.0, tell("not sent, n = {n:,}", n=len(dropped)))
         warm_up(ax, schedule.warmup_s)
     ax.set_ylim(bottom=0)
-    ax.set(xlabel="s from the start of the run", ylabel="calls per second")
-    ax.set_title(f"Arrivals: {schedule.words}")
+    ax.set(xlabel=tell("s from the start of the run"), ylabel=tell("calls per second"))
+    ax.set_title(tell("Arrivals: {words}", words=schedule.words))
     legend(ax)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from holymon.figures.size_types import SizeEffect
 from holymon.figures.sizes import Streams, sizes_of, streams_of
 from holymon.formatting import ends, rounded
+from holymon.language.said import shown, tell
 from holymon.plots import spots
 from holymon.plots.binning import one_in
 from holymon.plots.canvas import (
@@ -47,13 +48,13 @@ def _sizes(records: Records, ax: Axes) -> None:
         _line(ax, effect, some, color)
         _tell(ax, records, rows.positions[:: some.step][known], effect, some, known)
     if not longest:
-        note(ax, "no streamed answer whose tokens are known")
+        note(ax, tell("no streamed answer whose tokens are known"))
     else:
-        kinds = ", ".join(dict.fromkeys(effect.of for effect in sizes.targets))
+        kinds = ", ".join(dict.fromkeys(shown(effect.of) for effect in sizes.targets))
         ax.set(xlabel=kinds, ylabel=f"TTFT, {in_ms(ax.yaxis, longest)}", ylim=(0, longest * 1.18))
         _failed(ax, records, longest * 1.13)
         legend(ax)
-    ax.set_title("TTFT by size of the prompt" + " (simulated)" * sizes.simulated)
+    ax.set_title(tell("TTFT by size of the prompt") + tell(" (simulated)") * sizes.simulated)
 
 
 def _tell(
@@ -72,9 +73,9 @@ def _failed(ax: Axes, records: Records, top: float) -> None:
     if not failed.any():
         return
     at = np.flatnonzero(failed & (records["prompt_tokens"] >= 0))
-    label = f"failed, n = {int(failed.sum()):,}"
+    label = tell("failed, n = {n:,}", n=int(failed.sum()))
     if len(at) < failed.sum():
-        label += f"\n({len(at):,} of known size)"
+        label += tell("\n({n:,} of known size)", n=len(at))
     prompt = records["prompt_tokens"][at].astype(np.float64)
     crosses(ax, prompt, top, label)
     spots.level(ax, records, at, top, prompt)
@@ -85,5 +86,7 @@ def _line(ax: Axes, effect: SizeEffect, some: Streams, color: str) -> None:
     if base is None or each is None:
         return
     x = np.array([np.nanmin(some.prompt), np.nanmax(some.prompt)])
-    label = f"{rounded(base * 1e3, 3)} + {rounded(each * 1e3, 3)} a token, ms"
+    label = tell(
+        "{base} + {each} a token, ms", base=rounded(base * 1e3, 3), each=rounded(each * 1e3, 3)
+    )
     line_above(ax, x, base + each * x, "-", color=color, label=label)

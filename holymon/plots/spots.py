@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from holymon.figures.calls import calls_at
+from holymon.language.said import Digits, glued, listed, say
 from holymon.plots.picture import Picture, Spot
 from holymon.records.records import Records
 
@@ -66,9 +67,13 @@ def never(ax: Axes, records: Records, at: Positions, up: float) -> None:
 
     def spots() -> Iterable[Spot]:
         kinds = _kinds(records, at)
-        shown = "\n\n".join(call.title for call in calls_at(records, at[:MOST_TOLD]))
-        many = f"; the first {MOST_TOLD}" * (len(at) > MOST_TOLD)
-        yield Spot(ax.get_xlim()[1], up, f"never: {kinds}{many}:\n{shown}")
+        calls = listed("\n\n", (call.title for call in calls_at(records, at[:MOST_TOLD])))
+        many = say("; the first {most_told}", most_told=MOST_TOLD) * (len(at) > MOST_TOLD)
+        yield Spot(
+            ax.get_xlim()[1],
+            up,
+            say("never: {kinds}{many}:\n{calls}", kinds=kinds, many=many, calls=calls),
+        )
 
     tells(ax, spots)
 
@@ -76,7 +81,11 @@ def never(ax: Axes, records: Records, at: Positions, up: float) -> None:
 def _kinds(records: Records, at: Positions) -> str:
     where = np.zeros(len(records), bool)
     where[at] = True
-    return ", ".join(f"{n:,} {name}" for name, n in records.errors(where).items())
+    return _each(records.errors(where), ", ")
+
+
+def _each(kinds: dict[str, int], between: str) -> str:
+    return listed(between, (glued(Digits(f"{n:,}"), " ", name) for name, n in kinds.items()))
 
 
 def level(
@@ -100,7 +109,11 @@ def level(
         firsts = calls_at(records, at[order[begins]])
         for rows, first in zip(np.split(order, begins[1:]), firsts, strict=True):
             kinds = _kinds(records, at[rows])
-            yield Spot(float(t[rows].mean()), y, f"{kinds}; the first:\n{first.title}")
+            yield Spot(
+                float(t[rows].mean()),
+                y,
+                say("{kinds}; the first:\n{title}", kinds=kinds, title=first.title),
+            )
 
     tells(ax, spots)
 
@@ -114,8 +127,13 @@ def bars(
         number, width = np.digitize(records["due_s"], edges) - 1, float(edges[1] - edges[0])
         for k in np.flatnonzero(heights).tolist():
             kinds = records.errors(failed & (number == k))
-            each = "\n".join(f"{n:,} {name}" for name, n in kinds.items())
-            title = f"due from {edges[k]:g} to {edges[k + 1]:g} s\n{each}"
+            each = _each(kinds, "\n")
+            title = say(
+                "due from {begin:g} to {end:g} s\n{each}",
+                begin=edges[k],
+                end=edges[k + 1],
+                each=each,
+            )
             yield Spot(float(edges[k]), 0.0, title, width, float(heights[k]))
 
     tells(ax, spots)

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from holymon.catalogue.history import History, Series
 from holymon.figures.change import KINDS
 from holymon.formatting import ends
+from holymon.language.said import shown, tell
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, in_ms, legend, note, styled
 
 MOST_LINES: Final = 6
@@ -31,7 +32,7 @@ def plot_trend(
 
 def _trend(history: History, figure: str, series: tuple[Series, ...], ax: Axes) -> None:
     if not series:
-        note(ax, "no run has this figure")
+        note(ax, tell("no run has this figure"))
         return
     most = sorted(series, key=lambda each: -len(each.value))[:MOST_LINES]
     for k, each in enumerate(most):
@@ -44,14 +45,23 @@ def _trend(history: History, figure: str, series: tuple[Series, ...], ax: Axes) 
         marker = MARKERS[k % len(MARKERS)]
         ax.plot(when, each.value, "-", marker=marker, ms=3, lw=1.2, color=color, label=label)  # type: ignore[arg-type]
     _mark(history, figure, most, ax)
-    title = KINDS[figure].short if figure in KINDS else figure.replace("_", " ")
+    title = shown(KINDS[figure].short) if figure in KINDS else figure.replace("_", " ")
     unit = _unit(ax, figure, max(float(each.value.max()) for each in most))
     ticks = ConciseDateFormatter(AutoDateLocator(), tz=UTC)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_formatter(ticks)
-    ax.set(ylabel=f"{title}, {unit}" if unit else title, xlabel="begin of the run, UTC")
-    left_out = f", {len(series) - len(most)} more lines left out" * (len(series) > len(most))
-    simulated = " (simulated)" * any(entry.simulated for entry in history)
-    ax.set_title(f"{title} from run to run{left_out}{simulated}")
+    ax.set(ylabel=f"{title}, {unit}" if unit else title, xlabel=tell("begin of the run, UTC"))
+    left_out = tell(", {n} more lines left out", n=len(series) - len(most)) * (
+        len(series) > len(most)
+    )
+    simulated = tell(" (simulated)") * any(entry.simulated for entry in history)
+    ax.set_title(
+        tell(
+            "{title} from run to run{left_out}{simulated}",
+            title=title,
+            left_out=left_out,
+            simulated=simulated,
+        )
+    )
     legend(ax)
 
 
@@ -66,12 +76,19 @@ def _mark(history: History, figure: str, drawn: list[Series], ax: Axes) -> None:
         color = RED if change.worse else GREY
         ax.axvline(when, color=color, lw=1.2, ls="--")  # type: ignore[arg-type]
         if len(changes) <= MOST_NAMED and change.ratio:
-            ax.annotate(f"{(change.ratio - 1) * 100:+.2g} %", (when, 1 - 0.08 * (k % 3)),
-                        xycoords=("data", "axes fraction"), color=color, size=9, va="top",
-                        xytext=(3, 0), textcoords="offset points")  # fmt: skip
+            ax.annotate(
+                tell("{share:+.2g} %", share=(change.ratio - 1) * 100),
+                (when, 1 - 0.08 * (k % 3)),
+                xycoords=("data", "axes fraction"),
+                color=color,
+                size=9,
+                va="top",
+                xytext=(3, 0),
+                textcoords="offset points",
+            )
     for worse, color in ((True, RED), (False, GREY)):
         if any(change.worse is worse for change in changes):
-            label = f"changed for the {'worse' if worse else 'better'}"
+            label = tell("changed for the worse") if worse else tell("changed for the better")
             ax.plot([], [], "--", color=color, lw=1.2, label=label)
 
 
@@ -79,6 +96,10 @@ def _unit(ax: Axes, figure: str, most: float) -> str:
     if figure.rpartition("_")[2] in {"p50", "p95", "p99"}:
         return in_ms(ax.yaxis, most)
     if figure in {"error_rate", "cache_hit_rate", "reasoning_share"}:
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y * 100:.3g} %"))
+        ax.yaxis.set_major_formatter(
+            FuncFormatter(lambda y, _: tell("{share:.3g} %", share=y * 100))
+        )
         return ""
-    return {"cost_per_call": "USD", "cost_usd": "USD", "requests_per_s": "calls/s"}.get(figure, "")
+    return {"cost_per_call": "USD", "cost_usd": "USD", "requests_per_s": tell("calls/s")}.get(
+        figure, ""
+    )

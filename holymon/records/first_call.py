@@ -6,6 +6,7 @@ from typing import Any
 
 from holymon.errors import CODES, ERRORS, UNREACHABLE, HolymonError
 from holymon.formatting import rounded
+from holymon.language.said import glued, listed, say, without_stop
 from holymon.plan.plan import Plan
 from holymon.plan.quirks import Quirks
 from holymon.structs import Struct, from_builtins, replace
@@ -48,29 +49,41 @@ class FirstCall(Struct, frozen=True):
         """What went wrong, with the server's words; empty if nothing did."""
         known = ERRORS.get(self.error_type)
         words = self.message or (known.meaning if known else "")
-        return f"{self.kind}: {words}" if self.kind else ""
+        return glued(self.kind, ": ", words) if self.kind else ""
 
     @property
     def adapted(self) -> str:
         """What the load asks for otherwise than planned, and why; empty if nothing."""
         if self.quirks == Quirks():
             return ""
-        return f"{self.quirks.words} (the API refused what was asked: {'; '.join(self.refused)})"
+        return say(
+            "{words} (the API refused what was asked: {refused})",
+            words=self.quirks.words,
+            refused="; ".join(self.refused),
+        )
 
     @property
     def words(self) -> str:
         """Its outcome, in a line."""
-        outcome = f"failed with {self.failure}" if self.failure else "answered"
-        several = f" at attempt {self.calls}" * (self.calls > 1)
-        seconds = f" after {rounded(self.seconds)} s"
-        return "; ".join(filter(None, [outcome + several + seconds, self.adapted]))
+        outcome = (
+            say("failed with {failure}", failure=self.failure) if self.failure else say("answered")
+        )
+        several = say(" at attempt {calls}", calls=self.calls) * (self.calls > 1)
+        seconds = say(" after {seconds} s", seconds=rounded(self.seconds))
+        return listed("; ", filter(None, [outcome + several + seconds, self.adapted]))
 
     @property
     def note(self) -> str:
         """What whoever reads the figures must know of it; empty if it went as planned."""
-        failed = f"it failed with {self.failure}" if self.failure and not self.ended else ""
+        failed = (
+            say("it failed with {failure}", failure=self.failure)
+            if self.failure and not self.ended
+            else ""
+        )
         parts = [*filter(None, [failed, self.adapted])]
-        return f"{self.target}: first call: {'; '.join(parts).rstrip('.')}." if parts else ""
+        words = without_stop(listed("; ", parts))
+        known = say("{target}: first call: {words}.", target=self.target, words=words)
+        return known if parts else ""
 
 
 def first_calls(state: Mapping[str, Any]) -> tuple[FirstCall, ...]:
@@ -85,7 +98,7 @@ def first_calls(state: Mapping[str, Any]) -> tuple[FirstCall, ...]:
 def outcome(state: Mapping[str, Any]) -> str:
     """The state of a run in words: of one without calls, that its first call ended it."""
     by_first = state.get("ended") == "first_call"
-    return "ended by its first call" if by_first else str(state["state"])
+    return say("ended by its first call") if by_first else str(state["state"])
 
 
 def informed(plan: Plan, known: tuple[FirstCall, ...]) -> Plan:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.formatting import rounded
+from holymon.language.said import listed, say
 from holymon.records.appender import Appender, reading
 from holymon.records.own_files import opened
 
@@ -62,16 +63,20 @@ class Headroom:
         name = kind.replace("_", " ")
         parts = []
         if self.remaining is not None:
-            of = f" of {rounded(self.limit, 6)}" if self.limit is not None else ""
-            parts.append(f"{rounded(self.remaining, 6)}{of} {name} left")
+            left = rounded(self.remaining, 6)
+            if self.limit is None:
+                parts.append(say("{left} {name} left", left=left, name=name))
+            else:
+                parts.append(say("{left} of {limit} {name} left", left=left, name=name,
+                                 limit=rounded(self.limit, 6)))  # fmt: skip
             if self.remaining_min is not None and self.remaining_min < self.remaining:
-                parts.append(f"{rounded(self.remaining_min, 6)} at the least")
+                parts.append(say("{least} at the least", least=rounded(self.remaining_min, 6)))
         elif self.limit is not None:
-            parts.append(f"{rounded(self.limit, 6)} {name} allowed")
+            parts.append(say("{limit} {name} allowed", limit=rounded(self.limit, 6), name=name))
         if self.hits:
-            whose = "a limit that was not named" if kind == UNNAMED else name
-            parts.append(f"{self.hits:,} refused for {whose}")
-        return ", ".join(parts)
+            whose = say("a limit that was not named") if kind == UNNAMED else name
+            parts.append(say("{hits:,} refused for {whose}", hits=self.hits, whose=whose))
+        return listed(", ", parts)
 
 
 Known = dict[str, Headroom]

@@ -6,6 +6,7 @@ from holymon.catalogue.news import News
 from holymon.figures.summary_types import Summary
 from holymon.figures.verdict import Verdict
 from holymon.formatting import Html, bullets, element, join, percent
+from holymon.language.said import glued, say
 from holymon.load.run import Run
 from holymon.safety import short
 
@@ -29,7 +30,11 @@ class Health(NamedTuple):
         """The line, and below it a sentence for each change, and what was left out."""
         if self.news.baseline == "none":
             return element("p", self.line, kind=f"health {self.state}")
-        compared = (f"Compared with {self.news.against}.",) if self.news.against else ()
+        compared = (
+            (say("Compared with {against}.", against=self.news.against),)
+            if self.news.against
+            else ()
+        )
         texts = [change.text for change in self.news.changes]
         notes = [note for note in self.news.notes if note not in self.line]
         return join(
@@ -45,9 +50,9 @@ class Health(NamedTuple):
 def health(run: Run, changed: News) -> Health:
     """The health of the API that a run measured."""
     state, words = _judged(run.summary(), run.verdict(), worse=changed.worse)
-    news = "" if changed.baseline == "none" else f"; {changed.line}"
-    doubt = " (the measurement is suspect)" * (run.verdict().measurement == "suspect")
-    return Health(state, f"{words}{doubt}{news}", changed)
+    news = "" if changed.baseline == "none" else glued("; ", changed.line)
+    doubt = say(" (the measurement is suspect)") * (run.verdict().measurement == "suspect")
+    return Health(state, glued(words, doubt, news), changed)
 
 
 def shown(about: dict[str, Any]) -> str:
@@ -59,14 +64,20 @@ def shown(about: dict[str, Any]) -> str:
 
 def _judged(summary: Summary, judged: Verdict, *, worse: bool) -> tuple[State, str]:
     if judged.early or judged.measurement == "invalid":
-        return "not judged", "Not judged: the measurement is invalid"
+        return "not judged", say("Not judged: the measurement is invalid")
     missed = sum(check.met is False for check in judged.checks)
     if missed:
-        return "unhealthy", f"Not healthy: {missed} of {len(judged.checks)} objectives missed"
+        return "unhealthy", say(
+            "Not healthy: {missed} of {n} objectives missed", missed=missed, n=len(judged.checks)
+        )
     on_failures = {check.target for check in judged.checks if check.slo.startswith("error_rate")}
     failing = [t for t in summary.targets if t.of_all.many and t.target not in on_failures]
     if failing:
         worst = max(failing, key=lambda target: target.error_rate.value or 0.0)
-        of = f" to {worst.target}" * (len(summary.targets) > 1)
-        return "unhealthy", f"Not healthy: {percent(worst.error_rate.value)} of calls{of} failed"
-    return ("worse", "Healthy, but worse than before") if worse else ("healthy", "Healthy")
+        of = say(" to {target}", target=worst.target) * (len(summary.targets) > 1)
+        return "unhealthy", say(
+            "Not healthy: {share} of calls{of} failed", share=percent(worst.error_rate.value), of=of
+        )
+    if worse:
+        return "worse", say("Healthy, but worse than before")
+    return "healthy", say("Healthy")

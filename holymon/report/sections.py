@@ -11,8 +11,9 @@ import numpy as np
 from holymon.errors import ERRORS, NAMES
 from holymon.figures import calls, hints
 from holymon.figures.all_calls import OF_SUCCESSES
+from holymon.figures.definition import Definitions
 from holymon.figures.summary_types import ALL_TITLE, BOTH, TargetSummary
-from holymon.figures.tool_definitions import PERCENTILES, Definitions, definitions
+from holymon.figures.tool_definitions import PERCENTILES, definitions
 from holymon.figures.verdict import ObjectiveCheck, Verdict
 from holymon.formatting import (
     Html,
@@ -29,6 +30,7 @@ from holymon.formatting import (
     rounded,
     stacked,
 )
+from holymon.language.said import glued, heads, listed, say, shown, vocabulary
 from holymon.load.run import Run
 from holymon.plan.plan import Closed
 from holymon.records.first_call import outcome
@@ -37,6 +39,15 @@ from holymon.report.method import how_measured
 from holymon.safety import plain, short
 
 WIDE: Final = 100
+_MEASUREMENT: Final = {
+    "valid": say("The measurement is valid"), "suspect": say("The measurement is suspect"),
+    "invalid": say("The measurement is invalid"),
+}  # fmt: skip
+_STATES: Final = {
+    "finished": say("run to its end"),
+    **vocabulary("stopped", "failed", "interrupted"),
+}
+_BLAME: Final = vocabulary("client", "caller", "network", "server")
 SHOWN: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))
 
 
@@ -58,13 +69,13 @@ class Section:
         return self.html
 
     def __repr__(self) -> str:
-        return plain(self.text)
+        return plain(shown(self.text))
 
 
 def run_text(run: Run) -> str:
     """A run for a terminal, at most `WIDE` columns wide."""
     summary, judged = run.summary(), run.verdict()
-    label = "   SIMULATED" if summary.simulated else ""
+    label = say("   SIMULATED") if summary.simulated else ""
     blocks = [f"{run.id}   {outcome(run.status)}, {number_of(len(run.records), 'call')}{label}\n"
               + replace(judged.table, notes=()).text()]  # fmt: skip
     both = zip(summary.targets, run.plan.targets, strict=True)
@@ -82,8 +93,8 @@ def run_text(run: Run) -> str:
 
 def sweep_table(runs: list[Run]) -> Table:
     """Runs of one sweep: a row for each level and target, times in ms."""
-    heads = ("load", "target", "answers/s", "latency p50", "p95", "TTFT p50", "p95", "failed",
-             "measurement")  # fmt: skip
+    names = heads("load", "target", "answers/s", "latency p50", "p95", "TTFT p50", "p95",
+                  "failed", "measurement")  # fmt: skip
     rows, notes = [], []
     for run in runs:
         load, judged = run.plan.load, run.verdict()
@@ -97,24 +108,24 @@ def sweep_table(runs: list[Run]) -> Table:
             if target.of_all.many:
                 every = [getattr(target.of_all, metric).words(stat) for metric, stat in SHOWN]
                 rows.append(("", ALL_TITLE, "", *every, "", ""))
-        notes += [f"{level}: {reason.level}: {reason.text}" for reason in judged.reasons]
+        notes += [glued(level, ": ", reason.line) for reason in judged.reasons]
         notes += [
-            f"{level}: {target.target}: {line}"
+            glued(level, ": ", target.target, ": ", line)
             for target, called in zip(run.summary().targets, run.plan.targets, strict=True)
             for line in hints.failures(target, called) if target.ok
         ]  # fmt: skip
     both = any(target.of_all.many for run in runs for target in run.summary().targets)
     label = "times in ms" + f"; {BOTH}" * both
     label += "   SIMULATED" * any(run.plan.simulated for run in runs)
-    return Table(heads, rows, "llr", notes=(*notes, label, *(f"  {run.id}" for run in runs)))
+    return Table(names, rows, "llr", notes=(*notes, label, *(f"  {run.id}" for run in runs)))
 
 
 def verdict(run: Run, first: Html | None = None) -> Section:
     """The verdict on the measurement, objectives, the figures that matter most; `first` leads."""
     summary, judged = run.summary(), run.verdict()
     several, missed = len(summary.targets) > 1, " missed" * judged.missed
-    fine = "The client was fit to measure: what is shown is the API."
-    simulated = element("p", "SIMULATED: the API is the built-in simulator", kind="simulated")
+    fine = say("The client was fit to measure: what is shown is the API.")
+    simulated = element("p", say("SIMULATED: the API is the built-in simulator"), kind="simulated")
     objectives = Html()
     if judged.checks:
         line = element("p", _objectives(judged), kind=f"verdict{missed}")
@@ -124,15 +135,15 @@ def verdict(run: Run, first: Html | None = None) -> Section:
     card = element(
         "div",
         simulated if summary.simulated else "",
-        element("p", f"The measurement is {judged.measurement}", kind="verdict"),
+        element("p", _MEASUREMENT[judged.measurement], kind="verdict"),
         bullets(reason.text for reason in judged.reasons) or element("p", fine),
         objectives,
         *([side_by_side.key_figures(summary, judged)] if several else map(_tiles, summary.targets)),
         kind=f"card {judged.measurement}{missed}",
     )
     names = [target.name for target in run.plan.targets]
-    shown = ", ".join(names) if len(names) < 4 else f"{len(names)} targets"
-    title = element("h1", f"Health of {shown}")
+    whose = ", ".join(names) if len(names) < 4 else say("{n} targets", n=len(names))
+    title = element("h1", say("Health of {targets}", targets=whose))
     when = element("p", _when(run), kind="when")
     return Section(join(title, first or "", when, card), judged.table.text())
 
@@ -144,32 +155,36 @@ def _goal(check: ObjectiveCheck) -> tuple[str, ...]:
 
 def _objectives(judged: Verdict) -> str:
     missed, open_ = (sum(check.met is met for check in judged.checks) for met in (False, None))
-    parts = [f"{missed} missed"] * bool(missed) + [f"{open_} without a figure"] * bool(open_)
+    parts = [say("{n} missed", n=missed)] * bool(missed) + [
+        say("{n} without a figure", n=open_)
+    ] * bool(open_)
     if not parts:
-        return "All objectives met"
-    return f"Of {len(judged.checks)} objectives {', '.join(parts)}"
+        return say("All objectives met")
+    return say("Of {n} objectives {parts}", n=len(judged.checks), parts=listed(", ", parts))
 
 
 def _when(run: Run) -> str:
     started = str(run.status.get("started_at", ""))[:19].replace("T", " ")
-    state = outcome(run.status).replace("finished", "run to its end")
-    return f"{run.id} · measured {started} UTC · {state}"
+    state = outcome(run.status)
+    state = _STATES.get(state, state)
+    return say("{id} · measured {started} UTC · {state}", id=run.id, started=started, state=state)
 
 
 def _tiles(target: TargetSummary) -> Html:
-    names = ("latency p50", "latency p95", "TTFT p50", "TTFT p95")
+    names = heads("latency p50", "latency p95", "TTFT p50", "TTFT p95")
     tiles = [
         (what, ms(getattr(getattr(target, metric), stat)), "ms",
-         f"{OF_SUCCESSES}; of all: {getattr(target.of_all, metric).words(stat)}"
+         say("{of_successes}; of all: {duration}", of_successes=OF_SUCCESSES,
+             duration=getattr(target.of_all, metric).words(stat))
          * target.of_all.many)
         for what, (metric, stat) in zip(names, SHOWN, strict=True)
     ]  # fmt: skip
-    failed = percent(target.error_rate.value), f"of {target.error_rate.of:,}"
+    failed = percent(target.error_rate.value), say("of {of:,}", of=target.error_rate.of)
     cells = [
         element("td", stacked(element("span", what, kind="what"),
                               join(element("b", value), " ", unit),
                               *[element("small", beside)] * bool(beside)))
-        for what, value, unit, beside in (*tiles, ("failed", *failed, ""))
+        for what, value, unit, beside in (*tiles, (say("failed"), *failed, ""))
     ]  # fmt: skip
     return element(
         "table", element("tr", element("th", target.target, scope="row"), *cells), kind="tiles"
@@ -181,12 +196,15 @@ def figures(run: Run) -> Section:
     targets = run.summary().targets
     inner = [join(bullets(t.facts), t.table.html("figures")) for t in targets]
     pieces = [
-        element("details", element("summary", f"{t.target}: all its figures"), piece)
-        if len(targets) > 1 else join(element("h3", t.target), piece)
+        element(
+            "details", element("summary", say("{target}: all its figures", target=t.target)), piece
+        )
+        if len(targets) > 1
+        else join(element("h3", t.target), piece)
         for t, piece in zip(targets, inner, strict=True)
-    ]  # fmt: skip
+    ]
     held = run.turns().table
-    by_turn = join(element("h3", "By turn"), held.html("figures")) if held.rows else ""
+    by_turn = join(element("h3", say("By turn")), held.html("figures")) if held.rows else ""
     notes = bullets(run.verdict().notes, "notes")
     return Section(join(*pieces, by_turn, notes), run_text(run))
 
@@ -200,8 +218,8 @@ def sizes(run: Run) -> Section:
 def errors(run: Run) -> Section:
     """Each error type: how often, whose fault, what it means, and what was said, with an id."""
     summary = run.summary()
-    heads = ("target", "error type", "calls", "share", "whose", "meaning", "what was said",
-             "what may mend it")  # fmt: skip
+    names = heads("target", "error type", "calls", "share", "whose", "meaning", "what was said",
+                  "what may mend it")  # fmt: skip
     rows: list[tuple[str, ...]] = []
     for index, target in enumerate(summary.targets):
         words = _words_of_failures(run, index)
@@ -209,17 +227,25 @@ def errors(run: Run) -> Section:
         for name, n in target.errors.items():
             mend = hints.hint(name, target.messages.get(name, ""), called)
             rows.append(
-                (target.target, name, count(n), percent(n / target.requests), ERRORS[name].blame,
-                 ERRORS[name].meaning, bullets(words.get(name, ())), mend)
-            )  # fmt: skip
+                (
+                    target.target,
+                    name,
+                    count(n),
+                    percent(n / target.requests),
+                    _BLAME[ERRORS[name].blame],
+                    ERRORS[name].meaning,
+                    bullets(words.get(name, ())),
+                    mend,
+                )
+            )
     if not rows:
-        rates = "; ".join(
-            f"{target.target}: {failed_of(target.error_rate)}" for target in summary.targets
-        )
-        line = f"No call failed. {rates}."
+        rates = listed("; ", (
+            glued(target.target, ": ", failed_of(target.error_rate)) for target in summary.targets
+        ))  # fmt: skip
+        line = say("No call failed. {rates}.", rates=rates)
         return Section(element("p", line), line)
-    text = Table(heads[:4], [row[:4] for row in rows], "llr").text()
-    return Section(Table(heads, rows, "llrrl").html("errors"), text)
+    text = Table(names[:4], [row[:4] for row in rows], "llr").text()
+    return Section(Table(names, rows, "llrrl").html("errors"), text)
 
 
 def _words_of_failures(run: Run, index: int) -> dict[str, list[str]]:
@@ -234,7 +260,9 @@ def _words_of_failures(run: Run, index: int) -> dict[str, list[str]]:
     rows = records.rows[(records["target"] == index) & np.isin(records["request"], [*ids])]
     for kind in np.unique(rows["error"]).tolist():
         number = int(rows["request"][rows["error"] == kind][0])
-        words.setdefault(NAMES[kind], []).append(f"request id of one: {short(ids[number], 160)}")
+        words.setdefault(NAMES[kind], []).append(
+            say("request id of one: {request_id}", request_id=short(ids[number], 160))
+        )
     return words
 
 
@@ -256,9 +284,15 @@ def _folded(formulas: Definitions) -> list[Html]:
     return [
         element(
             "details",
-            element("summary",
-                    f"What the figures mean, and what other tools would print for {target}"),
-            Definitions(of_target).table.html("terms"), element("p", f"Here, {PERCENTILES}."),
+            element(
+                "summary",
+                say(
+                    "What the figures mean, and what other tools would print for {target}",
+                    target=target,
+                ),
+            ),
+            Definitions(of_target).table.html("terms"),
+            element("p", say("Here, {percentiles}.", percentiles=PERCENTILES)),
         )
         for target, of_target in groupby(formulas, key=lambda definition: definition.target)
-    ]  # fmt: skip
+    ]
