@@ -181,8 +181,8 @@ def _met(alert: Alert, counted: Counted, grid: Floats) -> tuple[Bools, Bools]:
             with np.errstate(divide="ignore", invalid="ignore"):
                 speed = within(tokens, now) / within(streaming, now)
                 usual = within(tokens, before, now) / within(streaming, before, now)
-            few = condition.fewest
-            enough = (within(REQUESTS, now) >= few) & (within(REQUESTS, before, now) >= few)
+            least = condition.fewest
+            enough = (within(REQUESTS, now) >= least) & (within(REQUESTS, before, now) >= least)
             met = (speed < condition.under * usual) & enough
         case Silent(what=what):
             met = np.logical_or.reduce([
