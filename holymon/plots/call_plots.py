@@ -153,7 +153,7 @@ def _rug(ax: Axes, records: Records) -> None:
     failed = records.judged & ~records.ok & records.mask()
     if not failed.any():
         return
-    top = ax.get_ylim()[1] * 0.96
+    top = ax.get_ylim()[1] * canvas.TOP
     crosses(ax, records["start_s"][failed], top, tell("failed, n = {n:,}", n=int(failed.sum())))
     level(ax, records, np.flatnonzero(failed), top)
 

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, ScalarFormatter
@@ -27,6 +28,9 @@ HATCHES: Final = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
 GREY: Final = "#777777"
 RED: Final = "#B00020"
 MOST_MARKS: Final = 200
+TOP: Final = 0.96
+"""Where failures are marked, as a share of the highest value shown."""
+
 FEW: Final = 3
 """Up to so many targets a legend has room for the lines of each."""
 
@@ -94,9 +98,21 @@ def in_ms(axis: Any, longest: float) -> str:
 def log_x(ax: Axes, span: float) -> None:
     """A logarithmic axis of so many times its start; of few decades, with ticks at 2 and 5 too."""
     ax.set_xscale("log")
+    _log_ticks(ax.xaxis, span)
+
+
+def log_y(ax: Axes, low: float, high: float) -> None:
+    """A logarithmic axis of durations between two values."""
+    ax.set_yscale("log")
+    ax.set_ylim(low, high)
+    _log_ticks(ax.yaxis, high / low)
+    in_ms(ax.yaxis, high)
+
+
+def _log_ticks(axis: Axis, span: float) -> None:
     if span < 1000:
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=99))
-    ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=99))
+    axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
 def faded(every: int) -> dict[str, Any]:

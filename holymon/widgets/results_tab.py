@@ -1,4 +1,4 @@
-"""What can be done with a run that has ended: report, export, baseline, comparison."""
+"""What can be done with a run that has ended: its calls, report, export, baseline, comparison."""
 
 import contextlib
 import json
@@ -24,12 +24,14 @@ from holymon.records.run_state import LIVE
 from holymon.report.bundle import write_bundle
 from holymon.report.report import write_report
 from holymon.safety import short
+from holymon.widgets.calls_view import CallsView
 from holymon.widgets.fields import choice_field, html
 
 NOTHING: Final = element(
     "p", "A run can be saved, exported and compared once it has ended.", kind="hm-quiet"
 )
 MOST_RUNS: Final = 30
+WRAPPED: Final = {"flex_flow": "row wrap"}
 BASELINE_FILE: Final = "baseline.json"
 _ID: Final = re.compile(r"(?!\.)[^/\\]+/(?!\.)[^/\\]+")
 """A run in the folder of the baseline, and nowhere else."""
@@ -63,7 +65,9 @@ class ResultsTab:
         self._links = w.Output()
         self._made: list[Path] = []
         *first, last = self.buttons.values()
-        self.box = w.VBox([w.HBox(first), w.HBox([self._other, last]), self._message, self._links])
+        self._calls = CallsView(do)
+        above = [w.HBox(fields, layout=WRAPPED) for fields in (first, [self._other, last])]
+        self.box = w.VBox([*above, self._message, self._links, self._calls.box])
         self.box.add_class("hm-results")
 
     _run: Run | None
@@ -77,6 +81,7 @@ class ResultsTab:
             self._other.options = self._others(run)
         for button in self.buttons.values():
             button.disabled = run is None
+        self._calls.offer(run)
 
     def _others(self, run: Run) -> list[tuple[str, str]]:
         options = [("the targets of this run with one another", "")] * (len(run.plan.targets) == 2)

@@ -75,6 +75,24 @@ def test_two_targets_from_start_to_report(lab, chromium):
         lab.button(name).click()
         shown = lab.page.locator(".hm-results .widget-html")
         expect(shown).to_contain_text(said)
+    point, row = lab.page.locator(".hm-points"), lab.page.locator(".hm-row")
+    plain = point.get_attribute("src")
+    row.nth(1).click()
+    expect(lab.page.locator(".hm-on")).to_have_count(1)
+    expect(point).not_to_have_attribute("src", plain)
+    lab.page.keyboard.press("Tab")
+    lab.page.keyboard.press("Enter")
+    expect(row.nth(2)).to_have_class(re.compile("hm-on"))
+    whole = lab.page.locator(".hm-controls .widget-readout")
+    before = whole.inner_text()
+    lab.page.locator(".hm-controls .noUi-handle").first.focus()
+    lab.page.keyboard.press("PageUp")
+    expect(whole).not_to_have_text(before)
+    box, line = (
+        row.first.bounding_box(),
+        lab.page.locator(".hm-calls tbody tr").first.bounding_box(),
+    )
+    assert [abs(box[key] - line[key]) < 2 for key in ("x", "y", "width", "height")] == 4 * [True]
     lab.shot("explore-results")
     assert (lab.runs[-1] / "calls.csv").stat().st_size > 1000
     baseline = json.loads((lab.folder / "reports" / "baseline.json").read_text())
