@@ -60,7 +60,7 @@ class ResultsTab:
             button.on_click(lambda _, work=work: do(work))
         self._other = choice_field("Compare with", [("", "")])
         self._other.layout = {"width": "460px"}
-        self._message = html(NOTHING)
+        self._message = html(NOTHING, kind="hm-message")
         # Lab leads relative links of an output, not those of a widget, to the notebook's folder.
         self._links = w.Output()
         self._made: list[Path] = []

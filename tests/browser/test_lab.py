@@ -73,7 +73,7 @@ def test_two_targets_from_start_to_report(lab, chromium):
                        ("Set as baseline", "is the baseline"), ("Save report", "Report saved"),
                        ("Compare", "sim/slow against A = sim/fast")):  # fmt: skip
         lab.button(name).click()
-        shown = lab.page.locator(".hm-results .widget-html")
+        shown = lab.page.locator(".hm-message")
         expect(shown).to_contain_text(said)
     point, row = lab.page.locator(".hm-points"), lab.page.locator(".hm-row")
     plain = point.get_attribute("src")
