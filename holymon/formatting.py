@@ -42,6 +42,17 @@ def file_name(text: str, limit: int = 80) -> str:
     return f"{name[:limit]}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
+_MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]#|<>~&@$^]|:(?=//)|(?<=\bwww)\.", re.IGNORECASE)
+
+
+def markdown(text: str) -> str:
+    """`text` on one line, so that Markdown takes nothing of it for its own (CommonMark 2.4).
+
+    No link, picture, mention or HTML comes of it, nor a link that GitHub makes of a bare address.
+    """
+    return _MARKDOWN.sub(r"\\\g<0>", " ".join(plain(text).split()))
+
+
 def ms(seconds: float | None) -> str:
     """Seconds as milliseconds with three figures."""
     if seconds is None:
@@ -201,6 +212,16 @@ class Table:
             bullets(self.notes, "notes"),
         )  # fmt: skip
 
+    def markdown(self) -> str:
+        """As a table of GitHub's Markdown: an interval stands behind its figure."""
+        rows = [self.heads, *self.rows]
+        lines = ["| " + " | ".join(markdown(_behind(cell)) for cell in row) + " |" for row in rows]
+        rule = [":--" if not side else "--:" for side in self._sides(len(self.heads))]
+        table = [lines[0], "| " + " | ".join(rule) + " |", *lines[1:]] if self.heads else []
+        lead = [f"{markdown(sentence)}\n" for sentence in self.lead]
+        notes = [""] * bool(self.notes) + [f"- {markdown(sentence)}" for sentence in self.notes]
+        return "\n".join([*lead, *table, *notes])
+
     def _sides(self, n: int) -> list[str]:
         """The class of each of `n` columns: numbers stand at the right."""
         return ["num" * (side == "r") for side in self.align.ljust(n, self.align[-1])[:n]]
@@ -241,6 +262,12 @@ class Tables(tuple[Table, ...]):
     def html(self, kind: str = "") -> Html:
         """For a page, as those of each."""
         return join(*(table.html(kind) for table in self))
+
+
+def _behind(cell: Cell) -> str:
+    """A cell in one line, its interval behind its value."""
+    value, interval = (cell, "") if isinstance(cell, str) else cell
+    return f"{value} ({interval})" if interval else value
 
 
 def _stack(cell: Cell) -> object:

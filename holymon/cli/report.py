@@ -11,12 +11,15 @@ from holymon.cli.consent import agreed
 from holymon.cli.options import LOAD, PATH, RUN, Command, given, plans_of
 from holymon.cli.output import say
 from holymon.cli.progress import measured_with_bar
+from holymon.cli.sharing import SHARING, followed, sharing
 from holymon.errors import PlanError, RunError
+from holymon.formatting import file_name
 from holymon.load.interrupts import INTERRUPTED
 from holymon.safety import plain, redact
 
 if TYPE_CHECKING:
     from holymon.load.run import Run
+    from holymon.plan.plan import Plan
     from holymon.report.report import Report
 
 OF_A_LOAD: Final = {
@@ -25,6 +28,12 @@ OF_A_LOAD: Final = {
     "baseline": "use --baseline",
 }  # fmt: skip
 """Parameters of notebooks that the command's own options stand for."""
+
+NOT_OF_A_LOAD: Final = frozenset(
+    "-p --import-from --baseline --fail-on-change --run --out --trust --insecure-http --summary "
+    "--pdf --notify --reports-url".split()
+)
+"""Options that a load has no use for, or that are of use without one."""
 
 
 @click.command(cls=Command)
@@ -44,11 +53,13 @@ OF_A_LOAD: Final = {
 @click.option("--fail-on-change", is_flag=True, help="Exit with 1 if it is worse than its "
               "baseline.")  # fmt: skip
 @RUN
+@SHARING
 @click.pass_context
 def report(
     ctx: click.Context, /, arguments: tuple[str, ...], parameters: tuple[tuple[str, str], ...],
     import_from: Path | None, baseline: str | None, fail_on_change: bool, wanted: str | None,
-    out: Path, **options: Any,
+    out: Path, summaries: tuple[Path, ...], pdf: bool, notify: tuple[str, ...],
+    reports_url: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Measure TARGETs and make a self-contained HTML report from NOTEBOOK.
 
@@ -61,6 +72,9 @@ def report(
     from holymon.report import notebooks
     from holymon.report import report as reports
 
+    shared = sharing(
+        out, summaries, pdf, notify, reports_url, insecure_http=options["insecure_http"]
+    )
     notebook, targets = split(arguments)
     values = {name: _value(text) for name, text in parameters}
     run, interrupted = None, False
@@ -73,8 +87,7 @@ def report(
     values |= _lists(values, known)
     if fail_on_change and not (of_a_run and "baseline" in known):
         raise PlanError(f"--fail-on-change: {plain(notebook)} compares no run with others.")
-    load = given(ctx) - {"-p", "--import-from", "--baseline", "--fail-on-change", "--run", "--out",
-                         "--trust"}  # fmt: skip
+    load = given(ctx) - NOT_OF_A_LOAD
     if wanted is not None:
         for argument in (*targets, *sorted(load)):
             raise PlanError(f"{plain(argument)} does not go with --run: that load is over.")
@@ -85,23 +98,38 @@ def report(
         for option in sorted(load - {"--name"}):
             raise PlanError(f"{option} needs a TARGET: {plain(notebook)} measures by itself.")
     else:
-        for name in values.keys() & OF_A_LOAD.keys():
-            raise PlanError(f"-p {name} does not go with a TARGET: {OF_A_LOAD[name]}.")
-        if not targets and not options["base_url"]:
-            targets = ("sim/fast",)
-        plans = plans_of(targets, **options)
-        if len(plans) > 1:
-            raise PlanError("a report is on one load: give one --rate or --concurrency.")
-        agreed(plans[0].targets)
-        run, interrupted = measured_with_bar(plans[0], out)
-    made = reports.write_report(
-        notebook, run=run, parameters={**values, **against}, out=out,
-        name=options["name"] or None, import_from=import_from,
-    )  # fmt: skip
+        plan = _plan(targets, values, options)
+        with followed(shared, name_of(plan)):
+            agreed(plan.targets)
+            run, interrupted = measured_with_bar(plan, out)
+    title = options["name"] or notebooks.title(notebooks.find_notebook(notebook))
+    with followed(shared, run.id.partition("/")[0] if run else title):
+        made = reports.write_report(
+            notebook, run=run, parameters={**values, **against}, out=out,
+            name=options["name"] or None, import_from=import_from,
+        )  # fmt: skip
     say(made.html)
+    lost = shared.of(made, interrupted=interrupted)
     _tell(made, run)
     worse = fail_on_change and made.health is not None and made.health.news.worse
-    sys.exit(INTERRUPTED if interrupted else (run.exit_code if run else 0) or int(worse))
+    code = (run.exit_code if run else 0) or int(worse) or 4 * lost
+    sys.exit(INTERRUPTED if interrupted else code)
+
+
+def _plan(targets: tuple[str, ...], values: dict[str, Any], options: dict[str, Any]) -> "Plan":
+    for name in values.keys() & OF_A_LOAD.keys():
+        raise PlanError(f"-p {name} does not go with a TARGET: {OF_A_LOAD[name]}.")
+    if not targets and not options["base_url"]:
+        targets = ("sim/fast",)
+    plans = plans_of(targets, **options)
+    if len(plans) > 1:
+        raise PlanError("a report is on one load: give one --rate or --concurrency.")
+    return plans[0]
+
+
+def name_of(plan: "Plan") -> str:
+    """The name of the run that a plan will be."""
+    return plan.name or "-".join(file_name(target.model, 30) for target in plan.targets[:3])
 
 
 def _tell(made: "Report", run: "Run | None") -> None:

@@ -13,8 +13,9 @@ import click
 
 from holymon.cli.options import PATH, SECONDS, plans_of
 from holymon.cli.output import say
-from holymon.cli.report import report, split
+from holymon.cli.report import name_of, report, split
 from holymon.cli.scheduled import KINDS, SKIPPED, Scheduled
+from holymon.cli.sharing import OPTIONS
 from holymon.cli.timetable import Timetable
 from holymon.errors import ConfigError, PlanError
 from holymon.formatting import file_name
@@ -87,24 +88,26 @@ def _examined(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...], float]:
 
     Raises PlanError, ConfigError, as the command itself would.
     """
+    from holymon.report.channels import split as channel
     from holymon.report.notebooks import find_notebook, title
     from holymon.report.report import DEFAULT
 
     given = dict(report.make_context("report", list(arguments)).params)
     notebook, targets = split(given.pop("arguments"))
+    variables = dict.fromkeys(channel(text)[1] for text in given["notify"])
     path = find_notebook(notebook)
     if given["wanted"] is not None:
         raise PlanError("--run does not go with a schedule: that load is over.")
     if not targets and not given["base_url"] and notebook != DEFAULT:
-        return file_name(given["name"] or title(path)), (), 0.0
+        return file_name(given["name"] or title(path)), tuple(variables), 0.0
     plan = _plan(targets or (() if given["base_url"] else ("sim/fast",)), given)
-    name = plan.name or "-".join(target.model for target in plan.targets[:3])
-    variables = dict.fromkeys(v for target in plan.targets for v in target.variables)
+    name = name_of(plan)
+    variables |= dict.fromkeys(v for target in plan.targets for v in target.variables)
     return file_name(name), tuple(variables), plan.seconds
 
 
 def _plan(targets: tuple[str, ...], given: dict[str, Any]) -> Any:
-    others = {"parameters", "import_from", "baseline", "fail_on_change", "wanted", "out"}
+    others = {"parameters", "import_from", "baseline", "fail_on_change", "wanted", "out", *OPTIONS}
     plans = plans_of(targets, **{k: v for k, v in given.items() if k not in others})
     if len(plans) > 1:
         raise PlanError("a report is on one load: give one --rate or --concurrency.")

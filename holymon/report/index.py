@@ -47,6 +47,16 @@ class _Group(NamedTuple):
 
 def write_index(out: Path) -> str:
     """Write `index.html` from the reports below `out`; a sentence if others wrote it."""
+    groups, more = _groups(out)
+    page = render(
+        "reports.html.j2", counted=_counted(groups, more),
+        groups=[_html(group, out) for group in groups],
+    )  # fmt: skip
+    return write_page(out / "index.html", page)
+
+
+def render(template: str, **values: object) -> str:
+    """A page of ours that is no notebook's."""
     import jinja2
 
     from holymon import __version__
@@ -54,14 +64,8 @@ def write_index(out: Path) -> str:
     pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader([TEMPLATES, TEMPLATES / "holymon"]), autoescape=True
     )
-    groups, more = _groups(out)
-    page = pages.get_template("reports.html.j2").render(
-        style=Html(style()),
-        version=__version__,
-        counted=_counted(groups, more),
-        groups=[_html(group, out) for group in groups],
-    )
-    return write_page(out / "index.html", page)
+    page = pages.get_template(template)
+    return page.render(style=Html(style()), version=__version__, **values)
 
 
 def style() -> str:

@@ -19,7 +19,7 @@ PURE = ("errors", "safety", "structs", "formatting", "protocols", "figures", "pl
         "experiments/capacity", "experiments/level", "experiments/objectives",
         "experiments/calibration", "monitor/retry", "prometheus/metric_names",
         "prometheus/alerts", "prometheus/conditions", "prometheus/counting", "prometheus/rules",
-        "prometheus/backtest")  # fmt: skip
+        "prometheus/backtest", "report/digest", "report/payloads", "report/reported", "report/sparkline")  # fmt: skip
 HOMES = {
     "aiohappyeyeballs": {"transport"},
     "aiohttp": {"sim"},
@@ -29,13 +29,13 @@ HOMES = {
     "duckdb": {"catalogue", "records"},
     "genai_prices": {"plan"},
     "httptools": {"transport"},
-    "httpx": {"load", "transport"},
+    "httpx": {"load", "report", "transport"},
     "IPython": {"widgets"},
     "PIL": {"widgets"},
     "ipywidgets": {"widgets"},
     "jinja2": {"report"},
     "matplotlib": {"plots", "widgets"},
-    "msgspec": {"catalogue", "load", "monitor", "plan", "protocols", "structs"},
+    "msgspec": {"catalogue", "load", "monitor", "plan", "protocols", "report", "structs"},
     "jupyter_client": {"report"},
     "nbclient": {"report"},
     "nbconvert": {"report"},

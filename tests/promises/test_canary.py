@@ -24,6 +24,7 @@ from holymon.safety import MASK, spellings
 # No prefix that a pattern would know: only knowing this very key can mask it.
 KEY = "Canary/7fQ2+x9Zb=0123&456%789abcdef"
 TEAM = "Team/9hT4+z1Bd=2345&678%901bcdefa"
+HOOK = "T00000000/B00000000/Hook7fQ2x9Zb0123456789ab"
 QUERY = "Query/6eP1+w8Ya=9012&345%678cdefab"
 
 LOGGING = """
@@ -60,6 +61,10 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
+        if HOOK in self.path:  # a receiver that says no, and where it was asked
+            self.seen.append(HOOK)
+            self.answer(404, {"error": self.path, "again": self.path[::-1]}, reason=self.path)
+            return
         number = next(self.turn)
         given = self.headers["authorization"].removeprefix("Bearer ")
         self.seen.append(given)
@@ -133,7 +138,7 @@ def leaks(data: bytes, secret: str = KEY) -> list[str]:
 
 
 def all_leaks(data: bytes) -> list[str]:
-    return [form for secret in (KEY, TEAM, QUERY) for form in leaks(data, secret)]
+    return [form for secret in (KEY, TEAM, QUERY, HOOK) for form in leaks(data, secret)]
 
 
 def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkeypatch, capsys):
@@ -141,6 +146,7 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(LOGGING)
     env = {"MY_KEY": KEY, "MY_TEAM": TEAM, "MY_QUERY": QUERY}
+    hook = {"MY_HOOK": base_url.replace("/v1", f"/{HOOK}")}
     logged = {
         **env, "PYTHONPATH": str(tmp_path / "site"), "PYTHONASYNCIODEBUG": "1",
         "CANARY_LOG": str(tmp_path / "debug.log"),
@@ -153,7 +159,18 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
         holymon("load", *where, "--concurrency", "1", "--requests", "1", env=env),
         holymon("load", *where, *many, env=logged),
         holymon("load", *where, *many, "--json", env=env),
-        holymon("report", *where, *many, env=logged),
+        holymon(
+            "report",
+            *where,
+            *many,
+            "--notify",
+            "slack=MY_HOOK",
+            "--summary",
+            "s.md",
+            "--summary",
+            "s.json",
+            env=logged | hook,
+        ),
         holymon("calls", "last", "--bundle", "support.json", "--json", env=env),
         holymon("doctor", env=env),
         holymon("runs", env=env),
@@ -167,10 +184,11 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
     with logged_to(tmp_path / "look.log"):
         exec(LOOK, {"run": "last"})
     looked = capsys.readouterr()
-    assert len(seen) in {3 * 181, 3 * 182}, (
+    assert seen.count(HOOK) == 1
+    assert len(seen) - 1 in {3 * 181, 3 * 182}, (
         "180 calls, a first one, and the one behind it if it came to that"
     )
-    assert set(seen) == {KEY, TEAM, QUERY}, "the server was given them, and nothing else"
+    assert set(seen) == {KEY, TEAM, QUERY, HOOK}, "the server was given them, and nothing else"
     assert "url/m" in looked.out
     said = "".join(screen.stdout + screen.stderr for screen in screens) + looked.out + looked.err
     assert MASK in said
@@ -179,7 +197,7 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
     files = files_below(tmp_path)
     kinds = {path.name for path, _ in files}
     assert {"report.html", "report.ipynb", "run.json", "plan.json", "state.json", "worker.log",
-            "calls.parquet", "calls.csv", "index.html", "debug.log", "support.json"} <= kinds  # fmt: skip
+            "calls.parquet", "calls.csv", "index.html", "debug.log", "support.json", "s.md", "s.json"} <= kinds  # fmt: skip
     assert any(MASK.encode() in data for path, data in files if path.name.startswith("notes"))
     assert (tmp_path / "debug.log").stat().st_size > 10_000, "the log is really one of everything"
     assert (tmp_path / "look.log").read_text().count("DEBUG:look:"), "this process was logged, too"
@@ -245,7 +263,6 @@ def test_a_key_that_can_not_be_sent_is_in_no_traceback(monkeypatch, junk):
 
 
 PASSWORD = "Proxy/8gR3+y0Ac=1234&567%890"
-HOOK = "T00000000/B00000000/Hook7fQ2x9Zb0123456789ab"
 
 
 def test_a_proxys_password_and_a_webhooks_address_stay_where_they_belong(
