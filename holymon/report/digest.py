@@ -55,7 +55,7 @@ def digest(about: dict[str, Any], run_id: str, page: str) -> dict[str, Any]:
         "measurement": verdict.get("measurement"),
         "changes": [short(str(change.get("text")), 500) for change in changes[:MOST]],
         "missed": [short(words, 300) for words in missed[:MOST]],
-        "reasons": [short(text, 300) for text in reasons if text.startswith("invalid")][:MOST],
+        "reasons": [short(text, 300) for text in reasons[:MOST]],
         "targets": [_target(target) for target in (about.get("targets") or ())[:MOST]],
         "cost_usd": about.get("cost_usd"),
     }  # fmt: skip
@@ -83,7 +83,8 @@ def heading(summary: dict[str, Any]) -> str:
 def sentences(summary: dict[str, Any]) -> list[str]:
     """What is the matter and what changed, the first one being the answer."""
     label = ["SIMULATED: the API is the built-in simulator."] * summary["simulated"]
-    return [summary["line"], *summary["changes"], *summary["missed"], *summary["reasons"], *label]
+    unfit = [reason for reason in summary["reasons"] if reason.startswith("invalid")]
+    return [summary["line"], *summary["changes"], *summary["missed"], *unfit, *label]
 
 
 def table(summary: dict[str, Any]) -> Table:
