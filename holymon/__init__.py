@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from holymon.monitor.middleware import MonitorASGI, MonitorWSGI
     from holymon.monitor.monitor import HolySheepMonitor, Monitor
     from holymon.monitor.retry import Policy
+    from holymon.monitor.routed import routed
+    from holymon.monitor.router import Router
     from holymon.plan.plan import Closed, Open, Plan
     from holymon.plan.price import Price
     from holymon.plan.prompts import Prompts
@@ -102,6 +104,8 @@ _NAMES = {
     "monitor.clients": "monitored",
     "monitor.middleware": "MonitorASGI MonitorWSGI",
     "monitor.retry": "Policy",
+    "monitor.router": "Router",
+    "monitor.routed": "routed",
     "widgets.monitor_view": "watch",
     # Prometheus and alerts.
     "prometheus.alerts": "Limits",
@@ -118,12 +122,12 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 __all__ = [
     "CallError", "Closed", "Collector", "ConfigError", "HolySheepMonitor", "HolymonError",
     "Limits", "Monitor", "MonitorASGI", "MonitorWSGI", "Open", "Plan", "PlanError", "Policy",
-    "Price", "Prompts", "Request", "RunError", "Target", "__version__", "alternate", "attach",
+    "Price", "Prompts", "Request", "Router", "RunError", "Target", "__version__", "alternate", "attach",
     "bucket_edges", "calibrate", "capacity", "compare", "constant", "dataset", "definitions",
     "explore", "expose", "history", "measure",
     "monitored", "open", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
-    "poisson", "ramp", "rehearse", "replay", "runs", "simulator", "sine", "slowest", "spike", "sql", "start",
+    "poisson", "ramp", "rehearse", "replay", "routed", "runs", "simulator", "sine", "slowest", "spike", "sql", "start",
     "steps",
     "subject", "summarize", "target", "trust", "watch", "write_bundle", "write_csv", "write_report", "write_textfile",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -70,6 +70,8 @@ class Ledger:
         self._part = max(1, keep // _PARTS)
         self._batch = min(_BATCH, self._part)
         self.observer: Observer | None = None
+        self.ended: Callable[[Marks], None] | None = None
+        """Is told of each attempt that is over, unless it is repeated here."""
         self._begin()
         in_children(self._begin)
 
@@ -136,6 +138,8 @@ class Ledger:
         if marks.message:
             self._keep_words(marks)
         self._fresh.append((row(marks, self.zero), gaps(marks)))
+        if self.ended is not None and not marks.flags & Flag.RETRIED:
+            self.ended(marks)
         if len(self._fresh) >= self._batch:
             with self._alone() as free:
                 if free:
@@ -146,6 +150,8 @@ class Ledger:
         self.open.end(marks)
         if marks.message:
             self._keep_words(marks)
+        if self.ended is not None:
+            self.ended(marks)
         with self._lock:
             self._held[marks.request] = (marks, until)
             if len(self._held) > MOST_HELD:

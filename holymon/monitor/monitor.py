@@ -77,6 +77,8 @@ class Monitor:
         self.called: dict[str, Target] = {}
         """What was called so far, by model."""
         self.closed = False
+        self.router: Any = None
+        """The router whose calls these are, if any."""
         self._limits = {"connect_s": connect_s, "first_byte_s": first_byte_s}
         self._calls: Requests | None = None
         self._lock, self._process = threading.Lock(), os.getpid()

@@ -17,6 +17,7 @@ from weakref import ref
 from holymon.load.caller import masked
 from holymon.monitor.endpoints import Aim
 from holymon.monitor.ledger import Ledger
+from holymon.monitor.side import SIDE
 from holymon.protocols.framing import BadFrame, events_of
 from holymon.protocols.rate_limits import Headers
 from holymon.protocols.reading import Reading
@@ -80,7 +81,7 @@ class ObservedCall:
         now = perf_counter()
         number, attempt, due = _linked(ledger, counted, body, now)
         self.marks = Marks(number, target, due, attempt)
-        self.marks.start = now
+        self.marks.start, self.marks.side = now, SIDE.get()
         ledger.open.begin(self.marks, target)
         self._ledger, self._counted, self._body, self._redirected = ledger, counted, body, False
         self._keys = keys

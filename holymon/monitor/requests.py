@@ -21,6 +21,7 @@ from holymon.errors import CallError
 from holymon.load.caller import Caller, Taker
 from holymon.monitor.ledger import Ledger
 from holymon.monitor.retry import Budget, Policy, next_wait
+from holymon.monitor.side import SIDE
 from holymon.plan.plan import Closed, Plan
 from holymon.plan.prompts import Prompts
 from holymon.plan.target import Target
@@ -86,7 +87,7 @@ class Requests:
 
         The result raises CallError.
         """
-        work = self._request(target, body, stream, into, perf_counter())
+        work = self._request(target, body, stream, into, perf_counter(), SIDE.get())
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     @property
@@ -95,13 +96,13 @@ class Requests:
         return ClientHealth.of_loop(self._lags.copy())
 
     async def _request(
-        self, target: Target, body: bytes, stream: bool, into: Taker, due: float
+        self, target: Target, body: bytes, stream: bool, into: Taker, due: float, side: str
     ) -> None:
         self._open += 1
         if self._open == 1 and (self._watching is None or self._watching.done()):
             self._watching = asyncio.create_task(self._watch())
         try:
-            await self._attempts(target, body, stream, into, due)
+            await self._attempts(target, body, stream, into, due, side)
         finally:
             self._open -= 1
 
@@ -115,7 +116,7 @@ class Requests:
             self._lags.append(max(0.0, perf_counter() - before - SAMPLE_S))
 
     async def _attempts(
-        self, target: Target, body: bytes, stream: bool, into: Taker, due: float
+        self, target: Target, body: bytes, stream: bool, into: Taker, due: float, side: str
     ) -> None:
         number, attempt, handed = self.ledger.number(), 0, False
 
@@ -129,6 +130,7 @@ class Requests:
         until = due + self.policy.deadline_s
         while True:
             marks = Marks(number, 0, due, attempt)
+            marks.side = side
             self.ledger.open.begin(marks, index)
             await caller.ask(marks, body, into=take, until=until, row=index)
             wait = None if handed else self._next(marks, until)
@@ -152,6 +154,7 @@ class Requests:
                 await asyncio.sleep(wait)
             except asyncio.CancelledError:  # the attempt that would have followed is on record
                 following = Marks(number, index, due, attempt)
+                following.side = side
                 following.error, following.end = "cancelled", perf_counter()
                 self.ledger.add(following)
                 raise self._ended(target, attempt) from None

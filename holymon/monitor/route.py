@@ -25,7 +25,7 @@ WARM: Final = 20
 """Successes of the baseline that tell what is slow and what is long, to begin with."""
 
 
-class Change(Struct, frozen=True):
+class ShareChange(Struct, frozen=True):
     """One change of a share: when (UTC), from what to what, why, and by whom."""
 
     at: str
@@ -63,13 +63,14 @@ class Route(Struct, frozen=True):
     shadow: float
     gate: Gate
     paused: bool = False
+    waits: str = ""
     warm: tuple[tuple[float, float], ...] = ()
     slow_s: float | None = None
     long_tokens: float | None = None
     remembered: tuple[float, ...] = ()
     leads: tuple[tuple[int, ...], ...] = ((0,), (0,))
     totals: dict[str, int] = {}  # noqa: RUF012 - copied for each instance
-    history: tuple[Change, ...] = ()
+    history: tuple[ShareChange, ...] = ()
     format: int = 1
 
 
@@ -150,8 +151,9 @@ def _judged(route: Route, course: Course, now: float, who: str) -> Route:
     failing = gate.fails(capital, course.margins, course.together)
     if failing.any():
         return _changed(route, "back", 0.0, _why(route, course, failing), now, who)
-    if route.paused or waits_for(route, course, now):
-        return route
+    waits = waits_for(route, course, now)
+    if route.paused or waits:
+        return replace(route, waits=waits)
     return _next(route, course, now, who)
 
 
@@ -179,12 +181,14 @@ def _next(route: Route, course: Course, now: float, who: str) -> Route:
 def _changed(route: Route, phase: Phase, share: float, reason: str, now: float, who: str) -> Route:
     """The move with another share, and that on record; its gate begins anew."""
     at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    change = Change(at=at, before=route.share, after=share, phase=phase, reason=reason, who=who)
+    change = ShareChange(
+        at=at, before=route.share, after=share, phase=phase, reason=reason, who=who
+    )
     known = route.gate.step[0] if route.gate.step[0][0] >= gate.FEWEST else route.remembered
     return replace(
         route, phase=phase, share=share, shadow=route.shadow if phase == "shadow" else 0.0,
         gate=fresh(len(route.gate.block[0]), now), remembered=known,
-        leads=tuple((0,) * len(side) for side in route.leads),
+        leads=tuple((0,) * len(side) for side in route.leads), waits="",
         history=(*route.history, change)[-MOST_CHANGES:],
     )  # fmt: skip
 

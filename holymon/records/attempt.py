@@ -154,7 +154,8 @@ class Marks:
         "connect_end", "connect_start", "content", "due", "end", "error", "events", "finish",
         "first", "flags", "gap_at", "gap_max", "gaps", "headers", "last", "message",
         "output_tokens", "prompt_tokens", "reasoning_tokens", "request", "request_id",
-        "retry_after", "should_retry", "start", "status", "target", "tool", "written_tokens",
+        "retry_after", "should_retry", "side", "start", "status", "target", "tool",
+        "written_tokens",
     )  # fmt: skip
 
     def __init__(self, request: int, target: int, due: float, attempt: int = 0) -> None:
@@ -171,6 +172,7 @@ class Marks:
         self.message = ""  # a server's or a library's words: for the side file, never for a row
         self.request_id = ""  # the server's own: for the side file, too
         self.should_retry = ""  # the server's x-should-retry: for whoever may ask again
+        self.side = ""  # of a router that the attempt was made at, if any
         self.gaps: dict[int, int] = {}
 
     def token(self, now: float, tokens: int) -> None:

@@ -168,6 +168,18 @@ def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
     return True
 
 
+def unlock(file: IO[bytes]) -> None:
+    """Take a lock off; to close the file is not enough where a forked child has it open, too."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
 @contextlib.contextmanager
 def room(folder: Path) -> Iterator[Path]:
     """A folder inside of `folder` that nobody else can write to, for as long as the block lasts."""

@@ -8,7 +8,6 @@ import gzip
 import importlib
 import json
 import multiprocessing
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from math import isnan
 from time import perf_counter
@@ -45,28 +44,6 @@ STREAMED = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
 LIBRARIES = pytest.mark.parametrize("lib", [httpx, httpx2], ids=["httpx", "httpx2"])
 CREATED = b"event: response.created\n" + event({"type": "response.created", "response": {}})
 KEY = "sk-canary-1234567890abcdef"
-
-
-@pytest.fixture
-def server():
-    """Runs fault servers on a loop in a thread, for clients that block."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    servers = []
-
-    def start(*scripts):
-        one = Server(*scripts)
-        asyncio.run_coroutine_threadsafe(one.__aenter__(), loop).result(10)
-        servers.append(one)
-        return one
-
-    yield start
-    for one in servers:
-        asyncio.run_coroutine_threadsafe(one.__aexit__(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
 
 
 def only(monitor):

@@ -1,0 +1,55 @@
+"""How a move stands, as a table: for a notebook, a terminal and the live view."""
+
+from holymon.figures.gate import FIELDS
+from holymon.formatting import DASH, Table, Tables, count, percent, rounded
+from holymon.monitor.route import Route
+from holymon.safety import short
+
+PHASES = {
+    "shadow": "in shadow", "canary": "on its way", "done": "done", "back": "taken back",
+}  # fmt: skip
+_SHOWN = 12
+
+
+def headline(route: Route, problem: str = "") -> str:
+    """How the move stands, in a line."""
+    if problem:
+        return f"baseline only: {problem}"
+    state = "paused" if route.paused else PHASES[route.phase]
+    also = f", {percent(route.shadow)} of the rest to both" if route.shadow else ""
+    waits = f"; waits for {route.waits}" if route.waits else ""
+    return (
+        f"{state}: {percent(route.share)} of the calls go to {short(route.candidate, 80)}{also}"
+        f"{waits}"
+    )
+
+
+def route_table(route: Route, problem: str = "") -> Tables:
+    """How the move stands, what its step has seen, and the latest changes of its share."""
+    sides = [dict(zip(FIELDS, map(sum, zip(*both, strict=True)), strict=False))
+             for both in zip(route.gate.step, route.gate.block, strict=True)]  # fmt: skip
+    rows = [(short(name, 80), count(route.totals.get(side, 0)), *_figures(sums))
+            for name, side, sums in zip((route.baseline, route.candidate),
+                                        ("baseline", "candidate"), sides, strict=True)]  # fmt: skip
+    other = [
+        f"{count(route.totals[side])} {words}" for side, words in _OTHER if route.totals.get(side)
+    ]
+    now = Table(
+        ("side", "calls answered", "in this step", "failed", "slow", "cost per call"), rows, "lr",
+        (headline(route, problem),), (f"besides, calls: {' and '.join(other)}.",) if other else (),
+    )  # fmt: skip
+    changes = [(c.at, f"{percent(c.before)} → {percent(c.after)}", c.phase, c.reason, c.who)
+               for c in reversed(route.history[-_SHOWN:])]  # fmt: skip
+    return Tables((now, Table(("when (UTC)", "share", "phase", "why", "who"), changes, "lrl")))
+
+
+_OTHER = (
+    ("shadow", "copied to the candidate"),
+    ("fallback", "made at the baseline after they failed at the candidate"),
+)
+
+
+def _figures(sums: dict[str, float]) -> tuple[str, ...]:
+    calls, priced = sums["calls"], sums["priced"]
+    shares = [percent(sums[name] / calls) if calls else DASH for name in ("failed", "slow")]
+    return count(int(calls)), *shares, rounded(sums["cost"] / priced, 3) if priced else DASH

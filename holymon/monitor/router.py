@@ -1,0 +1,211 @@
+r"""Calls that move from one provider to another, in steps that take themselves back.
+
+chat(key) --> share --> baseline                                 --> Ledger --> Keeper --> file
+                   \-> candidate, or at its failure the baseline
+"""
+
+import time
+import weakref
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, overload
+
+from holymon.errors import CallError, PlanError
+from holymon.formatting import Tables, percent
+from holymon.monitor.monitor import Monitor
+from holymon.monitor.move import STATE, Move
+from holymon.monitor.replies import Event, Messages, Reply
+from holymon.monitor.retry import Policy
+from holymon.monitor.route import Route
+from holymon.monitor.shadows import Shadows
+from holymon.monitor.side import at
+from holymon.plan.target import Target
+
+
+class Router:
+    """Calls `baseline`, and more and more of the time `candidate`, while that shows no harm.
+
+    At first a share `shadow` of the calls goes to both, and callers get the baseline's answers;
+    then the candidate answers `steps` of them, the same `key` always at the same side. Each step
+    has to show within `min_s` seconds and `min_calls` at least, however long that takes, that of
+    the candidate's calls no more than `more_errors` (a share) fail beyond the baseline's, that its
+    p90 is at most `1 + slower` times the other, its cost per call `1 + dearer` times, that its
+    answers' lengths and ends differ in less than a share `drift`, and that it meets each objective
+    of `slo`. Of moves that do harm at most 5 % go on, and of those that don't at most 5 % go back
+    (`holymon.figures.gate`). A burst of failures takes it back at once, and so does what is shown
+    to be worse; from there it goes on only by hand (`holymon route set`).
+
+    A call that fails at the candidate, or has not begun to answer in `patience_s`, is made at the
+    baseline while the policy's budget for retries lasts. All processes that name the same file as
+    `state` are one move. While that can't be read or written, only the baseline is called, and
+    `problem` says why. `monitor` has all calls of both, for `hm.watch` and `hm.expose`.
+    """
+
+    def __init__(
+        self,
+        baseline: Target | str,
+        candidate: Target | str,
+        *,
+        state: Path | str = STATE,
+        shadow: float = 0.05,
+        steps: Iterable[float] = (0.05, 0.2, 0.5, 1.0),
+        slo: Iterable[str] = (),
+        more_errors: float = 0.02,
+        slower: float = 0.2,
+        dearer: float = 0.1,
+        drift: float = 0.25,
+        min_calls: int = 100,
+        min_s: float = 300.0,
+        block_s: float = 10.0,
+        policy: Policy | None = None,
+        patience_s: float = 20.0,
+        keep: int = 100_000,
+    ) -> None:
+        """Call nobody yet. Raises PlanError, ConfigError."""
+        policy = Policy() if policy is None else policy
+        once = Policy(attempts=1, deadline_s=policy.deadline_s)
+        self.monitor = Monitor(baseline, policy=policy, keep=keep)
+        self._candidate = Monitor(candidate, policy=once, first_byte_s=patience_s)
+        old, new = self.monitor.target, self._candidate.target
+        if old is None or new is None or old.name == new.name:
+            raise PlanError("baseline and candidate need names of their own: provider/model.")
+        ledger = self._candidate.ledger = self.monitor.ledger
+        self.move = self.monitor.router = Move(
+            ledger, (old.name, new.name), policy, state=state, shadow=shadow, steps=steps, slo=slo,
+            more_errors=more_errors, slower=slower, dearer=dearer, drift=drift,
+            min_calls=min_calls, min_s=min_s, block_s=block_s,
+        )  # fmt: skip
+        self._shadows = Shadows(self._candidate)
+        self._finish = weakref.finalize(self, self.move.close)
+
+    def __repr__(self) -> str:
+        route = self.move.route
+        state = percent(self.move.share) if not self.problem else "baseline only"
+        return f"<Router from {route.baseline} to {route.candidate}: {state}>"
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections, and tell the state what came last."""
+        self._shadows.close()
+        self._candidate.close()
+        self.monitor.close()
+        self._finish()
+
+    @property
+    def route(self) -> Route:
+        """How the move stands, as this process knows it: a second old at most while calls come."""
+        return self.move.route
+
+    @property
+    def share(self) -> float:
+        """The share of calls that go to the candidate, 0 to 1."""
+        return self.move.share
+
+    @property
+    def problem(self) -> str:
+        """Why only the baseline is called, if the state can't be used."""
+        return self.move.problem
+
+    @property
+    def table(self) -> Tables:
+        """How the move stands, and every change of its share."""
+        return self.move.table
+
+    @overload
+    def chat(
+        self, messages: Messages, *, key: str = "", model: str = "",
+        stream: Literal[False] = False, **options: Any,
+    ) -> Reply:  # fmt: skip
+        pass
+
+    @overload
+    def chat(
+        self, messages: Messages, *, key: str = "", model: str = "", stream: Literal[True],
+        **options: Any,
+    ) -> Iterator[Event]:  # fmt: skip
+        pass
+
+    def chat(
+        self, messages: Messages, *, key: str = "", model: str = "", stream: bool = False,
+        **options: Any,
+    ) -> Reply | Iterator[Event]:  # fmt: skip
+        """Ask, and return the answer of the side that the call goes to, as `Monitor.chat` does.
+
+        Calls of one `key` (a user, a conversation) stay at one side while the share grows; without
+        a key the option `user` is it, and else each call is for itself. A `model` is asked for at
+        both sides. Raises as `Monitor.chat`.
+        """
+        begun, side = time.perf_counter(), "baseline"
+        if self.move.to_candidate(key or str(options.get("user") or "")):
+            try:
+                with at("candidate"):
+                    return self._ask(self._candidate, messages, model, stream, options)
+            except CallError as error:
+                if not self.move.may_fall_back(error.error_type, begun):
+                    raise
+            side = "fallback"
+        elif self.move.copied():
+            self._shadows.send(messages, model, stream, options)
+        with at("fallback" if side == "fallback" else "baseline"):
+            return self._ask(self.monitor, messages, model, stream, options)
+
+    @staticmethod
+    def _ask(
+        monitor: Monitor, messages: Messages, model: str, stream: bool, options: dict[str, Any]
+    ) -> Reply | Iterator[Event]:
+        answer: Reply | Iterator[Event]
+        answer = monitor.chat(messages, model=model, stream=stream, **options)  # type: ignore[call-overload]
+        return answer
+
+    @overload
+    async def achat(
+        self, messages: Messages, *, key: str = "", model: str = "",
+        stream: Literal[False] = False, **options: Any,
+    ) -> Reply:  # fmt: skip
+        pass
+
+    @overload
+    async def achat(
+        self, messages: Messages, *, key: str = "", model: str = "", stream: Literal[True],
+        **options: Any,
+    ) -> AsyncIterator[Event]:  # fmt: skip
+        pass
+
+    async def achat(
+        self, messages: Messages, *, key: str = "", model: str = "", stream: bool = False,
+        **options: Any,
+    ) -> Reply | AsyncIterator[Event]:  # fmt: skip
+        """`chat` for asyncio; the task that awaits it may be cancelled."""
+        begun, side = time.perf_counter(), "baseline"
+        if self.move.to_candidate(key or str(options.get("user") or "")):
+            try:
+                with at("candidate"):
+                    return await self._aask(self._candidate, messages, model, stream, options)
+            except CallError as error:
+                if not self.move.may_fall_back(error.error_type, begun):
+                    raise
+            side = "fallback"
+        elif self.move.copied():
+            self._shadows.send(messages, model, stream, options)
+        with at("fallback" if side == "fallback" else "baseline"):
+            return await self._aask(self.monitor, messages, model, stream, options)
+
+    @staticmethod
+    async def _aask(
+        monitor: Monitor, messages: Messages, model: str, stream: bool, options: dict[str, Any]
+    ) -> Reply | AsyncIterator[Event]:
+        answer: Reply | AsyncIterator[Event]
+        answer = await monitor.achat(messages, model=model, stream=stream, **options)  # type: ignore[call-overload]
+        return answer
