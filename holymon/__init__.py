@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holymon.catalogue.history import history
     from holymon.catalogue.listing import runs
+    from holymon.catalogue.reconcile import reconcile
     from holymon.catalogue.sql import sql
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.experiments.alternate import alternate, compare
@@ -79,6 +80,7 @@ _NAMES = {
     "catalogue.listing": "runs",
     "catalogue.history": "history",
     "catalogue.sql": "sql",
+    "catalogue.reconcile": "reconcile",
     "records.datasets": "dataset",
     "records.export": "write_csv",
     "widgets.dashboard": "explore",
@@ -127,7 +129,7 @@ __all__ = [
     "explore", "expose", "history", "measure",
     "monitored", "open", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
-    "poisson", "ramp", "rehearse", "replay", "routed", "runs", "simulator", "sine", "slowest", "spike", "sql", "start",
+    "poisson", "ramp", "reconcile", "rehearse", "replay", "routed", "runs", "simulator", "sine", "slowest", "spike", "sql", "start",
     "steps",
     "subject", "summarize", "target", "trust", "watch", "write_bundle", "write_csv", "write_report", "write_textfile",
 ]  # fmt: skip

@@ -31,6 +31,7 @@ from holymon.cli.options import (
 )
 from holymon.cli.output import note, say, show
 from holymon.cli.progress import measured_with_bar
+from holymon.cli.reconcile import reconcile
 from holymon.cli.report import report
 from holymon.cli.schedule import schedule
 from holymon.cli.services import init, metrics, trust
@@ -262,6 +263,7 @@ main.add_command(calls)
 main.add_command(capacity)
 main.add_command(runs)
 main.add_command(prune)
+main.add_command(reconcile)
 main.add_command(report)
 main.add_command(schedule)
 main.add_command(metrics)

@@ -47,13 +47,13 @@ Placed = Iterator[tuple[str, Any]]
 """Entries of a file, each with where it stands."""
 
 
-def content(path: Path) -> bytes:
-    """What is in a file, unpacked. Raises ConfigError if it can't be read."""
+def content(path: Path, what: str = "requests") -> bytes:
+    """What is in a file of `what`, unpacked. Raises ConfigError if it can't be read."""
     try:
         data = raw(path)
     except OSError as error:
         mend = f": take a part of it ({PART})" * (f"over {MOST_BYTES}" in str(error))
-        raise ConfigError(f"can't read requests from {path}: {error}{mend}.") from None
+        raise ConfigError(f"can't read {what} from {path}: {error}{mend}.") from None
     for mark, kind in _OTHERS.items():
         if data.startswith(mark):
             raise ConfigError(f"{path} is {kind}: unpack it first.")
