@@ -28,7 +28,7 @@ FEWEST_STEADY: Final = 30
 
 STRETCHES: Final = 128
 
-TOO_LONG: Final = (
+TOO_LONG: Final = say(
     "answers took about as long as calls were sent (p90 {usual} s of {span} s), so most had no "
     "time to come: no answers/s, tokens/s and goodput; send for {need} s or longer."
 )

@@ -140,6 +140,8 @@ def _in(words: Words, text: object) -> str:
 
 def _filled(words: Words, template: str, values: Mapping[str, object]) -> str:
     """A template in another language with its values, as `str.format` would fill it in."""
+    if not values:
+        return template
     pieces = []
     for literal, name, spec, _ in _PARSE(template):
         pieces.append(literal)
