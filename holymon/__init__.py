@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from holymon.records.datasets import dataset
     from holymon.records.export import write_csv
     from holymon.report.bundle import write_bundle
+    from holymon.report.prose import speak
     from holymon.report.report import write_report
     from holymon.report.subject import subject
     from holymon.sim.process import simulator
@@ -99,6 +100,7 @@ _NAMES = {
     "plots.size_plot": "plot_sizes",
     "plots.trend_plot": "plot_trend",
     "report.bundle": "write_bundle",
+    "report.prose": "speak",
     "report.report": "write_report",
     "report.subject": "subject",
     # An application's own calls.
@@ -129,7 +131,7 @@ __all__ = [
     "explore", "expose", "history", "measure",
     "monitored", "open", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
-    "poisson", "ramp", "reconcile", "rehearse", "replay", "routed", "runs", "simulator", "sine", "slowest", "spike", "sql", "start",
+    "poisson", "ramp", "reconcile", "rehearse", "replay", "routed", "runs", "simulator", "sine", "slowest", "speak", "spike", "sql", "start",
     "steps",
     "subject", "summarize", "target", "trust", "watch", "write_bundle", "write_csv", "write_report", "write_textfile",
 ]  # fmt: skip

@@ -20,8 +20,17 @@ HOUSE = ROOT / "holymon"
 FUNCTIONS = {"say": 1, "tell": 1, "heads": None, "vocabulary": None}
 """By their names, of how many arguments the first ones are sentences; None for all."""
 
+HEADER = """msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\\n"
+"Language: {}\\n"
+"Plural-Forms: {}\\n"
+
+"""
+"""Without a date, which would differ each time."""
+
 ENGLISH_ROOMS = ("cli", "widgets")
-PAGES = re.compile(r"""\b(?:say|words)\(\s*"([^"]+)"\s*\)""")
+PAGES = re.compile(r'"([^"]+)" \| tell')
 
 
 def of_code(file: IO[bytes], *_: Any, **__: Any) -> Iterator[tuple[int, str, Any, list[str]]]:
@@ -89,6 +98,7 @@ if __name__ == "__main__":
     for path in (HOUSE / "language").glob("*.po"):
         catalog = up_to_date(path.stem)
         with path.open("wb") as out:
-            write_po(out, catalog, width=100, sort_by_file=True, omit_header=False)
+            out.write(HEADER.format(path.stem, catalog.plural_forms).encode())
+            write_po(out, catalog, width=100, sort_by_file=True, omit_header=True)
         missing = [message.id for message in catalog if message.id and not message.string]
         print(f"{path.name}: {len(catalog)} sentences, {len(missing)} to translate")

@@ -14,6 +14,8 @@ from holymon.cli.progress import measured_with_bar
 from holymon.cli.sharing import SHARING, followed, sharing
 from holymon.errors import PlanError, RunError
 from holymon.formatting import file_name
+from holymon.language.catalogue import ENGLISH, LANGUAGES
+from holymon.language.said import shown, speaking
 from holymon.load.interrupts import INTERRUPTED
 from holymon.safety import plain, redact
 
@@ -25,12 +27,13 @@ if TYPE_CHECKING:
 OF_A_LOAD: Final = {
     "run": "use --run", "targets": "name all of them", "rate": "use --rate",
     "duration_s": "use --duration", "slo": "use --slo", "prompts": "use --prompts",
-    "baseline": "use --baseline",
+    "baseline": "use --baseline", "lang": "use --lang",
 }  # fmt: skip
 """Parameters of notebooks that the command's own options stand for."""
 
 NOT_OF_A_LOAD: Final = frozenset(
-    "-p --import-from --baseline --fail-on-change --run --out --trust --insecure-http --summary "
+    "-p --import-from --baseline --fail-on-change --lang --run --out --trust --insecure-http "
+    "--summary "
     "--pdf --notify --reports-url".split()
 )
 """Options that a load has no use for, or that are of use without one."""
@@ -52,14 +55,16 @@ NOT_OF_A_LOAD: Final = frozenset(
 )
 @click.option("--fail-on-change", is_flag=True, help="Exit with 1 if it is worse than its "
               "baseline.")  # fmt: skip
+@click.option("--lang", type=click.Choice(LANGUAGES), default=ENGLISH, show_default=True,
+              help="The language of the report.")  # fmt: skip
 @RUN
 @SHARING
 @click.pass_context
 def report(
     ctx: click.Context, /, arguments: tuple[str, ...], parameters: tuple[tuple[str, str], ...],
-    import_from: Path | None, baseline: str | None, fail_on_change: bool, wanted: str | None,
-    out: Path, summaries: tuple[Path, ...], pdf: bool, notify: tuple[str, ...],
-    reports_url: str | None, **options: Any,
+    import_from: Path | None, baseline: str | None, fail_on_change: bool, lang: str,
+    wanted: str | None, out: Path, summaries: tuple[Path, ...], pdf: bool,
+    notify: tuple[str, ...], reports_url: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Measure TARGETs and make a self-contained HTML report from NOTEBOOK.
 
@@ -68,6 +73,7 @@ def report(
     report_capacity finds the highest rate of -p target TARGET. A notebook of your own without
     TARGET measures what it likes.
     """
+    ctx.with_resource(speaking(lang))
     from holymon.catalogue.news import check_baseline
     from holymon.report import notebooks
     from holymon.report import report as reports
@@ -106,7 +112,7 @@ def report(
     with followed(shared, run.id.partition("/")[0] if run else title):
         made = reports.write_report(
             notebook, run=run, parameters={**values, **against}, out=out,
-            name=options["name"] or None, import_from=import_from,
+            name=options["name"] or None, import_from=import_from, lang=lang,
         )  # fmt: skip
     say(made.html)
     lost = shared.of(made, interrupted=interrupted)
@@ -137,7 +143,7 @@ def _tell(made: "Report", run: "Run | None") -> None:
     first = made.health
     changed = [first.line, *(change.text for change in first.news.changes)] if first else []
     for sentence in (*made.notes, *changed):
-        say(redact(plain(sentence)), err=True)
+        say(redact(plain(shown(sentence))), err=True)
     if made.status != "ok":
         raise RunError(f"the report is not complete, {made.status}: {made.error}")
     for sentence in _findings(run) if run is not None else ():
@@ -146,10 +152,10 @@ def _tell(made: "Report", run: "Run | None") -> None:
 
 def _findings(run: "Run") -> list[str]:
     judged = run.verdict()
-    lines = [f"{reason.level}: {reason.text}" for reason in judged.reasons]
+    lines = [reason.line for reason in judged.reasons]
     several = len(run.plan.targets) > 1
-    goals = [f"{check.target}: " * several + check.text for check in judged.checks]
-    return [redact(plain(line)) for line in [*lines, *goals]]
+    goals = [f"{check.target}: " * several + shown(check.text) for check in judged.checks]
+    return [redact(plain(shown(line))) for line in [*lines, *goals]]
 
 
 def split(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

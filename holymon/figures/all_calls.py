@@ -161,8 +161,8 @@ class AllCalls:
             known = ((name, of.words("p95", " ms")) for name, of in named
                      if of.figure.p95 is not None)  # fmt: skip
             p95 = [
-                say("p95 of {name} is {is_}", name=name,
-                    is_=say("never reached") if p95 == NEVER else p95)
+                say("p95 of {name} is never reached", name=name) if p95 == NEVER
+                else say("p95 of {name} is {p95}", name=name, p95=p95)
                 for name, p95 in known
             ]  # fmt: skip
             notes.append(

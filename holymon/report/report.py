@@ -20,6 +20,8 @@ from holymon.catalogue.handed import taken
 from holymon.catalogue.news import News, check_baseline, news
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.formatting import Html, element
+from holymon.language.catalogue import ENGLISH
+from holymon.language.said import language, shown, speaking, tell, vocabulary
 from holymon.load.carried import packed
 from holymon.load.opened import BLOCK
 from holymon.load.requests import secrets_of
@@ -37,6 +39,7 @@ from holymon.report.notebooks import (
     quiet,
     title,
 )
+from holymon.report.prose import hand_on, translate
 from holymon.report.svg import Aside, inert
 from holymon.safety import MASK, Secret, escape, redact, short
 
@@ -46,6 +49,7 @@ TAGS: Final = frozenset(
     "a abbr b blockquote br code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p "
     "pre s small span strong sub summary sup table tbody td tfoot th thead tr ul".split()
 )
+_STATUS: Final = vocabulary("failed", "timeout", "killed")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Without an end it hides all that follows, as in a browser.
 _STYLE: Final = re.compile(r"<style\b.*?(?:</style>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -80,15 +84,16 @@ def write_report(
     notebook: str | Path = DEFAULT, *, run: Run | None = None,
     parameters: dict[str, Any] | None = None, out: Path | str = "reports",
     name: str | None = None, timeout_s: float = 600.0, import_from: Path | str | None = None,
+    lang: str = ENGLISH,
 ) -> Report:  # fmt: skip
     """Run a notebook headlessly and publish it as `report.html` beside the run it is about.
 
     `out` is handed on to a notebook that has this parameter. `timeout_s` limits each cell; the
-    notebook imports modules of yours from the folder `import_from`, and from no other. What goes
-    wrong inside the notebook is no exception here: the page is made of what there is, with a
-    banner. Raises ConfigError for a notebook or parameters that can't be, RunError for a run that
-    goes on or a folder that can't be written, KeyboardInterrupt (after the page is made) for Ctrl-C
-    and SIGTERM.
+    notebook imports modules of yours from the folder `import_from`, and from no other. `lang` is
+    the language, `en` or `vi`, of a notebook that has this parameter. What goes wrong in the
+    notebook is no exception here: the page is made of what there is, with a banner. Raises
+    ConfigError for a notebook or parameters that can't be, RunError for a run that goes on or a
+    folder that can't be written, KeyboardInterrupt (after the page) for Ctrl-C and SIGTERM.
     """
     if run is not None:
         run.require_end("report")
@@ -110,19 +115,31 @@ def write_report(
     baseline = _baseline(known, given)
     if run is not None:
         check_baseline(baseline, run_folder.out_of(run.folder))
+    hand_on(lang, path, known, given)
+    with speaking(given.get("lang", ENGLISH)):
+        return _written(
+            path, given, run, folder, baseline, timeout_s,
+            None if import_from is None else Path(import_from),
+        )  # fmt: skip
+
+
+def _written(
+    path: Path, given: dict[str, Any], run: Run | None, folder: Path, baseline: str,
+    timeout_s: float, import_from: Path | None,
+) -> Report:  # fmt: skip
+    """The report of a notebook with its parameters, written into a folder."""
     begun, started = time.monotonic(), run_folder.now()
     secrets = known_secrets(run.plan if run is not None else None)
-    notebook_out, status, error, interrupt = execute(
-        path, given, timeout_s, None if import_from is None else Path(import_from)
-    )
+    notebook_out, status, error, interrupt = execute(path, given, timeout_s, import_from)
     error = redact(short(error), secrets)
     about = {
         "status": status, "error": error, "notebook": title(path),
         "started_at": started.isoformat(), "duration_s": round(time.monotonic() - begun, 3),
     }  # fmt: skip
     known_news = taken(notebook_out, run, baseline)
+    translate(notebook_out)
     _clean(notebook_out, secrets)
-    banner = f"{status}: {error}" if status != "ok" else ""
+    banner = f"{shown(_STATUS[status])}: {error}" if status != "ok" else ""
     page = _html(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
     try:
         _publish(folder, page, notebook_out, secrets, _block(run, secrets))
@@ -149,7 +166,8 @@ def _baseline(known: dict[str, Any], given: dict[str, Any]) -> str:
 
 def _health(run: Run, baseline: str, known: News | None) -> Health | None:
     with contextlib.suppress(HolymonError, PlanError):
-        return health(run, known or news(run, baseline))
+        # What was handed on speaks English alone.
+        return health(run, (language() == ENGLISH and known) or news(run, baseline))
     return None
 
 
@@ -177,7 +195,7 @@ def _clean(notebook: Any, secrets: tuple[Secret, ...]) -> None:
             data = output.get("data", {})
             data.pop("application/javascript", None)
             if data.pop("application/vnd.jupyter.widget-view+json", None) is not None:
-                data["text/plain"] = "(moves only in a notebook)"
+                data["text/plain"] = tell("(moves only in a notebook)")
             drawn = data.pop("image/svg+xml", None)
             if picture := drawn and inert(str(drawn), f"p{number}-", cell.metadata.get("alt", "")):
                 data.pop("image/png", None)
@@ -208,8 +226,10 @@ def _html(notebook: Any, title: str, banner: str) -> str:
         aside = Aside()
         exporter.register_filter("clean_html", _harmless)
         exporter.register_filter("aside", aside.put)
+        exporter.register_filter("tell", tell)
         resources = {
             "title": title, "banner": banner, "version": __version__, "style": style(),
+            "language": language(),
         }  # fmt: skip
         html: str = exporter.from_notebook_node(notebook, resources=resources)[0]
     return aside.back(html)
