@@ -33,8 +33,7 @@ OF_A_LOAD: Final = {
 
 NOT_OF_A_LOAD: Final = frozenset(
     "-p --import-from --baseline --fail-on-change --lang --run --out --trust --insecure-http "
-    "--summary "
-    "--pdf --notify --reports-url".split()
+    "--summary --pdf --notify --reports-url".split()
 )
 """Options that a load has no use for, or that are of use without one."""
 
