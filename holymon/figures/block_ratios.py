@@ -71,15 +71,20 @@ def block_ratio(a: Blocks, b: Blocks, q: float, level: float) -> BlockRatio | No
     ranks = _ranks(q)
     whole = [np.log([[point(values, rank) for rank in ranks]]) for values in every]
     many = len(a)
-    draws = np.random.default_rng(SEED).multinomial(many, np.full(many, 1 / many), size=DRAWS)
-    drawn = draws.astype(np.float64)
+    drawn = draws_of(many)
     logs = [
         _percentiles(blocks, values, drawn, ranks)
         for blocks, values in zip((a, b), every, strict=True)
     ]
     log, series = float(_ratios(*whole)[0]), _of_blocks(a, b, q)
-    ends = _ends(_ratios(logs[0], logs[1]), log, many, fewer_alike(series), level)
+    ends = drawn_interval(_ratios(logs[0], logs[1]), log, many, fewer_alike(series), level)
     return BlockRatio(first, second, log, ends, series)
+
+
+def draws_of(many: int) -> Floats:
+    """How often each of so many blocks is drawn again, draw by draw, shape (DRAWS, many)."""
+    draws = np.random.default_rng(SEED).multinomial(many, np.full(many, 1 / many), size=DRAWS)
+    return draws.astype(np.float64)
 
 
 def _ranks(q: float) -> Floats:
@@ -113,10 +118,13 @@ def _of_blocks(a: Blocks, b: Blocks, q: float) -> Floats:
     return series
 
 
-def _ends(ratios: Floats, log: float, many: int, fewer: float, level: float) -> Interval:
+def drawn_interval(
+    ratios: Floats, log: float, many: int, fewer: float, level: float
+) -> Interval:  # fmt: skip
     """Student's interval around `log` by the spread of what was drawn, each side by its own.
 
-    Where the ratio is no finite number, as many draws are left out at each end as `level` leaves.
+    It was drawn from so `many` blocks, which count as `fewer`. Where the value is no finite number,
+    as many draws are left out at each end as `level` leaves.
     """
     ratios = ratios[~np.isnan(ratios)]
     if math.isinf(log):

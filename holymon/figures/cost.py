@@ -1,6 +1,7 @@
 """What calls cost, by the server's token counts and the target's prices: the one home of costs.
 
     cost_of(rows, target) -> Cost      costs(rows, price) -> what each row cost
+                                       spent(rows, price) -> and by class of tokens
 
 Prompt tokens that were read from a cache, or written to one, cost their own prices if there are
 any, and so do those spent on reasoning, which are part of the output. Where a price has tiers, the
@@ -100,6 +101,17 @@ def costs(rows: Rows | Chosen, price: Price) -> Floats:
     parts = [part for part in _parts(rows, price).values() if part is not None]
     money: Floats = np.where(known, sum(parts) / PER, np.where(free, 0.0, np.nan))
     return money
+
+
+def spent(rows: Rows | Chosen, price: Price) -> tuple[Floats, Bools, Bools]:
+    """What each row cost by the classes of PARTS, in the price's currency, shape (n, 5).
+
+    And whether that is known, and whether it cost nothing since it failed before any token, shapes
+    (n,). What is not known is 0 there. Input and output must have prices.
+    """
+    known, free = _known(rows, price)
+    parts = [money for money in _parts(rows, price).values() if money is not None]
+    return np.where(known, np.array(parts) / PER, 0.0).T, known, free
 
 
 def cost_of(rows: Chosen, target: Target) -> tuple[Cost, tuple[str, ...]]:
