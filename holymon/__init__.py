@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from holymon.experiments.alternate import alternate, compare
     from holymon.experiments.calibrator import calibrate
     from holymon.experiments.capacity_search import capacity
+    from holymon.experiments.migrate import migrate
     from holymon.figures.calls import slowest
     from holymon.figures.summary import summarize
     from holymon.figures.tool_definitions import definitions
@@ -92,6 +93,7 @@ _NAMES = {
     "experiments.alternate": "alternate compare",
     "experiments.calibrator": "calibrate",
     "experiments.capacity_search": "capacity",
+    "experiments.migrate": "migrate",
     # Pictures and pages.
     "plots.call_plots": "plot_errors plot_latency plot_schedule_delay plot_ttft",
     "plots.ecdf_plot": "plot_ecdf",
@@ -128,7 +130,7 @@ __all__ = [
     "Limits", "Monitor", "MonitorASGI", "MonitorWSGI", "Open", "Plan", "PlanError", "Policy",
     "Price", "Prompts", "Request", "Router", "RunError", "Target", "__version__", "alternate", "attach",
     "bucket_edges", "calibrate", "capacity", "compare", "constant", "dataset", "definitions",
-    "explore", "expose", "history", "measure",
+    "explore", "expose", "history", "measure", "migrate",
     "monitored", "open", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
     "poisson", "ramp", "reconcile", "rehearse", "replay", "routed", "runs", "simulator", "sine", "slowest", "speak", "spike", "sql", "start",

@@ -1,0 +1,238 @@
+"""The sheet of a migration: each candidate's decision and money, and the tables that show it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from holymon.figures.bills import Amount
+from holymon.figures.comparisons import Comparisons
+from holymon.figures.cost import PARTS
+from holymon.figures.deciding import Decision, Judged, earned
+from holymon.figures.hours import Hours, table_of
+from holymon.figures.migration import CostRow, Move, Saving
+from holymon.figures.size_types import SizeEffects
+from holymon.figures.summary_types import TargetSummary
+from holymon.figures.terms import MONTH_DAYS
+from holymon.formatting import DASH, Cell, Headline, Table, Tables, rate_cell, rounded
+from holymon.records.headroom import in_a_line
+from holymon.safety import plain
+
+STATES: Final = {"go": "healthy", "no-go": "unhealthy", "not shown": "not judged"}
+TITLES: Final = {"go": "Go", "no-go": "No-go", "not shown": "Not shown"}
+HEADS: Final = ("candidate", "decision", "month now, USD", "then, USD", "saving, USD a month",
+                "of the cost", "break-even", "first year, USD")  # fmt: skip
+COST_HEADS: Final = ("USD for 1,000 good calls", "input", "cached", "cache-written", "output",
+                     "reasoning", "not counted", "all", "USD a month", "calls made")  # fmt: skip
+LIMIT_HEADS: Final = ("target", "failed", "limits that answers told")
+FAILURES_PRICED: Final = (
+    "a call that failed is repeated until it succeeds: what all calls cost, for each that succeeded"
+)
+MINUTES_OF_DAY: Final = 24 * 60
+NOT_ASKED: Final = "whether its answers are as good is not measured here"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the measurement says of one candidate. `saving` is None where `unknown` says why."""
+
+    name: str
+    judged: Judged
+    saving: Saving | None
+    unknown: str = ""
+
+    @property
+    def decision(self) -> Decision:
+        """`go`, `no-go` or `not shown`."""
+        return self.judged.decision
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Its row under HEADS."""
+        known = self.saving
+        if known is None:
+            return (self.name, self.decision, *[DASH] * 6)
+        share = known.share.times(100.0).cell
+        parts = share if isinstance(share, str) else share[0]
+        ends = "" if isinstance(share, str) else share[1]
+        months = earned(known.break_even).partition(" (")
+        return (
+            self.name, self.decision, known.baseline.cell, known.candidate.cell,
+            known.per_month.cell, (f"{parts} %", f"{ends} %" * bool(ends)),
+            (months[0], months[2].rstrip(")").replace(" to ", DASH)), known.first_year.cell,
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; USD and months, null where it is not known or never."""
+        known = self.saving
+        months = known.break_even if known else None
+        return {
+            "candidate": self.name,
+            "decision": self.decision,
+            "reasons": list(self.judged.reasons),
+            "more_calls": self.judged.more,
+            "cost_per_month": {
+                "baseline": known and known.baseline.value,
+                "candidate": known and known.candidate.value,
+            },
+            "saving_per_month": _json(known.per_month if known else None),
+            "saving_share": _json(known.share if known else None),
+            "break_even_months": months and months.value,
+            "break_even_interval": {"low": months and months.low, "high": months and months.high},
+            "first_year": _json(known.first_year if known else None),
+            "depends_on": [asdict(bar) for bar in known.bars] if known else [],
+        }
+
+
+def _json(amount: Amount | None) -> dict[str, float | None]:
+    return amount.to_dict() if amount else dict.fromkeys(("value", "low", "high"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The decision on each candidate, the best one's first, and all that it rests on.
+
+    `costs`, `targets` and `sizes` are in the order of the run: the baseline's first. `cautions`
+    are what to keep in mind.
+    """
+
+    run_id: str
+    baseline: str
+    offers: tuple[Offer, ...]
+    move: Move
+    costs: tuple[CostRow, ...]
+    targets: tuple[TargetSummary, ...]
+    comparisons: Comparisons
+    sizes: SizeEffects
+    hours: tuple[Hours, ...]
+    measurement: str
+    simulated: bool
+    cautions: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Offer:
+        """The candidate to look at first: one to go for that saves most, else one that may be."""
+        return self.offers[0]
+
+    @property
+    def decision(self) -> Decision:
+        """That on the best one."""
+        return self.best.decision
+
+    @property
+    def exit_code(self) -> int:
+        """0 go, 1 no-go, 3 not shown or not valid."""
+        return {"go": 0, "no-go": 1, "not shown": 3}[self.decision]
+
+    @property
+    def verdict(self) -> Headline:
+        """The decision in a line."""
+        label = " (simulated)" * self.simulated
+        doubt = " (the measurement is suspect)" * (self.measurement == "suspect")
+        line = f"{TITLES[self.decision]}: {self.best.judged.line}{label}{doubt}"
+        return Headline(line, STATES[self.decision])
+
+    @property
+    def decisions(self) -> Table:
+        """A row for each candidate, with the reasons of the best one before it."""
+        one_off = f"the work of moving costs {rounded(self.move.one_off)} USD"
+        traffic = f"{self.move.calls_per_month:,.0f} calls that succeed a month"
+        others = tuple(
+            f"{each.decision}: {text}" for each in self.offers[1:] for text in each.judged.reasons
+        )
+        rows = [offer.cells for offer in self.offers]
+        return Table(
+            HEADS, rows, "llr", lead=(str(self.verdict), *self.best.judged.reasons),
+            notes=(*others, f"{traffic}; {one_off}", NOT_ASKED, *self.cautions),
+        )  # fmt: skip
+
+    @property
+    def money(self) -> Table:
+        """What 1,000 successful calls of each target cost, by class of tokens, and a month."""
+        rows = [_cost_cells(row) for row in self.costs]
+        notes = [FAILURES_PRICED]
+        notes += [f"{row.target}: {row.reason}" for row in self.costs if row.reason]
+        notes += [f"{row.target}: prices of {row.source}, {row.date}"
+                  for row in self.costs if row.source]  # fmt: skip
+        notes += [f"{row.target}: credit of {rounded(row.lost)} expires each month, unused"
+                  for row in self.costs if row.lost]  # fmt: skip
+        return Table(COST_HEADS, rows, notes=tuple(notes))
+
+    @property
+    def limits(self) -> Table:
+        """How much of each target's limits was left, beside what the month needs."""
+        rows = [
+            (target.target, rate_cell(target.error_rate), in_a_line(target.limits) or DASH)
+            for target in self.targets
+        ]
+        a_minute = rounded(self.move.calls_per_month / (MONTH_DAYS * MINUTES_OF_DAY), 3)
+        note = f"the month's traffic is {a_minute} calls a minute on average; its peaks are more"
+        return Table(LIMIT_HEADS, rows, "lrl", notes=(note,))
+
+    @property
+    def by_hour(self) -> Table:
+        """How steady each target was over the hours of the day, where there is history of both."""
+        return table_of(self.hours)
+
+    @property
+    def table(self) -> Tables:
+        """All of it: decisions, money, speed, sizes, limits, hours."""
+        parts: Sequence[Table] = (*self.comparisons.table, *self.sizes.table)
+        return Tables([self.decisions, self.money, *parts, self.limits, self.by_hour])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: the best candidate's fields at the top, and all of them in `candidates`."""
+        best = self.best.to_dict()
+        return {
+            "decision": best.pop("decision"), "best": best.pop("candidate"),
+            **best,
+            "baseline": self.baseline,
+            "candidates": [offer.to_dict() for offer in self.offers],
+            "calls_per_month": self.move.calls_per_month,
+            "one_off": self.move.one_off,
+            "min_saving": self.move.min_saving,
+            "costs": [
+                {
+                    "target": row.target, "attempts_per_success": row.attempts,
+                    "per_thousand": {**{name: _json(part) for name, part in row.parts.items()},
+                                     "not_counted": _json(row.uncounted),
+                                     "all": _json(row.per_thousand)},
+                    "per_month": _json(row.per_month), "expires_per_month": row.lost,
+                    "reason": row.reason, "source": row.source, "date": row.date,
+                }
+                for row in self.costs
+            ],
+            "comparison": self.comparisons.to_dict(),
+            "by_hour": [asdict(hours) for hours in self.hours],
+            "measurement": self.measurement,
+            "simulated": self.simulated,
+            "run_id": self.run_id,
+            "cautions": list(self.cautions),
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        return plain(Tables([self.decisions, self.money]).text())
+
+    def _repr_html_(self) -> str:
+        return Tables([self.decisions, self.money]).html()
+
+
+def _cost_cells(row: CostRow) -> tuple[Cell, ...]:
+    parts = [_cell(row.parts[name]) for name in PARTS]
+    calls = DASH if row.attempts is None else rounded(row.attempts, 3)
+    return (row.target, *parts, _cell(row.uncounted), _cell(row.per_thousand),
+            _cell(row.per_month), calls)  # fmt: skip
+
+
+def _cell(amount: Amount | None) -> Cell:
+    if amount is None:
+        return DASH
+    return amount.cell if amount.value else "0"
+
+
+def best_first(offers: Sequence[Offer]) -> tuple[Offer, ...]:
+    """Those to go for first, then those that may be, each by what they save."""
+    order = ("go", "not shown", "no-go")
+    return tuple(sorted(offers, key=lambda offer: (
+        order.index(offer.decision),
+        -offer.saving.per_month.value if offer.saving else 0.0,
+    )))  # fmt: skip
