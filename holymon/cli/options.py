@@ -59,6 +59,7 @@ class Command(click.Command):
 _SECTIONS: Final = {
     "Target": "base_url model api_key_env endpoint auth header query trust insecure_http",
     "Load": "shape arrivals rate concurrency duration requests warmup",
+    "Decision": "calls_per_month min_saving one_off work hourly fx fee min_topup credit_days",
     "Search": "start most precision budget max_calls",
     "What is asked": "prompt pictures prompts_file trace trace_window trace_speed trace_unit "
     "column turns think_time recorded_answers system prompt_tokens max_tokens prefix_tokens "

@@ -138,7 +138,8 @@ def sheet_of(run: Run, move: Move, terms: Mapping[str, Terms], goals: Sequence[s
         run.id, a.target, best_first(made), move, _costs(bills, pairs, each_terms, move),
         summary.targets, compared, run.sizes(),
         _hours(run, [target.target for target in summary.targets]),
-        judged.measurement, summary.simulated, _cautions(bills, judged, each_terms, compared),
+        judged.measurement, summary.simulated,
+        _cautions(run.id, bills, judged, each_terms, compared),
     )  # fmt: skip
 
 
@@ -186,7 +187,11 @@ def _hours(run: Run, names: Sequence[str]) -> tuple[Hours, ...]:
 
 
 def _cautions(
-    bills: Sequence[Bill], judged: Verdict, terms: Sequence[Terms], compared: Sequence[Comparison]
+    run_id: str,
+    bills: Sequence[Bill],
+    judged: Verdict,
+    terms: Sequence[Terms],
+    compared: Sequence[Comparison],
 ) -> tuple[str, ...]:
     """What to keep in mind with the figures, each once."""
     suspect = [reason.text for reason in judged.reasons if reason.level == "suspect"]
@@ -195,5 +200,6 @@ def _cautions(
         if each.facts
     ]  # fmt: skip
     notes = [note for bill in bills for note in bill.notes]
-    of_pairs = [text for each in compared for text in (*each.notes, *each.cautions)]
+    of_pairs = [text for each in compared for text in (*each.notes, *each.cautions)
+                if not text.startswith(f"{run_id} is ")]  # fmt: skip
     return tuple(dict.fromkeys([*suspect, *bought, *notes, *of_pairs]))

@@ -132,6 +132,11 @@ class Sheet:
         return Headline(line, STATES[self.decision])
 
     @property
+    def _more_reasons(self) -> tuple[str, ...]:
+        judged = self.best.judged
+        return tuple(reason for reason in judged.reasons if reason != judged.line)
+
+    @property
     def decisions(self) -> Table:
         """A row for each candidate, with the reasons of the best one before it."""
         one_off = f"the work of moving costs {rounded(self.move.one_off)} USD"
@@ -141,7 +146,7 @@ class Sheet:
         )
         rows = [offer.cells for offer in self.offers]
         return Table(
-            HEADS, rows, "llr", lead=(str(self.verdict), *self.best.judged.reasons),
+            HEADS, rows, "llr", lead=(str(self.verdict), *self._more_reasons),
             notes=(*others, f"{traffic}; {one_off}", NOT_ASKED, *self.cautions),
         )  # fmt: skip
 

@@ -12,10 +12,12 @@ from holymon.experiments.capacity import Capacity, latest
 from holymon.figures.comparison import Comparison
 from holymon.figures.comparisons import Comparisons
 from holymon.figures.pair_tests import RESULTS
+from holymon.figures.sheet import Sheet
 from holymon.formatting import ends
 from holymon.language.said import Digits, shown, tell
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
 from holymon.plots.picture import Picture
+from holymon.plots.tornado_plot import tornado
 from holymon.safety import plain
 
 
@@ -24,11 +26,16 @@ def plot_calibration(calibration: Calibration, *, ax: Axes | None = None) -> Axe
     return styled(lambda a: _calibration(calibration, a), ax)
 
 
-def plot_comparison(comparison: Comparison | Comparisons, *, ax: Axes | None = None) -> Axes:
+def plot_comparison(
+    comparison: Comparison | Comparisons | Sheet, *, ax: Axes | None = None
+) -> Axes:  # fmt: skip
     """Each percentile of B over that of A, its interval, and the smallest effect that counts.
 
-    Of several comparisons those of each B, one below the other.
+    Of several comparisons those of each B, one below the other. Of the sheet of a migration, what
+    the month of its break-even depends on: each input lowered and raised.
     """
+    if isinstance(comparison, Sheet):
+        return styled(lambda a: tornado(comparison, a), ax)
     several = comparison if isinstance(comparison, Comparisons) else Comparisons([comparison])
     return styled(lambda a: _comparison(several, a), ax)
 
