@@ -156,7 +156,7 @@ class Headline(str):
     def __repr__(self) -> str:
         return plain(shown(self.sentence))
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Html:
         return element("p", self.sentence, kind=f"health {self.state}")
 
 
@@ -221,6 +221,12 @@ class Table:
         lead = [f"{markdown(sentence)}\n" for sentence in self.lead]
         notes = [""] * bool(self.notes) + [f"- {markdown(sentence)}" for sentence in self.notes]
         return "\n".join([*lead, *table, *notes])
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
     def _sides(self, n: int) -> list[str]:
         """The class of each of `n` columns: numbers stand at the right."""

@@ -197,7 +197,7 @@ def _cautions(
     suspect = [reason.text for reason in judged.reasons if reason.level == "suspect"]
     bought = [
         f"{bill.target.name}: {each.words}" for bill, each in zip(bills, terms, strict=True)
-        if each.facts
+        if each.words
     ]  # fmt: skip
     notes = [note for bill in bills for note in bill.notes]
     of_pairs = [text for each in compared for text in (*each.notes, *each.cautions)

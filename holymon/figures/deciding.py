@@ -129,12 +129,12 @@ def _of_saving(
     share, least = saved.share, move.min_saving
     if share.low is None or share.high is None:
         return _Point(NO_INTERVAL.format(name=name, share=percent(share.value)), None)
-    words = {"name": name, "share": percent(share.value), "low": percent(share.low),
+    words = {"name": name, "share": percent(share.value), "low": _number(share.low),
              "high": percent(share.high), "least": percent(least)}  # fmt: skip
     if share.low >= least and share.low > 0:
         return _Point(_cheaper(words, comparison), met=True)
     if share.high < 0:
-        dearer = {"share": percent(-share.value), "low": percent(-share.high),
+        dearer = {"share": percent(-share.value), "low": _number(-share.high),
                   "high": percent(-share.low)}  # fmt: skip
         return _Point(DEARER.format(**{**words, **dearer}), met=False)
     if share.high < least or share.high <= 0:
@@ -150,6 +150,11 @@ def _cheaper(words: dict[str, str], comparison: Comparison) -> str:
         return CHEAPER.format(**words)
     form = CHEAPER_SLOWER if ratio.result == "higher" else CHEAPER_FASTER
     return form.format(**words, **_by(ratio))
+
+
+def _number(share: float) -> str:
+    """A share as the first of two in per cent, whose sign comes with the second."""
+    return percent(share).removesuffix(" %")
 
 
 def _first(comparison: Comparison, result: str) -> Ratio | None:
@@ -169,7 +174,7 @@ def _by(ratio: Ratio) -> dict[str, str]:
     low, high = (abs(end - 1) for end in ratio.interval)
     if ratio.result == "lower":
         low, high = high, low
-    return {"what": ratio.cells[0], "slow_low": percent(low), "slow_high": percent(high)}
+    return {"what": ratio.cells[0], "slow_low": _number(low), "slow_high": percent(high)}
 
 
 def _beside(name: str, comparison: Comparison, saved: Saving | str) -> list[str]:

@@ -277,9 +277,9 @@ def _bars(
         scaled = [(x, 1.0) if k == 0 else (1.0, x) for x in about]
         bars.append(Bar(f"prices of {name}", cheap, dear,
                         *(case.outcome(costs=pair) for pair in scaled)))  # fmt: skip
-        if month.low is not None and month.high is not None and month.high > month.low:
+        words = (rounded(month.low, 3), rounded(month.high, 3))
+        if month.low is not None and month.high is not None and words[0] != words[1]:
             ends = [(end, None) if k == 0 else (None, end) for end in (month.low, month.high)]
-            words = (f"{rounded(month.low, 3)}", f"{rounded(month.high, 3)} USD a month")
-            bars.append(Bar(f"measured cost of {name}", *words,
+            bars.append(Bar(f"USD a month of {name}", *words,
                             *(case.outcome(months=pair) for pair in ends)))  # fmt: skip
     return tuple(sorted(bars, key=lambda bar: -bar.span))

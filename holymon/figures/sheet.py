@@ -6,14 +6,23 @@ from typing import Any, Final
 
 from holymon.figures.bills import Amount
 from holymon.figures.comparisons import Comparisons
-from holymon.figures.cost import PARTS
 from holymon.figures.deciding import Decision, Judged, earned
 from holymon.figures.hours import Hours, table_of
 from holymon.figures.migration import CostRow, Move, Saving
 from holymon.figures.size_types import SizeEffects
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.terms import MONTH_DAYS
-from holymon.formatting import DASH, Cell, Headline, Table, Tables, rate_cell, rounded
+from holymon.formatting import (
+    DASH,
+    Cell,
+    Headline,
+    Table,
+    Tables,
+    join,
+    percent,
+    rate_cell,
+    rounded,
+)
 from holymon.records.headroom import in_a_line
 from holymon.safety import plain
 
@@ -21,8 +30,9 @@ STATES: Final = {"go": "healthy", "no-go": "unhealthy", "not shown": "not judged
 TITLES: Final = {"go": "Go", "no-go": "No-go", "not shown": "Not shown"}
 HEADS: Final = ("candidate", "decision", "month now, USD", "then, USD", "saving, USD a month",
                 "of the cost", "break-even", "first year, USD")  # fmt: skip
-COST_HEADS: Final = ("USD for 1,000 good calls", "input", "cached", "cache-written", "output",
-                     "reasoning", "not counted", "all", "USD a month", "calls made")  # fmt: skip
+COST_TITLE: Final = "USD for 1,000 calls that succeed"
+CLASSES: Final = {"input": "input", "cached": "input from a cache", "written": "written to a cache",
+                  "output": "output", "reasoning": "reasoning"}  # fmt: skip
 LIMIT_HEADS: Final = ("target", "failed", "limits that answers told")
 FAILURES_PRICED: Final = (
     "a call that failed is repeated until it succeeds: what all calls cost, for each that succeeded"
@@ -51,13 +61,12 @@ class Offer:
         known = self.saving
         if known is None:
             return (self.name, self.decision, *[DASH] * 6)
-        share = known.share.times(100.0).cell
-        parts = share if isinstance(share, str) else share[0]
-        ends = "" if isinstance(share, str) else share[1]
+        share = known.share
+        ends = "" if share.low is None else f"{percent(share.low)}{DASH}{percent(share.high)}"
         months = earned(known.break_even).partition(" (")
         return (
             self.name, self.decision, known.baseline.cell, known.candidate.cell,
-            known.per_month.cell, (f"{parts} %", f"{ends} %" * bool(ends)),
+            known.per_month.cell, (percent(share.value), ends),
             (months[0], months[2].rstrip(")").replace(" to ", DASH)), known.first_year.cell,
         )  # fmt: skip
 
@@ -138,7 +147,7 @@ class Sheet:
 
     @property
     def decisions(self) -> Table:
-        """A row for each candidate, with the reasons of the best one before it."""
+        """A row for each candidate; before it, what else there is to say of the best one."""
         one_off = f"the work of moving costs {rounded(self.move.one_off)} USD"
         traffic = f"{self.move.calls_per_month:,.0f} calls that succeed a month"
         others = tuple(
@@ -146,21 +155,30 @@ class Sheet:
         )
         rows = [offer.cells for offer in self.offers]
         return Table(
-            HEADS, rows, "llr", lead=(str(self.verdict), *self._more_reasons),
+            HEADS, rows, "llr",
+            lead=(f"{self.best.name} instead of {self.baseline}", *self._more_reasons),
             notes=(*others, f"{traffic}; {one_off}", NOT_ASKED, *self.cautions),
         )  # fmt: skip
 
     @property
     def money(self) -> Table:
         """What 1,000 successful calls of each target cost, by class of tokens, and a month."""
-        rows = [_cost_cells(row) for row in self.costs]
+        rows: list[tuple[str, list[Cell]]] = [
+            *((title, [_cell(row.parts[name]) for row in self.costs])
+              for name, title in CLASSES.items()),
+            ("not counted", [_cell(row.uncounted) for row in self.costs]),
+            ("all", [_cell(row.per_thousand) for row in self.costs]),
+            ("USD a month", [_cell(row.per_month) for row in self.costs]),
+            ("calls for each that succeeds", [rounded(row.attempts, 3) for row in self.costs]),
+        ]  # fmt: skip
         notes = [FAILURES_PRICED]
         notes += [f"{row.target}: {row.reason}" for row in self.costs if row.reason]
-        notes += [f"{row.target}: prices of {row.source}, {row.date}"
+        notes += [f"{row.target}: price list: {row.source}, {row.date}"
                   for row in self.costs if row.source]  # fmt: skip
         notes += [f"{row.target}: credit of {rounded(row.lost)} expires each month, unused"
                   for row in self.costs if row.lost]  # fmt: skip
-        return Table(COST_HEADS, rows, notes=tuple(notes))
+        shown = [(title, *cells) for title, cells in rows if {*cells} != {DASH}]
+        return Table((COST_TITLE, *(row.target for row in self.costs)), shown, notes=tuple(notes))
 
     @property
     def limits(self) -> Table:
@@ -182,7 +200,8 @@ class Sheet:
     def table(self) -> Tables:
         """All of it: decisions, money, speed, sizes, limits, hours."""
         parts: Sequence[Table] = (*self.comparisons.table, *self.sizes.table)
-        return Tables([self.decisions, self.money, *parts, self.limits, self.by_hour])
+        first = Table(lead=(str(self.verdict),))
+        return Tables([first, self.decisions, self.money, *parts, self.limits, self.by_hour])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: the best candidate's fields at the top, and all of them in `candidates`."""
@@ -215,17 +234,10 @@ class Sheet:
         }  # fmt: skip
 
     def __repr__(self) -> str:
-        return plain(Tables([self.decisions, self.money]).text())
+        return plain(f"{self.verdict}\n{Tables([self.decisions, self.money]).text()}")
 
     def _repr_html_(self) -> str:
-        return Tables([self.decisions, self.money]).html()
-
-
-def _cost_cells(row: CostRow) -> tuple[Cell, ...]:
-    parts = [_cell(row.parts[name]) for name in PARTS]
-    calls = DASH if row.attempts is None else rounded(row.attempts, 3)
-    return (row.target, *parts, _cell(row.uncounted), _cell(row.per_thousand),
-            _cell(row.per_month), calls)  # fmt: skip
+        return join(self.verdict._repr_html_(), Tables([self.decisions, self.money]).html())
 
 
 def _cell(amount: Amount | None) -> Cell:

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from holymon.figures.quantiles import Floats
+from holymon.formatting import percent, rounded
 from holymon.structs import Struct, check_range
 
 MONTH_DAYS: Final = 30.4375
@@ -35,6 +36,18 @@ class Terms(Struct, frozen=True):
         check_range("fee", self.fee, 0, 1, "as a share")
         check_range("min_topup", self.min_topup, 0, 1e9)
         check_range("credit_days", self.credit_days, 1, 36_525, "days")
+
+    @property
+    def words(self) -> str:
+        """How credit is bought; empty where nothing was said of it."""
+        parts = []
+        if self.fx is not None:
+            parts.append(f"one unit of its price list costs {rounded(self.fx)} USD")
+        parts += [f"{percent(self.fee)} are added to each top-up"] * bool(self.fee)
+        parts += [f"a top-up is {rounded(self.min_topup)} at least"] * bool(self.min_topup)
+        if self.credit_days is not None:
+            parts.append(f"credit is lost after {rounded(self.credit_days)} days")
+        return ", ".join(parts)
 
     @property
     def factor(self) -> float:

@@ -58,6 +58,6 @@ def _bar(ax: Axes, y: int, bar: Bar, middle: float, edge: float) -> None:
         right = x > middle or (x == middle and words == bar.high)
         beyond = " (never)" if end is None else f" ({rounded(end, 3)})" if x < end else ""
         ax.annotate(
-            words.partition(" USD")[0] + beyond, (x, y), xytext=(4 if right else -4, 0),
+            words + beyond, (x, y), xytext=(4 if right else -4, 0),
             textcoords="offset points", va="center", ha="left" if right else "right", size=8.5,
         )  # fmt: skip
