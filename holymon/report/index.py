@@ -127,7 +127,8 @@ def _html(group: _Group, out: Path) -> Html:
     """One name: its last report, its key figure, what is missing, and, folded, its reports."""
     last, link = group.shown[0], _link(group.folders[0], group.name, out)
     gap = sum(gap.missing for gap in group.missing)
-    facts = [last.when and f"{last.when} UTC", last.more, number_of(len(group.runs), "run"),
+    facts = [last.when and f"{last.when} UTC", last.more,
+             number_of(len(group.runs), "run") * bool(group.runs),
              f"{number_of(gap, 'run')} missing" * bool(gap)]  # fmt: skip
     rows = [row for folder, each in zip(group.folders, group.shown, strict=True)
             for row in each.cells(_link(folder, each.when or folder.name, out))]  # fmt: skip
@@ -186,7 +187,7 @@ def _line(
     facts: list[Html] = []
     if now is not None:
         _, failed, p50, p95, why = now
-        facts = [join(KEY[1], " ", element("b", p50), " ms, p95 ", p95, " ms"),
+        facts = [join(f"{KEY[1]}, ms: ", element("b", p50), ", p95: ", p95),
                  join("failed ", failed, " ", element("small", why))]  # fmt: skip
     drawn = [sparkline(values, gaps_at, words)] * bool(known)
     return element("figure", *drawn, element("figcaption", stacked(target, *facts)))

@@ -88,7 +88,7 @@ def objectives(met: list[bool | None]) -> list[str]:
     """How many objectives were missed, or could not be judged; or that they were met."""
     missed, unknown = met.count(False), met.count(None)
     bad = [f"{missed} missed"] * bool(missed) + [f"{unknown} not judged"] * bool(unknown)
-    return bad or ["objectives met"] * bool(met)
+    return [f"objectives: {', '.join(bad)}"] if bad else ["objectives met"] * bool(met)
 
 
 def _row(target: dict[str, Any]) -> tuple[Html, ...]:
