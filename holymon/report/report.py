@@ -98,10 +98,7 @@ def write_report(
     """
     if run is not None:
         run.require_end("report")
-        # Before a kernel is started for nothing.
-        effective = os.access in os.supports_effective_ids
-        if not os.access(run.folder, os.W_OK, effective_ids=effective):
-            raise RunError(f"the report can't be written to {run.folder}: it may only be read.")
+        _require_writable(run.folder)
     path, given = find_notebook(notebook), dict(parameters or {})
     known = check_parameters(path, given)
     folder = (
@@ -156,6 +153,13 @@ def _written(
         raise interrupt
     about_run, html = None if run is None else run.id, folder / "report.html"
     return Report(folder, html, status, error, about_run, notes, first)
+
+
+def _require_writable(folder: Path) -> None:
+    """Raise RunError before a kernel is started for nothing."""
+    effective = os.access in os.supports_effective_ids
+    if not os.access(folder, os.W_OK, effective_ids=effective):
+        raise RunError(f"the report can't be written to {folder}: it may only be read.")
 
 
 def _baseline(known: dict[str, Any], given: dict[str, Any]) -> str:
