@@ -128,7 +128,7 @@ def _written(
     """The report of a notebook with its parameters, written into a folder."""
     begun, started = time.monotonic(), run_folder.now()
     secrets = known_secrets(run.plan if run is not None else None)
-# To import it takes a second, in which the kernel is waited for anyway.
+    # To import it takes a second, in which the kernel is waited for anyway.
     threading.Thread(target=__import__, args=("nbconvert",), daemon=True).start()
     notebook_out, status, error, interrupt = execute(path, given, timeout_s, import_from)
     error = redact(short(error), secrets)
