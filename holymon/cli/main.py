@@ -34,6 +34,7 @@ from holymon.cli.output import note, say, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.reconcile import reconcile
 from holymon.cli.report import report
+from holymon.cli.route import route
 from holymon.cli.schedule import schedule
 from holymon.cli.services import init, metrics, trust
 from holymon.cli.target_options import API_KEY_ENV, BASE_URL, WAYS
@@ -267,6 +268,7 @@ main.add_command(runs)
 main.add_command(prune)
 main.add_command(reconcile)
 main.add_command(report)
+main.add_command(route)
 main.add_command(schedule)
 main.add_command(metrics)
 main.add_command(init)

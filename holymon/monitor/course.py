@@ -1,6 +1,6 @@
 """Which way a move goes, and what each call on it counts: pure.
 
-Course       the steps, and what each needs
+MoveSteps       the steps, and what each needs
 Outcome      what became of a call --> sums_of(...) for the gate, lead(...) for bursts
 """
 
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class MoveSteps:
     """Which shares a move goes through, and what each needs; the same in all processes of it.
 
     `shadow` is the share of calls that both sides get at first (0: none). A step lasts `min_s`
@@ -110,7 +110,7 @@ def _missed(outcome: Outcome, objective: Slo) -> bool | None:
     return None if math.isnan(value) else not objective.holds(value)
 
 
-def sums_of(outcome: Outcome, slow_s: float, long_tokens: float, course: Course) -> gate.Floats:
+def sums_of(outcome: Outcome, slow_s: float, long_tokens: float, course: MoveSteps) -> gate.Floats:
     """What one call adds to the sums of its side's block, by `gate.FIELDS`."""
     limit = slow_s * (1 + course.margins.slower * outcome.side)
     priced, sized = not math.isnan(outcome.cost), outcome.tokens >= 0 and not outcome.failed
@@ -125,7 +125,7 @@ def sums_of(outcome: Outcome, slow_s: float, long_tokens: float, course: Course)
     return np.array(added, float)
 
 
-def burst_of(leads: list[list[int]], outcome: Outcome, course: Course) -> str:
+def burst_of(leads: list[list[int]], outcome: Outcome, course: MoveSteps) -> str:
     """Count one call more; why the move goes back at once, if it does."""
     mine, theirs = leads[outcome.side], leads[1 - outcome.side]
     bad: list[bool | None] = [outcome.failed]

@@ -24,7 +24,7 @@ from holymon.errors import NOT_THE_SERVER, PlanError, RunError
 from holymon.figures.cost import costs
 from holymon.figures.gate import BURST, walk
 from holymon.monitor import route_file
-from holymon.monitor.course import Course, Outcome
+from holymon.monitor.course import MoveSteps, Outcome
 from holymon.monitor.forks import in_children
 from holymon.monitor.route import Route, new, observe
 from holymon.plan.price import Price
@@ -59,7 +59,7 @@ class Keeper:
     """
 
     def __init__(
-        self, path: Path, course: Course, names: tuple[str, str], price: Callable[[int], Price]
+        self, path: Path, course: MoveSteps, names: tuple[str, str], price: Callable[[int], Price]
     ) -> None:
         """Begin the move, or go on with it. Raises PlanError if the file is of another one."""
         self.path, self.course, self._names, self._price = path, course, names, price
@@ -164,8 +164,10 @@ class Keeper:
         """The move after some outcomes, and what this process did to it."""
         before = self._opened(known)
         after = observe(before, outcomes, self.course, time.time(), me())
-        if after.history != before.history and after.share != before.share:
-            self.moved["promotions" if after.share > before.share else "rollbacks"] += 1
+        if after.phase == "back" != before.phase:
+            self.moved["rollbacks"] += 1
+        elif after.share > before.share:
+            self.moved["promotions"] += 1
         totals = Counter(before.totals)
         totals.update(counts)
         return replace(after, totals=dict(totals))

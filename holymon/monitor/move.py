@@ -8,14 +8,14 @@ from typing import Final
 
 from holymon.figures.gate import Margins
 from holymon.formatting import Tables
-from holymon.monitor.course import Course
+from holymon.monitor.course import MoveSteps
 from holymon.monitor.forks import in_children
 from holymon.monitor.keeper import Keeper
 from holymon.monitor.ledger import Ledger
 from holymon.monitor.retry import Budget, Policy
 from holymon.monitor.route import Route
 from holymon.monitor.route_table import route_table
-from holymon.monitor.split import Turns, of_key
+from holymon.monitor.split import EvenTurns, of_key
 
 STATE: Final = Path("route.json")
 
@@ -43,7 +43,7 @@ class Move:
     ) -> None:
         """Begin it, or go on with it; options as of `Router`. Raises PlanError."""
         margins = Margins(errors=more_errors, slower=slower, dearer=dearer, drift=drift)
-        course = Course(
+        course = MoveSteps(
             steps=tuple(steps), shadow=shadow, slo=tuple(slo), min_calls=min_calls, min_s=min_s,
             block_s=block_s, margins=margins,
         )  # fmt: skip
@@ -53,7 +53,7 @@ class Move:
         )
         ledger.ended = self.keeper.note
         self._budget, self._lock = Budget(policy), threading.Lock()
-        self._turns, self._copies = Turns(), Turns()
+        self._turns, self._copies = EvenTurns(), EvenTurns()
         in_children(self._begin)
 
     def _begin(self) -> None:
@@ -68,6 +68,11 @@ class Move:
     def share(self) -> float:
         """The share of calls that go to the candidate, 0 to 1."""
         return self.keeper.share
+
+    @property
+    def shadow(self) -> float:
+        """The share of the baseline's calls that go to the candidate, too."""
+        return self.keeper.shadow
 
     @property
     def problem(self) -> str:

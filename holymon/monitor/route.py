@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from holymon.figures import gate
-from holymon.monitor.course import Course, Outcome, burst_of, sums_of
+from holymon.monitor.course import MoveSteps, Outcome, burst_of, sums_of
 from holymon.structs import Struct, replace, require
 
 Phase = Literal["shadow", "canary", "done", "back"]
@@ -74,7 +74,7 @@ class Route(Struct, frozen=True):
     format: int = 1
 
 
-def new(baseline: str, candidate: str, course: Course, now: float, who: str) -> Route:
+def new(baseline: str, candidate: str, course: MoveSteps, now: float, who: str) -> Route:
     """A move at its beginning."""
     phase: Phase = "shadow" if course.shadow else "canary"
     share = 0.0 if course.shadow else course.steps[0]
@@ -94,7 +94,7 @@ def fresh(width: int, now: float) -> Gate:
 
 
 def observe(
-    route: Route, outcomes: Iterable[Outcome], course: Course, now: float, who: str
+    route: Route, outcomes: Iterable[Outcome], course: MoveSteps, now: float, who: str
 ) -> Route:
     """The move after some calls have ended: perhaps one step further, or back."""
     if route.phase == "back":
@@ -119,7 +119,7 @@ def observe(
     return route if route.phase == "done" else _judged(route, course, now, who)
 
 
-def _none(course: Course) -> tuple[tuple[int, ...], ...]:
+def _none(course: MoveSteps) -> tuple[tuple[int, ...], ...]:
     return ((0,) * (1 + len(course.slo)),) * 2
 
 
@@ -130,7 +130,7 @@ def _warmed(route: Route, now: float) -> Route:
                    warm=(), gate=replace(route.gate, block_since=now))  # fmt: skip
 
 
-def _judged(route: Route, course: Course, now: float, who: str) -> Route:
+def _judged(route: Route, course: MoveSteps, now: float, who: str) -> Route:
     """The move after its block, if that is whole by now."""
     at, block = route.gate, np.array(route.gate.block)
     alone = route.share >= 1 and bool(route.remembered)
@@ -157,7 +157,7 @@ def _judged(route: Route, course: Course, now: float, who: str) -> Route:
     return _next(route, course, now, who)
 
 
-def waits_for(route: Route, course: Course, now: float) -> str:
+def waits_for(route: Route, course: MoveSteps, now: float) -> str:
     """What a step still lacks; empty if all is shown."""
     calls, seconds = int(route.gate.step[1][0]), now - route.gate.since
     if calls < course.min_calls:
@@ -169,7 +169,7 @@ def waits_for(route: Route, course: Course, now: float) -> str:
     return f"not shown yet: {', '.join(lacking)}" if lacking else ""
 
 
-def _next(route: Route, course: Course, now: float, who: str) -> Route:
+def _next(route: Route, course: MoveSteps, now: float, who: str) -> Route:
     calls, seconds = int(route.gate.step[1][0]), now - route.gate.since
     reason = f"no figure is worse than it may be, by {calls} calls in {seconds:.0f} s"
     if route.share >= 1:
@@ -209,7 +209,7 @@ def by_hand(
     return replace(_changed(route, phase, share, reason, now, who), paused=paused)
 
 
-def _why(route: Route, course: Course, failing: gate.Bools) -> str:
+def _why(route: Route, course: MoveSteps, failing: gate.Bools) -> str:
     """The figures by which the candidate is shown to be worse, in words."""
     base, mine = (dict(zip(gate.FIELDS, side, strict=False)) for side in route.gate.step)
     if route.share >= 1 and route.remembered:

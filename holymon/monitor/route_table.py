@@ -1,9 +1,12 @@
 """How a move stands, as a table: for a notebook, a terminal and the live view."""
 
+from typing import Any
+
 from holymon.figures.gate import FIELDS
 from holymon.formatting import DASH, Table, Tables, count, percent, rounded
-from holymon.monitor.route import Route
+from holymon.monitor.route import Route, ShareChange
 from holymon.safety import short
+from holymon.structs import to_builtins
 
 PHASES = {
     "shadow": "in shadow", "canary": "on its way", "done": "done", "back": "taken back",
@@ -24,13 +27,32 @@ def headline(route: Route, problem: str = "") -> str:
     )
 
 
+def _sides(route: Route) -> list[dict[str, float]]:
+    """What the step has summed up so far, of the baseline and of the candidate."""
+    return [dict(zip(FIELDS, map(sum, zip(*both, strict=True)), strict=False))
+            for both in zip(route.gate.step, route.gate.block, strict=True)]  # fmt: skip
+
+
+def route_dict(route: Route, problem: str = "") -> dict[str, Any]:
+    """How the move stands, ready for JSON."""
+    names = "baseline candidate phase share shadow paused waits totals".split()
+    steps = dict(zip(("baseline", "candidate"), _sides(route), strict=True))
+    return {
+        **{name: getattr(route, name) for name in names}, "problem": problem or None,
+        "step": steps, "history": to_builtins(route.history),
+    }  # fmt: skip
+
+
+def share_change(change: ShareChange) -> str:
+    """A change of a share: `5 % → 20 %`."""
+    return f"{percent(change.before)} → {percent(change.after)}"
+
+
 def route_table(route: Route, problem: str = "") -> Tables:
     """How the move stands, what its step has seen, and the latest changes of its share."""
-    sides = [dict(zip(FIELDS, map(sum, zip(*both, strict=True)), strict=False))
-             for both in zip(route.gate.step, route.gate.block, strict=True)]  # fmt: skip
-    rows = [(short(name, 80), count(route.totals.get(side, 0)), *_figures(sums))
-            for name, side, sums in zip((route.baseline, route.candidate),
-                                        ("baseline", "candidate"), sides, strict=True)]  # fmt: skip
+    totals = [count(route.totals.get(side, 0)) for side in ("baseline", "candidate")]
+    rows = [(short(name, 80), answered, *_figures(sums)) for name, answered, sums in
+            zip((route.baseline, route.candidate), totals, _sides(route), strict=True)]  # fmt: skip
     other = [
         f"{count(route.totals[side])} {words}" for side, words in _OTHER if route.totals.get(side)
     ]
@@ -38,8 +60,10 @@ def route_table(route: Route, problem: str = "") -> Tables:
         ("side", "calls answered", "in this step", "failed", "slow", "cost per call"), rows, "lr",
         (headline(route, problem),), (f"besides, calls: {' and '.join(other)}.",) if other else (),
     )  # fmt: skip
-    changes = [(c.at, f"{percent(c.before)} → {percent(c.after)}", c.phase, c.reason, c.who)
-               for c in reversed(route.history[-_SHOWN:])]  # fmt: skip
+    changes = [
+        (change.at, share_change(change), change.phase, change.reason, change.who)
+        for change in reversed(route.history[-_SHOWN:])
+    ]
     return Tables((now, Table(("when (UTC)", "share", "phase", "why", "who"), changes, "lrl")))
 
 

@@ -14,7 +14,7 @@ def of_key(key: str) -> float:
     return int.from_bytes(digest, "big") / _WHOLE
 
 
-class Turns:
+class EvenTurns:
     """Numbers from 0 to 1 that are evenly spread, however few: multiples of the golden ratio.
 
     Of any n in a row, n * share lie under a share, give or take a few (Weyl's equidistribution).

@@ -18,6 +18,7 @@ from prometheus_client.utils import floatToGoString
 from holymon.errors import NOT_THE_SERVER
 from holymon.figures.totals import Histogram, TargetTotals
 from holymon.prometheus import metric_names
+from holymon.prometheus.route_metrics import route_families
 from holymon.prometheus.run_gauges import Name, Rows, gauges, lags
 from holymon.prometheus.sources import RunFigures, Scrape
 from holymon.safety import short
@@ -52,6 +53,8 @@ def families(
              for name, vitals in scrape.loops.items() if name in targets]  # fmt: skip
     if loops:
         yield _gauge(*lags([(name, vitals) for name, vitals in loops if name in by_name]))
+    if scrape.move is not None:
+        yield from route_families(scrape.move)
 
 
 @cache

@@ -27,6 +27,10 @@ VALID: Final = "holymon_run_valid"
 IN_FLIGHT: Final = "holymon_in_flight"
 LAG: Final = "holymon_event_loop_lag_seconds"
 REMAINING: Final = "holymon_ratelimit_remaining"
+ROUTE_SHARE: Final = "holymon_route_share"
+ROUTE_PROBLEM: Final = "holymon_route_problem"
+ROUTE_PROMOTIONS: Final = "holymon_route_promotions_total"
+ROLLBACKS: Final = "holymon_route_rollbacks_total"
 
 HISTOGRAM_OF: Final = {"latency": LATENCY, "ttft": TTFT}
 """The histogram that an objective on single calls can be watched by."""

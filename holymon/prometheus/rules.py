@@ -23,6 +23,7 @@ from holymon.prometheus.conditions import (
     Silent,
     Slower,
 )
+from holymon.prometheus.route_metrics import route_rules
 
 BY: Final = "sum by (provider, model)"
 WHOSE: Final = (  # an absence is nobody's: it bears no labels
@@ -53,7 +54,7 @@ def rule_file(watch: Watch, *, interval_s: float = 15.0) -> dict[str, Any]:
     recorded = {name: expr for alert in alerts for name, expr in _recorded(alert)}
     rules = [{"record": name, "expr": expr} for name, expr in recorded.items()]
     rules += [_rule(alert) for alert in alerts]
-    rules += [_exporter_down(watch.limits.down_s), *_unknown_limits(watch)]
+    rules += [_exporter_down(watch.limits.down_s), *_unknown_limits(watch), *route_rules(JOB)]
     return {"groups": [{"name": "holymon", "interval": span(interval_s), "rules": rules}]}
 
 

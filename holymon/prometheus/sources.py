@@ -20,6 +20,7 @@ from holymon.figures.summary_types import TargetSummary
 from holymon.figures.totals import Edges, Totals, totals
 from holymon.figures.verdict import Verdict, judge
 from holymon.load.run import Run
+from holymon.monitor.move import Move
 from holymon.records import run_folder, run_state
 from holymon.records.attempt import Rows
 from holymon.records.client_health import ClientHealth
@@ -48,7 +49,7 @@ class Scrape:
 
     `loops` are, by target, the vitals of a monitor's own event loop. It has no verdict: that is a
     run's. `in_flight` is how many calls of each target have begun and not ended, and `limits` what
-    remains of its API's limits, where it is known.
+    remains of its API's limits, where it is known; `move` is that of a router's calls.
     """
 
     totals: Totals
@@ -56,6 +57,7 @@ class Scrape:
     loops: Mapping[str, ClientHealth] = field(default_factory=dict)
     in_flight: Mapping[str, int] = field(default_factory=dict)
     limits: Mapping[str, Known] = field(default_factory=dict)
+    move: Move | None = None
 
 
 class Source(Protocol):
@@ -94,7 +96,8 @@ class OfSums:
         dues = self._monitor.ledger.in_flight
         in_flight = {target: len(due) for target, due in dues.items()}
         return Scrape(self._monitor.tally(), loops=loops, in_flight=in_flight,
-                      limits=self._monitor.limits)  # fmt: skip
+                      limits=self._monitor.limits,
+                      move=getattr(self._monitor, "router", None))  # fmt: skip
 
 
 def _every(edges: Edges) -> set[float]:

@@ -55,13 +55,13 @@ class View:
         self._picture = _Picture(monitor, last_s)
         self._known = 0, 0.0, False
         self._top, self._errors = html(kind="hm-progress"), html(kind="hm-errors")
-        self._alarms, self._calls = html(kind="hm-alarms"), html()
+        self._alarms, self._calls, self._move = html(kind="hm-alarms"), html(), html()
         self._image = w.Image(format="png", layout=WIDE)
         self._image.add_class("hm-figure")
         line = w.HBox([self._top])
         line.add_class("hm-top")
-        self._box = w.VBox([style_sheet(), line, self._errors, self._alarms, self._image,
-                            self._calls])  # fmt: skip
+        self._box = w.VBox([style_sheet(), line, self._errors, self._move, self._alarms,
+                            self._image, self._calls])  # fmt: skip
         self._box.add_class("hm")
         self._paces = Pace(1.0, SHARES[0]), Pace(PERIOD_S, SHARES[1]), Pace(PERIOD_S)
         self._update("")
@@ -103,6 +103,8 @@ class View:
         now = ledger.began + elapsed
         alerts = backtest([records], self._watch, every_s=every_s, until=now, in_flight=began)
         self._alarms.value = panels_html.alarms(figures, alerts)
+        if self.monitor.router is not None:
+            self._move.value = panels_html.move(self.monitor.router)
         vitals = self.monitor.vitals
         doubts = of_loop(vitals, [figures.ttft_s.p50]) if vitals else ()
         self._calls.value = panels_html.calls(figures, [doubt.text for doubt in doubts])

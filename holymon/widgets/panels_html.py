@@ -26,6 +26,8 @@ from holymon.formatting import (
     percent,
     rounded,
 )
+from holymon.monitor.move import Move
+from holymon.monitor.route_table import headline, share_change
 from holymon.plan.plan import Closed, Plan
 from holymon.prometheus.backtest import Backtest, Firing
 from holymon.records.client_health import ClientHealth
@@ -36,6 +38,10 @@ HEADS: Final = {
 }  # fmt: skip
 ALARMS: Final = {
     "early": "… No call has ended yet", "valid": "✓ No alert is firing",
+}  # fmt: skip
+MOVES: Final = {
+    "valid": "✓ The move goes on", "suspect": "! The move is paused",
+    "invalid": "✗ All calls go to the baseline",
 }  # fmt: skip
 MOST_ENDED: Final = 20
 DAY_S: Final = 12 * 3600.0
@@ -154,6 +160,21 @@ def figures(summary: Summary, judged: Verdict) -> Html:
 
 def _outcome(met: bool | None) -> str:
     return {True: "met", False: "missed", None: "open"}[met]
+
+
+def move(moved: Move) -> Html:
+    """How a move of traffic stands, and the latest changes of its share."""
+    route, totals = moved.route, moved.route.totals
+    gone = bool(moved.problem) or route.phase == "back"
+    level = "invalid" if gone else "suspect" if route.paused else "valid"
+    tiles = [
+        ("at the candidate", percent(moved.share)), ("copied to both", percent(moved.shadow)),
+        *((side, count(totals.get(side, 0))) for side in ("baseline", "candidate", "shadow")),
+        ("fell back", count(totals.get("fallback", 0))),
+    ]  # fmt: skip
+    changes = [f"{change.at} {share_change(change)}: {change.reason}"
+               for change in reversed(route.history[-MOST_ENDED:])]  # fmt: skip
+    return _panel(level, MOVES[level], tiles, [headline(route, moved.problem), *changes])
 
 
 def alarms(stats: RequestStats, rehearsed: Backtest) -> Html:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from holymon.errors import PlanError
 from holymon.figures.gate import BURST, Margins
 from holymon.monitor import route as move
-from holymon.monitor.course import Course, Outcome
+from holymon.monitor.course import MoveSteps, Outcome
 
-COURSE = Course(min_calls=10, min_s=5, block_s=1, margins=Margins(errors=0.2, slower=1.0))
+COURSE = MoveSteps(min_calls=10, min_s=5, block_s=1, margins=Margins(errors=0.2, slower=1.0))
 SHARES = {0.0, *COURSE.steps}
 
 
@@ -77,7 +77,7 @@ def test_a_burst_takes_it_back_at_once_unless_the_baseline_fails_too():
 
 
 def test_an_objective_is_watched_and_burns_at_once():
-    course = Course(slo=("ttft_p95<0.2", "latency_p50<9"), min_calls=10, min_s=5, block_s=1)
+    course = MoveSteps(slo=("ttft_p95<0.2", "latency_p50<9"), min_calls=10, min_s=5, block_s=1)
     slow = [Outcome(1, False, 1.0, 0.9, 1.0, 10)] * BURST
     back = move.observe(begun(course), slow, course, 0.5, "me")
     assert "missed ttft_p95<0.2 than met it" in back.history[-1].reason
@@ -153,4 +153,4 @@ def test_whatever_comes_each_change_of_a_share_is_on_record_and_it_survives_a_fi
 )
 def test_a_course_that_leads_nowhere_is_refused(wrong, words):
     with pytest.raises(PlanError, match=words):
-        Course(**wrong)
+        MoveSteps(**wrong)

@@ -14,13 +14,15 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from prometheus_client import generate_latest
 
 import holymon as hm
 from holymon.errors import CallError, PlanError
 from holymon.monitor import route_file
 from holymon.monitor.route import by_hand
-from holymon.monitor.split import Turns, of_key
+from holymon.monitor.split import EvenTurns, of_key
 from holymon.plan.plan import Target
+from holymon.prometheus.exporter import Collector
 from tests.conftest import simulating
 from tests.promises.faults.server import HANG, answer, completion, stream
 
@@ -238,12 +240,32 @@ def test_what_is_done_by_hand_holds_for_all_and_for_the_next_start(router):
         hm.Router("sim/fast", "sim/slow", state=r.move.keeper.path)
 
 
+def test_a_move_is_live_and_in_prometheus(router):
+    r = router(shadow=0.1)
+    r.move.keeper.moved["rollbacks"] += 1
+    text = generate_latest(Collector(r)).decode()
+    whose = '{baseline="old/fast",candidate="new/fast"}'
+    route_file.change(
+        r.move.keeper.path, lambda route: by_hand(route, 0.0, "ann", "<b>no", share=0.0)
+    )
+    state(r)
+    view = hm.watch(r)
+    view.close()
+    for line in ("share", "problem", "promotions_total"):
+        assert f"holymon_route_{line}{whose} 0.0\n" in text
+    assert f"holymon_route_rollbacks_total{whose} 1.0\n" in text
+    shown = view._move.value
+    assert "taken back: 0 % of the calls go to new/fast" in shown
+    assert "All calls go to the baseline" in shown
+    assert "&lt;b&gt;no" in shown
+
+
 def test_a_key_stays_at_its_side_while_the_share_grows():
     keys = [of_key(f"user {k}") for k in range(4000)]
     assert keys == [of_key(f"user {k}") for k in range(4000)]
     for share in (0.05, 0.2, 0.5):
         assert sum(key < share for key in keys) / 4000 == pytest.approx(share, abs=0.02)
-    turns = Turns()
+    turns = EvenTurns()
     drawn = [turns.next() for _ in range(200)]
     assert [sum(u < share for u in drawn) for share in (0.05, 0.2, 0.5)] == [11, 41, 100]
 

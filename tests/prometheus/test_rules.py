@@ -94,6 +94,15 @@ CASES = [
 ]  # fmt: skip
 
 
+OF_MOVES = {
+    name: (name, metric, fires)
+    for name, metric, fires in (
+        ("RouteTakenBack", metric_names.ROLLBACKS, "0+0x55 1+0x"),
+        ("RouteStateUnusable", metric_names.ROUTE_PROBLEM, "0+0x50 1+0x"),
+    )
+}
+
+
 def complete(values, minutes):
     """`0+1x` goes on for all the minutes of a test."""
     return f"{values}{minutes}" if values.endswith("x") else values
@@ -155,7 +164,22 @@ def file():
 
 def test_every_alert_has_a_case(file):
     named = {rule["alert"] for rule in file["groups"][0]["rules"] if "alert" in rule}
-    assert named == {name for name, *_ in CASES} | {"ObjectiveNotExported"}
+    assert named == {name for name, *_ in CASES} | {"ObjectiveNotExported", *OF_MOVES}
+
+
+def test_a_move_that_took_itself_back_is_told_and_one_whose_state_is_lost(check, file):
+    series, expected = {}, {}
+    for alert, name, fires in OF_MOVES.values():
+        for which, values in (("gone", fires), ("well", "0+0x")):
+            series[f'{name}{{baseline="a", candidate="{which}"}}'] = values
+        told = alert_of(alert, file)
+        told["exp_labels"] |= {"baseline": "a", "candidate": "gone"}
+        told["exp_annotations"]["summary"] = told["exp_annotations"]["summary"].replace(
+            "{{ $labels.baseline }} to {{ $labels.candidate }}", "a to gone"
+        )
+        expected[alert] = [told]
+    code, words = check(case(series, 60, expected))
+    assert code == 0, words
 
 
 def both_sides(minutes, file):
