@@ -22,12 +22,18 @@ FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
     "output_tokens_per_s": ("throughput", "output_tokens_per_s"),
     "goodput_per_s": ("throughput", "goodput_per_s"),
     "cost_usd": ("cost_usd",),
+    "cost_at_least_usd": ("cost", "at_least_usd"),
     "prompt_tokens": ("tokens", "prompt"),
     "output_tokens": ("tokens", "output"),
     "cache_hit_rate": ("tokens", "cache_hit_rate"),
     "reasoning_share": ("tokens", "reasoning_share"),
 }
 """What is kept of a target, and where a run's JSON has it. Durations are in seconds."""
+
+
+MOST_OBJECTIVES: Final = 50
+MOST_OF_TEXT: Final = 100
+MOST_CALLS: Final = 10**12
 
 
 class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +54,8 @@ class OfTarget(msgspec.Struct, frozen=True):
     requests: int
     ok: int
     figures: dict[str, Known] = {}
+    events: dict[str, tuple[int, int]] = {}
+    """How many calls missed each objective that has an error budget, and of how many."""
 
     @property
     def cost_per_call(self) -> float | None:
@@ -125,7 +133,18 @@ def _of_target(about: dict[str, Any]) -> OfTarget | None:
     if not (isinstance(name, str) and isinstance(requests, int) and isinstance(ok, int)):
         return None
     figures = {key: _known(about, path) for key, path in FIGURES.items()}
-    return OfTarget(name, requests, ok, {k: f for k, f in figures.items() if f is not None})
+    known = {k: f for k, f in figures.items() if f is not None}
+    return OfTarget(name, requests, ok, known, _events(about.get("slo_events")))
+
+
+def _events(about: Any) -> dict[str, tuple[int, int]]:
+    known: dict[str, tuple[int, int]] = {}
+    for text, counts in list(about.items())[:MOST_OBJECTIVES] if isinstance(about, dict) else ():
+        if len(text) <= MOST_OF_TEXT and isinstance(counts, dict):
+            bad, valid = counts.get("bad"), counts.get("valid")
+            if type(bad) is int and type(valid) is int and 0 <= bad <= valid < MOST_CALLS:
+                known[text] = bad, valid
+    return known
 
 
 def _known(about: dict[str, Any], path: tuple[str, ...]) -> Known | None:

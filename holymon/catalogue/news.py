@@ -131,7 +131,7 @@ def news(run: Run, baseline: str = BASELINE) -> News:
     sought = _sought(baseline, out, run.id)
     if run.verdict().measurement == "invalid":
         return News(run.id, baseline, "", notes=(say("the measurement is invalid"),))
-    mine = _of_run(run)
+    mine = entry_of(run)
     if mine.began is None:
         return News(run.id, baseline, "", notes=(say("it is not known when it was measured"),))
     earlier = _earlier(mine, out, sought)
@@ -159,7 +159,7 @@ def _sought(baseline: str, out: Path, mine: str = "") -> _Sought:
                        "or none.") from None  # fmt: skip
 
 
-def _of_run(run: Run) -> Entry:
+def entry_of(run: Run) -> Entry:
     """The run itself as an entry, from figures that are known already."""
     figures = of_targets([target.to_dict() for target in run.summary().targets])
     return Entry(

@@ -37,6 +37,7 @@ from holymon.figures.quantiles import (
     share_of,
     wilson,
 )
+from holymon.figures.slo_events import slo_events
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.figures.throughput import Users, counted, rate_interval
 from holymon.figures.token_gaps import gap_figure
@@ -71,9 +72,9 @@ def summarize(
     records = records_of(of)
     plan = plan_of(of) if plan is None else plan
     texts = objectives if objectives is not None else plan.slo if plan else ()
-    limits = tuple(objective for objective in map(slo.parse, texts) if objective.per_request)
+    goals = tuple(map(slo.parse, texts))
     load, ends = plan.load if plan else None, records["end_s"]
-    targets = tuple(summarize_target(records, i, load, limits) for i in range(len(records.targets)))
+    targets = tuple(summarize_target(records, i, load, goals) for i in range(len(records.targets)))
     money = [target.cost_usd for target in targets]
     return Summary(
         targets=targets,
@@ -87,9 +88,9 @@ def summarize_target(
     records: Records,
     index: int,
     load: Open | Closed | None = None,
-    limits: tuple[slo.Slo, ...] = (),
+    objectives: tuple[slo.Slo, ...] = (),
 ) -> TargetSummary:
-    """The figures of the `index`-th target; goodput counts what keeps all `limits`."""
+    """The figures of the `index`-th target; goodput counts what keeps all limits on a call."""
     target = records.targets[index]
     every = records.mask(index, warmup=True)
     mask = records.mask(index)
@@ -104,7 +105,7 @@ def summarize_target(
     cost, why = cost_of(rows, target)
     seconds_of, steady = durations(rows), _is_steady(load)
     vectors = target.endpoint == "embeddings"
-    within = _within(seconds_of, ok, limits)
+    within = _within(seconds_of, ok, tuple(goal for goal in objectives if goal.per_request))
     rates, no_rate = _throughput(rows, users, within, steady=steady, vectors=vectors)
     sent = judged["start_s"] if steady else None
     failed = judged["error"] != 0
@@ -142,6 +143,7 @@ def summarize_target(
             *why,
         ),
         messages=_messages(records, index, errors),
+        slo_events=slo_events(rows, seconds_of, objectives),
     )
 
 

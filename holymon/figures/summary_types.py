@@ -8,6 +8,7 @@ from holymon.figures.cost import Cost
 from holymon.figures.oddities import sentences
 from holymon.figures.outputs import NOTHING_HELD, Outputs
 from holymon.figures.quantiles import Figure
+from holymon.figures.slo_events import Events
 from holymon.figures.token_sums import Tokens
 from holymon.formatting import (
     DASH,
@@ -89,6 +90,8 @@ class TargetSummary:
     held: Outputs = NOTHING_HELD
     limits: Known = field(default_factory=dict)
     """What answers told of its API's limits, and what remained of them: `requests`, `tokens`."""
+    slo_events: dict[str, Events] = field(default_factory=dict)
+    """By each objective that has an error budget, how many calls missed it."""
 
     @property
     def ttfo_s(self) -> Figure:

@@ -6,13 +6,15 @@ than 5 % fail. `latency_p95_of_successes<3` is on the calls that succeeded, howe
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from holymon.errors import PlanError
 from holymon.safety import plain
 
 DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "ttfo", "itl", "tpot")
+CALLS: Final = frozenset({"latency", "response", "ttft", "ttfo", "tpot"})
+"""Durations of single calls."""
 STATS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
 ERROR_LIMIT: Final = "error_rate<=1%"
 """What a search asks for where nobody said how many calls may fail: the share that k6's guide to
@@ -51,9 +53,27 @@ class Slo:
         return below if self.op[0] == "<" else above
 
     @property
+    def allowed(self) -> float | None:
+        """The share of calls that may miss it: 5 % for a limit on p95; None where there is none.
+
+        That is the error budget as The Site Reliability Workbook has it (2018, chapter 2): all
+        events but the share that the objective asks for.
+        """
+        if self.op[0] != "<":
+            return None
+        if self.metric.startswith("error_rate"):
+            return self.limit
+        on_calls = self.metric in CALLS and self.stat.startswith("p")
+        return 1 - float(self.stat[1:]) / 100 if on_calls else None
+
+    def is_as(self, other: "Slo") -> bool:
+        """Whether both say the same, however it is written."""
+        return astuple(self)[1:] == astuple(other)[1:]
+
+    @property
     def per_request(self) -> bool:
         """Whether a single request can meet it: an upper limit on a duration."""
-        return self.metric in {"latency", "response", "ttft", "ttfo", "tpot"} and self.op[0] == "<"
+        return self.metric in CALLS and self.op[0] == "<"
 
 
 def parse(text: str) -> Slo:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from holymon.catalogue.budgets import error_budgets
 from holymon.catalogue.handed import handed
 from holymon.catalogue.news import BASELINE, News, check_baseline, news
+from holymon.catalogue.spending import spending
 from holymon.experiments.alternate import compare_all
 from holymon.figures.comparison import EFFECT
 from holymon.figures.comparisons import Comparisons
+from holymon.formatting import Html, element, join
 from holymon.load.run import Run, attach, measure
 from holymon.plan import shapes
 from holymon.plan.plan import Open, Plan
@@ -57,6 +60,20 @@ class Subject:
     def figures(self) -> Section:
         """All figures of all targets, with intervals."""
         return sections.figures(self.run)
+
+    @property
+    def error_budget(self) -> Section:
+        """What is left of the error budgets of its objectives, over four weeks of its runs."""
+        table = error_budgets(self.run).table
+        return Section(table.html("figures"), table.text())
+
+    def spending(self, budget: float | None = None) -> Section:
+        """What runs of its name cost by day, and a month at that rate, held against a budget."""
+        spent = spending(self.run, budget)
+        line = Html(spent.verdict._repr_html_())
+        if budget is None:
+            line = element("p", element("b", spent.verdict.sentence))
+        return Section(join(line, spent.table.html("figures")), repr(spent))
 
     @property
     def sizes(self) -> Section:
