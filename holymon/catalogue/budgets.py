@@ -45,9 +45,10 @@ def error_budgets(run: Run, period_s: float = PERIOD_S) -> ErrorBudgets:
             budget, lacking = _budget(goal, target.name, kept, mine if sure else None)
             budgets.append(budget)
             if lacking:
-                notes.append(say("{slo} at {target}: how many calls missed it is not known of {runs}",
-                                 slo=goal.text, target=target.name,
-                                 runs=number_of(lacking, "run")))  # fmt: skip
+                notes.append(say(
+                    "{slo} at {target}: how many calls missed it is not known of {runs}",
+                    slo=goal.text, target=target.name, runs=number_of(lacking, "run"),
+                ))  # fmt: skip
     begun = [e.began for e in kept if e.began is not None]
     span = (mine.began or 0.0) - min(begun, default=mine.began or 0.0) + run.summary().duration_s
     over = period_in_words(min(span, period_s), len(kept))

@@ -90,8 +90,8 @@ class Spending:
                 days=rounded(self.span_s / DAY_S, 2), month=rounded(month, 3), label=label,
             )  # fmt: skip
             return self._held(line, month)
-        said = say("No month can be told{label}: {why}", label=label, why=why)
-        return Headline(said, "not judged")
+        return Headline(say("No month can be told{label}: {why}", label=label, why=why),
+                        "not judged")  # fmt: skip
 
     def _held(self, line: str, month: float) -> Headline:
         if self.budget is None:

@@ -92,8 +92,7 @@ def summarize_target(
 ) -> TargetSummary:
     """The figures of the `index`-th target; goodput counts what keeps all limits on a call."""
     target = records.targets[index]
-    every = records.mask(index, warmup=True)
-    mask = records.mask(index)
+    every, mask = records.mask(index, warmup=True), records.mask(index)
     rows = records.chosen(mask).in_order_of("start_s")
     ok = rows["error"] == 0
     good = rows.only(ok)
@@ -105,7 +104,7 @@ def summarize_target(
     cost, why = cost_of(rows, target)
     seconds_of, steady = durations(rows), _is_steady(load)
     vectors = target.endpoint == "embeddings"
-    within = _within(seconds_of, ok, tuple(goal for goal in objectives if goal.per_request))
+    within = _within(seconds_of, ok, objectives)
     rates, no_rate = _throughput(rows, users, within, steady=steady, vectors=vectors)
     sent = judged["start_s"] if steady else None
     failed = judged["error"] != 0
@@ -224,13 +223,13 @@ def _throughput(
     return {**dict.fromkeys(weights), **rates, **more}, why
 
 
-def _within(seconds: dict[str, Floats], ok: Bools, limits: tuple[slo.Slo, ...]) -> Bools | None:
-    """Which calls keep all limits, shape (n,); None if there are none, or nothing was measured.
+def _within(seconds: dict[str, Floats], ok: Bools, objectives: tuple[slo.Slo, ...]) -> Bools | None:
+    """Which calls keep each limit on a call, shape (n,); None without limits or without figures.
 
     As in vLLM bench an answer of one token, which has no TPOT, keeps any limit on it; and so does
     one of a tool's call alone, which has no TTFO.
     """
-    met = ok.copy()
+    met, limits = ok.copy(), tuple(limit for limit in objectives if limit.per_request)
     for limit in limits:
         value = seconds[limit.metric]
         if ok.any() and np.isnan(value[ok]).all():

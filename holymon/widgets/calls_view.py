@@ -21,7 +21,7 @@ from holymon.plots.canvas import COLORS
 from holymon.records.records import Records
 from holymon.widgets.calls_picture import CallsPicture
 from holymon.widgets.fields import WIDE, html
-from holymon.widgets.view_state import View, keep_view, last_view
+from holymon.widgets.view_state import Selection, keep_view, last_view
 
 ROWS: Final = 10
 STEPS: Final = 200
@@ -38,7 +38,7 @@ class CallsView:
         """Nothing yet; `do` has work done in another thread."""
         self._do = do
         self._run: Run | None = None
-        self._view, self._changes, self._filling = View(), 0, False
+        self._view, self._changes, self._filling = Selection(), 0, False
         self._calls: tuple[Call, ...] = ()
         self._picture: CallsPicture | None = None
         self._what = w.ToggleButtons(
@@ -74,7 +74,7 @@ class CallsView:
             self._fill(self._run, self._view)
             self._show(self._run)
 
-    def _fill(self, run: Run, view: View) -> None:
+    def _fill(self, run: Run, view: Selection) -> None:
         """Set the fields to a view of a run."""
         self._filling = True
         try:
@@ -108,12 +108,12 @@ class CallsView:
 
         self._do(work)
 
-    def _chosen(self, run: Run) -> View:
+    def _chosen(self, run: Run) -> Selection:
         """What the fields say."""
         first, last = self._span.value
         whole = (first, last) == (self._span.min, self._span.max)
         both = zip(run.plan.targets, self._boxes, strict=True)
-        return View(
+        return Selection(
             what=self._what.value, log=self._log.value, span=None if whole else (first, last),
             hidden=tuple(target.name for target, box in both if not box.value),
             marked=self._view.marked,
@@ -199,10 +199,10 @@ def _box(name: str, k: int, *, shown: bool) -> w.Checkbox:
     return box
 
 
-def _part(run: Run, view: View) -> Records:
+def _part(run: Run, view: Selection) -> Records:
     """The calls that are chosen; of all of them no copy is made."""
     records = run.records
-    if view == View(what=view.what, log=view.log, marked=view.marked):
+    if view == Selection(what=view.what, log=view.log, marked=view.marked):
         return records
     shown = np.array([target.name not in view.hidden for target in run.plan.targets])
     first, last = view.span or (-np.inf, np.inf)

@@ -17,7 +17,7 @@ MOST_RUNS: Final = 50
 """Of so many runs it is kept, those that were looked at last."""
 
 
-class View(Struct, frozen=True):
+class Selection(Struct, frozen=True):
     """What is shown of the calls of a run.
 
     `span` is from when to when, in seconds from its start, None for all of it; `hidden` are the
@@ -31,17 +31,17 @@ class View(Struct, frozen=True):
     marked: tuple[int, int] | None = None
 
 
-def last_view(run: Run) -> View:
+def last_view(run: Run) -> Selection:
     """As the run was looked at last; all of it where that is not known."""
     about = _known(run).get(run.id)
     with contextlib.suppress(PlanError):
-        view: View = from_builtins(about, View, FILE)
+        view: Selection = from_builtins(about, Selection, FILE)
         if view.span is None or 0 <= view.span[0] < view.span[1]:
             return view
-    return View()
+    return Selection()
 
 
-def keep_view(run: Run, view: View) -> None:
+def keep_view(run: Run, view: Selection) -> None:
     """Keep it for the next kernel; where that can't be written, it ends with this one."""
     known = _known(run)
     known.pop(run.id, None)
