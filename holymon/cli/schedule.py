@@ -102,12 +102,13 @@ def _examined(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...], float]:
         return file_name(given["name"] or title(path)), tuple(variables), 0.0
     plan = _plan(targets or (() if given["base_url"] else ("sim/fast",)), given)
     name = name_of(plan)
-    variables |= dict.fromkeys(v for target in plan.targets for v in target.variables)
+    variables = dict.fromkeys(v for target in plan.targets for v in target.variables) | variables
     return file_name(name), tuple(variables), plan.seconds
 
 
 def _plan(targets: tuple[str, ...], given: dict[str, Any]) -> Any:
-    others = {"parameters", "import_from", "baseline", "fail_on_change", "wanted", "out", *OPTIONS}
+    others = {"parameters", "import_from", "baseline", "fail_on_change", "lang", "wanted", "out",
+              *OPTIONS}  # fmt: skip
     plans = plans_of(targets, **{k: v for k, v in given.items() if k not in others})
     if len(plans) > 1:
         raise PlanError("a report is on one load: give one --rate or --concurrency.")

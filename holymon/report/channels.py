@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
+from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
@@ -137,7 +138,8 @@ def send(channel: Channel, summary: dict[str, Any], event: str) -> None:
     try:
         with quiet():  # httpx logs every address
             if channel.kind == "smtp":
-                _within(lambda: _mail(channel, summary, event))
+                message = mail(summary, event, _fields(urlsplit(channel.address.reveal())))
+                _within(lambda: _mail(channel, message))
             else:
                 body = json.dumps(BODIES[channel.kind](summary, event)).encode()
                 asyncio.run(_post(channel, body))
@@ -212,13 +214,11 @@ def _within(work: Callable[[], None]) -> None:
         raise fault
 
 
-def _mail(channel: Channel, summary: dict[str, Any], event: str) -> None:
+def _mail(channel: Channel, message: EmailMessage) -> None:
     """Send a mail; again where the server is busy (4xx, RFC 5321) or no answer came."""
     parts = urlsplit(channel.address.reveal())
-    fields = _fields(parts)
-    message = mail(summary, event, fields)
     message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain=fields["From"].rpartition("@")[2].strip("> "))
+    message["Message-ID"] = make_msgid(domain=message["From"].rpartition("@")[2].strip("> "))
     until, wait = time.monotonic() + LIMIT_S, WAIT_S
     while True:
         try:

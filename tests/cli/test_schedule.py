@@ -120,10 +120,11 @@ def test_it_is_printed_checked_installed_and_removed_again(schedule, crontab):
 
 
 def test_what_would_fail_in_the_night_is_said_today(schedule, tmp_path, crontab):
-    words = ("--", "--base-url", "https://h.invalid/v1", "--model", "m", "--api-key-env", "M_KEY")
+    words = ("--", "--base-url", "https://h.invalid/v1", "--model", "m", "--api-key-env", "M_KEY",
+             "--notify", "slack=S_URL")  # fmt: skip
     done = schedule("--install", *words)
     assert done.exit_code == 2
-    assert "no --env file gives M_KEY" in done.stderr
+    assert "no --env file gives M_KEY and S_URL" in done.stderr
     (tmp_path / "holymon.env").write_text("OTHER=1\n")
     (tmp_path / "holymon.env").chmod(0o644)
     done = schedule("--install", *words)
