@@ -17,7 +17,7 @@ from holymon.plan.known_prices import priced
 from holymon.plan.target import Target
 from holymon.plan.targets import target as target_of
 from holymon.records.first_call import first_calls
-from holymon.records.run_folder import load, read_state
+from holymon.records.run_folder import lies_in, load, read_state, run_id
 from holymon.records.spilled import spilled
 from holymon.safety import short
 
@@ -44,7 +44,7 @@ def own_calls(
     out: Path, *, name: str = "", target: str = "", spills: tuple[Path, ...] = (),
     zone: tzinfo = UTC,
 ) -> OwnCalls:  # fmt: skip
-    """All calls of the runs in `out` that are named so, and of folders that monitors spilled to.
+    """All calls of the runs and probes in `out` that are named so, and those monitors spilled.
 
     `name` is that of runs, or an id; with `target`, only targets with this in their names. Raises
     RunError, ConfigError for a folder of spilled calls that can't be read.
@@ -53,7 +53,10 @@ def own_calls(
     for entry in entries(out):
         if not name or name in (entry.name, entry.run_id):
             _add_run(made, out, entry, zone)
-    if name and not made.runs and not made.left_out:
+    probes = [folder for folder in sorted(out.glob("probe-*/*")) if lies_in(folder, out)]
+    spills += tuple(f for f in probes if (not name or name in (f.parent.name, run_id(f)))
+                    and any(f.glob("calls-*.parquet")))  # fmt: skip
+    if name and not (made.runs or made.left_out or spills):
         raise RunError(f"there is no run {short(name, 80)!r} in {out}: `holymon runs` lists them.")
     for folder in spills:
         for records in spilled(folder, _priced):

@@ -31,6 +31,7 @@ from holymon.cli.options import (
     plans_of,
 )
 from holymon.cli.output import note, say, show
+from holymon.cli.probe import probe
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.reconcile import reconcile
 from holymon.cli.report import report
@@ -265,6 +266,7 @@ main.add_command(calls)
 main.add_command(capacity)
 main.add_command(migrate)
 main.add_command(runs)
+main.add_command(probe)
 main.add_command(prune)
 main.add_command(reconcile)
 main.add_command(report)

@@ -1,6 +1,7 @@
 """The simulator's process: its port, its log and its end.
 
-python -m holymon.sim [--host H] [--port P] [--seed N] [--auth HEADER] [--log FILE] [--until-eof]
+python -m holymon.sim [--host H] [--port P] [--seed N] [--auth HEADER] [--log FILE]
+    [--cache-life S] [--until-eof]
 """
 
 import argparse
@@ -17,12 +18,13 @@ from typing import Any
 
 from aiohttp import web
 
+from holymon.sim.question import LIFE_S
 from holymon.sim.simulator import Simulator
 
 
 def serve(
     *, host: str = "127.0.0.1", port: int = 8800, seed: int = 0, log: Path | None = None,
-    auth: str = "", until_eof: bool = False,
+    auth: str = "", cache_life: float = LIFE_S, until_eof: bool = False,
 ) -> int:  # fmt: skip
     """Serve until SIGINT or SIGTERM (or the end of standard input); 0, or 2 if it can't listen.
 
@@ -36,7 +38,7 @@ def serve(
         return 2
     try:
         with file as opened:
-            simulated = Simulator(seed, opened, auth)
+            simulated = Simulator(seed, opened, auth, cache_life)
             return _run(_serve(host, port, simulated, until_eof=until_eof))
     except OSError as error:
         print(f"holymon sim: can't serve at {host}:{port}: {error.strerror}.", file=sys.stderr)
@@ -93,6 +95,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--auth", default="", help="name of the header that has to hold a key")
     parser.add_argument("--log", type=Path)
+    parser.add_argument(
+        "--cache-life", type=float, default=LIFE_S, help="seconds of a prompt cache"
+    )
     parser.add_argument("--until-eof", action="store_true", help="end with standard input")
     return serve(**vars(parser.parse_args(argv)))
 

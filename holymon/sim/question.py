@@ -1,6 +1,7 @@
 """What a request asks, whatever its dialect: pure. Raises ValueError for one that can't be."""
 
 import json
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,9 @@ BLOCK: Final = 16
 """Words of a prompt that are kept in a cache together, as vLLM keeps tokens."""
 
 MOST_BLOCKS: Final = 200_000
+LIFE_S: Final = 60.0
+"""How long what is cached is kept without being used."""
+
 _LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _JSON: Final = frozenset({"json_object", "json_schema"})
 
@@ -82,23 +86,27 @@ def _wants_json(body: dict[str, Any]) -> bool:
 
 
 class PromptCache:
-    """The beginnings of prompts, in whole blocks of words; the oldest are forgotten."""
+    """The beginnings of prompts, in whole blocks of words, for `life_s` since they were last used.
 
-    def __init__(self) -> None:
+    The oldest of too many are forgotten before that.
+    """
+
+    def __init__(self, life_s: float) -> None:
         """Know nothing."""
-        self._blocks: OrderedDict[int, None] = OrderedDict()
+        self._life_s = life_s
+        self._blocks: OrderedDict[int, float] = OrderedDict()
 
-    def take(self, question: Question) -> int:
-        """How many tokens of a prompt are known; from now on all of its whole blocks are.
+    def take(self, question: Question, now: float) -> int:
+        """How many tokens of a prompt are known `now`; from then on all of its whole blocks are.
 
         One at least has to be computed, or there would be nothing to answer with.
         """
         words, before, known, broken = question.words, hash(question.model), 0, False
         for at in range(0, len(words) - len(words) % BLOCK, BLOCK):
             before = hash((before, *words[at : at + BLOCK]))
-            broken = broken or before not in self._blocks
+            broken = broken or now - self._blocks.get(before, -math.inf) > self._life_s
             known += 0 if broken else BLOCK
-            self._blocks[before] = None
+            self._blocks[before] = now
             self._blocks.move_to_end(before)
         while len(self._blocks) > MOST_BLOCKS:
             self._blocks.popitem(last=False)

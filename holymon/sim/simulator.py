@@ -23,7 +23,7 @@ from aiohttp import web
 
 from holymon.sim import chat_api, completions_api, embeddings_api, messages_api, responses_api
 from holymon.sim.models import MODELS, STATUS, Fate, at_once, error_body, fate_of
-from holymon.sim.question import PromptCache, Question, question_in, refusal_of
+from holymon.sim.question import LIFE_S, PromptCache, Question, question_in, refusal_of
 from holymon.sim.rate_limits import Buckets
 
 _FORMS: Final[dict[str, ModuleType]] = {
@@ -51,10 +51,13 @@ whichever of the two looks first would decide whether it stalled or was cut off.
 class Simulator:
     """The state of one server: what it has counted, and its slots."""
 
-    def __init__(self, seed: int = 0, log: IO[str] | None = None, key_header: str = "") -> None:
+    def __init__(
+        self, seed: int = 0, log: IO[str] | None = None, key_header: str = "",
+        cache_life_s: float = LIFE_S,
+    ) -> None:  # fmt: skip
         """No request has come yet; with `key_header`, each has to bring a key there."""
         self._seed, self._log, self._key_header = seed, log, key_header.lower()
-        self._cache = PromptCache()
+        self._cache = PromptCache(cache_life_s)
         self._numbers: Counter[str] = Counter()
         self._faults: dict[str, Counter[str]] = {name: Counter() for name in MODELS}
         self._slots = {n: asyncio.Semaphore(m.slots) for n, m in MODELS.items() if m.slots}
@@ -137,7 +140,7 @@ class Simulator:
             return at_once(fate_of(self._seed, 0, replace(question, most=1, least=0), 0, arrived))
         number = self._numbers[name]
         self._numbers[name] += 1
-        cached = self._cache.take(question) if MODELS[name].prompt_s else 0
+        cached = self._cache.take(question, arrived) if MODELS[name].prompt_s else 0
         fate = fate_of(self._seed, number, question, cached, arrived)
         self._faults[name][fate.fault] += 1
         return fate
