@@ -13,6 +13,7 @@ from holymon.cli.options import PATH
 from holymon.cli.output import say
 from holymon.cli.target_options import composed
 from holymon.errors import HolymonError, PlanError, RunError
+from holymon.formatting import file_name
 from holymon.safety import plain
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Outlets(NamedTuple):
         about = json.loads((made.folder / "run.json").read_bytes())
         if interrupted:
             about["report"].update(status="killed", error="interrupted")
-        return self._tell(about, made.folder) or failed
+        return self._tell(about, made.html, made.folder.parent.name) or failed
 
     def failed(self, name: str, error: str) -> None:
         """Leave a page that says that there is no report, and share that."""
@@ -67,7 +68,7 @@ class Outlets(NamedTuple):
         try:
             made = write_failure(name, error, out=self.out, secrets=self._secrets)
         except (HolymonError, OSError):  # where nothing can be written the error itself is enough
-            self._tell(about, self.out / name)
+            self._tell(about, self.out / file_name(name) / "latest.html", file_name(name))
             return
         say(made.html)
         self.of(made)
@@ -75,26 +76,27 @@ class Outlets(NamedTuple):
     def interrupted(self, name: str) -> None:
         """Tell of a report that was ended from outside, of which there is a page already."""
         error = {"status": "killed", "error": "interrupted"}
-        self._tell({"report": error}, self.out / name / "latest")
+        page = self.out / file_name(name) / "latest.html"
+        self._tell({"report": error}, page, file_name(name))
 
     @property
     def _secrets(self) -> Any:
         return tuple(secret for channel in self.channels for secret in channel.secrets)
 
-    def _tell(self, about: dict[str, Any], folder: Path) -> bool:
+    def _tell(self, about: dict[str, Any], page: Path, name: str) -> bool:
+        """Write the summaries and notify; whether a file could not be written."""
         from holymon.records.own_files import write_aside, write_json
         from holymon.report.digest import as_markdown, digest
 
         if not (self.summaries or self.channels):
             return False
-        lost = False
-        page = folder / "report.html"
-        address = str(page)
+        lost, address, run_id = False, str(page), name
+        if page.name == "report.html":
+            run_id = f"{name}/{page.parent.name}"
         if self.url:
             relative = page.relative_to(self.out) if page.is_relative_to(self.out) else page
             address = f"{self.url.rstrip('/')}/{quote(relative.as_posix())}"
-        name = f"{folder.parent.name}/{folder.name}"
-        summary = digest(about, name, address)
+        summary = digest(about, run_id, address)
         for path in self.summaries:
             try:
                 if path.suffix == ".json":

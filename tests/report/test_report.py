@@ -257,7 +257,7 @@ def test_a_signal_still_leaves_a_page(tmp_path, number):
         f"import time; open({str(started)!r}, 'w').close(); time.sleep(120)",
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "holymon", "report", path.name],
+        [sys.executable, "-m", "holymon", "report", path.name, "--summary", "s.json"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     until = time.monotonic() + 60
@@ -270,6 +270,8 @@ def test_a_signal_still_leaves_a_page(tmp_path, number):
     (html,) = (tmp_path / "reports").glob("mine/2*/report.html")
     assert "This report is not complete" in html.read_text()
     assert json.loads(html.with_name("run.json").read_text())["report"]["status"] == "killed"
+    known = json.loads((tmp_path / "s.json").read_text())
+    assert (known["state"], known["report"]) == ("unfinished", "reports/mine/latest.html")
 
 
 def test_no_kernel_outlives_its_report_even_where_its_end_was_interrupted(tmp_path, monkeypatch):

@@ -385,6 +385,13 @@ def test_a_report_that_could_not_be_begun_leaves_a_page_and_is_told(
     assert (known["state"], known["targets"]) == ("unfinished", [])
     assert "**hourly: unfinished**" in (tmp_path / "s.md").read_text()
     assert "HOOK" not in os.environ, "what is started later can't read it"
+    receiver.got.clear()
+    monkeypatch.setenv("HOOK", f"http://127.0.0.1:{receiver.server_port}/{HOOK}")
+    nowhere = ["report", "sim/fast", "--name", "x", "--out", "s.md/out", "--notify", "json=HOOK"]
+    done = CliRunner().invoke(main, nowhere)
+    assert done.exit_code == 4
+    assert "notified.json can't be written" in done.stderr
+    assert [(body["event"], body["name"]) for *_, body in receiver.got] == [("failure", "x")]
     refused = CliRunner().invoke(main, ["report", "--summary", "s.txt"])
     assert (refused.exit_code, "neither .md nor .json" in refused.stderr) == (2, True)
 
