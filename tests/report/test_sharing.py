@@ -203,6 +203,7 @@ def test_those_that_are_told_at_once_lose_nothing(tmp_path):
 
 def test_a_busy_receiver_is_asked_again_as_late_as_it_says(receiver, monkeypatch):
     monkeypatch.setattr(channels, "WAIT_S", 0.01)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:1")
     receiver.answers[:] = [(429, {"retry-after": "0.2"}), (503, {}), (200, {})]
     channels.send(channel("slack=HOOK"), summary(), "change")
     (a, path, body), (b, *_), _ = receiver.got
