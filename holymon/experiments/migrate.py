@@ -18,6 +18,7 @@ from holymon.figures.sheet import Offer, Sheet, best_first
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.terms import Terms
 from holymon.figures.verdict import ObjectiveCheck, Verdict, check_objective
+from holymon.language.said import listed, say
 from holymon.load.run import Run, attach, measure
 from holymon.plan import shapes, slo
 from holymon.plan.plan import Open, Plan
@@ -151,7 +152,8 @@ def _offer(
     """What the run says of one candidate; all of them share the 5 % of being wrong."""
     a, b = both
     saved = saving(*bills, pairs, terms, move, 1 - ALPHA / candidates)
-    whys = [f"{bill.target.name}: {why}" for bill, each in zip(bills, terms, strict=True)
+    whys = [say("{target}: {text}", target=bill.target.name, text=why)
+            for bill, each in zip(bills, terms, strict=True)
             if (why := unpriced(bill, each))]  # fmt: skip
     goals: list[tuple[ObjectiveCheck, ObjectiveCheck]] = []
     for text in wanted:
@@ -159,9 +161,9 @@ def _offer(
         goals.append((check_objective(goal, b), check_objective(goal, a)))
     invalid = [reason.text for reason in judged.reasons
                if reason.level == "invalid" and not reason.of_api]  # fmt: skip
-    known = "; ".join(whys) if saved is None else saved
+    known = listed("; ", whys) if saved is None else saved
     return Offer(b.target, decide(b, a, known, move, goals, compared, invalid), saved,
-                 "; ".join(whys))  # fmt: skip
+                 listed("; ", whys))  # fmt: skip
 
 
 def _costs(
@@ -196,8 +198,8 @@ def _cautions(
     """What to keep in mind with the figures, each once."""
     suspect = [reason.text for reason in judged.reasons if reason.level == "suspect"]
     bought = [
-        f"{bill.target.name}: {each.words}" for bill, each in zip(bills, terms, strict=True)
-        if each.words
+        say("{target}: {text}", target=bill.target.name, text=each.words)
+        for bill, each in zip(bills, terms, strict=True) if each.words
     ]  # fmt: skip
     notes = [note for bill in bills for note in bill.notes]
     of_pairs = [text for each in compared for text in (*each.notes, *each.cautions)

@@ -19,7 +19,8 @@ from holymon.figures.block_ratios import drawn_interval, draws_of
 from holymon.figures.blocks import FEWEST_PAIRS
 from holymon.figures.cost import PARTS, Cost, cost_of, spent
 from holymon.figures.quantiles import Floats, fewer_alike
-from holymon.formatting import DASH, Cell, number_of, rounded
+from holymon.formatting import DASH, Cell, rounded
+from holymon.language.said import glued, say, say_n
 from holymon.plan.target import Target
 from holymon.records.records import Chosen, Records
 from holymon.structs import replace
@@ -50,7 +51,7 @@ class Amount:
         """It above its interval."""
         if self.low is None and self.high is None:
             return rounded(self.value)
-        return rounded(self.value), f"{rounded(self.low)}{DASH}{rounded(self.high)}"
+        return rounded(self.value), glued(rounded(self.low), DASH, rounded(self.high))
 
     def to_dict(self) -> dict[str, float | None]:
         """As JSON has it."""
@@ -89,11 +90,16 @@ def bill_of(records: Records, index: int) -> Bill:
     good = rows["error"] == 0
     counted, lacking = int((good & known).sum()), int((good & ~known).sum())
     if not counted or lacking > UNCOUNTED * (counted + lacking):
-        why = f"{lacking:,} of {counted + lacking:,} answers came without the server's token counts"
-        return Bill(target, None, cost, reason=why if good.any() else "no call succeeded")
+        why = say("{lacking:,} of {of:,} answers came without the server's token counts",
+                  lacking=lacking, of=counted + lacking)  # fmt: skip
+        return Bill(target, None, cost, reason=why if good.any() else say("no call succeeded"))
     answer = float(parts[good & known].sum()) / counted
     each = _each(rows, target, answer)
-    kept = tuple(f"{target.name}: {note}" for note in notes if note.endswith("of their own."))
+    kept = tuple(
+        say("{target}: {text}", target=target.name, text=note)
+        for note in notes
+        if note.endswith("of their own.")
+    )
     return Bill(target, each.sum(axis=0), cost, answer, notes=kept + _open(target.name, each))
 
 
@@ -115,8 +121,14 @@ def _open(name: str, each: Floats) -> tuple[str, ...]:
     if not n:
         return ()
     return (
-        f"{name}: what {number_of(n, 'call')} cost was never counted; each is reckoned as a whole "
-        "answer, and the intervals reach down to nothing.",
+        say_n(
+            n,
+            "{name}: what {n} call cost was never counted; it is reckoned as a whole answer, and "
+            "the intervals reach down to nothing.",
+            "{name}: what {n:,} calls cost was never counted; each is reckoned as a whole answer, "
+            "and the intervals reach down to nothing.",
+            name=name,
+        ),
     )
 
 

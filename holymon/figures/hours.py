@@ -13,11 +13,12 @@ import numpy as np
 
 from holymon.figures.quantiles import Floats
 from holymon.formatting import Table, count, ms
+from holymon.language.said import Digits, heads, say
 
 FEWEST_HOURS: Final = 3
 HOUR_S: Final = 3600.0
 DAY: Final = 24
-HEADS: Final = ("target", "runs", "hours", "quietest hour (UTC)", "latency p95, ms",
+HEADS: Final = heads("target", "runs", "hours", "quietest hour (UTC)", "latency p95, ms",
                 "worst hour (UTC)", "latency p95, ms", "worst / quietest")  # fmt: skip
 
 
@@ -37,7 +38,7 @@ class Hours:
     @property
     def cells(self) -> tuple[str, ...]:
         """Its row under HEADS."""
-        swing = f"{self.high[1] / self.low[1]:.3g}" if self.low[1] > 0 else ""
+        swing = Digits(f"{self.high[1] / self.low[1]:.3g}") if self.low[1] > 0 else ""
         return (self.target, count(self.runs), count(self.hours), f"{self.low[0]:02d}:00",
                 ms(self.low[1]), f"{self.high[0]:02d}:00", ms(self.high[1]), swing)  # fmt: skip
 
@@ -64,7 +65,8 @@ def table_of(hours: Sequence[Hours]) -> Table:
     """A row for each target; a sentence where there is no such history."""
     if not hours:
         return Table(lead=(
-            f"No stability by hour: it takes runs of both in {FEWEST_HOURS} hours of the day.",
+            say("No stability by hour: it takes runs of both in {n} hours of the day.",
+                n=FEWEST_HOURS),
         ))  # fmt: skip
-    notes = ("of all runs in this folder, whatever their load was",)
+    notes = (say("of all runs in this folder, whatever their load was"),)
     return Table(HEADS, [each.cells for each in hours], "lrr", notes=notes)

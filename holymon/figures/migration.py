@@ -30,7 +30,9 @@ from holymon.figures.cost import PARTS
 from holymon.figures.quantiles import Floats
 from holymon.figures.terms import Terms
 from holymon.formatting import rounded
+from holymon.language.said import say
 from holymon.records.records import Records
+from holymon.safety import plain
 from holymon.structs import Struct, check_range
 
 TRIED: Final = 0.25
@@ -123,7 +125,8 @@ def unpriced(bill: Bill, terms: Terms) -> str:
     currency = bill.target.billed.currency
     if currency == "USD" or terms.fx is not None:
         return ""
-    return f"its price is in {currency}: say by fx (--fx) what one of them costs in USD"
+    return say("its price is in {currency}: say by fx (--fx) what one of them costs in USD",
+               currency=plain(currency))  # fmt: skip
 
 
 def cost_row(
@@ -268,18 +271,18 @@ def _bars(
 ) -> tuple[Bar, ...]:  # fmt: skip
     """Each input lowered and raised, what moves the outcome most first."""
     around, about, down, up = (1 - TRIED, 1 + TRIED), (1 - PRICES, 1 + PRICES), "−", "+"
-    low, high = (f"{sign}{TRIED * 100:g} %" for sign in (down, up))
-    cheap, dear = (f"{sign}{PRICES * 100:g} %" for sign in (down, up))
-    bars = [Bar("calls a month", low, high, *(case.outcome(calls=x) for x in around))]
+    low, high = (say("{sign}{share:g} %", sign=sign, share=TRIED * 100) for sign in (down, up))
+    cheap, dear = (say("{sign}{share:g} %", sign=sign, share=PRICES * 100) for sign in (down, up))
+    bars = [Bar(say("calls a month"), low, high, *(case.outcome(calls=x) for x in around))]
     if case.move.one_off:
-        bars.append(Bar("work of moving", low, high, *(case.outcome(work=x) for x in around)))
+        bars.append(Bar(say("work of moving"), low, high, *(case.outcome(work=x) for x in around)))
     for k, (name, month) in enumerate(zip(names, months, strict=True)):
         scaled = [(x, 1.0) if k == 0 else (1.0, x) for x in about]
-        bars.append(Bar(f"prices of {name}", cheap, dear,
+        bars.append(Bar(say("prices of {name}", name=name), cheap, dear,
                         *(case.outcome(costs=pair) for pair in scaled)))  # fmt: skip
         words = (rounded(month.low, 3), rounded(month.high, 3))
         if month.low is not None and month.high is not None and words[0] != words[1]:
             ends = [(end, None) if k == 0 else (None, end) for end in (month.low, month.high)]
-            bars.append(Bar(f"USD a month of {name}", *words,
+            bars.append(Bar(say("USD a month of {name}", name=name), *words,
                             *(case.outcome(months=pair) for pair in ends)))  # fmt: skip
     return tuple(sorted(bars, key=lambda bar: -bar.span))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from holymon.figures.bills import Amount
 from holymon.figures.comparisons import Comparisons
-from holymon.figures.deciding import Decision, Judged, earned
+from holymon.figures.deciding import Decision, Judged, between, earned
 from holymon.figures.hours import Hours, table_of
 from holymon.figures.migration import CostRow, Move, Saving
 from holymon.figures.size_types import SizeEffects
@@ -23,22 +23,24 @@ from holymon.formatting import (
     rate_cell,
     rounded,
 )
+from holymon.language.said import glued, heads, say, vocabulary
 from holymon.records.headroom import in_a_line
-from holymon.safety import plain
 
 STATES: Final = {"go": "healthy", "no-go": "unhealthy", "not shown": "not judged"}
-TITLES: Final = {"go": "Go", "no-go": "No-go", "not shown": "Not shown"}
-HEADS: Final = ("candidate", "decision", "month now, USD", "then, USD", "saving, USD a month",
-                "of the cost", "break-even", "first year, USD")  # fmt: skip
-COST_TITLE: Final = "USD for 1,000 calls that succeed"
-CLASSES: Final = {"input": "input", "cached": "input from a cache", "written": "written to a cache",
-                  "output": "output", "reasoning": "reasoning"}  # fmt: skip
-LIMIT_HEADS: Final = ("target", "failed", "limits that answers told")
-FAILURES_PRICED: Final = (
+DECISIONS: Final = vocabulary("go", "no-go", "not shown")
+HEADS: Final = heads("candidate", "decision", "month now, USD", "then, USD", "saving, USD a month",
+                     "of the cost", "break-even", "first year, USD")  # fmt: skip
+COST_TITLE: Final = say("USD for 1,000 calls that succeed")
+CLASSES: Final = {
+    "input": say("input"), "cached": say("input from a cache"),
+    "written": say("written to a cache"), "output": say("output"), "reasoning": say("reasoning"),
+}  # fmt: skip
+LIMIT_HEADS: Final = heads("target", "failed", "limits that answers told")
+FAILURES_PRICED: Final = say(
     "a call that failed is repeated until it succeeds: what all calls cost, for each that succeeded"
 )
 MINUTES_OF_DAY: Final = 24 * 60
-NOT_ASKED: Final = "whether its answers are as good is not measured here"
+NOT_ASKED: Final = say("whether its answers are as good is not measured here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,13 @@ class Offer:
         """Its row under HEADS."""
         known = self.saving
         if known is None:
-            return (self.name, self.decision, *[DASH] * 6)
-        share = known.share
-        ends = "" if share.low is None else f"{percent(share.low)}{DASH}{percent(share.high)}"
-        months = earned(known.break_even).partition(" (")
+            return (self.name, DECISIONS[self.decision], *[DASH] * 6)
+        share, months = known.share, known.break_even
+        ends = "" if share.low is None else glued(percent(share.low), DASH, percent(share.high))
         return (
-            self.name, self.decision, known.baseline.cell, known.candidate.cell,
+            self.name, DECISIONS[self.decision], known.baseline.cell, known.candidate.cell,
             known.per_month.cell, (percent(share.value), ends),
-            (months[0], months[2].rstrip(")").replace(" to ", DASH)), known.first_year.cell,
+            (earned(months), between(months)), known.first_year.cell,
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,10 +136,12 @@ class Sheet:
     @property
     def verdict(self) -> Headline:
         """The decision in a line."""
-        label = " (simulated)" * self.simulated
-        doubt = " (the measurement is suspect)" * (self.measurement == "suspect")
-        line = f"{TITLES[self.decision]}: {self.best.judged.line}{label}{doubt}"
-        return Headline(line, STATES[self.decision])
+        about = self.best.judged.line
+        line = {"go": say("Go: {about}", about=about), "no-go": say("No-go: {about}", about=about),
+                "not shown": say("Not shown: {about}", about=about)}[self.decision]  # fmt: skip
+        label = say(" (simulated)") * self.simulated
+        doubt = say(" (the measurement is suspect)") * (self.measurement == "suspect")
+        return Headline(glued(line, label, doubt), STATES[self.decision])
 
     @property
     def _more_reasons(self) -> tuple[str, ...]:
@@ -148,16 +151,21 @@ class Sheet:
     @property
     def decisions(self) -> Table:
         """A row for each candidate; before it, what else there is to say of the best one."""
-        one_off = f"the work of moving costs {rounded(self.move.one_off)} USD"
-        traffic = f"{self.move.calls_per_month:,.0f} calls that succeed a month"
+        stated = say(
+            "{calls:,.0f} calls that succeed a month; the work of moving costs {usd} USD",
+            calls=self.move.calls_per_month, usd=rounded(self.move.one_off),
+        )  # fmt: skip
         others = tuple(
-            f"{each.decision}: {text}" for each in self.offers[1:] for text in each.judged.reasons
-        )
+            say("{decision}: {text}", decision=DECISIONS[each.decision], text=text)
+            for each in self.offers[1:] for text in each.judged.reasons
+        )  # fmt: skip
         rows = [offer.cells for offer in self.offers]
         return Table(
             HEADS, rows, "llr",
-            lead=(f"{self.best.name} instead of {self.baseline}", *self._more_reasons),
-            notes=(*others, f"{traffic}; {one_off}", NOT_ASKED, *self.cautions),
+            lead=(
+                say("{b} instead of {a}", b=self.best.name, a=self.baseline), *self._more_reasons,
+            ),
+            notes=(*others, stated, NOT_ASKED, *self.cautions),
         )  # fmt: skip
 
     @property
@@ -166,16 +174,22 @@ class Sheet:
         rows: list[tuple[str, list[Cell]]] = [
             *((title, [_cell(row.parts[name]) for row in self.costs])
               for name, title in CLASSES.items()),
-            ("not counted", [_cell(row.uncounted) for row in self.costs]),
-            ("all", [_cell(row.per_thousand) for row in self.costs]),
-            ("USD a month", [_cell(row.per_month) for row in self.costs]),
-            ("calls for each that succeeds", [rounded(row.attempts, 3) for row in self.costs]),
+            (say("not counted"), [_cell(row.uncounted) for row in self.costs]),
+            (say("all"), [_cell(row.per_thousand) for row in self.costs]),
+            (say("USD a month"), [_cell(row.per_month) for row in self.costs]),
+            (say("calls for each that succeeds"), [rounded(row.attempts, 3) for row in self.costs]),
         ]  # fmt: skip
-        notes = [FAILURES_PRICED]
-        notes += [f"{row.target}: {row.reason}" for row in self.costs if row.reason]
-        notes += [f"{row.target}: price list: {row.source}, {row.date}"
+        notes: list[str] = [FAILURES_PRICED]
+        notes += [
+            say("{target}: {text}", target=row.target, text=row.reason)
+            for row in self.costs
+            if row.reason
+        ]
+        notes += [say("{target}: price list: {source}, {date}", target=row.target,
+                      source=row.source, date=row.date)
                   for row in self.costs if row.source]  # fmt: skip
-        notes += [f"{row.target}: credit of {rounded(row.lost)} expires each month, unused"
+        notes += [say("{target}: credit of {lost} expires each month, unused", target=row.target,
+                      lost=rounded(row.lost))
                   for row in self.costs if row.lost]  # fmt: skip
         shown = [(title, *cells) for title, cells in rows if {*cells} != {DASH}]
         return Table((COST_TITLE, *(row.target for row in self.costs)), shown, notes=tuple(notes))
@@ -188,7 +202,9 @@ class Sheet:
             for target in self.targets
         ]
         a_minute = rounded(self.move.calls_per_month / (MONTH_DAYS * MINUTES_OF_DAY), 3)
-        note = f"the month's traffic is {a_minute} calls a minute on average; its peaks are more"
+        note = say(
+            "the month's traffic is {n} calls a minute on average; its peaks are more", n=a_minute
+        )
         return Table(LIMIT_HEADS, rows, "lrl", notes=(note,))
 
     @property
@@ -200,7 +216,7 @@ class Sheet:
     def table(self) -> Tables:
         """All of it: decisions, money, speed, sizes, limits, hours."""
         parts: Sequence[Table] = (*self.comparisons.table, *self.sizes.table)
-        first = Table(lead=(str(self.verdict),))
+        first = Table(lead=(self.verdict.sentence,))
         return Tables([first, self.decisions, self.money, *parts, self.limits, self.by_hour])
 
     def to_dict(self) -> dict[str, Any]:
@@ -234,7 +250,7 @@ class Sheet:
         }  # fmt: skip
 
     def __repr__(self) -> str:
-        return plain(f"{self.verdict}\n{Tables([self.decisions, self.money]).text()}")
+        return f"{self.verdict!r}\n{Tables([self.decisions, self.money]).text()}"
 
     def _repr_html_(self) -> str:
         return join(self.verdict._repr_html_(), Tables([self.decisions, self.money]).html())

@@ -7,6 +7,7 @@ import numpy as np
 
 from holymon.figures.quantiles import Floats
 from holymon.formatting import percent, rounded
+from holymon.language.said import listed, say
 from holymon.structs import Struct, check_range
 
 MONTH_DAYS: Final = 30.4375
@@ -40,14 +41,16 @@ class Terms(Struct, frozen=True):
     @property
     def words(self) -> str:
         """How credit is bought; empty where nothing was said of it."""
-        parts = []
+        parts: list[str] = []
         if self.fx is not None:
-            parts.append(f"one unit of its price list costs {rounded(self.fx)} USD")
-        parts += [f"{percent(self.fee)} are added to each top-up"] * bool(self.fee)
-        parts += [f"a top-up is {rounded(self.min_topup)} at least"] * bool(self.min_topup)
+            parts.append(say("one unit of its price list costs {usd} USD", usd=rounded(self.fx)))
+        if self.fee:
+            parts.append(say("{fee} are added to each top-up", fee=percent(self.fee)))
+        if self.min_topup:
+            parts.append(say("a top-up is {least} at least", least=rounded(self.min_topup)))
         if self.credit_days is not None:
-            parts.append(f"credit is lost after {rounded(self.credit_days)} days")
-        return ", ".join(parts)
+            parts.append(say("credit is lost after {days} days", days=rounded(self.credit_days)))
+        return listed(", ", parts)
 
     @property
     def factor(self) -> float:

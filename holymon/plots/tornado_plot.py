@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from holymon.figures.migration import Bar
 from holymon.figures.sheet import Sheet
 from holymon.formatting import ends, rounded
+from holymon.language.said import glued, say, shown, tell
 from holymon.plots.canvas import COLORS, GREY, note
 from holymon.plots.picture import Picture
 
@@ -18,25 +19,28 @@ MOST: Final = 4.0
 def tornado(sheet: Sheet, ax: Axes) -> None:
     """The bars of the best candidate, what moves the outcome most at the top."""
     known = sheet.best.saving
-    name, label = ends(sheet.best.name, 40), " (simulated)" * sheet.simulated
-    ax.set_title(f"What a move to {name} depends on{label}")
+    label = say(" (simulated)") * sheet.simulated
+    title = say("What a move to {name} depends on", name=ends(sheet.best.name, 40))
+    ax.set_title(shown(glued(title, label)))
     if known is None or not known.bars:
-        note(ax, "the saving is not known")
+        note(ax, tell("the saving is not known"))
         return
     months = sheet.move.one_off > 0
     middle = known.break_even.value if months and known.break_even else None
     middle = known.per_month.value if not months else middle
     if middle is None:
-        note(ax, "the work of moving is never earned back")
+        note(ax, tell("the work of moving is never earned back"))
         return
     edge = _edge(known.bars, middle) if months else math.inf
     for y, bar in zip(range(len(known.bars), 0, -1), known.bars, strict=True):
         _bar(ax, y, bar, middle, edge)
     ax.axvline(middle, color=GREY, lw=1.2)
-    ax.set_yticks(range(len(known.bars), 0, -1), [ends(bar.name, 40) for bar in known.bars])
+    ax.set_yticks(range(len(known.bars), 0, -1), [ends(shown(bar.name), 40) for bar in known.bars])
     ax.grid(visible=False, axis="y")
-    what = "months until break-even" if months else "USD saved a month"
-    ax.set(ylim=(0.4, len(known.bars) + 0.6), xlabel=f"{what}; expected {rounded(middle, 3)}")
+    expected = rounded(middle, 3)
+    wait = tell("months until break-even; expected {expected}", expected=expected)
+    gain = tell("USD saved a month; expected {expected}", expected=expected)
+    ax.set(ylim=(0.4, len(known.bars) + 0.6), xlabel=wait if months else gain)
     ax.margins(x=0.2)
     if months:
         ax.set_xlim(left=max(ax.get_xlim()[0], 0.0) if middle else None)
@@ -56,8 +60,15 @@ def _bar(ax: Axes, y: int, bar: Bar, middle: float, edge: float) -> None:
     for (words, end, color), x in zip(sides, at, strict=True):
         ax.barh(y, x - middle, 0.55, left=middle, color=color, lw=0)
         right = x > middle or (x == middle and words == bar.high)
-        beyond = " (never)" if end is None else f" ({rounded(end, 3)})" if x < end else ""
+        beyond = _beyond(end, x)
         ax.annotate(
-            words + beyond, (x, y), xytext=(4 if right else -4, 0),
+            shown(words) + beyond, (x, y), xytext=(4 if right else -4, 0),
             textcoords="offset points", va="center", ha="left" if right else "right", size=8.5,
         )  # fmt: skip
+
+
+def _beyond(end: float | None, edge: float) -> str:
+    """What stands beside a side that is cut off at the edge."""
+    if end is None:
+        return tell(" (never)")
+    return f" ({shown(rounded(end, 3))})" if edge < end else ""

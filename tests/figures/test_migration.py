@@ -10,7 +10,7 @@ from holymon.errors import CODES, PlanError
 from holymon.figures.bills import Amount, bill_of
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import compare_pairs
-from holymon.figures.deciding import decide, earned
+from holymon.figures.deciding import between, decide, earned
 from holymon.figures.hours import by_hour
 from holymon.figures.migration import Move, break_even, cost_row, saving, unpriced
 from holymon.figures.summary import summarize
@@ -159,8 +159,9 @@ def test_break_even_has_no_upper_end_where_there_may_be_no_saving():
     assert break_even(Amount(100.0, 50.0, 200.0), 1000.0) == Amount(10.0, 5.0, 20.0)
     assert break_even(Amount(100.0, -5.0, 200.0), 1000.0) == Amount(10.0, 5.0, None)
     assert break_even(Amount(-1.0, -5.0, 2.0), 1000.0) is None
-    assert earned(break_even(Amount(100.0, -5.0, 200.0), 1000.0)) == "10 months (5 to never)"
-    assert (earned(None), earned(Amount(0.0, 0.0, 0.0))) == ("never", "at once")
+    wide = break_even(Amount(100.0, -5.0, 200.0), 1000.0)
+    assert (earned(wide), between(wide)) == ("10 months", "5–never")
+    assert (earned(None), earned(Amount(0.0, 0.0, 0.0)), between(None)) == ("never", "at once", "")
 
 
 def test_what_it_depends_on_most_comes_first():
