@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 import holymon as hm
 from holymon.cli.main import main
@@ -16,6 +18,8 @@ from holymon.figures.sheet import best_first
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
+from holymon.report import report
+from tests.report.test_notebooks import results
 
 CALLS, TOKENS = 180, 8
 LIST, CHEAP = Price(input=1.0, output=100.0), Price(input=0.5, output=50.0, currency="CNY")
@@ -108,7 +112,15 @@ def test_the_picture_shows_what_it_depends_on(sheet):
     assert ax.get_title(loc="left") == "What a move to url/slow depends on (simulated)"
 
 
-def test_the_command_decides_on_a_run_and_makes_a_page_beside_it(run, sheet, holymon):
+def test_the_command_decides_on_a_run_and_makes_a_page_beside_it(run, sheet, capsys, monkeypatch):
+    """The cells of its notebook run here, with the parameters that a kernel would be given."""
+    handed = {}
+
+    def execute(path, parameters, *_):
+        handed.update(parameters)
+        return nbformat.read(path, as_version=4), "ok", "", None
+
+    monkeypatch.setattr(report, "execute", execute)
     out = run.folder.parents[1]
     options = (
         "--calls-per-month",
@@ -122,20 +134,23 @@ def test_the_command_decides_on_a_run_and_makes_a_page_beside_it(run, sheet, hol
         "--fx",
         "url/slow=1",
     )
-    done = holymon("migrate", "--run", run.id, *options, "--out", str(out), "--json")
-    assert done.returncode == sheet.exit_code, done.stderr
-    found = json.loads(done.stdout)
-    page = Path(found.pop("report"))
+    with pytest.raises(SystemExit) as end:
+        main(["migrate", "--run", run.id, *options, "--out", str(out), "--json"])
+    assert end.value.code == sheet.exit_code
+    found = json.loads(capsys.readouterr().out)
+    assert Path(found.pop("report")) == run.folder / "report.html"
+    assert "Is it worth it to move?" in (run.folder / "report.html").read_text()
     assert found == json.loads(json.dumps(sheet.to_dict()))
     assert list(found)[:8] == ["decision", "best", "reasons", "more_calls", "cost_per_month", "saving_per_month",
                                "saving_share", "break_even_months"]  # fmt: skip
     assert set(found["cost_per_month"]) == {"baseline", "candidate"}
-    assert page == run.folder / "report.html"
-    text = page.read_text()
-    pieces = ("Is it worth it to move?", "url/slow instead of url/pinned", "months until break-even", "input",
-              "USD for 1,000 calls that succeed", "No stability by hour", "the month's traffic is 22.8 calls")  # fmt: skip
+    shown = results("report_migrate", **handed)
+    assert str(shown[0]) == sheet.verdict
+    assert sum(isinstance(each, Figure) for each in shown) == 3
+    text = "\n".join(map(repr, shown))
+    pieces = ("url/slow instead of url/pinned", "USD for 1,000 calls that succeed", "No stability by hour",
+              "the month's traffic is 22.8 calls", "each token out, ms", "event loop late")  # fmt: skip
     assert [piece for piece in pieces if piece not in text] == []
-    assert text.count('<svg class="picture"') == 3
 
 
 @pytest.mark.parametrize(
