@@ -49,7 +49,8 @@ def reconcile(
 def _sources(ours: OwnCalls) -> str:
     files = f" and {number_of(ours.files, 'file')} that monitors spilled" * (ours.files > 0)
     calls = sum(own.counts["calls"] for own in ours.cells.values())
-    return f"{number_of(calls, 'call')} of {number_of(ours.runs, 'run')}{files}"
+    simulated = " (simulated)" * any(name.startswith("sim/") for _, name in ours.cells)
+    return f"{number_of(calls, 'call')} of {number_of(ours.runs, 'run')}{files}{simulated}"
 
 
 def _notes(ours: OwnCalls) -> tuple[str, ...]:

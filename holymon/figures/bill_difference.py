@@ -18,7 +18,7 @@ from holymon.formatting import number_of
 from holymon.records.bill import CLASSES, Bill, Sums
 from holymon.safety import short
 
-_VERSION: Final = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|20\d{6}|latest)$")
+_VERSION: Final = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|20\d{6}|\d{4}|latest)$")
 ALL: Final = "all models"
 SAME: Final = 0.01
 """Sums that are so near each other are those of the same tokens."""

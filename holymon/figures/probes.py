@@ -45,7 +45,10 @@ class StoppedStreams:
     def table(self) -> Table:
         """What to look for in the bill."""
         n = number_of(len(self.came), "stream")
-        lead = [f"{n} of {self.target} stopped after {', '.join(map(str, self.came))} tokens."]
+        label = " (simulated)" * self.target.startswith("sim/")
+        lead = [
+            f"{n} of {self.target}{label} stopped after {', '.join(map(str, self.came))} tokens."
+        ]
         if self.whole is None:
             lead.append("The server counted no tokens of the call that was not stopped.")
         else:
@@ -178,7 +181,7 @@ class CacheLife:
     @property
     def table(self) -> Table:
         """A row for each pause."""
-        lead = [self.sentence]
+        lead = [f"{_labelled(self.target)}: {self.sentence}"]
         if self.share is not None:
             worth = f", which saves {percent(self.saved)} of its cost by the price book"
             worth *= self.saved is not None
@@ -217,6 +220,10 @@ class CacheLife:
 
     def __repr__(self) -> str:
         return self.table.text()
+
+
+def _labelled(target: str) -> str:
+    return plain(target) + " (simulated)" * target.startswith("sim/")
 
 
 def _long(seconds: float) -> str:

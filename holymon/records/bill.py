@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import ConfigError, PlanError
-from holymon.plan.dataset_files import MOST_VALUES, content
+from holymon.plan.dataset_files import content
 from holymon.plan.given_file import decoded
 from holymon.records.bill_forms import MAPPED, Form, form_of, normal
 from holymon.records.bill_rows import Row, Rows, rows_in
@@ -21,6 +21,9 @@ from holymon.safety import plain, short
 
 CLASSES: Final = ("input", "cached", "written", "output")
 MOST_CELLS: Final = 200_000
+MOST_VALUES: Final = 10_000_000
+"""In a file: half a million calls of a form with twenty columns, which take half a gigabyte."""
+
 _CONSUMED: Final = 2
 """The type of entries of one-api's log that are calls; others are top-ups and errors."""
 
@@ -65,7 +68,7 @@ def read(path: Path, columns: Mapping[str, str] | None = None, zone: tzinfo = UT
     """
     given = _checked(dict(columns or {}))
     data = content(path, "a bill")
-    if data.count(b",") + data.count(b"\n") > MOST_VALUES:
+    if sum(map(data.count, (b",", b";", b"\t", b"\n"))) > MOST_VALUES:
         raise ConfigError(f"{path} holds over {MOST_VALUES:,} values: export fewer days at once.")
     try:
         text = decoded(data)
@@ -96,6 +99,7 @@ class _Reader:
         self.cells: dict[tuple[str, str], Sums] = {}
         self.names: set[str] = set()
         self.currencies: set[str] = set()
+        self.models: dict[str, str] = {}
         self.skipped, self.more = 0, False
         self.form = Form()
 
@@ -148,7 +152,10 @@ class _Reader:
         if when is None:
             raise PlanError(f"{self.path}, {place}, column {form.date[0]} holds no day.")
         named = self._value(row, form.model)
-        key = when, "" if named is None else short(str(named), 120)
+        model = "" if named is None else str(named)
+        if model not in self.models:
+            self.models[model] = short(model, 120)
+        key = when, self.models[model]
         if key not in self.cells and len(self.cells) >= MOST_CELLS:
             raise PlanError(f"{self.path} has over {MOST_CELLS:,} days and models: take a part.")
         sums = self.cells.setdefault(key, Sums())

@@ -36,7 +36,7 @@ def _of_table(path: Path, table: list[tuple[int, list[str]]]) -> Iterator[tuple[
     heads = [normal(name) for name in names]
     for n, row in rows:
         if any(cell.strip() for cell in row):
-            if len(row) > len(heads):
+            if any(cell.strip() for cell in row[len(heads) :]):
                 raise PlanError(f"{path}, line {n} has more columns than the first line names.")
             yield f"line {n}", dict(zip(heads, row, strict=False))
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 import holymon as hm
 from holymon.catalogue.own_calls import days_of
 from holymon.cli.main import main
 from holymon.errors import CODES
-from holymon.figures.bill_difference import base, differences
+from holymon.figures.bill_difference import base, by_class, differences
 from holymon.figures.own_bill import Own, own_bill
 from holymon.figures.reconciliation import Reconciliation
 from holymon.records import parquet
@@ -112,6 +114,33 @@ def test_what_can_not_be_compared_says_why(own, charged, words):
     found = judged(own, charged)
     assert (found.verdict, found.exit_code) == ("not comparable", 3)
     assert words in found.sentence
+
+
+TOKEN_SUMS = st.fixed_dictionaries(dict.fromkeys(CLASSES, st.integers(0, 10**9)))
+CELLS = st.dictionaries(
+    st.tuples(st.sampled_from(["2026-11-01", "2026-11-02", "2026-11-03"]), st.sampled_from("ab")),
+    TOKEN_SUMS, min_size=1,
+)  # fmt: skip
+
+
+@given(CELLS, CELLS, st.sampled_from([CLASSES, ("input", "output"), ("input", "cached", "output")]))
+def test_no_token_is_lost_between_the_rows_and_the_sums(own, charged, classes):
+    mine = {
+        key: Own(Counter(tokens), 0.0, {}, Counter({"calls": 1})) for key, tokens in own.items()
+    }
+    theirs = {key: Sums(by_class(tokens, classes)) for key, tokens in charged.items()}
+    found = differences({(day, f"p/{name}"): it for (day, name), it in mine.items()},
+                        bill(theirs, classes))  # fmt: skip
+    if found.unfit:
+        return
+    ours, billed = found.tokens
+    assert sum(row.difference for row in found.rows) == billed - ours
+    assert found.moved >= abs(billed - ours)
+    whole = sum(sum(tokens.values()) for tokens in charged.values())
+    assert billed + sum(found.others.tokens.values()) == whole
+    assert all(row.why for row in found.rows if row.difference)
+    assert 0 <= found.explained <= max(0, sum(max(0, row.difference) for row in found.rows))
+    assert Reconciliation(bill(theirs, classes), found, 0.0).table.text()
 
 
 def test_what_is_not_ours_is_told_and_not_judged():
