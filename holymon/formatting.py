@@ -50,7 +50,7 @@ def markdown(text: str) -> str:
 
     No link, picture, mention or HTML comes of it, nor a link that GitHub makes of a bare address.
     """
-    return _MARKDOWN.sub(r"\\\g<0>", " ".join(plain(text).split()))
+    return _MARKDOWN.sub(r"\\\g<0>", " ".join(plain(shown(text)).split()))
 
 
 def ms(seconds: float | None) -> str:
@@ -273,7 +273,7 @@ class Tables(tuple[Table, ...]):
 def _behind(cell: Cell) -> str:
     """A cell in one line, its interval behind its value."""
     value, interval = (cell, "") if isinstance(cell, str) else cell
-    return f"{value} ({interval})" if interval else value
+    return glued(value, " (", interval, ")") if interval else value
 
 
 def _stack(cell: Cell) -> object:

@@ -45,7 +45,9 @@ class Definition:
     @property
     def cells(self) -> tuple[str, ...]:
         """Its row in a table; the figure is named once, where it is ours."""
-        figure, name = (_FIGURES.get(text, text) for text in (self.figure, self.name))
+        figure, name = _FIGURES.get(self.figure, self.figure), self.name
+        if self.tool == OURS:
+            name = _FIGURES.get(name, name)
         tool = self.tool if self.name == self.figure else glued(self.tool, ": ", name)
         return figure if self.tool == OURS else "", tool, self.values, self.formula
 

@@ -26,6 +26,12 @@ class Digits(str):
 
     __slots__ = ()
 
+    def __add__(self, other: str) -> "Said":
+        return glued(self, other)
+
+    def __radd__(self, other: str) -> "Said":
+        return glued(other, self)
+
 
 class Said(str):
     """A sentence in English that knows its template and values, or the pieces it is made of.

@@ -11,8 +11,16 @@ from matplotlib.ticker import FuncFormatter
 from holymon.catalogue.history import History, Series
 from holymon.figures.change import KINDS
 from holymon.formatting import ends
-from holymon.language.said import shown, tell
+from holymon.language.catalogue import ENGLISH
+from holymon.language.said import language, shown, tell
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, in_ms, legend, note, styled
+
+IN_NUMBERS: Final = (
+    ("%Y", "%m", "%d", "%H:%M", "%H:%M", "%S.%f"),
+    ("", "%Y", "%m/%Y", "%d/%m", "%H:%M", "%H:%M"),
+    ("", "%Y", "%m/%Y", "%d/%m/%Y", "%d/%m/%Y", "%d/%m/%Y %H:%M"),
+)
+"""Dates on an axis without the names of months, which matplotlib knows in English only."""
 
 MOST_LINES: Final = 6
 MOST_NAMED: Final = 6
@@ -48,6 +56,8 @@ def _trend(history: History, figure: str, series: tuple[Series, ...], ax: Axes) 
     title = shown(KINDS[figure].short) if figure in KINDS else figure.replace("_", " ")
     unit = _unit(ax, figure, max(float(each.value.max()) for each in most))
     ticks = ConciseDateFormatter(AutoDateLocator(), tz=UTC)  # type: ignore[no-untyped-call]
+    if language() != ENGLISH:
+        ticks.formats, ticks.zero_formats, ticks.offset_formats = map(list, IN_NUMBERS)
     ax.xaxis.set_major_formatter(ticks)
     ax.set(ylabel=f"{title}, {unit}" if unit else title, xlabel=tell("begin of the run, UTC"))
     left_out = tell(", {n} more lines left out", n=len(series) - len(most)) * (

@@ -17,10 +17,17 @@ from holymon.formatting import (
     rate_cell,
     rounded,
 )
+from holymon.language.catalogue import ENGLISH
+from holymon.language.said import glued, heads, language, say, shown, tell
+from holymon.load.run import Run
+from holymon.report.health import Health
+from holymon.report.reported import WORDS, in_language
 from holymon.safety import short
 from holymon.structs import Interval, Rate
 
-HEADS: Final = ("target", "calls", "failed", "latency p50, ms", "p95", "TTFT p50, ms", "p95", "USD")
+HEADS: Final = heads(
+    "target", "calls", "failed", "latency p50, ms", "p95", "TTFT p50, ms", "p95", "USD"
+)
 KEY: Final = (("latency", "p50"), ("latency", "p95"), ("ttft", "p50"), ("ttft", "p95"))
 STATES: Final = frozenset({"healthy", "worse", "unhealthy", "not judged"})
 MOST: Final = 20
@@ -38,10 +45,17 @@ def digest(about: dict[str, Any], run_id: str, page: str) -> dict[str, Any]:
     first, status = about.get("health") or {}, report.get("status")
     error = short(str(report.get("error") or ""), 500)
     state = str(first.get("state")) if first.get("state") in STATES else "reported"
-    line = short(str(first.get("line") or ""), 500) or "A report was made"
+    line = in_language(report, str(first.get("line") or "")) or say("A report was made")
     changes = [change for change in about.get("changes") or () if isinstance(change, dict)]
-    missed = [f"{check.get('target')}: {check.get('text')}" for check in verdict.get("slo") or ()
-              if check.get("met") is False]  # fmt: skip
+    missed = [
+        glued(
+            short(str(check.get("target")), 120),
+            ": ",
+            in_language(report, str(check.get("text")), 300),
+        )
+        for check in verdict.get("slo") or ()
+        if check.get("met") is False
+    ]
     reasons = [str(reason) for reason in verdict.get("reasons") or ()]
     return {
         "format": 1,
@@ -49,13 +63,16 @@ def digest(about: dict[str, Any], run_id: str, page: str) -> dict[str, Any]:
         "run_id": run_id,
         "report": page,
         "state": state if status == "ok" else "unfinished",
-        "line": line if status == "ok" else f"The report is not complete, {status}: {error}",
+        "line": line if status == "ok" else say(
+            "The report is not complete, {status}: {error}", error=error,
+            status=WORDS.get(str(status), str(status)),
+        ),
         "started_at": report.get("started_at"),
         "simulated": bool(about.get("simulated")),
         "measurement": verdict.get("measurement"),
-        "changes": [short(str(change.get("text")), 500) for change in changes[:MOST]],
-        "missed": [short(words, 300) for words in missed[:MOST]],
-        "reasons": [short(text, 300) for text in reasons[:MOST]],
+        "changes": [in_language(report, str(change.get("text"))) for change in changes[:MOST]],
+        "missed": missed[:MOST],
+        "reasons": [in_language(report, text, 300) for text in reasons[:MOST]],
         "targets": [_target(target) for target in (about.get("targets") or ())[:MOST]],
         "cost_usd": about.get("cost_usd"),
     }  # fmt: skip
@@ -75,16 +92,30 @@ def _target(about: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def translated(run: Run | None, first: Health | None) -> dict[str, Any]:
+    """For run.json: a report's language, and its sentences in it; nothing of an English one."""
+    if language() == ENGLISH:
+        return {}
+    each: list[str] = [first.line, *(change.text for change in first.news.changes)] if first else []
+    if run is not None and first is not None:
+        judged = run.verdict()
+        each += [check.text for check in judged.checks]
+        each += [reason.line for reason in judged.reasons]
+    return {"lang": language(), "shown": {str(text): shown(text) for text in each}}
+
+
 def heading(summary: dict[str, Any]) -> str:
     """What it is about and how that is, in a few words."""
-    return f"{summary['name']}: {summary['state']}"
+    state = summary["state"]
+    return f"{summary['name']}: {shown(WORDS.get(state, state))}"
 
 
 def sentences(summary: dict[str, Any]) -> list[str]:
     """What is the matter and what changed, the first one being the answer."""
-    label = ["SIMULATED: the API is the built-in simulator."] * summary["simulated"]
+    label = [say("SIMULATED: the API is the built-in simulator.")] * summary["simulated"]
     unfit = [reason for reason in summary["reasons"] if reason.startswith("invalid")]
-    return [summary["line"], *summary["changes"], *summary["missed"], *unfit, *label]
+    every = [summary["line"], *summary["changes"], *summary["missed"], *unfit, *label]
+    return list(map(shown, every))
 
 
 def table(summary: dict[str, Any]) -> Table:
@@ -109,11 +140,15 @@ def figure_lines(summary: dict[str, Any]) -> list[str]:
     """The key figures as a line for each target, for where a table can't be."""
     lines = []
     for row in table(summary).rows:
-        cells = [cell if isinstance(cell, str) else cell[0] + f" ({cell[1]})" * bool(cell[1])
+        cells = [shown(cell) if isinstance(cell, str)
+                 else shown(cell[0]) + f" ({shown(cell[1])})" * bool(cell[1])
                  for cell in row]  # fmt: skip
         name, calls, failed, p50, p95, ttft50, ttft95, cost = cells
-        lines.append(f"{name}: {calls} calls, failed {failed}, latency p50 {p50} ms, p95 {p95} ms, "
-                     f"TTFT p50 {ttft50} ms, p95 {ttft95} ms, USD {cost}")  # fmt: skip
+        lines.append(tell(
+            "{name}: {calls} calls, failed {failed}, latency p50 {p50} ms, p95 {p95} ms, "
+            "TTFT p50 {ttft50} ms, p95 {ttft95} ms, USD {cost}", name=name, calls=calls,
+            failed=failed, p50=p50, p95=p95, ttft50=ttft50, ttft95=ttft95, cost=cost,
+        ))  # fmt: skip
     return lines
 
 
@@ -126,7 +161,8 @@ def as_markdown(summary: dict[str, Any]) -> str:
     """The summary as Markdown, in which nothing that a server says is markup."""
     first, *more = map(markdown, sentences(summary))
     page = summary["report"]
-    link = f"[The report](<{page}>)" if is_address(page) else f"The report: {markdown(page)}"
+    named = tell("The report")
+    link = f"[{named}](<{page}>)" if is_address(page) else f"{named}: {markdown(page)}"
     parts = [f"**{markdown(heading(summary))}**", first, "\n".join(f"- {each}" for each in more),
              table(summary).markdown(), link]  # fmt: skip
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -141,7 +177,7 @@ def as_html(summary: dict[str, Any]) -> Html:
     """The summary as HTML, for mail."""
     first, *more = sentences(summary)
     page = summary["report"]
-    link = element("a", "The report", href=page) if is_address(page) else join(page)
+    link = element("a", say("The report"), href=page) if is_address(page) else join(page)
     shown = table(summary).html() if summary["targets"] else ""
     return join(element("h1", heading(summary)), element("p", first), bullets(more), shown,
                 element("p", link))  # fmt: skip

@@ -19,9 +19,10 @@ from holymon.catalogue.entries import entries
 from holymon.catalogue.entry import Entry, OfTarget
 from holymon.catalogue.rhythm import Gap, gaps
 from holymon.formatting import Html, Table, element, join, ms, number_of, stacked
+from holymon.language.said import Digits, glued, language, listed, say, tell
 from holymon.records import run_folder
 from holymon.records.own_files import content, write_page
-from holymon.report.reported import HEADS, STATES, Reported, reported
+from holymon.report.reported import HEADS, STATES, WORDS, Reported, reported
 from holymon.report.sparkline import sparkline
 
 MOST_NAMES: Final = 100
@@ -31,7 +32,7 @@ OF_A_NAME: Final = 20
 RUNS: Final = 48
 """Runs that a line is drawn of: two days of hourly ones."""
 TARGETS: Final = 6
-KEY: Final = ("latency_p50", "latency p50")
+KEY: Final = ("latency_p50", say("latency p50"))
 TEMPLATES: Final = Path(str(files("holymon").joinpath("report/templates")))
 
 
@@ -64,8 +65,9 @@ def render(template: str, **values: object) -> str:
     pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader([TEMPLATES, TEMPLATES / "holymon"]), autoescape=True
     )
+    pages.filters["tell"] = tell
     page = pages.get_template(template)
-    return page.render(style=Html(style()), version=__version__, **values)
+    return page.render(style=Html(style()), version=__version__, language=language(), **values)
 
 
 def style() -> str:
@@ -118,18 +120,25 @@ def _is_report(out: Path, name: str, stamp: str) -> bool:
 def _counted(groups: list[_Group], more: int) -> str:
     """How many there are of each state, the worst first."""
     states = [group.shown[0].state for group in groups]
-    parts = [f"{states.count(state)} {state}" for state in STATES if state in states]
-    others = f"; {number_of(more, 'other name')} without a newer report" * bool(more)
-    return f"{number_of(len(groups), 'name')}: {', '.join(parts)}{others}." if groups else ""
+    parts = [glued(Digits(states.count(state)), " ", WORDS[state]) for state in STATES
+             if state in states]  # fmt: skip
+    others = say("; {names} without a newer report", names=number_of(more, "other name")) * bool(
+        more
+    )
+    return (
+        glued(number_of(len(groups), "name"), ": ", listed(", ", parts), others, ".")
+        if groups
+        else ""
+    )
 
 
 def _html(group: _Group, out: Path) -> Html:
     """One name: its last report, its key figure, what is missing, and, folded, its reports."""
     last, link = group.shown[0], _link(group.folders[0], group.name, out)
     gap = sum(gap.missing for gap in group.missing)
-    facts = [last.when and f"{last.when} UTC", last.more,
+    facts = [last.when and say("{when} UTC", when=last.when), last.more,
              number_of(len(group.runs), "run") * bool(group.runs),
-             f"{number_of(gap, 'run')} missing" * bool(gap)]  # fmt: skip
+             say("{runs} missing", runs=number_of(gap, "run")) * bool(gap)]  # fmt: skip
     rows = [row for folder, each in zip(group.folders, group.shown, strict=True)
             for row in each.cells(_link(folder, each.when or folder.name, out))]  # fmt: skip
     table = Table(HEADS, rows, "llr", notes=_notes(group))
@@ -137,7 +146,7 @@ def _html(group: _Group, out: Path) -> Html:
         "section",
         element("h2", link, " ", last.badge),
         element("p", last.line) if last.line else "",
-        element("p", " · ".join(filter(None, facts)), kind="when"),
+        element("p", listed(" · ", filter(None, facts)), kind="when"),
         *_lines(group),
         element("details", element("summary", number_of(len(group.folders), "report")),
                 table.html("runs")),
@@ -153,9 +162,12 @@ def _link(folder: Path, text: str, out: Path) -> Html:
 
 def _notes(group: _Group) -> tuple[str, ...]:
     """The gaps, the last ones first, and what is not listed."""
-    last = [f"{gap}." for gap in group.missing[::-1][:OF_A_NAME]]
+    last = [glued(gap.text, ".") for gap in group.missing[::-1][:OF_A_NAME]]
     earlier = len(group.runs) - len(group.folders)
-    more = f"Listed are the last; {number_of(earlier, 'earlier run')}: holymon runs --name NAME."
+    more = say(
+        "Listed are the last; {runs}: holymon runs --name NAME.",
+        runs=number_of(earlier, "earlier run"),
+    )
     return (*last, *[more] * (earlier > 0))
 
 
@@ -175,20 +187,28 @@ def _lines(group: _Group) -> list[Html]:
     made = [_line(Html(target), values.get(Html(target), unknown), at, now.get(target))
             for target in islice(targets, TARGETS)]  # fmt: skip
     more = len(targets) - len(made)
-    return [*made, *[element("p", f"and {number_of(more, 'more target')}")] * bool(more)]
+    return [
+        *made,
+        *[element("p", say("and {targets}", targets=number_of(more, "more target")))] * bool(more),
+    ]
 
 
 def _line(
     target: Html, values: list[float | None], gaps_at: list[int], now: tuple[Html, ...] | None
 ) -> Html:
     known = [value for value in values if value is not None]
-    span = f" of {ms(min(known))} to {ms(max(known))} ms" if known else ", never known"
-    words = f"{KEY[1]} of {target} in the last {number_of(len(values), 'run')}{span}"
+    span = (
+        say(" of {low} to {high} ms", low=ms(min(known)), high=ms(max(known)))
+        if known
+        else say(", never known")
+    )
+    words = say("{figure} of {target} in the last {runs}{span}", figure=KEY[1], target=target,
+                runs=number_of(len(values), "run"), span=span)  # fmt: skip
     facts: list[Html] = []
     if now is not None:
         _, failed, p50, p95, why = now
-        facts = [join(f"{KEY[1]}, ms: ", element("b", p50), ", p95: ", p95),
-                 join("failed ", failed, " ", element("small", why))]  # fmt: skip
+        facts = [join(KEY[1], ", ms: ", element("b", p50), ", p95: ", p95),
+                 join(say("failed"), " ", failed, " ", element("small", why))]  # fmt: skip
     drawn = [sparkline(values, gaps_at, words)] * bool(known)
     return element("figure", *drawn, element("figcaption", stacked(target, *facts)))
 

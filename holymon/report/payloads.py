@@ -22,6 +22,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any, Final
 
+from holymon.language.said import shown, tell, vocabulary
 from holymon.report.digest import (
     as_html,
     as_text,
@@ -34,11 +35,12 @@ from holymon.report.digest import (
 MOST_OF_SECTION: Final = 2900
 MOST_OF_HEADER: Final = 140
 MOST_BYTES: Final = 15_000
+EVENTS: Final = vocabulary("change", "failure", "recovery", "still so")
 
 
 def slack(summary: dict[str, Any], event: str) -> dict[str, Any]:
     """The body for a Slack incoming webhook."""
-    title = f"{heading(summary)} ({event})"
+    title = f"{heading(summary)} ({shown(EVENTS[event])})"
     first, *more = sentences(summary)
     texts = ["\n".join([first, *more]), "\n".join(figure_lines(summary))]
     page = summary["report"]
@@ -47,7 +49,7 @@ def slack(summary: dict[str, Any], event: str) -> dict[str, Any]:
         *({"type": "section", "text": _plain(text, MOST_OF_SECTION)} for text in texts if text),
     ]
     if is_address(page):
-        link = f"<{_entities(page, MOST_OF_SECTION)}|The report>"
+        link = f"<{_entities(page, MOST_OF_SECTION)}|{tell('The report')}>"
         text = {"type": "mrkdwn", "text": link, "verbatim": True}
     else:
         text = _plain(page, MOST_OF_SECTION)
@@ -77,12 +79,12 @@ def _entities(text: str, most: int) -> str:
 
 def teams(summary: dict[str, Any], event: str) -> dict[str, Any]:
     """The body for a Teams workflow that posts what a webhook is sent."""
-    title = f"{heading(summary)} ({event})"
+    title = f"{heading(summary)} ({shown(EVENTS[event])})"
     page, lines = summary["report"], [*sentences(summary), *figure_lines(summary)]
     more = [] if is_address(page) else [page]
     while lines:
         body = [_run(title, weight="Bolder", size="Medium"), *map(_run, [*lines, *more])]
-        action = {"type": "Action.OpenUrl", "title": "The report", "url": page}
+        action = {"type": "Action.OpenUrl", "title": tell("The report"), "url": page}
         card = {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard", "version": "1.4", "body": body,
@@ -97,7 +99,7 @@ def teams(summary: dict[str, Any], event: str) -> dict[str, Any]:
             break
         lines, more = (
             lines[:-1],
-            ["and more: see the report", *([] if is_address(page) else [page])],
+            [tell("and more: see the report"), *([] if is_address(page) else [page])],
         )
     return message
 
@@ -117,7 +119,7 @@ def mail(summary: dict[str, Any], event: str, fields: dict[str, str]) -> EmailMe
     Marked as made by a program (RFC 3834), so that no absent person answers it.
     """
     message = EmailMessage(policy=SMTP)
-    message["Subject"] = f"holymon: {heading(summary)} ({event})"[:200]
+    message["Subject"] = f"holymon: {heading(summary)} ({shown(EVENTS[event])})"[:200]
     for name, value in fields.items():
         message[name] = value
     message["Auto-Submitted"] = "auto-generated"

@@ -30,6 +30,8 @@ from holymon.load.run import Run
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.own_files import content, write_aside, write_json, write_page
+from holymon.report.digest import translated
+from holymon.report.harmless import harmless
 from holymon.report.health import Health, health
 from holymon.report.index import TEMPLATES, style, write_index
 from holymon.report.notebooks import (
@@ -46,15 +48,8 @@ from holymon.safety import MASK, Secret, escape, redact, short
 
 DEFAULT: Final = "report_health"
 HIDDEN: Final = {"parameters", "injected-parameters", "remove-cell", "papermill-error-cell-tag"}
-TAGS: Final = frozenset(
-    "a abbr b blockquote br code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p "
-    "pre s small span strong sub summary sup table tbody td tfoot th thead tr ul".split()
-)
 _STATUS: Final = vocabulary("failed", "timeout", "killed")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-# Without an end it hides all that follows, as in a browser.
-_STYLE: Final = re.compile(r"<style\b.*?(?:</style>|\Z)", re.DOTALL | re.IGNORECASE)
-_TABLE: Final = re.compile("<table(?=[ >])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +226,7 @@ def _html(notebook: Any, title: str, banner: str) -> str:
             embed_images=True, sanitize_html=True,
         )  # fmt: skip
         aside = Aside()
-        exporter.register_filter("clean_html", _harmless)
+        exporter.register_filter("clean_html", harmless)
         exporter.register_filter("aside", aside.put)
         exporter.register_filter("tell", tell)
         resources = {
@@ -240,26 +235,6 @@ def _html(notebook: Any, title: str, banner: str) -> str:
         }  # fmt: skip
         html: str = exporter.from_notebook_node(notebook, resources=resources)[0]
     return aside.back(html)
-
-
-def _harmless(html: Any) -> str:
-    """HTML of which nothing runs, loads or covers the page.
-
-    nbconvert's own filter takes out headings and the heads of tables too.
-    """
-    import bleach
-
-    text = html.decode() if isinstance(html, bytes) else str(html)
-    text = _STYLE.sub("", text)  # pandas' own, of which bleach would leave the text
-    clean = str(
-        bleach.clean(
-            text, tags=TAGS, protocols={"http", "https"}, strip_comments=True,
-            attributes={"*": ["class", "id"], "div": ["tabindex"], "a": ["href", "title"],
-                        "td": ["colspan", "rowspan"], "th": ["colspan", "rowspan", "scope"]},
-        )
-    )  # fmt: skip
-    # On a phone tables scroll by themselves, and who has no mouse has to get at them.
-    return _TABLE.sub('<table tabindex="0"', clean)
 
 
 def _block(run: Run | None, secrets: tuple[Secret, ...]) -> Html:
@@ -304,4 +279,5 @@ def _write_json(
         with contextlib.suppress(HolymonError, PlanError):
             figures = run.to_dict() | figures
     mode = 0o666 if run is None else run_folder.mode_of(run.plan)
+    about |= translated(run, first)
     write_json(folder / "run.json", {**figures, "report": about}, mode=mode)

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from holymon.errors import RunError
 from holymon.figures.all_calls import MANY, OF_SUCCESSES, duration
 from holymon.formatting import DASH, Cell, Html, element, join, ms, percent, stacked
+from holymon.language.said import Said, heads, language, listed, say, vocabulary
 from holymon.records.own_files import MOST_OF_JSON
 from holymon.report import health
 from holymon.safety import short
@@ -16,8 +17,12 @@ from holymon.structs import fields_in
 FIELDS: Final = ("targets", "verdict", "report", "simulated", "health", "changes")
 STATES: Final = ("unfinished", "unhealthy", "worse", "not judged", "healthy")
 """What may be the matter with a report, the worst first."""
-HEADS: Final = ("when (UTC)", "state", "failed", "latency p50, ms", "p95")
-BAD_FILE: Final = "run.json can't be read"
+WORDS: Final = vocabulary("unfinished", "unhealthy", "worse", "not judged", "healthy", "reported",
+                          "unknown", "failed", "timeout", "killed")  # fmt: skip
+"""How that is shown, and how a report ended."""
+HEADS: Final = heads("when (UTC)", "state", "failed", "latency p50, ms", "p95")
+DOUBTS: Final = {"suspect": say("measurement suspect"), "invalid": say("measurement invalid")}
+BAD_FILE: Final = say("run.json can't be read")
 _FAULTS: Final = (RunError, OSError, ValueError, ArithmeticError, RecursionError, AttributeError,
                   TypeError)  # fmt: skip
 """What a run.json that somebody else wrote may raise."""
@@ -41,7 +46,7 @@ class Reported(NamedTuple):
     @property
     def badge(self) -> Html:
         """The state as a word, coloured."""
-        return element("span", self.word, kind=f"state {self.state}")
+        return element("span", WORDS.get(self.word, self.word), kind=f"state {self.state}")
 
     def cells(self, link: Html) -> list[tuple[Cell, ...]]:
         """Its rows in a table under HEADS, one for each target."""
@@ -74,21 +79,38 @@ def _reported(about: dict[str, Any]) -> Reported:
     word = state if known in STATES else "reported"
     if status != "ok":
         state, word = "unfinished", status
-    more = [f"measurement {measurement}"] * bool(measurement and measurement != "valid")
-    more += ["simulated"] * bool(about.get("simulated"))
-    line = health.shown(about) if status == "ok" else short(str(report.get("error") or ""), 300)
+    more = [DOUBTS.get(measurement, measurement)] * bool(measurement and measurement != "valid")
+    more += heads("simulated") * bool(about.get("simulated"))
+    line = (
+        in_language(report, health.shown(about))
+        if status == "ok"
+        else short(str(report.get("error") or ""), 300)
+    )
     return Reported(
         str(report.get("started_at", ""))[:16].replace("T", " "), state, word, line,
-        ", ".join([*objectives([check.get("met") for check in verdict.get("slo", ())]), *more]),
+        listed(", ", [*objectives([check.get("met") for check in verdict.get("slo", ())]), *more]),
         state != "healthy" or bool(about.get("changes")), tuple(map(_row, targets)),
     )  # fmt: skip
+
+
+def in_language(report: dict[str, Any], sentence: str, most: int = 500) -> str:
+    """A sentence of a run.json, to be shown in the language that its report was written in."""
+    known = report.get("shown") if report.get("lang") == language() else None
+    text = known.get(sentence) if isinstance(known, dict) else None
+    cut = short(sentence, most)
+    return Said(cut, "", (short(text, most),)) if isinstance(text, str) else cut
 
 
 def objectives(met: list[bool | None]) -> list[str]:
     """How many objectives were missed, or could not be judged; or that they were met."""
     missed, unknown = met.count(False), met.count(None)
-    bad = [f"{missed} missed"] * bool(missed) + [f"{unknown} not judged"] * bool(unknown)
-    return [f"objectives: {', '.join(bad)}"] if bad else ["objectives met"] * bool(met)
+    bad: list[str] = [say("{n} missed", n=missed)] * bool(missed)
+    bad += [say("{n} not judged", n=unknown)] * bool(unknown)
+    return (
+        [say("objectives: {parts}", parts=listed(", ", bad))]
+        if bad
+        else [say("objectives met")] * bool(met)
+    )
 
 
 def _row(target: dict[str, Any]) -> tuple[Html, ...]:
@@ -114,10 +136,11 @@ def _latency(target: dict[str, Any], stat: str) -> Html:
     if not (target["error_rate"]["value"] or 0) > MANY:
         return join(value)
     every = (target.get("of_all") or {}).get("latency_s")
-    beside = OF_SUCCESSES
+    beside: str = OF_SUCCESSES
     if every:
         inf = stat in every["over"]
-        beside += f"; of all: {duration(math.inf if inf else every[stat], every['over'].get(stat))}"
+        over = duration(math.inf if inf else every[stat], every["over"].get(stat))
+        beside = say("{of_successes}; of all: {duration}", of_successes=OF_SUCCESSES, duration=over)
     return join(value, " ", element("small", beside))
 
 

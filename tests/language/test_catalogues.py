@@ -70,6 +70,7 @@ def test_each_has_as_many_forms_as_its_language(catalogue):
 
 def test_each_begins_and_ends_as_its_sentence_does(catalogue):
     """Spaces, breaks and full stops: pieces are put one behind the other."""
+
     def ends(text):
         return re.match(r"\s*", text)[0], re.search(r"[.?:]?\s*$", text)[0]
 

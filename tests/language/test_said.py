@@ -85,7 +85,10 @@ def test_what_is_put_together_of_sentences_is_shown_piece_by_piece():
         assert shown("a: " + say("never") + ".") == "a: vô hạn."
         assert shown(say("never") * True) == "vô hạn"
         assert shown(say("never") * False) == ""
-        assert shown(say("no {lacking}: {why}.", lacking="p99", why=say("never"))) == "không có p99: vô hạn."
+        assert (
+            shown(say("no {lacking}: {why}.", lacking="p99", why=say("never")))
+            == "không có p99: vô hạn."
+        )
 
 
 def test_a_sentence_may_be_a_clause_of_another():
@@ -97,7 +100,10 @@ def test_english_has_two_forms_and_vietnamese_one():
     assert [number_of(n, "call") for n in (0, 1, 2)] == ["0 calls", "1 call", "2 calls"]
     with speaking("vi"):
         assert [shown(number_of(n, "call")) for n in (1, 2000)] == ["1 lượt gọi", "2.000 lượt gọi"]
-        assert shown(say_n(1, "{n:,} of {of} was in them", "{n:,} of {of} fell in them", of=3)) == "1 trong 3 rơi vào lúc đó"
+        assert (
+            shown(say_n(1, "{n:,} of {of} was in them", "{n:,} of {of} fell in them", of=3))
+            == "1 trong 3 rơi vào lúc đó"
+        )
 
 
 def test_tables_and_pages_are_shown_and_escaped():
