@@ -105,5 +105,7 @@ if __name__ == "__main__":
         with path.open("wb") as out:
             out.write(HEADER.format(path.stem, catalog.plural_forms).encode())
             write_po(out, catalog, width=100, sort_by_file=True, omit_header=True)
-        missing = [message.id for message in catalog if message.id and not any(message.string or ())]
+        missing = [
+            message.id for message in catalog if message.id and not any(message.string or ())
+        ]
         print(f"{path.name}: {len(catalog)} sentences, {len(missing)} to translate")

@@ -185,6 +185,7 @@ TAG = re.compile(rf"</?({'|'.join(TAGS.split())})(?=[ >/])")
 WITH_TAGS = {
     "formatting": "is where they are made",
     "protocols/error_body": "finds what an error page says",
+    "report/report": "links to a page",
     "report/harmless": "takes style sheets out of what notebooks put out",
 }
 """Modules that may name tags, and why."""
