@@ -64,12 +64,12 @@ def entries(out: Path, *, figures: Callable[[Entry], bool] | None = None) -> lis
         known[entry.run_id] = entry
     newest = (time.time() - YOUNG_S) * 1e9
     lasting = {k: e for k, e in known.items() if e.state not in LIVE and e.changed < newest}
-    if lasting != before and _is_own(out):
+    if lasting != before and is_own(out):
         _write(out, list(lasting.values()))
     return sorted(known.values(), key=_begin)
 
 
-def _is_own(out: Path) -> bool:
+def is_own(out: Path) -> bool:
     """Whether the folder is this user's: in another's nothing is left behind by looking at it."""
     return not hasattr(os, "getuid") or out.stat().st_uid == os.getuid()
 

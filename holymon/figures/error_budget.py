@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.figures.quantiles import Floats, wilson
-from holymon.formatting import DASH, Cell, Table, number_of, percent, rounded
+from holymon.formatting import DASH, Cell, Table, count, number_of, percent, rounded
 from holymon.language.said import glued, heads, say
 from holymon.structs import Interval, Rate
 
@@ -64,7 +64,7 @@ class ErrorBudget:
         between = glued(_percent(ends[0]), say(" to "), _percent(ends[1])) if ends else ""
         return (
             self.slo, self.target, percent(self.allowed), percent(self.missed.value),
-            f"{self.missed.of:,}", f"{self.runs:,}", (_percent(self.left), between),
+            count(self.missed.of), count(self.runs), (_percent(self.left), between),
             DASH if self.burn is None else rounded(self.burn, 3),
         )  # fmt: skip
 

@@ -34,9 +34,9 @@ def data_files(folder: Path = Path()) -> tuple[str, ...]:
     and no link is followed.
     """
     entries = islice(_entries(folder, _DEPTH), _LOOKED_AT)
-    named = [one for one in entries if one.name.lower().endswith(SUFFIXES)]
+    named = [entry for entry in entries if entry.name.lower().endswith(SUFFIXES)]
     newest = sorted(named, key=_age, reverse=True)[:_OFFERED]
-    return tuple(Path(one.path).relative_to(folder).as_posix() for one in newest)
+    return tuple(Path(entry.path).relative_to(folder).as_posix() for entry in newest)
 
 
 def _entries(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:

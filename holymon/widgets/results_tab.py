@@ -13,7 +13,7 @@ from urllib.parse import quote
 import ipywidgets as w
 
 from holymon.errors import HolymonError, RunError
-from holymon.experiments.alternate import compare
+from holymon.experiments.alternate import compare, compare_all
 from holymon.formatting import bullets, element, join
 from holymon.load.run import Run, attach
 from holymon.plan.given_file import decoded
@@ -84,7 +84,7 @@ class ResultsTab:
         self._calls.offer(run)
 
     def _others(self, run: Run) -> list[tuple[str, str]]:
-        options = [("the targets of this run with one another", "")] * (len(run.plan.targets) == 2)
+        options = [("the targets of this run with one another", "")] * (len(run.plan.targets) > 1)
         out = run_folder.out_of(run.folder)
         with contextlib.suppress(HolymonError):
             if (base := baseline(out)) is not None and base.id != run.id:
@@ -136,7 +136,7 @@ class ResultsTab:
 
     def _compare(self) -> None:
         run, other = self._shown, self._other.value
-        if not other and len(run.plan.targets) != 2:
+        if not other and len(run.plan.targets) == 1:
             raise RunError("there is nothing to compare with yet: measure another run.")
         if other:
             with_run = attach(other, out=run_folder.out_of(run.folder))
@@ -146,7 +146,7 @@ class ResultsTab:
                 raise RunError(f"{other} has no target in common with this run.")
             comparisons = [compare(with_run, run, targets=(name, name)) for name in both]
         else:
-            comparisons = [compare(run)]
+            comparisons = list(compare_all(run))
         self._message.value = join(*(comparison.table.html() for comparison in comparisons))
 
     def _say(self, text: str) -> None:

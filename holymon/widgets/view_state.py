@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from holymon.catalogue.entries import is_own
 from holymon.errors import PlanError, RunError
 from holymon.load.run import Run
 from holymon.records import run_folder
@@ -47,7 +48,8 @@ def keep_view(run: Run, view: Selection) -> None:
     known.pop(run.id, None)
     known[run.id] = to_builtins(view)
     with contextlib.suppress(OSError):
-        write_json(_path(run), dict(list(known.items())[-MOST_RUNS:]))
+        if is_own(_path(run).parent):
+            write_json(_path(run), dict(list(known.items())[-MOST_RUNS:]))
 
 
 def _path(run: Run) -> Path:
