@@ -85,7 +85,8 @@ Known = dict[str, Headroom]
 
 def in_a_line(known: Known) -> str:
     """All that is known of a target's limits; those that say nothing are left out."""
-    return "; ".join(filter(None, (about.words(kind) for kind, about in sorted(known.items()))))
+    each = (about.words(kind) for kind, about in sorted(known.items()))
+    return listed("; ", filter(None, each))
 
 
 class Tally:
