@@ -20,7 +20,7 @@ from holymon.monitor.split import EvenTurns, of_key
 STATE: Final = Path("route.json")
 
 
-class Move:
+class LiveMove:
     """The move of the calls in a ledger from one side to the other; what routers share."""
 
     def __init__(

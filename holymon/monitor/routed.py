@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from holymon.errors import PlanError
 from holymon.monitor.clients import monitored
 from holymon.monitor.monitor import Monitor
-from holymon.monitor.move import Move
+from holymon.monitor.move import LiveMove
 from holymon.monitor.retry import Policy
 from holymon.monitor.shadows import MOST
 from holymon.monitor.side import at
@@ -81,7 +81,7 @@ def routed(
     monitored(baseline, monitor)
     monitored(candidate, monitor)
     names = tuple(address.partition("://")[2] for address in addresses)
-    move = Move(monitor.ledger, (names[0], names[1]), policy or Policy(), **options)
+    move = LiveMove(monitor.ledger, (names[0], names[1]), policy or Policy(), **options)
     monitor.router = inner.router = baseline.router = move  # type: ignore[attr-defined]
     carrier = _Carrier(baseline, candidate, move, dict(models or {}), patience_s)
     for transport in {id(t): t for t in (inner._transport, *inner._mounts.values()) if t}.values():
@@ -96,7 +96,12 @@ class _Carrier:
     """What carries the calls of one client over to another."""
 
     def __init__(
-        self, baseline: Any, candidate: Any, move: Move, models: dict[str, str], patience_s: float
+        self,
+        baseline: Any,
+        candidate: Any,
+        move: LiveMove,
+        models: dict[str, str],
+        patience_s: float,
     ) -> None:
         self._a = getattr(baseline, "_client", baseline)
         self._b = getattr(candidate, "_client", candidate)

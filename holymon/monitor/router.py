@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, overload
 from holymon.errors import CallError, PlanError
 from holymon.formatting import Tables, percent
 from holymon.monitor.monitor import Monitor
-from holymon.monitor.move import STATE, Move
+from holymon.monitor.move import STATE, LiveMove
 from holymon.monitor.replies import Event, Messages, Reply
 from holymon.monitor.retry import Policy
 from holymon.monitor.route import Route
@@ -71,7 +71,7 @@ class Router:
         if old is None or new is None or old.name == new.name:
             raise PlanError("baseline and candidate need names of their own: provider/model.")
         ledger = self._candidate.ledger = self.monitor.ledger
-        self.move = self.monitor.router = Move(
+        self.move = self.monitor.router = LiveMove(
             ledger, (old.name, new.name), policy, state=state, shadow=shadow, steps=steps, slo=slo,
             more_errors=more_errors, slower=slower, dearer=dearer, drift=drift,
             min_calls=min_calls, min_s=min_s, block_s=block_s,

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final
@@ -15,7 +16,11 @@ from holymon.monitor.side import at
 MOST: Final = 64
 """Copies on their way, at most: of what hangs there are not ever more."""
 
-_Copy = tuple[Messages, str, bool, dict[str, Any]]
+LATER_S: Final = 0.02
+"""So long after its call a copy is written and sent: then the caller waits for its answer, and
+neither the work on the copy nor on what comes of it falls together with that on the call."""
+
+_Copy = tuple[float, Messages, str, bool, dict[str, Any]]
 
 
 class Shadows:
@@ -49,7 +54,8 @@ class Shadows:
                         daemon=True,
                     )  # fmt: skip
                     self._thread.start()
-        self._queue.put((messages, model, stream, options))
+        kept = messages if isinstance(messages, str) else [*messages]  # the caller may add to it
+        self._queue.put((time.perf_counter() + LATER_S, kept, model, stream, options))
 
     def close(self) -> None:
         """Send no more; what is on its way is called off with the candidate's monitor."""
@@ -61,7 +67,8 @@ class Shadows:
 
     def _send_all(self, copies: "queue.SimpleQueue[_Copy | None]") -> None:
         while (copy := copies.get()) is not None:
-            messages, model, stream, options = copy
+            due, messages, model, stream, options = copy
+            time.sleep(max(0.0, due - time.perf_counter()))
             with suppress(HolymonError), at("shadow"):  # what can't be asked there is no call
                 called = self._candidate._called(model)
                 body = body_of(called, messages, stream, options)

@@ -5,7 +5,7 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from holymon.monitor.move import Move
+from holymon.monitor.move import LiveMove
 from holymon.prometheus.metric_names import ROLLBACKS, ROUTE_PROBLEM, ROUTE_PROMOTIONS, ROUTE_SHARE
 from holymon.safety import short
 
@@ -13,7 +13,7 @@ _SIDES = ("baseline", "candidate")
 _LONGEST = 100
 
 
-def route_families(move: Move) -> Iterator[Metric]:
+def route_families(move: LiveMove) -> Iterator[Metric]:
     """The families of a move; counters are of what this process itself changed."""
     names = [short(getattr(move.route, side), _LONGEST) for side in _SIDES]
     values: tuple[tuple[Any, str, str, float], ...] = (

@@ -20,7 +20,7 @@ from holymon.figures.summary_types import TargetSummary
 from holymon.figures.totals import Edges, Totals, totals
 from holymon.figures.verdict import Verdict, judge
 from holymon.load.run import Run
-from holymon.monitor.move import Move
+from holymon.monitor.move import LiveMove
 from holymon.records import run_folder, run_state
 from holymon.records.attempt import Rows
 from holymon.records.client_health import ClientHealth
@@ -57,7 +57,7 @@ class Scrape:
     loops: Mapping[str, ClientHealth] = field(default_factory=dict)
     in_flight: Mapping[str, int] = field(default_factory=dict)
     limits: Mapping[str, Known] = field(default_factory=dict)
-    move: Move | None = None
+    move: LiveMove | None = None
 
 
 class Source(Protocol):

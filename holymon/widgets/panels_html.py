@@ -26,7 +26,7 @@ from holymon.formatting import (
     percent,
     rounded,
 )
-from holymon.monitor.move import Move
+from holymon.monitor.move import LiveMove
 from holymon.monitor.route_table import headline, share_change
 from holymon.plan.plan import Closed, Plan
 from holymon.prometheus.backtest import Backtest, Firing
@@ -162,7 +162,7 @@ def _outcome(met: bool | None) -> str:
     return {True: "met", False: "missed", None: "open"}[met]
 
 
-def move(moved: Move) -> Html:
+def move(moved: LiveMove) -> Html:
     """How a move of traffic stands, and the latest changes of its share."""
     route, totals = moved.route, moved.route.totals
     gone = bool(moved.problem) or route.phase == "back"

@@ -4,11 +4,20 @@ python -m tests.bench.router [moves] [overhead]
 """
 
 import sys
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from holymon.figures import gate
+from holymon.monitor.monitor import Monitor
+from holymon.monitor.router import Router
+from holymon.plan.target import Target
+from holymon.records.attempt import Marks
+from holymon.sim.process import simulator
 
 STEPS = (0.05, 0.2, 0.5, 1.0)
 BLOCK_S = 10
@@ -207,8 +216,54 @@ HEADS = ("moves", "to 100 %", "back", "minutes", "candidate's calls", "calls fro
          "seconds", "of all calls failed at the candidate")  # fmt: skip
 
 
+def overhead(rounds=300):
+    """What a call takes longer by a router, in turns: an API that answers after 100 ms exactly.
+
+    And what the decision and the record of a call take, of which that is made.
+    """
+    felt = {"monitor": [], "router": [], "router, each call copied": []}
+    with ExitStack() as stack:
+        old, new = (stack.enter_context(simulator(seed=seed)).base_url for seed in (1, 2))
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+
+        def router(name, **options):
+            sides = (Target(provider=side, model="pinned", base_url=url)
+                     for side, url in (("old", old), ("new", new)))  # fmt: skip
+            return stack.enter_context(Router(*sides, state=folder / name, min_s=1e6, **options))
+
+        callers = dict(zip(felt, (
+            stack.enter_context(Monitor(Target(provider="old", model="pinned", base_url=old))),
+            router("a.json", shadow=0.0, steps=(1e-9, 1.0)), router("b.json", shadow=1.0),
+        ), strict=True))  # fmt: skip
+        for k in range(rounds + 3):
+            for name in sorted(callers, key=lambda name: hash((name, k))):
+                begun = time.perf_counter()
+                callers[name].chat("hi", max_tokens=1)
+                if k >= 3:
+                    felt[name].append(time.perf_counter() - begun)
+        move = callers["router"].move
+        marks = Marks(0, 0, 0.0)
+        marks.side = "baseline"
+        begun = time.perf_counter()
+        for k in range(20_000):
+            move.to_candidate(str(k))
+            move.keeper.note(marks)
+        each = (time.perf_counter() - begun) / 20_000
+    print(f"| call by | ms, p50 | p95 | more than a monitor's, us (95 %) |\n{'| --- ' * 4}|")
+    base, rng = np.array(felt["monitor"]), np.random.default_rng(0)
+    for name, times in felt.items():
+        more = (np.array(times) - base) * 1e6
+        drawn = np.median(rng.choice(more, (2000, len(more))), axis=1)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        p50, p95 = np.quantile(times, [0.5, 0.95]) * 1e3
+        print(
+            f"| {name} | {p50:.2f} | {p95:.2f} | {np.median(more):+.0f} ({low:+.0f} to {high:+.0f}) |"
+        )
+    print(f"\nDecision and record of a call: {each * 1e6:.1f} us.")
+
+
 def main():
-    parts = {"moves": moves}
+    parts = {"moves": moves, "overhead": overhead}
     for name in sys.argv[1:] or parts:
         parts[name]()
         print()

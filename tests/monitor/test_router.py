@@ -130,16 +130,6 @@ def test_a_process_killed_in_the_middle_of_a_promotion_leaves_the_old_state_or_t
     assert time.monotonic() - begun < route_file.WAIT_S / 2  # its lock went with it
 
 
-def test_a_move_that_does_no_harm_goes_to_its_end(router):
-    r = router(**{**AT_ONCE, "steps": (1.0,), "shadow": 1.0}, **LAX)
-    while r.route.phase not in {"done", "back"}:
-        ask(r, 16)
-    assert r.route.phase == "done", r.table.text()
-    assert [change.after for change in r.route.history] == [0.0, 1.0, 1.0]
-    assert r.move.keeper.moved == {"promotions": 1}
-    assert (r.route.candidate, repr(r)[-6:-1]) == ("new/fast", "100 %")
-
-
 def test_a_candidate_that_doubles_its_price_takes_the_move_back(router):
     r = router(2.0, **AT_ONCE, **LAX)
     while r.route.phase == "canary":

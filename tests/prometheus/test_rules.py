@@ -178,7 +178,7 @@ def test_a_move_that_took_itself_back_is_told_and_one_whose_state_is_lost(check,
             "{{ $labels.baseline }} to {{ $labels.candidate }}", "a to gone"
         )
         expected[alert] = [told]
-    code, words = check(case(series, 60, expected))
+    code, words = check(case(series, 60, expected), every="1m")
     assert code == 0, words
 
 

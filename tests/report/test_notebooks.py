@@ -51,6 +51,13 @@ def results(name, **values):
     return shown
 
 
+def test_a_move_takes_itself_back_when_its_candidate_goes_down():
+    shown = results("move", more_errors=0.5, rounds=60)
+    assert shown[4].startswith("no figure is worse than it may be, by ")
+    assert shown[5] == (100, 0.0)
+    assert "50 % → 0 %" in shown[6]._repr_html_()
+
+
 def test_reports_begin_with_their_verdict_and_end_with_how_it_was_measured(tmp_path):
     """The trend is that of the run that was compared."""
     out = str(tmp_path)
