@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,8 +10,11 @@ from holymon.cli.consent import agreed, over_http
 from holymon.cli.options import JSON, OUT, Command
 from holymon.cli.output import say, show
 from holymon.cli.target_options import ONE_OFF, targets_of
-from holymon.errors import PlanError
+from holymon.errors import ERRORS, CallError, PlanError, RunError
 from holymon.structs import seconds_of
+
+if TYPE_CHECKING:
+    from holymon.figures.probes import CacheLife, StoppedStreams
 
 
 @click.command(cls=Command)
@@ -54,16 +58,18 @@ def probe(
     def tell(text: str) -> None:
         say(text, err=True)
 
-    if kind == "cancelled":
-        stopped = probe_cancelled(
-            chosen, max_cost=max_cost, streams=streams, after=after, max_tokens=max_tokens,
-            out=out, tell=tell,
-        )  # fmt: skip
-        show(stopped.to_dict, stopped.table.text, as_json=as_json)
-        sys.exit(stopped.exit_code)
-    life = probe_cache(
-        chosen, max_cost=max_cost, pauses_s=[seconds_of(part) for part in pauses.split(",")],
-        prompt_tokens=prompt_tokens, out=out, tell=tell,
-    )  # fmt: skip
-    show(life.to_dict, life.table.text, as_json=as_json)
-    sys.exit(life.exit_code)
+    result: StoppedStreams | CacheLife
+    try:
+        if kind == "cancelled":
+            result = probe_cancelled(chosen, max_cost=max_cost, streams=streams, after=after,
+                                     max_tokens=max_tokens, out=out, tell=tell)  # fmt: skip
+        else:
+            pauses_s = [seconds_of(part) for part in pauses.split(",")]
+            result = probe_cache(chosen, max_cost=max_cost, pauses_s=pauses_s,
+                                 prompt_tokens=prompt_tokens, out=out, tell=tell)  # fmt: skip
+    except CallError as error:
+        if ERRORS[error.error_type].blame == "caller":
+            raise
+        raise RunError(f"the probe could not finish: {error}") from None
+    show(result.to_dict, result.table.text, as_json=as_json)
+    sys.exit(result.exit_code)

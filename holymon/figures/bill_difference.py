@@ -80,7 +80,7 @@ def differences(
     within = {key: it for key, it in mine.items() if first <= key[0] <= last}
     if not within:
         return Differences(unfit=_unfit(own, mine, bill, first, last))
-    _require_one_api([name for _, name in within])
+    _require_one_api({name for _, name in within}, whole=whole)
     ours, theirs = dict[tuple[str, str], Own](), dict[tuple[str, str], Sums]()
     for (day, name), it in within.items():
         ours.setdefault((day, ALL if whole else base(name)), Own()).add(it)
@@ -113,13 +113,13 @@ def _unfit(
     return short(f"the bill is of {', '.join(names)}, our calls are of {', '.join(called)}", 400)
 
 
-def _require_one_api(names: list[str]) -> None:
-    """Raise PlanError if one bill can't be that of all targets."""
+def _require_one_api(names: set[str], *, whole: bool) -> None:
+    """Raise PlanError if one bill can't be that of all targets: a `whole` one names no models."""
     by_model: dict[str, set[str]] = {}
     for name in names:
-        by_model.setdefault(base(name), set()).add(name)
+        by_model.setdefault("" if whole else base(name), set()).add(name)
     for several in by_model.values():
-        if len(several) > 1 and len({name.rpartition("/")[0] for name in several}) > 1:
+        if len({name.partition("/")[0] for name in several}) > 1:
             listed = short(", ".join(sorted(several)), 200)
             raise PlanError(f"{listed} were called, and the bill is of one: say which by --target.")
 
@@ -168,10 +168,11 @@ def _total(amounts: Iterable[float | None]) -> float | None:
 
 
 def by_class(tokens: Mapping[str, int], classes: tuple[str, ...]) -> dict[str, int]:
-    """Tokens by the classes that a bill tells apart: what it does not is input to it."""
+    """Tokens by the classes that a bill tells apart: to it all of a prompt may be input."""
     sums = {name: tokens.get(name, 0) for name in classes}
     if classes:
-        sums["input"] += sum(tokens.get(name, 0) for name in CLASSES if name not in classes)
+        others = (name for name in ("cached", "written") if name not in classes)
+        sums["input"] += sum(tokens.get(name, 0) for name in others)
     return sums
 
 

@@ -134,14 +134,13 @@ class _Reader:
         if not form.date:
             raise PlanError(f"{self.path} has no column of days that is known, but {listed}: name "
                             "it, as in --columns date=COLUMN.")  # fmt: skip
-        counts = bool((form.prompt or form.input) and form.completion)
-        if not counts and not form.cost:
+        if not (form.prompt or form.input or form.cost):
             raise PlanError(
                 f"{self.path} has neither columns of prompt and completion tokens nor one of cost "
                 f"that are known, but {listed}: name them, as in --columns "
                 "prompt=COLUMN,completion=COLUMN,cost=COLUMN."
             )
-        return form if counts else form._replace(prompt=(), input=(), completion=())
+        return form
 
     def _add(self, place: str, row: Row) -> None:
         form = self.form
@@ -159,7 +158,7 @@ class _Reader:
         if key not in self.cells and len(self.cells) >= MOST_CELLS:
             raise PlanError(f"{self.path} has over {MOST_CELLS:,} days and models: take a part.")
         sums = self.cells.setdefault(key, Sums())
-        if form.completion:
+        if form.prompt or form.input:
             for name, n in self._tokens(place, row).items():
                 sums.tokens[name] = sums.tokens.get(name, 0) + n
         paid = self._read(place, row, form.cost, money)
@@ -213,9 +212,9 @@ class _Reader:
 
     def _classes(self) -> tuple[str, ...]:
         form = self.form
-        if not form.completion:
+        if not (form.prompt or form.input):
             return ()
-        parts = {"cached": form.cached, "written": form.written}
+        parts = {"cached": form.cached, "written": form.written, "output": form.completion}
         return tuple(name for name in CLASSES if parts.get(name, True))
 
     def _currency(self) -> str:

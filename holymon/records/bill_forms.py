@@ -34,8 +34,8 @@ class Form(NamedTuple):
 
 
 FORMS: Final = (
-    # platform.openai.com/docs/api-reference/usage/completions; the dashboard's CSV names the same.
-    Form("OpenAI's usage", frozenset({"start_time", "input_tokens", "output_tokens"}),
+    # platform.openai.com/docs/api-reference/usage: completions, embeddings; CSV names the same.
+    Form("OpenAI's usage", frozenset({"start_time", "input_tokens", "num_model_requests"}),
          ("start_time",), ("model",), prompt=("input_tokens",), cached=("input_cached_tokens",),
          written=("input_cache_write_tokens",), completion=("output_tokens",),
          requests=("num_model_requests",)),

@@ -10,6 +10,8 @@ from holymon.plan.replay_file import rows_of
 from holymon.records.bill_forms import normal
 
 _DEEP: Final = 4
+_PACKED: Final = frozenset({"other", "metadata"})
+"""Columns in which gateways keep more, as JSON in a text."""
 
 Row = dict[str, Any]
 Rows = Callable[[], Iterator[tuple[str, Row]]]
@@ -38,7 +40,8 @@ def _of_table(path: Path, table: list[tuple[int, list[str]]]) -> Iterator[tuple[
         if any(cell.strip() for cell in row):
             if any(cell.strip() for cell in row[len(heads) :]):
                 raise PlanError(f"{path}, line {n} has more columns than the first line names.")
-            yield f"line {n}", dict(zip(heads, row, strict=False))
+            cells: Row = dict(zip(heads, row, strict=False))
+            yield f"line {n}", _flat(cells) if _PACKED & cells.keys() else cells
 
 
 def _of_lines(path: Path, lines: list[str]) -> Iterator[tuple[str, Row]]:
@@ -80,7 +83,7 @@ def _flat(entry: dict[str, Any], before: str = "", deep: int = 0) -> Row:
     row: Row = {}
     for key, value in entry.items():
         name = f"{before}_{normal(key)}".strip("_")
-        if name in {"other", "metadata"} and isinstance(value, str) and value[:1] == "{":
+        if name in _PACKED and isinstance(value, str) and value[:1] == "{":
             try:
                 value = json.loads(value)  # noqa: PLW2901 - a gateway's JSON in a text
             except (ValueError, RecursionError):

@@ -130,3 +130,16 @@ def test_the_command_needs_a_limit_and_one_target(tmp_path):
     assert said("cache", "--max-cost", "1").exit_code == 2
     done = said("cancelled", "sim/fast", "--max-cost", "0.000001")
     assert (done.exit_code, "over the limit" in done.stderr) == (2, True)
+    gone = said("cache", "--base-url", "http://127.0.0.1:9/v1", "--model", "gpt-4.1",
+                "--max-cost", "1")  # fmt: skip
+    assert (gone.exit_code, "no price in USD is known" in gone.stderr) == (2, True)
+
+
+def test_a_server_that_is_gone_is_no_bad_usage(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "targets.toml").write_text(
+        '[gone]\nbase_url = "http://127.0.0.1:9/v1"\nauth = "none"\n'
+        "[gone.models.m]\ninput = 1.0\noutput = 1.0\n"
+    )
+    done = CliRunner().invoke(main, ["probe", "cache", "gone/m", "--max-cost", "1"])
+    assert (done.exit_code, "the probe could not finish" in done.stderr) == (4, True)

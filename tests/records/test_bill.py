@@ -118,6 +118,13 @@ def test_days_are_those_of_the_zone_that_is_named(tmp_path):
     assert [*read(saved(tmp_path, OPENROUTER), zone=hanoi).days] == ["2026-11-01"] * 2
 
 
+def test_vectors_have_no_output(tmp_path):
+    vectors = {"data": [{"start_time": 1730419200, "results": [
+        {"input_tokens": 16, "num_model_requests": 2, "model": "text-embedding-3-small"}]}]}  # fmt: skip
+    bill = read(saved(tmp_path, vectors))
+    assert (bill.source, bill.classes) == ("OpenAI's usage", ("input",))
+
+
 HEAD = "date,model,prompt_tokens,completion_tokens,cost\n2026-11-01,m,1,1,1\n"
 
 
