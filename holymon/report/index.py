@@ -50,7 +50,7 @@ def write_index(out: Path) -> str:
     """Write `index.html` from the reports below `out`; a sentence if others wrote it."""
     groups, more = _groups(out)
     page = render(
-        "reports.html.j2", counted=_counted(groups, more),
+        "reports.html.j2", counted=join(_counted(groups, more)),
         groups=[_html(group, out) for group in groups],
     )  # fmt: skip
     return write_page(out / "index.html", page)
