@@ -106,7 +106,7 @@ class Caller:
             await self._attempt(marks, self._requests[target][number // len(self.plan.targets)])
             return marks
         reading = await self._attempt(marks, held.request(number, target))
-        text, acted = (reading.texts or {}).get(0, ""), reading.acted or marks.flags & Flag.TOOLS
+        text, acted = reading.text, reading.acted or marks.flags & Flag.TOOLS
         held.answered(marks, text, acted=bool(acted))
         return marks
 
@@ -177,7 +177,7 @@ class Caller:
         if marks.code and redact(marks.code, self._secrets) != marks.code:
             marks.code = "other"
         if self._keep and 200 <= marks.status < 300:
-            self.kept[marks.request] = (reading.texts or {}).get(0, "")
+            self.kept[marks.request] = reading.text
 
     async def _exchange(
         self,

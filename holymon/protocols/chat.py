@@ -11,7 +11,7 @@ import msgspec
 from holymon.errors import OK
 from holymon.plan.requests import Message
 from holymon.protocols.bounds import MOST_CHOICES
-from holymon.protocols.complaint import complaint
+from holymon.protocols.complaint import complaint, reports
 from holymon.protocols.dialect import NOT_MINE, Dialect
 from holymon.protocols.error_body import error_text, in_band, message_of, read_body, refused
 from holymon.protocols.finish import finish_of
@@ -194,7 +194,7 @@ def _read_choice(reading: Reading, now: float, choice: _Choice) -> int:
     marks = reading.marks
     if choice.error or choice.finish_reason or choice.camel_reason:
         reason = finish_of(choice.finish_reason or choice.camel_reason)
-        if choice.error or reason == "error":
+        if reason == "error" or reports(choice.error):
             reading.fail("stream_error_event", _failure(choice, marks))
             return 0
         if reason:
@@ -237,7 +237,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     _note_usage(completion, marks)
     choice = completion.choices[0]
     finish = finish_of(choice.finish_reason)
-    if choice.error or finish == "error":
+    if finish == "error" or reports(choice.error):
         failure = _failure(choice, marks)
         return in_band(choice.error or choice.finish_reason, marks), failure, ""
     message_part = choice.delta if choice.message is None else choice.message

@@ -28,6 +28,9 @@ _KINDS: Final = (
     "object", "type", "event", "event_type", "status", "state", "finish_reason", "__type",
 )  # fmt: skip
 _ERROR: Final = re.compile(r"(?i)err|errors|fault|.*(?:error|exception)")
+_OBJECT: Final = re.compile(rf"{_ERROR.pattern}|err(?:or)?_?(?:msg|message|info|details?|body)")
+"""Names of an object that is an error; as text they may say that all is well."""
+
 _FAILED: Final = re.compile(r"(?i).*(?:error|exception|fail(?:ed|ure)?|fault)")
 _FINE: Final = re.compile(
     r"(?i)0+|2\d\d|20000|ok|okay|success(?:ful(?:ly)?)?|succeed(?:ed)?|null|none|normal|成功|正常"
@@ -56,7 +59,8 @@ def complaint(value: Any, *, strict: bool = False) -> Any:
     if about is None:
         return None
     for name, inner in about.items():
-        if inner and _ERROR.fullmatch(name) and not _is_fine(inner):
+        named = _OBJECT if isinstance(inner, dict) else _ERROR
+        if inner and named.fullmatch(name) and not _is_fine(inner):
             return about if isinstance(inner, bool | int | float) else inner
     base = about.get("base_resp")
     if isinstance(base, dict) and not _is_fine(base.get("status_code")):
@@ -75,6 +79,11 @@ def complaint(value: Any, *, strict: bool = False) -> Any:
     return about if not strict and _speaks(about) else None
 
 
+def reports(error: Any) -> bool:
+    """Whether what stands in an error's place is one."""
+    return bool(error) and complaint({"error": error}, strict=True) is not None
+
+
 def words_in(about: dict[str, Any], names: tuple[str, ...] = WORDS) -> Any:
     """The words of an error, as text, list or object; None if there are none."""
     return next((about[name] for name in names if about.get(name) not in (None, "", [], {})), None)
@@ -86,7 +95,9 @@ def _speaks(about: dict[str, Any]) -> bool:
     code = next((about[name] for name in CODES if _is_bad(about.get(name))), None)
     if code is not None:
         return words is not None or words_in(about, MORE_WORDS) is not None or _is_status(code)
-    if words is None or isinstance(words, dict) or _is_fine(words):
+    if isinstance(words, dict):
+        return _speaks(words)
+    if words is None or _is_fine(words):
         return False
     if isinstance(words, str) and _UNDER_WAY.fullmatch(words):
         return False
@@ -95,9 +106,11 @@ def _speaks(about: dict[str, Any]) -> bool:
 
 
 def _is_fine(value: Any) -> bool:
-    """Whether a code or a word says that all is well, or says nothing."""
-    if value is None or value is False:
+    """Whether a code or a word says that all is well, or says nothing; or a form does so."""
+    if value is None or value is False or value == "":
         return True
+    if isinstance(value, dict):  # Go writes out an error that there is none of
+        return all(map(_is_fine, value.values()))
     return isinstance(value, str | int) and bool(_FINE.fullmatch(str(value).strip()[:40]))
 
 

@@ -40,7 +40,8 @@ _KEY: Final = re.compile(
     r"(?i)\b(?:invalid|incorrect|wrong|missing|no|expired|unknown|bad|malformed)[ _-](?:\w+[ _-])?"
     r"api[ _-]?key\b"
     r"|\bapi[ _-]?key[ _-](?:is[ _-]|was[ _-]|has[ _-])?"
-    r"(?:not[ _-](?:valid|found|provided|set)|invalid|incorrect|expired|missing|required|wrong)"
+    r"(?:been[ _-])?(?:not[ _-](?:valid|found|provided|set)|invalid|incorrect|expired|missing"
+    r"|required|wrong|disabled|revoked|deactivated|suspended|blocked)"
     r"|\bInvalidApiKey\b|\bno_db_connection\b"
     r"|API ?Key ?(?:无效|错误|不正确|已过期)|无效的 ?(?:API ?Key|令牌|密钥)"
 )
@@ -61,13 +62,20 @@ _BY_NAME: Final = {
 def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
     """Error type and message of an answer that is not a 2xx; fills in the provider's code."""
     message = error_text(body, marks)
-    if no_credit((marks.code,), message):
+    if no_credit((marks.code, *_kinds(parsed(body))), message):
         return "quota_exhausted", message
     if status in {429, 500} and _OVERLOADED.search(f"{marks.code} {message}"):
         return "overloaded", message
     if status in _OF_ANY_KIND and _KEY.search(f"{marks.code} {message}"):
         return "authentication", message
     return from_status(status), message
+
+
+def _kinds(value: Any) -> list[str]:
+    """All codes of an error: the one that is kept may tell less than another."""
+    about = sole(value) or {}
+    inner = sole(about.get("error")) or {}
+    return [_text(part.get(name)) for part in (about, inner) for name in CODES]
 
 
 def of_page(body: bytes, words: str) -> str:
@@ -106,6 +114,8 @@ def in_band(error: Any, marks: Marks) -> str:
     for word in codes:
         if re.fullmatch(r"[45][0-9][0-9]", word):
             return from_status(int(word))
+    if _OVERLOADED.search(f"{' '.join(codes)} {_text(error)[:WORDS_READ]}"):
+        return "overloaded"
     if "unexpected endpoint" in _text(error)[:200].lower():  # LM Studio's 404
         return "not_found"
     return _BY_NAME.get(marks.code, "server_error")

@@ -108,6 +108,13 @@ def _no_json(reading: "Reading", now: float, event: Event) -> int:
     return 0
 
 
+def after_the_last(reading: "Reading", event: Event) -> None:
+    """Note an event behind the last one, which may take back what was answered."""
+    reading.marks.flags |= Flag.AFTER_DONE
+    if stray.of_json(parsed(event.data), strict=True) is Meaning.ERROR:
+        reading.fail("stream_error_event", error_text(event.data, reading.marks))
+
+
 def is_whole(event: Event) -> bool:
     """Whether an event without its end is one all the same."""
     data = event.data.strip()

@@ -11,7 +11,8 @@ from typing import Final
 _CODE: Final = re.compile(
     r"(?i)insufficient[ _.-]?(?:user[ _.-]?|account[ _.-]?|token[ _.-]?)?"
     r"(?:quota|balance|credits?|funds?)(?:[ _.-]?error)?"
-    r"|(?:exceeded[ _.-]?current[ _.-]?quota|credit[ _.-]?balance[ _.-]?too[ _.-]?low)(?:_error)?"
+    r"|(?:exceeded[ _.-]?current[ _.-]?quota"
+    r"|credit[ _.-]?balance[ _.-]?(?:too[ _.-]?low|exhausted))(?:_error)?"
     r"|billing(?:[ _.-](?:error|hard[ _.-]limit[ _.-]reached|not[ _.-]active|not[ _.-]enabled))"
     r"|enforced_spend_limit_reached|spend(?:ing)?_limit_(?:exceeded|reached)|budget_exceeded(?:_error)?"
     r"|(?:out|no)_of_credits?|no_credits?|credits?_(?:exhausted|depleted|required|limit_exceeded)"

@@ -21,7 +21,7 @@ from holymon.protocols.bodies import answer, instead_of_a_stream
 from holymon.protocols.bounds import LONG, MAX_BODY, MAX_ERROR_BODY, MOST_IDLE, is_vast
 from holymon.protocols.dialect import Dialect
 from holymon.protocols.error_body import first_of, is_good, is_job, of_page, read_error, redirection
-from holymon.protocols.events import is_whole, read_event
+from holymon.protocols.events import after_the_last, is_whole, read_event
 from holymon.protocols.retry_after import retry_after
 from holymon.protocols.sniff import Body, kind_of
 from holymon.protocols.sse import MAX_EVENT, Decoder, Event, EventTooLarge
@@ -49,10 +49,9 @@ class Reading:
     `stream` says whether one was asked for; None: somebody else asked, and the answer tells. With
     `lenient` nobody knows how the answer should look: only an error that it reports is one. With
     `keep`, `texts` holds the content of each choice by its index; with `wants_json` it is looked at
-    whether that of the first one is JSON. `acted` is whether it called a
-    tool or refused, `thought` whether reasoning came, `odd` how the first event begins that could
-    not be read, `words` a line of text that stood outside of all events. `settles` is called with
-    the moment when a finished answer has all that it needs, but its end.
+    whether that of the first one is JSON. `acted`: it called a tool or refused; `thought`: it
+    reasoned; `odd`: how the first event begins that could not be read; `words`: a line of text outside
+    of all events. `settles` is called when a finished answer has all that it needs but its end.
     """
 
     __slots__ = (
@@ -66,18 +65,16 @@ class Reading:
         lenient: bool = False, keep: bool = False, wants_json: bool = False,
     ) -> None:  # fmt: skip
         """Expect the head of an answer."""
-        self.marks, self.lenient = marks, lenient
-        self.error = OK
+        self.marks, self.lenient, self.error = marks, lenient, OK
         self.message = self._kind = self.odd = self.words = ""
         self.acted = self.done = self.finished = self.over = self._seen = self._sniffing = False
         self.thought, self.settled = False, nan
         self.settles: Callable[[float], object] = bool
-        self.dialect, self._stream = dialect, stream
+        self.dialect, self._stream, self.wants_json = dialect, stream, wants_json
         self._decoder: Decoder | None = None
         self._collected: list[bytes] = []
         self._most, self._idle = MAX_BODY, 0
         self.texts: dict[int, str] | None = {} if keep or wants_json else None
-        self.wants_json = wants_json
         self.arguments: Arguments | None = None
         if stream:
             marks.flags |= Flag.STREAM
@@ -86,6 +83,11 @@ class Reading:
     def streaming(self) -> bool:
         """Whether the answer is a stream of events."""
         return self._decoder is not None
+
+    @property
+    def text(self) -> str:
+        """The content of the first choice with any: some servers number the only one 1."""
+        return self.texts[min(self.texts)] if self.texts else ""
 
     @property
     def body(self) -> bytes:
@@ -108,8 +110,7 @@ class Reading:
             self._most = MAX_ERROR_BODY
             return
         self._sniffing = True
-        if status != 200:
-            marks.flags |= Flag.LENIENT
+        marks.flags |= Flag.LENIENT if status != 200 else 0
         if self._stream is not False and self._kind.startswith("text/event-stream"):
             self._begin_stream()
         elif self._stream:
@@ -146,8 +147,7 @@ class Reading:
         """Judge the answer, which was over at `now`; the error type, `""` if it is complete.
 
         `broken` is the error type of what broke it off and `message` the words for it; not `whole`
-        is what was compressed and lacks its end. An error that the marks hold already stays, and
-        so does the first verdict.
+        is what was compressed and lacks its end. The first verdict stays, and an error in marks.
         """
         marks = self.marks
         if self.over:
@@ -220,7 +220,7 @@ class Reading:
             last = size < _SHORT and event.data.strip() == DONE
             if self.done or self.error:
                 if self.done and not last:
-                    self.marks.flags |= Flag.AFTER_DONE
+                    after_the_last(self, event)
                 break
             self._seen = True
             if last:

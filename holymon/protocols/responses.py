@@ -13,7 +13,7 @@ import msgspec
 
 from holymon.errors import OK
 from holymon.plan.requests import Message
-from holymon.protocols.complaint import complaint
+from holymon.protocols.complaint import complaint, reports
 from holymon.protocols.dialect import NOT_MINE, Dialect
 from holymon.protocols.error_body import error_text, in_band, message_of, read_body, refused
 from holymon.protocols.lenient import read
@@ -31,7 +31,7 @@ _PIECES: Final = {
 }  # fmt: skip
 """Events of pieces of what a tool is handed, and whether that is to be JSON."""
 
-_ENDS: Final = frozenset({"response.completed", "response.incomplete"})
+_ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.done"})
 _FAILS: Final = frozenset({"response.failed", "response.cancelled"})
 _STATES: Final = frozenset({"completed", "incomplete", "queued", "in_progress"})
 _THOUGHT: Final = ("response.reasoning", "response.output_text.annotation")
@@ -80,9 +80,9 @@ def _read(reading: Reading, now: float, event: Event) -> int:
         marks.flags |= Flag.LENIENT
     if data.type.endswith(".delta"):
         return _read_delta(reading, now, data)
-    if data.error or data.type == "error":
+    if data.type == "error" or reports(data.error):
         reading.fail("stream_error_event", error_text(event.data, marks))
-    elif data.type in _FAILS or data.response.error:
+    elif data.type in _FAILS or reports(data.response.error):
         reading.fail("stream_error_event", _words(data.response.error, marks))
     elif data.type in _ENDS:
         _note_end(data.response, marks)

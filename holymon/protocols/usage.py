@@ -67,9 +67,11 @@ def read_usage(usage: Any, marks: Marks) -> bool:
     if prompt is not None:
         if name in _BARE and beside in _BESIDE:
             prompt += (cached or 0) + (written or 0)
+            if cached is None and written is None and marks.cached_tokens > 0:
+                prompt = max(prompt, marks.prompt_tokens)  # it is told again without its cache
         if prompt:  # no request is made of nothing: a 0 stands for what was not counted
             marks.prompt_tokens = prompt
-    if cached is not None:
+    if cached is not None and (cached or prompt != 0):
         marks.cached_tokens = cached
     if written is not None:
         marks.written_tokens = written
@@ -79,7 +81,8 @@ def read_usage(usage: Any, marks: Marks) -> bool:
         total = counts.get("total", _NONE)[2]
         if thought and total == (prompt or 0) + output + thought:  # xAI, Gemini: not in the output
             output += thought
-        marks.output_tokens = output
+        if output or marks.output_tokens <= 0:  # nor does a 0 take back what was counted
+            marks.output_tokens = output
         marks.flags |= _SERVER_TOKENS
     return prompt is not None or output is not None
 

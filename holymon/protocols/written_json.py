@@ -118,7 +118,7 @@ def written(reading: "Reading") -> int:
     flags |= reading.marks.flags & Flag.TOOLS  # of a whole answer
     if flags or not reading.wants_json or reading.marks.error:
         return flags
-    good = is_json((reading.texts or {}).get(0, ""))
+    good = is_json(reading.text)
     return Flag.JSON_ASKED if good else Flag.JSON_ASKED | Flag.NOT_JSON
 
 
