@@ -50,8 +50,8 @@ class Reading:
     `lenient` nobody knows how the answer should look: only an error that it reports is one. With
     `keep`, `texts` holds the content of each choice by its index; with `wants_json` it is looked at
     whether that of the first one is JSON. `acted`: it called a tool or refused; `thought`: it
-    reasoned; `odd`: how the first event begins that could not be read; `words`: a line of text outside
-    of all events. `settles` is called when a finished answer has all that it needs but its end.
+    reasoned; `odd`: how the first event begins that could not be read; `words`: text outside of all
+    events. `settles` is called when a finished answer has all that it needs but its end.
     """
 
     __slots__ = (
