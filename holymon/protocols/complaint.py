@@ -5,6 +5,7 @@ Beside OpenAI's `{"error": {...}}`: vLLM's `{"object": "error"}`, MiniMax's `bas
 """
 
 import re
+from itertools import islice
 from typing import Any, Final
 
 WORDS: Final = (
@@ -39,6 +40,10 @@ _UNDER_WAY: Final = re.compile(
     r"(?i).*(?:ping|beat|alive|process|queue|pending|progress|start|connect|info|debug|wait|think"
     r"|running|created?|complete|success|succeed|ok|open|ready|init|status|warn)\w*"
 )
+_TAIL: Final = 60
+"""Characters of a name or a word of a status: none is longer, and a server may send megabytes."""
+
+_MOST_NAMES: Final = 1000
 _WRAPS: Final = ("Response", "response", "Output", "output", "header", "result", "data")
 
 
@@ -58,9 +63,9 @@ def complaint(value: Any, *, strict: bool = False) -> Any:
     about = sole(value)
     if about is None:
         return None
-    for name, inner in about.items():
+    for name, inner in islice(about.items(), _MOST_NAMES):
         named = _OBJECT if isinstance(inner, dict) else _ERROR
-        if inner and named.fullmatch(name) and not _is_fine(inner):
+        if inner and named.fullmatch(name[-_TAIL:]) and not _is_fine(inner):
             return about if isinstance(inner, bool | int | float) else inner
     base = about.get("base_resp")
     if isinstance(base, dict) and not _is_fine(base.get("status_code")):
@@ -70,9 +75,7 @@ def complaint(value: Any, *, strict: bool = False) -> Any:
             weak = strict or name not in {"header", "Response"}
             if (inner := complaint(about[name], strict=weak)) is not None:
                 return inner
-    if any(
-        isinstance(about.get(kind), str) and _FAILED.fullmatch(str(about[kind])) for kind in _KINDS
-    ):
+    if any(map(_names_failure, map(about.get, _KINDS))):
         return about
     if about.get("success") is False or about.get("ok") is False:
         return about
@@ -99,10 +102,15 @@ def _speaks(about: dict[str, Any]) -> bool:
         return _speaks(words)
     if words is None or _is_fine(words):
         return False
-    if isinstance(words, str) and _UNDER_WAY.fullmatch(words):
-        return False
-    kinds = [about.get(kind) for kind in _KINDS]
-    return not any(isinstance(kind, str) and _UNDER_WAY.fullmatch(kind) for kind in kinds)
+    return not any(map(_is_under_way, (words, *map(about.get, _KINDS))))
+
+
+def _is_under_way(word: Any) -> bool:
+    return isinstance(word, str) and len(word) <= _TAIL and bool(_UNDER_WAY.fullmatch(word))
+
+
+def _names_failure(word: Any) -> bool:
+    return isinstance(word, str) and bool(_FAILED.fullmatch(word[-_TAIL:]))
 
 
 def _is_fine(value: Any) -> bool:
@@ -110,8 +118,9 @@ def _is_fine(value: Any) -> bool:
     if value is None or value is False or value == "":
         return True
     if isinstance(value, dict):  # Go writes out an error that there is none of
-        return all(map(_is_fine, value.values()))
-    return isinstance(value, str | int) and bool(_FINE.fullmatch(str(value).strip()[:40]))
+        return len(value) <= _MOST_NAMES and all(map(_is_fine, value.values()))
+    text = str(value)[:_TAIL] if isinstance(value, str | int) else " -"
+    return bool(_FINE.fullmatch(text.strip()[:40]))
 
 
 def _is_bad(code: Any) -> bool:
@@ -122,7 +131,7 @@ def _is_bad(code: Any) -> bool:
         return not _is_fine(code)
     if not isinstance(code, str) or not code or _is_fine(code):
         return False
-    return code.lstrip("-").isdecimal() or bool(_FAILED.fullmatch(code))
+    return code.lstrip("-").isdecimal() or _names_failure(code)
 
 
 def _is_status(code: Any) -> bool:

@@ -18,8 +18,6 @@ T = TypeVar("T")
 PAGE: Final = "a page of HTML"
 """How the words of an error begin that no API wrote."""
 
-WORDS_READ: Final = 2000
-
 FIRST: Final = 120
 """Characters that are shown of what can't be read."""
 
@@ -109,14 +107,15 @@ def in_band(error: Any, marks: Marks) -> str:
     """The error type of a 200 that carries an error: by its code and words, else a status in it."""
     about = error if isinstance(error, dict) else {}
     codes = (*(_text(about.get(name)) for name in CODES), marks.code)
-    if no_credit(codes, _text(error)[:WORDS_READ]):
+    words = message_of({"error": error}, Marks(0, 0, 0.0))  # a few of what may be megabytes
+    if no_credit(codes, words):
         return "quota_exhausted"
     for word in codes:
         if re.fullmatch(r"[45][0-9][0-9]", word):
             return from_status(int(word))
-    if _OVERLOADED.search(f"{' '.join(codes)} {_text(error)[:WORDS_READ]}"):
+    if _OVERLOADED.search(" ".join((*codes, words))):
         return "overloaded"
-    if "unexpected endpoint" in _text(error)[:200].lower():  # LM Studio's 404
+    if "unexpected endpoint" in words.lower():  # LM Studio's 404
         return "not_found"
     return _BY_NAME.get(marks.code, "server_error")
 

@@ -71,7 +71,7 @@ def read_usage(usage: Any, marks: Marks) -> bool:
                 prompt = max(prompt, marks.prompt_tokens)  # it is told again without its cache
         if prompt:  # no request is made of nothing: a 0 stands for what was not counted
             marks.prompt_tokens = prompt
-    if cached is not None and (cached or prompt != 0):
+    if cached is not None and (cached or prompt or marks.cached_tokens < 0):
         marks.cached_tokens = cached
     if written is not None:
         marks.written_tokens = written

@@ -35,8 +35,10 @@ ATTRIBUTES: Final = LOOKS | frozenset(
     "patternTransform patternUnits points preserveAspectRatio r rx ry transform viewBox width x x1 "
     "x2 y y1 y2".split()
 )
-_INERT: Final = re.compile(r"[^()\\@]*(?:(?:url\(#[\w-]+\)|\w+\([-\d.,\s%e]*\))[^()\\@]*)*")
-"""Values without functions, but for references inside of the picture, numbers and colours."""
+_FUNCTION: Final = re.compile(r"\b(?:url\(#[\w-]+\)|\w+\([-\d.,\s%e]*\))")
+"""References inside of the picture, numbers and colours: a value is inert but for others."""
+
+_ACTIVE: Final = re.compile(r"[()\\@]")
 
 _REFERENCE: Final = re.compile(r"url\(#([\w-]+)\)")
 _IMAGE: Final = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=\s]+")
@@ -149,7 +151,7 @@ class _Picture:
     def _value(self, value: str) -> str:
         """A value on one line, if it is inert; its references are to this picture's parts."""
         text = " ".join(value.split())
-        if not _INERT.fullmatch(text):
+        if _ACTIVE.search(_FUNCTION.sub(" ", text)):
             return ""
         return _REFERENCE.sub(lambda m: f"url(#{self._ids.get(m[1], 'none')})", text)
 
