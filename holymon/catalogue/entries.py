@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from holymon.catalogue.entry import Entry, of_targets, shapes_of
+from holymon.catalogue.entry import Entry, of_targets, shapes_of, shown
 from holymon.errors import RunError
 from holymon.load.run import Run
 from holymon.records.own_files import MOST_OF_JSON, content, write_aside
@@ -103,7 +103,7 @@ def _entry(place: _Place) -> Entry:
         left = msgspec.json.decode(content(folder / FIGURES_FILE, MOST_OF_JSON), type=Entry)
         if left.state in STATES:  # whoever sent it may have called it another run
             return msgspec.structs.replace(
-                left, run_id=run_id(folder), changed=place.changed, calls_gone=True,
+                shown(left), run_id=run_id(folder), changed=place.changed, calls_gone=True,
                 shapes=_shapes(folder),
             )  # fmt: skip
     try:
@@ -145,7 +145,7 @@ def _read(out: Path) -> dict[str, Entry]:
     with contextlib.suppress(*_DAMAGED):
         known = msgspec.json.decode(content(out / FILE), type=_Catalogue)
         if known.format == FORMAT:
-            return {entry.run_id: entry for entry in known.entries
+            return {entry.run_id: shown(entry) for entry in known.entries
                     if entry.state in STATES or entry.state == UNREADABLE}  # fmt: skip
     return {}
 

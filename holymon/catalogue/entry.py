@@ -9,6 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from holymon.plan.plan import Plan
+from holymon.records.run_state import is_moment
+from holymon.safety import plain
 from holymon.structs import Interval, to_builtins
 
 FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -99,6 +101,23 @@ class Entry(msgspec.Struct, frozen=True):
             return datetime.fromisoformat(self.started_at or "").timestamp()
         except (ValueError, OverflowError, OSError):  # as somebody else may have written it
             return None
+
+
+def shown(entry: Entry) -> Entry:
+    """An entry as it may be shown: whoever wrote the file that it was in may have lied."""
+    texts = (entry.detail, entry.ended or "", entry.measurement, *entry.targets,
+             *(of.target for of in entry.of_targets or ()))  # fmt: skip
+    inert = all(plain(text) is text for text in texts)
+    if inert and (entry.started_at is None or is_moment(entry.started_at)):
+        return entry
+    replace = msgspec.structs.replace
+    of_all = tuple(replace(of, target=plain(of.target)) for of in entry.of_targets or ())
+    return replace(
+        entry, detail=plain(entry.detail), ended=plain(entry.ended or "") or None,
+        targets=tuple(map(plain, entry.targets)), measurement=plain(entry.measurement),
+        started_at=entry.started_at if is_moment(entry.started_at or "") else None,
+        of_targets=None if entry.of_targets is None else of_all,
+    )  # fmt: skip
 
 
 def shapes_of(plan: Plan) -> tuple[str, ...]:

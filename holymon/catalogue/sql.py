@@ -3,7 +3,6 @@
 sql("select target, quantile_cont(latency_s, 0.99) from calls group by target")
 """
 
-import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from holymon.errors import NAMES, PlanError, RunError
 from holymon.records import parquet
 from holymon.records.attempt import FINISH, Flag
 from holymon.records.run_folder import began, is_compacted
-from holymon.safety import short
+from holymon.safety import plain, short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +32,12 @@ def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataF
 
     kept = [e for e in entries(Path(out)) if not name or e.name == name]
     with duckdb.connect(config={"enable_external_file_cache": False}) as connection:
-        _make_tables(connection, kept, Path(out))
+        try:
+            _make_tables(connection, kept, Path(out))
+        except duckdb.Error as error:
+            raise RunError(
+                f"the calls in {plain(str(out))} can't be read: {short(str(error))}"
+            ) from None
         try:
             answer: pd.DataFrame = connection.execute(query).df()
         except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
@@ -50,9 +54,9 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
         folder = out / entry.run_id
         if is_compacted(folder):
             path = str(folder / "calls.parquet")
-            files.append(path)
-            moment = began(folder)
-            about = path, entry.run_id, entry.name, moment, entry.started_at, entry.state
+            files.append(parquet.named(Path(path)))
+            moment, of_run = began(folder), (plain(entry.run_id), plain(entry.name))
+            about = path, *of_run, moment, entry.started_at, entry.state
             targets += [(*about, k, target) for k, target in enumerate(entry.targets)]
     if not files:
         raise RunError(f"there are no calls in {out}: `holymon load sim/fast` makes some.")
@@ -67,7 +71,6 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
     for table, frame in (("of_runs", named), ("of_errors", errors), ("of_ends", ends)):
         connection.register(f"_{table}", frame)
         connection.execute(f"CREATE TEMP TABLE {table} AS FROM _{table}")
-    quoted = ", ".join("'{}'".format(glob.escape(file).replace("'", "''")) for file in files)
     bits = ", ".join(f"(c.flags & {flag.value}) != 0 AS {flag.name.lower()}" for flag in Flag)
     counted = [column for column in parquet.KINDS if column.endswith("_tokens")]
     counts = ", ".join(f"nullif(c.{column}, -1) AS {column}" for column in counted)
@@ -80,7 +83,7 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
         "c.due_s, c.start_s, c.headers_s, c.chunk_s, c.first_s, c.content_s, c.last_s, c.end_s, "
         f"c.gap_max_s, c.connect_s, c.retry_after_s, c.request, c.attempt, {counts}, "
         f"c.chunks, c.events, c.bytes, {bits} "
-        f"FROM (FROM read_parquet([{quoted}], union_by_name = true, filename = true, "
+        f"FROM (FROM read_parquet([{', '.join(files)}], union_by_name = true, filename = true, "
         f"hive_partitioning = false) UNION ALL BY NAME SELECT {blank} WHERE false) c "
         "JOIN of_runs r ON r.file = c.filename AND r.number = c.target "
         "JOIN of_errors e ON e.number = c.error JOIN of_ends f ON f.number = c.finish"

@@ -34,7 +34,7 @@ _SET: Final = re.compile(r"^[ \t]*([A-Za-z_][A-Za-z0-9_]*)=[ \t]*['\"]?[^\s'\"]"
 @click.option("--for", "kind", type=click.Choice(KINDS), default="cron", help="Who runs it; the "
               "last three are written only, and were not run here.")  # fmt: skip
 @click.option("--env", type=PATH, help="A file of NAME=VALUE lines with the keys, which only you "
-              "may read. [default: holymon.env, if it is here]")  # fmt: skip
+              "may read.")  # fmt: skip
 @click.option("--log", type=PATH, help="Where cron's output goes. [default: holymon.log]")
 @click.option("--limit", type=SECONDS, help="The longest that a run may take in all. "
               "[default: 15m, or --every if that is shorter]")  # fmt: skip
@@ -53,15 +53,16 @@ def schedule(
     """
     timetable = Timetable.parse(every, at)
     most = min(MOST_S, timetable.every * 60) if limit is None else limit
-    home = Path.cwd()
+    home, default = Path.cwd(), Path("holymon.log")
+    if log is None and default.is_symlink():
+        raise ConfigError("holymon.log is a link to elsewhere: remove it, or name another --log.")
     name, variables, seconds = _examined(arguments)
     if not seconds < most:
         raise PlanError(f"--limit {most:g} s is too short: the load alone takes {seconds:g} s.")
-    beside = home / "holymon.env"
-    keys = env.resolve() if env else beside if beside.exists() else None
+    keys = env.resolve() if env else None  # cron runs it as sh: whoever filled this folder can't
     known = Scheduled(
         name, ("report", *arguments), timetable, home, keys,
-        (log or Path("holymon.log")).resolve(), int(most), variables,
+        (log or default).resolve(), int(most), variables,
     )  # fmt: skip
     texts = known.texts(kind)
     if remove or install:
@@ -139,10 +140,10 @@ def _faults(known: Scheduled, kind: str) -> list[str]:
 
 def _about_keys(known: Scheduled) -> list[str]:
     if known.env is None:
-        lacking = " and ".join(known.variables)
-        return [f"no --env file gives {lacking}, and cron and systemd know no other"] * bool(
-            lacking
-        )
+        lacking, beside = " and ".join(known.variables), known.home / "holymon.env"
+        mend = f" (name {beside.name} with it, if that is yours)" if beside.exists() else ""
+        fault = f"no --env file gives {lacking}, and cron and systemd know no other{mend}"
+        return [fault] * bool(lacking)
     try:
         text, about = known.env.read_text("utf-8"), known.env.stat()
     except (OSError, UnicodeError) as error:
@@ -156,14 +157,16 @@ def _about_keys(known: Scheduled) -> list[str]:
 
 def _in_crontab(known: Scheduled, *, remove: bool) -> None:
     """Put its line, under its mark, in the place of the one before it; all others stay."""
-    before = _run("crontab", "-l", fine=(0, 1)).splitlines()
+    # Whatever else Python takes for an end of line is none to cron.
+    before = _run("crontab", "-l", fine=(0, 1)).removesuffix("\n").split("\n")
     if known.label in before:
         at = before.index(known.label)
         del before[at]
         # Somebody may have taken away the line and left its mark: what follows then is theirs.
         if before[at : at + 1] and f"flock -n -E {SKIPPED} " in before[at]:
             del before[at]
-    after = before if remove else [*before, known.label, known.line]
+    after = [] if before == [""] else before
+    after += [] if remove else [known.label, known.line]
     _run("crontab", "-", given="".join(f"{line}\n" for line in after))
 
 

@@ -112,7 +112,8 @@ def _kubernetes(known: Scheduled) -> Iterator[tuple[str, str]]:
     ]
     holder: dict[str, Any] = {
         "name": "report", "image": "REGISTRY/holymon:VERSION",
-        "command": ["holymon", *known.words, "--out", "/reports"],
+        # It would put the value of a variable where $(NAME) stands.
+        "command": ["holymon", *(w.replace("$", "$$") for w in known.words), "--out", "/reports"],
         "env": keys, "volumeMounts": [{"name": "reports", "mountPath": "/reports"}],
     }  # fmt: skip
     claim = {"name": "reports", "persistentVolumeClaim": {"claimName": "holymon-reports"}}
@@ -152,7 +153,7 @@ def _airflow(known: Scheduled) -> Iterator[tuple[str, str]]:
 
 def _raw(text: str) -> str:
     """A text that Jinja leaves as it is."""
-    return f"{{% raw %}}{text}{{% endraw %}}" if "{" in text else text
+    return text.replace("{", "{{ '{' }}")
 
 
 def _github(known: Scheduled) -> Iterator[tuple[str, str]]:
@@ -160,7 +161,7 @@ def _github(known: Scheduled) -> Iterator[tuple[str, str]]:
     steps: list[dict[str, Any]] = [
         {"uses": "actions/setup-python@v5", "with": {"python-version": "3.12"}},
         {"run": "pip install WHERE-YOUR-TEAM-HAS-holymon"},
-        {"run": run.replace("${{", "$ {{"), "shell": "bash",
+        {"run": run.replace("${{", "${{ '${{' }}"), "shell": "bash",
          "env": {name: f"${{{{ secrets.{name} }}}}" for name in known.variables}},
         {"uses": "actions/upload-artifact@v4", "if": "always()",
          "with": {"name": "reports", "path": "reports/"}},

@@ -37,9 +37,13 @@ MOST_BYTES: Final = 300_000
 """Of the text, as far as fewer calls make it shorter."""
 
 MOST_UNPACKED: Final = 2**25
+MOST_OF_HEADER: Final = 2**22
+"""Bytes of JSON, in which an empty list of three takes sixty in memory."""
+
 MOST_TARGETS: Final = 255
 LEFT_OUT: Final = "(prompts of one's own are left out of a report)"
 _TICKS: Final = 2.0**24
+_LATEST: Final = 2.0**33  # in the year 2242, for which pandas has room
 _KIND: Final = re.compile(r"[fiu][1248]|S\d{1,3}")
 
 
@@ -141,6 +145,8 @@ def unpacked(text: bytes, source: str) -> tuple[Header, Plan, Records]:
         if not inflate.eof:
             raise ValueError("it is cut short, or too large")
         head, _, body = whole.partition(b"\n")
+        if len(head) > MOST_OF_HEADER:
+            raise ValueError("its header is too long")
         about = json.loads(head)
         if isinstance(about, dict) and about.get("format") != FORMAT:
             raise ValueError("another version of holymon wrote it")
@@ -150,6 +156,8 @@ def unpacked(text: bytes, source: str) -> tuple[Header, Plan, Records]:
         if isinstance(error.__cause__, PlanError):
             raise error.__cause__ from None
         raise ValueError(f"it is damaged ({type(error).__name__})") from None
+    if header.began is not None and not 0 <= header.began < _LATEST:
+        raise ValueError("it began at no moment")
     names = [target.target for target in header.summary.targets]
     if names != [target.name for target in plan.targets]:
         raise ValueError("its figures are not of its plan's targets")

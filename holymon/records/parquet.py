@@ -265,25 +265,25 @@ def spill(records: Records, folder: Path) -> Path:
 
 
 def _read(path: Path) -> str:
-    """The table of one file as DuckDB is told it.
+    """The table of one file as DuckDB is told it; no folder `request=9` is a column of it."""
+    return f"read_parquet({named(path)}, hive_partitioning = false)"
 
-    No part of its name is a pattern, and no folder called `request=9` a column. Raises RunError.
-    """
+
+def named(path: Path) -> str:
+    """A plain file as DuckDB is told it: no part of its name is a pattern. Raises RunError."""
     try:
         with reading(path):
             opened(path).close()
     except OSError as error:
         raise unreadable(path, error.strerror) from None
-    name = glob.escape(str(path)).replace("'", "''")
-    return f"read_parquet('{name}', hive_partitioning = false)"
+    return "'{}'".format(glob.escape(str(path)).replace("'", "''"))
 
 
 def _require_plausible(connection: Any, path: Path) -> None:
     """Raise RunError for a file that says to hold what no run could have packed so small."""
-    name = glob.escape(str(path)).replace("'", "''")
     groups = connection.execute(
         "SELECT max(row_group_num_rows), sum(total_uncompressed_size) "
-        f"FROM parquet_metadata('{name}') GROUP BY row_group_id"
+        f"FROM parquet_metadata({named(path)}) GROUP BY row_group_id"
     ).fetchall()
     rows, unpacked = (
         sum(int(n or 0) for n in sizes) for sizes in zip((0, 0), *groups, strict=True)

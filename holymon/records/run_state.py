@@ -19,7 +19,7 @@ def checked(state: dict[str, Any]) -> dict[str, Any]:
     """What may be known of a run, as it may be shown: whoever sent its folder may have lied."""
     known = {
         name: short(text, 4096) for name, text in state.items()
-        if isinstance(text, str) and (not name.endswith("_at") or _is_moment(text))
+        if isinstance(text, str) and (not name.endswith("_at") or is_moment(text))
     }  # fmt: skip
     if known.get("ended", "finished") not in ENDED:
         known["ended"] = "unknown"
@@ -29,10 +29,11 @@ def checked(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_moment(text: str) -> bool:
+def is_moment(text: str) -> bool:
+    """Whether a text is a moment with its time zone, in the years that pandas has room for."""
     with contextlib.suppress(ValueError):
         moment = datetime.fromisoformat(text)
-        return moment.tzinfo is not None and 1970 <= moment.year < 2200  # as pandas has room for
+        return moment.tzinfo is not None and 1970 <= moment.year < 2200
     return False
 
 
