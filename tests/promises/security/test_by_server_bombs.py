@@ -18,6 +18,7 @@ from holymon.monitor.endpoints import _in_path as in_path
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.plan.slo import parse
 from holymon.protocols.chat import CHAT
+from holymon.protocols.complaint import complaint
 from holymon.protocols.error_body import page_text, read_body
 from holymon.protocols.framing import events_of
 from holymon.protocols.reading import Reading
@@ -209,3 +210,17 @@ def test_frames_are_read_without_a_copy_of_all_before(bounded):
     read((16_000_000).to_bytes(4) + bytes(8))
     for _ in range(15_000):
         assert read(bytes(1000)) == b""
+
+
+def test_words_of_a_server_are_not_looked_at_again_and_again():
+    """40 kB of such a message held a worker's loop for 12 s."""
+    word = "ok" * 20_000 + "!"
+    before = time.process_time()
+    for about in (
+        {"message": word},
+        {"message": "a", "status": word},
+        {"message": "a", word: word},
+    ):
+        assert complaint(about) is about
+    assert complaint({f"k{k}": k for k in range(100_000)}) is None
+    assert time.process_time() - before < 1
