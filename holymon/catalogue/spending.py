@@ -79,6 +79,8 @@ class Spending:
         month = self.per_month
         if self.whole.unknown == self.whole.runs and not self.whole.usd:
             why = say("the cost of no run is known")
+        elif self.whole.runs == 1:
+            why = say("a single run tells no rate: that takes a day of runs")
         elif month is None:
             why = say("{runs} over {hours} h tell no rate: that takes a day of runs",
                       runs=number_of(self.whole.runs, "run"),
@@ -112,7 +114,7 @@ class Spending:
         shown = self.days[-MOST_DAYS:]
         rows = [(day, *spent.cells) for day, spent in shown]
         rows += [(say("all {days}", days=number_of(len(self.days), "day")), *self.whole.cells)]
-        return Table(HEADS, rows[-1:] if len(self.days) == 1 else rows, notes=self.reasons)
+        return Table(HEADS, rows[:1] if len(self.days) == 1 else rows, notes=self.reasons)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -6,7 +6,7 @@ import pytest
 
 import holymon as hm
 from holymon.widgets.calls_view import CallsView
-from holymon.widgets.view_state import FILE
+from holymon.widgets.view_state import FILE, Selection, keep_view, last_view
 from tests.widgets.test_results_tab import HOSTILE, Tags, run
 
 
@@ -68,18 +68,17 @@ def test_a_row_marks_its_point_and_what_is_chosen_is_there_again_in_another_kern
     assert on(again) == []
 
 
-@pytest.mark.parametrize(
-    "about",
-    ["[", "[]", '{"RUN": 3}', '{"RUN": {"span": [5, NaN]}}', '{"RUN": {"what": "x"}}',
-     '{"RUN": {"hidden": "all"}}', '{"RUN": {"span": [9, 1], "log": true}}'],
-)  # fmt: skip
-def test_what_somebody_else_left_there_is_no_view(made, about):
+def test_what_somebody_else_left_there_is_no_view(made):
     path = made.folder.parents[1] / FILE
-    path.write_text(about.replace("RUN", made.id))
-    view = offered(made)
-    assert (view._log.value, view._span.value) == (False, (view._span.min, view._span.max))
-    view._log.value = True
-    assert json.loads(path.read_text())[made.id]["log"] is True
+    for about in (
+        "[", "[]", '{"RUN": 3}', '{"RUN": {"span": [5, NaN]}}', '{"RUN": {"what": "x"}}',
+        '{"RUN": {"hidden": "all"}}', '{"RUN": {"span": [9, 1], "log": true}}', '{"RUN": {"x": 1}}',
+    ):  # fmt: skip
+        path.write_text(about.replace("RUN", made.id))
+        assert last_view(made) == Selection(), about
+        keep_view(made, Selection(log=True))
+        assert json.loads(path.read_text())[made.id]["log"] is True
+    path.unlink()
 
 
 def test_without_calls_there_is_nothing_to_choose_from(made):
