@@ -7,19 +7,20 @@ import click
 
 from holymon.cli.options import JSON, OUT, PATH
 from holymon.cli.output import show
+from holymon.cli.target_options import text
 from holymon.errors import PlanError
 from holymon.safety import plain
 
 
 @click.command()
 @click.argument("export", type=PATH)
-@click.option("--runs", default="", metavar="NAME", help="Only runs of that name, or of that id.")
-@click.option("--target", default="", metavar="TEXT", help="Only targets with this in their names.")
-@click.option("--since", default="", metavar="DATE", help="From that day on, such as 2026-11-24.")
-@click.option("--until", default="", metavar="DATE", help="Up to that day, which is included.")
+@text("--runs", metavar="NAME", help="Only runs of that name, or of that id.")
+@text("--target", metavar="TEXT", help="Only targets with this in their names.")
+@text("--since", metavar="DATE", help="From that day on, such as 2026-11-24.")
+@text("--until", metavar="DATE", help="Up to that day, which is included.")
 @click.option("--spilled", multiple=True, type=PATH, metavar="DIR", help="A folder that a monitor "
               "spilled its calls to; may be given several times.")  # fmt: skip
-@click.option("--columns", default="", metavar="NAME=COLUMN,...", help="Columns of an export that "
+@text("--columns", metavar="NAME=COLUMN,...", help="Columns of an export that "
               "is not known: date, model, prompt (or input: without what is cached), completion, "
               "cached, written, cost, currency, requests.")  # fmt: skip
 @click.option("--zone", default="UTC", help="Whose days the bill has: UTC, +07:00, Asia/Tokyo.")

@@ -15,7 +15,7 @@ from typing import Final
 from holymon.errors import PlanError
 from holymon.figures.own_bill import Own
 from holymon.formatting import number_of
-from holymon.records.bill import CLASSES, Bill, Sums
+from holymon.records.bill import CLASSES, ProviderBill, Sums
 from holymon.safety import short
 
 _VERSION: Final = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|20\d{6}|\d{4}|latest)$")
@@ -70,7 +70,7 @@ def base(name: str) -> str:
 
 
 def differences(
-    own: Mapping[tuple[str, str], Own], bill: Bill, *, since: str = "", until: str = "9999"
+    own: Mapping[tuple[str, str], Own], bill: ProviderBill, *, since: str = "", until: str = "9999"
 ) -> Differences:
     """Compare by day and model. Raises PlanError where several APIs are called for one model."""
     first, last = max(bill.days[0], since), min(bill.days[1], until)
@@ -100,7 +100,7 @@ def differences(
 
 
 def _unfit(
-    own: Mapping[tuple[str, str], Own], mine: Mapping[tuple[str, str], Own], bill: Bill,
+    own: Mapping[tuple[str, str], Own], mine: Mapping[tuple[str, str], Own], bill: ProviderBill,
     first: str, last: str,
 ) -> str:  # fmt: skip
     if not own:
@@ -134,7 +134,7 @@ def _add(to: Sums, sums: Sums) -> None:
 
 
 def _summed(
-    ours: dict[tuple[str, str], Own], theirs: dict[tuple[str, str], Sums], bill: Bill,
+    ours: dict[tuple[str, str], Own], theirs: dict[tuple[str, str], Sums], bill: ProviderBill,
     others: Sums, strangers: tuple[str, ...], notes: tuple[str, ...],
 ) -> Differences:  # fmt: skip
     rows, moved, sums = list[Row](), Counter[tuple[str, str]](), [0, 0]
@@ -177,7 +177,7 @@ def by_class(tokens: Mapping[str, int], classes: tuple[str, ...]) -> dict[str, i
 
 
 def _cost_row(
-    key: tuple[str, str], it: Own, sent: Sums, bill: Bill,
+    key: tuple[str, str], it: Own, sent: Sums, bill: ProviderBill,
     mine: Mapping[str, int], charged: Mapping[str, int],
 ) -> list[Row]:  # fmt: skip
     if not bill.currency:
@@ -224,7 +224,7 @@ def _explained(
 
 def _why(
     key: tuple[str, str], name: str, it: Own, sent: Sums, ours: dict[tuple[str, str], Own],
-    theirs: dict[tuple[str, str], Sums], bill: Bill,
+    theirs: dict[tuple[str, str], Sums], bill: ProviderBill,
 ) -> tuple[str, ...]:  # fmt: skip
     """What may explain a difference of one class, in words."""
     charged, mine = by_class(sent.tokens, bill.classes), by_class(it.tokens, bill.classes)

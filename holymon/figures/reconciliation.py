@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from holymon.figures.bill_difference import Differences, Row
 from holymon.formatting import DASH, Table, count, percent, rounded
-from holymon.records.bill import Bill
+from holymon.records.bill import ProviderBill
 
 HEADS: Final = ("day", "model", "what", "ours", "theirs", "difference", "may be explained by")
 MOST_ROWS: Final = 60
@@ -22,7 +22,7 @@ class Reconciliation:
     cost) or `not comparable`. `sources` says what ours is made of.
     """
 
-    bill: Bill
+    bill: ProviderBill
     differences: Differences
     tolerance: float
     sources: str = ""

@@ -1,6 +1,6 @@
 """A provider's usage export, CSV, JSON or JSONL, as sums for each day and model.
 
-    read(path, columns, zone) -> Bill
+    read(path, columns, zone) -> ProviderBill
 
 What is wrong is one sentence: which line or entry, and which column.
 """
@@ -40,7 +40,7 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class ProviderBill:
     """What a provider says it counted, by day (in `zone`) and model; "" where it names none.
 
     `classes` of tokens are told apart; what is not is in `input`. `notes` say what it lacks.
@@ -61,7 +61,7 @@ class Bill:
         return min(days), max(days)
 
 
-def read(path: Path, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC) -> Bill:
+def read(path: Path, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC) -> ProviderBill:
     """The bill in a file, whose columns are known, or named by `columns` (see MAPPED).
 
     Raises ConfigError if it can't be read, PlanError naming the line and the column.
@@ -103,7 +103,7 @@ class _Reader:
         self.skipped, self.more = 0, False
         self.form = Form()
 
-    def bill(self, rows: Rows) -> Bill:
+    def bill(self, rows: Rows) -> ProviderBill:
         for _, row in rows():
             self.names |= row.keys()
         self.more = "" in self.names
@@ -114,7 +114,7 @@ class _Reader:
             self._add(place, row)
         if not self.cells:
             raise PlanError(f"{self.path} holds no call that was billed.")
-        return Bill(
+        return ProviderBill(
             short(self.path.name, 80), self.form.source, self.cells, self._classes(),
             self._currency(), tuple(self._notes()), str(self.zone),
         )  # fmt: skip

@@ -220,13 +220,10 @@ class Simulator:
 
 async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamResponse:
     """Token k is due at begun + ttft + k * itl, so delays of single writes do not add up."""
-    answer = web.StreamResponse(
-        headers={
-            **fate.headers,
-            "content-type": "text/event-stream; charset=utf-8",
-            "cache-control": "no-cache",
-        }
-    )
+    answer = web.StreamResponse(headers={
+        **fate.headers, "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache",
+    })  # fmt: skip
     await answer.prepare(request)
     say = _FORMS[fate.question.dialect]
     await answer.write(say.opening_of(fate))

@@ -22,7 +22,7 @@ from holymon.figures.own_bill import Own, own_bill
 from holymon.figures.reconciliation import Reconciliation
 from holymon.records import parquet
 from holymon.records.attempt import Flag, blank
-from holymon.records.bill import Bill, Sums
+from holymon.records.bill import ProviderBill, Sums
 from holymon.records.records import Records
 
 TOKENS = {"input": 900, "cached": 100, "written": 0, "output": 500}
@@ -40,11 +40,11 @@ def theirs(changes=None, model="gpt-4.1-2025-04-14", day=DAY, money=None, reques
     return {(day, model): Sums(TOKENS | (changes or {}), money, requests)}
 
 
-def bill(cells, classes=CLASSES, currency="") -> Bill:
-    return Bill("b.csv", "", cells, classes, currency, ())
+def bill(cells, classes=CLASSES, currency="") -> ProviderBill:
+    return ProviderBill("b.csv", "", cells, classes, currency, ())
 
 
-def judged(own, charged: Bill, tolerance=0.01) -> Reconciliation:
+def judged(own, charged: ProviderBill, tolerance=0.01) -> Reconciliation:
     return Reconciliation(charged, differences(own, charged), tolerance)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import ConfigError, HolymonError, PlanError
-from holymon.records.bill import Bill, read
+from holymon.records.bill import ProviderBill, read
 from holymon.records.written import day, money, tokens
 
 OPENAI = {"object": "page", "has_more": False, "data": [
@@ -69,7 +69,7 @@ def saved(tmp_path: Path, what, name: str = "bill") -> Path:
     return path
 
 
-def sums(bill: Bill) -> dict:
+def sums(bill: ProviderBill) -> dict:
     return {key: (*it.tokens.values(), None if it.money is None else round(it.money, 9), it.requests)
             for key, it in bill.cells.items()}  # fmt: skip
 
