@@ -127,10 +127,10 @@ def migrate(
     The exit code is 0 for go, 1 for no-go, 3 where it is not shown or the measurement is invalid.
     """
     from holymon.experiments import migrate as migration
-    from holymon.figures.migration import Move
+    from holymon.figures.migration import Stated
     from holymon.report.report import write_report
 
-    move = Move(calls_per_month=calls_per_month, min_saving=min_saving,
+    move = Stated(calls_per_month=calls_per_month, min_saving=min_saving,
                 one_off=_one_off(one_off, work, hourly))  # fmt: skip
     bought = {"fx": fx, "fee": fee, "min_topup": min_topup, "credit_days": credit_days}
     if wanted is None:

@@ -8,12 +8,12 @@ import numpy as np
 from holymon.catalogue.history import history
 from holymon.errors import PlanError
 from holymon.experiments.alternate import compare_all, require_access
-from holymon.figures.bills import Bill, bill_of
+from holymon.figures.bills import Spent, bill_of
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import ALPHA, Comparison
 from holymon.figures.deciding import decide
 from holymon.figures.hours import Hours, by_hour
-from holymon.figures.migration import CostRow, Move, cost_row, saving, unpriced
+from holymon.figures.migration import CostRow, Stated, cost_row, saving, unpriced
 from holymon.figures.sheet import Offer, Sheet, best_first
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.terms import Terms
@@ -58,7 +58,7 @@ def migrate(
     lasts: numbers hold for all candidates, a dict for the targets that it names. Raises PlanError,
     ConfigError, RunError.
     """
-    move = Move(calls_per_month=calls_per_month, one_off=one_off, min_saving=min_saving)
+    move = Stated(calls_per_month=calls_per_month, one_off=one_off, min_saving=min_saving)
     if run is None:
         run = measure(
             plan_of(baseline, candidates, slo, prompts, rate, requests, max_cost), out=out
@@ -113,7 +113,9 @@ def terms_of(plan: Plan, **given: ByTarget | None) -> dict[str, Terms]:
     return {name: Terms(**numbers) for name, numbers in by_name.items()}
 
 
-def sheet_of(run: Run, move: Move, terms: Mapping[str, Terms], goals: Sequence[str] = ()) -> Sheet:
+def sheet_of(
+    run: Run, move: Stated, terms: Mapping[str, Terms], goals: Sequence[str] = ()
+) -> Sheet:
     """The sheet of a finished run, whose first target is the baseline.
 
     Raises PlanError for a run without candidates, RunError for one that goes on or was refused.
@@ -145,8 +147,8 @@ def sheet_of(run: Run, move: Move, terms: Mapping[str, Terms], goals: Sequence[s
 
 
 def _offer(
-    both: tuple[TargetSummary, TargetSummary], bills: tuple[Bill, Bill], pairs: Pairs,
-    terms: tuple[Terms, Terms], move: Move, wanted: Sequence[str], compared: Comparison,
+    both: tuple[TargetSummary, TargetSummary], bills: tuple[Spent, Spent], pairs: Pairs,
+    terms: tuple[Terms, Terms], move: Stated, wanted: Sequence[str], compared: Comparison,
     judged: Verdict, candidates: int,
 ) -> Offer:  # fmt: skip
     """What the run says of one candidate; all of them share the 5 % of being wrong."""
@@ -167,7 +169,7 @@ def _offer(
 
 
 def _costs(
-    bills: Sequence[Bill], pairs: Sequence[Pairs], terms: Sequence[Terms], move: Move
+    bills: Sequence[Spent], pairs: Sequence[Pairs], terms: Sequence[Terms], move: Stated
 ) -> tuple[CostRow, ...]:
     first, *others = bills
     rows = [cost_row(first, others[0], pairs[0], terms[0], move)]
@@ -190,7 +192,7 @@ def _hours(run: Run, names: Sequence[str]) -> tuple[Hours, ...]:
 
 def _cautions(
     run_id: str,
-    bills: Sequence[Bill],
+    bills: Sequence[Spent],
     judged: Verdict,
     terms: Sequence[Terms],
     compared: Sequence[Comparison],

@@ -49,9 +49,18 @@ class Amount:
     @property
     def cell(self) -> Cell:
         """It above its interval."""
+        value, ends = self.cells()
+        return (value, ends) if ends else value
+
+    def cells(self, figures: int = 4) -> tuple[str, str]:
+        """It with so many figures, and its interval, empty without one."""
+        value, low, high = (rounded(each, figures) for each in (self.value, self.low, self.high))
         if self.low is None and self.high is None:
-            return rounded(self.value)
-        return rounded(self.value), glued(rounded(self.low), DASH, rounded(self.high))
+            return value, ""
+        below = self.low is not None and self.low < 0
+        return value, say("{low} to {high}", low=low, high=high) if below else glued(
+            low, DASH, high
+        )
 
     def to_dict(self) -> dict[str, float | None]:
         """As JSON has it."""
@@ -59,7 +68,7 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class Spent:
     """What a target's calls cost at its price list, in the currency of that.
 
     `whole` has the sums of all calls, shape (COLUMNS,). Where they can't be given they are None,
@@ -79,20 +88,20 @@ class Bill:
         return None if self.whole is None else float(self.whole[CALLS] / self.whole[OK])
 
 
-def bill_of(records: Records, index: int) -> Bill:
+def bill_of(records: Records, index: int) -> Spent:
     """The bill of one target: of all its calls that say something of the API."""
     target = records.targets[index]
     rows = records.chosen(records.mask(index) & records.judged)
     cost, notes = cost_of(rows, _in_usd(target))
     if target.billed.input is None or target.billed.output is None:
-        return Bill(target, None, cost, reason=cost.reason)
+        return Spent(target, None, cost, reason=cost.reason)
     parts, known, _ = spent(rows, target.billed)
     good = rows["error"] == 0
     counted, lacking = int((good & known).sum()), int((good & ~known).sum())
     if not counted or lacking > UNCOUNTED * (counted + lacking):
         why = say("{lacking:,} of {of:,} answers came without the server's token counts",
                   lacking=lacking, of=counted + lacking)  # fmt: skip
-        return Bill(target, None, cost, reason=why if good.any() else say("no call succeeded"))
+        return Spent(target, None, cost, reason=why if good.any() else say("no call succeeded"))
     answer = float(parts[good & known].sum()) / counted
     each = _each(rows, target, answer)
     kept = tuple(
@@ -100,7 +109,7 @@ def bill_of(records: Records, index: int) -> Bill:
         for note in notes
         if note.endswith("of their own.")
     )
-    return Bill(target, each.sum(axis=0), cost, answer, notes=kept + _open(target.name, each))
+    return Spent(target, each.sum(axis=0), cost, answer, notes=kept + _open(target.name, each))
 
 
 def _each(rows: Chosen, target: Target, answer: float) -> Floats:
@@ -177,7 +186,7 @@ def drawn(
     return Amount(value, low if np.isfinite(low) else None, high if np.isfinite(high) else None)
 
 
-def sums_of(pairs: Sequence[tuple[Records, Records]], a: Bill, b: Bill) -> Floats:
+def sums_of(pairs: Sequence[tuple[Records, Records]], a: Spent, b: Spent) -> Floats:
     """The sums of blocks of time, each a pair of records of two targets: shape (m, 2 COLUMNS)."""
     made = [
         np.concatenate([_each(each.chosen(each.mask() & each.judged), bill.target, bill.answer)

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from holymon.figures.bills import Amount
 from holymon.figures.comparison import Comparison
-from holymon.figures.migration import Move, Saving
+from holymon.figures.migration import Saving, Stated
 from holymon.figures.more_calls import in_words, more_calls, times_for, times_to
 from holymon.figures.pair_tests import Ratio
 from holymon.figures.summary_types import TargetSummary
@@ -50,7 +50,7 @@ class _Point:
 
 
 def decide(
-    target: TargetSummary, baseline: TargetSummary, saved: Saving | str, move: Move,
+    target: TargetSummary, baseline: TargetSummary, saved: Saving | str, move: Stated,
     goals: Sequence[tuple[ObjectiveCheck, ObjectiveCheck]], comparison: Comparison,
     invalid: Sequence[str] = (),
 ) -> Judged:  # fmt: skip
@@ -89,7 +89,7 @@ def _rank(point: _Point, decision: Decision) -> int:
 
 
 def _of_saving(
-    name: str, baseline: str, saved: Saving | str, move: Move, comparison: Comparison
+    name: str, baseline: str, saved: Saving | str, move: Stated, comparison: Comparison
 ) -> _Point:
     if isinstance(saved, str):
         if not saved:

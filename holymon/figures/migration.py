@@ -20,7 +20,7 @@ from holymon.figures.bills import (
     OPEN,
     THOUSAND,
     Amount,
-    Bill,
+    Spent,
     drawn,
     part_per_success,
     per_success,
@@ -45,7 +45,7 @@ YEAR: Final = 12
 LEVEL: Final = 0.95
 
 
-class Move(Struct, frozen=True):
+class Stated(Struct, frozen=True):
     """What is to be moved: calls that are to succeed each month, what the work of it costs in USD.
 
     `min_saving` is the least share of the baseline's cost that is worth it.
@@ -118,7 +118,7 @@ class Saving:
     bars: tuple[Bar, ...]
 
 
-def unpriced(bill: Bill, terms: Terms) -> str:
+def unpriced(bill: Spent, terms: Terms) -> str:
     """Why a target's cost in USD can't be given; empty if it can."""
     if bill.whole is None:
         return bill.reason
@@ -130,7 +130,7 @@ def unpriced(bill: Bill, terms: Terms) -> str:
 
 
 def cost_row(
-    bill: Bill, other: Bill, pairs: Sequence[tuple[Records, Records]], terms: Terms, move: Move
+    bill: Spent, other: Spent, pairs: Sequence[tuple[Records, Records]], terms: Terms, move: Stated
 ) -> CostRow:
     """What a target costs; `pairs` are blocks of time of it and of another one."""
     price = bill.target.billed
@@ -163,14 +163,14 @@ def cost_row(
     )  # fmt: skip
 
 
-def _month(sums: Floats, *, terms: Terms, move: Move, whole: bool = True) -> Floats:
+def _month(sums: Floats, *, terms: Terms, move: Stated, whole: bool = True) -> Floats:
     """USD a month, shape (n,), of sums of the shape (n, COLUMNS)."""
     return terms.paid(per_success(sums, whole=whole) * move.calls_per_month)
 
 
 def saving(
-    a: Bill, b: Bill, pairs: Sequence[tuple[Records, Records]], terms: tuple[Terms, Terms],
-    move: Move, level: float = LEVEL,
+    a: Spent, b: Spent, pairs: Sequence[tuple[Records, Records]], terms: tuple[Terms, Terms],
+    move: Stated, level: float = LEVEL,
 ) -> Saving | None:  # fmt: skip
     """What moving from `a` to `b` saves, from blocks of time in which both were called.
 
@@ -240,7 +240,7 @@ def _first_year(per_month: Amount, one_off: float) -> Amount:
 class _Case:
     """All that the outcome depends on: costs are of a successful call, in units of each list."""
 
-    move: Move
+    move: Stated
     terms: tuple[Terms, Terms]
     baseline: float
     candidate: float

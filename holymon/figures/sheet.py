@@ -8,7 +8,7 @@ from holymon.figures.bills import Amount
 from holymon.figures.comparisons import Comparisons
 from holymon.figures.deciding import Decision, Judged, between, earned
 from holymon.figures.hours import Hours, table_of
-from holymon.figures.migration import CostRow, Move, Saving
+from holymon.figures.migration import CostRow, Saving, Stated
 from holymon.figures.size_types import SizeEffects
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.terms import MONTH_DAYS
@@ -19,7 +19,6 @@ from holymon.formatting import (
     Table,
     Tables,
     join,
-    percent,
     rate_cell,
     rounded,
 )
@@ -28,7 +27,7 @@ from holymon.records.headroom import in_a_line
 
 STATES: Final = {"go": "healthy", "no-go": "unhealthy", "not shown": "not judged"}
 DECISIONS: Final = vocabulary("go", "no-go", "not shown")
-HEADS: Final = heads("candidate", "decision", "month now, USD", "then, USD", "saving, USD a month",
+HEADS: Final = heads("candidate", "decision", "USD a month", "saving, USD a month",
                      "of the cost", "break-even", "first year, USD")  # fmt: skip
 COST_TITLE: Final = say("USD for 1,000 calls that succeed")
 CLASSES: Final = {
@@ -62,12 +61,11 @@ class Offer:
         """Its row under HEADS."""
         known = self.saving
         if known is None:
-            return (self.name, DECISIONS[self.decision], *[DASH] * 6)
+            return (self.name, DECISIONS[self.decision], *[DASH] * 5)
         share, months = known.share, known.break_even
-        ends = "" if share.low is None else glued(percent(share.low), DASH, percent(share.high))
         return (
-            self.name, DECISIONS[self.decision], known.baseline.cell, known.candidate.cell,
-            known.per_month.cell, (percent(share.value), ends),
+            self.name, DECISIONS[self.decision], known.candidate.cell,
+            known.per_month.cell, _in_percent(share),
             (earned(months), between(months)), known.first_year.cell,
         )  # fmt: skip
 
@@ -108,7 +106,7 @@ class Sheet:
     run_id: str
     baseline: str
     offers: tuple[Offer, ...]
-    move: Move
+    move: Stated
     costs: tuple[CostRow, ...]
     targets: tuple[TargetSummary, ...]
     comparisons: Comparisons
@@ -158,6 +156,7 @@ class Sheet:
         others = tuple(
             say("{decision}: {text}", decision=DECISIONS[each.decision], text=text)
             for each in self.offers[1:] for text in each.judged.reasons
+            if text not in self.best.judged.reasons
         )  # fmt: skip
         rows = [offer.cells for offer in self.offers]
         return Table(
@@ -260,6 +259,11 @@ def _cell(amount: Amount | None) -> Cell:
     if amount is None:
         return DASH
     return amount.cell if amount.value else "0"
+
+
+def _in_percent(share: Amount) -> Cell:
+    value, ends = share.times(100.0).cells(2)
+    return say("{share} %", share=value), ends
 
 
 def best_first(offers: Sequence[Offer]) -> tuple[Offer, ...]:

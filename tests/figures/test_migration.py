@@ -12,7 +12,7 @@ from holymon.figures.blocks import blocks
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.deciding import between, decide, earned
 from holymon.figures.hours import by_hour
-from holymon.figures.migration import Move, break_even, cost_row, saving, unpriced
+from holymon.figures.migration import Stated, break_even, cost_row, saving, unpriced
 from holymon.figures.summary import summarize
 from holymon.figures.terms import MONTH_DAYS, Terms
 from holymon.figures.verdict import check_objective
@@ -26,7 +26,7 @@ from tests.figures.test_cost import rows_of
 
 LIST = Price(input=2.0, output=8.0)
 HALF = Price(input=1.0, output=4.0)
-MOVE = Move(calls_per_month=1e6, one_off=2000.0)
+MOVE = Stated(calls_per_month=1e6, one_off=2000.0)
 PLAIN = (Terms(), Terms())
 
 
@@ -152,7 +152,7 @@ def test_terms_and_moves_that_cannot_be_are_refused():
         with pytest.raises(PlanError, match=next(iter(wrong))):
             Terms(**wrong)
     with pytest.raises(PlanError, match="calls_per_month is 0"):
-        Move(calls_per_month=0)
+        Stated(calls_per_month=0)
 
 
 def test_break_even_has_no_upper_end_where_there_may_be_no_saving():
@@ -181,7 +181,7 @@ def test_what_it_depends_on_most_comes_first():
 
 
 def replace_work(usd):
-    return Move(calls_per_month=MOVE.calls_per_month, one_off=usd)
+    return Stated(calls_per_month=MOVE.calls_per_month, one_off=usd)
 
 
 def test_cheaper_and_slower_is_said_and_is_a_go_as_long_as_objectives_hold():
