@@ -8,7 +8,7 @@ import numpy as np
 from holymon.catalogue.history import history
 from holymon.errors import PlanError
 from holymon.experiments.alternate import compare_all, require_access
-from holymon.figures.bills import Spent, bill_of
+from holymon.figures.bills import CallCosts, bill_of
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import ALPHA, Comparison
 from holymon.figures.deciding import decide
@@ -147,7 +147,7 @@ def sheet_of(
 
 
 def _offer(
-    both: tuple[TargetSummary, TargetSummary], bills: tuple[Spent, Spent], pairs: Pairs,
+    both: tuple[TargetSummary, TargetSummary], bills: tuple[CallCosts, CallCosts], pairs: Pairs,
     terms: tuple[Terms, Terms], move: Stated, wanted: Sequence[str], compared: Comparison,
     judged: Verdict, candidates: int,
 ) -> Offer:  # fmt: skip
@@ -169,7 +169,7 @@ def _offer(
 
 
 def _costs(
-    bills: Sequence[Spent], pairs: Sequence[Pairs], terms: Sequence[Terms], move: Stated
+    bills: Sequence[CallCosts], pairs: Sequence[Pairs], terms: Sequence[Terms], move: Stated
 ) -> tuple[CostRow, ...]:
     first, *others = bills
     rows = [cost_row(first, others[0], pairs[0], terms[0], move)]
@@ -192,7 +192,7 @@ def _hours(run: Run, names: Sequence[str]) -> tuple[Hours, ...]:
 
 def _cautions(
     run_id: str,
-    bills: Sequence[Spent],
+    bills: Sequence[CallCosts],
     judged: Verdict,
     terms: Sequence[Terms],
     compared: Sequence[Comparison],

@@ -68,7 +68,7 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class CallCosts:
     """What a target's calls cost at its price list, in the currency of that.
 
     `whole` has the sums of all calls, shape (COLUMNS,). Where they can't be given they are None,
@@ -88,20 +88,20 @@ class Spent:
         return None if self.whole is None else float(self.whole[CALLS] / self.whole[OK])
 
 
-def bill_of(records: Records, index: int) -> Spent:
+def bill_of(records: Records, index: int) -> CallCosts:
     """The bill of one target: of all its calls that say something of the API."""
     target = records.targets[index]
     rows = records.chosen(records.mask(index) & records.judged)
     cost, notes = cost_of(rows, _in_usd(target))
     if target.billed.input is None or target.billed.output is None:
-        return Spent(target, None, cost, reason=cost.reason)
+        return CallCosts(target, None, cost, reason=cost.reason)
     parts, known, _ = spent(rows, target.billed)
     good = rows["error"] == 0
     counted, lacking = int((good & known).sum()), int((good & ~known).sum())
     if not counted or lacking > UNCOUNTED * (counted + lacking):
         why = say("{lacking:,} of {of:,} answers came without the server's token counts",
                   lacking=lacking, of=counted + lacking)  # fmt: skip
-        return Spent(target, None, cost, reason=why if good.any() else say("no call succeeded"))
+        return CallCosts(target, None, cost, reason=why if good.any() else say("no call succeeded"))
     answer = float(parts[good & known].sum()) / counted
     each = _each(rows, target, answer)
     kept = tuple(
@@ -109,7 +109,7 @@ def bill_of(records: Records, index: int) -> Spent:
         for note in notes
         if note.endswith("of their own.")
     )
-    return Spent(target, each.sum(axis=0), cost, answer, notes=kept + _open(target.name, each))
+    return CallCosts(target, each.sum(axis=0), cost, answer, notes=kept + _open(target.name, each))
 
 
 def _each(rows: Chosen, target: Target, answer: float) -> Floats:
@@ -186,7 +186,7 @@ def drawn(
     return Amount(value, low if np.isfinite(low) else None, high if np.isfinite(high) else None)
 
 
-def sums_of(pairs: Sequence[tuple[Records, Records]], a: Spent, b: Spent) -> Floats:
+def sums_of(pairs: Sequence[tuple[Records, Records]], a: CallCosts, b: CallCosts) -> Floats:
     """The sums of blocks of time, each a pair of records of two targets: shape (m, 2 COLUMNS)."""
     made = [
         np.concatenate([_each(each.chosen(each.mask() & each.judged), bill.target, bill.answer)

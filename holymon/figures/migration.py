@@ -20,7 +20,7 @@ from holymon.figures.bills import (
     OPEN,
     THOUSAND,
     Amount,
-    Spent,
+    CallCosts,
     drawn,
     part_per_success,
     per_success,
@@ -118,7 +118,7 @@ class Saving:
     bars: tuple[Bar, ...]
 
 
-def unpriced(bill: Spent, terms: Terms) -> str:
+def unpriced(bill: CallCosts, terms: Terms) -> str:
     """Why a target's cost in USD can't be given; empty if it can."""
     if bill.whole is None:
         return bill.reason
@@ -130,7 +130,11 @@ def unpriced(bill: Spent, terms: Terms) -> str:
 
 
 def cost_row(
-    bill: Spent, other: Spent, pairs: Sequence[tuple[Records, Records]], terms: Terms, move: Stated
+    bill: CallCosts,
+    other: CallCosts,
+    pairs: Sequence[tuple[Records, Records]],
+    terms: Terms,
+    move: Stated,
 ) -> CostRow:
     """What a target costs; `pairs` are blocks of time of it and of another one."""
     price = bill.target.billed
@@ -169,8 +173,8 @@ def _month(sums: Floats, *, terms: Terms, move: Stated, whole: bool = True) -> F
 
 
 def saving(
-    a: Spent, b: Spent, pairs: Sequence[tuple[Records, Records]], terms: tuple[Terms, Terms],
-    move: Stated, level: float = LEVEL,
+    a: CallCosts, b: CallCosts, pairs: Sequence[tuple[Records, Records]],
+    terms: tuple[Terms, Terms], move: Stated, level: float = LEVEL,
 ) -> Saving | None:  # fmt: skip
     """What moving from `a` to `b` saves, from blocks of time in which both were called.
 
