@@ -36,7 +36,11 @@ def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Repla
         raise PlanError(f"{plain(str(source))} holds no times: write one a line.")
     if not np.isfinite(times).all():
         raise PlanError("a time is not a finite number: take it out.")
-    return Replay(times=tuple(np.round((times - times[0]) / speed, 6).tolist()))
+    with np.errstate(over="ignore"):
+        due = np.round((times - times[0]) / speed, 6)
+    if not np.isfinite(due).all():
+        raise PlanError("the times lie too far apart for any run: look for one that is no time.")
+    return Replay(times=tuple(due.tolist()))
 
 
 def _read(path: Path) -> Iterator[float]:

@@ -7,7 +7,9 @@ import duckdb
 import pytest
 
 import holymon as hm
+from holymon.errors import PlanError
 from holymon.plan import dataset_files, given_file, replay_file, targets
+from holymon.plan.replay_file import replay
 from holymon.records import journal, notes, parquet, run_folder
 from holymon.records.records import Records
 from holymon.report.harmless import harmless
@@ -141,3 +143,11 @@ def test_keys_of_many_parts_are_no_targets(tmp_path, key):
     with pytest.raises(hm.ConfigError, match=r"over 100 dots|is over \d+ bytes"):
         targets.providers_in(path)
     assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    ("times", "speed"), [([0, 1e308], 1), ([-1e308, 1e308], 1), ([0, 1], 1e-320)]
+)
+def test_times_that_lie_too_far_apart_are_one_sentence(times, speed):
+    with pytest.raises(PlanError, match="too far apart"):
+        replay(times, speed=speed)
