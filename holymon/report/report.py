@@ -96,6 +96,7 @@ def write_report(
         _require_writable(run.folder)
     path, given = find_notebook(notebook), dict(parameters or {})
     known = check_parameters(path, given)
+    hand_on(lang, path, known, given)
     folder = (
         run.folder if run is not None else run_folder.new_folder(Path(out), name or title(path))
     )
@@ -108,7 +109,6 @@ def write_report(
     baseline = _baseline(known, given)
     if run is not None:
         check_baseline(baseline, run_folder.out_of(run.folder))
-    hand_on(lang, path, known, given)
     with speaking(given.get("lang", ENGLISH)):
         return _written(
             path, given, run, folder, baseline, timeout_s,
