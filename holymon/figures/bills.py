@@ -57,10 +57,8 @@ class Amount:
         value, low, high = (rounded(each, figures) for each in (self.value, self.low, self.high))
         if self.low is None and self.high is None:
             return value, ""
-        below = self.low is not None and self.low < 0
-        return value, say("{low} to {high}", low=low, high=high) if below else glued(
-            low, DASH, high
-        )
+        below = self.low is not None and self.low < 0  # where a dash alone reads as a minus
+        return value, glued(low, f" {DASH} " if below else DASH, high)
 
     def to_dict(self) -> dict[str, float | None]:
         """As JSON has it."""
