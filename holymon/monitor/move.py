@@ -19,6 +19,10 @@ from holymon.monitor.split import EvenTurns, of_key
 
 STATE: Final = Path("route.json")
 
+FALLBACKS: Final = Policy(loan=20, burst=20)
+"""By what a baseline is asked what failed at a candidate, if nobody says else: a burst of failures
+ends after eight and those on their way, all of which are to be answered; a tenth of all calls."""
+
 
 class LiveMove:
     """The move of the calls in a ledger from one side to the other; what routers share."""
@@ -27,7 +31,7 @@ class LiveMove:
         self,
         ledger: Ledger,
         names: tuple[str, str],
-        policy: Policy,
+        policy: Policy | None,
         *,
         state: Path | str = STATE,
         shadow: float = 0.05,
@@ -47,7 +51,7 @@ class LiveMove:
             steps=tuple(steps), shadow=shadow, slo=tuple(slo), min_calls=min_calls, min_s=min_s,
             block_s=block_s, margins=margins,
         )  # fmt: skip
-        self.policy = policy
+        self.policy = policy = FALLBACKS if policy is None else policy
         self.keeper = Keeper(
             Path(state), course, names, lambda index: ledger._targets[index].billed
         )

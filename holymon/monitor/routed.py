@@ -81,7 +81,7 @@ def routed(
     monitored(baseline, monitor)
     monitored(candidate, monitor)
     names = tuple(address.partition("://")[2] for address in addresses)
-    move = LiveMove(monitor.ledger, (names[0], names[1]), policy or Policy(), **options)
+    move = LiveMove(monitor.ledger, (names[0], names[1]), policy, **options)
     monitor.router = inner.router = baseline.router = move  # type: ignore[attr-defined]
     carrier = _Carrier(baseline, candidate, move, dict(models or {}), patience_s)
     for transport in {id(t): t for t in (inner._transport, *inner._mounts.values()) if t}.values():

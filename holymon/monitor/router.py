@@ -37,9 +37,10 @@ class Router:
     to be worse; from there it goes on only by hand (`holymon route set`).
 
     A call that fails at the candidate, or has not begun to answer in `patience_s`, is made at the
-    baseline while the policy's budget for retries lasts. All processes that name the same file as
-    `state` are one move. While that can't be read or written, only the baseline is called, and
-    `problem` says why. `monitor` has all calls of both, for `hm.watch` and `hm.expose`.
+    baseline while the policy's budget for retries lasts; without a policy twenty at once, and a
+    tenth of all. All processes that name the same file as `state` are one move. While that can't be
+    read or written, only the baseline is called, and `problem` says why. `monitor` has all calls of
+    both, for `hm.watch` and `hm.expose`.
     """
 
     def __init__(
@@ -63,8 +64,7 @@ class Router:
         keep: int = 100_000,
     ) -> None:
         """Call nobody yet. Raises PlanError, ConfigError."""
-        policy = Policy() if policy is None else policy
-        once = Policy(attempts=1, deadline_s=policy.deadline_s)
+        once = Policy(attempts=1, deadline_s=(policy or Policy()).deadline_s)
         self.monitor = Monitor(baseline, policy=policy, keep=keep)
         self._candidate = Monitor(candidate, policy=once, first_byte_s=patience_s)
         old, new = self.monitor.target, self._candidate.target
