@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holymon.cli.consent import agreed
-from holymon.cli.options import JSON, LOAD, RUN, Command, given, plans_of
+from holymon.cli.options import JSON, LANG, LOAD, RUN, Command, given, plans_of
 from holymon.cli.output import say, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.target_options import composed
 from holymon.errors import PlanError, RunError
+from holymon.language.said import speaking
 from holymon.load.interrupts import INTERRUPTED
 from holymon.safety import plain
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 NOTEBOOK: Final = "report_migrate"
 OF_A_RUN: Final = {
     "--calls-per-month", "--min-saving", "--one-off", "--work", "--hourly", "--fx", "--fee",
-    "--min-topup", "--credit-expires", "--run", "--slo", "--out", "--json", "--trust",
+    "--min-topup", "--credit-expires", "--run", "--slo", "--lang", "--out", "--json", "--trust",
 }  # fmt: skip
 """What may be said of a run that is there."""
 
@@ -107,12 +108,13 @@ TERMS: Final = composed(
 @click.argument("targets", nargs=-1, metavar="[BASELINE CANDIDATE...]")
 @LOAD
 @TERMS
+@LANG
 @RUN
 @JSON
 @click.pass_context
 def migrate(
     ctx: click.Context, /, targets: tuple[str, ...], wanted: str | None, as_json: bool, out: Path,
-    calls_per_month: float, min_saving: float, one_off: float | None, work: float | None,
+    lang: str, calls_per_month: float, min_saving: float, one_off: float | None, work: float | None,
     hourly: float | None, fx: tuple[tuple[str, float], ...], fee: tuple[tuple[str, float], ...],
     min_topup: tuple[tuple[str, float], ...], credit_days: tuple[tuple[str, float], ...],
     **options: Any,
@@ -126,6 +128,7 @@ def migrate(
 
     The exit code is 0 for go, 1 for no-go, 3 where it is not shown or the measurement is invalid.
     """
+    ctx.with_resource(speaking(lang))
     from holymon.experiments import migrate as migration
     from holymon.figures.migration import Stated
     from holymon.report.report import write_report
@@ -143,7 +146,7 @@ def migrate(
     )  # fmt: skip
     stated = {"calls_per_month": calls_per_month, "one_off": move.one_off,
               "min_saving": min_saving, "slo": [*options["slo"]], "terms": terms}  # fmt: skip
-    report = write_report(NOTEBOOK, run=run, parameters=stated)
+    report = write_report(NOTEBOOK, run=run, parameters=stated, lang=lang)
     show(lambda: {**made.to_dict(), "report": str(report.html)},
          lambda: f"{made!r}\n{report.html}", as_json=as_json)  # fmt: skip
     _tell(report)

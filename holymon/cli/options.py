@@ -10,6 +10,7 @@ from holymon.cli.asked_options import PROMPTS, prompts_of
 from holymon.cli.consent import over_http
 from holymon.cli.target_options import ONE_OFF, composed, targets_of, text
 from holymon.errors import PlanError
+from holymon.language.catalogue import ENGLISH, LANGUAGES
 from holymon.safety import plain
 from holymon.structs import seconds_of
 
@@ -103,6 +104,8 @@ OUT: Final = click.option("--out", type=PATH, default=Path("reports"), help="Fol
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 RUN: Final = click.option("--run", "wanted", metavar="RUN", help="This run only: an id, a name for "
                           "its latest, or last.")  # fmt: skip
+LANG: Final = click.option("--lang", type=click.Choice(LANGUAGES), default=ENGLISH,
+                           help="The language of the report.")  # fmt: skip
 PORT: Final = click.option("--port", type=int, default=9464, help="Port of `holymon metrics`.")
 LOAD: Final = composed(
     ONE_OFF,

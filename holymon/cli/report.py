@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holymon.cli.consent import agreed
-from holymon.cli.options import LOAD, PATH, RUN, Command, given, plans_of
+from holymon.cli.options import LANG, LOAD, PATH, RUN, Command, given, plans_of
 from holymon.cli.output import say
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.sharing import SHARING, followed, sharing
 from holymon.errors import PlanError, RunError
 from holymon.formatting import file_name
-from holymon.language.catalogue import ENGLISH, LANGUAGES
 from holymon.language.said import shown, speaking
 from holymon.load.interrupts import INTERRUPTED
 from holymon.safety import plain, redact
@@ -54,8 +53,7 @@ NOT_OF_A_LOAD: Final = frozenset(
 )
 @click.option("--fail-on-change", is_flag=True, help="Exit with 1 if it is worse than its "
               "baseline.")  # fmt: skip
-@click.option("--lang", type=click.Choice(LANGUAGES), default=ENGLISH, show_default=True,
-              help="The language of the report.")  # fmt: skip
+@LANG
 @RUN
 @SHARING
 @click.pass_context
