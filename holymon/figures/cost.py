@@ -138,7 +138,7 @@ def cost_of(rows: Chosen, target: Target) -> tuple[Cost, tuple[str, ...]]:
         f"{name}_usd": None if uncounted else value for name, value in sums.items()
     }
     return replace(
-        cost, **given, reason="; ".join(reasons),
+        cost, **given, reason=listed("; ", reasons),
         usd=None if lacking else least, at_least_usd=None if lacking and not least else least,
     ), notes  # fmt: skip
 

@@ -12,6 +12,7 @@ from holymon.language.catalogue import FOLDER
 from holymon.language.said import shown as said
 from holymon.language.said import speaking
 from holymon.report import digest, health
+from holymon.report.sections import Section
 from holymon.report.subject import Subject
 from tests.visible import visible, words
 
@@ -60,9 +61,12 @@ def texts_of(run) -> list[str]:
     """All that report notebooks show of a run, a comparison, a search and a history, as texts."""
     subject, compared = Subject(run, "7d"), hm.compare(run)
     history, search = hm.history(run.folder.parents[1]), searched()
+    parts = [getattr(subject, name) for name, part in vars(Subject).items()
+             if isinstance(part, property)]  # fmt: skip
+    assert sum(isinstance(part, Section) for part in parts) > 6
     pages = [
-        subject.verdict.html, subject.figures.html, subject.sizes.html, subject.errors.html,
-        subject.slowest.html, subject.method.html, compared._repr_html_(),
+        *(part.html for part in parts if isinstance(part, Section)),
+        compared._repr_html_(),
         compared.verdict._repr_html_(), search._repr_html_(), search.verdict._repr_html_(),
         history._repr_html_(), history.verdict._repr_html_(), history.changes._repr_html_(),
     ]  # fmt: skip
