@@ -4,9 +4,10 @@
 
 Whoever repeats what fails until it succeeds pays just that: 1 / (1 - f) attempts at what an attempt
 costs. The sums are of blocks of time, drawn again together for baseline and candidate
-(`block_ratios`), so that what both met cancels out. A call that ended between tokens and their
-count cost something between nothing and a whole answer: intervals reach over both, and the value
-has it as a whole answer.
+(`block_ratios`), so that what both met cancels out; blocks count as fewer only where they are shown
+to be alike (`effective`), for what calls cost follows what is asked, not the moment. A call that
+ended between tokens and their count cost something between nothing and a whole answer: intervals
+reach over both, and the value has it as a whole answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,8 @@ import numpy as np
 from holymon.figures.block_ratios import drawn_interval, draws_of
 from holymon.figures.blocks import FEWEST_PAIRS
 from holymon.figures.cost import PARTS, Cost, cost_of, spent
-from holymon.figures.quantiles import Floats, fewer_alike
+from holymon.figures.effective import effective_number
+from holymon.figures.quantiles import Floats
 from holymon.formatting import DASH, Cell, rounded
 from holymon.language.said import glued, say, say_n
 from holymon.plan.target import Target
@@ -176,7 +178,7 @@ def drawn(
     lows, highs = [], []
     for made in (of, *also):
         middle, series = float(made(whole[None])[0]), made(blocks)
-        fewer = fewer_alike(series[np.isfinite(series)]) if np.isfinite(series).any() else 1.0
+        fewer = max(effective_number(series[np.isfinite(series)]), 1.0)
         low, high = drawn_interval(made(sums), middle, many, fewer, level)
         lows.append(low)
         highs.append(high)
