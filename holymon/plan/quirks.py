@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from holymon.language.said import listed, say
 from holymon.structs import Struct, require
 
 LIMIT: Final = re.compile(r"(?i)\bmax[a-z_]{0,40}tokens?\b")
@@ -30,23 +31,25 @@ class Quirks(Struct, frozen=True):
     @property
     def changes(self) -> list[str]:
         """What is asked otherwise, in words."""
-        words = []
+        words: list[str] = []
         if self.max_tokens is not None:
             words.append(
-                f"the longest answer is asked for as {self.max_tokens}"
+                say("the longest answer is asked for as {field}", field=self.max_tokens)
                 if self.max_tokens
-                else "no max_tokens is sent: answers may be of any length"
+                else say("no max_tokens is sent: answers may be of any length")
             )
         if not self.stream_options:
-            words.append("no stream_options are sent: the server may count no tokens")
+            words.append(say("no stream_options are sent: the server may count no tokens"))
         if self.stream is not None:
-            words.append(f"answers are {'' if self.stream else 'not '}streamed")
+            words.append(
+                say("answers are streamed") if self.stream else say("answers are not streamed")
+            )
         return words
 
     @property
     def words(self) -> str:
         """All of it in a line."""
-        return "; ".join(self.changes) or "none"
+        return listed("; ", self.changes) or "none"
 
     def streams(self, wanted: bool) -> bool:
         """Whether answers are streamed where the plan asks for that, or does not."""
