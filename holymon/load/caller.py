@@ -11,7 +11,7 @@ sent; it is in no request, client, marks or message.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from math import inf, isnan
+from math import inf
 from time import perf_counter
 from types import MappingProxyType
 from typing import Final
@@ -161,14 +161,15 @@ class Caller:
             broken = classify(error), words(error)
         finally:
             deadlines.disarm()
-        reading.end(self._clock(), *broken)
+        if not reading.over:
+            reading.end(self._clock(), *broken)
         self._complete(reading, response, row)
         return reading
 
     def _complete(self, reading: Reading, response: Response, row: int) -> None:
         marks = reading.marks
         marks.connect_start, marks.connect_end = response.connect_start, response.connect_end
-        if not isnan(marks.connect_end):
+        if marks.connect_end == marks.connect_end:
             marks.flags |= Flag.NEW_CONNECTION
         if marks.error == "rate_limited":
             marks.message = self.limits.refused(row, marks.message, response.raw_headers)

@@ -236,15 +236,14 @@ class Load:
             share, more = divmod(self.plan.requests, users)
             share += user // targets < more
         turn = measured = 0
-        while not (self.over or self.clock() >= end or measured == share or self._spent()):
-            due = self.clock()
+        while not (self.over or (due := self.clock()) >= end or measured == share or self._spent()):
             measured += due >= warm_end
             # Numbers are unique without talking to the other users or workers.
-            number = self._first_call(user + turn * width)
+            number = user + turn * width
             if self.follow is None:
                 await self._call(number, user % targets, due)
             else:
-                await self._converse(number, user % targets, due)
+                await self._converse(self._first_call(number), user % targets, due)
             turn += 1
 
     def _first_call(self, number: int) -> int:

@@ -22,7 +22,7 @@ def answer(
     `certain` if it is certain that such an answer was asked for: then other text is no JSON at all.
     """
     start = _start(body)
-    if start == b"<" or (start and certain and kind.startswith("text/") and start not in _JSON):
+    if start not in _JSON and (start == b"<" or (start and certain and kind.startswith("text/"))):
         return "unexpected_content_type", page_text(body), ""
     error, message, text = dialect.answer(body, marks)
     if not error and kind and "json" not in kind:
@@ -49,4 +49,5 @@ def instead_of_a_stream(body: bytes, dialect: Dialect, marks: Marks) -> tuple[st
 
 
 def _start(body: bytes) -> bytes:
-    return body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    start = body[:1]
+    return start if start in _JSON else body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]

@@ -230,14 +230,12 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     completion, error, message = read_body(body, _DECODER, marks)
     if completion is None:
         return error, message, ""
-    if _has_complaint(completion):
-        return *refused(body, marks), ""
-    if not completion.choices:
+    if not completion.choices or _has_complaint(completion):
         return *refused(body, marks), ""
     _note_usage(completion, marks)
     choice = completion.choices[0]
     finish = finish_of(choice.finish_reason)
-    if finish == "error" or reports(choice.error):
+    if finish == "error" or (choice.error is not None and reports(choice.error)):
         failure = _failure(choice, marks)
         return in_band(choice.error or choice.finish_reason, marks), failure, ""
     message_part = choice.delta if choice.message is None else choice.message

@@ -208,6 +208,11 @@ def read_body(
 
     An error that the body reports is told here; what JSON of another shape says is not.
     """
+    if body.isascii():
+        try:
+            return decoder.decode(body), OK, ""
+        except BROKEN:
+            pass
     body = body.removeprefix(b"\xef\xbb\xbf")
     if not body.strip():
         return None, "empty_response", ""

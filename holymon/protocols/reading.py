@@ -267,8 +267,8 @@ class Reading:
             error, message, text = answer(
                 self.body, self._kind, self.dialect, self.marks, certain=self._stream is False
             )
-            self.keep(text)
             if text:
+                self.keep(text)
                 self.marks.distrust_zero(-1)
             error = error or (OK if whole else "decoding_error")
         none = self.lenient and (error in _ODD or (error and is_job(self.body)))

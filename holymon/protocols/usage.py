@@ -59,6 +59,8 @@ def read_usage(usage: Any, marks: Marks) -> bool:
     """
     if not isinstance(usage, dict):
         return False
+    if len(usage) == 3 and _read_plain(usage, marks):
+        return True
     counts = _counts(usage, {}, 0)
     _, name, prompt = counts.get("prompt", _NONE)
     _, beside, cached = counts.get("cached", _NONE)
@@ -85,6 +87,18 @@ def read_usage(usage: Any, marks: Marks) -> bool:
             marks.output_tokens = output
         marks.flags |= _SERVER_TOKENS
     return prompt is not None or output is not None
+
+
+def _read_plain(usage: dict[str, Any], marks: Marks) -> bool:
+    """Note the counts of what most servers send and nothing else; whether it was that."""
+    prompt, output = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(prompt) is not int or type(output) is not int or "total_tokens" not in usage:
+        return False
+    if not 0 < prompt <= MAX_COUNT or not 0 < output <= MAX_COUNT:
+        return False
+    marks.prompt_tokens, marks.output_tokens = prompt, output
+    marks.flags |= _SERVER_TOKENS
+    return True
 
 
 _Counts = dict[str, tuple[int, str, int]]
