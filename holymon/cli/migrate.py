@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holymon.cli.consent import agreed
-from holymon.cli.options import JSON, LANG, LOAD, RUN, Command, given, plans_of
+from holymon.cli.options import JSON, LANG, LOAD, RUN, Command, given, plans_of, share_in
 from holymon.cli.output import say, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.target_options import composed
@@ -39,12 +39,11 @@ class _Share(click.ParamType[float]):
         """The share, from 0 to 1; what is none is a wrong usage."""
         if not isinstance(value, str):
             return value
-        number, sign, rest = value.partition("%")
         try:
-            share = float(number) / (100 if sign else 1)
-        except ValueError:
+            share = share_in(value)
+        except PlanError:
             share = -1.0
-        if rest or not 0 <= share <= 1:
+        if not 0 <= share <= 1:
             self.fail(f"{plain(value)!r} is no share: write 10% or 0.1.", param, ctx)
         return share
 

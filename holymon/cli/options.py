@@ -1,5 +1,6 @@
 """The options of the commands, each written once, and the plans that they make."""
 
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -227,3 +228,15 @@ def _several(listed: str, field: str, kind: type[_Number]) -> list[_Number]:
         raise PlanError(
             f"{field} {plain(listed)!r} is not a number, nor several with commas between."
         ) from None
+
+
+def share_in(text: str) -> float:
+    """The share that somebody wrote: `20%` or `0.2`. Raises PlanError if it is no number."""
+    number, sign, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if sign else 1)
+    except ValueError:
+        share = nan
+    if rest or isnan(share):
+        raise PlanError(f"{plain(text)!r} is no share: write one like 20% or 0.2.")
+    return share

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import click
 
-from holymon.cli.options import JSON, OUT, PATH
+from holymon.cli.options import JSON, OUT, PATH, share_in
 from holymon.cli.output import show
 from holymon.cli.target_options import text
-from holymon.errors import PlanError
-from holymon.safety import plain
 
 
 @click.command()
@@ -43,7 +41,7 @@ def reconcile(
 
     compared = reconciled(
         export, out=out, runs=runs, target=target, since=since, until=until, spilled=spilled,
-        columns=_columns(columns), zone=zone, tolerance=_share(tolerance),
+        columns=_columns(columns), zone=zone, tolerance=share_in(tolerance),
     )  # fmt: skip
     show(compared.to_dict, compared.table.text, as_json=as_json)
     sys.exit(compared.exit_code)
@@ -52,11 +50,3 @@ def reconcile(
 def _columns(text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(",")] if text else []
     return {name.strip(): column.strip() for name, _, column in pairs}
-
-
-def _share(text: str) -> float:
-    try:
-        number = float(text.strip().removesuffix("%"))
-    except ValueError:
-        raise PlanError(f"tolerance {plain(text)!r} is no share: write 1% or 0.01.") from None
-    return number / 100 if text.strip().endswith("%") else number

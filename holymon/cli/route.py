@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from holymon.cli.options import JSON, PATH
+from holymon.cli.options import JSON, PATH, share_in
 from holymon.cli.output import show
 from holymon.errors import PlanError
 
@@ -49,7 +49,7 @@ def pause(state: Path, reason: str, as_json: bool) -> None:
 @JSON
 def set_share(share: str, state: Path, reason: str, as_json: bool) -> None:
     """Send SHARE of the calls, such as 20%, to the candidate, and go on from there."""
-    _changed(state, as_json, reason, share=_share(share))
+    _changed(state, as_json, reason, share=share_in(share))
 
 
 @route.command()
@@ -59,14 +59,6 @@ def set_share(share: str, state: Path, reason: str, as_json: bool) -> None:
 def rollback(state: Path, reason: str, as_json: bool) -> None:
     """Send all calls to the baseline again."""
     _changed(state, as_json, reason, share=0.0)
-
-
-def _share(text: str) -> float:
-    """A share as people write it: `20%` or `0.2`. Raises PlanError."""
-    try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        raise PlanError(f"{text!r} is no share: write one like 20% or 0.2.") from None
 
 
 def _known(state: Path) -> Any:

@@ -24,7 +24,36 @@ FALLBACKS: Final = Policy(loan=20, burst=20)
 ends after eight and those on their way, all of which are to be answered; a tenth of all calls."""
 
 
-class LiveMove:
+class Moving:
+    """How a move stands, as its `keeper` knows it: what every face of it has."""
+
+    keeper: Keeper
+
+    @property
+    def route(self) -> Route:
+        """How the move stands, as this process knows it: a second old at most while calls come."""
+        return self.keeper.route
+
+    @property
+    def share(self) -> float:
+        """The share of calls that go to the candidate, 0 to 1."""
+        return self.keeper.share
+
+    @property
+    def problem(self) -> str:
+        """Why only the baseline is called, if the state can't be used."""
+        return self.keeper.problem
+
+    @property
+    def table(self) -> Tables:
+        """How the move stands, and every change of its share."""
+        return route_table(self.route, self.problem)
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
+
+
+class LiveMove(Moving):
     """The move of the calls in a ledger from one side to the other; what routers share."""
 
     def __init__(
@@ -64,32 +93,9 @@ class LiveMove:
         self._lock = threading.Lock()  # another thread may have held it at the fork
 
     @property
-    def route(self) -> Route:
-        """How the move stands, as this process knows it: a second old at most while calls come."""
-        return self.keeper.route
-
-    @property
-    def share(self) -> float:
-        """The share of calls that go to the candidate, 0 to 1."""
-        return self.keeper.share
-
-    @property
     def shadow(self) -> float:
         """The share of the baseline's calls that go to the candidate, too."""
         return self.keeper.shadow
-
-    @property
-    def problem(self) -> str:
-        """Why only the baseline is called, if the state can't be used."""
-        return self.keeper.problem
-
-    @property
-    def table(self) -> Tables:
-        """How the move stands, and every change of its share."""
-        return route_table(self.route, self.problem)
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
     def close(self) -> None:
         """Tell the state what came last."""

@@ -134,9 +134,7 @@ class _Carrier:
                 side = "fallback"
             elif call is not None and self._move.copied() and len(self._tasks) < MOST:
                 self._pool = self._pool or ThreadPoolExecutor(8, "holymon-shadow")
-                task = self._pool.submit(self._copy, request, call)
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._remember(self._pool.submit(self._copy, request, call))
             with at("fallback" if side == "fallback" else "baseline"):
                 return send(request)
 
@@ -168,13 +166,16 @@ class _Carrier:
                     await response.aclose()
                 side = "fallback"
             elif call is not None and self._move.copied() and len(self._tasks) < MOST:
-                task = asyncio.create_task(self._acopy(request, call))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._remember(asyncio.create_task(self._acopy(request, call)))
             with at("fallback" if side == "fallback" else "baseline"):
                 return await send(request)
 
         return handle_async_request
+
+    def _remember(self, copy: Any) -> None:
+        """Hold a call that is on its way to the candidate, so that it ends and is counted."""
+        self._tasks.add(copy)
+        copy.add_done_callback(self._tasks.discard)
 
     def _read(self, request: Any) -> _Call | None:
         """What a request asks, if it can be carried over."""

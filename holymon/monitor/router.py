@@ -12,18 +12,17 @@ from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from holymon.errors import CallError, PlanError
-from holymon.formatting import Tables, percent
+from holymon.formatting import percent
 from holymon.monitor.monitor import Monitor
-from holymon.monitor.move import STATE, LiveMove
+from holymon.monitor.move import STATE, LiveMove, Moving
 from holymon.monitor.replies import Event, Messages, Reply
 from holymon.monitor.retry import Policy
-from holymon.monitor.route import Route
 from holymon.monitor.shadows import Shadows
 from holymon.monitor.side import at
 from holymon.plan.target import Target
 
 
-class Router:
+class Router(Moving):
     """Calls `baseline`, and more and more of the time `candidate`, while that shows no harm.
 
     At first a share `shadow` of the calls goes to both, and callers get the baseline's answers;
@@ -76,16 +75,14 @@ class Router:
             more_errors=more_errors, slower=slower, dearer=dearer, drift=drift,
             min_calls=min_calls, min_s=min_s, block_s=block_s,
         )  # fmt: skip
+        self.keeper = self.move.keeper
         self._shadows = Shadows(self._candidate)
         self._finish = weakref.finalize(self, self.move.close)
 
     def __repr__(self) -> str:
-        route = self.move.route
-        state = percent(self.move.share) if not self.problem else "baseline only"
+        route = self.route
+        state = percent(self.share) if not self.problem else "baseline only"
         return f"<Router from {route.baseline} to {route.candidate}: {state}>"
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
     def __enter__(self) -> Self:
         return self
@@ -102,26 +99,6 @@ class Router:
         self._candidate.close()
         self.monitor.close()
         self._finish()
-
-    @property
-    def route(self) -> Route:
-        """How the move stands, as this process knows it: a second old at most while calls come."""
-        return self.move.route
-
-    @property
-    def share(self) -> float:
-        """The share of calls that go to the candidate, 0 to 1."""
-        return self.move.share
-
-    @property
-    def problem(self) -> str:
-        """Why only the baseline is called, if the state can't be used."""
-        return self.move.problem
-
-    @property
-    def table(self) -> Tables:
-        """How the move stands, and every change of its share."""
-        return self.move.table
 
     @overload
     def chat(
