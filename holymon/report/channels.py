@@ -168,33 +168,48 @@ async def _post(channel: Channel, body: bytes) -> None:
     """
     import httpx
 
-    until, wait = time.monotonic() + LIMIT_S, WAIT_S
-    head = {"content-type": "application/json"}
+    until, wait, reason = time.monotonic() + LIMIT_S, WAIT_S, ""
     # What stays on this machine goes through no proxy on another.
     far = not _is_local(urlsplit(channel.address.reveal()))
-    async with asyncio.timeout(LIMIT_S), httpx.AsyncClient(timeout=ONCE_S, trust_env=far) as client:
-        while True:
-            wish = math.nan
-            try:
-                async with client.stream(
-                    "POST", channel.address.reveal(), content=body, headers=head
-                ) as answer:
-                    if answer.is_success:
-                        return
-                    words = (await anext(answer.aiter_raw(80), b"")).decode("utf-8", "replace")
-                    page = answer.headers.get("content-type", "").startswith("text/html")
-                    reason = f"HTTP {answer.status_code} {'' if page else words}".strip()
-                    if answer.status_code != 429 and answer.status_code < 500:
-                        raise _RefusedError(reason)
-                    given = answer.headers
-                    wish = retry_after(given.get("retry-after", ""), given.get("date", ""))
-            except httpx.TransportError as error:
-                reason = f"no answer ({type(error).__name__})"
-            pause = wait if math.isnan(wish) else max(wish, wait)
-            wait *= 2
-            if time.monotonic() + pause > until:
-                raise _RefusedError(reason)
-            await asyncio.sleep(pause)
+    try:
+        async with asyncio.timeout(LIMIT_S), httpx.AsyncClient(timeout=ONCE_S, trust_env=far) as to:
+            while True:
+                wish = math.nan
+                try:
+                    reason, wish = await _asked(to, channel, body)
+                except httpx.TransportError as error:
+                    reason = f"no answer ({type(error).__name__})"
+                if not reason:
+                    return
+                pause = wait if math.isnan(wish) else max(wish, wait)
+                wait *= 2
+                if time.monotonic() + pause > until:
+                    raise _RefusedError(reason)
+                await asyncio.sleep(pause)
+    except TimeoutError:
+        if reason:  # what was answered before says more than that there was no answer at last
+            raise _RefusedError(reason) from None
+        raise
+
+
+async def _asked(client: Any, channel: Channel, body: bytes) -> tuple[str, float]:
+    """Why it was not taken, "" if it was; in how many seconds to ask again, NaN if nobody said so.
+
+    Raises _RefusedError for what will not be taken at all.
+    """
+    head = {"content-type": "application/json"}
+    async with client.stream(
+        "POST", channel.address.reveal(), content=body, headers=head
+    ) as answer:
+        if answer.is_success:
+            return "", math.nan
+        words = (await anext(answer.aiter_raw(80), b"")).decode("utf-8", "replace")
+        page = answer.headers.get("content-type", "").startswith("text/html")
+        reason = f"HTTP {answer.status_code} {'' if page else words}".strip()
+        if answer.status_code != 429 and answer.status_code < 500:
+            raise _RefusedError(reason)
+        given = answer.headers
+        return reason, retry_after(given.get("retry-after", ""), given.get("date", ""))
 
 
 def _within(work: Callable[[], None]) -> None:

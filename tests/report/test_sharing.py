@@ -216,18 +216,18 @@ def test_a_busy_receiver_is_asked_again_as_late_as_it_says(receiver, monkeypatch
     [
         ((307, {"location": "http://127.0.0.1:9/elsewhere"}), "HTTP 307", 1),
         ((429, {"retry-after": "60"}), "HTTP 429", 1),
-        ((500, {"content-type": "text/html"}), "HTTP 500.|no answer within", 1),
+        ((500, {"content-type": "text/html"}), "HTTP 500.", 2),
     ],
 )
 def test_a_receiver_that_will_not_is_given_up_in_time(receiver, monkeypatch, answer, words, times):
-    monkeypatch.setattr(channels, "LIMIT_S", 0.4)
-    monkeypatch.setattr(channels, "WAIT_S", 0.05)
+    monkeypatch.setattr(channels, "LIMIT_S", 2.0)
+    monkeypatch.setattr(channels, "WAIT_S", 0.9)
     receiver.answers[:] = [answer]
     monkeypatch.setenv("HOOK2", os.environ["HOOK"])
     with pytest.raises(RunError, match=words) as caught:
         channels.send(channel("teams=HOOK2"), summary(), "change")
     assert HOOK not in str(caught.value)
-    assert times <= len(receiver.got) <= (4 if answer[0] == 500 else 1)
+    assert times <= len(receiver.got) <= 3 * times - 2
 
 
 def test_where_nobody_answers_it_ends_in_time(monkeypatch):
