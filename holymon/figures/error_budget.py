@@ -69,11 +69,13 @@ class ErrorBudget:
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As JSON has it, which knows no inf: null where nothing may be missed and something was."""
+        ends = self.interval
         return {
             "slo": self.slo, "target": self.target, "allowed": self.allowed,
             "missed": self.missed.value, "calls": self.missed.of, "runs": self.runs,
-            "left": self.left, "ci": self.interval, "burn_rate": self.burn,
+            "left": _finite(self.left), "ci": ends and tuple(map(_finite, ends)),
+            "burn_rate": self.burn,
         }  # fmt: skip
 
 
@@ -154,6 +156,10 @@ def period_in_words(seconds: float, runs: int) -> str:
                    runs=number_of(runs, "run"))  # fmt: skip
     return say("over {days} days with {runs}", days=rounded(seconds / 86400, 2),
                runs=number_of(runs, "run"))  # fmt: skip
+
+
+def _finite(share: float | None) -> float | None:
+    return None if share is None or math.isinf(share) else share
 
 
 def _percent(share: float | None) -> str:

@@ -1,5 +1,7 @@
 """An error budget is what the Workbook says it is, with an interval that holds in bursts, too."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,12 @@ def test_what_is_left_is_one_minus_what_was_used_and_the_burn_rate_that_of_the_l
     assert shown.table.lead == ("The error budget of error_rate<1% is used up at b, over 28 days with 3 runs.",)  # fmt: skip
     assert "\u2212200 %" in str(shown)
     assert "80 %" in shown._repr_html_()
+
+
+def test_json_has_no_inf_where_nothing_may_be_missed():
+    over = budget_of("error_rate<=0%", "c", 0.0, [(1, 10)], (1, 10)).to_dict()
+    assert (over["left"], over["ci"]) == (None, (None, None))
+    assert json.loads(json.dumps(over, allow_nan=False))["missed"] == 0.1
 
 
 def test_of_bursts_the_interval_is_wider_and_holds():
