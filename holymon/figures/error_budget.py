@@ -69,7 +69,7 @@ class ErrorBudget:
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it, which knows no inf: null where nothing may be missed and something was."""
+        """As JSON has it: null for what is left where nothing may be missed and something was."""
         ends = self.interval
         return {
             "slo": self.slo, "target": self.target, "allowed": self.allowed,
