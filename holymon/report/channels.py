@@ -176,7 +176,7 @@ async def _post(channel: Channel, body: bytes) -> None:
             while True:
                 wish = math.nan
                 try:
-                    reason, wish = await _asked(to, channel, body)
+                    reason, wish = await _refusal(to, channel, body)
                 except httpx.TransportError as error:
                     reason = f"no answer ({type(error).__name__})"
                 if not reason:
@@ -192,7 +192,7 @@ async def _post(channel: Channel, body: bytes) -> None:
         raise
 
 
-async def _asked(client: Any, channel: Channel, body: bytes) -> tuple[str, float]:
+async def _refusal(client: Any, channel: Channel, body: bytes) -> tuple[str, float]:
     """Why it was not taken, "" if it was; in how many seconds to ask again, NaN if nobody said so.
 
     Raises _RefusedError for what will not be taken at all.
