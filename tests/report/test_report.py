@@ -158,7 +158,8 @@ def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
     assert (about["changes"], about["health"]["state"]) == ([], state)
     p50 = about["targets"][0]["latency_s"]["p50"]
     page, _, _ = browse(made.html)
-    figures = page.locator("table.figures", has_text="latency")  # that of error budgets is one, too
+    # That of the error budgets is one, too.
+    figures = page.locator("table.figures", has_text="latency")
     assert f"{p50 * 1e3:.3g}" in figures.first.inner_text()
     assert page.inner_text("main h1 + p") == made.health.line == about["health"]["line"]
     listed, _, _ = browse(made.folder.parents[1] / "index.html")

@@ -328,6 +328,7 @@ def test_what_can_be_no_address_is_said_before_anything_is_measured(
 
 @given(st.text(max_size=400))
 def test_no_text_is_too_long_or_markup(text):
+    """Limits of a section and of a message: the sources stand in `payloads`."""
     long = summary("worse", changes=[{**change(), "text": text * 9}] * 30)
     for section in payloads.slack(long, "change")["blocks"]:
         shown = section["text"]["text"]
