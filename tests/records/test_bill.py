@@ -12,9 +12,10 @@ from holymon.errors import ConfigError, HolymonError, PlanError
 from holymon.records.bill import ProviderBill, read
 from holymon.records.written import day, money, tokens
 
-# Forms as these document them, and QuantumNous/new-api and songquanpeng/one-api (/api/log):
-# platform.openai.com/docs/api-reference/usage; platform.claude.com/docs/en/api/admin-api/usage-cost
-# openrouter.ai/docs (Activity); docs.litellm.ai/docs/proxy/cost_tracking (LiteLLM_SpendLogs)
+# Forms as they are documented: of OpenAI at platform.openai.com/docs/api-reference/usage, of Anthropic
+# at platform.claude.com/docs/en/api/admin-api/usage-cost, of OpenRouter (Activity) at openrouter.ai/docs,
+# of LiteLLM_SpendLogs at docs.litellm.ai/docs/proxy/cost_tracking; of one-api's log in the sources of
+# QuantumNous/new-api and songquanpeng/one-api.
 OPENAI = {"object": "page", "has_more": False, "data": [
     {"object": "bucket", "start_time": 1730419200, "end_time": 1730505600, "results": [
         {"object": "organization.usage.completions.result", "input_tokens": 1000,
