@@ -1,20 +1,26 @@
 """The view of a monitor: its picture and its tables tell the same, however seldom it is drawn."""
 
 import contextlib
+import math
 import re
 import time
+from functools import partial
 
 import pytest
 
 import holymon as hm
 from holymon.records.attempt import Marks
+from holymon.widgets import live_figure
 from holymon.widgets.monitor_view import View, watch
+from holymon.widgets.threads import Pace
 
 KINDS = ("server_error", "rate_limited", "")
 
 
 @pytest.fixture
-def view():
+def view(monkeypatch):
+    # What a panel may cost is asked elsewhere: here a slow core would leave some out of a frame.
+    monkeypatch.setattr(live_figure, "Pace", partial(Pace, share=math.inf))
     monitor = hm.Monitor(hm.Target(provider="a", model="m", base_url="http://127.0.0.1:9"))
     made = watch(monitor)
     made._ticker.close()  # from here on a frame is drawn when the test says so
