@@ -87,7 +87,8 @@ def test_a_target_that_is_down_is_shown_to_fail_more(simulator, tmp_path, unused
     run = hm.measure(one, out=tmp_path)
     compared = compare(run)
     client = [r for r in run.verdict().reasons if r.level == "invalid" and not r.of_api]
-    assert compared.errors.difference == 1
+    # Of a client that was not fit nothing is claimed, and where it sent nothing there is nothing.
+    assert compared.errors.difference in ({1, None} if client else {1})
     assert compared.errors.result == ("not comparable" if client else "higher")
     assert "lower the rate" not in str(compared) or client
 
