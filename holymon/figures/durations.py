@@ -15,6 +15,7 @@ A failed call took for ever (inf), and where there is nothing to tell it is NaN.
     schedule delay  is the client's own and known of failed calls too, so it is as it is
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -32,18 +33,23 @@ CUT: Final = ("connect_timeout", "first_byte_timeout", "deadline_exceeded", "str
 """Calls that one of our limits cut off."""
 
 _IS_CUT: Final = kinds(CUT)
+_SECONDS: Final[dict[str, Callable[[Chosen], Floats]]] = {
+    "latency": lambda rows: rows["end_s"] - rows["start_s"],
+    "response": lambda rows: rows["end_s"] - rows["due_s"],
+    "ttft": lambda rows: rows["first_s"] - rows["start_s"],
+    "ttfo": lambda rows: rows["content_s"] - rows["start_s"],
+    "tpot": time_per_token,
+}
 _OF_STREAMS: Final = frozenset({"ttft", "ttfo", "tpot"})
 
 
 def durations(rows: Chosen) -> dict[str, Floats]:
     """Seconds of each of the rows, shape (n,), by the name of the duration."""
-    seconds = {
-        "latency": rows["end_s"] - rows["start_s"],
-        "response": rows["end_s"] - rows["due_s"],
-        "ttft": rows["first_s"] - rows["start_s"],
-        "ttfo": rows["content_s"] - rows["start_s"],
-        "tpot": time_per_token(rows),
-    }
+    return _with_failures(rows, {name: seconds(rows) for name, seconds in _SECONDS.items()})
+
+
+def _with_failures(rows: Chosen, seconds: dict[str, Floats]) -> dict[str, Floats]:
+    """The same arrays, in which failed calls took for ever, or have no rank."""
     failed = rows["error"] != 0
     if failed.any():
         judged = JUDGED[rows["error"][failed]]
@@ -87,5 +93,5 @@ def if_many_failed(records: Records, index: int, metric: str) -> OfAll | None:
     judged = rows["error"][JUDGED[rows["error"]]]
     if not int((judged != 0).sum()) > MANY * len(judged):
         return None
-    values = durations(rows)[metric]
+    values = _with_failures(rows, {metric: _SECONDS[metric](rows)})[metric]
     return of_all(np.sort(values[~np.isnan(values)]), watched(rows)[metric])

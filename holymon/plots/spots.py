@@ -37,12 +37,18 @@ def highest(
 
     def spots() -> Iterable[Spot]:
         share = max(FEWEST, MOST_SPOTS // len(records.targets))
-        order = np.argsort(y if by is None else by, kind="stable")
-        first = order[-share:]  # the highest last, and so on top
+        first = _highest(y if by is None else by, share)
         for k, call in zip(first.tolist(), calls_at(records, at[first]), strict=True):
             yield Spot(x[k], y[k], call.title)
 
     tells(ax, spots)
+
+
+def _highest(y: Floats, most: int) -> Positions:
+    """Positions of the highest, at most so many: the highest last, and so on top."""
+    least = np.partition(y, -most)[-most] if len(y) > most else -np.inf
+    at = np.flatnonzero(y >= least)
+    return at[np.argsort(y[at], kind="stable")][-most:]
 
 
 def curve(ax: Axes, records: Records, at: Positions, x: Floats, of: int) -> None:
@@ -53,7 +59,7 @@ def curve(ax: Axes, records: Records, at: Positions, x: Floats, of: int) -> None
 
     def spots() -> Iterable[Spot]:
         share = max(FEWEST, MOST_SPOTS // len(records.targets) // 2)  # of latency and of TTFT
-        last = np.argsort(x, kind="stable")[-share:]
+        last = _highest(x, share)
         below = np.arange(len(x) - len(last) + 1, len(x) + 1) / of
         for k, up, call in zip(last.tolist(), below.tolist(), calls_at(records, at[last]),
                                strict=True):  # fmt: skip
@@ -79,9 +85,7 @@ def never(ax: Axes, records: Records, at: Positions, up: float) -> None:
 
 
 def _kinds(records: Records, at: Positions) -> str:
-    where = np.zeros(len(records), bool)
-    where[at] = True
-    return _each(records.errors(where), ", ")
+    return _each(records.errors(at), ", ")
 
 
 def _each(kinds: dict[str, int], between: str) -> str:
@@ -124,9 +128,10 @@ def bars(
     """Have stacked bars, shape (k,), tell how many calls failed of which kinds, and when."""
 
     def spots() -> Iterable[Spot]:
-        number, width = np.digitize(records["due_s"], edges) - 1, float(edges[1] - edges[0])
+        at = np.flatnonzero(failed)
+        number, width = np.digitize(records["due_s"][at], edges) - 1, float(edges[1] - edges[0])
         for k in np.flatnonzero(heights).tolist():
-            kinds = records.errors(failed & (number == k))
+            kinds = records.errors(at[number == k])
             each = _each(kinds, "\n")
             title = say(
                 "due from {begin:g} to {end:g} s\n{each}",

@@ -213,8 +213,11 @@ class Records:
         conversation, turn = np.divmod(numbers.astype(np.int64) // len(self.targets), self.turns)
         return conversation, turn
 
-    def errors(self, where: npt.NDArray[np.bool_]) -> dict[str, int]:
-        """How many rows ended in each error type, most frequent first, in the rows `where`."""
+    def errors(self, where: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> dict[str, int]:
+        """How many rows ended in each error type, most frequent first.
+
+        Of the rows where `where`, shape (n,), is true, or of those at the positions `where`.
+        """
         counted = np.bincount(self["error"][where], minlength=len(NAMES))
         by_type = [(NAMES[i], int(counted[i])) for i in np.argsort(-counted, kind="stable")]
         return {name: n for name, n in by_type if n and name}
