@@ -27,8 +27,6 @@ MOST_VALUES: Final = 10_000_000
 _CONSUMED: Final = 2
 """The type of entries of one-api's log that are calls; others are top-ups and errors."""
 
-_BLANK: Final = frozenset({"", "null", "None", "-"})
-
 
 @dataclass(slots=True)
 class Sums:
@@ -85,10 +83,6 @@ def _checked(columns: dict[str, str]) -> dict[str, str]:
                 f"a NAME of {', '.join(MAPPED)}."
             )
     return columns
-
-
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and value.strip() in _BLANK)
 
 
 class _Reader:
