@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from holymon.figures.cost import per_call
 from holymon.plan.plan import Plan
 from holymon.records.run_state import is_moment
 from holymon.safety import plain
@@ -63,7 +64,7 @@ class OfTarget(msgspec.Struct, frozen=True):
     def cost_per_call(self) -> float | None:
         """In USD, of all calls that were made; None where the cost is not known."""
         cost = self.figures.get("cost_usd")
-        return cost.value / self.requests if cost and self.requests else None
+        return per_call(cost.value if cost else None, self.requests)
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -90,6 +90,11 @@ def usd_cell(usd: float | None, at_least: float | None) -> str:
     return glued("≥ ", rounded(at_least)) if at_least else DASH
 
 
+def per_call(usd: float | None, calls: int) -> float | None:
+    """What a call cost on average, of all that were made; None where that is not known."""
+    return usd / calls if usd is not None and calls else None
+
+
 def costs(rows: Rows | Chosen, price: Price) -> Floats:
     """What each row cost, in the price's currency, shape (n,); NaN where it is not known.
 

@@ -89,27 +89,44 @@ class ErrorBudgets:
     notes: tuple[str, ...] = ()
 
     @property
+    def least(self) -> ErrorBudget | None:
+        """The one of which the smallest share is left; None where nothing is known of any."""
+        known = [budget for budget in self.budgets if budget.left is not None]
+        return min(known, key=lambda budget: budget.left or 0.0, default=None)
+
+    @property
     def table(self) -> Table:
         """The least that is left, in a sentence; then a row for each."""
-        known = [(budget.left, budget) for budget in self.budgets if budget.left is not None]
-        if not known:
+        least = self.least
+        if least is None or least.left is None:
             return Table(lead=(say("No error budget: {why}.", why=self.notes[0]),),
                          notes=self.notes[1:])  # fmt: skip
-        left, least = min(known, key=lambda pair: pair[0])
+        left, several = least.left, sum(budget.left is not None for budget in self.budgets) > 1
         what = say("{share} of the error budget of {slo} is left", share=_percent(left),
                    slo=least.slo)  # fmt: skip
         if left <= 0:
             what = say("The error budget of {slo} is used up", slo=least.slo)
         lead = say("{what}{target}, {over}{simulated}.", what=what, over=self.over,
-                   target=say(" at {target}", target=least.target) * (len(known) > 1),
+                   target=say(" at {target}", target=least.target) * several,
                    simulated=say(" (simulated)") * self.simulated)  # fmt: skip
         rows = [budget.cells for budget in self.budgets]
         return Table(HEADS, rows, "llr", lead=(lead,), notes=(MEANING, *self.notes))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {"budgets": [budget.to_dict() for budget in self.budgets], "over": self.over,
-                "simulated": self.simulated, "notes": list(self.notes)}  # fmt: skip
+        """As JSON has it: `left` is the least of all; it is null where none is, and why.
+
+        A budget of nothing that was used up has no number that JSON knows, and is null, too.
+        """
+        least = self.least
+        used_up = least is not None and least.left == -math.inf
+        why = ["an objective that allows no miss has none left: it was missed"] * used_up
+        return {
+            "left": None if least is None else _finite(least.left),
+            "slo": None if least is None else least.slo,
+            "target": None if least is None else least.target,
+            "over": self.over or None, "budgets": [budget.to_dict() for budget in self.budgets],
+            "simulated": self.simulated, "reasons": [*why, *map(str, self.notes)],
+        }  # fmt: skip
 
     def __repr__(self) -> str:
         return self.table.text()

@@ -1,5 +1,7 @@
 """Sums of tokens, and who counted them."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holymon.formatting import (
@@ -44,3 +46,13 @@ class Tokens:
             output=count(self.output), counted=counted,
         )  # fmt: skip
         return listed(", ", [sums, *parts])
+
+
+def pooled_share(parts: Iterable[tuple[float | None, float | None]]) -> float | None:
+    """A share of tokens over several sums, from pairs of a share and the sum that it is of.
+
+    None where no pair tells both.
+    """
+    known = [(share, n) for share, n in parts if share is not None and n is not None and n > 0]
+    total = math.fsum(n for _, n in known)
+    return math.fsum(share * n for share, n in known) / total if total else None

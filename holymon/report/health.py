@@ -2,7 +2,9 @@
 
 from typing import Any, Final, Literal, NamedTuple
 
+from holymon.catalogue.budgets import error_budgets
 from holymon.catalogue.news import News
+from holymon.catalogue.spending import spending
 from holymon.figures.summary_types import Summary
 from holymon.figures.verdict import Verdict
 from holymon.formatting import Html, bullets, element, join, percent
@@ -53,6 +55,18 @@ def health(run: Run, changed: News) -> Health:
     news = "" if changed.baseline == "none" else glued("; ", changed.line)
     doubt = say(" (the measurement is suspect)") * (run.verdict().measurement == "suspect")
     return Health(state, glued(words, doubt, news), changed)
+
+
+def over_time(run: Run, budget: object) -> dict[str, Any]:
+    """What `run.json` has of the runs of a name: what is left of error budgets, what they cost.
+
+    `budget` is that of a month in USD; what is none, or 0, is no limit.
+    """
+    limit = budget if isinstance(budget, int | float) and budget > 0 else None
+    return {
+        "error_budget": error_budgets(run).to_dict(),
+        "spending": spending(run, limit).to_dict(),
+    }
 
 
 def shown(about: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ from holymon.records import run_folder
 from holymon.records.own_files import content, write_aside, write_json, write_page
 from holymon.report.digest import translated
 from holymon.report.harmless import harmless
-from holymon.report.health import Health, health
+from holymon.report.health import Health, health, over_time
 from holymon.report.index import TEMPLATES, style, write_index
 from holymon.report.notebooks import (
     Status,
@@ -106,18 +106,19 @@ def write_report(
         if "run" not in known:
             raise ConfigError(f"{path.name} has no parameter 'run', so it can't report one.")
         given["run"] = str(folder.resolve())
-    baseline = _baseline(known, given)
+    baseline = str(_parameter("baseline", known, given) or "none")
+    budget = _parameter("budget", known, given)
     if run is not None:
         check_baseline(baseline, run_folder.out_of(run.folder))
     with speaking(given.get("lang", ENGLISH)):
         return _written(
-            path, given, run, folder, baseline, timeout_s,
+            path, given, run, folder, baseline, budget, timeout_s,
             None if import_from is None else Path(import_from),
         )  # fmt: skip
 
 
 def _written(
-    path: Path, given: dict[str, Any], run: Run | None, folder: Path, baseline: str,
+    path: Path, given: dict[str, Any], run: Run | None, folder: Path, baseline: str, budget: Any,
     timeout_s: float, import_from: Path | None,
 ) -> Report:  # fmt: skip
     """The report of a notebook with its parameters, written into a folder."""
@@ -139,7 +140,7 @@ def _written(
     try:
         _publish(folder, page, notebook_out, secrets, _block(run, secrets))
         first = None if run is None else _health(run, baseline, known_news)
-        _write_json(folder, run, about, first)
+        _write_json(folder, run, about, first, budget)
         notes = _lead_to(folder)
     except OSError as fault:
         reason = fault.strerror or type(fault).__name__
@@ -157,13 +158,13 @@ def _require_writable(folder: Path) -> None:
         raise RunError(f"the report can't be written to {folder}: it may only be read.")
 
 
-def _baseline(known: dict[str, Any], given: dict[str, Any]) -> str:
-    """What the notebook compares with, by its parameter; none if it has no such one."""
-    if "baseline" in given:
-        return str(given["baseline"])
+def _parameter(name: str, known: dict[str, Any], given: dict[str, Any]) -> Any:
+    """The value of a parameter of a notebook; None if it has no such one."""
+    if name in given:
+        return given[name]
     with contextlib.suppress(KeyError, TypeError, ValueError, SyntaxError):
-        return str(ast.literal_eval(known["baseline"]["default"]))
-    return "none"
+        return ast.literal_eval(known[name]["default"])
+    return None
 
 
 def _health(run: Run, baseline: str, known: News | None) -> Health | None:
@@ -272,12 +273,15 @@ def _lead_to(folder: Path) -> tuple[str, ...]:
 
 
 def _write_json(
-    folder: Path, run: Run | None, about: dict[str, Any], first: Health | None = None
+    folder: Path, run: Run | None, about: dict[str, Any], first: Health | None = None,
+    budget: object = None,
 ) -> None:  # fmt: skip
     figures: dict[str, Any] = first.to_dict() if first else {}
     if run is not None:
         with contextlib.suppress(HolymonError, PlanError):
             figures = run.to_dict() | figures
+        with contextlib.suppress(HolymonError, PlanError):
+            figures |= over_time(run, budget)
     mode = 0o666 if run is None else run_folder.mode_of(run.plan)
     about |= translated(run, first)
     write_json(folder / "run.json", {**figures, "report": about}, mode=mode)

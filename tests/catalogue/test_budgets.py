@@ -55,6 +55,10 @@ def test_what_is_left_is_that_of_all_runs_of_the_name_in_four_weeks(judged):
     assert (slow.runs, slow.missed.of) == (2, 1000 + mine[GOALS[1]].valid)
     assert slow.left == pytest.approx(1 - (10 + mine[GOALS[1]].bad) / slow.missed.of / 0.05)
     assert found.over == "over 27 days with 3 runs"
+    about = found.to_dict()
+    least = min(found.budgets, key=lambda budget: budget.left)
+    assert (about["left"], about["target"]) == (least.left, least.target)
+    assert len(about["budgets"]) == len(found.budgets)
     said = " ".join(found.notes)
     assert "left out: 1 run, without figures or not valid" in said
     assert "how many calls missed it is not known of 1 run" in said
@@ -64,13 +68,20 @@ def test_what_is_left_is_that_of_all_runs_of_the_name_in_four_weeks(judged):
 
 
 def test_without_an_objective_there_is_no_budget(run):
-    assert "No error budget: no objective was given" in str(error_budgets(run))
+    known = error_budgets(run)
+    assert "No error budget: no objective was given" in str(known)
+    about = known.to_dict()
+    assert (about["left"], about["slo"], about["budgets"]) == (None, None, [])
+    assert about["reasons"][0].startswith("no objective was given")
 
 
 def test_a_month_is_told_from_a_day_of_runs_on_and_held_against_a_budget(judged):
     before(judged, 12, cost=0.5)
     assert spending(judged).per_month is None
     assert "that takes a day of runs" in str(spending(judged))
+    about = spending(judged).to_dict()
+    assert (about["per_day_usd"], about["per_month_usd"]) == (None, None)
+    assert "that takes a day of runs" in about["reasons"][0]
     before(judged, 48, cost=0.5)
     known = spending(judged, 40)
     several = len(judged.plan.targets)
@@ -80,7 +91,11 @@ def test_a_month_is_told_from_a_day_of_runs_on_and_held_against_a_budget(judged)
     assert known.verdict.startswith(
         "Within the budget of 40 USD a month: 0.5 USD a day over 2 days"
     )
-    assert [day for day, _ in known.days] == ["2026-11-24", "2026-11-25", "2026-11-26"]
+    days = ["2026-11-24", "2026-11-25", "2026-11-26"]
+    assert [day for day, _ in known.days] == days
+    about = known.to_dict()
+    assert [of["day"] for of in about["days"]] == days
+    assert (about["per_month_usd"], about["state"]) == (known.per_month, "healthy")
     assert known.days[0][1].cache_hit_rate == 0.25
     assert "Within the budget" in Subject(judged).spending(40).html
     with pytest.raises(PlanError, match="budget"):
@@ -96,6 +111,10 @@ def test_a_cost_that_is_not_known_is_said_and_never_guessed(judged):
     assert known.verdict.state == "not judged"
     assert "not all of the cost is known" in str(known)
     assert known.days[0][1].cells[2:4] == ("–", "–")
+    about = known.to_dict()
+    assert (about["usd"], about["per_month_usd"]) == (None, None), "not known is never 0"
+    assert about["at_least_per_month_usd"] == known.per_month > 0
+    assert about["days"][0]["at_least_usd"] is None
     assert spending(judged, 1).verdict.state == "unhealthy", "it is over in any case"
 
 

@@ -28,6 +28,7 @@ from holymon.catalogue.news import News
 from holymon.cli.main import main
 from holymon.errors import ConfigError, PlanError, RunError
 from holymon.figures.change import Change, Least
+from holymon.formatting import rounded
 from holymon.load import carried, opened, run
 from holymon.plan import consent
 from holymon.plan.plan import Open, Plan, Prompts, Target
@@ -36,7 +37,7 @@ from holymon.records import run_folder
 from holymon.records.attempt import Marks
 from holymon.records.journal import Journal
 from holymon.records.own_files import finite
-from holymon.report import index, notebooks, report, sections
+from holymon.report import health, index, notebooks, report, sections
 from holymon.report.index import write_index
 from holymon.report.kernel import Kernel
 from holymon.structs import replace
@@ -150,7 +151,8 @@ def test_the_page_shows_everything_and_asks_for_nothing(made, browse):
 def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
     about = json.loads((made.folder / "run.json").read_text())
     assert about["report"]["status"] == "ok"
-    known = finite(subject.to_dict() | made.health.to_dict())
+    over = health.over_time(subject, 0)
+    known = finite(subject.to_dict() | over | made.health.to_dict())
     assert {k: v for k, v in about.items() if k != "report"} == known
     # A busy machine may be too busy to keep time, and then nothing is judged.
     fit = about["verdict"]["measurement"] != "invalid"
@@ -161,6 +163,15 @@ def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
     # That of the error budgets is one, too.
     figures = page.locator("table.figures", has_text="latency")
     assert f"{p50 * 1e3:.3g}" in figures.first.inner_text()
+    budget, spent = about["error_budget"], about["spending"]
+    if budget["left"] is None:
+        assert budget["reasons"]
+    else:
+        assert budget["left"] == min(each["left"] for each in budget["budgets"])
+        text = page.locator("table.figures", has_text="budget left").inner_text()
+        assert f"{rounded(abs(budget['left']) * 100, 2)} %" in text
+    assert (spent["per_month_usd"], spent["usd"]) == (None, about["cost_usd"])
+    assert spent["reasons"][0] in page.inner_text("main"), "why there is no month"
     assert page.inner_text("main h1 + p") == made.health.line == about["health"]["line"]
     listed, _, _ = browse(made.folder.parents[1] / "index.html")
     assert made.health.line in listed.inner_text("section p")
