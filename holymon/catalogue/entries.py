@@ -25,7 +25,7 @@ from holymon.records.run_state import LIVE, STATES
 from holymon.structs import fields_in
 
 FILE: Final = ".catalogue.json"
-FORMAT: Final = 2
+FORMAT: Final = 3
 YOUNG_S: Final = 2.0
 """A folder that changed this lately may change again within the same tick of its clock."""
 

@@ -122,18 +122,19 @@ def shown(entry: Entry) -> Entry:
 
 
 def shapes_of(plan: Plan) -> tuple[str, ...]:
-    """For each target a fingerprint of load, prompts, endpoint and body.
+    """For each target a fingerprint of load, its length, prompts, endpoint and body.
 
-    Runs in which it is the same are alike but for the service: how long they go on, their seed,
-    their objectives, prices and addresses make no other run of them.
+    Runs in which it is the same are alike but for the service: their seed, their objectives, prices
+    and addresses make no other run of them. How long a load goes on does: where calls queue, the
+    figures of a longer one are those of a longer queue, as of two levels of a search.
     """
     about = to_builtins(plan)
-    prompts = about["prompts"]
+    prompts, length = about["prompts"], about["duration_s"] or about["requests"]
     if prompts["tokens"] is not None:  # texts that were made up by a seed
         prompts["texts"] = ()
     return tuple(
         sha256(msgspec.json.encode(
-            (about["load"], prompts, target["endpoint"], target["body"]), order="sorted"
+            (about["load"], length, prompts, target["endpoint"], target["body"]), order="sorted"
         )).hexdigest()[:16]
         for target in about["targets"]
     )  # fmt: skip

@@ -53,8 +53,17 @@ class Measured(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What is compared over time: the run's name and its target."""
+        """What is drawn as one line over time: the run's name and its target."""
         return self.entry.name, self.of.target
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What runs have in common that are held against each other: what was asked, too.
+
+        The last is empty where it is not known (see `shapes_of`).
+        """
+        shapes = dict(zip(self.entry.targets, self.entry.shapes, strict=False))
+        return (*self.key, shapes.get(self.of.target, ""))
 
     def figure(self, name: str) -> Known | None:
         """One of its figures, by its name in NAMES; None if it is not known."""
@@ -123,9 +132,9 @@ class History:
         """
         kinds: dict[tuple[str, str, str], list[Measured]] = {}
         for row in self.measured:
-            shape = dict(zip(row.entry.targets, row.entry.shapes, strict=False)).get(row.of.target)
-            if row.entry.began is not None and row.entry.measurement != "invalid" and shape:
-                kinds.setdefault((*row.key, shape), []).append(row)
+            kind, entry = row.kind, row.entry
+            if entry.began is not None and entry.measurement != "invalid" and kind[2]:
+                kinds.setdefault(kind, []).append(row)
         known = [change for (_, target, _), rows in kinds.items()
                  for each, course in courses(lines_of(target, rows))
                  for change in steps(each, course)]  # fmt: skip
@@ -142,7 +151,7 @@ class History:
             "{runs} of {targets}{label}", runs=number_of(len(self), "run"),
             targets=number_of(len(targets), "target"), label=label,
         )  # fmt: skip
-        if len(self.measured) == len({row.key for row in self.measured}):
+        if len(self.measured) == len({row.kind for row in self.measured}):
             return Headline(
                 say("No trend: nothing was measured twice in {of}", of=of), "not judged"
             )

@@ -1,7 +1,7 @@
 """What changed: a run beside earlier ones of the same kind, so that noise is no news.
 
-Of the same kind are runs of the same name and target, with the same load, prompts and body; not
-those without figures, or whose measurement was invalid.
+Of the same kind are runs of the same name and target, with the same load and length, prompts and
+body; not those without figures, or whose measurement was invalid.
 """
 
 import re
@@ -193,7 +193,7 @@ def _unfit(entry: Entry, mine: Entry) -> str | None:
     if not set(entry.targets) & set(mine.targets):
         return say("of other targets")
     shared = set(_shapes(entry).items()) & set(_shapes(mine).items())
-    return None if shared else say("with another load, other prompts or another body")
+    return None if shared else say("with another load or length, other prompts or another body")
 
 
 def _shapes(entry: Entry) -> Mapping[str, str]:

@@ -81,7 +81,7 @@ def test_a_run_that_is_known_is_not_opened_again_and_one_that_changed_is(out, op
     assert len(hm.runs(out)) == 4
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b'{"format": 1, "entries": []}', b"\xff", b'{"format": 2, "entries": [{"run_id": 1}]}'])  # fmt: skip
+@pytest.mark.parametrize("data", [b"", b"{", b'{"format": 1, "entries": []}', b"\xff", b'{"format": 3, "entries": [{"run_id": 1}]}'])  # fmt: skip
 def test_a_catalogue_that_is_lost_or_broken_is_made_anew_from_the_folders(out, opened, data):
     before = hm.runs(out)
     (out / FILE).write_bytes(data)

@@ -103,13 +103,27 @@ def test_runs_of_another_kind_are_left_out_and_counted(run):
     earlier(run, 2, measurement="invalid", factor=9)
     earlier(run, 3, seed=5, slo=["latency_p50<9"], name="hourly")
     earlier(run, 4, name="other", factor=9)
+    earlier(run, 5, duration_s=9999, factor=9)
     known = news(run)
     assert known.against == "1 earlier run of the last 7d"
     assert known.changes == ()
     assert known.notes == (
-        "left out of the comparison: 2 earlier runs, 1 not valid, 1 with another load, other "
-        "prompts or another body",
+        "left out of the comparison: 3 earlier runs, 2 with another load or length, other prompts "
+        "or another body, 1 not valid",
     )
+
+
+def test_two_levels_of_a_search_are_no_trend(run):
+    """A rate that was measured once more and for longer, by when its queue had grown."""
+    for hours, seconds, factor in ((2, 10, 1), (1, 30, 3)):
+        earlier(run, hours, name="search", duration_s=seconds, factor=factor)
+    known = hm.history(run.folder.parents[1], name="search")
+    assert len(known.measured) == 2 * len(run.plan.targets)
+    assert len(known.changes) == 0
+    assert known.verdict.startswith("No trend: nothing was measured twice")
+    earlier(run, 0.5, name="search", duration_s=30, factor=3)
+    known = hm.history(run.folder.parents[1], name="search")
+    assert known.verdict.startswith("No change shown")
 
 
 def test_what_others_left_in_the_folder_is_data(run):
