@@ -40,7 +40,11 @@ Taker = Callable[[bytes], "asyncio.Future[None] | None"]
 """Takes a piece; without room for more it returns what will be done when there is some."""
 
 LINGER_S: Final = 0.025
-"""How long a finished stream waits for the end of its body, so that its connection can stay."""
+"""How long a finished stream waits for the end of its body, so that its connection can stay.
+
+An error that comes meanwhile, behind the last event, still makes the answer a failed one; one that
+comes later belongs to nobody. The call has ended with its last event, however long this takes.
+"""
 
 
 class Caller:
@@ -198,12 +202,12 @@ class Caller:
             reading.head(response.at, response.status, response.header)
             self.limits.look(row, response.at, response.raw_headers)
             await response.pour(reading.piece if into is None else _both(reading, response, into))
-            error = reading.end(response.at, whole=response.whole)
-            if into is not None and not error and not reading.streaming:
-                into(reading.body)
             if reading.done and not response.ended:
                 deadlines.disarm()
                 await _linger(response, reading)
+            error = reading.end(response.at, whole=response.whole)
+            if into is not None and not error and not reading.streaming:
+                into(reading.body)
         finally:
             response.close()
 
@@ -226,7 +230,7 @@ def _both(reading: Reading, response: Response, into: Taker) -> Into:
 
 
 async def _linger(response: Response, reading: Reading) -> None:
-    """Wait for the end of the body, which most servers send right behind `[DONE]`."""
+    """Read on until the end of the body, which most servers send right behind `[DONE]`."""
 
     def take(now: float, piece: bytes) -> bool:
         reading.piece(now, piece)

@@ -36,6 +36,9 @@ MOST_STEPS: Final = 64
 MOST_BEHIND: Final = 4
 """So much is still unpacked when the body has ended."""
 
+MOST_BYTES_BEHIND: Final = 2**16
+"""Bytes behind the last event of an answer that are looked at, if the application reads them."""
+
 _REFUSED: Final = 300
 _EVENTS: Final = "text/event-stream"
 _TEXT: Final = re.compile(r"json|text/|xml")
@@ -63,8 +66,8 @@ class ObservedCall:
     """
 
     __slots__ = (
-        "_before", "_body", "_counted", "_enough", "_events", "_headers", "_inflater", "_keys",
-        "_ledger", "_readable", "_reading", "_redirected", "marks",
+        "_before", "_behind", "_body", "_counted", "_enough", "_events", "_headers", "_inflater",
+        "_keys", "_ledger", "_readable", "_reading", "_redirected", "marks",
     )  # fmt: skip
 
     def __init__(
@@ -90,7 +93,7 @@ class ObservedCall:
         )
         self._inflater: Inflater | None = None
         self._events: Callable[[bytes], bytes] | None = None
-        self._readable, self._enough = True, False
+        self._readable, self._enough, self._behind = True, False, 0
         self._headers: Headers = ()
 
     def answered(
@@ -117,7 +120,9 @@ class ObservedCall:
         """Take in a part of the body."""
         now = perf_counter()
         if self._enough:
-            return
+            if not self._reading.done or self._behind > MOST_BYTES_BEHIND:
+                return
+            self._behind += len(data)  # an error there takes back what was answered
         try:
             if not self._readable:
                 self.marks.bytes += len(data)
@@ -129,7 +134,8 @@ class ObservedCall:
             self.marks.error, self._enough = "response_too_large", True
         except (zlib.error, BadFrame) as error:
             # What comes behind the end of an answer, in whatever pieces, is no part of it.
-            behind = isinstance(error, BadFrame) and self._reading.finished
+            framed = isinstance(error, BadFrame) and self._reading.finished
+            behind = framed or self._reading.done
             self.marks.error, self._enough = "" if behind else "decoding_error", True
         except Exception:  # noqa: BLE001 - a fault of ours must not become one of the application
             self.marks.error, self._enough = "_OTHER", True

@@ -215,13 +215,15 @@ class Reading:
         tokens, quick, counted = 0, self.dialect.quick, self.marks.output_tokens
         for event in events:
             size = len(event.data)
-            if size > LONG and is_vast(event.data):
+            if size > LONG and not self.done and is_vast(event.data):
                 self.fail("event_too_large", "")
             last = size < _SHORT and event.data.strip() == DONE
-            if self.done or self.error:
-                if self.done and not last:
-                    after_the_last(self, event)
+            if self.error:
                 break
+            if self.done:
+                if not last:
+                    after_the_last(self, event)
+                continue
             self._seen = True
             if last:
                 self.done = True
@@ -235,7 +237,7 @@ class Reading:
         self._idle += len(events) - tokens
         if self._idle > MOST_IDLE and self.finished:
             self.done = True
-        elif self._idle > MOST_IDLE and not self.error:
+        elif self._idle > MOST_IDLE and not (self.error or self.done):
             self.fail("response_too_large", f"over {MOST_IDLE} events without a token")
         if self.finished and not self.done:
             self._settle(now, news=bool(tokens) or self.marks.output_tokens != counted)

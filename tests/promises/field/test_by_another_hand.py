@@ -46,7 +46,7 @@ A = [
     Case("an error behind the last event of a message", "Sunnyender-org/cursor-sdk2api#26",
          STARTED + text_delta("Hel") + ended(output_tokens=2) + b"event: error\n"
          + data({"type": "error", "error": {"type": "api_error", "message": "upstream broke"}}),
-         IN_STREAM, "upstream broke", endpoint="messages", watched=False),
+         IN_STREAM, "upstream broke", endpoint="messages"),
     Case("an object of an error under errorMsg", "cloud.tencent.com, hunyuan",
          HEL + data({"Note": "made by AI", "ErrorMsg": {"Msg": "engine failed", "Code": 4001}}), IN_STREAM, "engine failed"),
     Case("words inside of a detail", "LostRuins/koboldcpp, 503 in a stream", data({"detail": {
