@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holymon.catalogue.listing import runs
     from holymon.catalogue.reconcile import reconcile
     from holymon.catalogue.sql import sql
+    from holymon.cluster.executors import measure, start
     from holymon.errors import CallError, ConfigError, HolymonError, PlanError, RunError
     from holymon.experiments.alternate import alternate, compare
     from holymon.experiments.calibrator import calibrate
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from holymon.figures.summary import summarize
     from holymon.figures.tool_definitions import definitions
     from holymon.load.opened import open  # noqa: A004 - read as hm.open
-    from holymon.load.run import attach, measure, start
+    from holymon.load.run import attach
     from holymon.load.trust import trust
     from holymon.monitor.clients import monitored
     from holymon.monitor.middleware import MonitorASGI, MonitorWSGI
@@ -76,7 +77,8 @@ _NAMES = {
     "plan.shapes": "constant poisson ramp sine spike steps",
     "plan.replay_file": "replay",
     # A run, and all of them.
-    "load.run": "attach measure start",
+    "cluster.executors": "measure start",
+    "load.run": "attach",
     "load.opened": "open",
     "load.trust": "trust",
     "catalogue.listing": "runs",

@@ -22,6 +22,7 @@ from holymon.cli.catalogue import prune, runs
 from holymon.cli.consent import INSECURE_HTTP, TRUST, agreed
 from holymon.cli.migrate import migrate
 from holymon.cli.options import (
+    DASK,
     JSON,
     LOAD,
     OUT,
@@ -125,8 +126,11 @@ def main() -> None:
 @main.command(cls=Command)
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @LOAD
+@DASK
 @JSON
-def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> None:
+def load(
+    targets: tuple[str, ...], as_json: bool, out: Path, dask: str | None, **options: Any
+) -> None:  # fmt: skip
     """Measure TARGETs (written provider/model) and print their figures."""
     from holymon.plan.estimate import over_limits
     from holymon.report import sections
@@ -141,7 +145,7 @@ def load(targets: tuple[str, ...], as_json: bool, out: Path, **options: Any) -> 
         for sentence in over_limits(plan):
             say(sentence, err=True)
         known = runs[0].informed(plan) if runs else plan
-        run, interrupted = measured_with_bar(known, out)
+        run, interrupted = measured_with_bar(known, out, dask)
         runs.append(run)
     single = runs[0] if len(runs) == 1 else None
 

@@ -66,7 +66,7 @@ _SECTIONS: Final = {
     "What is asked": "prompt pictures prompts_file trace trace_window trace_speed trace_unit "
     "column turns think_time recorded_answers system prompt_tokens max_tokens prefix_tokens "
     "unique exact_tokens field no_stream",
-    "Sending": "workers seed timeout first_byte stall max_cost no_first_call",
+    "Sending": "workers dask seed timeout first_byte stall max_cost no_first_call",
 }
 
 
@@ -108,6 +108,10 @@ RUN: Final = click.option("--run", "wanted", metavar="RUN", help="This run only:
 LANG: Final = click.option("--lang", type=click.Choice(LANGUAGES), default=ENGLISH,
                            help="The language of the report.")  # fmt: skip
 PORT: Final = click.option("--port", type=int, default=9464, help="Port of `holymon metrics`.")
+DASK: Final = click.option(
+    "--dask", metavar="ADDRESS", help="The scheduler of a Dask cluster, such as tcp://host:8786, "
+    "whose workers make the calls: --workers of them, or all. [default: this machine]",
+)  # fmt: skip
 LOAD: Final = composed(
     ONE_OFF,
     click.option("--shape", help="When calls are sent: constant, poisson, gamma:CV, ramp:FROM,TO, "

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 BAR_FROM_S: Final = 2.0
 
 
-def measured_with_bar(plan: "Plan", out: Path) -> tuple["Run", bool]:
-    """Measure with a progress bar; whether it was interrupted."""
-    from holymon.load.run import start
+def measured_with_bar(plan: "Plan", out: Path, dask: str | None = None) -> tuple["Run", bool]:
+    """Measure with a progress bar, here or on a Dask cluster; whether it was interrupted."""
+    from holymon.cluster.executors import start
 
     interrupted = False
     with interruptible():
-        run = start(plan, out=out, detached=False)
+        run = start(plan, out=out, detached=False, on=dask)
         with _bar(plan) as show:
             try:
                 run.wait(show)

@@ -6,7 +6,7 @@ measurement invalid; calls that were never sent, or sent late, do.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,6 +23,7 @@ from holymon.plan.plan import Plan
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall
 from holymon.records.records import Records
+from holymon.records.shares import Share, together
 from holymon.structs import Interval
 
 _MEASUREMENT: Final = {
@@ -174,17 +175,19 @@ class Verdict:
 def judge(
     summary: Summary, plan: Plan, vitals: ClientHealth, state: str = "finished", trouble: str = "",
     early: str = "", first_calls: tuple[FirstCall, ...] = (),
-    proxies: Mapping[str, str] = MappingProxyType({}), records: Records | None = None,
+    proxies: Mapping[str, str] = MappingProxyType({}), shares: Sequence[Share] = (),
+    records: Records | None = None,
 ) -> Verdict:  # fmt: skip
     """The verdict on a run from its figures, its client, its first calls, and how it ended.
 
-    `proxies` are those that targets were called through, by their names. `records` tell which
-    calls fell in bad seconds of the client; without them, only the seconds are judged.
+    `proxies` are those that targets were called through, by their names, `shares` the machines that
+    made the calls, if that was not one alone. `records` tell which calls fell in bad seconds of the
+    client; without them, only the seconds are judged.
     """
     touched = disturbance(vitals, records)
     refused = {call.target: call for call in first_calls if call.ended}
     reasons = against(summary, plan, vitals, state, trouble, "" if refused else early, refused,
-                      touched)  # fmt: skip
+                      touched, shares)  # fmt: skip
     measurement = _worst(reasons)
     through = tuple(
         say(
@@ -208,7 +211,8 @@ def judge(
         )
         + tuple(call.note for call in first_calls if call.note)
         + about_client(touched)
-        + through,
+        + through
+        + tuple(filter(None, [together(shares), *(share.clock_note for share in shares)])),
         proxies=through,
         blocked=min(
             filter(

@@ -88,11 +88,7 @@ class Load:
     def __post_init__(self) -> None:
         """Compute the schedule, before the clock of the run starts."""
         self._pacer = Pacer(self.clock)
-        due, numbers = self.plan.schedule()
-        k, parts = self.part
-        # By rounds, so that no target has a worker of its own and differs by that.
-        mine = numbers // len(self.plan.targets) % parts == k
-        self._due, self._numbers = due[mine], numbers[mine]
+        self._due, self._numbers = self.plan.share(*self.part)
         self._busy = [0] * len(self.plan.targets)
 
     @property

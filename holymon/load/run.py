@@ -18,8 +18,7 @@ from holymon.figures.summary_types import Summary
 from holymon.figures.turn_types import Turns
 from holymon.figures.turns import turns_of
 from holymon.formatting import Table, Tables, file_name, number_of
-from holymon.load.process import Process, launch
-from holymon.load.requests import require_ways
+from holymon.load.process import LOCAL, Executor, Process
 from holymon.plan.plan import Plan
 from holymon.plan.targets import with_prices
 from holymon.records import journal, request_store, run_folder, run_state
@@ -30,6 +29,7 @@ from holymon.records.headroom import headroom
 from holymon.records.own_files import last_line, write_aside
 from holymon.records.records import Records
 from holymon.records.run_state import LIVE
+from holymon.records.shares import shares
 from holymon.safety import short
 from holymon.structs import to_builtins
 
@@ -246,6 +246,7 @@ class Run:
             "compared_at_tokens": sizes.reference,
             "first_calls": [to_builtins(call) for call in self.first_calls],
             "proxies": run_state.proxies(status),
+            "shares": [to_builtins(share) for share in shares(status)],
             "cost_usd": summary.cost_usd,
             "client": {**self.vitals.to_dict(), "disturbed": to_builtins(judged.touched)},
         }
@@ -266,21 +267,22 @@ class Run:
         return reason or "the worker ended without a word."
 
 
-def start(plan: Plan, *, out: Path | str = "reports", detached: bool = True) -> Run:
-    """Measure `plan` in a worker process of its own, and return at once.
+def start(
+    plan: Plan, *, out: Path | str = "reports", detached: bool = True, executor: Executor = LOCAL
+) -> Run:  # fmt: skip
+    """Measure `plan` in worker processes of its own, on this machine or where `executor` has them.
 
-    A detached run outlives this process: `attach` finds it again. Otherwise it ends with this
-    process. Raises ConfigError for a key that is missing or may not go there, an address or a proxy
-    that can't be, RunError if the folder can't be written.
+    Return at once. A detached run outlives this process: `attach` finds it again. Otherwise it ends
+    with this process. Raises ConfigError for a key that is missing or may not go there, an address
+    or a proxy that can't be, RunError if the folder can't be written.
     """
-    plan = with_prices(plan)
-    require_ways(plan.targets)
+    plan = executor.placed(with_prices(plan))
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
     folder = run_folder.new_folder(Path(out), name)
     request_store.keep(plan, folder)
     write_aside(folder / "plan.json", plan.to_json(), mode=run_folder.mode_of(plan))
     run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())
-    process = launch(folder, plan, detached=detached)
+    process = executor.launch(folder, plan, detached=detached)
     run = Run(folder)
     run._process = process
     return run

@@ -8,39 +8,31 @@ to another process (`--attached`), by the end of standard input.
 """
 
 import argparse
-import asyncio
 import contextlib
-import gc
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Final
 
 from holymon.errors import HolymonError, RunError
-from holymon.load import spending
-from holymon.load.caller import Caller
-from holymon.load.engine import Ending, Load
+from holymon.load.engine import Ending
 from holymon.load.first_call import FirstCalls
-from holymon.load.interrupts import stop_by_signal, stop_by_stdin
-from holymon.load.self_check import heed_stop, open_many, watch_self
+from holymon.load.self_check import open_many
+from holymon.load.share import STATES, asyncio_run, call_first, measure, placed
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
-from holymon.records.first_call import FirstCall, first_calls, informed
-from holymon.records.journal import Journal
+from holymon.records.first_call import informed
 from holymon.sim.process import PYTHON_M, simulator
-from holymon.structs import replace, to_builtins
+from holymon.structs import to_builtins
 from holymon.transport.prepared_request import proxy_of
 
 START_NS: Final = 20_000_000
 """Between the word "go" and the first call: time enough for every worker to hear it."""
-
-STATES: Final = {"stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,15 +40,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m holymon.load.worker")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--attached", action="store_true")
-    parser.add_argument("--part", type=int, default=0)
-    parser.add_argument("--sim-url", default="")
     options = parser.parse_args(argv)
     open_many()
     if hasattr(signal, "SIGHUP"):  # a closed terminal ends no run
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        if options.part:
-            return _further(options.folder, options.part, options.sim_url)
         return _first(options.folder, attached=options.attached)
     except HolymonError as error:
         print(error, file=sys.stderr)
@@ -69,11 +57,11 @@ def _first(folder: Path, *, attached: bool) -> int:
     with lock, contextlib.ExitStack() as stack:
         try:
             plan = run_folder.read_plan(folder)
-            sim_url = stack.enter_context(_simulator(folder, plan))
+            sim_url = stack.enter_context(simulating(folder, plan))
             state |= {"started_at": run_folder.now().isoformat(), "workers": plan.workers}
             if sim_url:
                 state["sim_url"] = sim_url
-            plan = _placed(plan, sim_url)
+            plan = placed(plan, sim_url)
             through = {target.name: proxy_of(target.address) for target in plan.targets}
             if any(through.values()):
                 state["proxies"] = {name: proxy for name, proxy in through.items() if proxy}
@@ -86,9 +74,9 @@ def _first(folder: Path, *, attached: bool) -> int:
                 ending, trouble = calls.ending, ""
         except BaseException as error:
             reason = str(error) if isinstance(error, HolymonError) else repr(error)
-            _last_word(folder, state="failed", detail=reason, **state)
+            last_word(folder, state="failed", detail=reason, **state)
             raise
-        _last_word(
+        last_word(
             folder, state=STATES.get(ending.why, "finished"), ended=ending.why,
             detail=ending.detail, trouble=trouble, ended_at=run_folder.now().isoformat(), **state,
         )  # fmt: skip
@@ -103,20 +91,9 @@ def _called_first(
 ) -> Plan:
     """The plan with what its first calls found out; they are part of the state from here on."""
     run_folder.write_state(folder, state="first call", **state)
-    known = tuple(asyncio_run(_call_first(folder, calls, watch_stdin=attached)))
+    known = tuple(asyncio_run(call_first(folder, calls, watch_stdin=attached)))
     state["first_calls"] = to_builtins(known)
     return informed(plan, known)
-
-
-async def _call_first(folder: Path, calls: FirstCalls, *, watch_stdin: bool) -> list[FirstCall]:
-    stop_by_signal(calls.stop)
-    if watch_stdin:
-        stop_by_stdin(calls.stop)
-    watching = asyncio.ensure_future(heed_stop(folder, calls.stop))
-    try:
-        return await calls.run()
-    finally:
-        watching.cancel()
 
 
 def _load(
@@ -135,7 +112,7 @@ def _load(
             run_folder.write_state(folder, state="running", **state)
             return zero_wall
 
-        work = _measure(folder, plan, 0, begin, watch_stdin=attached, spent=spent)
+        work = measure(folder, plan, 0, begin, watch_stdin=attached, spent=spent)
         ending, trouble = asyncio_run(work)
         for other in others:
             other.wait()
@@ -144,49 +121,16 @@ def _load(
     return ending, trouble
 
 
-def _last_word(folder: Path, **state: Any) -> None:
+def last_word(folder: Path, **state: Any) -> None:
+    """Say how the run ended, in `state.json`."""
     try:
         run_folder.write_state(folder, **state)
     except OSError as error:  # the disk is full: the run will be shown as interrupted
         print(f"can't write state.json: {error.strerror}.", file=sys.stderr)
 
 
-def _further(folder: Path, part: int, sim_url: str) -> int:
-    plan = _placed(run_folder.read_plan(folder), sim_url)
-    plan = informed(plan, first_calls(run_folder.read_state(folder)))
-
-    def begin() -> int:
-        print("ready", flush=True)
-        line = sys.stdin.readline()
-        if not line.strip().isdigit():
-            raise RunError("the first worker ended before the start.")
-        return int(line)
-
-    ending, _ = asyncio_run(_measure(folder, plan, part, begin, watch_stdin=True))
-    return 1 if ending.why in {"failed", "interrupted"} else 0
-
-
-def asyncio_run(work: Any) -> Any:
-    """Run a coroutine on uvloop where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
-def _placed(plan: Plan, sim_url: str) -> Plan:
-    """The plan with an address for every target."""
-    homeless = [t.name for t in plan.targets if not t.base_url and not t.simulated]
-    if homeless:
-        raise RunError(f"{', '.join(homeless)} has no base_url: put one into targets.toml.")
-    keyless = {"base_url": sim_url, "api_key_env": "", "headers": {}, "query": {}}
-    targets = tuple(t if t.base_url else replace(t, **keyless) for t in plan.targets)
-    return replace(plan, targets=targets)
-
-
 @contextlib.contextmanager
-def _simulator(folder: Path, plan: Plan) -> Iterator[str]:
+def simulating(folder: Path, plan: Plan) -> Iterator[str]:
     """The address of a simulator that lives as long as this run, if the plan needs one."""
     if all(target.base_url for target in plan.targets) or not plan.simulated:
         yield ""
@@ -217,7 +161,7 @@ def _apart(pid: int, workers: int) -> None:
 def _others(folder: Path, plan: Plan, sim_url: str) -> Iterator[list["subprocess.Popen[str]"]]:
     """The workers beside this one, ready to go."""
     with contextlib.ExitStack() as stack:
-        command = [*PYTHON_M, "holymon.load.worker", str(folder), "--sim-url", sim_url]
+        command = [*PYTHON_M, "holymon.load.share", str(folder), "--sim-url", sim_url]
         others = [
             stack.enter_context(_child([*command, "--part", str(k)]))
             for k in range(1, plan.workers)
@@ -251,43 +195,6 @@ def _tell(process: "subprocess.Popen[str]", text: str) -> None:
     if process.stdin:
         process.stdin.write(text)
         process.stdin.flush()
-
-
-async def _measure(
-    folder: Path, plan: Plan, part: int, begin: Callable[[], int], *, watch_stdin: bool,
-    spent: float = 0.0,
-) -> tuple[Ending, str]:  # fmt: skip
-    """Drive this worker's part of a run that has `spent` so much; how it ended, and trouble.
-
-    `begin` is called when all is prepared, and says at which time (ns, wall clock) to start.
-    """
-    caller = Caller(plan)
-    journal = Journal(
-        folder, part, masked=caller.masked, words=caller.words, limits=caller.limits.tally
-    )
-    load = Load(
-        plan=plan, send=caller.send, sink=journal.record, begin=journal.begin,
-        part=(part, plan.workers), cost=spending.counter(plan), reserve=spending.reserve(plan),
-        spent=spent, follow=caller.follow,
-    )  # fmt: skip
-    stop_by_signal(load.stop)
-    gc.collect()
-    gc.freeze()
-    wall = begin()
-    if watch_stdin:
-        stop_by_stdin(load.stop)
-    # One look at both clocks; from here on only the monotonic one counts.
-    load.zero = journal.zero = perf_counter() + (wall - time.time_ns()) / 1e9
-    watching = asyncio.ensure_future(watch_self(load, journal, folder))
-    try:
-        ending = await load.run()
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        await caller.aclose()
-        journal.close()
-    return ending, journal.trouble
 
 
 if __name__ == "__main__":

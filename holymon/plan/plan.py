@@ -216,6 +216,16 @@ class Plan(Struct, frozen=True):
             streams.append(times if most is None else times[: first + most])
         return arrivals.merged(streams, self.seed)
 
+    def share(self, part: int, parts: int) -> tuple[shapes.Floats, npt.NDArray[np.int64]]:
+        """What of the schedule is due from the `part`-th of so many workers, in the same form.
+
+        Each takes every `parts`-th round, a call to each target, so that no target has a worker of
+        its own and differs by that.
+        """
+        due, numbers = self.schedule()
+        mine = numbers // len(self.targets) % parts == part
+        return due[mine], numbers[mine]
+
     def sweep(self, *loads: Open | Closed) -> tuple["Plan", ...]:
         """This plan under one load after another: each level is a run with figures of its own."""
         return tuple(replace(self, load=load) for load in loads)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from holymon.records.first_call import FirstCall, first_calls
+from holymon.records.shares import Share, shares
 from holymon.safety import short
 
 LIVE: Final = frozenset({"starting", "first call", "running"})
@@ -23,7 +24,7 @@ def checked(state: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if known.get("ended", "finished") not in ENDED:
         known["ended"] = "unknown"
-    kinds = {"pid": int, "workers": int, "proxies": dict, "first_calls": list}
+    kinds = {"pid": int, "workers": int, "proxies": dict, "first_calls": list, "shares": list}
     return known | {
         name: state[name] for name, kind in kinds.items() if type(state.get(name)) is kind
     }
@@ -46,10 +47,14 @@ def ended_early(state: dict[str, Any]) -> str:
 
 def ending(
     state: dict[str, Any],
-) -> tuple[str, str, str, tuple[FirstCall, ...], dict[str, str]]:
-    """What a verdict needs of a run's state: word, trouble, why it ended early, calls, proxies."""
-    trouble = str(state.get("trouble", ""))
-    return str(state["state"]), trouble, ended_early(state), first_calls(state), proxies(state)
+) -> tuple[str, str, str, tuple[FirstCall, ...], dict[str, str], tuple[Share, ...]]:
+    """What a verdict needs of a run's state.
+
+    Word, trouble, why it ended early, first calls, proxies, machines.
+    """
+    trouble, early = str(state.get("trouble", "")), ended_early(state)
+    word, calls = str(state["state"]), first_calls(state)
+    return word, trouble, early, calls, proxies(state), shares(state)
 
 
 def proxies(state: dict[str, Any]) -> dict[str, str]:

@@ -64,7 +64,13 @@ def test_a_notebook_uses_public_names_only(path):
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    known = {"holymon", "matplotlib", "pandas", "httpx"}  # the last for a client to be watched
+    known = {
+        "holymon",
+        "matplotlib",
+        "pandas",
+        "httpx",
+        "distributed",
+    }  # clients to be watched, and to measure on
     assert imported - known - sys.stdlib_module_names == set()
     used = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     ours = {node.attr for node in used if ast.unparse(node.value) == "hm"}

@@ -1,0 +1,1 @@
+"""A plan on several machines: on the workers of a Dask cluster."""
