@@ -134,4 +134,5 @@ class DaskWorkers(Executor):
         for address, name in self._chosen.items():
             command += ["--worker", f"{address}={name}"]
         environment = consent.inherited(plan.targets) or dict(os.environ)
+        environment.setdefault("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "5s")
         return begin(folder, command, environment, detached=detached)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from holymon.cluster import remote
 from holymon.cluster.replica import MOST, Replica
 from holymon.errors import RunError
-from holymon.records.shares import Share
+from holymon.records.shares import MachineShare
 from holymon.safety import short
 
 PATIENCE_S: Final = 30.0
@@ -161,9 +161,9 @@ class Member:
                 break
             await asyncio.sleep(PULL_S)
 
-    def share(self, lag_p99_s: float | None = None) -> Share:
+    def share(self, lag_p99_s: float | None = None) -> MachineShare:
         """What is known of it by now."""
-        return Share(
+        return MachineShare(
             part=self.part, name=self.name, host=self.host, clock_s=self.clock_s,
             clock_error_s=self.clock_error_s, drift_s=self.drift_s,
             round_trip_s=statistics.median(self._trips) if self._trips else None,

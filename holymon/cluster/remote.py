@@ -89,7 +89,7 @@ def prepare(name: str, dask_worker: Any = None) -> str:
 
 def put(path: str, name: str, packed: bytes, at: int = 0) -> None:
     """Write a piece of one of the share's files; the first one makes it anew."""
-    with (Path(path) / name).open("r+b" if at else "wb", opener=_private) as file:
+    with open(Path(path) / name, "r+b" if at else "wb", opener=_private) as file:
         file.seek(at)
         file.write(zlib.decompress(packed))
 

@@ -13,7 +13,7 @@ figures are without them. At a chance of one in a thousand for each second at mo
 any length are suspect for nothing; judged by the worst second, 97 % of hours were.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
@@ -29,7 +29,6 @@ from holymon.plan.plan import Open, Plan
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall
 from holymon.records.run_state import LIVE
-from holymon.records.shares import Share
 
 Fitness = Literal["valid", "suspect", "invalid"]
 FITNESS: Final[tuple[Fitness, ...]] = ("valid", "suspect", "invalid")
@@ -70,25 +69,22 @@ class Reason:
 
 def against(
     summary: Summary, plan: Plan, vitals: ClientHealth, state: str, trouble: str, early: str,
-    refused: Mapping[str, FirstCall], touched: Disturbance | None, shares: Sequence[Share] = (),
+    refused: Mapping[str, FirstCall], touched: Disturbance | None, *, full: bool = True,
 ) -> tuple[Reason, ...]:  # fmt: skip
     """All that speaks against a run's figures, given how its client was doing and how it ended.
 
     `refused` are first calls that ended the run, by their targets; `touched` is what bad seconds
-    of the client did, `shares` the machines that made the calls.
+    of the client did; `full`: calls that were not sent found no room.
     """
     left = sum(target.errors.get("unfinished", 0) for target in summary.targets)
     return (
         *of_loop(vitals, (target.ttft_s.p50 for target in summary.targets)),
         *_of_seconds(vitals, touched),
         *_of_run(state, trouble, left, early),
-        *_of_shares(shares),
         *chain.from_iterable(
             _of_first_call(refused[target.target], plan)
             if target.target in refused
-            else _of_target(
-                target, plan, live=state in LIVE, full=not any(s.unsent for s in shares)
-            )
+            else _of_target(target, plan, live=state in LIVE, full=full)
             for target in summary.targets
         ),
     )
@@ -211,13 +207,6 @@ def _of_run(state: str, trouble: str, left: int, early: str) -> Iterator[Reason]
         )
 
 
-def _of_shares(shares: Sequence[Share]) -> Iterator[Reason]:
-    """What speaks against a run on several machines: those that were lost."""
-    for share in shares:
-        if share.loss:
-            yield Reason("invalid" if share.unsent else "suspect", share.loss)
-
-
 def _of_first_call(call: FirstCall, plan: Plan) -> Iterator[Reason]:
     target = next(candidate for candidate in plan.targets if candidate.name == call.target)
     about = hints.clause(call.error_type, call.message, target, answered=False)
@@ -258,23 +247,18 @@ def _of_target(
             ),
         )
     if dropped := target.errors.get("client_dropped", 0):
-        yield Reason(
-            "invalid",
-            say_n(
-                dropped,
-                "{name}: {n:,} call was due but not sent, too many were unanswered: what they "
-                "would have met is unknown.",
-                "{name}: {n:,} calls were due but not sent, too many were unanswered: what they "
-                "would have met is unknown.",
-                name=name,
-            )
-            if full
-            else say(
-                "{name}: {calls} due but not sent: what they would have met is unknown.",
-                name=name,
-                calls=number_of(dropped, "call"),
-            ),
-        )
+        text = say(
+            "{name}: {calls} due but not sent: what they would have met is unknown.",
+            name=name, calls=number_of(dropped, "call"),
+        ) if not full else say_n(
+            dropped,
+            "{name}: {n:,} call was due but not sent, too many were unanswered: what they "
+            "would have met is unknown.",
+            "{name}: {n:,} calls were due but not sent, too many were unanswered: what they "
+            "would have met is unknown.",
+            name=name,
+        )  # fmt: skip
+        yield Reason("invalid", text)
     yield from _of_delay(target)
     yield from _of_rate(target, plan)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from holymon.figures.all_calls import OF_SUCCESSES, duration
 from holymon.figures.disturbance import Disturbance, disturbance
+from holymon.figures.machines import losses, notes_on
 from holymon.figures.quantiles import PERCENTILES
 from holymon.figures.reasons import FITNESS, Fitness, Reason, against, blocked
 from holymon.figures.summary_types import Summary, TargetSummary
@@ -23,7 +24,7 @@ from holymon.plan.plan import Plan
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall
 from holymon.records.records import Records
-from holymon.records.shares import Share, together
+from holymon.records.shares import MachineShare
 from holymon.structs import Interval
 
 _MEASUREMENT: Final = {
@@ -175,7 +176,7 @@ class Verdict:
 def judge(
     summary: Summary, plan: Plan, vitals: ClientHealth, state: str = "finished", trouble: str = "",
     early: str = "", first_calls: tuple[FirstCall, ...] = (),
-    proxies: Mapping[str, str] = MappingProxyType({}), shares: Sequence[Share] = (),
+    proxies: Mapping[str, str] = MappingProxyType({}), shares: Sequence[MachineShare] = (),
     records: Records | None = None,
 ) -> Verdict:  # fmt: skip
     """The verdict on a run from its figures, its client, its first calls, and how it ended.
@@ -186,8 +187,9 @@ def judge(
     """
     touched = disturbance(vitals, records)
     refused = {call.target: call for call in first_calls if call.ended}
-    reasons = against(summary, plan, vitals, state, trouble, "" if refused else early, refused,
-                      touched, shares)  # fmt: skip
+    against_it = against(summary, plan, vitals, state, trouble, "" if refused else early, refused,
+                         touched, full=not any(share.unsent for share in shares))  # fmt: skip
+    reasons = (*losses(shares), *against_it)
     measurement = _worst(reasons)
     through = tuple(
         say(
@@ -212,7 +214,7 @@ def judge(
         + tuple(call.note for call in first_calls if call.note)
         + about_client(touched)
         + through
-        + tuple(filter(None, [together(shares), *(share.clock_note for share in shares)])),
+        + notes_on(shares),
         proxies=through,
         blocked=min(
             filter(

@@ -272,9 +272,8 @@ def start(
 ) -> Run:  # fmt: skip
     """Measure `plan` in worker processes of its own, on this machine or where `executor` has them.
 
-    Return at once. A detached run outlives this process: `attach` finds it again. Otherwise it ends
-    with this process. Raises ConfigError for a key that is missing or may not go there, an address
-    or a proxy that can't be, RunError if the folder can't be written.
+    Return at once. A detached run outlives this process; `attach` finds it again. Raises
+    ConfigError for a key, an address or a proxy that can't be, RunError for such a folder.
     """
     plan = executor.placed(with_prices(plan))
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])

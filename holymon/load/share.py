@@ -98,9 +98,9 @@ class _Word:
         with self._lock:
             if error is not None:
                 detail = str(error) if isinstance(error, HolymonError) else repr(error)
-                self.tell(state="failed", detail=detail)
+                self.note(state="failed", detail=detail)
 
-    def tell(self, **word: Any) -> None:
+    def note(self, **word: Any) -> None:
         """Say how it goes; a full disk is no reason to end."""
         self._about |= word
         if self._of:
@@ -116,21 +116,21 @@ def _share(options: argparse.Namespace, word: _Word) -> int:
         plan = replace(plan, workers=options.of)
 
     def begin() -> int:
-        word.tell(state="ready")
-        wall = options.start or _told()
-        word.tell(state="running", zero_at=datetime.fromtimestamp(wall / 1e9, UTC).isoformat())
+        word.note(state="ready")
+        wall = options.start or _start_by_stdin()
+        word.note(state="running", zero_at=datetime.fromtimestamp(wall / 1e9, UTC).isoformat())
         return int(wall)
 
     work = measure(folder, plan, part, begin, watch_stdin=not options.start, spent=options.spent)
     ending, trouble = asyncio_run(work)
-    word.tell(
+    word.note(
         state=STATES.get(ending.why, "finished"), ended=ending.why, detail=ending.detail,
         trouble=trouble, ended_at=run_folder.now().isoformat(),
     )  # fmt: skip
     return 1 if ending.why in {"failed", "interrupted"} else 0
 
 
-def _told() -> int:
+def _start_by_stdin() -> int:
     print("ready", flush=True)
     line = sys.stdin.readline()
     if not line.strip().isdigit():

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from holymon.records.first_call import FirstCall, first_calls
-from holymon.records.shares import Share, shares
+from holymon.records.shares import MachineShare, shares
 from holymon.safety import short
 
 LIVE: Final = frozenset({"starting", "first call", "running"})
@@ -47,7 +47,7 @@ def ended_early(state: dict[str, Any]) -> str:
 
 def ending(
     state: dict[str, Any],
-) -> tuple[str, str, str, tuple[FirstCall, ...], dict[str, str], tuple[Share, ...]]:
+) -> tuple[str, str, str, tuple[FirstCall, ...], dict[str, str], tuple[MachineShare, ...]]:
     """What a verdict needs of a run's state.
 
     Word, trouble, why it ended early, first calls, proxies, machines.

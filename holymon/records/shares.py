@@ -17,7 +17,7 @@ SKEWED_S: Final = 1.0
 """A clock that is off by more is worth a sentence of its own."""
 
 
-class Share(Struct, frozen=True):
+class MachineShare(Struct, frozen=True):
     """What is known of one of them; None for what is not (yet) known.
 
     `name` and `host` are its own words. `clock_s` is how far its clock was ahead of the leader's,
@@ -76,26 +76,26 @@ class Share(Struct, frozen=True):
                    s=rounded(self.lost_s))  # fmt: skip
 
 
-def shares(state: Mapping[str, Any]) -> tuple[Share, ...]:
+def shares(state: Mapping[str, Any]) -> tuple[MachineShare, ...]:
     """The machines of a run from its state; none for one that was measured on one machine."""
     try:
-        return tuple(from_builtins(item, Share, "shares") for item in state["shares"])
+        return tuple(from_builtins(item, MachineShare, "shares") for item in state["shares"])
     except (HolymonError, KeyError, TypeError):
         return ()
 
 
-def together(known: Sequence[Share]) -> str:
+def together(known: Sequence[MachineShare]) -> str:
     """How well the machines of a run agreed, in a line; empty for one machine."""
     if not known:
         return ""
     parts = [number_of(len(known), "worker")]
     errors = [share.clock_error_s for share in known if share.clock_error_s is not None]
     if errors:
-        parts.append(say("started together to within {ms} ms", ms=rounded(2e3 * max(errors))))
+        parts.append(say("started together to within {ms} ms", ms=rounded(2e3 * max(errors), 2)))
     behind = [share.behind_s for share in known if share.behind_s is not None]
     if behind:
-        parts.append(say("records came at most {s} s late", s=rounded(max(behind))))
+        parts.append(say("records came at most {s} s late", s=rounded(max(behind), 2)))
     lags = [share.lag_p99_s for share in known if share.lag_p99_s is not None]
     if lags:
-        parts.append(say("loops at most {ms} ms late (p99)", ms=rounded(1e3 * max(lags))))
+        parts.append(say("loops at most {ms} ms late (p99)", ms=rounded(1e3 * max(lags), 2)))
     return listed(", ", parts) + "."
