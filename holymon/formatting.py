@@ -63,16 +63,28 @@ def ms(seconds: float | None) -> str:
     return Digits(f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}")
 
 
+def per_cent(number: str) -> str:
+    """A number of hundredths with its sign: the one place that puts it there.
+
+    English as the SI brochure (9th edition, 5.4.7) and ISO 80000-1 have it, with a space; other
+    languages as their translation says, which is CLDR's pattern (of Vietnamese `#,##0%`).
+    """
+    return say("{share} %", share=number)
+
+
 def percent(share: float | None) -> str:
     """A share as per cent, with two figures; 100 only where it is all."""
-    if share is None:
-        return DASH
+    return DASH if share is None else per_cent(hundredths(share))
+
+
+def hundredths(share: float) -> str:
+    """The number of `percent`, for where its sign comes with a second one."""
     if share < 0.995:
-        return say("{share} %", share=Digits(f"{share * 100:.2g}"))
+        return Digits(f"{share * 100:.2g}")
     # All is said of all only: one failure in a million is still one.
     texts = (f"{share * 100:.{digits}g}" for digits in range(4, 17))
     text = next((text for text in texts if share >= 1 or text != "100"), "100")
-    return say("{share} %", share=Digits(text))
+    return Digits(text)
 
 
 def rounded(value: float | None, figures: int = 4) -> str:

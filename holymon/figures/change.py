@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from holymon.formatting import ms, percent, rounded
+from holymon.formatting import ms, per_cent, percent, rounded
 from holymon.language.said import Digits, glued, say
 from holymon.structs import Interval
 
@@ -104,9 +104,10 @@ class Change:
                        run=self.since_run)  # fmt: skip
         low, high = (Digits(f"{(end - 1) * 100:+.2g}") for end in self.interval)
         return say(
-            "{target}: {words}, {by} ({figure}; 95 % interval {low} to {high} %), since run {run}.",
-            target=self.target, words=words, figure=kind.short, low=low, high=high,
-            by=say(kind.more if up else kind.less, by=_by(self.ratio)), run=self.since_run,
+            "{target}: {words}, {by} ({figure}; 95 % interval {low} to {high}), since run {run}.",
+            target=self.target, words=words, figure=kind.short, low=low,
+            high=per_cent(high), run=self.since_run,
+            by=say(kind.more if up else kind.less, by=_by(self.ratio)),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,10 +134,9 @@ class Least(NamedTuple):
         """It in words."""
         if self.figure == SHARE:
             return say("{size:.2g} points in failed calls", size=self.size * 100)
-        return say(
-            "{size:.2g} % in {figure}", size=self.size * 100, figure=KINDS[self.figure].short
-        )
+        size = per_cent(Digits(f"{self.size * 100:.2g}"))
+        return say("{size} in {figure}", size=size, figure=KINDS[self.figure].short)
 
 
 def _by(ratio: float) -> str:
-    return say("{share} %", share=rounded(abs(ratio - 1) * 100, 2))
+    return per_cent(rounded(abs(ratio - 1) * 100, 2))

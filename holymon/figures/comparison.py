@@ -30,8 +30,8 @@ from holymon.figures.ratios import HeldAgainst, as_json, ratio_of_blocks, ratio_
 from holymon.figures.reasons import SHOWN, Reason
 from holymon.figures.summary import summarize_target
 from holymon.figures.summary_types import TargetSummary
-from holymon.formatting import Headline, Table, number_of
-from holymon.language.said import heads, listed, say
+from holymon.formatting import Headline, Table, number_of, per_cent
+from holymon.language.said import Digits, heads, listed, say
 from holymon.records.records import Records
 from holymon.safety import plain
 
@@ -109,7 +109,8 @@ class Comparison:
         if not known:
             same = all(ratio.result == "same" for ratio in self.ratios)
             least = say(
-                "{effect:g} % or more between {b} and {a}{label}", effect=self.effect * 100,
+                "{effect} or more between {b} and {a}{label}",
+                effect=per_cent(Digits(f"{self.effect * 100:g}")),
                 b=self.b, a=self.a, label=label,
             )  # fmt: skip
             none = say("No difference of {least}", least=least)

@@ -17,8 +17,8 @@ from holymon.figures.more_calls import in_words, more_calls, times_for, times_to
 from holymon.figures.pair_tests import Ratio
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.verdict import ObjectiveCheck
-from holymon.formatting import DASH, percent, rounded
-from holymon.language.said import Digits, glued, say
+from holymon.formatting import DASH, hundredths, percent, rounded
+from holymon.language.said import glued, say
 
 Decision = Literal["go", "no-go", "not shown"]
 
@@ -114,12 +114,12 @@ def _of_saving(
             ),
             None,
         )
-    words = {"name": name, "share": percent(share.value), "low": _number(share.low),
+    words = {"name": name, "share": percent(share.value), "low": hundredths(share.low),
              "high": percent(share.high), "least": percent(least)}  # fmt: skip
     if share.low >= least and share.low > 0:
         return _Point(_cheaper(words, comparison), met=True)
     if share.high < 0:
-        dearer = {"share": percent(-share.value), "low": _number(-share.high),
+        dearer = {"share": percent(-share.value), "low": hundredths(-share.high),
                   "high": percent(-share.low)}  # fmt: skip
         return _Point(
             say("{name} is dearer by {share} ({low} to {high})", **{**words, **dearer}), met=False
@@ -158,11 +158,6 @@ def _cheaper(words: dict[str, str], comparison: Comparison) -> str:
     )
 
 
-def _number(share: float) -> str:
-    """A share as the first of two in per cent, whose sign comes with the second."""
-    return Digits(percent(share).removesuffix(" %"))
-
-
 def _first(comparison: Comparison, result: str) -> Ratio | None:
     """The difference of speed that is said first, of those with such a result."""
     known = {(ratio.metric, ratio.stat): ratio for ratio in comparison.ratios
@@ -180,7 +175,7 @@ def _by(ratio: Ratio) -> dict[str, str]:
     low, high = (abs(end - 1) for end in ratio.interval)
     if ratio.result == "lower":
         low, high = high, low
-    return {"what": ratio.cells[0], "slow_low": _number(low), "slow_high": percent(high)}
+    return {"what": ratio.cells[0], "slow_low": hundredths(low), "slow_high": percent(high)}
 
 
 def _beside(name: str, comparison: Comparison, saved: Saving | str) -> list[str]:

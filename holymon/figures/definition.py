@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from holymon.formatting import Table, Tables, rounded
-from holymon.language.said import glued, heads, say, vocabulary
+from holymon.formatting import Table, Tables, per_cent, rounded
+from holymon.language.said import Digits, glued, heads, vocabulary
 
 OURS: Final = "holymon"
 
@@ -40,7 +40,7 @@ class Definition:
             return ""
         if self.unit == "1/s":
             return glued(rounded(self.value), "/s")
-        return say("{share:.4g} %", share=self.value * 100)
+        return per_cent(Digits(f"{self.value * 100:.4g}"))
 
     @property
     def cells(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from holymon.figures.quantiles import Floats, wilson
-from holymon.formatting import DASH, Cell, Table, count, number_of, percent, rounded
+from holymon.formatting import DASH, Cell, Table, count, number_of, per_cent, percent, rounded
 from holymon.language.said import glued, heads, say
 from holymon.structs import Interval, Rate
 
@@ -183,5 +183,5 @@ def _percent(share: float | None) -> str:
     """A share that may lie below 0."""
     if share is None or math.isinf(share):
         return DASH
-    size = say("{share} %", share=rounded(abs(share) * 100, 2))
+    size = per_cent(rounded(abs(share) * 100, 2))
     return glued("\u2212", size) if share < 0 else size

@@ -29,8 +29,8 @@ from holymon.figures.bills import (
 from holymon.figures.cost import PARTS
 from holymon.figures.quantiles import Floats
 from holymon.figures.terms import Terms
-from holymon.formatting import rounded
-from holymon.language.said import say
+from holymon.formatting import per_cent, rounded
+from holymon.language.said import Digits, glued, say
 from holymon.records.records import Records
 from holymon.safety import plain
 from holymon.structs import Struct, check_range
@@ -275,8 +275,10 @@ def _bars(
 ) -> tuple[Bar, ...]:  # fmt: skip
     """Each input lowered and raised, what moves the outcome most first."""
     around, about, down, up = (1 - TRIED, 1 + TRIED), (1 - PRICES, 1 + PRICES), "−", "+"
-    low, high = (say("{sign}{share:g} %", sign=sign, share=TRIED * 100) for sign in (down, up))
-    cheap, dear = (say("{sign}{share:g} %", sign=sign, share=PRICES * 100) for sign in (down, up))
+    low, high, cheap, dear = (
+        glued(sign, per_cent(Digits(f"{share * 100:g}"))) for share in (TRIED, PRICES)
+        for sign in (down, up)
+    )  # fmt: skip
     bars = [Bar(say("calls a month"), low, high, *(case.outcome(calls=x) for x in around))]
     if case.move.one_off:
         bars.append(Bar(say("work of moving"), low, high, *(case.outcome(work=x) for x in around)))

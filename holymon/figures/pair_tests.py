@@ -12,7 +12,7 @@ from holymon.errors import NOT_THE_SERVER
 from holymon.figures.all_calls import NEVER
 from holymon.figures.quantiles import mean_interval, newcombe
 from holymon.figures.summary_types import TargetSummary
-from holymon.formatting import DASH, count, ms, percent
+from holymon.formatting import DASH, count, ms, per_cent, percent
 from holymon.language.said import Digits, glued, say, vocabulary
 from holymon.structs import Interval, Rate
 
@@ -204,7 +204,11 @@ def _rate(rates: list[Rate]) -> Rate:
 def words(result: Result, effect: float) -> str:
     """A result in words; `effect` is the smallest relative difference that counts."""
     if result == "same":
-        return say("the same within {effect:.3g} %", effect=effect * 100)
+        return say("the same within {effect}", effect=_of(effect))
     if result == "no difference shown" and effect:
-        return say("no difference of {effect:.3g} % or more shown", effect=effect * 100)
+        return say("no difference of {effect} or more shown", effect=_of(effect))
     return {"higher": say("B is higher"), "lower": say("B is lower")}.get(result, RESULTS[result])
+
+
+def _of(effect: float) -> str:
+    return per_cent(Digits(f"{effect * 100:.3g}"))

@@ -19,6 +19,7 @@ from holymon.formatting import (
     Table,
     Tables,
     join,
+    per_cent,
     rate_cell,
     rounded,
 )
@@ -263,7 +264,7 @@ def _cell(amount: Amount | None) -> Cell:
 
 def _in_percent(share: Amount) -> Cell:
     value, ends = share.times(100.0).cells(2)
-    return say("{share} %", share=value), ends
+    return per_cent(value), ends
 
 
 def best_first(offers: Sequence[Offer]) -> tuple[Offer, ...]:

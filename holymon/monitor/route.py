@@ -219,7 +219,11 @@ def _why(route: Route, course: MoveSteps, failing: gate.Bools) -> str:
         if bad and name in _PARTS:
             part, whole = _PARTS[name]
             a, b = (side[part] / max(side[whole], 1) for side in (mine, base))
-            shares = f"{a:.3g} against {b:.3g}" if name == "cost" else f"{a:.1%} against {b:.1%}"
+            shares = (
+                f"{a:.3g} against {b:.3g}"
+                if name == "cost"
+                else f"{a * 100:.1f} % against {b * 100:.1f} %"
+            )
             words.append(f"{name} ({shares})")
         elif bad:
             words.append(name)

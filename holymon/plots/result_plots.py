@@ -13,7 +13,7 @@ from holymon.figures.comparison import Comparison
 from holymon.figures.comparisons import Comparisons
 from holymon.figures.pair_tests import RESULTS
 from holymon.figures.sheet import Sheet
-from holymon.formatting import ends
+from holymon.formatting import ends, per_cent
 from holymon.language.said import Digits, shown, tell
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
 from holymon.plots.picture import Picture
@@ -76,8 +76,8 @@ def _comparison(several: Comparisons, ax: Axes) -> None:
         ax.figure.set_figheight(max(ax.figure.get_figheight(), 0.9 + 0.24 * len(known)))
     rows = np.arange(len(known))[::-1]
     ax.axvspan(1 / (1 + comparison.effect), 1 + comparison.effect, color=GREY, alpha=0.15, lw=0,
-               label=tell("less than {effect:.3g} %: too small to count",
-                          effect=comparison.effect * 100))  # fmt: skip
+               label=tell("less than {effect}: too small to count",
+                          effect=per_cent(Digits(f"{comparison.effect * 100:.3g}"))))  # fmt: skip
     ax.axvline(1, color=GREY, lw=1)
     for y, (_, row, ratio) in zip(rows, known, strict=True):
         color = COLORS[1] if row.result in {"higher", "lower"} else COLORS[0]

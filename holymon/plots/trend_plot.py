@@ -10,9 +10,9 @@ from matplotlib.ticker import FuncFormatter
 
 from holymon.catalogue.history import History, Series
 from holymon.figures.change import KINDS
-from holymon.formatting import ends
+from holymon.formatting import ends, per_cent
 from holymon.language.catalogue import ENGLISH
-from holymon.language.said import language, shown, tell
+from holymon.language.said import Digits, language, shown, tell
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, in_ms, legend, note, styled
 
 IN_NUMBERS: Final = (
@@ -87,7 +87,7 @@ def _mark(history: History, figure: str, drawn: list[Series], ax: Axes) -> None:
         ax.axvline(when, color=color, lw=1.2, ls="--")  # type: ignore[arg-type]
         if len(changes) <= MOST_NAMED and change.ratio:
             ax.annotate(
-                tell("{share:+.2g} %", share=(change.ratio - 1) * 100),
+                shown(per_cent(Digits(f"{(change.ratio - 1) * 100:+.2g}"))),
                 (when, 1 - 0.08 * (k % 3)),
                 xycoords=("data", "axes fraction"),
                 color=color,
@@ -107,7 +107,7 @@ def _unit(ax: Axes, figure: str, most: float) -> str:
         return in_ms(ax.yaxis, most)
     if figure in {"error_rate", "cache_hit_rate", "reasoning_share"}:
         ax.yaxis.set_major_formatter(
-            FuncFormatter(lambda y, _: tell("{share:.3g} %", share=y * 100))
+            FuncFormatter(lambda y, _: shown(per_cent(Digits(f"{y * 100:.3g}"))))
         )
         return ""
     return {"cost_per_call": "USD", "cost_usd": "USD", "requests_per_s": tell("calls/s")}.get(

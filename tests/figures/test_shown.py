@@ -163,9 +163,9 @@ def test_reasons_of_the_client_in_full():
     assert texts == [
         "the client's event loop woke up to 20.3 ms late (p99; limit 3 ms): times may be too long by "
         "that much.",
-        "the client used 97% of a core: it, not the API, may be the limit; lower the rate or use "
+        "the client used 97 % of a core: it, not the API, may be the limit; lower the rate or use "
         "--workers.",
-        "other processes had the client's core for 33% of the time it wanted to run, so it woke 2.1 ms "
+        "other processes had the client's core for 33 % of the time it wanted to run, so it woke 2.1 ms "
         "late on average: end them, or measure from another machine.",
         "garbage collection stopped the client for 50 ms.",
     ]

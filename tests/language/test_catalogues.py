@@ -4,9 +4,12 @@ import re
 import string
 
 import pytest
+from babel import Locale
 from babel.messages.pofile import read_po
 
+from holymon.formatting import per_cent
 from holymon.language.catalogue import ENGLISH, FOLDER, LANGUAGES
+from holymon.language.said import say
 from tests.make_words import extracted
 
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]
@@ -66,6 +69,19 @@ def test_each_has_as_many_forms_as_its_language(catalogue):
     plural = [message for message in catalogue if message.id and not isinstance(message.id, str)]
     assert len(plural) > 10
     assert {len(forms(message)) for message in plural} == {catalogue.num_plurals}
+
+
+def test_each_language_has_one_way_to_write_a_percentage(catalogue):
+    """English with a space, others as CLDR's pattern; objectives are code: `error_rate<1%`."""
+    spaced = re.search(r"\s%", Locale.parse(catalogue.locale).percent_formats[None].pattern)
+    signs = {True: r"(?<![<=])\b[\d.]+%|\}%|:\.\d%\}", False: r"[\d}]\s%"}
+    texts = [(english(message), True) for message in catalogue if message.id]
+    texts += [
+        (text, bool(spaced)) for message in catalogue if message.id for text in forms(message)
+    ]
+    plain = [(re.sub(r"[a-z_0-9]+<=?[\d.]+%", "", text), has) for text, has in texts]
+    assert [text for text, has in plain if re.search(signs[has], text)] == []
+    assert (say("{x}", x=per_cent("5")), catalogue.get("{share} %").string) == ("5 %", "{share}%")
 
 
 def test_each_begins_and_ends_as_its_sentence_does(catalogue):
