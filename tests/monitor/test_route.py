@@ -54,7 +54,7 @@ def test_a_move_goes_step_by_step_to_the_end_and_says_why():
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"failed": 9}, "errors (45.0% against 0.0%)"),
+        ({"failed": 9}, "errors (45.0 % against 0.0 %)"),
         ({"latency": 0.5}, "latency ("),
         ({"cost": 2.0}, "cost (2 against 1)"),
         ({"tokens": 30}, "longer ("),

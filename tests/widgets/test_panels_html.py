@@ -63,7 +63,7 @@ def test_a_client_that_keeps_up_is_said_to():
 
 @pytest.mark.parametrize(
     ("health", "level", "why"),
-    [(client(cpu=0.97), "invalid", "97% of a core"), (client(lag=0.2), "suspect", "event loop")],
+    [(client(cpu=0.97), "invalid", "97 % of a core"), (client(lag=0.2), "suspect", "event loop")],
 )
 def test_the_panel_turns_when_the_client_is_the_limit_and_says_why(health, level, why):
     trust, _ = told(measured(), health)
