@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holymon.experiments.alternate import alternate, compare
     from holymon.experiments.calibrator import calibrate
     from holymon.experiments.capacity_search import capacity
+    from holymon.experiments.matrix import matrix
     from holymon.experiments.migrate import migrate
     from holymon.figures.calls import slowest
     from holymon.figures.summary import summarize
@@ -95,6 +96,7 @@ _NAMES = {
     "experiments.alternate": "alternate compare",
     "experiments.calibrator": "calibrate",
     "experiments.capacity_search": "capacity",
+    "experiments.matrix": "matrix",
     "experiments.migrate": "migrate",
     # Pictures and pages.
     "plots.call_plots": "plot_errors plot_latency plot_schedule_delay plot_ttft",
@@ -132,7 +134,7 @@ __all__ = [
     "Limits", "Monitor", "MonitorASGI", "MonitorWSGI", "Open", "Plan", "PlanError", "Policy",
     "Price", "Prompts", "Request", "Router", "RunError", "Target", "__version__", "alternate", "attach",
     "bucket_edges", "calibrate", "capacity", "compare", "constant", "dataset", "definitions",
-    "explore", "expose", "history", "measure", "migrate",
+    "explore", "expose", "history", "matrix", "measure", "migrate",
     "monitored", "open", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
     "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
     "poisson", "ramp", "reconcile", "rehearse", "replay", "routed", "runs", "simulator", "sine", "slowest", "speak", "spike", "sql", "start",

@@ -1,0 +1,125 @@
+"""A matrix is a list of plans with names; what it measured is one table, compared where it may be."""
+
+import os
+import re
+import signal
+
+import pytest
+
+import holymon as hm
+from holymon.load.at_once import places
+
+CORES = len(os.sched_getaffinity(0))
+
+
+@pytest.fixture(scope="module")
+def made(shared_simulator):
+    """Two targets in one plan, and one that nobody answers for, with two sets of prompts."""
+    fast, slow = shared_simulator.target("fast"), shared_simulator.target("slow")
+    gone = hm.Target(provider="gone", model="m", base_url="http://127.0.0.1:9/v1")
+    return hm.matrix(
+        {"both": (fast, slow), "gone": gone}, [hm.Closed(users=4)],
+        {"short": hm.Prompts(max_tokens=1), "long": hm.Prompts(max_tokens=2)},
+        name="m", requests=160, duration_s=1,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def measured(made, tmp_path_factory):
+    return made.measure(out=tmp_path_factory.mktemp("matrix"), at_once=min(2, CORES))
+
+
+def test_its_plans_have_names_and_all_that_is_common(made):
+    names = ["m-both-short", "m-both-long", "m-gone-short", "m-gone-long"]
+    assert [plan.name for plan in made.plans] == names
+    assert {(plan.requests, plan.load.users) for plan in made.plans} == {(160, 4)}
+    text = repr(made)
+    assert text.startswith("4 plans, at most 4 s in turn\n")
+    assert "url/fast, url/slow" in text
+    alone = hm.matrix(["sim/fast", "sim/slow"], [hm.constant(5), hm.poisson(7)], duration_s=1)
+    assert [plan.name for plan in alone.plans][:2] == ["sim-fast-constant-5", "sim-fast-poisson-7"]
+
+
+def test_what_fails_leaves_the_rest_and_each_has_a_row(made, measured):
+    assert [run.plan.name for run in measured.runs] == [plan.name for plan in made.plans]
+    assert measured.failed == {}
+    rows = {(row[0], row[1]): row for row in measured.table.rows}
+    assert len(rows) == 6
+    good = rows["m-both-long", "url/slow"]
+    run = measured.runs[1]
+    target = run.summary().targets[1]
+    assert good[4:6] == (f"{target.requests}", f"{target.requests_per_s:.4g}")
+    assert good[7] == target.latency_s.cell("p50")
+    assert rows["m-gone-short", "gone/m"][-1] == "invalid"
+    assert any("gone/m: the first call failed" in note for note in measured.table.notes)
+    assert "<table" in measured._repr_html_()
+
+
+def test_targets_of_one_plan_are_compared(measured):
+    assert [(each.a, each.b) for each in measured.comparisons] == 2 * [("url/fast", "url/slow")]
+    assert measured.to_dict()["comparisons"][0]["a"] == "url/fast"
+    assert "B = url/slow against A = url/fast" in repr(measured)
+
+
+@pytest.mark.skipif(CORES < 2, reason="it takes two cores")
+def test_side_by_side_they_overlap_and_share_no_core(measured):
+    """The first two begin together, as far apart as their workers were."""
+    began = [run.records.began for run in measured.runs[:2]]
+    assert abs(began[0] - began[1]) < measured.runs[0].summary().duration_s
+    assert places(2, 1, [4, 5, 6, 7, 8]) == [[4, 5], [6, 7]]
+
+
+def test_rounds_pair_targets_of_different_plans(shared_simulator, tmp_path):
+    targets = [shared_simulator.target(name) for name in ("fast", "pinned")]
+    several = hm.matrix(targets, [hm.Closed(users=8)], [hm.Prompts(max_tokens=1)], requests=8)
+    (compared,) = several.measure(out=tmp_path, rounds=5).comparisons
+    assert (compared.a, compared.b, compared.pairs) == ("url/fast", "url/pinned", 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [({"targets": "sim/fast"}, "targets are one str: give a list of them, or a dict."),
+     ({"targets": []}, "targets are empty: give at least one."),
+     ({"targets": [3]}, "a target is int: name it, as sim/fast."),
+     ({"shapes": [5]}, "a shape is int: give hm.constant(5), hm.Closed and so on."),
+     ({"shapes": [hm.constant(5), hm.constant(5)]}, "shapes hold 'constant-5' twice: give them names, as in shapes={'name': ...}."),
+     ({"datasets": [3]}, "a dataset is int: give hm.Prompts, hm.dataset or a path."),
+     ({"rate": 5}, "a matrix has no 'rate': give "),
+     ({"shapes": [hm.constant(k + 1) for k in range(1001)]}, "the matrix has 1,001 plans: at most 1,000."),
+     ({"duration_s": None}, "duration and requests are both missing")],
+)  # fmt: skip
+def test_what_makes_no_sense_is_one_sentence(given, sentence):
+    usual = {"targets": ["sim/fast"], "shapes": [hm.constant(5)], "duration_s": 1}
+    with pytest.raises(hm.PlanError, match=re.escape(sentence)):
+        hm.matrix(**{**usual, **given})
+
+
+def test_how_it_is_measured_is_checked_before_anything_begins(tmp_path):
+    made = hm.matrix(["sim/fast"], [hm.constant(5)], duration_s=1)
+    for wrong, sentence in (
+        ({"at_once": 0}, "at_once is 0: with 1 worker a plan and"),
+        ({"at_once": CORES + 1}, "so that no two plans share a core"),
+        ({"rounds": 3}, "rounds is 3: 1, or from 5 on"),
+    ):
+        with pytest.raises(hm.PlanError, match=sentence):
+            made.measure(out=tmp_path, **wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_stops_all_that_go_on_and_begins_no_further(shared_simulator, tmp_path, monkeypatch):
+    from holymon.load import at_once
+
+    made = hm.matrix([shared_simulator.target("fast")], [hm.Closed(users=k) for k in (1, 2, 3)],
+                     requests=100_000)  # fmt: skip
+    begun = at_once.start
+
+    def interrupted(*arguments, **more):
+        run = begun(*arguments, **more)
+        os.kill(os.getpid(), signal.SIGINT)
+        return run
+
+    monkeypatch.setattr(at_once, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        made.measure(out=tmp_path)
+    (run,) = hm.runs(tmp_path)
+    assert run["state"] == "stopped"
