@@ -151,11 +151,17 @@ def _named(
 
 
 def _targets(given: AnyTargets) -> tuple[Target, ...]:
-    several = [given] if isinstance(given, Target | str) else list(given)
-    for each in several:
-        if not isinstance(each, Target | str):
-            raise PlanError(f"a target is {type(each).__name__}: name it, as sim/fast.")
-    return tuple(target(each) if isinstance(each, str) else each for each in several)
+    several: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
+    require(bool(several), "targets", "hold an empty list", "name at least one in it")
+    return tuple(map(_target, several))
+
+
+def _target(given: Any) -> Target:
+    if isinstance(given, Target):
+        return given
+    if isinstance(given, str):
+        return target(given)
+    raise PlanError(f"a target is {type(given).__name__}: name it, as sim/fast.")
 
 
 def _target_label(targets: tuple[Target, ...]) -> str:

@@ -82,14 +82,15 @@ class MatrixResult:
         Targets of one plan, and those of plans that were measured in at least 5 rounds.
         """
         made: list[Comparison] = []
+        first: dict[tuple[str, str], list[Run]] = {}
         for k, cell in enumerate(self.cells):
             runs = self._whole(k)
-            if runs and len(cell.plan.targets) > 1:
-                made += compare_all(runs[-1])
-            first = self._first(cell)
-            others = self._whole(first)
-            if first != k and min(len(runs), len(others)) >= FEWEST_PAIRS:
-                made.append(compare(others, runs))
+            if len(cell.plan.targets) > 1:
+                made += compare_all(runs[-1]) if runs else ()
+            elif len(runs) >= FEWEST_PAIRS:
+                others = first.setdefault((cell.load, cell.prompts), runs)
+                if others is not runs:
+                    made.append(compare(others, runs))
         return made
 
     def _whole(self, k: int) -> list[Run]:
@@ -97,14 +98,6 @@ class MatrixResult:
         outcomes = [of_round[k] for of_round in self.rounds]
         runs = [run for run in outcomes if isinstance(run, Run) and len(run.records)]
         return runs if len(runs) == len(outcomes) else []
-
-    def _first(self, cell: Cell) -> int:
-        """The first cell of one target that a cell of one target is compared with; or itself."""
-        alike = [
-            k for k, other in enumerate(self.cells)
-            if other[1:3] == cell[1:3] and len(other.plan.targets) == 1 == len(cell.plan.targets)
-        ]  # fmt: skip
-        return alike[0] if alike else self.cells.index(cell)
 
     @property
     def tables(self) -> Tables:

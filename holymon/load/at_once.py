@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event
 
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.formatting import number_of
@@ -72,21 +73,21 @@ class _Going:
     """The runs that go on, and whether any further one may begin."""
 
     def __init__(self, out: Path) -> None:
-        self._out, self._live, self._over = out, dict[str, Run](), False
+        self._out, self._live, self._over = out, dict[str, Run](), Event()
 
     def measured(self, plan: Plan) -> Outcome:
         try:
-            if self._over:
+            if self._over.is_set():
                 raise RunError(f"{plan.name} was not begun: all was stopped before.")
             run = start(plan, out=self._out, detached=False)
             self._live[run.id] = run
-            if self._over:  # since it was looked at
+            if self._over.is_set():  # since it was looked at
                 run.stop()
             return run.wait()
         except HolymonError as error:
             return error
 
     def stop(self) -> None:
-        self._over = True
+        self._over.set()
         for run in list(self._live.values()):
             run.stop()

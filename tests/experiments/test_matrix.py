@@ -7,6 +7,7 @@ import signal
 import pytest
 
 import holymon as hm
+from holymon.experiments.matrix_result import MatrixResult
 from holymon.load.at_once import places
 
 CORES = len(os.sched_getaffinity(0))
@@ -14,13 +15,12 @@ CORES = len(os.sched_getaffinity(0))
 
 @pytest.fixture(scope="module")
 def made(shared_simulator):
-    """Two targets in one plan, and one that nobody answers for, with two sets of prompts."""
+    """Two targets in one plan, one that nobody answers for, and the two in a plan each."""
     fast, slow = shared_simulator.target("fast"), shared_simulator.target("slow")
     gone = hm.Target(provider="gone", model="m", base_url="http://127.0.0.1:9/v1")
     return hm.matrix(
-        {"both": (fast, slow), "gone": gone}, [hm.Closed(users=4)],
-        {"short": hm.Prompts(max_tokens=1), "long": hm.Prompts(max_tokens=2)},
-        name="m", requests=160, duration_s=1,
+        {"both": (fast, slow), "gone": gone, "fast": fast, "slow": slow}, [hm.Closed(users=4)],
+        {"short": hm.Prompts(max_tokens=1)}, name="m", requests=160, duration_s=1,
     )  # fmt: skip
 
 
@@ -30,35 +30,47 @@ def measured(made, tmp_path_factory):
 
 
 def test_its_plans_have_names_and_all_that_is_common(made):
-    names = ["m-both-short", "m-both-long", "m-gone-short", "m-gone-long"]
-    assert [plan.name for plan in made.plans] == names
+    assert [plan.name for plan in made.plans] == ["m-both", "m-gone", "m-fast", "m-slow"]
     assert {(plan.requests, plan.load.users) for plan in made.plans} == {(160, 4)}
     text = repr(made)
     assert text.startswith("4 plans, at most 4 s in turn\n")
     assert "url/fast, url/slow" in text
-    alone = hm.matrix(["sim/fast", "sim/slow"], [hm.constant(5), hm.poisson(7)], duration_s=1)
-    assert [plan.name for plan in alone.plans][:2] == ["sim-fast-constant-5", "sim-fast-poisson-7"]
+    several = hm.matrix(["sim/fast"], [hm.constant(5), hm.poisson(7), hm.ramp(1, 9, 5)],
+                        [hm.Prompts(), hm.dataset(["a", "b"])], duration_s=1)  # fmt: skip
+    assert [plan.name for plan in several.plans][1::2] == [
+        f"sim-fast-{load}-{several.cells[1].prompts}"
+        for load in ("constant-5", "poisson-7", "ramp-9")
+    ]
 
 
 def test_what_fails_leaves_the_rest_and_each_has_a_row(made, measured):
     assert [run.plan.name for run in measured.runs] == [plan.name for plan in made.plans]
     assert measured.failed == {}
     rows = {(row[0], row[1]): row for row in measured.table.rows}
-    assert len(rows) == 6
-    good = rows["m-both-long", "url/slow"]
-    run = measured.runs[1]
-    target = run.summary().targets[1]
+    assert len(rows) == 5
+    good, target = rows["m-both", "url/slow"], measured.runs[0].summary().targets[1]
     assert good[4:6] == (f"{target.requests}", f"{target.requests_per_s:.4g}")
     assert good[7] == target.latency_s.cell("p50")
-    assert rows["m-gone-short", "gone/m"][-1] == "invalid"
+    assert rows["m-gone", "gone/m"][-1] == "invalid"
     assert any("gone/m: the first call failed" in note for note in measured.table.notes)
     assert "<table" in measured._repr_html_()
 
 
-def test_targets_of_one_plan_are_compared(measured):
-    assert [(each.a, each.b) for each in measured.comparisons] == 2 * [("url/fast", "url/slow")]
+def test_targets_of_one_plan_are_compared_and_those_of_several_in_five_rounds(measured):
+    assert [(each.a, each.b) for each in measured.comparisons] == [("url/fast", "url/slow")]
     assert measured.to_dict()["comparisons"][0]["a"] == "url/fast"
     assert "B = url/slow against A = url/fast" in repr(measured)
+    again = MatrixResult(measured.cells, 5 * measured.rounds)
+    assert [(each.b, each.pairs) for each in again.comparisons][1:] == [("url/slow", 5)]
+
+
+def test_what_could_not_be_measured_is_said_in_its_place(made, measured):
+    first = (hm.RunError("the disk is full."), *measured.rounds[0][1:])
+    lacking = MatrixResult(made.cells, (first,))
+    assert lacking.table.lead == ("4 plans, 3 runs, 1 could not be measured",)
+    assert lacking.table.notes[-1] == "m-both: the disk is full."
+    assert lacking.comparisons == []
+    assert lacking.to_dict()["failed"] == {"m-both": "the disk is full."}
 
 
 @pytest.mark.skipif(CORES < 2, reason="it takes two cores")
@@ -67,13 +79,6 @@ def test_side_by_side_they_overlap_and_share_no_core(measured):
     began = [run.records.began for run in measured.runs[:2]]
     assert abs(began[0] - began[1]) < measured.runs[0].summary().duration_s
     assert places(2, 1, [4, 5, 6, 7, 8]) == [[4, 5], [6, 7]]
-
-
-def test_rounds_pair_targets_of_different_plans(shared_simulator, tmp_path):
-    targets = [shared_simulator.target(name) for name in ("fast", "pinned")]
-    several = hm.matrix(targets, [hm.Closed(users=8)], [hm.Prompts(max_tokens=1)], requests=8)
-    (compared,) = several.measure(out=tmp_path, rounds=5).comparisons
-    assert (compared.a, compared.b, compared.pairs) == ("url/fast", "url/pinned", 5)
 
 
 @pytest.mark.parametrize(
