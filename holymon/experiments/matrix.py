@@ -6,8 +6,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import msgspec
-
 from holymon.errors import PlanError
 from holymon.experiments.matrix_result import Cell, MatrixResult
 from holymon.figures.blocks import FEWEST_PAIRS
@@ -125,8 +123,7 @@ class Matrix:
 
 
 def _require_fields(common: Mapping[str, Any]) -> None:
-    fields = {field.name for field in msgspec.structs.fields(Plan)}
-    fields -= {"targets", "load", "prompts", "name"}
+    fields = {*Plan.__struct_fields__} - {"targets", "load", "prompts", "name"}
     for field in common.keys() - fields:
         raise PlanError(f"a matrix has no {plain(field)!r}: give {', '.join(sorted(fields))}.")
 
