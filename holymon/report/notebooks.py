@@ -130,6 +130,18 @@ def _complete(cell: dict[str, Any]) -> None:
     if cell["cell_type"] == "code":
         cell.setdefault("execution_count", None)
         cell.setdefault("outputs", [])
+        _unmagical(cell)
+
+
+def _unmagical(cell: dict[str, Any]) -> None:
+    """Let a cell of parameters have two lines, the second of which says nothing.
+
+    IPython takes `run: str = ""`, if it is a cell's only line, for its magic `%run` (and so `name`,
+    `history`, `page`, `time`, ...): only what is assigned without a type is spared.
+    """
+    source = "".join(cell["source"])  # which a file may have as a list of lines
+    if "parameters" in cell["metadata"].get("tags", ()) and len(source.splitlines()) == 1:
+        cell["source"] = source.rstrip("\n") + "\n#"
 
 
 def execute(

@@ -1,8 +1,11 @@
 """What a report shows in Vietnamese has no English left over, but for names and servers' words."""
 
 import re
+from email import message_from_bytes
+from email.policy import default
 from functools import cache
 
+import msgspec
 import pytest
 from babel.messages.pofile import read_po
 
@@ -11,10 +14,13 @@ from holymon.experiments.capacity import Capacity, LoadLevel
 from holymon.language.catalogue import FOLDER
 from holymon.language.said import shown as said
 from holymon.language.said import speaking
-from holymon.report import digest, health
+from holymon.report import channels, digest, health
 from holymon.report.sections import Section
 from holymon.report.subject import Subject
+from tests.report.test_sharing import address, channel, post, receiver
 from tests.visible import visible, words
+
+__all__ = ["post", "receiver"]
 
 NAMES = {
     "holymon", "ttft", "ttfo", "itl", "tpot", "usd", "max", "poisson", "json", "goodput", "run",
@@ -116,6 +122,47 @@ def test_no_sentence_of_a_report_is_left_in_english(run):
     mixed = [(text, word) for text in dict.fromkeys(vietnamese)
              for word in words(plain(text, run)) if word.lower() in foreign]  # fmt: skip
     assert mixed == []
+
+
+@pytest.mark.parametrize("language", ["en", "vi"])
+def test_what_is_sent_is_in_the_language_of_the_report(run, language, receiver, post, monkeypatch):
+    """By chat and by mail, as it arrives."""
+    monkeypatch.setenv("MAIL", address(post))
+    with speaking(language):
+        first = health.health(run, Subject(run, "7d").changed)
+        about = {**run.to_dict(), **first.to_dict()}
+        about["report"] = {"status": "ok", **digest.translated(run, first)}
+        about = msgspec.json.decode(msgspec.json.encode(about, enc_hook=str))
+        summary = digest.digest(about, run.id, "https://a.example/report.html")
+        for kind in ("slack", "teams"):
+            monkeypatch.setenv("HOOK", f"http://127.0.0.1:{receiver.server_port}/{kind}")
+            channels.send(channel(f"{kind}=HOOK"), summary, "failure")
+        channels.send(channel("smtp=MAIL"), summary, "failure")
+    (_, _, slack), (_, _, teams) = receiver.got
+    (data,) = [data for word, data in post.got if word == "mail"]
+    mail = message_from_bytes(data, policy=default)
+    bodies = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]
+    sent = {"slack": "\n".join(texts_in(slack)), "teams": "\n".join(texts_in(teams)),
+            "mail": f"{mail['subject']}\n{bodies[0]}", "mail's page": " ".join(visible(bodies[1]))}  # fmt: skip
+    foreign = vocabulary() - NAMES
+    for name, text in sent.items():
+        shown = re.sub(r"https?://\S+", " ", plain(text, run))
+        left = [word for word in words(shown) if word.lower() in foreign]
+        marked = re.findall(r"[ạảấầẩẫậắằẳẵặẹẻẽếềểễệịọốồổỗộớờởỡợụủứừửữựỷỹđ]", text)
+        assert bool(marked) == (language == "vi"), name
+        assert language == "en" or left == [], name
+
+
+def texts_in(body) -> list[str]:
+    """The texts that a message shows, whatever they stand in."""
+    if isinstance(body, dict):
+        own = [
+            value
+            for key, value in body.items()
+            if key in {"text", "title"} and isinstance(value, str)
+        ]
+        return own + [text for value in body.values() for text in texts_in(value)]
+    return [text for each in body for text in texts_in(each)] if isinstance(body, list) else []
 
 
 def test_json_and_terminals_stay_english(run):

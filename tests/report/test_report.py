@@ -234,7 +234,9 @@ def test_the_list_of_reports_fits_a_phone_is_bounded_and_tells_gaps(subject, bro
 
 def test_a_cell_that_raises_gives_a_page_with_a_banner(tmp_path, browse):
     loop = "for word in ('be', 'fore'):\n    print(word, flush=True)"
-    path = notebook(tmp_path / "mine.ipynb", loop, f"raise ValueError('no {KEY} <b>')")
+    failing = f"raise ValueError('no {KEY} <b>')"
+    # One line: IPython would take it for its magic %run.
+    path = notebook(tmp_path / "mine.ipynb", loop, failing, parameters="run: str = ''")
     made = report.write_report(path, out=tmp_path)
     assert made.status == "failed"
     assert made.error.startswith("ValueError: no ***")
