@@ -150,6 +150,12 @@ def test_other_parameters_are_not(name):
     assert not looks_secret(name, "x")
 
 
+def test_a_name_in_a_cache_is_no_key_but_a_key_there_is_one():
+    assert not looks_secret("prompt_cache_key", "a81bc81b-dead-4e5d-abff-90865d1e13b1")
+    assert looks_secret("prompt_cache_key", "sk-0123456789abcdef01")
+    assert looks_secret("cache_key", "a81bc81bdead4e5dabff90865d1e13b1")
+
+
 @given(st.text())
 def test_escaped_text_holds_no_markup_and_no_control(text):
     said = escape(text)

@@ -3,7 +3,7 @@
     read(path) --> Dataset
 
 Whatever is wrong is one sentence: which file and line, and the mend. A file that others handed over
-is read within bounds, also when it is packed.
+is read within bounds, also when it is packed: all of it is in memory, at its peak eight times.
 """
 
 import zlib
@@ -20,7 +20,7 @@ from holymon.plan.conversations import joined, split
 from holymon.plan.dataset import Dataset, dataset_of
 from holymon.plan.dataset_forms import AS_IT_IS, How, form_of, request_of
 from holymon.plan.entries import Unfit
-from holymon.plan.given_file import MOST_BYTES, decoded, raw
+from holymon.plan.given_file import MOST_BYTES, decoded, over, raw
 from holymon.plan.replay_file import rows_of
 from holymon.plan.requests import Request
 from holymon.plan.traces import Sessions, delay_of, is_whole
@@ -32,7 +32,7 @@ COLUMNS: Final = ("prompt", "text", "question", "messages")
 MOST_VALUES: Final = 20_000_000
 """In a file: an empty list of two bytes takes sixty in memory."""
 
-PART: Final = "head -n 10000, or of a list in JSON jq -c '.[:10000][]'"
+PART: Final = "head -n 10000, also as a pipe: <(head -n 10000 FILE); of JSON jq -c '.[:10000][]'"
 """What makes a smaller file of one that is too large."""
 
 _GZIP: Final = b"\x1f\x8b"
@@ -52,7 +52,7 @@ def content(path: Path, what: str = "requests") -> bytes:
     try:
         data = raw(path)
     except OSError as error:
-        mend = f": take a part of it ({PART})" * (f"over {MOST_BYTES}" in str(error))
+        mend = f": take a part of it ({PART})" * (str(error) == over(MOST_BYTES))
         raise ConfigError(f"can't read {what} from {path}: {error}{mend}.") from None
     for mark, kind in _OTHERS.items():
         if data.startswith(mark):
@@ -69,7 +69,10 @@ def unpacked(path: Path, data: bytes, most: int = MOST_BYTES) -> bytes:
             piece = member.decompress(data, most - size + 1)
             size += len(piece)
             if size > most:
-                raise ConfigError(f"{path} unpacks to over {most} bytes: take a part of it.")
+                raise ConfigError(
+                    f"{path} unpacks to over {most >> 20:,} MB: take a part of it (zcat FILE | "
+                    "head -n 10000)."
+                )
             pieces.append(piece)
             if not member.eof:
                 raise ConfigError(f"{path} ends too early: it was not copied whole.")
@@ -91,8 +94,7 @@ def of_data(path: Path, data: bytes, how: How = AS_IT_IS) -> Dataset:
     try:
         text = decoded(data)
     except UnicodeDecodeError as error:
-        mend = f": take a part of it ({PART})" * (f"over {MOST_BYTES}" in str(error))
-        raise ConfigError(f"can't read requests from {path}: {error}{mend}.") from None
+        raise ConfigError(f"can't read requests from {path}: {error}.") from None
     lines = text.split("\n")
     kind = _kind(path, text, lines)
     if kind == "CSV" or (how.column and kind == "text"):

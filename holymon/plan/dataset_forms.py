@@ -29,9 +29,16 @@ _NOT_FIELDS: Final = frozenset(
 FIELDS: Final = frozenset(
     "temperature top_p top_k min_p n stop seed tools tool_choice parallel_tool_calls functions "
     "function_call response_format logit_bias logprobs top_logprobs presence_penalty "
-    "frequency_penalty repetition_penalty reasoning_effort reasoning thinking verbosity".split()
+    "frequency_penalty repetition_penalty reasoning_effort reasoning thinking verbosity "
+    "service_tier prompt_cache_key prompt_cache_retention prompt_cache_isolation_key "
+    "cache_prompt cache_salt".split()
 )
-"""What belongs into the body of a request, where other things may stand beside it."""
+"""What belongs into the body of a request, where other things may stand beside it.
+
+The last ones decide what a prompt cache does: OpenAI's (guides/prompt-caching), Fireworks'
+(guides/prompt-caching), llama.cpp's and vLLM's (server docs). A `user` may be anybody's name in a
+file, so it is sent only from a batch, which holds bodies as they were meant.
+"""
 
 _ROLES: Final = {
     "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant",

@@ -16,6 +16,11 @@ PATIENCE_S: Final = 30.0
 _PIECE: Final = 1 << 20
 
 
+def over(most: int) -> str:
+    """That a file is larger than so many bytes, in a unit that people use."""
+    return f"it is over {most >> 20:,} MB" if most >= 1 << 20 else f"it is over {most:,} bytes"
+
+
 def raw(path: Path, most: int = MOST_BYTES) -> bytes:
     """All of a file, or of a pipe that somebody writes to. Raises OSError, which says why not."""
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -24,7 +29,7 @@ def raw(path: Path, most: int = MOST_BYTES) -> bytes:
         if not (stat.S_ISREG(kind.st_mode) or stat.S_ISFIFO(kind.st_mode)):
             raise OSError("it is no file")
         if kind.st_size > most:
-            raise OSError(f"it is over {most} bytes")
+            raise OSError(over(most))
         return _all_of(fd, most)
     finally:
         os.close(fd)
@@ -44,7 +49,7 @@ def _all_of(fd: int, most: int) -> bytes:
             return b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
-    raise OSError(f"it is over {most} bytes")
+    raise OSError(over(most))
 
 
 def decoded(data: bytes) -> str:

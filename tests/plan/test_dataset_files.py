@@ -197,7 +197,7 @@ def test_what_can_not_be_read_is_one_sentence(tmp_path):
     large = tmp_path / "large.jsonl"
     with large.open("wb") as file:
         file.truncate(given_file.MOST_BYTES + 1)
-    with pytest.raises(ConfigError, match=r"is over 268435456 bytes: take a part of it \(head"):
+    with pytest.raises(ConfigError, match=r"is over 256 MB: take a part of it \(head"):
         read(large)
     for data, wrong in (
         (b"PK\x03\x04", "is a zip archive: unpack it first"),
@@ -215,7 +215,7 @@ def test_what_can_not_be_read_is_one_sentence(tmp_path):
 def test_a_bomb_of_gzip_is_not_unpacked(tmp_path):
     pack = zlib.compressobj(9, wbits=31)
     bomb = b"".join(pack.compress(bytes(1 << 20)) for _ in range(8)) + pack.flush()
-    with pytest.raises(ConfigError, match="unpacks to over 4194304 bytes: take a part of it"):
+    with pytest.raises(ConfigError, match="unpacks to over 4 MB: take a part of it"):
         dataset_files.unpacked(tmp_path, bomb, 4 << 20)
     with pytest.raises(ConfigError, match="unpacks to over"):
         dataset_files.unpacked(tmp_path, gzip.compress(bytes(1 << 19)) * 9, 4 << 20)
@@ -234,6 +234,17 @@ def test_a_key_in_a_body_is_not_kept(tmp_path):
     with pytest.raises(PlanError, match="its body holds a key in 'api_key': take it out") as caught:
         read(path)
     assert "0123" not in str(caught.value)
+
+
+def test_what_a_cache_is_told_is_sent_on_and_is_no_key(tmp_path):
+    """Of a recorded body beside other things, too: without it the cache would behave otherwise."""
+    told = {"prompt_cache_key": "a81bc81b-dead-4e5d-abff-90865d1e13b1", "service_tier": "flex",
+            "prompt_cache_retention": "24h"}  # fmt: skip
+    path = tmp_path / "b.jsonl"
+    for entry in ({"messages": [HI], **told, "user": "ann"},
+                  {"custom_id": "a", "body": {"messages": [HI], **told}}):  # fmt: skip
+        path.write_text(lines(entry))
+        assert read(path)[0].body == told
 
 
 def test_a_list_in_python_is_as_good_as_a_file():
