@@ -71,8 +71,6 @@ def _known(state: Path) -> Any:
 
 
 def _changed(state: Path, as_json: bool, reason: str, **how: Any) -> None:
-    import time
-
     from holymon.monitor import route_file
     from holymon.monitor.keeper import me
     from holymon.monitor.route import by_hand
@@ -80,8 +78,8 @@ def _changed(state: Path, as_json: bool, reason: str, **how: Any) -> None:
 
     _known(state)
 
-    def changed(known: Any) -> Any:
-        return by_hand(known or _known(state), time.time(), me(), reason, **how)
+    def changed(known: Any, now: float) -> Any:
+        return by_hand(known or _known(state), now, me(), reason, **how)
 
     after = route_file.change(state, changed)
     show(lambda: route_dict(after), lambda: headline(after), as_json=as_json)

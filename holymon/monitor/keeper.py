@@ -14,13 +14,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from math import nan
+from math import isnan
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from holymon.errors import NOT_THE_SERVER, PlanError, RunError
+from holymon.errors import NOT_THE_SERVER, HolymonError, PlanError, RunError
 from holymon.figures.cost import costs
 from holymon.figures.gate import BURST, walk
 from holymon.monitor import route_file
@@ -67,13 +67,16 @@ class Keeper:
         self.route = new(*names, course, time.time(), me())
         self._begin()
         in_children(self._begin)
-        self._look(self._opened)
+        try:
+            self._look(self._opened, bad=(RunError,))
+        except route_file.BusyError as error:
+            self.problem = str(error)
 
     def _begin(self) -> None:
         self.moved: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._fresh: deque[Marks] = deque(maxlen=_MOST_WAITING)
-        self._stamp = (-1, 0, 0)
+        self._stamp, self._turned = (-1, 0, 0), ""
         self._leads, self._held = [0, 0], False
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -112,45 +115,62 @@ class Keeper:
 
     def flush(self) -> None:
         """Tell the file what came, and learn from it how the move stands."""
-        with self._lock:
-            fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]
-            held = self._held
-            if not fresh and route_file.stamp(self.path) == self._stamp:
-                return
-            outcomes = [known for known in map(self._outcome, fresh) if known is not None]
-            counts = Counter(marks.side for marks in fresh if marks.side)
-            try:
-                self._look(partial(self._observed, outcomes, counts) if fresh else self._opened)
-            except route_file.BusyError:
-                self._fresh.extendleft(reversed(fresh))
-            else:
-                if held:  # what the file says of it holds now
-                    self._leads, self._held = [0, 0], False
+        with self._lock, suppress(route_file.BusyError):
+            if self.problem:
+                self._look(self._opened, surely=True)
+            if not self.problem:
+                self._tell()
+
+    def _tell(self) -> None:
+        fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]
+        held = self._held
+        if not fresh and route_file.stamp(self.path) == self._stamp:
+            return
+        outcomes = [known for known in map(self._outcome, fresh) if known is not None]
+        counts = Counter(marks.side for marks in fresh if marks.side)
+        self._turned = ""
+        try:
+            self._look(partial(self._observed, outcomes, counts) if fresh else self._opened)
+            busy = False
+        except route_file.BusyError:
+            busy = True
+        if busy or self.problem:  # the next time, then
+            self._fresh.extendleft(reversed(fresh))
+            return
+        if held:  # what the file says of it holds now
+            self._leads, self._held = [0, 0], False
+        if self._turned:
+            self.moved[self._turned] += 1
 
     def close(self) -> None:
-        """Tell the last of it."""
-        self._over.set()
-        self._wake.set()
-        with suppress(route_file.BusyError):
-            self.flush()
+        """Tell the last of it; a call after that keeps on anew."""
+        with self._lock:
+            over, wake, self._thread = self._over, self._wake, None
+            self._wake, self._over = threading.Event(), threading.Event()
+        over.set()
+        wake.set()
+        self.flush()
 
-    def _look(self, how: Callable[[Route | None], Route]) -> None:
+    def _look(
+        self, how: Callable[[Route | None, float], Route], *, surely: bool = False,
+        bad: tuple[type[HolymonError], ...] = (RunError, PlanError),
+    ) -> None:  # fmt: skip
         """Change the file; while that can't be done, only the baseline is called."""
         try:
-            self.route = route_file.change(self.path, how)
+            self.route = route_file.change(self.path, how, surely=surely)
         except route_file.BusyError:
             raise
-        except RunError as error:
+        except bad as error:
             if not self.problem:
                 _LOG.warning("%s", error)
             self.problem, self._stamp = str(error), (-1, 0, 0)
             return
         self.problem, self._stamp = "", route_file.stamp(self.path)
 
-    def _opened(self, known: Route | None) -> Route:
+    def _opened(self, known: Route | None, now: float) -> Route:
         """The move as it stands, or a new one where there is no file. Raises PlanError."""
         if known is None:
-            return new(*self._names, self.course, time.time(), me())
+            return new(*self._names, self.course, now, me())
         if (known.baseline, known.candidate) != self._names:
             raise PlanError(
                 f"{plain(str(self.path))} is of the move from {plain(known.baseline)} to "
@@ -159,15 +179,15 @@ class Keeper:
         return known
 
     def _observed(
-        self, outcomes: list[Outcome], counts: Counter[str], known: Route | None
+        self, outcomes: list[Outcome], counts: Counter[str], known: Route | None, now: float
     ) -> Route:
         """The move after some outcomes, and what this process did to it."""
-        before = self._opened(known)
-        after = observe(before, outcomes, self.course, time.time(), me())
+        before = self._opened(known, now)
+        after = observe(before, outcomes, self.course, now, me())
         if after.phase == "back" != before.phase:
-            self.moved["rollbacks"] += 1
+            self._turned = "rollbacks"
         elif after.share > before.share:
-            self.moved["promotions"] += 1
+            self._turned = "promotions"
         totals = Counter(before.totals)
         totals.update(counts)
         return replace(after, totals=dict(totals))
@@ -176,8 +196,8 @@ class Keeper:
         """What became of an attempt, for the gate; None for what says nothing of its side."""
         if marks.side not in _SIDES or marks.error in NOT_THE_SERVER:
             return None
-        price, cost = self._price(marks.target), nan
-        if price.known:
+        price, cost = self._price(marks.target), marks.cost  # what was charged, where it is told
+        if isnan(cost) and price.known:
             cost = float(costs(np.frombuffer(row(marks), DTYPE), price)[0])
         odd = marks.finish not in _PLAIN_ENDS or bool(marks.flags & Flag.EMPTY)
         return Outcome(
@@ -195,6 +215,8 @@ def _keep_on(keeper: "weakref.ref[Keeper]", wake: threading.Event, over: threadi
         pause = max(_LEAST_S, min(PAUSE_S, alive.course.block_s))
         del alive
         if wake.wait(pause):
+            if over.is_set():
+                return
             time.sleep(_LEAST_S)
             wake.clear()
         alive = keeper()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -80,6 +81,8 @@ class LiveMove(Moving):
             steps=tuple(steps), shadow=shadow, slo=tuple(slo), min_calls=min_calls, min_s=min_s,
             block_s=block_s, margins=margins,
         )  # fmt: skip
+        self.stays: Counter[str] = Counter()
+        """Calls of clients that are not carried over, by why."""
         self.policy = policy = FALLBACKS if policy is None else policy
         self.keeper = Keeper(
             Path(state), course, names, lambda index: ledger._targets[index].billed

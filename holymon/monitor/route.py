@@ -20,6 +20,9 @@ from holymon.monitor.course import MoveSteps, Outcome, burst_of, sums_of
 from holymon.structs import Struct, replace, require
 
 Phase = Literal["shadow", "canary", "done", "back"]
+FORMAT: Final = 1
+"""Of the file: one more whenever it gets a field. What lacks one is read, a later file is not."""
+
 MOST_CHANGES: Final = 1000
 WARM: Final = 20
 """Successes of the baseline that tell what is slow and what is long, to begin with."""
@@ -71,7 +74,7 @@ class Route(Struct, frozen=True):
     leads: tuple[tuple[int, ...], ...] = ((0,), (0,))
     totals: dict[str, int] = {}  # noqa: RUF012 - copied for each instance
     history: tuple[ShareChange, ...] = ()
-    format: int = 1
+    format: int = FORMAT
 
 
 def new(baseline: str, candidate: str, course: MoveSteps, now: float, who: str) -> Route:
@@ -99,6 +102,7 @@ def observe(
     """The move after some calls have ended: perhaps one step further, or back."""
     if route.phase == "back":
         return route
+    route = _not_after(route, now)
     if len(route.gate.block[0]) != course.width:  # begun with other objectives
         route = replace(route, gate=fresh(course.width, now), leads=_none(course), remembered=())
     block, leads = np.array(route.gate.block), [list(side) for side in route.leads]
@@ -117,6 +121,15 @@ def observe(
     if route.slow_s is None:
         return _warmed(route, now) if len(warm) >= WARM else route
     return route if route.phase == "done" else _judged(route, course, now, who)
+
+
+def _not_after(route: Route, now: float) -> Route:
+    """The move with what began later than now begun now: somebody's clock was set back."""
+    ahead = route.gate.block_since - now
+    if ahead <= 0:
+        return route
+    since = route.gate.since - ahead
+    return replace(route, gate=replace(route.gate, since=since, block_since=now))
 
 
 def _none(course: MoveSteps) -> tuple[tuple[int, ...], ...]:
@@ -252,4 +265,6 @@ def _rows(values: gate.Floats) -> tuple[Any, ...]:
 
 def decode(data: bytes) -> Route:
     """A move from its JSON. Raises ValueError."""
-    return msgspec.json.decode(data, type=Route)
+    route = msgspec.json.decode(data, type=Route)
+    require(route.format <= FORMAT, "format", f"{route.format} is a later one", "read it by that")
+    return route

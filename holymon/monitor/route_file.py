@@ -2,9 +2,11 @@
 
     read(path) -> Route       change(path, how) -> Route, after whoever else changes it
 
-A process that is killed leaves the lock to the next one, and the file as it was before.
+A process that is killed leaves the lock to the next one, and the file as it was before. The time
+is that of whoever keeps the file, so that machines that share it need not agree on theirs.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +16,7 @@ from typing import Final
 import msgspec
 
 from holymon.errors import PlanError, RunError
-from holymon.monitor.route import Route, decode
+from holymon.monitor.route import FORMAT, Route, decode
 from holymon.records.own_files import aside, content, lock_file, try_lock, unlock
 from holymon.safety import plain, short
 
@@ -29,47 +31,85 @@ class BusyError(RunError):
 
 def read(path: Path) -> Route | None:
     """The move in a file; None if there is no file. Raises RunError for one that is damaged."""
+    _require_file(path)
+    data = b""
     try:
-        return decode(content(path, MOST_BYTES))
+        data = content(path, MOST_BYTES)
+        return decode(data)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RunError(f"{plain(str(path))} can't be read: {error.strerror}.") from None
+        raise _unusable(path, f"can't be read: {error.strerror}") from None
     except (ValueError, PlanError, msgspec.MsgspecError, RecursionError) as error:
+        if _format(data) > FORMAT:
+            raise RunError(
+                f"{plain(str(path))} was written by a later holymon: only the baseline is called "
+                "by this one, until it is as new."
+            ) from None
         raise RunError(
             f"{plain(str(path))} holds no move that can be read ({short(str(error), 80)}): only "
             "the baseline is called until it is deleted, whereupon the move begins anew."
         ) from None
 
 
-def change(path: Path, how: Callable[[Route | None], Route]) -> Route:
-    """What `how` makes of the move, written before anybody else reads it.
+class _Head(msgspec.Struct):
+    format: int = 0
 
-    A changed share outlives a machine that loses its power. Raises RunError, BusyError.
+
+def _format(data: bytes) -> int:
+    """The format of a move in a file, whatever else is in it; 0 if that can't be read."""
+    with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+        return msgspec.json.decode(data, type=_Head).format
+    return 0
+
+
+def change(
+    path: Path, how: Callable[[Route | None, float], Route], *, surely: bool = False
+) -> Route:
+    """What `how` makes of the move and the time (s since 1970), written before anybody reads it.
+
+    A changed share outlives a machine that loses its power. What is as before is written only
+    `surely`, to see whether that can be done. Raises RunError, BusyError.
     """
     try:
-        with _locked(path):
+        with _locked(path) as now:
             before = read(path)
-            after = how(before)
-            if after != before:
+            after = how(before, now)
+            if surely or after != before:
                 lasting = before is None or before.history != after.history
                 with aside(path, lasting=lasting) as file:
                     file.write(written(after))
             return after
     except OSError as error:
-        raise RunError(f"{plain(str(path))} can't be written: {error.strerror}.") from None
+        why = error.strerror if path.parent.is_dir() else "its folder is not there"
+        raise _unusable(path, f"can't be written: {why}") from None
+
+
+def _require_file(path: Path) -> None:
+    """Raise RunError for what is there and is no file."""
+    if path.is_symlink():
+        raise _unusable(path, "is a link, which is not followed")
+    if path.exists() and not path.is_file():
+        raise _unusable(path, "is no file, and can't be the state of a move")
+
+
+def _unusable(path: Path, why: str) -> RunError:
+    return RunError(f"{plain(str(path))} {why}; only the baseline is called until that is mended.")
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with lock_file(path.with_name(f".{path.name}.lock")) as lock:
+def _locked(path: Path) -> Iterator[float]:
+    """Hold the lock, and tell the time by the clock of the file system that it is on."""
+    beside = path.with_name(f".{path.name}.lock")
+    with lock_file(beside) as lock:
         until = time.monotonic() + WAIT_S
         while not try_lock(lock):
             if time.monotonic() > until:
                 raise BusyError(f"{plain(str(path))} is held by another process.")
             time.sleep(_TRY_S)
         try:
-            yield
+            os.utime(beside)
+            yield os.fstat(lock.fileno()).st_mtime
         finally:
             unlock(lock)
 

@@ -6,20 +6,25 @@ chat(key) --> share --> baseline                                 --> Ledger --> 
 
 import time
 import weakref
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Final, Literal, Self, TypeVar, overload
 
 from holymon.errors import CallError, PlanError
 from holymon.formatting import percent
+from holymon.load.requests import require_ways
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.move import STATE, LiveMove, Moving
-from holymon.monitor.replies import Event, Messages, Reply
+from holymon.monitor.replies import Event, Messages, Reply, body_of, embedding_of
 from holymon.monitor.retry import Policy
 from holymon.monitor.shadows import Shadows
-from holymon.monitor.side import at
+from holymon.monitor.side import Side, at
 from holymon.plan.target import Target
+
+T = TypeVar("T")
+_BASELINE: Final[Side] = "baseline"
+_FALLBACK: Final[Side] = "fallback"
 
 
 class Router(Moving):
@@ -39,7 +44,8 @@ class Router(Moving):
     baseline while the policy's budget for retries lasts; without a policy twenty at once, and a
     tenth of all. All processes that name the same file as `state` are one move. While that can't be
     read or written, only the baseline is called, and `problem` says why. `monitor` has all calls of
-    both, for `hm.watch` and `hm.expose`.
+    both, for `hm.watch` and `hm.expose`. What a gateway says it charged (`usage.cost`) is the cost
+    of a call, else what its tokens cost by the price of its target.
     """
 
     def __init__(
@@ -62,13 +68,15 @@ class Router(Moving):
         patience_s: float = 20.0,
         keep: int = 100_000,
     ) -> None:
-        """Call nobody yet. Raises PlanError, ConfigError."""
+        """Call nobody yet. Raises PlanError, and ConfigError if a key is missing."""
         once = Policy(attempts=1, deadline_s=(policy or Policy()).deadline_s)
         self.monitor = Monitor(baseline, policy=policy, keep=keep)
         self._candidate = Monitor(candidate, policy=once, first_byte_s=patience_s)
         old, new = self.monitor.target, self._candidate.target
         if old is None or new is None or old.name == new.name:
             raise PlanError("baseline and candidate need names of their own: provider/model.")
+        _require_one_dialect(old, new)
+        require_ways((old, new))
         ledger = self._candidate.ledger = self.monitor.ledger
         self.move = self.monitor.router = LiveMove(
             ledger, (old.name, new.name), policy, state=state, shadow=shadow, steps=steps, slo=slo,
@@ -124,27 +132,14 @@ class Router(Moving):
         a key the option `user` is it, and else each call is for itself. A `model` is asked for at
         both sides. Raises as `Monitor.chat`.
         """
-        begun, side = time.perf_counter(), "baseline"
-        if self.move.to_candidate(key or str(options.get("user") or "")):
-            try:
-                with at("candidate"):
-                    return self._ask(self._candidate, messages, model, stream, options)
-            except CallError as error:
-                if not self.move.may_fall_back(error.error_type, begun):
-                    raise
-            side = "fallback"
-        elif self.move.copied():
-            self._shadows.send(messages, model, stream, options)
-        with at("fallback" if side == "fallback" else "baseline"):
-            return self._ask(self.monitor, messages, model, stream, options)
 
-    @staticmethod
-    def _ask(
-        monitor: Monitor, messages: Messages, model: str, stream: bool, options: dict[str, Any]
-    ) -> Reply | Iterator[Event]:
-        answer: Reply | Iterator[Event]
-        answer = monitor.chat(messages, model=model, stream=stream, **options)  # type: ignore[call-overload]
-        return answer
+        def ask(monitor: Monitor) -> Reply | Iterator[Event]:
+            answer: Reply | Iterator[Event]
+            answer = monitor.chat(messages, model=model, stream=stream, **options)  # type: ignore[call-overload]
+            return answer
+
+        copy = self._copy_of_chat(messages, model, stream, options)
+        return self._ask(_key(key, options), ask, copy)
 
     @overload
     async def achat(
@@ -165,24 +160,97 @@ class Router(Moving):
         **options: Any,
     ) -> Reply | AsyncIterator[Event]:  # fmt: skip
         """`chat` for asyncio; the task that awaits it may be cancelled."""
-        begun, side = time.perf_counter(), "baseline"
-        if self.move.to_candidate(key or str(options.get("user") or "")):
+
+        async def ask(monitor: Monitor) -> Reply | AsyncIterator[Event]:
+            answer: Reply | AsyncIterator[Event]
+            answer = await monitor.achat(messages, model=model, stream=stream, **options)  # type: ignore[call-overload]
+            return answer
+
+        copy = self._copy_of_chat(messages, model, stream, options)
+        return await self._aask(_key(key, options), ask, copy)
+
+    def embed(
+        self, texts: str | list[str], *, key: str = "", model: str = "", **options: Any
+    ) -> Reply:
+        """Ask for the vectors of texts, as `Monitor.embed` does; a `key` is that of `chat`.
+
+        Two models have two spaces: vectors of both sides can be compared only if it is one model.
+        """
+        return self._ask(
+            _key(key, options), lambda monitor: monitor.embed(texts, model=model, **options),
+            self._copy_of_embed(texts, model, options),
+        )  # fmt: skip
+
+    async def aembed(
+        self, texts: str | list[str], *, key: str = "", model: str = "", **options: Any
+    ) -> Reply:
+        """`embed` for asyncio."""
+        return await self._aask(
+            _key(key, options), lambda monitor: monitor.aembed(texts, model=model, **options),
+            self._copy_of_embed(texts, model, options),
+        )  # fmt: skip
+
+    def _copy_of_chat(
+        self, messages: Messages, model: str, stream: bool, options: dict[str, Any]
+    ) -> Callable[[], None]:
+        def write(called: Target, question: Messages) -> bytes:
+            return body_of(called, question, stream, options)
+
+        return lambda: self._shadows.send(model, stream, messages, write)
+
+    def _copy_of_embed(
+        self, texts: str | list[str], model: str, options: dict[str, Any]
+    ) -> Callable[[], None]:
+        def write(called: Target, question: str | list[str]) -> bytes:
+            return embedding_of(called, question, options)
+
+        return lambda: self._shadows.send(model, False, texts, write)
+
+    def _ask(self, key: str, ask: Callable[[Monitor], T], copy: Callable[[], None]) -> T:
+        """Make a call at its side, and at the baseline what failed at the candidate."""
+        begun, side = time.perf_counter(), _BASELINE
+        if self.move.to_candidate(key):
             try:
                 with at("candidate"):
-                    return await self._aask(self._candidate, messages, model, stream, options)
+                    return ask(self._candidate)
             except CallError as error:
                 if not self.move.may_fall_back(error.error_type, begun):
                     raise
-            side = "fallback"
+            side = _FALLBACK
         elif self.move.copied():
-            self._shadows.send(messages, model, stream, options)
-        with at("fallback" if side == "fallback" else "baseline"):
-            return await self._aask(self.monitor, messages, model, stream, options)
+            copy()
+        with at(side):
+            return ask(self.monitor)
 
-    @staticmethod
     async def _aask(
-        monitor: Monitor, messages: Messages, model: str, stream: bool, options: dict[str, Any]
-    ) -> Reply | AsyncIterator[Event]:
-        answer: Reply | AsyncIterator[Event]
-        answer = await monitor.achat(messages, model=model, stream=stream, **options)  # type: ignore[call-overload]
-        return answer
+        self, key: str, ask: Callable[[Monitor], Awaitable[T]], copy: Callable[[], None]
+    ) -> T:
+        """The same for asyncio."""
+        begun, side = time.perf_counter(), _BASELINE
+        if self.move.to_candidate(key):
+            try:
+                with at("candidate"):
+                    return await ask(self._candidate)
+            except CallError as error:
+                if not self.move.may_fall_back(error.error_type, begun):
+                    raise
+            side = _FALLBACK
+        elif self.move.copied():
+            copy()
+        with at(side):
+            return await ask(self.monitor)
+
+
+def _key(key: str, options: dict[str, Any]) -> str:
+    """By what calls stay at a side: a key of their own, or whom they are made for."""
+    return key or str(options.get("user") or "")
+
+
+def _require_one_dialect(old: Target, new: Target) -> None:
+    """Raise PlanError for a candidate whose answers would have another shape."""
+    if old.endpoint != new.endpoint:
+        raise PlanError(
+            f"{old.name} speaks {old.endpoint} and {new.name} {new.endpoint}: callers would get "
+            f"answers of two shapes; give the candidate endpoint = {old.endpoint!r} (most "
+            "providers have a base_url for chat), or the baseline the candidate's."
+        )

@@ -7,8 +7,10 @@
     Gemini              usageMetadata.promptTokenCount      Ollama     prompt_eval_count
 
 In marks the prompt holds what was read from a cache, and the output what was spent on reasoning.
+What a call was charged stands in usage.cost (OpenRouter, Perplexity), in USD.
 """
 
+import math
 from typing import Any, Final, TypeVar
 
 from holymon.records.attempt import Flag, Marks
@@ -49,6 +51,8 @@ _BESIDE: Final = frozenset({"", "cache_read_input_tokens", "cacheReadInputTokens
 """Counts of cached tokens that stand beside a bare prompt, and are no part of it."""
 
 _NONE: Final = (0, "", None)
+_AMOUNTS: Final = (int, float)
+_MOST_CHARGED: Final = 1e6
 
 
 def read_usage(usage: Any, marks: Marks) -> bool:
@@ -61,6 +65,8 @@ def read_usage(usage: Any, marks: Marks) -> bool:
         return False
     if len(usage) == 3 and _read_plain(usage, marks):
         return True
+    if "cost" in usage:
+        marks.cost = _charged(usage)
     counts = _counts(usage, {}, 0)
     _, name, prompt = counts.get("prompt", _NONE)
     _, beside, cached = counts.get("cached", _NONE)
@@ -99,6 +105,20 @@ def _read_plain(usage: dict[str, Any], marks: Marks) -> bool:
     marks.prompt_tokens, marks.output_tokens = prompt, output
     marks.flags |= _SERVER_TOKENS
     return True
+
+
+def _charged(usage: dict[str, Any]) -> float:
+    """What a gateway charged for a call (USD); with a key of one's own also what its provider did.
+
+    OpenRouter's `cost`, "the total amount charged to your account", and, where `is_byok`, its
+    `cost_details.upstream_inference_cost`; Perplexity's `cost.total_cost`. NaN if it is no amount.
+    """
+    cost, details = usage["cost"], usage.get("cost_details")
+    parts: list[Any] = [cost.get("total_cost") if isinstance(cost, dict) else cost]
+    if usage.get("is_byok") is True and isinstance(details, dict):
+        parts.append(details.get("upstream_inference_cost") or 0)
+    good = all(type(part) in _AMOUNTS and 0 <= part < _MOST_CHARGED for part in parts)
+    return float(sum(parts)) if good else math.nan
 
 
 _Counts = dict[str, tuple[int, str, int]]

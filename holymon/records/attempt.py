@@ -151,8 +151,8 @@ class Marks:
 
     __slots__ = (
         "__weakref__", "attempt", "bytes", "cached_tokens", "chunk", "chunks", "code",
-        "connect_end", "connect_start", "content", "due", "end", "error", "events", "finish",
-        "first", "flags", "gap_at", "gap_max", "gaps", "headers", "last", "message",
+        "connect_end", "connect_start", "content", "cost", "due", "end", "error", "events",
+        "finish", "first", "flags", "gap_at", "gap_max", "gaps", "headers", "last", "message",
         "output_tokens", "prompt_tokens", "reasoning_tokens", "request", "request_id",
         "retry_after", "should_retry", "side", "start", "status", "target", "tool",
         "written_tokens",
@@ -164,6 +164,7 @@ class Marks:
         self.start = self.headers = self.chunk = self.first = self.content = self.last = _NAN
         self.end = self.tool = self.connect_start = self.connect_end = self.retry_after = _NAN
         self.gap_max = _NAN
+        self.cost = _NAN  # what the server says it charged (USD): for a router's gate
         self.gap_at = _NAN  # when the longest gap began: for the side file
         self.prompt_tokens = self.output_tokens = -1
         self.cached_tokens = self.reasoning_tokens = self.written_tokens = -1

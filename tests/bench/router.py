@@ -3,6 +3,8 @@
 python -m tests.bench.router [moves] [overhead]
 """
 
+import asyncio
+import os
 import sys
 import time
 from contextlib import ExitStack
@@ -219,47 +221,88 @@ HEADS = ("moves", "to 100 %", "back", "minutes", "candidate's calls", "calls fro
 def overhead(rounds=300):
     """What a call takes longer by a router, in turns: an API that answers after 100 ms exactly.
 
-    And what the decision and the record of a call take, of which that is made.
+    First with everything wherever the system puts it, then with both servers and all work on copies
+    on another core than the application's. And what the decision, the record and the hand-over of
+    a call take, of which that is made.
     """
-    felt = {"monitor": [], "router": [], "router, each call copied": []}
     with ExitStack() as stack:
-        old, new = (stack.enter_context(simulator(seed=seed)).base_url for seed in (1, 2))
+        served = [stack.enter_context(simulator(seed=seed)) for seed in (1, 2)]
         folder = Path(stack.enter_context(TemporaryDirectory()))
+        runner = stack.enter_context(asyncio.Runner())
+        old, new = (Target(provider=side, model="pinned", base_url=at.base_url)
+                    for side, at in zip(("old", "new"), served, strict=True))  # fmt: skip
 
         def router(name, **options):
-            sides = (Target(provider=side, model="pinned", base_url=url)
-                     for side, url in (("old", old), ("new", new)))  # fmt: skip
-            return stack.enter_context(Router(*sides, state=folder / name, min_s=1e6, **options))
+            return stack.enter_context(
+                Router(old, new, state=folder / name, min_s=1e6, **options)
+            )  # fmt: skip
 
-        callers = dict(zip(felt, (
-            stack.enter_context(Monitor(Target(provider="old", model="pinned", base_url=old))),
-            router("a.json", shadow=0.0, steps=(1e-9, 1.0)), router("b.json", shadow=1.0),
-        ), strict=True))  # fmt: skip
-        for k in range(rounds + 3):
-            for name in sorted(callers, key=lambda name: hash((name, k))):
-                begun = time.perf_counter()
-                callers[name].chat("hi", max_tokens=1)
-                if k >= 3:
-                    felt[name].append(time.perf_counter() - begun)
-        move = callers["router"].move
-        marks = Marks(0, 0, 0.0)
-        marks.side = "baseline"
-        begun = time.perf_counter()
-        for k in range(20_000):
-            move.to_candidate(str(k))
-            move.keeper.note(marks)
-        each = (time.perf_counter() - begun) / 20_000
-    print(f"| call by | ms, p50 | p95 | more than a monitor's, us (95 %) |\n{'| --- ' * 4}|")
-    base, rng = np.array(felt["monitor"]), np.random.default_rng(0)
-    for name, times in felt.items():
+        callers = {
+            "monitor": stack.enter_context(Monitor(old)),
+            "router": router("a.json", shadow=0.0, steps=(1e-9, 1.0)),
+            "router, each call copied": router("b.json", shadow=1.0),
+        }
+
+        def chat(name):
+            callers[name].chat("hi", max_tokens=1)
+
+        def achat(name):
+            runner.run(callers[name].achat("hi", max_tokens=1))
+
+        ways = [(name, way) for name in callers for way in (chat, achat)]
+        for title, apart in (("wherever", False), ("on another core", True)):
+            for name, way in ways * 2:
+                way(name)
+            if apart:
+                _part([at.pid for at in served], callers["router, each call copied"])
+            felt = {way: [] for way in ways}
+            for k in range(rounds):
+                for name, way in sorted(ways, key=lambda each: hash((each[0], each[1] is chat, k))):
+                    begun = time.perf_counter()
+                    way(name)
+                    felt[name, way].append(time.perf_counter() - begun)
+            _show_overhead(title, felt)
+        move, copies = callers["router"].move, callers["router, each call copied"]._shadows
+        print(f"\nDecision and record of a call: {_each(lambda k: _decided(move, k)):.1f} us, "
+              f"hand-over of a copy {_each(lambda _: copies._later.put(int)):.1f} us.")  # fmt: skip
+
+
+def _part(servers, router):
+    """Keep this process on the first core, and servers and what makes copies on the others."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    for task in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(task.name), {first})
+    threads = [router._candidate._calls._thread, router._shadows._later._thread]
+    for task in [*servers, *(thread.native_id for thread in threads)]:
+        os.sched_setaffinity(task, others or {first})
+
+
+def _decided(move, k):
+    marks = Marks(0, 0, 0.0)
+    marks.side = "baseline"
+    move.to_candidate(str(k))
+    move.keeper.note(marks)
+
+
+def _each(what, n=20_000):
+    begun = time.perf_counter()
+    for k in range(n):
+        what(k)
+    return (time.perf_counter() - begun) / n * 1e6
+
+
+def _show_overhead(title, felt):
+    print(f"\n| {title}: call by | way | ms, p50 | p95 | more than a monitor's, us (95 %) "
+          f"|\n{'| --- ' * 5}|")  # fmt: skip
+    rng = np.random.default_rng(0)
+    for (name, way), times in felt.items():
+        base = np.array(felt["monitor", way])
         more = (np.array(times) - base) * 1e6
         drawn = np.median(rng.choice(more, (2000, len(more))), axis=1)
         low, high = np.quantile(drawn, [0.025, 0.975])
         p50, p95 = np.quantile(times, [0.5, 0.95]) * 1e3
-        print(
-            f"| {name} | {p50:.2f} | {p95:.2f} | {np.median(more):+.0f} ({low:+.0f} to {high:+.0f}) |"
-        )
-    print(f"\nDecision and record of a call: {each * 1e6:.1f} us.")
+        print(f"| {name} | {way.__name__} | {p50:.2f} | {p95:.2f} "
+              f"| {np.median(more):+.0f} ({low:+.0f} to {high:+.0f}) |", flush=True)  # fmt: skip
 
 
 def main():

@@ -16,7 +16,7 @@ def route(tmp_path, monkeypatch):
     """Runs `holymon route` in a folder with a move in it."""
     monkeypatch.chdir(tmp_path)
     begun = new("old/x", "new/y", MoveSteps(), 0.0, "ann")
-    route_file.change(tmp_path / "route.json", lambda _: begun)
+    route_file.change(tmp_path / "route.json", lambda *_: begun)
 
     def run(*words):
         return CliRunner().invoke(main, ["route", *words])
