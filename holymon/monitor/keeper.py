@@ -77,7 +77,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._fresh: deque[Marks] = deque(maxlen=_MOST_WAITING)
         self._stamp, self._turned = (-1, 0, 0), ""
-        self._leads, self._held = [0, 0], False
+        self._leads, self._calm, self._held = [0, 0], True, False
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -105,10 +105,13 @@ class Keeper:
     def note(self, marks: Marks) -> None:
         """Take in an attempt that is over; a burst of failures ends the candidate's calls here."""
         self._fresh.append(marks)
+        if not marks.error and self._calm:  # nearly all: the caller waits for this
+            return
         side = _SIDES.get(marks.side)
         if side is None or marks.error in NOT_THE_SERVER:
             return
         self._leads[side] = lead = walk(self._leads[side], bool(marks.error))
+        self._calm = not any(self._leads)
         if side and marks.error:
             self._held |= lead >= BURST and self._leads[0] < BURST // 2
             self._wake.set()
@@ -138,7 +141,7 @@ class Keeper:
             self._fresh.extendleft(reversed(fresh))
             return
         if held:  # what the file says of it holds now
-            self._leads, self._held = [0, 0], False
+            self._leads, self._calm, self._held = [0, 0], True, False
         if self._turned:
             self.moved[self._turned] += 1
 

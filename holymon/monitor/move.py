@@ -107,11 +107,11 @@ class LiveMove(Moving):
     def to_candidate(self, key: str) -> bool:
         """Whether a call is the candidate's; `key` keeps it there while the share grows."""
         self.keeper.start()
-        with self._lock:
-            self._budget.earn(time.perf_counter())
         share = self.keeper.share
         if share <= 0:
             return False
+        with self._lock:
+            self._budget.earn(time.perf_counter())
         return (of_key(key) if key else self._turns.next()) < share
 
     def copied(self) -> bool:

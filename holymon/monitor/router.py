@@ -9,22 +9,20 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 from holymon.errors import CallError, PlanError
 from holymon.formatting import percent
 from holymon.load.requests import require_ways
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.move import STATE, LiveMove, Moving
-from holymon.monitor.replies import Event, Messages, Reply, body_of, embedding_of
+from holymon.monitor.replies import Event, Messages, Reply
 from holymon.monitor.retry import Policy
 from holymon.monitor.shadows import Shadows
-from holymon.monitor.side import Side, at
+from holymon.monitor.side import SIDE
 from holymon.plan.target import Target
 
 T = TypeVar("T")
-_BASELINE: Final[Side] = "baseline"
-_FALLBACK: Final[Side] = "fallback"
 
 
 class Router(Moving):
@@ -132,14 +130,10 @@ class Router(Moving):
         a key the option `user` is it, and else each call is for itself. A `model` is asked for at
         both sides. Raises as `Monitor.chat`.
         """
-
-        def ask(monitor: Monitor) -> Reply | Iterator[Event]:
-            answer: Reply | Iterator[Event]
-            answer = monitor.chat(messages, model=model, stream=stream, **options)  # type: ignore[call-overload]
-            return answer
-
-        copy = self._copy_of_chat(messages, model, stream, options)
-        return self._ask(_key(key, options), ask, copy)
+        answer: Reply | Iterator[Event]
+        question = {**options, "model": model, "stream": stream}
+        answer = self._ask(key, Monitor.chat, messages, question)
+        return answer
 
     @overload
     async def achat(
@@ -160,14 +154,10 @@ class Router(Moving):
         **options: Any,
     ) -> Reply | AsyncIterator[Event]:  # fmt: skip
         """`chat` for asyncio; the task that awaits it may be cancelled."""
-
-        async def ask(monitor: Monitor) -> Reply | AsyncIterator[Event]:
-            answer: Reply | AsyncIterator[Event]
-            answer = await monitor.achat(messages, model=model, stream=stream, **options)  # type: ignore[call-overload]
-            return answer
-
-        copy = self._copy_of_chat(messages, model, stream, options)
-        return await self._aask(_key(key, options), ask, copy)
+        answer: Reply | AsyncIterator[Event]
+        question = {**options, "model": model, "stream": stream}
+        answer = await self._aask(key, Monitor.achat, messages, question)
+        return answer
 
     def embed(
         self, texts: str | list[str], *, key: str = "", model: str = "", **options: Any
@@ -176,74 +166,59 @@ class Router(Moving):
 
         Two models have two spaces: vectors of both sides can be compared only if it is one model.
         """
-        return self._ask(
-            _key(key, options), lambda monitor: monitor.embed(texts, model=model, **options),
-            self._copy_of_embed(texts, model, options),
-        )  # fmt: skip
+        return self._ask(key, Monitor.embed, texts, {**options, "model": model})
 
     async def aembed(
         self, texts: str | list[str], *, key: str = "", model: str = "", **options: Any
     ) -> Reply:
         """`embed` for asyncio."""
-        return await self._aask(
-            _key(key, options), lambda monitor: monitor.aembed(texts, model=model, **options),
-            self._copy_of_embed(texts, model, options),
-        )  # fmt: skip
+        return await self._aask(key, Monitor.aembed, texts, {**options, "model": model})
 
-    def _copy_of_chat(
-        self, messages: Messages, model: str, stream: bool, options: dict[str, Any]
-    ) -> Callable[[], None]:
-        def write(called: Target, question: Messages) -> bytes:
-            return body_of(called, question, stream, options)
-
-        return lambda: self._shadows.send(model, stream, messages, write)
-
-    def _copy_of_embed(
-        self, texts: str | list[str], model: str, options: dict[str, Any]
-    ) -> Callable[[], None]:
-        def write(called: Target, question: str | list[str]) -> bytes:
-            return embedding_of(called, question, options)
-
-        return lambda: self._shadows.send(model, False, texts, write)
-
-    def _ask(self, key: str, ask: Callable[[Monitor], T], copy: Callable[[], None]) -> T:
+    def _ask(
+        self, key: str, ask: Callable[..., T], question: Any, options: dict[str, Any]
+    ) -> T:  # fmt: skip
         """Make a call at its side, and at the baseline what failed at the candidate."""
-        begun, side = time.perf_counter(), _BASELINE
-        if self.move.to_candidate(key):
+        side, begun = "baseline", time.perf_counter()
+        if self.move.to_candidate(key or str(options.get("user") or "")):
+            token = SIDE.set("candidate")
             try:
-                with at("candidate"):
-                    return ask(self._candidate)
+                return ask(self._candidate, question, **options)
             except CallError as error:
                 if not self.move.may_fall_back(error.error_type, begun):
                     raise
-            side = _FALLBACK
+            finally:
+                SIDE.reset(token)
+            side = "fallback"
         elif self.move.copied():
-            copy()
-        with at(side):
-            return ask(self.monitor)
+            self._shadows.send(question, options)
+        token = SIDE.set(side)
+        try:
+            return ask(self.monitor, question, **options)
+        finally:
+            SIDE.reset(token)
 
     async def _aask(
-        self, key: str, ask: Callable[[Monitor], Awaitable[T]], copy: Callable[[], None]
+        self, key: str, ask: Callable[..., Awaitable[T]], question: Any, options: dict[str, Any]
     ) -> T:
         """The same for asyncio."""
-        begun, side = time.perf_counter(), _BASELINE
-        if self.move.to_candidate(key):
+        side, begun = "baseline", time.perf_counter()
+        if self.move.to_candidate(key or str(options.get("user") or "")):
+            token = SIDE.set("candidate")
             try:
-                with at("candidate"):
-                    return await ask(self._candidate)
+                return await ask(self._candidate, question, **options)
             except CallError as error:
                 if not self.move.may_fall_back(error.error_type, begun):
                     raise
-            side = _FALLBACK
+            finally:
+                SIDE.reset(token)
+            side = "fallback"
         elif self.move.copied():
-            copy()
-        with at(side):
-            return await ask(self.monitor)
-
-
-def _key(key: str, options: dict[str, Any]) -> str:
-    """By what calls stay at a side: a key of their own, or whom they are made for."""
-    return key or str(options.get("user") or "")
+            self._shadows.send(question, options)
+        token = SIDE.set(side)
+        try:
+            return await ask(self.monitor, question, **options)
+        finally:
+            SIDE.reset(token)
 
 
 def _require_one_dialect(old: Target, new: Target) -> None:

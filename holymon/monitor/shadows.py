@@ -11,13 +11,14 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from holymon.errors import HolymonError
 from holymon.monitor.forks import in_children
 from holymon.monitor.monitor import Monitor
+from holymon.monitor.replies import body_of, embedding_of
 from holymon.monitor.side import at
-from holymon.plan.target import Target
 
 MOST: Final = 64
 """Copies on their way, at most: of what hangs there are not ever more."""
@@ -129,25 +130,26 @@ class Shadows:
         self.skipped = 0
         """Copies that were not sent, as too many were on their way."""
 
-    def send(
-        self, model: str, stream: bool, question: Any, write: Callable[[Target, Any], bytes]
-    ) -> None:
-        """Have a call made by the candidate, too, with what `write` makes of the `question`."""
+    def send(self, question: Any, options: dict[str, Any]) -> None:
+        """Have a call made by the candidate, too: of chat, where a `stream` may be, or of embed."""
         if len(self._out) + len(self._later) >= MOST:
             self.skipped += 1
             return
         if isinstance(question, list):  # the caller may add to it, and to its last message
             question = [{**part} if isinstance(part, dict) else part for part in question]
+        self._later.put(partial(self._copy, question, options))
 
-        def copy() -> None:
-            with suppress(HolymonError), at("shadow"):  # what can't be asked there is no call
-                called = self._candidate._called(model)
-                body = write(called, question)
-                future = self._candidate._begin(called, body, stream=stream, into=_nowhere)
-                self._out.add(future)
-                future.add_done_callback(self._out.discard)
-
-        self._later.put(copy)
+    def _copy(self, question: Any, options: dict[str, Any]) -> None:
+        stream = options.pop("stream", None)
+        with suppress(HolymonError), at("shadow"):  # what can't be asked there is no call
+            called = self._candidate._called(options.pop("model"))
+            if stream is None:
+                body = embedding_of(called, question, options)
+            else:
+                body = body_of(called, question, stream, options)
+            future = self._candidate._begin(called, body, stream=bool(stream), into=_nowhere)
+            self._out.add(future)
+            future.add_done_callback(self._out.discard)
 
     def close(self) -> None:
         """Send no more; what is on its way is called off with the candidate's monitor."""

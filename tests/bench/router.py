@@ -5,6 +5,7 @@ python -m tests.bench.router [moves] [overhead]
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from contextlib import ExitStack
@@ -16,7 +17,9 @@ import numpy as np
 
 from holymon.figures import gate
 from holymon.monitor.monitor import Monitor
+from holymon.monitor.replies import body_of
 from holymon.monitor.router import Router
+from holymon.monitor.shadows import LATER_S
 from holymon.plan.target import Target
 from holymon.records.attempt import Marks
 from holymon.sim.process import simulator
@@ -239,9 +242,21 @@ def overhead(rounds=300):
 
         callers = {
             "monitor": stack.enter_context(Monitor(old)),
+            BESIDE: stack.enter_context(Monitor(old)),
             "router": router("a.json", shadow=0.0, steps=(1e-9, 1.0)),
             "router, each call copied": router("b.json", shadow=1.0),
         }
+        other = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.router", "beside", new.base_url],
+            stdin=subprocess.PIPE,
+        )  # fmt: skip
+        stack.callback(other.wait)
+        stack.callback(other.stdin.close)
+
+        def prepare(name):
+            if name == BESIDE:
+                other.stdin.write(b".")
+                other.stdin.flush()
 
         def chat(name):
             callers[name].chat("hi", max_tokens=1)
@@ -252,12 +267,14 @@ def overhead(rounds=300):
         ways = [(name, way) for name in callers for way in (chat, achat)]
         for title, apart in (("wherever", False), ("on another core", True)):
             for name, way in ways * 2:
+                prepare(name)
                 way(name)
             if apart:
-                _part([at.pid for at in served], callers["router, each call copied"])
+                _part([*(at.pid for at in served), other.pid], callers["router, each call copied"])
             felt = {way: [] for way in ways}
             for k in range(rounds):
                 for name, way in sorted(ways, key=lambda each: hash((each[0], each[1] is chat, k))):
+                    prepare(name)
                     begun = time.perf_counter()
                     way(name)
                     felt[name, way].append(time.perf_counter() - begun)
@@ -265,6 +282,21 @@ def overhead(rounds=300):
         move, copies = callers["router"].move, callers["router, each call copied"]._shadows
         print(f"\nDecision and record of a call: {_each(lambda k: _decided(move, k)):.1f} us, "
               f"hand-over of a copy {_each(lambda _: copies._later.put(int)):.1f} us.")  # fmt: skip
+
+
+BESIDE = "monitor, while another process makes the same copy"
+"""What a copy takes from a call by what it needs of the machine alone."""
+
+
+def beside(base_url):
+    """Make a call for each byte that comes, as late as a router makes its copies."""
+    target = Target(provider="new", model="pinned", base_url=base_url)
+    with Monitor(target) as monitor:
+        monitor.chat("hi", max_tokens=1)
+        while sys.stdin.buffer.raw.read(1):
+            time.sleep(1.5 * LATER_S)
+            body = body_of(target, "hi", False, {"max_tokens": 1})
+            monitor._begin(target, body, stream=False, into=lambda _: None)
 
 
 def _part(servers, router):
@@ -306,6 +338,9 @@ def _show_overhead(title, felt):
 
 
 def main():
+    if sys.argv[1:2] == ["beside"]:
+        beside(sys.argv[2])
+        return
     parts = {"moves": moves, "overhead": overhead}
     for name in sys.argv[1:] or parts:
         parts[name]()
