@@ -8,8 +8,10 @@ import click
 from holymon.cli.options import JSON, PATH, share_in
 from holymon.cli.output import show
 from holymon.errors import PlanError
+from holymon.safety import short
 
 STATE: Final = click.argument("state", type=PATH, default=Path("route.json"), metavar="[FILE]")
+_LONGEST: Final = 200
 REASON: Final = click.option("--reason", default="by hand", help="Why, for the history.")
 
 
@@ -79,7 +81,7 @@ def _changed(state: Path, as_json: bool, reason: str, **how: Any) -> None:
     _known(state)
 
     def changed(known: Any, now: float) -> Any:
-        return by_hand(known or _known(state), now, me(), reason, **how)
+        return by_hand(known or _known(state), now, me(), short(reason, _LONGEST), **how)
 
     after = route_file.change(state, changed)
     show(lambda: route_dict(after), lambda: headline(after), as_json=as_json)

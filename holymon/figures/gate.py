@@ -74,9 +74,12 @@ class Margins:
 
     def __post_init__(self) -> None:
         """Raise PlanError if a number is out of range."""
-        for name, most in (("errors", 1), ("slower", 100), ("dearer", 100), ("drift", 1)):
-            if not 0 <= getattr(self, name) <= most:
-                raise PlanError(f"{name} must lie between 0 and {most}, not {getattr(self, name)}.")
+        for name, value, most in (
+            ("more_errors", self.errors, 1), ("slower", self.slower, 100),
+            ("dearer", self.dearer, 100), ("drift", self.drift, 1),
+        ):  # fmt: skip
+            if not 0 <= value <= most:
+                raise PlanError(f"{name} must lie between 0 and {most}, not {value}.")
         if not 0 < self.alpha <= 0.5:
             raise PlanError(f"alpha must be over 0 and at most 0.5, not {self.alpha}.")
 

@@ -76,10 +76,7 @@ _OF_ASYNCIO: Final = _Ways("handle_async_request", "aread", "aclose")
 
 
 class Carrier:
-    """What carries the calls of one client over to another; `stays` counts those that it doesn't.
-
-    By the sentence that says why.
-    """
+    """What carries the calls of one client over to another; `stays` counts all others by why."""
 
     def __init__(
         self, baseline: Any, candidate: Any, move: LiveMove, models: Mapping[str, str],
@@ -102,7 +99,7 @@ class Carrier:
 
     def synchronous(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """The `send` of the baseline's transport, for calls that may go elsewhere."""
-        return lambda request: _run(self._steps(request, send, _BLOCKING, self._copy_later))
+        return lambda request: _run(self._steps(request, send, _BLOCKING, self._copy_soon))
 
     def asynchronous(
         self, send: Callable[[Any], Awaitable[Any]]
@@ -147,7 +144,7 @@ class Carrier:
         there = self._rewritten(request, call)
         return partial(getattr(self._b._transport_for_url(there.url), ways.send), there)
 
-    def _copy_later(self, request: Any, call: CarriedCall) -> None:
+    def _copy_soon(self, request: Any, call: CarriedCall) -> None:
         self._later.put(partial(self._submit, request, call))
 
     def _submit(self, request: Any, call: CarriedCall) -> None:
@@ -169,7 +166,7 @@ class Carrier:
             yield getattr(response, ways.close)
 
     def _remember(self, copy: Any) -> None:
-        """Hold a call that is on its way to the candidate, so that it ends and is counted."""
+        """Hold a copy, so that it ends and is counted."""
         self._tasks.add(copy)
         copy.add_done_callback(self._tasks.discard)
 

@@ -51,7 +51,8 @@ class MoveSteps:
 
     def __post_init__(self) -> None:
         """Raise PlanError for steps that don't rise to 1, or an objective that can't be watched."""
-        rises = all(a < b for a, b in zip((0.0, *self.steps), self.steps, strict=False))
+        numbers = all(isinstance(step, int | float) for step in self.steps)
+        rises = numbers and all(a < b for a, b in zip((0.0, *self.steps), self.steps, strict=False))
         good = rises and self.steps and self.steps[-1] == 1
         require(bool(good), "steps", "don't rise to 1", "write them like (0.05, 0.2, 0.5, 1)")
         require(0 <= self.shadow <= 1, "shadow", "is no share", "name one from 0 to 1")

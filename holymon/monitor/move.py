@@ -78,7 +78,8 @@ class LiveMove(Moving):
         """Begin it, or go on with it; options as of `Router`. Raises PlanError."""
         margins = Margins(errors=more_errors, slower=slower, dearer=dearer, drift=drift)
         course = MoveSteps(
-            steps=tuple(steps), shadow=shadow, slo=tuple(slo), min_calls=min_calls, min_s=min_s,
+            steps=tuple(steps) if isinstance(steps, Iterable) else (steps,), shadow=shadow,
+            slo=(slo,) if isinstance(slo, str) else tuple(slo), min_calls=min_calls, min_s=min_s,
             block_s=block_s, margins=margins,
         )  # fmt: skip
         self.stays: Counter[str] = Counter()

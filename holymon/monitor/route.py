@@ -212,9 +212,14 @@ def by_hand(
 ) -> Route:  # fmt: skip
     """The move as somebody wants it: at another share (0: back), or paused where it is.
 
-    A share that is set goes on from there by itself. Raises PlanError for what is no share.
+    A share that is set goes on from there by itself; what is back, or paused, already stays as it
+    is. Raises PlanError for what is no share, and for a pause of what does not go on.
     """
+    if (route.phase == "back" and share == 0) or (paused and route.paused):
+        return route
     if share is None:
+        ended = {"back": "taken back", "done": "done"}.get(route.phase)
+        require(not ended, "the move", f"is {ended}, and goes no further", "set a share to go on")
         at = _changed(route, route.phase, route.share, reason, now, who)
         return replace(at, paused=paused, shadow=route.shadow, gate=route.gate, leads=route.leads)
     require(0 <= share <= 1, "share", f"{share:g} is none", "name one from 0 to 1, such as 20%")

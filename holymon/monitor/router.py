@@ -21,6 +21,7 @@ from holymon.monitor.retry import Policy
 from holymon.monitor.shadows import Shadows
 from holymon.monitor.side import SIDE
 from holymon.plan.target import Target
+from holymon.structs import require
 
 T = TypeVar("T")
 
@@ -73,6 +74,7 @@ class Router(Moving):
         old, new = self.monitor.target, self._candidate.target
         if old is None or new is None or old.name == new.name:
             raise PlanError("baseline and candidate need names of their own: provider/model.")
+        require(0 < patience_s <= 3600, "patience_s", "is out of range", "name up to 3600 seconds")
         _require_one_dialect(old, new)
         require_ways((old, new))
         ledger = self._candidate.ledger = self.monitor.ledger
@@ -179,7 +181,7 @@ class Router(Moving):
     ) -> T:  # fmt: skip
         """Make a call at its side, and at the baseline what failed at the candidate."""
         side, begun = "baseline", time.perf_counter()
-        if self.move.to_candidate(key or str(options.get("user") or "")):
+        if self.move.to_candidate(_key(key, options)):
             token = SIDE.set("candidate")
             try:
                 return ask(self._candidate, question, **options)
@@ -202,7 +204,7 @@ class Router(Moving):
     ) -> T:
         """The same for asyncio."""
         side, begun = "baseline", time.perf_counter()
-        if self.move.to_candidate(key or str(options.get("user") or "")):
+        if self.move.to_candidate(_key(key, options)):
             token = SIDE.set("candidate")
             try:
                 return await ask(self._candidate, question, **options)
@@ -219,6 +221,11 @@ class Router(Moving):
             return await ask(self.monitor, question, **options)
         finally:
             SIDE.reset(token)
+
+
+def _key(key: Any, options: dict[str, Any]) -> str:
+    """By what calls stay at a side, whatever a caller has for that: a number, too."""
+    return str(options.get("user") or "") if key in {"", None} else str(key)
 
 
 def _require_one_dialect(old: Target, new: Target) -> None:

@@ -33,7 +33,8 @@ def test_a_move_is_looked_at_and_taken_in_hand(route):
     )
     assert route("pause").output == "paused: 20 % of the calls go to new/y\n"
     assert json.loads(route("set", "0.2", "--json").output)["paused"] is False
-    assert route("rollback").output == "taken back: 0 % of the calls go to new/y\n"
+    for _ in range(2):  # the second one changes nothing
+        assert route("rollback").output == "taken back: 0 % of the calls go to new/y\n"
     status = json.loads(route("status", "--json").output)
     assert (status["phase"], status["share"], status["problem"]) == ("back", 0.0, None)
     assert [(change["after"], change["reason"]) for change in status["history"]] == [
@@ -47,6 +48,7 @@ def test_what_cannot_be_is_said_in_a_sentence(route, tmp_path):
     cases = {
         ("set", "many"): (2, "'many' is no share: write one like 20% or 0.2."),
         ("set", "150%"): (2, "share 1.5 is none: name one from 0 to 1, such as 20%."),
+        ("set", "20", "--reason", "so"): (2, "share 20 is none"),
         ("status", "other.json"): (2, "other.json is not there"),
         ("rollback", "other.json"): (2, "other.json is not there"),
     }
@@ -54,6 +56,11 @@ def test_what_cannot_be_is_said_in_a_sentence(route, tmp_path):
         done = route(*words)
         assert (done.exit_code, says in done.output) == (code, True), done.output
     assert not (tmp_path / "other.json").exists()
+    assert route("rollback").exit_code == 0
+    assert route("pause").output.endswith(
+        "the move is taken back, and goes no further: set a share to go on.\n"
+    )
+    assert route("status", "..").exit_code == 4
     (tmp_path / "route.json").write_text("{}")
     for words in (("status",), ("rollback",)):
         done = route(*words)

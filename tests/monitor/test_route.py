@@ -1,6 +1,7 @@
 """A move as a value: what changes its share, and that nothing else does."""
 
 import math
+from contextlib import suppress
 from itertools import pairwise
 
 import msgspec
@@ -122,7 +123,8 @@ def test_whatever_comes_each_change_of_a_share_is_on_record_and_it_survives_a_fi
     for happens in events:
         before = route
         if isinstance(happens, dict):
-            route = move.by_hand(route, now, "ann", "so", **happens)
+            with suppress(PlanError):  # a pause of what is back
+                route = move.by_hand(route, now, "ann", "so", **happens)
         else:
             calls, passed = happens
             now += passed

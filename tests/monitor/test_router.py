@@ -286,6 +286,15 @@ def test_what_cannot_be_a_router_is_refused_before_any_call(tmp_path, monkeypatc
     ):
         with pytest.raises((PlanError, ConfigError), match=words):
             hm.Router(old, candidate, state=state)
+    for options, words in (
+        ({"steps": ("5%", "100%")}, "steps don't rise to 1"),
+        ({"steps": 0.5}, "steps don't rise to 1"),
+        ({"slo": "nonsense"}, "'nonsense' is not an objective"),
+        ({"more_errors": 2}, "more_errors must lie between 0 and 1"),
+        ({"patience_s": 0}, "patience_s is out of range"),
+    ):
+        with pytest.raises(PlanError, match=words):
+            hm.Router(old, new, state=state, **options)
     assert not state.exists()
 
 
