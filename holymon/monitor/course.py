@@ -22,7 +22,10 @@ _MOST_BUDGET: Final = 0.25
 
 
 class Outcome(NamedTuple):
-    """What became of a call at one side, 0 or 1; NaN and -1 for what is not known."""
+    """What became of a call at one side, 0 or 1 (-1: it says nothing of either).
+
+    NaN and -1 stand for what is not known; `of` is where it was made, as `monitor.side` has it.
+    """
 
     side: int
     failed: bool
@@ -31,6 +34,7 @@ class Outcome(NamedTuple):
     cost: float = math.nan
     tokens: int = -1
     odd: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def budget(objective: Slo) -> float | None:
     return 1 - PERCENTILES[objective.stat] if objective.stat in PERCENTILES else None
 
 
-def _missed(outcome: Outcome, objective: Slo) -> bool | None:
+def missed(outcome: Outcome, objective: Slo) -> bool | None:
     """Whether a call missed an objective; None if it is none of those that it is about."""
     if objective.metric == "error_rate":
         return outcome.failed
@@ -121,8 +125,8 @@ def sums_of(outcome: Outcome, slow_s: float, long_tokens: float, course: MoveSte
         sized, sized and outcome.tokens > long_tokens, sized and outcome.odd,
     ]  # fmt: skip
     for objective in course.objectives:
-        missed = _missed(outcome, objective)
-        added += [missed is not None, bool(missed)]
+        lost = missed(outcome, objective)
+        added += [lost is not None, bool(lost)]
     return np.array(added, float)
 
 
@@ -130,7 +134,7 @@ def burst_of(leads: list[list[int]], outcome: Outcome, course: MoveSteps) -> str
     """Count one call more; why the move goes back at once, if it does."""
     mine, theirs = leads[outcome.side], leads[1 - outcome.side]
     bad: list[bool | None] = [outcome.failed]
-    bad += [_missed(outcome, objective) for objective in course.objectives]
+    bad += [missed(outcome, objective) for objective in course.objectives]
     words = ""
     for k, is_bad in enumerate(bad):
         if is_bad is None or (k and course.budgets[k - 1] > _MOST_BUDGET):

@@ -196,16 +196,17 @@ class Keeper:
         return replace(after, totals=dict(totals))
 
     def _outcome(self, marks: Marks) -> Outcome | None:
-        """What became of an attempt, for the gate; None for what says nothing of its side."""
-        if marks.side not in _SIDES or marks.error in NOT_THE_SERVER:
+        """What became of an attempt; None for what says nothing of any side."""
+        if not marks.side or marks.error in NOT_THE_SERVER:
             return None
         price, cost = self._price(marks.target), marks.cost  # what was charged, where it is told
         if isnan(cost) and price.known:
             cost = float(costs(np.frombuffer(row(marks), DTYPE), price)[0])
         odd = marks.finish not in _PLAIN_ENDS or bool(marks.flags & Flag.EMPTY)
         return Outcome(
-            side=_SIDES[marks.side], failed=bool(marks.error), latency_s=marks.end - marks.due,
-            ttft_s=marks.first - marks.start, cost=cost, tokens=marks.output_tokens, odd=odd,
+            side=_SIDES.get(marks.side, -1), failed=bool(marks.error),
+            latency_s=marks.end - marks.due, ttft_s=marks.first - marks.start, cost=cost,
+            tokens=marks.output_tokens, odd=odd, of=marks.side,
         )  # fmt: skip
 
 

@@ -17,10 +17,12 @@ import numpy as np
 
 from holymon.figures import gate
 from holymon.monitor.course import MoveSteps, Outcome, burst_of, sums_of
+from holymon.monitor.measured import MoveSpan, recorded
+from holymon.monitor.whys import why_worse
 from holymon.structs import Struct, replace, require
 
 Phase = Literal["shadow", "canary", "done", "back"]
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the file: one more whenever it gets a field. What lacks one is read, a later file is not."""
 
 MOST_CHANGES: Final = 1000
@@ -29,7 +31,12 @@ WARM: Final = 20
 
 
 class ShareChange(Struct, frozen=True):
-    """One change of a share: when (UTC), from what to what, why, and by whom."""
+    """One change of a share: when (UTC), from what to what, why, and by whom.
+
+    `since` is that moment in s since 1970, `by` is `gate` or `hand`, and `paused` says that only
+    the going on was stopped. Of the step that ended it has the candidate's `calls` that its gate
+    had counted, and how each of the `figures` stood. Files of before have none of these.
+    """
 
     at: str
     before: float
@@ -37,6 +44,11 @@ class ShareChange(Struct, frozen=True):
     phase: Phase
     reason: str
     who: str
+    since: float = 0.0
+    by: Literal["", "gate", "hand"] = ""
+    paused: bool = False
+    calls: int = -1
+    figures: dict[str, str] = {}  # noqa: RUF012 - copied for each instance
 
 
 class Gate(Struct, frozen=True):
@@ -56,7 +68,8 @@ class Route(Struct, frozen=True):
     """How far a move has come; one JSON file holds it for all processes.
 
     `share` of the calls go to the candidate, and of the rest `shadow` to both. `leads` are by how
-    many failures (then misses of each objective) lead over successes of each side.
+    many failures (then misses of each objective) lead over successes of each side. `spans` are what
+    was measured, `course` is what steps need, as the router that wrote last has it.
     """
 
     baseline: str
@@ -75,6 +88,28 @@ class Route(Struct, frozen=True):
     totals: dict[str, int] = {}  # noqa: RUF012 - copied for each instance
     history: tuple[ShareChange, ...] = ()
     format: int = FORMAT
+    course: MoveSteps | None = None
+    spans: tuple[MoveSpan, ...] = ()
+
+    @property
+    def step_since(self) -> float:
+        """When its step began (s since 1970); 0 if that was not written."""
+        return next((each.since for each in reversed(self.history) if not each.paused), 0.0)
+
+    def stands(self) -> dict[str, str]:
+        """How each figure stands at the gate: `no worse`, `worse`, `open` or `not known`."""
+        course = self.course
+        if course is None or len(self.gate.best) != len(course.figures):
+            return {}
+        capital = _capital(self.gate)
+        failing = gate.fails(capital, course.margins, course.together)
+        passed = gate.passes(capital, course.margins)
+        return {
+            name: "worse" if bad else "not known" if not n else "no worse" if well else "open"
+            for name, bad, well, n in zip(
+                course.figures, failing, passed, capital.blocks, strict=True
+            )
+        }
 
 
 def new(baseline: str, candidate: str, course: MoveSteps, now: float, who: str) -> Route:
@@ -82,7 +117,7 @@ def new(baseline: str, candidate: str, course: MoveSteps, now: float, who: str) 
     phase: Phase = "shadow" if course.shadow else "canary"
     share = 0.0 if course.shadow else course.steps[0]
     route = Route(baseline=baseline, candidate=candidate, phase=phase, share=0.0,
-                  shadow=course.shadow, gate=fresh(course.width, now),
+                  shadow=course.shadow, gate=fresh(course.width, now), course=course,
                   leads=_none(course))  # fmt: skip
     reason = f"the move begins: {100 * course.shadow:g} % of the calls go to both"
     return _changed(route, phase, share, reason if course.shadow else "the move begins", now, who)
@@ -100,6 +135,9 @@ def observe(
     route: Route, outcomes: Iterable[Outcome], course: MoveSteps, now: float, who: str
 ) -> Route:
     """The move after some calls have ended: perhaps one step further, or back."""
+    outcomes = [*outcomes]
+    spans = recorded(route.spans, outcomes, route.step_since, now, course)
+    route = replace(route, course=course, spans=spans, format=FORMAT)
     if route.phase == "back":
         return route
     route = _not_after(route, now)
@@ -108,6 +146,8 @@ def observe(
     block, leads = np.array(route.gate.block), [list(side) for side in route.leads]
     warm, burst = list(route.warm), ""
     for outcome in outcomes:
+        if outcome.side < 0:
+            continue
         burst = burst or burst_of(leads, outcome, course)
         if route.slow_s is None:
             if outcome.side == 0 and not outcome.failed:
@@ -163,7 +203,7 @@ def _judged(route: Route, course: MoveSteps, now: float, who: str) -> Route:
     )  # fmt: skip
     failing = gate.fails(capital, course.margins, course.together)
     if failing.any():
-        return _changed(route, "back", 0.0, _why(route, course, failing), now, who)
+        return _changed(route, "back", 0.0, why_worse(course, failing, *_compared(route)), now, who)
     waits = waits_for(route, course, now)
     if route.paused or waits:
         return replace(route, waits=waits)
@@ -191,18 +231,23 @@ def _next(route: Route, course: MoveSteps, now: float, who: str) -> Route:
     return _changed(route, "canary", share, reason, now, who)
 
 
-def _changed(route: Route, phase: Phase, share: float, reason: str, now: float, who: str) -> Route:
+def _changed(
+    route: Route, phase: Phase, share: float, reason: str, now: float, who: str, *,
+    by: Literal["gate", "hand"] = "gate", paused: bool = False,
+) -> Route:  # fmt: skip
     """The move with another share, and that on record; its gate begins anew."""
     at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     change = ShareChange(
-        at=at, before=route.share, after=share, phase=phase, reason=reason, who=who
-    )
+        at=at, before=route.share, after=share, phase=phase, reason=reason, who=who, since=now,
+        by=by, paused=paused, calls=int(route.gate.step[1][0]) if route.history else -1,
+        figures=route.stands() if route.history else {},
+    )  # fmt: skip
     known = route.gate.step[0] if route.gate.step[0][0] >= gate.FEWEST else route.remembered
     return replace(
         route, phase=phase, share=share, shadow=route.shadow if phase == "shadow" else 0.0,
         gate=fresh(len(route.gate.block[0]), now), remembered=known,
         leads=tuple((0,) * len(side) for side in route.leads), waits="",
-        history=(*route.history, change)[-MOST_CHANGES:],
+        history=(*route.history, change)[-MOST_CHANGES:], format=FORMAT,
     )  # fmt: skip
 
 
@@ -220,39 +265,17 @@ def by_hand(
     if share is None:
         ended = {"back": "taken back", "done": "done"}.get(route.phase)
         require(not ended, "the move", f"is {ended}, and goes no further", "set a share to go on")
-        at = _changed(route, route.phase, route.share, reason, now, who)
+        at = _changed(route, route.phase, route.share, reason, now, who, by="hand", paused=True)
         return replace(at, paused=paused, shadow=route.shadow, gate=route.gate, leads=route.leads)
     require(0 <= share <= 1, "share", f"{share:g} is none", "name one from 0 to 1, such as 20%")
     phase: Phase = "canary" if share else "back"
-    return replace(_changed(route, phase, share, reason, now, who), paused=paused)
+    return replace(_changed(route, phase, share, reason, now, who, by="hand"), paused=paused)
 
 
-def _why(route: Route, course: MoveSteps, failing: gate.Bools) -> str:
-    """The figures by which the candidate is shown to be worse, in words."""
-    base, mine = (dict(zip(gate.FIELDS, side, strict=False)) for side in route.gate.step)
-    if route.share >= 1 and route.remembered:
-        base = dict(zip(gate.FIELDS, route.remembered, strict=False))
-    words = []
-    for name, bad in zip(course.figures, failing, strict=True):
-        if bad and name in _PARTS:
-            part, whole = _PARTS[name]
-            a, b = (side[part] / max(side[whole], 1) for side in (mine, base))
-            shares = (
-                f"{a:.3g} against {b:.3g}"
-                if name == "cost"
-                else f"{a * 100:.1f} % against {b * 100:.1f} %"
-            )
-            words.append(f"{name} ({shares})")
-        elif bad:
-            words.append(name)
-    return f"worse than it may be: {', '.join(words)}, by {mine['calls']:.0f} calls"
-
-
-_PARTS: Final = {
-    "errors": ("failed", "calls"), "latency": ("slow", "calls"), "cost": ("cost", "priced"),
-    "longer": ("long", "sized"), "shorter": ("long", "sized"), "ends": ("odd", "sized"),
-}  # fmt: skip
-"""Of each figure the sum that is compared, and of how many calls."""
+def _compared(route: Route) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The sums of the step, of the baseline (or what is remembered of it) and the candidate."""
+    base, mine = route.gate.step
+    return route.remembered if route.share >= 1 and route.remembered else base, mine
 
 
 def _capital(at: Gate) -> gate.Capital:

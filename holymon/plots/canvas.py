@@ -1,6 +1,7 @@
 """What all pictures have in common: colours, type, the empty frame, the legend, the PNG."""
 
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, ScalarFormatter
@@ -35,6 +37,13 @@ FEW: Final = 3
 """Up to so many targets a legend has room for the lines of each."""
 
 HALO: Final = 3.5
+
+IN_NUMBERS: Final = (
+    ("%Y", "%m", "%d", "%H:%M", "%H:%M", "%S.%f"),
+    ("", "%Y", "%m/%Y", "%d/%m", "%H:%M", "%H:%M"),
+    ("", "%Y", "%m/%Y", "%d/%m/%Y", "%d/%m/%Y", "%d/%m/%Y %H:%M"),
+)
+"""Dates on an axis without the names of months, which matplotlib knows in English only."""
 
 
 def title(ax: Axes, text: str, records: Records) -> None:
@@ -82,6 +91,14 @@ def note(ax: Axes, text: str) -> None:
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, size=11)
+
+
+def dates(ax: Axes) -> None:
+    """An axis of moments in UTC."""
+    ticks = ConciseDateFormatter(AutoDateLocator(), tz=UTC)  # type: ignore[no-untyped-call]
+    if language() != ENGLISH:
+        ticks.formats, ticks.zero_formats, ticks.offset_formats = map(list, IN_NUMBERS)
+    ax.xaxis.set_major_formatter(ticks)
 
 
 def in_ms(axis: Any, longest: float) -> str:

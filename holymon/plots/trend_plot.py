@@ -5,35 +5,32 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import FuncFormatter
 
 from holymon.catalogue.history import History, Series
 from holymon.figures.change import KINDS
 from holymon.formatting import ends, per_cent
-from holymon.language.catalogue import ENGLISH
-from holymon.language.said import Digits, language, shown, tell
-from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, in_ms, legend, note, styled
-
-IN_NUMBERS: Final = (
-    ("%Y", "%m", "%d", "%H:%M", "%H:%M", "%S.%f"),
-    ("", "%Y", "%m/%Y", "%d/%m", "%H:%M", "%H:%M"),
-    ("", "%Y", "%m/%Y", "%d/%m/%Y", "%d/%m/%Y", "%d/%m/%Y %H:%M"),
-)
-"""Dates on an axis without the names of months, which matplotlib knows in English only."""
+from holymon.language.said import Digits, shown, tell
+from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, dates, in_ms, legend, note, styled
+from holymon.plots.move_plot import move_picture
+from holymon.report.move_subject import MoveSubject
 
 MOST_LINES: Final = 6
 MOST_NAMED: Final = 6
 
 
 def plot_trend(
-    history: History, figure: str = "latency_p95", *, ax: Axes | None = None
+    history: History | MoveSubject, figure: str = "latency_p95", *, ax: Axes | None = None
 ) -> Axes:  # fmt: skip
     """A figure (see `History.series`) of each target over its runs, with 95 % intervals.
 
-    A line stands where a change began: red for the worse, grey for the better. Raises PlanError for
-    a figure that is none.
+    A line stands where a change began: red for the worse, grey for the better. Of a move
+    of traffic, the share over time with the failures and p95 of both sides beneath it: always a
+    figure of its own, of which the first axes are returned. Raises PlanError for a figure that is
+    none.
     """
+    if isinstance(history, MoveSubject):
+        return move_picture(history.move)
     series = history.series(figure)
     return styled(lambda axes: _trend(history, figure, series, axes), ax)
 
@@ -55,10 +52,7 @@ def _trend(history: History, figure: str, series: tuple[Series, ...], ax: Axes) 
     _mark(history, figure, most, ax)
     title = shown(KINDS[figure].short) if figure in KINDS else figure.replace("_", " ")
     unit = _unit(ax, figure, max(float(each.value.max()) for each in most))
-    ticks = ConciseDateFormatter(AutoDateLocator(), tz=UTC)  # type: ignore[no-untyped-call]
-    if language() != ENGLISH:
-        ticks.formats, ticks.zero_formats, ticks.offset_formats = map(list, IN_NUMBERS)
-    ax.xaxis.set_major_formatter(ticks)
+    dates(ax)
     ax.set(ylabel=f"{title}, {unit}" if unit else title, xlabel=tell("begin of the run, UTC"))
     left_out = tell(", {n} more lines left out", n=len(series) - len(most)) * (
         len(series) > len(most)

@@ -92,8 +92,13 @@ def _target(about: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def translated(run: Run | None, first: Health | None) -> dict[str, Any]:
-    """For run.json: a report's language, and its sentences in it; nothing of an English one."""
+def translated(
+    run: Run | None, first: Health | None, words: dict[str, Any]
+) -> dict[str, Any]:  # fmt: skip
+    """For run.json: a report's language, and its sentences in it; nothing of an English one.
+
+    `words` are sentences that the kernel of a notebook handed on in it.
+    """
     if language() == ENGLISH:
         return {}
     each: list[str] = [first.line, *(change.text for change in first.news.changes)] if first else []
@@ -101,7 +106,7 @@ def translated(run: Run | None, first: Health | None) -> dict[str, Any]:
         judged = run.verdict()
         each += [check.text for check in judged.checks]
         each += [reason.line for reason in judged.reasons]
-    return {"lang": language(), "shown": {str(text): shown(text) for text in each}}
+    return {"lang": language(), "shown": {**words, **{str(text): shown(text) for text in each}}}
 
 
 def heading(summary: dict[str, Any]) -> str:

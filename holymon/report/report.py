@@ -27,13 +27,16 @@ from holymon.load.carried import packed
 from holymon.load.opened import BLOCK
 from holymon.load.requests import secrets_of
 from holymon.load.run import Run
+from holymon.monitor.move import STATE
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.own_files import content, write_aside, write_json, write_page
+from holymon.report import move_facts
 from holymon.report.digest import translated
 from holymon.report.harmless import harmless
 from holymon.report.health import Health, health, over_time
 from holymon.report.index import TEMPLATES, style, write_index
+from holymon.report.moved import moved
 from holymon.report.notebooks import (
     Status,
     check_parameters,
@@ -47,6 +50,7 @@ from holymon.report.svg import Aside, inert
 from holymon.safety import MASK, Secret, escape, redact, short
 
 DEFAULT: Final = "report_health"
+MOVE: Final = "report_move"
 HIDDEN: Final = {"parameters", "injected-parameters", "remove-cell", "papermill-error-cell-tag"}
 _STATUS: Final = vocabulary("failed", "timeout", "killed")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -96,6 +100,8 @@ def write_report(
         _require_writable(run.folder)
     path, given = find_notebook(notebook), dict(parameters or {})
     known = check_parameters(path, given)
+    if title(path) == MOVE:  # what can't be read is said before a kernel is started for it
+        moved(given.get("route", STATE))
     hand_on(lang, path, known, given)
     folder = (
         run.folder if run is not None else run_folder.new_folder(Path(out), name or title(path))
@@ -132,7 +138,7 @@ def _written(
         "status": status, "error": error, "notebook": title(path),
         "started_at": started.isoformat(), "duration_s": round(time.monotonic() - begun, 3),
     }  # fmt: skip
-    known_news = taken(notebook_out, run, baseline)
+    known_news, move = taken(notebook_out, run, baseline), move_facts.taken(notebook_out)
     translate(notebook_out)
     _clean(notebook_out, secrets)
     banner = f"{shown(_STATUS[status])}: {error}" if status != "ok" else ""
@@ -140,7 +146,7 @@ def _written(
     try:
         _publish(folder, page, notebook_out, secrets, _block(run, secrets))
         first = None if run is None else _health(run, baseline, known_news)
-        _write_json(folder, run, about, first, budget)
+        _write_json(folder, run, about, first, budget, move)
         notes = _lead_to(folder)
     except OSError as fault:
         reason = fault.strerror or type(fault).__name__
@@ -274,14 +280,15 @@ def _lead_to(folder: Path) -> tuple[str, ...]:
 
 def _write_json(
     folder: Path, run: Run | None, about: dict[str, Any], first: Health | None = None,
-    budget: object = None,
+    budget: object = None, move: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    figures: dict[str, Any] = first.to_dict() if first else {}
+    figures: dict[str, Any] = first.to_dict() if first else dict(move or {}) if run is None else {}
+    words = figures.pop("shown", {})
     if run is not None:
         with contextlib.suppress(HolymonError, PlanError):
             figures = run.to_dict() | figures
         with contextlib.suppress(HolymonError, PlanError):
             figures |= over_time(run, budget)
     mode = 0o666 if run is None else run_folder.mode_of(run.plan)
-    about |= translated(run, first)
+    about |= translated(run, first, words)
     write_json(folder / "run.json", {**figures, "report": about}, mode=mode)

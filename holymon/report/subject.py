@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from holymon.catalogue.budgets import error_budgets
 from holymon.catalogue.handed import handed
@@ -20,6 +21,8 @@ from holymon.records.datasets import dataset
 from holymon.records.records import Records
 from holymon.report import sections
 from holymon.report.health import health
+from holymon.report.move_subject import MoveSubject
+from holymon.report.moved import moved
 from holymon.report.sections import Section
 
 
@@ -99,17 +102,36 @@ class Subject:
         return self.verdict.html
 
 
+@overload
 def subject(
     run: str = "", *, targets: list[str] | None = None, rate: float = 5.0,
     duration_s: float = 20.0, slo: list[str] | None = None, out: str = "reports",
     prompts: str = "", baseline: str = BASELINE,
 ) -> Subject:  # fmt: skip
+    pass
+
+
+@overload
+def subject(*, route: str, calls_per_month: float = 0.0, alerts: str = "") -> MoveSubject:
+    pass
+
+
+def subject(
+    run: str = "", *, targets: list[str] | None = None, rate: float = 5.0,
+    duration_s: float = 20.0, slo: list[str] | None = None, out: str = "reports",
+    prompts: str = "", baseline: str = BASELINE, route: str = "", calls_per_month: float = 0.0,
+    alerts: str = "",
+) -> Subject | MoveSubject:  # fmt: skip
     """The subject of a report: the finished run of that name, or one that is measured now.
 
     `prompts` is a file of what is asked then, as `dataset` reads it. `baseline` is what the run is
-    compared with: `last`, a run, a time back such as `7d`, or `none`. Raises PlanError, RunError
-    for one that can't be.
+    compared with: `last`, a run, a time back such as `7d`, or `none`. With `route`, the file of a
+    router, it is that move of traffic: `calls_per_month` is what a month's saving is reckoned with
+    (0: by its own traffic, of a day at least), `alerts` says whom alerts reach. Raises PlanError,
+    RunError, ConfigError for one that can't be.
     """
+    if route:
+        return MoveSubject(moved(route, calls_per_month=calls_per_month or None, alerts=alerts))
     if run:
         return Subject(attach(run, out=out), baseline)
     check_baseline(baseline, out)

@@ -133,7 +133,7 @@ def test_whatever_comes_each_change_of_a_share_is_on_record_and_it_survives_a_fi
         assert (route.phase == "back") <= (route.share == 0)
         assert (route.share == before.share) or len(route.history) == len(before.history) + 1
         if before.phase == "back" and not isinstance(happens, dict):
-            assert route == before
+            assert msgspec.structs.replace(route, spans=before.spans) == before
         if before.paused and not isinstance(happens, dict):
             assert route.share in {0.0, before.share}
         assert move.decode(msgspec.json.encode(route)) == route
