@@ -98,9 +98,7 @@ def _sides(
                 highest = max(highest, known)
         ax.plot(at, values, "-", marker=MARKERS[k], ms=3, lw=1.2, color=COLORS[k],  # type: ignore[arg-type]
                 label=ends(name, 24))  # fmt: skip
-    if not any(
-        line.get_xdata() is not None and len(np.atleast_1d(line.get_xdata())) for line in ax.lines
-    ):
+    if not any(len(np.atleast_1d(line.get_xdata())) for line in ax.lines):
         ax.text(0.5, 0.5, tell("no figures in the file"), transform=ax.transAxes, ha="center",
                 va="center", color=GREY)  # fmt: skip
     legend(ax)

@@ -12,6 +12,7 @@ from holymon.monitor.route import ShareChange
 from holymon.plan.slo import parse
 from holymon.records.own_files import finite
 from holymon.report.move_page import headline
+from holymon.report.move_tables import GATED
 from holymon.report.moved import Moved, MoveStep, when
 from holymon.report.reported import STATES
 from holymon.report.runbook import runbook
@@ -26,7 +27,7 @@ MOST: Final = 1_000_000
 def facts(move: Moved) -> dict[str, Any]:
     """The move ready for JSON: durations in seconds, costs in USD, moments in UTC."""
     route, line = move.route, headline(move)
-    return {
+    return finite({
         "file": str(move.file), "baseline": route.baseline, "candidate": route.candidate,
         "verdict": str(line), "state": line.state, "phase": route.phase, "share": route.share,
         "shadow": route.shadow, "paused": route.paused, "simulated": move.simulated,
@@ -49,7 +50,7 @@ def facts(move: Moved) -> dict[str, Any]:
             {"what": str(each.what), "line": each.line or None, "also": str(each.also)}
             for each in runbook(move)
         ],
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def _step(move: Moved, step: MoveStep) -> dict[str, Any]:
@@ -63,13 +64,13 @@ def _step(move: Moved, step: MoveStep) -> dict[str, Any]:
         "baseline": step.baseline.to_dict() if known else None,
         "candidate": step.candidate.to_dict() if known else None,
         "missing": str(step.missing) or None,
-        "gate": {
+        "gate": None if step.began.phase not in GATED else {
             "calls": calls if calls >= 0 else None,
             "min_calls": course.min_calls if course else None,
             "min_s": course.min_s if course else None,
             "figures": (ended.figures if ended else move.route.stands()) or None,
-            "slo": [_objective(text, step) for text in step.candidate.slo],
         },
+        "slo": [_objective(text, step) for text in step.candidate.slo],
         "ended_by": _change(ended) if ended else None,
     }  # fmt: skip
 
@@ -93,7 +94,7 @@ def handed(move: Moved) -> dict[str, Any]:
     if not os.environ.get("HOLYMON_HEADLESS"):
         return {}
     line = headline(move)
-    return {KIND: finite({"move": facts(move), "shown": {str(line): shown(line)}})}
+    return {KIND: {"move": facts(move), "shown": {str(line): shown(line)}}}
 
 
 def taken(notebook: Any) -> dict[str, Any]:

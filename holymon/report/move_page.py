@@ -3,6 +3,7 @@
 from typing import Final
 
 from holymon.formatting import (
+    DASH,
     Headline,
     Table,
     bullets,
@@ -16,7 +17,6 @@ from holymon.language.said import glued, say
 from holymon.report.move_tables import bill_table, moment, named, usd
 from holymon.report.move_words import needs, reason
 from holymon.report.moved import Moved, when
-from holymon.report.runbook import command
 from holymon.report.sections import Section
 
 STATES: Final = {"shadow": "healthy", "canary": "healthy", "done": "healthy", "back": "unhealthy"}
@@ -24,7 +24,7 @@ STATES: Final = {"shadow": "healthy", "canary": "healthy", "done": "healthy", "b
 
 def headline(move: Moved) -> Headline:
     """How the move stands, and what to do next, in a line."""
-    route, at = move.route, moment(move.now.began.at)
+    route, at = move.route, say("{at} UTC", at=moment(move.now.began.at))
     lacking = needs(route, move.as_of)
     if route.phase == "back":
         line = say("Taken back at {at}: {why}", at=at, why=_why_back(move))
@@ -69,7 +69,7 @@ def verdict(move: Moved) -> Section:
     line = headline(move)
     title = element("h1", say("The move from {baseline} to {candidate}", baseline=baseline,
                               candidate=candidate))  # fmt: skip
-    state = say("as of {at} UTC, by {file}", at=moment(when(move.as_of) or "") or "–",
+    state = say("as of {at} UTC, by {file}", at=moment(when(move.as_of) or "") or DASH,
                 file=move.file.name)  # fmt: skip
     text = "\n".join([repr(line), *map(str, _points(move))])
     return Section(join(title, element("p", state, kind="when"), line._repr_html_(),
@@ -77,7 +77,7 @@ def verdict(move: Moved) -> Section:
 
 
 def _points(move: Moved) -> list[str]:
-    totals, harm = move.route.totals, move.harm
+    totals = move.route.totals
     points: list[str] = [
         say("{baseline} calls answered at the baseline, {candidate} at the candidate; {shadow} "
             "copied to it",
@@ -88,8 +88,6 @@ def _points(move: Moved) -> list[str]:
     ]  # fmt: skip
     if move.bill is not None:
         points.append(say("saved so far: USD {usd}", usd=usd(move.bill.saved)))
-    if harm.failed and move.route.phase != "back":
-        points.append(say("to take it back: {line}", line=command(move, "rollback")))
     return points
 
 
@@ -153,6 +151,6 @@ def method() -> Section:
     return Section(bullets(lines), "\n".join(map(str, lines)))
 
 
-def section(table: Table, kind: str = "figures") -> Section:
+def section(table: Table, kind: str = "figures moves") -> Section:
     """A table as a section."""
     return Section(table.html(kind), table.text())

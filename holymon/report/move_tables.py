@@ -32,6 +32,9 @@ CHANGE_HEADS: Final = heads("when (UTC)", "share", "by", "who", "why")
 BILL_HEADS: Final = heads("calls", "number", "USD")
 SLO_HEADS: Final = heads("step", "objective", "baseline missed", "candidate missed", "allowed",
                          "the candidate")  # fmt: skip
+GATED: Final = ("shadow", "canary")
+"""The phases that have a gate; one that is done is still taken back by a burst."""
+
 ROWS_OF_BILL: Final = {
     "baseline": say("answered by the baseline"), "candidate": say("taken over by the candidate"),
     "shadow": say("copied to the candidate"),
@@ -90,6 +93,8 @@ def gates_table(move: Moved) -> Table:
     course = move.route.course
     rows: list[tuple[Cell, ...]] = []
     for step in move.steps:
+        if step.began.phase not in GATED:
+            continue
         ended = step.ended
         stands = ended.figures if ended else move.route.stands()
         calls = ended.calls if ended else int(move.route.gate.step[1][0])
@@ -123,7 +128,10 @@ def _about_gates(move: Moved) -> tuple[str, ...]:
 
 
 def _named(stands: dict[str, str], how: str) -> str:
-    return listed(", ", [figure_name(name) for name, what in stands.items() if what == how]) or DASH
+    named = [figure_name(name) for name, what in stands.items() if what == how]
+    if len(named) == len(stands) > 1:
+        return say("all {n} figures", n=len(named))
+    return listed(", ", named) or DASH
 
 
 def _outcome(move: Moved, step: MoveStep) -> str:

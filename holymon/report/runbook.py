@@ -37,7 +37,7 @@ def runbook(move: Moved) -> tuple[Instruction, ...]:
         Instruction(say("See how it stands"), command(move, "status"),
                     say("in a notebook hm.watch(router), or the router itself")),
         Instruction(say("Watch"), "", say(
-            "failures, p95 and cost of both sides, as above; in Prometheus {metrics}",
+            "failures, p95 and cost of both sides, as below; in Prometheus {metrics}",
             metrics=listed(", ", METRICS))),
         Instruction(say("Pause"), command(move, "pause"),
                     say("no step further; what does harm is still taken back")),
@@ -64,7 +64,7 @@ def _alerts(move: Moved) -> str:
     names = listed(", ", ALERTS)
     if move.alerts:
         return say("{names} reach {whom}", names=names, whom=short(move.alerts, 200))
-    return say("{names} go where alertmanager.yml sends tickets (`holymon init` writes both); "
+    return say("{names} go where alertmanager.yml sends tickets (holymon init writes both); "
                "whom that reaches was not stated: -p alerts 'on-call, #api'",
                names=names)  # fmt: skip
 

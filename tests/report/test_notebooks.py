@@ -51,11 +51,23 @@ def results(name, **values):
     return shown
 
 
-def test_a_move_takes_itself_back_when_its_candidate_goes_down():
-    shown = results("move", more_errors=0.5, rounds=1)
+def test_a_move_takes_itself_back_when_its_candidate_goes_down(tmp_path):
+    shown = results("move", more_errors=0.5, rounds=1, out=str(tmp_path))
     assert shown[4] == "the move begins"
     assert shown[5] == (100, 0.0)
     assert "20 % → 0 %" in shown[6]._repr_html_()
+    made, line = shown[-1], repr(shown[-3]).splitlines()[0]
+    assert (made.status, made.error) == ("ok", "")
+    about = json.loads((made.folder / "run.json").read_text())
+    assert about["health"] == {"state": "unhealthy", "line": line}
+    assert line.startswith("Taken back at ")
+    first, back = about["move"]["steps"]
+    assert first["calls"]["baseline"] + first["calls"]["candidate"] + back["calls"]["baseline"] >= 150
+    assert about["move"]["harm"]["reached_callers"] == 0
+    page = made.html.read_text()
+    pieces = (line.replace("'", "&#x27;"), "holymon route rollback /", "the team&#x27;s chat reach")
+    assert [piece for piece in pieces if piece not in page.replace("&#39;", "&#x27;")] == []
+    assert page.count('<svg class="picture"') == 1
 
 
 def test_reports_begin_with_their_verdict_and_end_with_how_it_was_measured(tmp_path):
