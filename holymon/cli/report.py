@@ -66,10 +66,9 @@ def report(
     """Measure TARGETs and make a self-contained HTML report from NOTEBOOK.
 
     Without NOTEBOOK it is report_health. report_compare tells which TARGETs are better than the
-    first; without any, report_trend shows how the runs so far went (-p name NAME),
-    report_capacity finds the highest rate of -p target TARGET, and report_move tells how a move of
-    traffic goes, with its runbook (-p route FILE, the state of its routers). A notebook of your own
-    without TARGET measures what it likes.
+    first; without any, report_trend shows how the runs so far went (-p name NAME), report_capacity
+    finds the highest rate of -p target TARGET, and report_move tells how a move of traffic went (-p
+    route FILE). A notebook of your own without TARGET measures what it likes.
     """
     ctx.with_resource(speaking(lang))
     from holymon.catalogue.news import check_baseline

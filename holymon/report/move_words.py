@@ -23,7 +23,7 @@ PHASES: Final = {
 }  # fmt: skip
 BY: Final = {"gate": say("the gate"), "hand": say("by hand"), "": say("not recorded")}
 _SHARES: Final = re.compile(r"(.+?) \(([^()]+) against ([^()]+)\)")
-_REASONS: Final = tuple((re.compile(pattern), said) for pattern, said in (
+_REASONS: Final = tuple((re.compile(pattern), words) for pattern, words in (
     (r"the move begins", lambda: say("the move begins")),
     (r"the move begins: ([\d.e+-]+) % of the calls go to both",
      lambda share: say("the move begins: {share} % of the calls go to both", share=share)),
@@ -49,9 +49,9 @@ def figure_name(name: str) -> str:
 
 def reason(change: ShareChange) -> str:
     """Why a share changed: the gate's own words as a sentence, those of people as they are."""
-    for pattern, said in _REASONS if change.by != "hand" else ():
+    for pattern, words in _REASONS if change.by != "hand" else ():
         if match := pattern.fullmatch(change.reason):
-            sentence: Said = said(*match.groups())
+            sentence: Said = words(*match.groups())
             return sentence
     by_hand = change.reason == "by hand"
     return say("by hand") if by_hand else redact(short(change.reason, 300))
