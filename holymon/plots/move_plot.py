@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from holymon.figures.log_counts import figure_of
-from holymon.formatting import ends
-from holymon.language.said import tell
+from holymon.formatting import ends, per_cent
+from holymon.language.said import Digits, shown, tell
 from holymon.monitor.measured import SideSums
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, dates, in_ms, legend, note, styled
 from holymon.plots.picture import STYLE, Picture
@@ -61,7 +61,7 @@ def _share(move: Moved, ax: Axes) -> None:
     if any(change.phase == "back" for change in changes):
         ax.plot([], [], "--", color=RED, lw=1.2, label=tell("taken back"))
     ax.set(ylim=(-0.03, 1.05), ylabel=tell("share"))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: tell("{share:.3g} %", share=y * 100)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _percent(y)))
     legend(ax)
 
 
@@ -70,7 +70,7 @@ def _errors(move: Moved, ax: Axes) -> None:
     _sides(move, ax, lambda sums: sum(s.failed for s in sums) / sum(s.calls for s in sums))
     ax.set(ylabel=tell("failed"))
     ax.set_ylim(bottom=0.0)
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: tell("{share:.3g} %", share=y * 100)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _percent(y)))
 
 
 def _p95(move: Moved, ax: Axes) -> None:
@@ -103,6 +103,11 @@ def _sides(
                 va="center", color=GREY)  # fmt: skip
     legend(ax)
     return highest
+
+
+def _percent(share: float) -> str:
+    """A share on an axis."""
+    return shown(per_cent(Digits(f"{share * 100:.3g}")))
 
 
 def _moment(since: float) -> datetime:

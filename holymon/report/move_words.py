@@ -6,7 +6,8 @@ reason(change) -> why a share changed      needs(route, at) -> what its step sti
 import re
 from typing import Final
 
-from holymon.language.said import Said, glued, listed, say, say_n, vocabulary
+from holymon.formatting import per_cent
+from holymon.language.said import Digits, Said, glued, listed, say, say_n, vocabulary
 from holymon.monitor.route import WARM, Route, ShareChange
 from holymon.safety import redact, short
 
@@ -26,7 +27,8 @@ _SHARES: Final = re.compile(r"(.+?) \(([^()]+) against ([^()]+)\)")
 _REASONS: Final = tuple((re.compile(pattern), words) for pattern, words in (
     (r"the move begins", lambda: say("the move begins")),
     (r"the move begins: ([\d.e+-]+) % of the calls go to both",
-     lambda share: say("the move begins: {share} % of the calls go to both", share=share)),
+     lambda share: say("the move begins: {share} of the calls go to both",
+                       share=per_cent(Digits(share)))),
     (r"no figure is worse than it may be, by (\d+) calls in (\d+) s",
      lambda calls, seconds: say("no figure is worse than it may be, by {calls} calls in "
                                 "{seconds} s", calls=calls, seconds=seconds)),
@@ -64,10 +66,16 @@ def _worse(parts: str) -> str:
         known = _SHARES.fullmatch(part)
         words.append(
             say("{figure} ({candidate} against {baseline})", figure=figure_name(known[1]),
-                candidate=known[2], baseline=known[3])
+                candidate=_number(known[2]), baseline=_number(known[3]))
             if known else figure_name(part)
         )  # fmt: skip
     return listed(", ", words)
+
+
+def _number(text: str) -> str:
+    """A number of a reason, a percentage or not."""
+    number, share, _ = text.partition(" %")
+    return per_cent(Digits(number)) if share else Digits(number)
 
 
 def needs(route: Route, at: float | None) -> str:
