@@ -27,7 +27,7 @@ MOST: Final = 1_000_000
 def facts(move: Moved) -> dict[str, Any]:
     """The move ready for JSON: durations in seconds, costs in USD, moments in UTC."""
     route, line = move.route, headline(move)
-    return finite({
+    made: dict[str, Any] = finite({
         "file": str(move.file), "baseline": route.baseline, "candidate": route.candidate,
         "verdict": str(line), "state": line.state, "phase": route.phase, "share": route.share,
         "shadow": route.shadow, "paused": route.paused, "simulated": move.simulated,
@@ -51,6 +51,7 @@ def facts(move: Moved) -> dict[str, Any]:
             for each in runbook(move)
         ],
     })  # fmt: skip
+    return made
 
 
 def _step(move: Moved, step: MoveStep) -> dict[str, Any]:
