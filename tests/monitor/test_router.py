@@ -169,7 +169,7 @@ def test_answers_that_drift_take_the_move_back(server, tmp_path, length, finish,
         while r.route.phase == "canary":
             ask(r, 16)
         assert (r.route.phase, r.share) == ("back", 0.0)
-        assert f"{figure} (100.0% against " in r.route.history[-1].reason
+        assert f"{figure} (100.0 % against " in r.route.history[-1].reason
 
 
 def test_a_move_goes_from_shadow_to_all_by_tasks_and_each_call_is_in_both_logs(
