@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from holymon.records.datasets import dataset
     from holymon.records.export import write_csv
     from holymon.report.bundle import write_bundle
+    from holymon.report.fan_out import write_report
     from holymon.report.prose import speak
-    from holymon.report.report import write_report
     from holymon.report.subject import subject
     from holymon.sim.process import simulator
     from holymon.widgets.dashboard import explore
@@ -106,8 +106,8 @@ _NAMES = {
     "plots.size_plot": "plot_sizes",
     "plots.trend_plot": "plot_trend",
     "report.bundle": "write_bundle",
+    "report.fan_out": "write_report",
     "report.prose": "speak",
-    "report.report": "write_report",
     "report.subject": "subject",
     # An application's own calls.
     "monitor.monitor": "HolySheepMonitor Monitor",
