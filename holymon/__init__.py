@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from holymon.plan.targets import target
     from holymon.plots.call_plots import plot_errors, plot_latency, plot_schedule_delay, plot_ttft
     from holymon.plots.ecdf_plot import plot_ecdf
+    from holymon.plots.places_plot import plot_places
     from holymon.plots.result_plots import plot_calibration, plot_capacity, plot_comparison
     from holymon.plots.schedule_plot import plot_arrivals
     from holymon.plots.size_plot import plot_sizes
@@ -101,6 +102,7 @@ _NAMES = {
     # Pictures and pages.
     "plots.call_plots": "plot_errors plot_latency plot_schedule_delay plot_ttft",
     "plots.ecdf_plot": "plot_ecdf",
+    "plots.places_plot": "plot_places",
     "plots.result_plots": "plot_calibration plot_capacity plot_comparison",
     "plots.schedule_plot": "plot_arrivals",
     "plots.size_plot": "plot_sizes",
@@ -136,7 +138,7 @@ __all__ = [
     "bucket_edges", "calibrate", "capacity", "compare", "constant", "dataset", "definitions",
     "explore", "expose", "history", "matrix", "measure", "migrate",
     "monitored", "open", "plot_arrivals", "plot_calibration", "plot_capacity", "plot_comparison",
-    "plot_ecdf", "plot_errors", "plot_latency", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
+    "plot_ecdf", "plot_errors", "plot_latency", "plot_places", "plot_schedule_delay", "plot_sizes", "plot_trend", "plot_ttft",
     "poisson", "ramp", "reconcile", "rehearse", "replay", "routed", "runs", "simulator", "sine", "slowest", "speak", "spike", "sql", "start",
     "steps",
     "subject", "summarize", "target", "trust", "watch", "write_bundle", "write_csv", "write_report", "write_textfile",

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from functools import cache
 
-from holymon.catalogue.entries import entries
-from holymon.catalogue.entry import Entry, OfTarget
-from holymon.catalogue.news import entry_of
+from holymon.catalogue.entries import entries_at_hand
 from holymon.errors import PlanError
 from holymon.figures.error_budget import (
     PERIOD_S,
@@ -16,8 +14,10 @@ from holymon.figures.error_budget import (
 )
 from holymon.formatting import number_of
 from holymon.language.said import say
+from holymon.load.publish import entry_of
 from holymon.load.run import Run
 from holymon.plan.slo import Slo, parse
+from holymon.records.entry import Entry, OfTarget
 from holymon.records.run_folder import out_of
 from holymon.records.run_state import LIVE
 
@@ -64,7 +64,7 @@ def runs_before(run: Run, mine: Entry, period_s: float) -> list[Entry]:
             return False
         return now is not None and entry.began is not None and now - period_s < entry.began <= now
 
-    return [entry for entry in entries(out_of(run.folder), figures=wanted) if wanted(entry)]
+    return [entry for entry in entries_at_hand(out_of(run.folder), figures=wanted) if wanted(entry)]
 
 
 def _budget(

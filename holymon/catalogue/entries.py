@@ -8,6 +8,7 @@ read there, so that nothing is lost with it, or when two processes write it at o
 """
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +17,14 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from holymon.catalogue.entry import Entry, of_targets, shapes_of, shown
 from holymon.errors import RunError
 from holymon.load.run import Run
+from holymon.records import store_entries
+from holymon.records.entry import Entry, of_targets, shapes_of, shown
 from holymon.records.own_files import MOST_OF_JSON, content, write_aside
 from holymon.records.run_folder import FIGURES_FILE, count, lies_in, read_plan, read_state, run_id
 from holymon.records.run_state import LIVE, STATES
+from holymon.records.spool import store_of
 from holymon.structs import fields_in
 
 FILE: Final = ".catalogue.json"
@@ -30,6 +33,7 @@ YOUNG_S: Final = 2.0
 """A folder that changed this lately may change again within the same tick of its clock."""
 
 UNREADABLE: Final = "unreadable"
+_LOG: Final = logging.getLogger("holymon")
 
 _DAMAGED: Final = (OSError, RunError, msgspec.MsgspecError, UnicodeError, RecursionError)
 """What reading one of these files may raise: others may have written it."""
@@ -46,10 +50,27 @@ class _Place(NamedTuple):
 
 
 def entries(out: Path, *, figures: Callable[[Entry], bool] | None = None) -> list[Entry]:
-    """What is known of each run in `out`, oldest first.
+    """What is known of each run in `out`, oldest first; of a store, of all that were sent there.
 
-    With `figures`, which says of which runs they are wanted, also those of runs that have ended.
+    With `figures`, which says of which runs they are wanted, also those of runs that have ended;
+    a store has them of all. Raises RunError if a store can't be asked.
     """
+    store = store_of(out)
+    if store is None:
+        return entries_here(out, figures=figures)
+    sent = store_entries.known(store)
+
+    def wanted(entry: Entry) -> bool:
+        return entry.run_id not in sent and figures is not None and figures(entry)
+
+    here = {entry.run_id: entry for entry in entries_here(out, figures=wanted)}
+    return sorted((here | sent).values(), key=_begin)
+
+
+def entries_here(
+    out: Path, *, figures: Callable[[Entry], bool] | None = None
+) -> list[Entry]:  # fmt: skip
+    """As `entries`, of what lies in the folder alone."""
     before = _read(out)
     known: dict[str, Entry] = {}
     for place in _places(out):
@@ -67,6 +88,17 @@ def entries(out: Path, *, figures: Callable[[Entry], bool] | None = None) -> lis
     if lasting != before and is_own(out):
         _write(out, list(lasting.values()))
     return sorted(known.values(), key=_begin)
+
+
+def entries_at_hand(
+    out: Path, *, figures: Callable[[Entry], bool] | None = None
+) -> list[Entry]:  # fmt: skip
+    """As `entries`; of a store that can't be asked, which is logged, those that are here."""
+    try:
+        return entries(out, figures=figures)
+    except RunError as error:
+        _LOG.warning("%s Earlier runs are those of this machine.", error)
+        return entries_here(out, figures=figures)
 
 
 def is_own(out: Path) -> bool:
@@ -114,6 +146,7 @@ def _entry(place: _Place) -> Entry:
         run_id(folder), place.changed, state["state"], calls, state.get("started_at"),
         state.get("ended"), state.get("detail", ""), tuple(t.name for t in plan.targets),
         plan.simulated, (folder / "report.html").exists(), shapes=shapes_of(plan),
+        place=state.get("place", ""),
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from holymon.catalogue import rhythm
 from holymon.catalogue.change_table import Changes
 from holymon.catalogue.entries import entries
-from holymon.catalogue.entry import FIGURES, Entry, Known, OfTarget
 from holymon.catalogue.listing import fits, moment
+from holymon.catalogue.places import Places, places_of
 from holymon.errors import PlanError
 from holymon.figures.change import KINDS
 from holymon.figures.changes import Line, courses, line, steps
@@ -30,7 +30,9 @@ from holymon.formatting import (
     rounded,
 )
 from holymon.language.said import heads, listed, say
+from holymon.records.entry import FIGURES, Entry, Known, OfTarget
 from holymon.records.run_state import LIVE
+from holymon.records.spool import folder_of, shown
 from holymon.safety import plain
 from holymon.structs import Interval
 
@@ -140,6 +142,11 @@ class History:
                  for change in steps(each, course)]  # fmt: skip
         return Changes(sorted(known, key=lambda change: change.since_run.rpartition("/")[2]))
 
+    @cached_property
+    def places(self) -> Places:
+        """The places that measured, target by target: clocks, verdicts, figures, differences."""
+        return places_of(self.measured)
+
     @property
     def verdict(self) -> Headline:
         """What changed last of each figure, in a line."""
@@ -180,7 +187,9 @@ class History:
     def table(self) -> Table:
         """A row for each target of the last runs, with 95 % intervals; and what is missing."""
         last = self.measured[-MOST_ROWS:]
-        lead = say("{runs} that ended, in {out}", runs=number_of(len(self), "run"), out=self.out)
+        lead = say(
+            "{runs} that ended, in {out}", runs=number_of(len(self), "run"), out=shown(self.out)
+        )
         if len(last) < len(self.measured):
             lead += say("; the last {n} rows of {of:,}", n=len(last), of=len(self.measured))
         notes = rhythm.notes(self) if self.measured else (say("no run has figures yet."),)
@@ -221,8 +230,9 @@ def history(
     in the folder's catalogue. Raises PlanError for a time that is none.
     """
     wanted = partial(fits, name=name, target=target, since=moment(since))
-    known = filter(wanted, entries(Path(out), figures=wanted))
-    return History(Path(out), tuple(entry for entry in known if entry.state not in LIVE))
+    folder = folder_of(out)
+    known = filter(wanted, entries(folder, figures=wanted))
+    return History(folder, tuple(entry for entry in known if entry.state not in LIVE))
 
 
 def lines_of(target: str, rows: list[Measured]) -> list[Line]:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from holymon.catalogue.entries import UNREADABLE, entries
-from holymon.catalogue.entry import Entry
 from holymon.errors import PlanError
 from holymon.formatting import Table
+from holymon.records.entry import Entry
 from holymon.records.first_call import outcome
+from holymon.records.spool import folder_of, store_of
 
 HEADS = ("run", "state", "calls", "started (UTC)", "targets", "")
 
@@ -43,9 +44,11 @@ def runs(
     `since`: started then or later (a datetime, or text like 2026-11-24 or 2026-11-24T15:00).
     Raises PlanError for a time that is none.
     """
-    begun = moment(since)
+    begun, folder = moment(since), folder_of(out)
+    store = store_of(folder)
+    where = str(folder) if store is None else f"{store.url}/runs"
     return Runs(
-        _listed(entry, Path(out)) for entry in entries(Path(out))
+        _listed(entry, where) for entry in entries(folder)
         if fits(entry, name=name, target=target, state=state, since=begun)
     )  # fmt: skip
 
@@ -82,11 +85,12 @@ def _cells(run: dict[str, Any]) -> tuple[str, ...]:
     return run["run_id"], outcome(run), calls, when, ", ".join(run["targets"]), mark
 
 
-def _listed(entry: Entry, out: Path) -> dict[str, Any]:
+def _listed(entry: Entry, where: str) -> dict[str, Any]:
     about = {
         "run_id": entry.run_id, "name": entry.name, "state": entry.state, "ended": entry.ended,
         "requests": entry.requests, "started_at": entry.started_at,
         "targets": list(entry.targets), "simulated": entry.simulated,
-        "report": str(out / entry.run_id / "report.html") if entry.has_report else None,
+        "report": f"{where}/{entry.run_id}/report.html" if entry.has_report else None,
+        "place": entry.place or None,
     }  # fmt: skip
     return about | {"detail": entry.detail} if entry.state == UNREADABLE else about

@@ -13,16 +13,18 @@ from typing import Any, Final, NamedTuple
 
 from holymon.catalogue.change_table import CHANGE_HEADS, change_cells
 from holymon.catalogue.entries import entries
-from holymon.catalogue.entry import Entry, of_targets, shapes_of
 from holymon.catalogue.history import Measured, lines_of
 from holymon.errors import PlanError, RunError
 from holymon.figures.change import SHARE, Change, Least
 from holymon.figures.changes import Findings, Line, beside, since
 from holymon.formatting import Table, number_of
 from holymon.language.said import Digits, glued, listed, say
+from holymon.load.publish import entry_of
 from holymon.load.run import Run
+from holymon.records.entry import Entry
 from holymon.records.run_folder import find, folders, out_of, run_id
 from holymon.records.run_state import LIVE
+from holymon.records.spool import folder_of
 from holymon.safety import plain
 from holymon.structs import seconds_of
 
@@ -116,7 +118,7 @@ class _Sought(NamedTuple):
 def check_baseline(baseline: str, out: Path | str = "reports") -> None:
     """Raise PlanError or RunError for a baseline that can't be one."""
     if baseline and baseline != "none":
-        _sought(baseline, Path(out))
+        _sought(baseline, folder_of(out))
 
 
 def news(run: Run, baseline: str = BASELINE) -> News:
@@ -134,7 +136,10 @@ def news(run: Run, baseline: str = BASELINE) -> News:
     mine = entry_of(run)
     if mine.began is None:
         return News(run.id, baseline, "", notes=(say("it is not known when it was measured"),))
-    earlier = _earlier(mine, out, sought)
+    try:
+        earlier = _earlier(mine, out, sought)
+    except RunError:
+        return News(run.id, baseline, "", notes=(say("the store of runs can't be asked"),))
     fit = (entry for entry in earlier if _unfit(entry, mine) is None)
     kept = sorted(fit, key=lambda entry: entry.began or 0.0)
     return _compared(mine, kept, _left_out(earlier, mine), baseline, sought)
@@ -157,16 +162,6 @@ def _sought(baseline: str, out: Path, mine: str = "") -> _Sought:
     except RunError as error:
         raise RunError(f"baseline {plain(baseline)!r} is none: {error} Or say last, such as 7d, "
                        "or none.") from None  # fmt: skip
-
-
-def entry_of(run: Run) -> Entry:
-    """The run itself as an entry, from figures that are known already."""
-    figures = of_targets([target.to_dict() for target in run.summary().targets])
-    return Entry(
-        run.id, 0, run.state, len(run.records), run.status.get("started_at"),
-        targets=tuple(t.name for t in run.plan.targets), of_targets=figures,
-        shapes=shapes_of(run.plan),
-    )  # fmt: skip
 
 
 def _earlier(mine: Entry, out: Path, sought: _Sought) -> list[Entry]:

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.catalogue.entries import entries
-from holymon.catalogue.entry import Entry
 from holymon.errors import HolymonError, RunError
 from holymon.figures.own_bill import Own, own_bill
+from holymon.load.fetch import folder_in
 from holymon.plan.known_prices import priced
 from holymon.plan.target import Target
 from holymon.plan.targets import target as target_of
+from holymon.records.entry import Entry
 from holymon.records.first_call import first_calls
 from holymon.records.run_folder import lies_in, load, read_state, run_id
 from holymon.records.spilled import spilled
@@ -68,8 +69,8 @@ def own_calls(
 
 
 def _add_run(made: OwnCalls, out: Path, entry: Entry, zone: tzinfo) -> None:
-    folder = out / entry.run_id
     try:
+        folder = folder_in(out, entry)
         records = load(folder)
         if records.began is None:
             raise RunError("when it was measured is not known.")

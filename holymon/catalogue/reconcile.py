@@ -11,6 +11,7 @@ from holymon.figures.bill_difference import differences
 from holymon.figures.reconciliation import Reconciliation
 from holymon.formatting import number_of
 from holymon.records.bill import read
+from holymon.records.spool import folder_of
 from holymon.safety import plain
 from holymon.structs import check_range
 
@@ -39,7 +40,7 @@ def reconcile(
     places = tuple(map(Path, [spilled] if isinstance(spilled, str | Path) else spilled))
     where = _zone(zone)
     bill = read(Path(export), columns, where)
-    ours = own_calls(Path(out), name=runs, target=target, spills=places, zone=where)
+    ours = own_calls(folder_of(out), name=runs, target=target, spills=places, zone=where)
     compared = differences(
         ours.cells, bill, since=bounds[0] if since else "", until=bounds[-1] if until else "9999"
     )

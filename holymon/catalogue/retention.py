@@ -4,18 +4,22 @@ excess(out, older_s=90 * 86400, most_runs=1000, most_bytes=5e9)    whose calls a
 drop_calls(out, entry)                                             one of them
 """
 
+import shutil
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from holymon.catalogue.entries import UNREADABLE, entries, with_figures
-from holymon.catalogue.entry import Entry
 from holymon.errors import RunError
+from holymon.records import store_entries
+from holymon.records.entry import Entry
 from holymon.records.own_files import require_inside, write_aside
 from holymon.records.run_folder import FIGURES_FILE
 from holymon.records.run_state import LIVE
+from holymon.records.spool import store_of
 from holymon.structs import check_range
 
 CALLS: Final = (
@@ -38,12 +42,13 @@ def excess(
     check_range("older_s", older_s, 0, float("inf"))
     check_range("most_runs", most_runs, 0, float("inf"))
     check_range("most_bytes", most_bytes, 0, float("inf"))
-    now, total = time.time(), 0
+    now, total, sent = time.time(), 0, store_of(out) is not None
     dropped = []
     kept = [entry for entry in entries(out)
-            if entry.state not in LIVE | {UNREADABLE} and not entry.calls_gone]  # fmt: skip
+            if entry.state not in LIVE | {UNREADABLE} and not entry.calls_gone
+            and (entry.files or not sent)]  # fmt: skip
     for number, entry in enumerate(reversed(kept), 1):
-        total += size(out / entry.run_id)
+        total += size(out, entry)
         old = older_s is not None and now - (entry.began or now) > older_s
         many = most_runs is not None and number > most_runs
         if old or many or (most_bytes is not None and total > most_bytes):
@@ -51,18 +56,31 @@ def excess(
     return dropped[::-1]
 
 
-def size(folder: Path) -> int:
-    """The bytes of a run's calls."""
+def size(out: Path, entry: Entry) -> int:
+    """The bytes of a run's calls; of one in a store nothing is looked at."""
+    if entry.files:
+        return sum(entry.files[name] for name in _calls(entry))
+    folder = out / entry.run_id
     return sum(path.lstat().st_size for pattern in CALLS for path in folder.glob(pattern))
+
+
+def _calls(entry: Entry) -> list[str]:
+    return [name for name in entry.files if any(fnmatchcase(name, pattern) for pattern in CALLS)]
 
 
 def drop_calls(out: Path, entry: Entry) -> Path:
     """Keep the figures of a run and delete its calls; the file of its figures.
 
-    The figures are written first: whoever is interrupted has lost none. Raises OSError, RunError
-    if there are none, for then the calls stay.
+    The figures are written first: whoever is interrupted has lost none. What a store has of many
+    runs in one file is deleted by `packed_calls.forget`. Raises OSError, RunError if there are
+    none, for then the calls stay.
     """
-    folder = out / entry.run_id
+    folder, store = out / entry.run_id, store_of(out)
+    if store is not None:
+        store_entries.add(store, msgspec.structs.replace(entry, calls_gone=True))
+        store.drop(f"runs/{entry.run_id}/{name}" for name in _calls(entry))
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
     require_inside(folder, out)
     if not entry.of_targets:
         entry = with_figures(entry, folder)

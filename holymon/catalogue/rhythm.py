@@ -5,9 +5,9 @@ from itertools import pairwise
 from statistics import median
 from typing import Final, NamedTuple
 
-from holymon.catalogue.entry import Entry
 from holymon.formatting import number_of
 from holymon.language.said import glued, say
+from holymon.records.entry import Entry
 
 LEAST: Final = 6
 """Intervals from which a rhythm is learned."""

@@ -4,14 +4,16 @@ sql("select target, quantile_cont(latency_s, 0.99) from calls group by target")
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from holymon.catalogue import packed_calls
 from holymon.catalogue.entries import entries
-from holymon.catalogue.entry import Entry
 from holymon.errors import NAMES, PlanError, RunError
 from holymon.records import parquet
 from holymon.records.attempt import FINISH, Flag
+from holymon.records.entry import Entry
 from holymon.records.run_folder import began, is_compacted
+from holymon.records.spool import folder_of, shown, store_of
 from holymon.safety import plain, short
 
 if TYPE_CHECKING:
@@ -30,13 +32,14 @@ def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataF
     """
     import duckdb
 
-    kept = [e for e in entries(Path(out)) if not name or e.name == name]
+    folder = folder_of(out)
+    kept = [e for e in entries(folder) if not name or e.name == name]
     with duckdb.connect(config={"enable_external_file_cache": False}) as connection:
         try:
-            _make_tables(connection, kept, Path(out))
+            _make_tables(connection, kept, folder)
         except duckdb.Error as error:
             raise RunError(
-                f"the calls in {plain(str(out))} can't be read: {short(str(error))}"
+                f"the calls in {plain(shown(folder))} can't be read: {short(str(error))}"
             ) from None
         try:
             answer: pd.DataFrame = connection.execute(query).df()
@@ -49,20 +52,18 @@ def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataF
 
 def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
     """Make `calls` and `runs`; of what others may have named so, nothing is a pattern."""
-    files, targets = [], []
-    for entry in kept:
-        folder = out / entry.run_id
-        if is_compacted(folder):
-            path = str(folder / "calls.parquet")
-            files.append(parquet.named(Path(path)))
-            moment, of_run = began(folder), (plain(entry.run_id), plain(entry.name))
-            about = path, *of_run, moment, entry.started_at, entry.state
-            targets += [(*about, k, target) for k, target in enumerate(entry.targets)]
+    files = _files(connection, kept, out)
     if not files:
-        raise RunError(f"there are no calls in {out}: `holymon load sim/fast` makes some.")
+        raise RunError(f"there are no calls in {shown(out)}: `holymon load sim/fast` makes some.")
     import pandas as pd
 
-    columns = ["file", "run_id", "name", "began", "started_at", "state", "number", "target"]
+    targets = [
+        (of.file, of.place, plain(e.run_id), plain(e.name), of.began, e.started_at, e.state, k, t)
+        for of in files for e in [of.entry] for k, t in enumerate(e.targets)
+    ]  # fmt: skip
+    sources = ", ".join(dict.fromkeys(of.source for of in files))
+    columns = ["file", "place", "run_id", "name", "began", "started_at", "state", "number",
+               "target"]  # fmt: skip
     named = pd.DataFrame(targets, columns=columns)
     moments = pd.to_datetime(named["started_at"], utc=True, format="ISO8601")
     named["started_at"] = moments.dt.tz_localize(None)
@@ -83,11 +84,40 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
         "c.due_s, c.start_s, c.headers_s, c.chunk_s, c.first_s, c.content_s, c.last_s, c.end_s, "
         f"c.gap_max_s, c.connect_s, c.retry_after_s, c.request, c.attempt, {counts}, "
         f"c.chunks, c.events, c.bytes, {bits} "
-        f"FROM (FROM read_parquet([{', '.join(files)}], union_by_name = true, filename = true, "
-        f"hive_partitioning = false) UNION ALL BY NAME SELECT {blank} WHERE false) c "
-        "JOIN of_runs r ON r.file = c.filename AND r.number = c.target "
+        f"FROM (FROM read_parquet([{sources}], union_by_name = true, filename = true, "
+        f"hive_partitioning = false) UNION ALL BY NAME SELECT {blank}, NULL::UINTEGER AS "
+        f"{packed_calls.PLACE} WHERE false) c JOIN of_runs r ON r.file = c.filename "
+        f"AND r.number = c.target AND r.place = coalesce(c.{packed_calls.PLACE}, 0) "
         "JOIN of_errors e ON e.number = c.error JOIN of_ends f ON f.number = c.finish"
     )
     connection.execute(
         "CREATE TEMP VIEW runs AS SELECT run_id, name, started_at, state, target FROM of_runs"
     )
+
+
+class _File(NamedTuple):
+    """Where the calls of a run are: a file as DuckDB names and as it reads it, a place in it."""
+
+    entry: Entry
+    file: str
+    source: str
+    place: int
+    began: float | None
+
+
+def _files(connection: Any, kept: list[Entry], out: Path) -> list[_File]:
+    """The files of runs that have any calls: of a store, those of many runs where there are."""
+    store, files = store_of(out), list[_File]()
+    of_runs: dict[str, packed_calls.Where] = {}
+    if store is not None:
+        of_runs, sizes = packed_calls.places(store, kept)
+        connection.register_filesystem(store.files(sizes))
+    for entry in kept:
+        folder = out / entry.run_id
+        if where := of_runs.get(entry.run_id):
+            file = f"holymon://{where.key}"
+            files.append(_File(entry, file, f"'{file}'", where.place, entry.began))
+        elif is_compacted(folder) and not entry.calls_gone:
+            path = folder / "calls.parquet"
+            files.append(_File(entry, str(path), parquet.named(path), 0, began(folder)))
+    return files

@@ -1,5 +1,6 @@
 """The options of the commands, each written once, and the plans that they make."""
 
+import os
 from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -12,6 +13,9 @@ from holymon.cli.consent import over_http
 from holymon.cli.target_options import ONE_OFF, composed, targets_of, text
 from holymon.errors import PlanError
 from holymon.language.catalogue import ENGLISH, LANGUAGES
+from holymon.records.place import ENV as PLACE
+from holymon.records.place import checked
+from holymon.records.spool import folder_of
 from holymon.safety import plain
 from holymon.structs import seconds_of
 
@@ -39,6 +43,22 @@ class _Seconds(click.ParamType[float]):
 
 
 SECONDS: Final = _Seconds()
+
+
+class _Folder(click.ParamType[Path]):
+    """A folder of runs; of a store the one on this machine that stands for it."""
+
+    name = "path"
+
+    def convert(self, value: str | Path, *_: object) -> Path:
+        """The folder. Raises PlanError, ConfigError for an address that can't be one."""
+        return folder_of(value)
+
+
+def _of_place(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    """Hand the name of the place on to whatever measures."""
+    if value is not None:
+        os.environ[PLACE] = checked(value)
 
 
 class Command(click.Command):
@@ -101,7 +121,9 @@ SLO: Final = click.option(
     "'error_rate<1%'; may be given several times. On a duration a failed call took for ever; "
     "'ttft_p95_of_successes<0.5' leaves those that failed out.",
 )  # fmt: skip
-OUT: Final = click.option("--out", type=PATH, default=Path("reports"), help="Folder of all runs.")
+FOLDER: Final = _Folder()
+OUT: Final = click.option("--out", type=FOLDER, default=Path("reports"), help="Folder of all runs, "
+                          "or s3://bucket/prefix (pip install 'holymon[s3]').")  # fmt: skip
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 RUN: Final = click.option("--run", "wanted", metavar="RUN", help="This run only: an id, a name for "
                           "its latest, or last.")  # fmt: skip
@@ -133,6 +155,9 @@ LOAD: Final = composed(
     PROMPTS,
     SENDING,
     text("--name", help="Name of the run. [default: made from the models]"),
+    click.option("--place", metavar="NAME", callback=_of_place, expose_value=False,
+                 help="Where this is measured, for runs of several places in one store. "
+                 "[default: what HOLYMON_PLACE says, else none is stated]"),
     SLO,
     OUT,
 )  # fmt: skip

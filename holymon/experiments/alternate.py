@@ -10,12 +10,13 @@ from holymon.figures.blocks import FEWEST_PAIRS, blocks
 from holymon.figures.comparison import EFFECT, Comparison, compare_pairs
 from holymon.figures.comparisons import Comparisons
 from holymon.figures.reasons import Reason
+from holymon.load import fetch
 from holymon.load.opened import OpenedRun
 from holymon.load.opened import open as open_report
 from holymon.load.run import Run, attach, measure
 from holymon.plan.plan import Open, Plan
-from holymon.records import run_folder
 from holymon.records.records import Records
+from holymon.records.spool import folder_of
 from holymon.safety import plain
 
 AnyRun = Run | OpenedRun
@@ -115,8 +116,9 @@ def named(wanted: str, *, out: Path | str = "reports") -> list[AnyRun]:
     """
     if wanted.endswith(".html"):
         return [open_report(wanted)]
-    folders = [f for f in run_folder.folders(Path(out)) if f.parent.name == wanted]
-    runs = [Run(folder) for folder in folders] or [attach(wanted, out=out)]
+    runs = [Run(folder) for folder in fetch.named(folder_of(out), wanted)] or [
+        attach(wanted, out=out)
+    ]
     return [*([run for run in runs if not run.live] or runs)]
 
 

@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Final, Literal
 
@@ -151,8 +152,21 @@ def error_difference(
 ) -> ErrorDifference:
     """The error rates of all pairs together; the interval is that of `level`."""
     a, b = (_rate([pair[i].error_rate for pair in pairs]) for i in (0, 1))
+    gaps = [
+        y.error_rate.value - x.error_rate.value
+        for x, y in pairs
+        if x.error_rate.value is not None and y.error_rate.value is not None
+    ]
+    judged = difference_of_rates(a, b, gaps, level, claims=claims, neighbours=neighbours)
+    return replace(judged, types=_types(pairs)) if judged.interval else judged
+
+
+def difference_of_rates(
+    a: Rate, b: Rate, gaps: Sequence[float], level: float, *, claims: bool, neighbours: bool
+) -> ErrorDifference:
+    """As `error_difference`, of two rates and of their differences in each pair."""
     z = NormalDist().inv_cdf((1 + level) / 2)
-    interval = _interval(pairs, newcombe(a, b, z), level, neighbours=neighbours)
+    interval = _interval(gaps, newcombe(a, b, z), level, neighbours=neighbours)
     if interval is None or a.value is None or b.value is None:
         return ErrorDifference(a, b, None, None, "not comparable",
                                say("error rate: nothing to compare"))  # fmt: skip
@@ -167,22 +181,17 @@ def error_difference(
     text = say("error rate: {gap:+.3g} points ({low:+.3g} to {high:+.3g}), {result}",
                gap=gap * 100, low=interval[0] * 100, high=interval[1] * 100,
                result=words(result, 0))  # fmt: skip
-    return ErrorDifference(a, b, gap, interval, result, text, _types(pairs))
+    return ErrorDifference(a, b, gap, interval, result, text)
 
 
 def _interval(
-    pairs: list[tuple[TargetSummary, TargetSummary]],
+    gaps: Sequence[float],
     single: Interval | None,
     level: float,
     *,
     neighbours: bool,
 ) -> Interval | None:
     """The interval of `single` calls, or what the pairs say of it where that is more."""
-    gaps = [
-        y.error_rate.value - x.error_rate.value
-        for x, y in pairs
-        if x.error_rate.value is not None and y.error_rate.value is not None
-    ]
     if single is None or len(gaps) < 2:
         return single
     between = mean_interval(np.array(gaps), level, neighbours=neighbours)

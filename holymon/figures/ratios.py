@@ -61,6 +61,16 @@ def ratio_of_runs(pairs: Pairs, metric: str, stat: str, test: HeldAgainst) -> Ra
     q = PERCENTILES[stat]
     values = [(_percentile(a, q), _percentile(b, q)) for a, b in pairs]
     known = np.array([(a, b) for a, b in values if a and b and not a == b == math.inf])
+    return ratio_of_percentiles(known, metric, stat, test)
+
+
+def ratio_of_percentiles(
+    known: Floats, metric: str, stat: str, test: HeldAgainst, *, neighbours: bool = False
+) -> Ratio:  # fmt: skip
+    """From pairs of percentiles in seconds, shape (n, 2): as `ratio_of_runs`.
+
+    `neighbours` are pairs that follow one another in time.
+    """
     if not len(known):
         return _nothing(metric, stat)
     logs = np.clip(np.log(known[:, 1]) - np.log(known[:, 0]), -math.log(WIDEST), math.log(WIDEST))
@@ -68,7 +78,7 @@ def ratio_of_runs(pairs: Pairs, metric: str, stat: str, test: HeldAgainst) -> Ra
     mean, n = float(logs.mean()), len(logs)
     interval = None
     if n >= FEWEST_PAIRS:
-        low, high = mean_interval(logs, test.level)
+        low, high = mean_interval(logs, test.level, neighbours=neighbours)
         interval = (math.exp(low), math.exp(high))
     return _ratio(metric, stat, (a, b), math.exp(mean), interval, n, logs, test)
 

@@ -9,6 +9,7 @@ from holymon.figures.summary_types import Summary
 from holymon.figures.verdict import Verdict
 from holymon.formatting import Table, Tables, number_of
 from holymon.load.carried import Header, unpacked
+from holymon.load.fetch import page
 from holymon.plan.given_file import raw
 from holymon.plan.plan import Plan
 from holymon.records.records import Records
@@ -75,7 +76,7 @@ def open(path: Path | str) -> OpenedRun:  # noqa: A001 - read as hm.open
     `hm.trust(path)`. Prompts of one's own are not in it. Raises RunError for what is no such page.
     """
     try:
-        blocks = _BLOCK.findall(raw(Path(path), MOST_BYTES))
+        blocks = _BLOCK.findall(raw(page(path), MOST_BYTES))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RunError(f"can't read {plain(str(path))}: {reason}.") from None

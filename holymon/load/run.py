@@ -18,6 +18,7 @@ from holymon.figures.summary_types import Summary
 from holymon.figures.turn_types import Turns
 from holymon.figures.turns import turns_of
 from holymon.formatting import Table, Tables, file_name, number_of
+from holymon.load import fetch, publish
 from holymon.load.process import LOCAL, Executor, Process
 from holymon.plan.plan import Plan
 from holymon.plan.targets import with_prices
@@ -26,11 +27,12 @@ from holymon.records import notes as side_file
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall, first_calls, informed, outcome, with_cost
 from holymon.records.headroom import headroom
-from holymon.records.own_files import last_line, write_aside
+from holymon.records.own_files import write_aside
+from holymon.records.place import place
 from holymon.records.records import Records
 from holymon.records.run_state import LIVE
 from holymon.records.shares import shares
-from holymon.safety import short
+from holymon.records.spool import folder_of
 from holymon.structs import to_builtins
 
 POLL_S = 0.1
@@ -190,9 +192,11 @@ class Run:
             if self._process.stdin:
                 self._process.stdin.close()
         if self.state == "failed" and not len(self.records):
-            raise RunError(f"{self.id} could not be measured: {self._why_failed()}")
+            why = run_state.why_failed(self.folder, self.status)
+            raise RunError(f"{self.id} could not be measured: {why}")
         if self._process is not None:
             self.close()
+            publish.send(run_folder.out_of(self.folder), Run)
         else:
             self._take_the_rest()
         return self
@@ -235,6 +239,7 @@ class Run:
             "ended": status.get("ended"),
             "plan": to_builtins(self.plan),
             "started_at": status.get("started_at"),
+            "place": status.get("place"),
             "duration_s": summary.duration_s,
             "simulated": summary.simulated,
             "verdict": judged.to_dict(),
@@ -258,14 +263,6 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.id}: {outcome(self.status)}, {number_of(len(self.records), 'call')}>"
 
-    def _why_failed(self) -> str:
-        reason = str(self.status.get("detail", ""))
-        log = self.folder / "worker.log"
-        with contextlib.suppress(OSError, RunError):
-            last = last_line(log)
-            reason = reason or (last and f"{short(last)} (see {log})")
-        return reason or "the worker ended without a word."
-
 
 def start(
     plan: Plan, *, out: Path | str = "reports", detached: bool = True, executor: Executor = LOCAL
@@ -277,7 +274,8 @@ def start(
     """
     plan = executor.placed(with_prices(plan))
     name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
-    folder = run_folder.new_folder(Path(out), name)
+    place()  # before anything is measured
+    folder = run_folder.new_folder(folder_of(out), name)
     request_store.keep(plan, folder)
     write_aside(folder / "plan.json", plan.to_json(), mode=run_folder.mode_of(plan))
     run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())
@@ -292,7 +290,7 @@ def attach(wanted: str = "last", *, out: Path | str = "reports") -> Run:
 
     Raises RunError if there is none.
     """
-    return Run(run_folder.find(Path(out), wanted))
+    return Run(fetch.find(folder_of(out), wanted))
 
 
 def measure(plan: Plan, *, out: Path | str = "reports") -> Run:

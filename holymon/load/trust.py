@@ -12,6 +12,7 @@ from holymon.plan.given_file import decoded, raw
 from holymon.plan.plan import Plan
 from holymon.plan.target import Target
 from holymon.records import run_folder
+from holymon.records.spool import folder_of
 from holymon.safety import plain
 
 Named = Path | str | Plan | Run | OpenedRun | Target
@@ -44,7 +45,7 @@ def trust(what: Named, *, out: Path | str = "reports") -> Agreed:
     path, or the page of its report). It is remembered by content: another variable or address
     there is asked for again. Raises ConfigError, PlanError, RunError.
     """
-    agreed = Agreed(consent.sendings(_targets_of(what, Path(out))))
+    agreed = Agreed(consent.sendings(_targets_of(what, folder_of(out))))
     consent.remember(agreed)
     return agreed
 

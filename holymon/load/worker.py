@@ -27,6 +27,7 @@ from holymon.load.share import STATES, asyncio_run, call_first, measure, placed
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.first_call import informed
+from holymon.records.place import place
 from holymon.sim.process import PYTHON_M, simulator
 from holymon.structs import to_builtins
 from holymon.transport.prepared_request import proxy_of
@@ -54,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
 def _first(folder: Path, *, attached: bool) -> int:
     lock = run_folder.take_lock(folder)
     state: dict[str, Any] = {"pid": os.getpid(), "workers": 1}
+    if place():
+        state["place"] = place()
     with lock, contextlib.ExitStack() as stack:
         try:
             plan = run_folder.read_plan(folder)

@@ -14,6 +14,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import time
 from datetime import UTC, datetime
 from functools import cache
@@ -42,6 +43,7 @@ from holymon.records.own_files import (
 )  # fmt: skip
 from holymon.records.records import Records
 from holymon.records.run_state import LIVE, STATES, checked
+from holymon.records.spool import store_of
 from holymon.safety import plain, short
 
 START_S: Final = 30.0
@@ -60,6 +62,8 @@ def new_folder(out: Path, name: str) -> Path:
     parent = out / file_name(name)
     require_inside(parent, out)
     stamp = now().strftime("%Y%m%dT%H%M%SZ")
+    if store_of(out) is not None:  # another place may start one of that name in this second
+        stamp += f"-{secrets.token_hex(4)}"
     for k in range(1, 1000):
         folder = parent / (stamp if k == 1 else f"{stamp}-{k}")
         try:

@@ -1,10 +1,14 @@
 """What a run says of itself in `state.json`: words of closed lists, and texts that may be shown."""
 
 import contextlib
+import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
+from holymon.errors import RunError
 from holymon.records.first_call import FirstCall, first_calls
+from holymon.records.own_files import last_line
 from holymon.records.shares import MachineShare, shares
 from holymon.safety import short
 
@@ -30,12 +34,29 @@ def checked(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}/\d{8}T\d{6}Z[A-Za-z0-9-]{0,40}")
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text is the id of a run, which names a folder and nothing else."""
+    return bool(_RUN_ID.fullmatch(text))
+
+
 def is_moment(text: str) -> bool:
     """Whether a text is a moment with its time zone, in the years that pandas has room for."""
     with contextlib.suppress(ValueError):
         moment = datetime.fromisoformat(text)
         return moment.tzinfo is not None and 1970 <= moment.year < 2200
     return False
+
+
+def why_failed(folder: Path, state: dict[str, Any]) -> str:
+    """Why a run could not be measured: its worker's words, or the last ones of its log."""
+    reason, log = str(state.get("detail", "")), folder / "worker.log"
+    with contextlib.suppress(OSError, RunError):
+        last = last_line(log)
+        reason = reason or (last and f"{short(last)} (see {log})")
+    return reason or "the worker ended without a word."
 
 
 def ended_early(state: dict[str, Any]) -> str:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from holymon.catalogue.entries import entries
-from holymon.catalogue.entry import Entry, OfTarget
+from holymon.catalogue.entries import entries_here
 from holymon.catalogue.rhythm import Gap, gaps
 from holymon.formatting import Html, Table, element, join, ms, number_of, stacked
 from holymon.language.said import Digits, glued, language, listed, say, tell
 from holymon.records import run_folder
+from holymon.records.entry import Entry, OfTarget
 from holymon.records.own_files import content, write_page
 from holymon.report.reported import HEADS, STATES, WORDS, Reported, reported
 from holymon.report.sparkline import sparkline
@@ -80,7 +80,7 @@ def _groups(out: Path) -> tuple[list[_Group], int]:
     stamps = dict(_stamps(out))
     names = sorted(stamps, key=lambda name: (stamps[name][0], name), reverse=True)
     drawn = {f"{name}/{stamp}" for name in names[: 2 * MOST_NAMES] for stamp in stamps[name][:RUNS]}
-    known = entries(out, figures=lambda entry: entry.run_id in drawn)
+    known = entries_here(out, figures=lambda entry: entry.run_id in drawn)
     runs: dict[str, list[Entry]] = {}
     for entry in known:
         runs.setdefault(entry.name, []).append(entry)

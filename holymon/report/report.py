@@ -25,12 +25,14 @@ from holymon.language.catalogue import ENGLISH
 from holymon.language.said import language, shown, speaking, tell, vocabulary
 from holymon.load.carried import packed
 from holymon.load.opened import BLOCK
+from holymon.load.publish import send
 from holymon.load.requests import secrets_of
 from holymon.load.run import Run
 from holymon.monitor.move import STATE
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.own_files import content, write_aside, write_json, write_page
+from holymon.records.spool import folder_of
 from holymon.report import move_facts
 from holymon.report.digest import translated
 from holymon.report.harmless import harmless
@@ -103,11 +105,10 @@ def write_report(
     if title(path) == MOVE:  # what can't be read is said before a kernel is started for it
         moved(given.get("route", STATE))
     hand_on(lang, path, known, given)
-    folder = (
-        run.folder if run is not None else run_folder.new_folder(Path(out), name or title(path))
-    )
+    place = folder_of(out) if run is None else run_folder.out_of(run.folder)
+    folder = run.folder if run is not None else run_folder.new_folder(place, name or title(path))
     if "out" in known:  # where runs lie, or will, is no matter of the notebook's
-        given.setdefault("out", str(out if run is None else run_folder.out_of(run.folder)))
+        given.setdefault("out", str(place))
     if run is not None:
         if "run" not in known:
             raise ConfigError(f"{path.name} has no parameter 'run', so it can't report one.")
@@ -148,6 +149,7 @@ def _written(
         first = None if run is None else _health(run, baseline, known_news)
         _write_json(folder, run, about, first, budget, move)
         notes = _lead_to(folder)
+        send(run_folder.out_of(folder), Run)
     except OSError as fault:
         reason = fault.strerror or type(fault).__name__
         raise RunError(f"the report can't be written to {folder}: {reason}.") from None

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from holymon.catalogue.entry import Entry, Known, OfTarget
 from holymon.catalogue.history import Measured, lines_of
 from holymon.figures.changes import courses
+from holymon.records.entry import Entry, Known, OfTarget
 
 HOURS = 336
 TIMES = tuple(

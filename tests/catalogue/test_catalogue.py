@@ -13,11 +13,11 @@ from click.testing import CliRunner
 import holymon as hm
 from holymon.catalogue import entries as catalogue
 from holymon.catalogue.entries import FILE, entries
-from holymon.catalogue.entry import OfTarget, of_targets
 from holymon.catalogue.retention import drop_calls, excess
 from holymon.cli.main import main
 from holymon.errors import PlanError, RunError
 from holymon.records import run_folder
+from holymon.records.entry import OfTarget, of_targets
 
 FIXTURES = Path(__file__).parents[1] / "records" / "fixtures"
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)

@@ -64,7 +64,7 @@ def test_every_library_that_is_imported_is_asked_for():
     }
     given = packages_distributions()
     asked = {name_of(one) for one in PROJECT["dependencies"]}
-    for extra in ("dask", "sdk", "web"):
+    for extra in ("dask", "s3", "sdk", "web"):
         asked |= {name_of(one) for one in PROJECT["optional-dependencies"][extra]}
     foreign = imported - sys.stdlib_module_names - {"holymon"}
     assert {name for name in foreign if not {*map(canonical, given[name])} & asked} == set()

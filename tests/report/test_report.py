@@ -22,7 +22,6 @@ from click.testing import CliRunner
 
 import holymon as hm
 from holymon.catalogue import handed, listing
-from holymon.catalogue.entry import Entry, of_targets
 from holymon.catalogue.handed import KIND
 from holymon.catalogue.news import News
 from holymon.cli.main import main
@@ -35,6 +34,7 @@ from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records import run_folder
 from holymon.records.attempt import Marks
+from holymon.records.entry import Entry, of_targets
 from holymon.records.journal import Journal
 from holymon.records.own_files import finite
 from holymon.report import health, index, notebooks, report, sections

@@ -90,6 +90,15 @@ class Entry(msgspec.Struct, frozen=True):
     calls_gone: bool = False
     """Whether its calls were deleted to make room, and only these figures are left."""
 
+    place: str = ""
+    """Where it was measured, as its owner calls it; empty if nobody said."""
+
+    ahead_s: float | None = None
+    """By how many seconds the clock of its store was ahead of that place's, to about one."""
+
+    files: dict[str, int] = {}
+    """Its files in a store, and their sizes in bytes."""
+
     @property
     def name(self) -> str:
         """The name under which it was measured."""
@@ -106,7 +115,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 def shown(entry: Entry) -> Entry:
     """An entry as it may be shown: whoever wrote the file that it was in may have lied."""
-    texts = (entry.detail, entry.ended or "", entry.measurement, *entry.targets,
+    texts = (entry.detail, entry.ended or "", entry.measurement, entry.place, *entry.targets,
              *(of.target for of in entry.of_targets or ()))  # fmt: skip
     inert = all(plain(text) is text for text in texts)
     if inert and (entry.started_at is None or is_moment(entry.started_at)):
@@ -116,6 +125,7 @@ def shown(entry: Entry) -> Entry:
     return replace(
         entry, detail=plain(entry.detail), ended=plain(entry.ended or "") or None,
         targets=tuple(map(plain, entry.targets)), measurement=plain(entry.measurement),
+        place=plain(entry.place),
         started_at=entry.started_at if is_moment(entry.started_at or "") else None,
         of_targets=None if entry.of_targets is None else of_all,
     )  # fmt: skip
