@@ -14,10 +14,10 @@ from holymon.figures.error_budget import (
 )
 from holymon.formatting import number_of
 from holymon.language.said import say
+from holymon.load.entry import Entry, OfTarget
 from holymon.load.publish import entry_of
 from holymon.load.run import Run
 from holymon.plan.slo import Slo, parse
-from holymon.records.entry import Entry, OfTarget
 from holymon.records.run_folder import out_of
 from holymon.records.run_state import LIVE
 

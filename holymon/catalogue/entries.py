@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from holymon.errors import RunError
+from holymon.load import store_entries
+from holymon.load.entry import Entry, of_targets, shapes_of, shown
 from holymon.load.run import Run
-from holymon.records import store_entries
-from holymon.records.entry import Entry, of_targets, shapes_of, shown
 from holymon.records.own_files import MOST_OF_JSON, content, write_aside
 from holymon.records.run_folder import FIGURES_FILE, count, lies_in, read_plan, read_state, run_id
 from holymon.records.run_state import LIVE, STATES

@@ -30,7 +30,7 @@ from holymon.formatting import (
     rounded,
 )
 from holymon.language.said import heads, listed, say
-from holymon.records.entry import FIGURES, Entry, Known, OfTarget
+from holymon.load.entry import FIGURES, Entry, Known, OfTarget
 from holymon.records.run_state import LIVE
 from holymon.records.spool import folder_of, shown
 from holymon.safety import plain

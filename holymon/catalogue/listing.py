@@ -7,7 +7,7 @@ from typing import Any
 from holymon.catalogue.entries import UNREADABLE, entries
 from holymon.errors import PlanError
 from holymon.formatting import Table
-from holymon.records.entry import Entry
+from holymon.load.entry import Entry
 from holymon.records.first_call import outcome
 from holymon.records.spool import folder_of, store_of
 

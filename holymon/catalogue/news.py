@@ -19,9 +19,9 @@ from holymon.figures.change import SHARE, Change, Least
 from holymon.figures.changes import Findings, Line, beside, since
 from holymon.formatting import Table, number_of
 from holymon.language.said import Digits, glued, listed, say
+from holymon.load.entry import Entry
 from holymon.load.publish import entry_of
 from holymon.load.run import Run
-from holymon.records.entry import Entry
 from holymon.records.run_folder import find, folders, out_of, run_id
 from holymon.records.run_state import LIVE
 from holymon.records.spool import folder_of

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from holymon.catalogue.entries import entries
 from holymon.errors import HolymonError, RunError
 from holymon.figures.own_bill import Own, own_bill
+from holymon.load.entry import Entry
 from holymon.load.fetch import folder_in
 from holymon.plan.known_prices import priced
 from holymon.plan.target import Target
 from holymon.plan.targets import target as target_of
-from holymon.records.entry import Entry
 from holymon.records.first_call import first_calls
 from holymon.records.run_folder import lies_in, load, read_state, run_id
 from holymon.records.spilled import spilled

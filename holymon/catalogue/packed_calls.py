@@ -18,8 +18,9 @@ import msgspec
 import numpy as np
 
 from holymon.errors import RunError
-from holymon.records import parquet, store_entries
-from holymon.records.entry import Entry
+from holymon.load import store_entries
+from holymon.load.entry import Entry
+from holymon.records import parquet
 from holymon.records.store import Store
 from holymon.safety import short
 

@@ -14,8 +14,8 @@ import msgspec
 
 from holymon.catalogue.entries import UNREADABLE, entries, with_figures
 from holymon.errors import RunError
-from holymon.records import store_entries
-from holymon.records.entry import Entry
+from holymon.load import store_entries
+from holymon.load.entry import Entry
 from holymon.records.own_files import require_inside, write_aside
 from holymon.records.run_folder import FIGURES_FILE
 from holymon.records.run_state import LIVE

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from holymon.formatting import number_of
 from holymon.language.said import glued, say
-from holymon.records.entry import Entry
+from holymon.load.entry import Entry
 
 LEAST: Final = 6
 """Intervals from which a rhythm is learned."""

@@ -7,9 +7,9 @@ from holymon.catalogue.budgets import runs_before
 from holymon.figures.error_budget import PERIOD_S
 from holymon.figures.spending import RunSpending, Spending, TargetSpending, spending_of
 from holymon.formatting import DASH
+from holymon.load.entry import Entry, OfTarget
 from holymon.load.publish import entry_of
 from holymon.load.run import Run
-from holymon.records.entry import Entry, OfTarget
 from holymon.structs import check_range
 
 

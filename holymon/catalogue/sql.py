@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from holymon.catalogue import packed_calls
 from holymon.catalogue.entries import entries
 from holymon.errors import NAMES, PlanError, RunError
+from holymon.load.entry import Entry
 from holymon.records import parquet
 from holymon.records.attempt import FINISH, Flag
-from holymon.records.entry import Entry
 from holymon.records.run_folder import began, is_compacted
 from holymon.records.spool import folder_of, shown, store_of
 from holymon.safety import plain, short

@@ -54,9 +54,9 @@ def runs(
 def _sync(out: Path) -> None:
     """Send what is left of a store, then pack it. Raises RunError if anything stays."""
     from holymon.catalogue import packed_calls
+    from holymon.load import store_entries
     from holymon.load.publish import send
     from holymon.load.run import Run
-    from holymon.records import store_entries
     from holymon.records.spool import store_of
 
     store = store_of(out)

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from holymon.errors import PlanError, RunError
+from holymon.load import store_entries
+from holymon.load.entry import Entry
 from holymon.load.publish import is_file_of_run, mark
-from holymon.records import run_folder, store_entries
-from holymon.records.entry import Entry
+from holymon.records import run_folder
 from holymon.records.own_files import room
 from holymon.records.run_state import is_run_id
 from holymon.records.spool import folder_of, shown, store_of

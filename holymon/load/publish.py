@@ -19,8 +19,9 @@ import msgspec
 
 from holymon.errors import HolymonError, RunError
 from holymon.formatting import number_of
-from holymon.records import run_folder, store_entries
-from holymon.records.entry import Entry, of_targets, shapes_of
+from holymon.load import store_entries
+from holymon.load.entry import Entry, of_targets, shapes_of
+from holymon.records import run_folder
 from holymon.records.own_files import content, lock_file, try_lock, write_aside
 from holymon.records.run_state import LIVE
 from holymon.records.spool import store_of

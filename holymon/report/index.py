@@ -19,8 +19,8 @@ from holymon.catalogue.entries import entries_here
 from holymon.catalogue.rhythm import Gap, gaps
 from holymon.formatting import Html, Table, element, join, ms, number_of, stacked
 from holymon.language.said import Digits, glued, language, listed, say, tell
+from holymon.load.entry import Entry, OfTarget
 from holymon.records import run_folder
-from holymon.records.entry import Entry, OfTarget
 from holymon.records.own_files import content, write_page
 from holymon.report.reported import HEADS, STATES, WORDS, Reported, reported
 from holymon.report.sparkline import sparkline

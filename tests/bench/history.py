@@ -21,7 +21,7 @@ import numpy as np
 
 from holymon.catalogue.history import Measured, lines_of
 from holymon.figures.changes import courses
-from holymon.records.entry import Entry, Known, OfTarget
+from holymon.load.entry import Entry, Known, OfTarget
 
 HOURS = 336
 TIMES = tuple(

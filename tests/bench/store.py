@@ -21,9 +21,10 @@ from time import perf_counter
 import msgspec
 
 from holymon.catalogue import packed_calls
+from holymon.load import store_entries
 from holymon.load.publish import entry_of
 from holymon.load.run import Run
-from holymon.records import run_folder, store_entries
+from holymon.records import run_folder
 from holymon.records.spool import folder_of, store_of
 from tests.bench.archive import ASKED, FIRST, QUESTIONS
 from tests.bench.million import plan_of, records_of

@@ -8,7 +8,7 @@ import holymon as hm
 from holymon.catalogue.budgets import error_budgets
 from holymon.catalogue.spending import spending
 from holymon.errors import PlanError
-from holymon.records.entry import of_targets
+from holymon.load.entry import of_targets
 from holymon.report.subject import Subject
 from tests.catalogue.test_news import earlier, run
 

@@ -16,8 +16,8 @@ from holymon.catalogue.entries import FILE, entries
 from holymon.catalogue.retention import drop_calls, excess
 from holymon.cli.main import main
 from holymon.errors import PlanError, RunError
+from holymon.load.entry import OfTarget, of_targets
 from holymon.records import run_folder
-from holymon.records.entry import OfTarget, of_targets
 
 FIXTURES = Path(__file__).parents[1] / "records" / "fixtures"
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)

@@ -20,9 +20,10 @@ from holymon.catalogue import packed_calls
 from holymon.catalogue.entries import entries
 from holymon.cli.main import main
 from holymon.errors import PlanError, RunError
+from holymon.load import store_entries
 from holymon.load.publish import send
 from holymon.load.run import Run
-from holymon.records import run_folder, store_entries
+from holymon.records import run_folder
 from holymon.records.spool import folder_of, store_of
 
 from .faulty import Faulty

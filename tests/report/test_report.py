@@ -29,12 +29,12 @@ from holymon.errors import ConfigError, PlanError, RunError
 from holymon.figures.change import Change, Least
 from holymon.formatting import rounded
 from holymon.load import carried, opened, run
+from holymon.load.entry import Entry, of_targets
 from holymon.plan import consent
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant
 from holymon.records import run_folder
 from holymon.records.attempt import Marks
-from holymon.records.entry import Entry, of_targets
 from holymon.records.journal import Journal
 from holymon.records.own_files import finite
 from holymon.report import health, index, notebooks, report, sections

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from holymon.load.entry import Entry, Known, OfTarget
 from holymon.load.run import Run
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import ramp
@@ -19,7 +20,6 @@ from holymon.prometheus.sharing import _packed
 from holymon.records import run_folder
 from holymon.records.attempt import Flag, Marks
 from holymon.records.client_health import line
-from holymon.records.entry import Entry, Known, OfTarget
 from holymon.records.first_call import FirstCall
 from holymon.records.journal import Journal
 from holymon.records.own_files import write_aside, write_json

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from holymon.errors import RunError
-from holymon.records.entry import Entry, shown
+from holymon.load.entry import Entry, shown
 from holymon.records.run_state import STATES, is_run_id
 from holymon.records.store import Store
 
