@@ -26,7 +26,9 @@ except ImportError:  # Windows
     fcntl = None
 
 # Files that go to one worker, since it takes seconds to import the clients that they are about.
-TOGETHER = (("monitor/test_clients.py", "promises/field/test_watching.py"),)
+TOGETHER = (
+    ("monitor/test_clients.py", "promises/field/test_watching.py", "monitor/test_routed.py"),
+)
 # Begun first, so that no worker is left alone with one of them at the end.
 LONGEST = (
     "browser/test_lab.py", "report/test_report.py", "house/test_style.py",

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from holymon.monitor.client_headers import OF_SDKS, OF_THE_CALL, base_of, own_headers, own_query
 from holymon.monitor.endpoints import subject
 from holymon.monitor.forks import in_children
 from holymon.monitor.move import LiveMove
@@ -32,20 +33,12 @@ PATHS: Final = ("chat/completions", "completions", "responses", "messages", "emb
 
 _REFUSED: Final = 300
 _COPIERS: Final = 8
-_OF_THE_CALL: Final = frozenset(
-    {"accept", "accept-encoding", "content-type", "user-agent", "anthropic-version",
-     "anthropic-beta", "idempotency-key", "traceparent", "tracestate"}
-)  # fmt: skip
-_OF_SDKS: Final = "x-stainless-"
-"""The headers that are carried over, besides what an SDK tells of itself; all others might name
-their sender."""
-
-_OWN_OF_NONE: Final = _OF_THE_CALL | {"connection", "content-length", "host"}
 _TIED: Final = ("previous_response_id", "conversation", "container", "mcp_servers")
 """Fields by which a call builds on what is at its provider, or hands over keys."""
 
-_NAMED: Final = (b'"file_id"', b'"vector_store_ids"', b'"server_url"')
-"""The same, wherever they stand in a body."""
+_IN_TOOLS: Final = (b'"vector_store_ids"', b'"server_url"')
+_IN_PARTS: Final = (b'"file_id"',)
+"""The same, wherever they stand among the tools or in the whole body."""
 
 _body: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _LOG: Final = logging.getLogger("holymon")
@@ -86,7 +79,7 @@ class Carrier:
         self._b = getattr(candidate, "_client", candidate)
         self._from, self._to = base_of(baseline), base_of(candidate)
         self._candidate, self._move, self._models = candidate, move, dict(models)
-        self._query = frozenset(_own_query(baseline))
+        self._query = frozenset(own_query(baseline))
         self._patience_s = patience_s
         self.stays: Counter[str] = Counter()
         self._later = Later()
@@ -205,7 +198,7 @@ class Carrier:
         """The same request, for the candidate."""
         given = {name.lower(): value for name, value in request.headers.items()}
         headers = {name: value for name, value in given.items()
-                   if name in _OF_THE_CALL or name.startswith(_OF_SDKS)}  # fmt: skip
+                   if name in OF_THE_CALL or name.startswith(OF_SDKS)}  # fmt: skip
         query = [(name, value) for name, value in request.url.params.multi_items()
                  if name not in self._query and not looks_secret(name, value)]  # fmt: skip
         model, content = _value(call.body, "model"), request.content
@@ -217,7 +210,7 @@ class Carrier:
         limits["read"] = self._patience_s if reads is None else min(reads, self._patience_s)
         return self._b.build_request(
             "POST", f"{str(self._to).rstrip('/')}/{call.path}", content=content,
-            params=[*query, *_own_query(self._candidate).items()],
+            params=[*query, *own_query(self._candidate).items()],
             headers={**headers, **own_headers(self._candidate)}, extensions={"timeout": limits},
         )  # fmt: skip
 
@@ -257,9 +250,11 @@ def _tied(path: str, body: dict[str, msgspec.Raw], content: bytes) -> str:
     for name in (*_TIED, "prompt") if path.endswith("responses") else _TIED:
         if _value(body, name) is not None:
             return f"{subject(path)} with {name}, which is known there only"
-    for word in _NAMED:
-        if word in content:
-            return f"{subject(path)} with {word.decode().strip(chr(34))}, which is known there only"
+    tools = bytes(body.get("tools", b""))
+    for words, text in ((_IN_TOOLS, tools), (_IN_PARTS, content)):
+        for word in words:
+            if word in text:
+                return f"{subject(path)} with {word.decode()[1:-1]}, which is known there only"
     store = _value(body, "store")
     if store or (path.endswith("responses") and store is not False):
         return f"{subject(path)} that are stored there: with store=False they are carried over"
@@ -276,24 +271,3 @@ def _refused(response: Any, whole: bool) -> str:
     watched = getattr(response.stream, "_call", None)
     error = watched.marks.error if watched is not None and whole else ""
     return error or "http_4xx" * (response.status_code >= _REFUSED)
-
-
-def base_of(client: Any) -> Any:
-    """The address below which a client calls; an SDK has its own, whatever it calls by."""
-    return getattr(client, "base_url", "") or getattr(client._client, "base_url", "")
-
-
-def own_headers(client: Any) -> dict[str, str]:
-    """The headers that a client sends of its own accord: its keys, and what names its owner."""
-    inner = getattr(client, "_client", client)
-    given = {**inner.headers, **getattr(client, "default_headers", {}),
-             **getattr(client, "auth_headers", {})}  # fmt: skip
-    return {name: value for name, value in given.items()
-            if isinstance(value, str) and name.lower() not in _OWN_OF_NONE
-            and not name.lower().startswith(_OF_SDKS)}  # fmt: skip
-
-
-def _own_query(client: Any) -> dict[str, Any]:
-    """What a client puts into the query of each call."""
-    inner = getattr(client, "_client", client)
-    return {**dict(inner.params), **getattr(client, "default_query", {})}

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from holymon.errors import PlanError
-from holymon.monitor.carrier import Carrier, base_of
+from holymon.monitor.carrier import Carrier
+from holymon.monitor.client_headers import base_of
 from holymon.monitor.clients import monitored
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.move import LiveMove
@@ -58,7 +59,7 @@ def routed(
     for transport in {id(t): t for t in (inner._transport, *inner._mounts.values()) if t}.values():
         if hasattr(transport, "handle_async_request"):
             transport.handle_async_request = carrier.asynchronous(transport.handle_async_request)
-        else:
+        if hasattr(transport, "handle_request"):
             transport.handle_request = carrier.synchronous(transport.handle_request)
     return baseline
 
