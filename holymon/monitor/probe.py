@@ -21,7 +21,7 @@ from holymon.plan.made_text import WORD_BYTES, text_of_tokens
 from holymon.plan.price import most
 from holymon.plan.target import Target
 from holymon.records.attempt import Flag, Rows
-from holymon.records.own_files import PRIVATE, write_json
+from holymon.records.own_files import PRIVATE, require_inside, write_json
 from holymon.safety import short
 from holymon.structs import check_range, require
 
@@ -44,6 +44,7 @@ class _Probe:
     def __init__(self, target: Target, kind: str, out: Path) -> None:
         self.began, self.made = datetime.now(UTC), 0
         self.folder = out / f"probe-{kind}" / self.began.strftime("%Y%m%dT%H%M%S.%fZ")
+        require_inside(self.folder.parent, out)
         longest = "max_output_tokens" if target.endpoint == "responses" else "max_tokens"
         self.limit = target.quirks.max_tokens or longest
         self.monitor = Monitor(target, policy=Policy(attempts=1), spill=self.folder)

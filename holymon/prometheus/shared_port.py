@@ -10,6 +10,9 @@ from typing import IO, Final, TypeVar
 from holymon.records.own_files import lock_file, try_lock
 
 T = TypeVar("T")
+GATE_S: Final = 10.0
+"""How long to wait for others that listen first; each of them takes a moment."""
+
 ENDING_S: Final = 2.0
 """How long an address may stay taken by a process that has just ended."""
 
@@ -21,10 +24,13 @@ def at_port(path: Path, address: tuple[str, int], listen: Callable[[], T]) -> tu
     another server. Keep the lock for as long as the address. Raises OSError.
     """
     # Who is the first is decided by one at a time: to turn a lock into a shared one lets others in.
-    gate = lock_file(path / f"holymon-{address[1]}.gate")
+    gate = lock_file(place := path / f"holymon-{address[1]}.gate")
     lock = lock_file(path / f"holymon-{address[1]}.port")
     try:
+        until = time.monotonic() + GATE_S
         while not try_lock(gate):
+            if time.monotonic() > until:
+                raise OSError(errno.EBUSY, f"another process holds {place}")
             time.sleep(0.01)
         if try_lock(lock):
             _require_free(address)

@@ -34,7 +34,7 @@ from holymon.prometheus import metric_names
 from holymon.prometheus.metric_families import families
 from holymon.prometheus.run_gauges import Name
 from holymon.prometheus.sources import Scrape
-from holymon.records.own_files import aside, lock_file, opened, try_lock
+from holymon.records.own_files import aside, content, lock_file, opened, try_lock
 from holymon.safety import plain
 
 T = TypeVar("T")
@@ -240,10 +240,11 @@ def _packed(values: dict[str, float]) -> bytes:
 
 def _read(path: Path) -> dict[str, float]:
     """The values of a file by key. Raises RunError if no process of ours wrote it so."""
-    if not path.exists():
+    try:
+        data = content(path)
+    except FileNotFoundError:
         return {}
     try:
-        data = path.read_bytes()
         (used,), at = struct.unpack_from("i", data), 8
         values = {}
         if used < at:

@@ -213,7 +213,8 @@ class _Reader:
 
     def _currency(self) -> str:
         if len(self.currencies) > 1:
-            raise PlanError(f"{self.path} mixes {', '.join(sorted(self.currencies))}: take one.")
+            some = short(", ".join(sorted(self.currencies)[:10]), 80)
+            raise PlanError(f"{self.path} mixes {some}: take one.")
         return short(next(iter(self.currencies), ""), 12)
 
     def _notes(self) -> Iterator[str]:

@@ -25,6 +25,9 @@ from holymon.records.appender import unreadable
 PRIVATE: Final = 0o600
 """The mode of what may hold prompts, keys or the words of servers."""
 
+OURS: Final = 0o660
+"""The mode of locks: whoever may read one can hold it, and keep all others waiting (flock(2))."""
+
 _PAGE: Final = re.compile(rb"default-src 'none'; img-src data:.{0,500}<title>holymon: ", re.DOTALL)
 _NEW: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OLD: Final = (
@@ -94,9 +97,9 @@ def _head(path: Path) -> bytes:
         return file.read(4096)
 
 
-def lock_file(path: Path) -> IO[bytes]:
+def lock_file(path: Path, mode: int = OURS) -> IO[bytes]:
     """A file to be locked, made if there is none; what is in it stays. Raises as `opened`."""
-    return _plain(path, _NEW, "r+b")
+    return _plain(path, _NEW, "r+b", mode)
 
 
 def opened(path: Path) -> IO[bytes]:
@@ -104,9 +107,9 @@ def opened(path: Path) -> IO[bytes]:
     return _plain(path, _OLD, "rb")
 
 
-def _plain(path: Path, flags: int, mode: str) -> IO[bytes]:
+def _plain(path: Path, flags: int, how: str, mode: int = 0o666) -> IO[bytes]:
     try:
-        fd = os.open(path, flags, 0o666)
+        fd = os.open(path, flags, mode)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise unreadable(path, "it is a link, which is not followed") from None
@@ -115,7 +118,7 @@ def _plain(path: Path, flags: int, mode: str) -> IO[bytes]:
     if not stat.S_ISREG(os.fstat(fd).st_mode) or path.is_symlink():
         os.close(fd)
         raise unreadable(path, "it is no plain file")
-    return os.fdopen(fd, mode)
+    return os.fdopen(fd, how)
 
 
 MOST_BYTES: Final = 2**29

@@ -191,7 +191,7 @@ def _is_new(folder: Path, state: dict[str, Any]) -> bool:
 
 def take_lock(folder: Path) -> IO[bytes]:
     """Hold the run's lock for as long as the file returned is open, or the process lives."""
-    file = lock_file(folder / "run.lock")
+    file = lock_file(folder / "run.lock", 0o666)  # by which others see that it is alive
     if not try_lock(file):
         file.close()
         raise RunError(f"{run_id(folder)} is already being measured.")

@@ -22,7 +22,7 @@ from holymon.language.said import glued, heads, language, say, shown, tell
 from holymon.load.run import Run
 from holymon.report.health import Health
 from holymon.report.reported import WORDS, in_language
-from holymon.safety import short
+from holymon.safety import plain, short
 from holymon.structs import Interval, Rate
 
 HEADS: Final = heads(
@@ -59,9 +59,9 @@ def digest(about: dict[str, Any], run_id: str, page: str) -> dict[str, Any]:
     reasons = [str(reason) for reason in verdict.get("reasons") or ()]
     return {
         "format": 1,
-        "name": run_id.partition("/")[0],
-        "run_id": run_id,
-        "report": page,
+        "name": short(run_id.partition("/")[0], 120),
+        "run_id": short(run_id, 240),
+        "report": plain(page).replace("\n", " "),
         "state": state if status == "ok" else "unfinished",
         "line": line if status == "ok" else say(
             "The report is not complete, {status}: {error}", error=error,
