@@ -23,7 +23,10 @@ def over(most: int) -> str:
 
 def raw(path: Path, most: int = MOST_BYTES) -> bytes:
     """All of a file, or of a pipe that somebody writes to. Raises OSError, which says why not."""
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise type(error)(error.strerror) from None  # whoever says it has named the path already
     try:
         kind = os.fstat(fd)
         if not (stat.S_ISREG(kind.st_mode) or stat.S_ISFIFO(kind.st_mode)):

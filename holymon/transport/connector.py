@@ -27,7 +27,7 @@ SECOND_TRY_S: Final = 0.25
 """When the first of several addresses has not answered by then, the next one is tried too
 (RFC 8305, section 5)."""
 
-_ANSWER_MAX: Final = 2**16
+_ANSWER_MAX, _LINE = 2**16, 2**11
 Addresses = list[tuple[Any, ...]]
 
 
@@ -155,4 +155,5 @@ async def _tunnel(sock: socket.socket, origin: Origin, key: Secret | None) -> No
         reply += piece
     words = reply.split(b"\r\n", 1)[0].split(b" ")
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].startswith(b"2"):
-        raise httpx.ProxyError(f"the proxy said {b' '.join(words)[:80].decode('latin-1')!r}")
+        # Cut only where keys are masked: a part of one would not be known for it.
+        raise httpx.ProxyError(f"the proxy said {b' '.join(words)[:_LINE].decode('latin-1')!r}")

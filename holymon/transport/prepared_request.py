@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 import httpx
@@ -228,6 +228,13 @@ class _Credentials(Secret):
         both = b64decode(self.reveal()).decode()
         texts = (self.reveal(), both, both.partition(":")[2])
         return tuple(form for text in texts for form in spellings(text))
+
+    def parts(self) -> tuple[Any, ...]:
+        """Those of both together, and of the password."""
+        password = b64decode(self.reveal()).decode().partition(":")[2]
+        with suppress(ConfigError):  # what no header can carry comes back as a whole at most
+            return (*super().parts(), *Secret(password, self.name).parts())
+        return super().parts()
 
 
 def _is_local(host: str) -> bool:

@@ -156,3 +156,26 @@ def test_whatever_comes_each_change_of_a_share_is_on_record_and_it_survives_a_fi
 def test_a_course_that_leads_nowhere_is_refused(wrong, words):
     with pytest.raises(PlanError, match=words):
         MoveSteps(**wrong)
+
+
+ODD = [None, [], {}, [[]], -1, 5, 1e308, "x", [1e308], [[0] * 8] * 3, [[-1] * 8, []], True]
+
+
+@pytest.mark.parametrize(
+    "part", ["share", "shadow", "leads", "remembered", "warm", *begun().gate.__struct_fields__]
+)
+def test_what_others_wrote_of_a_move_is_none_or_can_be_gone_on_with(part):
+    good = msgspec.to_builtins(after(begun(), 2)[0])
+    home = good["gate"] if part in good["gate"] else good
+    kept, rows = home[part], home[part] if isinstance(home[part], tuple | list) else ()
+    for odd in ODD:
+        for value in (odd, *([*rows[:k], odd, *rows[k + 1 :]] for k in range(len(rows)))):
+            home[part] = value
+            try:
+                route = move.decode(msgspec.json.encode(good))
+            except (ValueError, PlanError):
+                continue
+            assert 0 <= route.share <= 1
+            assert after(route, 2, at=1e9)[0]
+    home[part] = kept
+    assert move.decode(msgspec.json.encode(good)) == after(begun(), 2)[0]

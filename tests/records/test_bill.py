@@ -142,6 +142,10 @@ HEAD = "date,model,prompt_tokens,completion_tokens,cost\n2026-11-01,m,1,1,1\n"
         (HEAD + ",m,1,1,1\n", {}, "line 3, column date holds no day"),
         (HEAD + '2026-11-01,m,1,1,"1,234"\n', {}, "column cost: .* thousands or a fraction"),
         (HEAD + "2026-11-01,m,1,1,€5\n", {}, "mixes EUR, USD"),
+        (
+            "date,cost,currency\n" + "".join(f"2026-11-01,1,{k}{'x' * 99}\n" for k in range(99)),
+            {}, r"mixes [\dX, ]{79}…: take one",
+        ),
         (HEAD + "2026-11-01,m,1,1,nan\n", {}, "column cost: 'nan' is no number"),
         (HEAD + "2026-11-01,m,1,1,1,1\n", {}, "line 3 has more columns"),
         (HEAD, {"cost": "Euro"}, "no column 'Euro': it has completion_tokens, cost, date"),

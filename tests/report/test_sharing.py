@@ -355,6 +355,24 @@ def test_what_servers_say_is_text_wherever_it_is_shown():
     assert markdown("a\n# b") == r"a \# b"
 
 
+@pytest.mark.parametrize(
+    "name", ["a\nBcc: evil@x", "a\r\nBcc: e", "\udcff", "\0", "\u202egnp", "a" * 5000]
+)
+def test_a_name_that_others_gave_a_folder_stops_no_message_and_adds_no_line(name):
+    for page in (f"/srv/{name}/report.html", f"https://r.example/{name}"):
+        made = digest.digest(about("unhealthy"), f"{name}/1", page)
+        message = payloads.mail(made, "failure", {"From": "a@b.example", "To": "c@d.example"})
+        read = message_from_bytes(message.as_bytes(), policy=default)
+        assert (read["Bcc"], read["Subject"][:9]) == (None, "holymon: ")
+        shown = (
+            digest.as_markdown(made)
+            + digest.as_text(made)
+            + json.dumps(payloads.slack(made, "failure"))
+        )
+        assert shown.encode()
+        assert "\u202e" not in shown
+
+
 def test_a_report_that_could_not_be_begun_leaves_a_page_and_is_told(
     tmp_path, receiver, monkeypatch
 ):

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holymon.errors import ConfigError
+from holymon.safety import redact, short
 from holymon.transport import pool
 from holymon.transport.connection import Connection
 from holymon.transport.connector import Connector
-from holymon.transport.exceptions import classify
+from holymon.transport.exceptions import classify, words
 from holymon.transport.pool import Transport
 from holymon.transport.prepared_request import Origin, prepare, proxy_of
 from holymon.transport.response import Response
@@ -352,6 +353,25 @@ def test_a_proxy_that_refuses_is_a_proxy_error(monkeypatch, reply):
                     await client.get("https://far.example/")
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize("at", range(20, 80, 5))
+def test_a_proxy_that_repeats_its_password_does_so_to_nobody_else(monkeypatch, at):
+    password = "Proxy7fQ2x9Zb0123456789"
+
+    async def go():
+        async with Proxy(b"HTTP/1.1 407 " + b"z" * at + password.encode() + b"\r\n\r\n") as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:{password}@127.0.0.1:{proxy.port}")
+            made = prepare(httpx.Request("GET", "https://far.example/"))
+            with pytest.raises(httpx.ProxyError) as caught:
+                await Transport().send(made, Response(), None)
+            return short(words(caught.value), secrets=(made.proxy_key,)), made.proxy_key
+
+    said, key = asyncio.run(go())
+    assert "zzz***" in said
+    for part in (password[k : k + 9] for k in range(len(password) - 8)):
+        assert part not in said
+        assert part not in redact(f"a part of it, {part}", (key,))
 
 
 def test_a_bad_certificate_behind_a_proxy_is_no_fault_of_the_proxy(monkeypatch, far):

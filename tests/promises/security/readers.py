@@ -28,7 +28,11 @@ from holymon.errors import CODES, ERRORS, HolymonError
 from holymon.figures.hints import hint
 from holymon.load.run import attach
 from holymon.load.trust import trust
+from holymon.monitor import route as moves
+from holymon.monitor import route_file
+from holymon.monitor.course import MoveSteps, Outcome
 from holymon.monitor.replies import _parsed
+from holymon.monitor.route_table import route_table
 from holymon.plan import consent, dataset_files, replay_file, shapes, slo, targets
 from holymon.plan.plan import Plan
 from holymon.prometheus import rules, sharing
@@ -50,6 +54,7 @@ from holymon.protocols.responses import RESPONSES
 from holymon.protocols.retry_after import retry_after
 from holymon.protocols.sse import Decoder, EventTooLarge
 from holymon.records.attempt import Marks, row
+from holymon.records.bill import read as bill
 from holymon.records.datasets import dataset
 from holymon.records.export import write_csv
 from holymon.report import sections
@@ -335,6 +340,17 @@ def _baseline(path: Path) -> None:
     baseline(path.parent)
 
 
+def _move(path: Path) -> None:
+    """What is read of a move goes on, however odd, and is shown."""
+    route = route_file.read(path)
+    assert route is not None
+    ended = [Outcome(side, False, 0.1, 0.05, 1.0, 10) for side in (0, 1)] * 30
+    for at in (1e9, 2e9):
+        route = moves.observe(route, ended, MoveSteps(), at, "me")
+    assert route_table(route).text()
+    moves.decode(route_file.written(moves.by_hand(route, 3e9, "me", "", share=0.2)))
+
+
 def _sums(path: Path) -> None:
     if sharing._read(path):
         MultiProcessCollector.merge([str(path)])
@@ -381,6 +397,8 @@ _MADE: dict[str, Callable[[], Reader]] = {
     "requests in CSV": _file("r.csv", samples.TABLES, _requests),
     "times in JSON": _file("t.jsonl", samples.TIMES["json"], replay_file.replay),
     "times in CSV": _file("t.csv", samples.TIMES["csv"], replay_file.replay),
+    "a bill": _file("b", samples.BILLS, bill),
+    "a move": _file("r.json", [samples.MOVE], _move),
     "sums of processes": _file("counter_holymon-0.db", samples.SUMS, _sums),
     "a notebook": _file("n.ipynb", [samples.NOTEBOOK], lambda path: check_parameters(path, {})),
 }

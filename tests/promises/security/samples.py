@@ -14,6 +14,9 @@ import msgspec
 
 from holymon.load.entry import Entry, Known, OfTarget
 from holymon.load.run import Run
+from holymon.monitor import route as moves
+from holymon.monitor.course import MoveSteps, Outcome
+from holymon.monitor.route_file import written
 from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import ramp
 from holymon.prometheus.sharing import _packed
@@ -280,6 +283,21 @@ def parquets() -> list[bytes]:
 
 TABLES = [b'prompt,user\n"one\ntwo",a\nthree,b\n', b"id;text\n1;a\n",
           b'id,input,traceId,type\n1,"[{""role"": ""user"", ""content"": ""a""}]",t,GENERATION\n']  # fmt: skip
+BILLS = [
+    b"date,model,prompt_tokens,completion_tokens,cost,currency\n2026-11-01,m,10,2,0.1,USD\n",
+    'Day;Model;Input;Output;Amount\n2026/11/01;m;1.234;12;"1.234,50 €"\n'.encode("utf-16"),
+    json.dumps({"has_more": False, "data": [{"start_time": 1730419200, "results": [
+        {"input_tokens": 9, "output_tokens": 5, "input_cached_tokens": 8, "num_model_requests": 5,
+         "model": "m"}]}]}).encode(),
+    b'{"startTime": "2026-11-01T08:00:00.1Z", "spend": 0.01, "model": "m", "prompt_tokens": 3, '
+    b'"completion_tokens": 4, "metadata": "{\\"usage_object\\": {\\"a\\": 1}}"}\n' * 2,
+    json.dumps({"data": {"items": [{"created_at": 1793520000, "type": 2, "model_name": "m",
+        "quota": 9, "prompt_tokens": 1, "other": '{"cache_tokens": 1}'}]}}).encode(),
+]  # fmt: skip
+_BEGUN = moves.new("a/x", "b/y", MoveSteps(), 0.0, "me")
+_PAIR = [Outcome(side, False, 0.1 + at / 100, 0.05, 1.0, at) for at in range(30) for side in (0, 1)]
+MOVE = written(moves.observe(moves.observe(_BEGUN, _PAIR, MoveSteps(), 9.0, "me"), _PAIR[:4],
+                             MoveSteps(), 12.0, "me"))  # fmt: skip
 TRUST = b"H_KEY=https://h.example/v1\n\nO=https://api.openai.com/v1#ca=" + b"0" * 64 + b"\n"
 BASELINE = json.dumps({"run_id": "sent/20260101T000000Z", "set_at": "2026"}).encode()
 WORDS = [

@@ -12,10 +12,17 @@ import pytest
 from holymon.catalogue import listing
 from holymon.errors import RunError
 from holymon.load.run import attach, start
+from holymon.monitor import route as moves
+from holymon.monitor import route_file
+from holymon.monitor.course import MoveSteps
+from holymon.monitor.probe import probe_cache
 from holymon.plan.plan import Open, Plan, Prompts, Target
+from holymon.plan.price import Price
 from holymon.plan.shapes import constant
+from holymon.prometheus import shared_port, sharing
 from holymon.records import run_folder
-from holymon.records.own_files import write_aside
+from holymon.records.own_files import lock_file, try_lock, write_aside
+from holymon.report import notify
 from holymon.report.report import _lead_to, _publish, _write_json
 from holymon.widgets.results_tab import BASELINE_FILE, set_baseline
 
@@ -180,3 +187,36 @@ def test_a_run_of_another_user_neither_hangs_nor_shows_what_is_ours(shared, othe
     assert MINE not in str(shown)
     assert "Traceback" not in str(shown)
     assert ours.id in shown[0]
+
+
+def test_a_lock_is_for_those_who_may_have_it(shared, other, monkeypatch):
+    """Whoever may read a file can lock it, and would keep all others waiting (flock(2))."""
+    monkeypatch.setattr(shared_port, "GATE_S", 0.05)
+    made, *locks = shared / "r.json", shared / ".r.json.lock", shared / ".notified.lock"
+    route_file.change(made, lambda _: moves.new("a/x", "b/y", MoveSteps(), 0.0, "me"))
+    with notify._locked(shared):
+        pass
+    shared_port.at_port(shared, ("127.0.0.1", 0), lambda: None)[1].close()
+    gate = shared / "holymon-0.gate"
+    for lock in (*locks, gate, shared / "holymon-0.port"):
+        assert other('flock -n "$1" true 2>/dev/null', lock)[0] != 0, lock
+        assert other('flock -s -n "$1" true 2>/dev/null', lock)[0] != 0, lock
+    with lock_file(gate) as held:
+        assert try_lock(held)
+        with pytest.raises(OSError, match="another process holds"):
+            shared_port.at_port(shared, ("127.0.0.1", 0), lambda: None)
+    assert other('cat "$1"', made)[0] == 0, "how a move stands is for its readers"
+
+
+def test_what_waits_where_figures_or_probes_are_kept_is_not_gone_into(shared, other):
+    for script in ('mkfifo "$1/counter_holymon-0.db"', 'ln -s "$2" "$1/counter_holymon-1.db"',
+                   'ln -s "$2" "$1/probe-cache"', 'ln -s "$2" "$1/r.json"'):  # fmt: skip
+        assert other(script, shared, shared.parent / "home")[0] == 0
+    for name in ("counter_holymon-0.db", "counter_holymon-1.db"):
+        with pytest.raises(RunError, match="can't be read"):
+            sharing._read(shared / name)
+    with pytest.raises(RunError, match=r"r\.json is a link"):
+        route_file.read(shared / "r.json")
+    priced = Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1", price=Price(1, 1))
+    with pytest.raises(RunError, match="is a link that leads out of"):
+        probe_cache(priced, max_cost=1, pauses_s=(0,), prompt_tokens=32, out=shared)
