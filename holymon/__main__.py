@@ -10,7 +10,16 @@ import sys
 if sys.path[0] in {"", os.getcwd()}:  # noqa: PTH109 - as Python puts it there
     del sys.path[0]
 
-from holymon.cli.main import main
+
+def main() -> None:
+    """Run the command; whoever stops it while it is still imported is not shown where."""
+    try:
+        from holymon.cli.main import main as command
+    except KeyboardInterrupt:
+        sys.stderr.write("holymon: interrupted.\n")
+        sys.exit(130)
+    command()
+
 
 if __name__ == "__main__":
     main()

@@ -193,7 +193,7 @@ def test_a_lock_is_for_those_who_may_have_it(shared, other, monkeypatch):
     """Whoever may read a file can lock it, and would keep all others waiting (flock(2))."""
     monkeypatch.setattr(shared_port, "GATE_S", 0.05)
     made, *locks = shared / "r.json", shared / ".r.json.lock", shared / ".notified.lock"
-    route_file.change(made, lambda _: moves.new("a/x", "b/y", MoveSteps(), 0.0, "me"))
+    route_file.change(made, lambda *_: moves.new("a/x", "b/y", MoveSteps(), 0.0, "me"))
     with notify._locked(shared):
         pass
     shared_port.at_port(shared, ("127.0.0.1", 0), lambda: None)[1].close()
