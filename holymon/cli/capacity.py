@@ -29,7 +29,7 @@ from holymon.load.interrupts import INTERRUPTED, interruptible
 @click.option("--from", "start", type=float, default=1.0, help="First rate, calls/s.")
 @click.option("--to", "most", type=float, default=1000.0, help="Highest rate, calls/s.")
 @click.option("--duration", type=SECONDS, default=10.0,
-              help="Seconds for each rate, at least: longer near the limit.")  # fmt: skip
+              help="Seconds for each rate, at least; far from the limit a quarter.")  # fmt: skip
 @click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson",
               help="How calls arrive.")  # fmt: skip
 @click.option("--precision", type=float, default=0.1,
@@ -55,12 +55,16 @@ def capacity(
     The exit code is 0 if a rate was met, 1 if none was, 3 if no measurement was valid.
     """
     from holymon.experiments import capacity_search
+    from holymon.experiments.bounds import Bounds
 
     if not options["slo"]:
         raise PlanError("capacity needs an objective to meet: give --slo, such as 'ttft_p95<1'.")
     targets = (target,) if target else ()
     (plan,) = plans_of(targets, rate=f"{start:g}", duration=duration, **options)
     agreed(plan.targets)
+    about = Bounds(plan.slo, start=start, seconds=duration, budget_s=budget).usual_s
+    note(f"it takes about {about / 60:.1f} minutes to find a limit, and {budget:g} s at most to be "
+         "certain of it (--budget); shorter with --from near it.")  # fmt: skip
     with interruptible():
         result = capacity_search.capacity(
             plan, start=start, most=most, seconds=duration, precision=precision, budget_s=budget,

@@ -5,7 +5,8 @@
     then make sure: the highest rate met and the lowest missed for longer, then their neighbours
 
 Far from the limit a few calls show on which side of it a rate is, so levels are short there; only
-near it they have the calls that their objectives need. What each may err stands in `bounds`.
+near it they have their full length, and the calls that their objectives need. What each may err
+stands in `bounds`.
 """
 
 import math
@@ -48,7 +49,7 @@ def following(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
 def wanted(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
     """What `following` is if the budget allows it."""
     if not levels:
-        return _step(levels, bounds.start, bounds.short(bounds.start))
+        return _step(levels, bounds.start, bounds.far(bounds.start))
     last = levels[-1]
     if last.met is None and _often(levels, last.rate) == 1:
         return _step(levels, last.rate, last.seconds)
@@ -57,18 +58,19 @@ def wanted(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
     stops = [level for level in known if best is None or level.rate > best.rate]
     stops = [level for level in stops if level.met is not True]
     if len(stops) == 1 and not stops[0].sure and _often(levels, stops[0].rate) == 1:
-        return _step(levels, stops[0].rate, LONGER * stops[0].seconds)
+        longer = max(LONGER * stops[0].seconds, bounds.short(stops[0].rate))
+        return _step(levels, stops[0].rate, longer)
     if best is not None and not stops:
         if best.rate < bounds.most:
             higher = min(_round(2 * best.rate), bounds.most)
-            return _step(levels, higher, bounds.short(higher))
+            return _step(levels, higher, bounds.far(higher))
         return _surer(levels, bounds, best, None) or "all met"
     first = stops[0]
     if best is None:
         lower = _round(first.rate / 2)
         if lower < bounds.start / LOWEST:
             return "none met" if first.met is False else "client"
-        return _step(levels, lower, bounds.short(lower))
+        return _step(levels, lower, bounds.far(lower))
     if first.rate > best.rate * (1 + bounds.precision) * (1 + 1e-9):
         rate = _round(math.sqrt(best.rate * first.rate))
         return _step(levels, rate, _near(levels, rate, best, bounds))
@@ -93,7 +95,8 @@ def _surer(
     """
     for level in filter(None, (best, first)):
         if not level.sure and _often(levels, level.rate) == 1:
-            step = _step(levels, level.rate, LONGER * level.seconds)
+            seconds = LONGER * max(level.seconds, bounds.short(level.rate))
+            step = _step(levels, level.rate, seconds)
             if fits(levels, step, bounds):
                 return step
     known = latest(levels)

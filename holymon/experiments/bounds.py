@@ -20,6 +20,15 @@ from holymon.structs import check_range
 FEW: Final = 10
 """No level has fewer calls."""
 
+FAR: Final = 0.25
+"""A level far from the limit takes that part of the usual time."""
+
+WAITS: Final = 4.0
+"""And so many times the longest that an objective allows a call to take."""
+
+CLIMB: Final = 7
+"""Levels that a search usually has before the first one that is missed, it included."""
+
 START_S: Final = 2.0
 """What a level takes beside its load, until that is known: to begin, and for the last answers."""
 
@@ -81,6 +90,26 @@ class Bounds:
     def short(self, rate: float) -> float:
         """Seconds of a level that need not be sure."""
         return max(self.seconds, FEW / rate)
+
+    def far(self, rate: float) -> float:
+        """Seconds of a level that is to show only on which side of a limit far away it is.
+
+        Long enough for a queue to grow over the slowest objective.
+        """
+        goals = map(parse, self.objectives)
+        slowest = max(goal.limit * bool(goal.stat) for goal in goals)
+        return max(min(self.seconds, max(FAR * self.seconds, WAITS * slowest)), FEW / rate)
+
+    @property
+    def usual_s(self) -> float:
+        """About how long a search takes that doubles its rate six times, if the budget allows it.
+
+        So many levels far from the limit, four near it, and the two that the answer is made of once
+        more; to be certain of it may take all of the budget.
+        """
+        climb = [self.far(self.start * 2**k) for k in range(CLIMB)]
+        beside = (CLIMB + 6) * START_S
+        return min(self.budget_s, math.fsum(climb) + (4 + 2 * 3) * self.seconds + beside)
 
     def calls(self, error: float) -> int:
         """Calls by which all objectives can be sure where nothing is over, however they arrive."""

@@ -36,10 +36,11 @@ def capacity(
     A call that failed took for ever, as far as objectives on durations go; where none is on an
     error rate, `slo.ERROR_LIMIT` is added.
     Rates begin at `start` calls/s and go up to `most`; each is a run of its own of at least
-    `seconds` (the plan's own load and warm-up are not used), longer near the limit, its calls
-    spread as `arrivals` says ("constant", "poisson"). The search ends when the highest rate met and
-    the lowest one missed differ by no more than `precision` and are as certain as the budget lets
-    them be: of all that a search calls certain no more than 5 % is wrong.
+    `seconds` (the plan's own load and warm-up are not used), longer near the limit and shorter
+    far from it, its calls spread as `arrivals` says ("constant", "poisson"). The search ends when
+    the highest rate met and the lowest one missed differ by no more than `precision` and are as
+    certain as the budget lets them be: of all that a search calls certain no more than 5 % is
+    wrong.
     A level that would pass `budget_s` seconds is stopped; neither `max_calls` nor `max_cost` USD
     is passed. `seen` is given what is known after each level. Ctrl-C ends the search, and what was
     found is returned. Raises PlanError, RunError.
