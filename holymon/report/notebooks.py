@@ -26,6 +26,11 @@ PLACES: Final = (
     Path(__file__).parent.parent / "notebooks",
     Path(__file__).parent.parent.parent / "notebooks",
 )
+_CELLS: Final = frozenset({"code", "markdown", "raw"})
+_ODD: Final = (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError,
+               RecursionError, MemoryError)  # fmt: skip
+"""What reading a file may raise that is no notebook, or whose parameters are no plain Python."""
+
 LEAST: Final = 19
 """The priority that takes the least."""
 
@@ -88,8 +93,11 @@ def _plain_parameters(path: Path) -> dict[str, Any]:
 
     Empty where there are none, or where they are written so that papermill had better say.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, SyntaxError, RecursionError):
-        cells = json.loads(decoded(raw(path)))["cells"]
+    with quiet(), contextlib.suppress(*_ODD):
+        saved = json.loads(decoded(raw(path)))
+        cells = saved["cells"]
+        if saved["nbformat"] != 4 or {cell["cell_type"] for cell in cells} - _CELLS:
+            return {}
         tagged = (cell for cell in cells if "parameters" in cell["metadata"].get("tags", ()))
         source = "".join(next(tagged, {"source": ""})["source"])
         lines = ast.parse(source).body
