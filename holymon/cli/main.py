@@ -226,7 +226,8 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
 def sim(host: str, port: int, seed: int, log: Path | None, auth: str) -> None:
     """Run the simulated API until Ctrl-C.
 
-    Its models are fast, slow, flaky, busy, pinned, cached, reasoning, tools and strict.
+    Its models are fast, slow, flaky, busy, pinned, cached, reasoning, tools, strict, limited,
+    gateway (hides a prompt, buffers), quantized and other (not the same model).
     """
     from holymon.sim import __main__ as simulator
 

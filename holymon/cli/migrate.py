@@ -13,7 +13,8 @@ from holymon.cli.progress import measured_with_bar
 from holymon.cli.target_options import composed
 from holymon.errors import PlanError, RunError
 from holymon.language.said import speaking
-from holymon.load.interrupts import INTERRUPTED
+from holymon.load.interrupts import INTERRUPTED, interruptible
+from holymon.plan.checks import CHECKS, checks_in
 from holymon.safety import plain
 
 if TYPE_CHECKING:
@@ -98,6 +99,10 @@ TERMS: Final = composed(
     click.option("--min-topup", type=_OfTarget(click.FLOAT), multiple=True,
                  metavar="[TARGET=]AMOUNT", help="The least that is topped up at once, in units "
                  "of the price list."),
+    click.option("--checks", type=click.INT, default=CHECKS, metavar="N",
+                 help="Questions with known answers that each target is asked after the load, to "
+                 "tell whether a candidate serves the same model: mostly of one token. 0 for "
+                 "none."),
     click.option("--credit-expires", "credit_days", type=_OfTarget(_Days()), multiple=True,
                  metavar="[TARGET=]DAYS", help="After so many days what is unused is lost."),
 )  # fmt: skip
@@ -116,14 +121,16 @@ def migrate(
     lang: str, calls_per_month: float, min_saving: float, one_off: float | None, work: float | None,
     hourly: float | None, fx: tuple[tuple[str, float], ...], fee: tuple[tuple[str, float], ...],
     min_topup: tuple[tuple[str, float], ...], credit_days: tuple[tuple[str, float], ...],
-    **options: Any,
+    checks: int, **options: Any,
 ) -> None:  # fmt: skip
     """Decide whether to move from BASELINE, which is in use, to a CANDIDATE: one to five of them.
 
     All are called in the same time with the same requests: your own, with --prompts or --trace;
     400 calls of each unless --requests or --duration say otherwise. Of a run that is there, with
     --run, the first target is the baseline. Without an objective on the error rate,
-    'error_rate<=1%' is added. A report in HTML is made beside the run.
+    'error_rate<=1%' is added. A report in HTML is made beside the run. After the load each target
+    is asked questions with known answers (--checks), which tell whether a candidate serves the same
+    model: about 10,000 tokens of input and 2,000 of output each.
 
     The exit code is 0 for go, 1 for no-go, 3 where it is not shown or the measurement is invalid.
     """
@@ -136,7 +143,7 @@ def migrate(
                 one_off=_one_off(one_off, work, hourly))  # fmt: skip
     bought = {"fx": fx, "fee": fee, "min_topup": min_topup, "credit_days": credit_days}
     if wanted is None:
-        run, interrupted = _measured(targets, out, given(ctx), bought, options)
+        run, interrupted = _measured(targets, out, given(ctx), bought, checks, options)
     else:
         run, interrupted = _there(targets, wanted, out, ctx), False
     terms = _by_target(run.plan, bought)
@@ -163,11 +170,13 @@ def _one_off(one_off: float | None, work: float | None, hourly: float | None) ->
 
 def _measured(
     targets: tuple[str, ...], out: Path, written: set[str],
-    bought: dict[str, tuple[tuple[str, float], ...]], options: dict[str, Any],
+    bought: dict[str, tuple[tuple[str, float], ...]], checks: int, options: dict[str, Any],
 ) -> "tuple[Run, bool]":  # fmt: skip
     """All of them in one run, and whether it was interrupted. Raises PlanError, ConfigError."""
     from holymon.experiments import migrate as migration
+    from holymon.experiments.same_model import check_run
 
+    checks_in(checks)
     if not written & {"--duration", "--requests", "--trace", "--shape"}:
         options = {**options, "requests": migration.CALLS}
     plan, *more = plans_of(targets, **{**options, "name": options["name"] or "migrate"})
@@ -176,7 +185,11 @@ def _measured(
     migration.check_plan(plan)
     migration.terms_of(plan, **_by_target(plan, bought))  # before a call is paid for
     agreed(plan.targets)
-    return measured_with_bar(plan, out)
+    run, interrupted = measured_with_bar(plan, out)
+    if checks and not interrupted:
+        with interruptible():
+            check_run(run, checks, tell=lambda text: say(text, err=True))
+    return run, interrupted
 
 
 def _there(targets: tuple[str, ...], wanted: str, out: Path, ctx: click.Context) -> "Run":

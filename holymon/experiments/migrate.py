@@ -1,6 +1,7 @@
 """Whether to move to another provider: one run of baseline and candidates, and its sheet."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ import numpy as np
 from holymon.catalogue.history import history
 from holymon.errors import PlanError
 from holymon.experiments.alternate import compare_all, require_access
+from holymon.experiments.same_model import check_run, same_models
 from holymon.figures.bills import CallCosts, bill_of
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import ALPHA, Comparison
 from holymon.figures.deciding import decide
 from holymon.figures.hours import Hours, by_hour
 from holymon.figures.migration import CostRow, Stated, cost_row, saving, unpriced
+from holymon.figures.same_types import SameModel
 from holymon.figures.sheet import Offer, Sheet, best_first
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.terms import Terms
@@ -21,6 +24,7 @@ from holymon.figures.verdict import ObjectiveCheck, Verdict, check_objective
 from holymon.language.said import listed, say
 from holymon.load.run import Run, attach, measure
 from holymon.plan import shapes, slo
+from holymon.plan.checks import CHECKS, checks_in
 from holymon.plan.plan import Open, Plan
 from holymon.plan.prompts import Prompts
 from holymon.plan.target import Target
@@ -44,7 +48,7 @@ def migrate(
     slo: Sequence[str] = (), fx: ByTarget | None = None, fee: ByTarget = 0.0,
     min_topup: ByTarget = 0.0, credit_days: ByTarget | None = None,
     run: Run | str | None = None, prompts: str = "", rate: float = 5.0, requests: int = CALLS,
-    max_cost: float | None = None, out: Path | str = "reports",
+    max_cost: float | None = None, checks: int = CHECKS, out: Path | str = "reports",
 ) -> Sheet:  # fmt: skip
     """Whether it is worth it to move from the baseline to one of the candidates, and when it pays.
 
@@ -55,14 +59,21 @@ def migrate(
     candidate has to meet (of a run by default its own; without one on the error rate,
     'error_rate<=1%' is added). `fx` is USD for one unit of the price list, `fee` a share of each
     top-up, `min_topup` and `credit_days` the least top-up in units of the list and how long it
-    lasts: numbers hold for all candidates, a dict for the targets that it names. Raises PlanError,
-    ConfigError, RunError.
+    lasts: numbers hold for all candidates, a dict for the targets that it names.
+
+    After the load so many `checks` are asked of each target: questions with one right answer, and
+    words to choose in answers of one token. They tell whether a candidate serves the baseline's
+    model, and cost as much as some 10,000 tokens of input and 2,000 of output; 0 for none. Raises
+    PlanError, ConfigError, RunError.
     """
     move = Stated(calls_per_month=calls_per_month, one_off=one_off, min_saving=min_saving)
+    checks_in(checks)
     if run is None:
         run = measure(
             plan_of(baseline, candidates, slo, prompts, rate, requests, max_cost), out=out
         )
+        if checks:
+            check_run(run, checks)
     elif isinstance(run, str):
         run = attach(run, out=out)
     terms = terms_of(run.plan, fx=fx, fee=fee, min_topup=min_topup, credit_days=credit_days)
@@ -132,9 +143,10 @@ def sheet_of(
     wanted = tuple(goals) or run.plan.slo
     wanted = (*wanted, *slo.missing_error_limit(wanted))
     compared = compare_all(run)
+    same = same_models(run)
     made = [
         _offer((a, b), (bills[0], bills[k + 1]), pairs[k], (each_terms[0], each_terms[k + 1]),
-               move, wanted, compared[k], judged, len(others))
+               move, wanted, compared[k], judged, same[k], len(others))
         for k, b in enumerate(others)
     ]  # fmt: skip
     return Sheet(
@@ -149,7 +161,7 @@ def sheet_of(
 def _offer(
     both: tuple[TargetSummary, TargetSummary], bills: tuple[CallCosts, CallCosts], pairs: Pairs,
     terms: tuple[Terms, Terms], move: Stated, wanted: Sequence[str], compared: Comparison,
-    judged: Verdict, candidates: int,
+    judged: Verdict, same: SameModel, candidates: int,
 ) -> Offer:  # fmt: skip
     """What the run says of one candidate; all of them share the 5 % of being wrong."""
     a, b = both
@@ -164,8 +176,11 @@ def _offer(
     invalid = [reason.text for reason in judged.reasons
                if reason.level == "invalid" and not reason.of_api]  # fmt: skip
     known = listed("; ", whys) if saved is None else saved
-    return Offer(b.target, decide(b, a, known, move, goals, compared, invalid), saved,
-                 listed("; ", whys))  # fmt: skip
+    decided = decide(b, a, known, move, goals, compared, invalid)
+    # Another model may be what is wanted: it is a reason to look at, and decides nothing.
+    seen = () if same.words.p is None else (same.verdict.sentence, *same.reasons)
+    decided = replace(decided, reasons=(*decided.reasons, *seen))
+    return Offer(b.target, decided, saved, same, listed("; ", whys))
 
 
 def _costs(

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from holymon.records.records import Records
 
 Mask = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.intp]
 
 FEWEST_PAIRS: Final = 5
 FEWEST_IN_BLOCK: Final = 30
@@ -49,12 +50,22 @@ def blocks(
     ]  # fmt: skip
 
 
-def _coupled(records: Records, a: Mask, b: Mask) -> list[tuple[Records, Records]]:
-    """Blocks of couples: calls of the rows `a` and `b`, each of shape (n,), of one round."""
-    rounds, due = records["request"] // len(records.targets), records["due_s"]
+def couples(records: Records, a: Mask, b: Mask) -> tuple[Numbers, Numbers]:
+    """The positions of calls of the rows `a` and `b`, each of shape (n,), that ask the same.
+
+    Those of one round, in its order; there is no more than one of each in a round.
+    """
+    rounds = records["request"] // len(records.targets)
     at = np.flatnonzero(a), np.flatnonzero(b)
     _, *which = np.intersect1d(rounds[a], rounds[b], assume_unique=True, return_indices=True)
     first, second = (rows[chosen] for rows, chosen in zip(at, which, strict=True))
+    return first, second
+
+
+def _coupled(records: Records, a: Mask, b: Mask) -> list[tuple[Records, Records]]:
+    """Blocks of couples: calls of the rows `a` and `b`, each of shape (n,), of one round."""
+    due = records["due_s"]
+    first, second = couples(records, a, b)
     many = min(MOST_BLOCKS, len(first) // FEWEST_IN_BLOCK)
     if not many:
         return []

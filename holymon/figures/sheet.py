@@ -9,6 +9,7 @@ from holymon.figures.comparisons import Comparisons
 from holymon.figures.deciding import Decision, Judged, between, earned
 from holymon.figures.hours import Hours, table_of
 from holymon.figures.migration import CostRow, Saving, Stated
+from holymon.figures.same_types import SameModel
 from holymon.figures.size_types import SizeEffects
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.terms import MONTH_DAYS
@@ -45,11 +46,15 @@ NOT_ASKED: Final = say("whether its answers are as good is not measured here")
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the measurement says of one candidate. `saving` is None where `unknown` says why."""
+    """What the measurement says of one candidate. `saving` is None where `unknown` says why.
+
+    `same` is whether it serves the baseline's model.
+    """
 
     name: str
     judged: Judged
     saving: Saving | None
+    same: SameModel
     unknown: str = ""
 
     @property
@@ -89,6 +94,7 @@ class Offer:
             "break_even_interval": {"low": months and months.low, "high": months and months.high},
             "first_year": _json(known.first_year if known else None),
             "depends_on": [asdict(bar) for bar in known.bars] if known else [],
+            "same_model": self.same.to_dict(),
         }
 
 
@@ -165,8 +171,17 @@ class Sheet:
             lead=(
                 say("{b} instead of {a}", b=self.best.name, a=self.baseline), *self._more_reasons,
             ),
-            notes=(*others, stated, NOT_ASKED, *self.cautions),
+            notes=(*others, stated, *self._unasked, *self.cautions),
         )  # fmt: skip
+
+    @property
+    def _unasked(self) -> tuple[str, ...]:
+        return () if any(each.same.right for each in self.offers) else (NOT_ASKED,)
+
+    @property
+    def same_model(self) -> Tables:
+        """Of each candidate, whether it serves the baseline's model, and what its road adds."""
+        return Tables([offer.same.table for offer in self.offers])
 
     @property
     def money(self) -> Table:
@@ -214,10 +229,11 @@ class Sheet:
 
     @property
     def table(self) -> Tables:
-        """All of it: decisions, money, speed, sizes, limits, hours."""
+        """All of it: decisions, money, the model, speed, sizes, limits, hours."""
         parts: Sequence[Table] = (*self.comparisons.table, *self.sizes.table)
         first = Table(lead=(self.verdict.sentence,))
-        return Tables([first, self.decisions, self.money, *parts, self.limits, self.by_hour])
+        same = self.same_model
+        return Tables([first, self.decisions, self.money, *same, *parts, self.limits, self.by_hour])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: the best candidate's fields at the top, and all of them in `candidates`."""
@@ -250,10 +266,14 @@ class Sheet:
         }  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"{self.verdict!r}\n{Tables([self.decisions, self.money]).text()}"
+        return f"{self.verdict!r}\n{Tables(self._first).text()}"
+
+    @property
+    def _first(self) -> list[Table]:
+        return [self.decisions, self.money, *self.same_model]
 
     def _repr_html_(self) -> str:
-        return join(self.verdict._repr_html_(), Tables([self.decisions, self.money]).html())
+        return join(self.verdict._repr_html_(), Tables(self._first).html())
 
 
 def _cell(amount: Amount | None) -> Cell:

@@ -37,7 +37,7 @@ def ending_of(fate: Fate) -> bytes:
     end = _chunk(fate, "", finish_of(fate))
     if fate.question.want_usage:
         last = {"id": f"sim-{fate.number}", "object": "chat.completion.chunk", "created": 0,
-                "model": fate.name, "choices": [], "usage": usage_of(fate)}  # fmt: skip
+                "model": fate.served, "choices": [], "usage": usage_of(fate)}  # fmt: skip
         end += b"data: " + json.dumps(last).encode() + b"\n\n"
     return end + b"data: [DONE]\n\n"
 
@@ -54,7 +54,7 @@ def plain_of(fate: Fate) -> bytes:
     body = json.dumps(
         {
             "id": f"sim-{fate.number}", "object": "chat.completion", "created": 0,
-            "model": fate.name, "usage": usage_of(fate), "choices": [choice],
+            "model": fate.served, "usage": usage_of(fate), "choices": [choice],
         }
     ).encode()  # fmt: skip
     return body[: len(body) // 2] if fate.fault == "invalid_json" else body
@@ -92,12 +92,17 @@ def _id(fate: Fate) -> str:
     return f"call_sim_{fate.number}"
 
 
+def _mark(fate: Fate) -> str:
+    """A system_fingerprint, where a gateway names its models."""
+    return f'"system_fingerprint":"fp_{fate.name}",' if fate.model.serves else ""
+
+
 def _chunk(fate: Fate, inner: str, finish: str | None = None) -> bytes:
     """One event of a stream, with what is `inner` of its delta."""
     # All names are plain ASCII of our own, so no encoder is needed.
     finish_json = "null" if finish is None else f'"{finish}"'
     return (
         f'data: {{"id":"sim-{fate.number}","object":"chat.completion.chunk","created":0,'
-        f'"model":"{fate.name}","choices":[{{"index":0,"delta":{{{inner}}},'
+        f'"model":"{fate.served}",{_mark(fate)}"choices":[{{"index":0,"delta":{{{inner}}},'
         f'"finish_reason":{finish_json}}}]}}\n\n'
     ).encode()

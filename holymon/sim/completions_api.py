@@ -38,7 +38,7 @@ def plain_of(fate: Fate) -> bytes:
 
 def _completion(fate: Fate, choices: list[Any], **more: Any) -> dict[str, Any]:
     return {
-        "id": f"sim-{fate.number}", "object": "text_completion", "created": 0, "model": fate.name,
+        "id": f"sim-{fate.number}", "object": "text_completion", "created": 0, "model": fate.served,
         "choices": choices, **more,
     }  # fmt: skip
 

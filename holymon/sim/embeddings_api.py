@@ -17,7 +17,7 @@ def plain_of(fate: Fate) -> bytes:
     ]
     body = json.dumps(
         {
-            "object": "list", "model": fate.name, "data": data,
+            "object": "list", "model": fate.served, "data": data,
             "usage": {"prompt_tokens": prompt, "total_tokens": prompt},
         }
     ).encode()  # fmt: skip

@@ -84,7 +84,7 @@ def _stop(fate: Fate) -> str:
 
 def _about(fate: Fate) -> dict[str, Any]:
     return {
-        "id": f"sim-{fate.number}", "type": "message", "role": "assistant", "model": fate.name,
+        "id": f"sim-{fate.number}", "type": "message", "role": "assistant", "model": fate.served,
         "stop_sequence": None,
     }  # fmt: skip
 

@@ -3,9 +3,11 @@
 import json
 import math
 import random
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple
 
+from holymon.sim.answers import answer_to, is_short
 from holymon.sim.question import Question
 
 SHORT: Final = 16
@@ -13,6 +15,7 @@ WORDS: Final = (
     "the river runs past an old mill where people meet to talk and trade small things while "
     "light moves over the water and birds call from the reeds until the day is done"
 ).split()
+_PARTS: Final = re.compile(r"\S+\s*")
 ARGUMENTS: Final = 4
 """Characters of JSON in a token."""
 
@@ -29,6 +32,11 @@ class Model:
     `calls` does so where it is given tools, and answers in JSON where asked, of which a share
     `garbled` lacks its end. A `strict` one takes requests as OpenAI's GPT-5 does.
     `per_minute` are limits of requests and of tokens: what is over them is refused (429).
+
+    Of short questions (`answers`) it `knows` such a share; where it chooses a word, a share `moved`
+    of its choices is not that of the others. It may stand behind a gateway: with a `hidden` prompt
+    of so many tokens, that `buffers` streams until they are whole, or that `serves` it under
+    another name. With `letters`, another tokenizer makes tokens of at most so many.
     """
 
     ttft_s: float
@@ -44,6 +52,12 @@ class Model:
     garbled: float = 0.0
     strict: bool = False
     per_minute: tuple[int, int] | None = None
+    knows: float = 1.0
+    moved: float = 0.0
+    hidden: int = 0
+    buffers: bool = False
+    serves: str = ""
+    letters: int = 0
 
 
 FAULTS: Final = {
@@ -73,6 +87,11 @@ MODELS: Final = {
     "tools": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, calls=True, garbled=0.05),
     "strict": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, strict=True),
     "limited": Model(ttft_s=0.020, sigma=0.15, itl_s=0.001, per_minute=(60, 3000)),
+    "gateway": Model(
+        ttft_s=0.060, sigma=0.15, itl_s=0.005, hidden=37, buffers=True, serves="acme/fast-latest"
+    ),
+    "quantized": Model(ttft_s=0.015, sigma=0.15, itl_s=0.003, moved=0.3, knows=0.9),
+    "other": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, moved=0.2, knows=0.5, letters=3),
 }
 
 
@@ -119,6 +138,11 @@ class Fate:
         }
 
     @property
+    def served(self) -> str:
+        """What the answer calls its model."""
+        return self.model.serves or self.name
+
+    @property
     def calls(self) -> bool:
         """Whether the answer is a call of a tool."""
         return self.pieces[-1].kind == "call"
@@ -148,16 +172,20 @@ def error_body(message: str, code: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "simulated", "param": None, "code": code}}
 
 
-def fate_of(seed: int, number: int, question: Question, cached: int, arrived: float) -> Fate:
+def fate_of(
+    seed: int, number: int, question: Question, cached: int, arrived: float, repeat: int = 0
+) -> Fate:
     """What is to happen to request `number` of a model: the same for the same seed.
 
-    Of its prompt `cached` tokens are in the cache.
+    Of its prompt `cached` tokens are in the cache. What is chosen for a prompt that is asked the
+    `repeat`-th time does not depend on the other requests.
     """
     model = MODELS[question.model]
     draw = random.Random(f"{seed} {question.model} {number}")
     fault = fault_of(model, draw.random(), question.stream)
     ttft = model.ttft_s * math.exp(model.sigma * draw.gauss())
-    pieces = _pieces(model, question, draw)
+    pieces = _answered(seed, model, question, repeat) or _pieces(model, question, draw)
+    question = _counted(model, question)
     if model.prompt_s:
         ttft += model.prompt_s * (question.prompt_tokens - cached)
     tokens = len(pieces)
@@ -167,6 +195,26 @@ def fate_of(seed: int, number: int, question: Question, cached: int, arrived: fl
         pieces=pieces, question=question, arrived=arrived,
         cached=cached if model.prompt_s else None,
     )  # fmt: skip
+
+
+def _answered(seed: int, model: Model, question: Question, repeat: int) -> list[Piece]:
+    """The answer to a short question; empty for any other."""
+    if not is_short(question.words) or question.tool:
+        return []
+    text = " ".join(question.words)
+    drawn = random.Random(f"{seed} {question.model} {text} {repeat}").random()
+    answer = answer_to(text, model.knows, model.moved, drawn) or ""
+    return [Piece("text", part) for part in _PARTS.findall(answer)][: question.most]
+
+
+def _counted(model: Model, question: Question) -> Question:
+    """The question as its model counts it: with what a gateway puts before it, in its tokens."""
+    if not (model.hidden or model.letters):
+        return question
+    words, most = question.words, model.letters
+    if most:
+        words = [word[k : k + most] for word in words for k in range(0, len(word), most)]
+    return replace(question, words=["."] * model.hidden + words)
 
 
 def _pieces(model: Model, question: Question, draw: random.Random) -> list[Piece]:

@@ -91,7 +91,7 @@ def _done(fate: Fate, kind: str, number: int) -> bytes:
 def _response(fate: Fate, status: str, output: list[Any]) -> dict[str, Any]:
     over = status != "in_progress"
     return {
-        "id": f"sim-{fate.number}", "object": "response", "created_at": 0, "model": fate.name,
+        "id": f"sim-{fate.number}", "object": "response", "created_at": 0, "model": fate.served,
         "status": status, "output": output, "error": None, "usage": _usage(fate) if over else None,
         "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
     }  # fmt: skip

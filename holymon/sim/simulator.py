@@ -10,27 +10,19 @@ that a measurement can be held against the truth; its log also says what was ask
 import asyncio
 import hashlib
 import json
-import socket
-import struct
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from types import ModuleType
 from typing import IO, Final
 
 from aiohttp import web
 
-from holymon.sim import chat_api, completions_api, embeddings_api, messages_api, responses_api
+from holymon.sim.answering import FORMS, plain, reset, stream, until
+from holymon.sim.answers import is_choice
 from holymon.sim.models import MODELS, STATUS, Fate, at_once, error_body, fate_of
 from holymon.sim.question import LIFE_S, PromptCache, Question, question_in, refusal_of
 from holymon.sim.rate_limits import Buckets
-
-_FORMS: Final[dict[str, ModuleType]] = {
-    "chat": chat_api, "messages": messages_api, "responses": responses_api,
-    "completions": completions_api, "embeddings": embeddings_api,
-}  # fmt: skip
-"""The forms of answers by the last part of their path, where chat's says more."""
 
 KEY_HEADERS: Final = ("authorization", "x-api-key", "api-key")
 """Where a key is looked for if nobody said where it has to be."""
@@ -43,9 +35,6 @@ MOST_BODY: Final = 16 * 2**20
 _NO_REQUEST: Final = (
     ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError,
 )  # fmt: skip
-STALL_S: Final = 3600.0
-"""How long a stalled stream is silent, unless its client leaves: longer than any client waits, or
-whichever of the two looks first would decide whether it stalled or was cut off."""
 
 
 class Simulator:
@@ -64,11 +53,12 @@ class Simulator:
         self._waiting: Counter[str] = Counter()
         self._limits = {n: Buckets(*m.per_minute) for n, m in MODELS.items() if m.per_minute}
         self._first_calls = 0
+        self._choices: Counter[tuple[str, ...]] = Counter()
 
     def app(self) -> web.Application:
         """The aiohttp application with all routes of the API."""
         app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors_as_json])
-        for name in ("chat/completions", *_FORMS):
+        for name in ("chat/completions", *FORMS):
             app.router.add_post(f"/v1/{name}", self.chat)
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/_sim/log", self.log)
@@ -141,9 +131,19 @@ class Simulator:
         number = self._numbers[name]
         self._numbers[name] += 1
         cached = self._cache.take(question, arrived) if MODELS[name].prompt_s else 0
-        fate = fate_of(self._seed, number, question, cached, arrived)
+        fate = fate_of(
+            self._seed, number, question, cached, arrived, self._repeat(question)
+        )  # fmt: skip
         self._faults[name][fate.fault] += 1
         return fate
+
+    def _repeat(self, question: Question) -> int:
+        """How often a choice was asked for before, by the same model and in the same words."""
+        if not is_choice(question.words):
+            return 0
+        key = question.model, *question.words
+        self._choices[key] += 1
+        return self._choices[key] - 1
 
     async def _serve(self, request: web.Request, fate: Fate) -> web.StreamResponse:
         if (buckets := self._limits.get(fate.name)) is not None:
@@ -180,12 +180,12 @@ class Simulator:
             return _fault_answer(fate)
         begun = time.perf_counter()
         if fate.stream:
-            return await _stream(request, fate, begun)
+            return await stream(request, fate, begun)
         tokens = 1 if fate.question.dialect == "embeddings" else fate.tokens
-        await _until(begun + fate.ttft_s + (tokens - 1) * fate.model.itl_s)
+        await until(begun + fate.ttft_s + (tokens - 1) * fate.model.itl_s)
         if fate.fault == "connection_reset":
-            _reset(request)
-        return _plain(fate)
+            reset(request)
+        return plain(fate)
 
     def _refuse_key(self, request: web.Request) -> web.Response | None:
         wanted, headers = self._key_header, request.headers
@@ -218,46 +218,9 @@ class Simulator:
         self._log.flush()
 
 
-async def _stream(request: web.Request, fate: Fate, begun: float) -> web.StreamResponse:
-    """Token k is due at begun + ttft + k * itl, so delays of single writes do not add up."""
-    answer = web.StreamResponse(headers={
-        **fate.headers, "content-type": "text/event-stream; charset=utf-8",
-        "cache-control": "no-cache",
-    })  # fmt: skip
-    await answer.prepare(request)
-    say = _FORMS[fate.question.dialect]
-    await answer.write(say.opening_of(fate))
-    cut = None if fate.fault == "ok" else max(1, fate.tokens // 2)
-    for k in range(fate.tokens if cut is None else min(cut, fate.tokens)):
-        await _until(begun + fate.ttft_s + k * fate.model.itl_s)
-        fate.last_token_s = time.perf_counter() - fate.arrived
-        await answer.write(say.piece_of(fate, k))
-        if k == 0:
-            fate.first_token_s = fate.last_token_s
-        if fate.model.tokens:
-            fate.token_s.append(fate.last_token_s)
-        fate.sent += 1
-    if fate.fault == "connection_reset":
-        _reset(request)
-    elif fate.fault == "stream_stalled":
-        await asyncio.sleep(STALL_S)
-    elif fate.fault == "stream_error_event":
-        await answer.write(say.failure_of("the model failed", fate.number))
-    elif fate.fault == "ok":
-        await answer.write(say.ending_of(fate))
-    await answer.write_eof()
-    return answer
-
-
-def _plain(fate: Fate) -> web.Response:
-    fate.sent = 0 if fate.question.dialect == "embeddings" else fate.tokens
-    body = _FORMS[fate.question.dialect].plain_of(fate)
-    return web.Response(body=body, content_type="application/json", headers=fate.headers)
-
-
 def _dialect(request: web.Request) -> str:
     name = request.path.removeprefix("/v1/")
-    return name if name in _FORMS else "chat"
+    return name if name in FORMS else "chat"
 
 
 def _fault_answer(fate: Fate) -> web.Response:
@@ -282,19 +245,3 @@ async def _errors_as_json(
         return await handler(request)
     except web.HTTPException as error:
         return _error(error.status, f"{error.reason}: {request.path}", "invalid_url")
-
-
-def _reset(request: web.Request) -> None:
-    transport = request.transport
-    if transport is None:
-        return
-    raw = transport.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-    raise ConnectionResetError
-
-
-async def _until(moment: float) -> None:
-    wait = moment - time.perf_counter()
-    if wait > 0:
-        await asyncio.sleep(wait)

@@ -1,0 +1,163 @@
+"""Two simulated providers whose truth is known, asked over sockets: every verdict is right."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import holymon as hm
+from holymon.cli.main import main
+from holymon.experiments.migrate import migrate
+from holymon.experiments.same_model import check_run, probe_same, same_models
+from holymon.load.checking import ask, plan_of_checks
+from holymon.plan.checks import WORD, checks
+from holymon.plan.plan import Open, Plan, Prompts
+from holymon.plan.price import Price
+from holymon.plan.shapes import constant
+from holymon.records import checked as records_checked
+from holymon.records.checked import kept
+from holymon.sim.answers import is_known
+from holymon.sim.process import simulator as provider
+
+PRICE = Price(input=1.0, output=4.0)
+STATED = {"calls_per_month": 1e6, "min_saving": 0.1}
+
+
+@pytest.fixture(scope="module")
+def run(shared_simulator, tmp_path_factory):
+    """A small load on what is in use and four candidates, and the questions behind it."""
+    with provider(seed=7) as elsewhere:
+        twin = hm.Target(provider="twin", model="fast", base_url=elsewhere.base_url, price=PRICE)
+        names = ("fast", "gateway", "quantized", "other")
+        fast, *others = (shared_simulator.target(name, price=PRICE) for name in names)
+        plan = Plan(targets=(fast, twin, *others), load=Open(constant(40)), requests=40,
+                    prompts=Prompts(max_tokens=8), slo=("latency_p95<2",), name="roads",
+                    max_cost=5.0)  # fmt: skip
+        made = hm.measure(plan, out=tmp_path_factory.mktemp("roads"))
+        check_run(made, 200)
+    return made
+
+
+@pytest.fixture(scope="module")
+def verdicts(run):
+    return {each.candidate.partition("/")[2] if each.candidate != "twin/fast" else "twin": each
+            for each in same_models(run)}  # fmt: skip
+
+
+def test_every_verdict_is_what_is_true(verdicts):
+    assert {name: each.result for name, each in verdicts.items()} == {
+        "twin": "equal", "gateway": "equal", "quantized": "different", "other": "different",
+    }  # fmt: skip
+    assert [verdicts[name].exit_code for name in ("twin", "other")] == [0, 1]
+
+
+def test_the_words_that_were_moved_are_told(verdicts):
+    words = verdicts["quantized"].words
+    assert words.n == (160, 160)
+    assert words.p < 0.01
+    assert 0.15 < words.moved < 0.45  # 0.3 were
+    assert verdicts["twin"].words.noticed <= 0.25
+
+
+def test_right_answers_are_what_the_models_know(verdicts):
+    known = [check for check in checks(200) if check.kind != WORD]
+    for name, knows in (("twin", 1.0), ("quantized", 0.9), ("other", 0.5)):
+        right = verdicts[name].right
+        assert right.a.value == 1.0
+        assert right.b.value == sum(is_known(c.text, knows) for c in known) / len(known)
+
+
+def test_a_hidden_prompt_another_tokenizer_and_another_name_are_said(verdicts):
+    assert verdicts["twin"].prompts.same
+    assert verdicts["gateway"].prompts.more == 37
+    assert verdicts["other"].prompts.otherwise
+    told = " | ".join(verdicts["gateway"].reasons)
+    assert "url/gateway counts 37 prompt tokens more than url/fast in each request" in told
+    assert "the two name their model otherwise: fast and acme/fast-latest" in told
+    assert verdicts["gateway"].reports[1].fingerprints == {"fp_gateway": 200}
+
+
+def test_what_a_gateway_adds_is_told_of_pairs(verdicts):
+    road = verdicts["gateway"].road
+    assert road.pairs == 40
+    assert road.ttft_s.low <= road.ttft_s.value <= road.ttft_s.high
+    assert road.ttft_s.value > 0.02  # 40 ms of its own, and 35 until eight tokens are whole
+    assert [rate.value for rate in road.one_piece] == [0.0, 1.0]
+    assert any("streams come in one piece" in each for each in verdicts["gateway"].reasons)
+
+
+def test_right_and_within_limits_stands_beside_goodput(run, verdicts):
+    other = run.summary().targets[4]
+    share = verdicts["other"].correct[1]
+    assert share.value == pytest.approx(other.goodput.value * verdicts["other"].right.b.value)
+    assert share.low <= share.value <= share.high
+    assert verdicts["other"].correct_per_s[1].value < other.goodput_per_s
+
+
+def test_the_sheet_tells_it_of_each_candidate(run):
+    sheet = migrate(run=run, **STATED)
+    found = sheet.to_dict()
+    results = {each["candidate"]: each["same_model"]["result"] for each in found["candidates"]}
+    assert results == {"twin/fast": "equal", "url/gateway": "equal", "url/quantized": "different",
+                       "url/other": "different"}  # fmt: skip
+    assert found["same_model"]["candidate"] == found["best"]
+    assert json.loads(json.dumps(found)) == found
+    text = sheet.table.text()
+    pieces = ("url/other does not serve the model of url/fast", "right and within limits",
+              "prompt tokens of the same texts", "+37 in each", "acme/fast-latest")  # fmt: skip
+    assert [piece for piece in pieces if piece not in text] == []
+    assert "whether its answers are as good is not measured here" not in text
+    assert sheet.same_model.html().count("<table") == 4
+
+
+def test_what_was_not_asked_is_not_shown_and_costs_are_kept(run, tmp_path, monkeypatch):
+    asked = kept(run.folder)
+    assert asked.costs[0] == pytest.approx(
+        sum(call.prompt_tokens + 4 * call.output_tokens for call in asked.of(0).values()) / 1e6
+    )
+    monkeypatch.setattr(records_checked, "FILE", "none.json")
+    same = same_models(run)[0]
+    assert (same.result, same.exit_code) == ("not shown", 3)
+    assert same.reasons == ("no checked answers were asked for",)
+    assert same.road.pairs == 40
+    (run.folder / "none.json").write_text('{"targets": [1]}')
+    with pytest.raises(hm.RunError, match=r"none\.json holds no checked answers"):
+        same_models(run)
+
+
+def test_a_model_that_refuses_a_temperature_is_asked_without(shared_simulator, monkeypatch):
+    """And one that fails too often is not judged."""
+    plan = plan_of_checks((shared_simulator.target("flaky"),), 50)
+    answers = ask(plan).calls
+    failed = sum(not call.ok for call in answers)
+    assert len(answers) == 50
+    assert failed == sum(call.message != "" or call.error_type != "" for call in answers)
+
+
+def test_the_probe_says_it_with_its_exit_code(shared_simulator, tmp_path, monkeypatch):
+    base = shared_simulator.base_url
+
+    def probed(*words: str):
+        return CliRunner().invoke(main, ["probe", "same", *words, "--out", str(tmp_path)])
+
+    monkeypatch.chdir(tmp_path)
+    models = "\n".join(f"[a.models.{m}]\ninput = 1.0\noutput = 1.0" for m in ("fast", "other"))
+    (tmp_path / "targets.toml").write_text(f'[a]\nbase_url = "{base}"\nauth = "none"\n{models}\n')
+    done = probed("a/fast", "a/other", "--max-cost", "1", "--checks", "100", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["result"]) == (1, "different")
+    assert "200 calls, about" in done.stderr
+    (folder,) = (tmp_path / "probe-same").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["checks.json", "probe.json"]
+    for words, sentence in (
+        (("a/fast", "a/other", "--max-cost", "0.000001"), "over the limit"),
+        (("a/fast", "--max-cost", "1"), "takes two targets"),
+        (("a/fast", "a/other", "--max-cost", "1", "--checks", "3"), "checks is 3"),
+    ):
+        done = probed(*words)
+        assert (done.exit_code, sentence in done.stderr) == (2, True), done.stderr
+
+
+def test_without_a_price_nothing_is_sent(shared_simulator, tmp_path):
+    a, b = shared_simulator.target("fast"), shared_simulator.target("slow")
+    with pytest.raises(hm.PlanError, match="no price is known"):
+        probe_same(a, b, max_cost=1, out=tmp_path)
