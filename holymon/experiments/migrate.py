@@ -1,7 +1,6 @@
 """Whether to move to another provider: one run of baseline and candidates, and its sheet."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,9 +176,6 @@ def _offer(
                if reason.level == "invalid" and not reason.of_api]  # fmt: skip
     known = listed("; ", whys) if saved is None else saved
     decided = decide(b, a, known, move, goals, compared, invalid)
-    # Another model may be what is wanted: it is a reason to look at, and decides nothing.
-    seen = () if same.words.p is None else (same.verdict.sentence, *same.reasons)
-    decided = replace(decided, reasons=(*decided.reasons, *seen))
     return Offer(b.target, decided, saved, same, listed("; ", whys))
 
 

@@ -1,6 +1,6 @@
 """Whether candidates serve the baseline's model: questions asked beside a run, or by themselves.
 
-check_run(run, 200)   asks, and keeps what came in the run's folder
+check_run(run, 300)   asks, and keeps what came in the run's folder
 same_models(run)      judges each candidate by that, and by the run's own calls
 probe_same(a, b)      both without any load
 """

@@ -16,7 +16,7 @@ from typing import Final
 from holymon.figures.bills import Amount
 from holymon.figures.checked_answers import Calls, RightAnswers, right_answers
 from holymon.figures.comparison import ALPHA
-from holymon.figures.fingerprint import Fingerprints, fingerprints
+from holymon.figures.fingerprint import Choices, Fingerprints, fingerprints
 from holymon.figures.roads import Road, TokenCounts, road_of_calls, token_counts
 from holymon.figures.same_types import SameModel, Sameness, SelfReport, in_tokens
 from holymon.figures.summary_types import TargetSummary
@@ -56,7 +56,8 @@ def same_model(
     """
     a, b = sides.calls
     level = ALPHA / candidates
-    words = fingerprints(_choices(asked, a, b), level * OF_WORDS)
+    choices = _choices(asked, a, b)
+    words = fingerprints(choices, level * OF_WORDS)
     right = right_answers(asked, a, b)
     both = [(a[n], b[n]) for n in sorted(a.keys() & b.keys())]
     prompts = token_counts(*_prompt_tokens(asked, a, b))
@@ -66,8 +67,9 @@ def same_model(
     correct = [_correct(sides.figures, side, right) for side in (0, 1)]
     notes = _notes(words, correct[0][0] is not None, level)
     return SameModel(
-        *sides.names, result, (*why, *_asides(sides.names, prompts, way, reports)), reports, way,
-        prompts, words, right if right.p is not None else None,
+        *sides.names, result, (*why, *_repeated(sides.names, choices),
+                               *_asides(sides.names, prompts, way, reports)), reports, way, prompts,
+        words, right if right.p is not None else None,
         (correct[0][0], correct[1][0]), (correct[0][1], correct[1][1]), cost_usd, simulated, notes,
     )  # fmt: skip
 
@@ -201,6 +203,16 @@ def _asides(
     return texts
 
 
+def _repeated(names: tuple[str, str], choices: Sequence[Choices]) -> list[str]:
+    """Whether one side says the same again and again, where the other one does not."""
+    many = [[len(set(each[side])) for each in choices] for side in (0, 1)]
+    return [
+        say("{name} always chooses the same word for a prompt, as answers from a cache do",
+            name=names[k])
+        for k in (0, 1) if set(many[k]) == {1} and sum(n > 1 for n in many[1 - k]) > 1
+    ]  # fmt: skip
+
+
 def _correct(
     figures: tuple[TargetSummary, TargetSummary] | None, side: int, right: RightAnswers
 ) -> tuple[Amount | None, Amount | None]:
@@ -234,9 +246,10 @@ def _succeeded(failed: Rate) -> Rate:
 
 def _notes(words: Fingerprints, priced: bool, level: float) -> tuple[str, ...]:
     """How to read it."""
-    notes = [say("a model is told from itself in at most {level} of such comparisons; equal means "
-                 "that {margin} of the choices of words being others would have been noticed in 95 "
-                 "of 100", level=percent(level), margin=percent(MARGIN))]  # fmt: skip
+    shares = {"level": percent(level), "margin": percent(MARGIN)}
+    notes = [say("one and the same model is called different in at most {level} of such "
+                 "comparisons; equal means that {margin} of the choices of words being others "
+                 "would have been noticed in 95 of 100", **shares)]  # fmt: skip
     if words.p is None:
         notes.clear()
     if priced:

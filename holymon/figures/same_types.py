@@ -72,6 +72,12 @@ class SameModel:
         return Headline(line, STATES[self.result])
 
     @property
+    def sentences(self) -> tuple[str, ...]:
+        """The verdict and its reasons, where anything was asked."""
+        asked = any(report.of for report in self.reports)
+        return (self.verdict.sentence, *self.reasons) if asked else ()
+
+    @property
     def table(self) -> Table:
         """The verdict, its reasons, and what both sides say and do, side by side."""
         return Table(

@@ -9,7 +9,7 @@ from holymon.figures.comparisons import Comparisons
 from holymon.figures.deciding import Decision, Judged, between, earned
 from holymon.figures.hours import Hours, table_of
 from holymon.figures.migration import CostRow, Saving, Stated
-from holymon.figures.same_types import SameModel
+from holymon.figures.same_types import SAMENESS, SameModel
 from holymon.figures.size_types import SizeEffects
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.terms import MONTH_DAYS
@@ -29,7 +29,7 @@ from holymon.records.headroom import in_a_line
 
 STATES: Final = {"go": "healthy", "no-go": "unhealthy", "not shown": "not judged"}
 DECISIONS: Final = vocabulary("go", "no-go", "not shown")
-HEADS: Final = heads("candidate", "decision", "USD a month", "saving, USD a month",
+HEADS: Final = heads("candidate", "decision", "same model", "USD a month", "saving, USD a month",
                      "of the cost", "break-even", "first year, USD")  # fmt: skip
 COST_TITLE: Final = say("USD for 1,000 calls that succeed")
 CLASSES: Final = {
@@ -66,11 +66,12 @@ class Offer:
     def cells(self) -> tuple[Cell, ...]:
         """Its row under HEADS."""
         known = self.saving
+        decided = DECISIONS[self.decision], SAMENESS[self.same.result]
         if known is None:
-            return (self.name, DECISIONS[self.decision], *[DASH] * 5)
+            return (self.name, *decided, *[DASH] * 5)
         share, months = known.share, known.break_even
         return (
-            self.name, DECISIONS[self.decision], known.candidate.cell,
+            self.name, *decided, known.candidate.cell,
             known.per_month.cell, _in_percent(share),
             (earned(months), between(months)), known.first_year.cell,
         )  # fmt: skip
@@ -82,7 +83,8 @@ class Offer:
         return {
             "candidate": self.name,
             "decision": self.decision,
-            "reasons": list(self.judged.reasons),
+            # Another model may be what is wanted: it is a reason to look at, and decides nothing.
+            "reasons": [*self.judged.reasons, *self.same.sentences],
             "more_calls": self.judged.more,
             "cost_per_month": {
                 "baseline": known and known.baseline.value,
@@ -167,9 +169,10 @@ class Sheet:
         )  # fmt: skip
         rows = [offer.cells for offer in self.offers]
         return Table(
-            HEADS, rows, "llr",
+            HEADS, rows, "lllr",
             lead=(
                 say("{b} instead of {a}", b=self.best.name, a=self.baseline), *self._more_reasons,
+                *self.best.same.sentences[:1],
             ),
             notes=(*others, stated, *self._unasked, *self.cautions),
         )  # fmt: skip

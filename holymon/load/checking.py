@@ -1,6 +1,6 @@
 """Questions with known answers put to all targets of a plan: what came is `records.checked`.
 
-    ask(plan_of_checks(targets, 200), 200)      plan and number --> Checked
+    ask(plan_of_checks(targets, 300), 300)      plan and number --> Checked
 
 Each question goes to all targets at the same moment, a few questions at a time. It is no load: it
 runs in this process, in a thread with an event loop of its own, for a notebook's is busy.
@@ -90,7 +90,8 @@ async def _ask(plan: Plan, together: int) -> Checked:
 
 async def _called_first(plan: Plan) -> Plan:
     """The plan as its targets want it. Raises ConfigError, RunError where one can't be called."""
-    first = FirstCalls(plan)
+    # With a prompt that asks for nothing that a model may refuse, such as a temperature.
+    first = FirstCalls(replace(plan, prompts=Prompts()))
     known = tuple(await first.run())
     for call in known:
         if call.ended:

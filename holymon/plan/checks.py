@@ -1,6 +1,6 @@
 """Questions with a known answer, and words to choose from: what two roads to a model are asked.
 
-    checks(200, seed) --> 160 choices of a word at random, 40 questions that have one right answer
+    checks(300, seed) --> 240 choices of a word at random, 60 questions that have one right answer
     dataset_of_checks(...)  the same as requests
 
 All are made up from a seed, so that no gateway can have learnt them, and short, so that they cost
@@ -17,7 +17,7 @@ from holymon.plan.dataset import Dataset, dataset_of
 from holymon.plan.requests import Request
 from holymon.structs import check_range
 
-CHECKS: Final = 200
+CHECKS: Final = 300
 """So many calls of each target, unless others are wanted: see `figures.fingerprint` for why."""
 
 FEWEST, MOST = 50, 2000
