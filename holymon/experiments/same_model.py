@@ -78,14 +78,14 @@ def same_models(run: Run) -> tuple[SameModel, ...]:
     """
     checked = kept(run.folder) or Checked(targets=())
     targets, figures = run.plan.targets, run.summary().targets
-    asked = checks(checked.checks, checked.seed) if checked.calls else ()
+    battery = checks(checked.checks, checked.seed) if checked.calls else ()
     answers = [checked.of(k) for k in range(len(targets))]
     many = len(targets) - 1
     return tuple(
         same_model(
             Sides((targets[0].name, targets[k].name), (answers[0], answers[k]),
                   (figures[0], figures[k])),
-            asked, candidates=many, road=_road(run, k), cost_usd=_cost(checked, k),
+            battery, candidates=many, road=_road(run, k), cost_usd=_cost(checked, k),
             unasked=UNASKED.get(checked.unasked, ""), simulated=run.summary().simulated,
         )
         for k in range(1, many + 1)

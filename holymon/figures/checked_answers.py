@@ -67,14 +67,14 @@ class RightAnswers:
     by_kind: dict[str, tuple[int, int, int]]
 
 
-def right_answers(asked: Sequence[Check], a: Calls, b: Calls) -> RightAnswers:
+def right_answers(battery: Sequence[Check], a: Calls, b: Calls) -> RightAnswers:
     """Judge the answers of both sides."""
     known = [n for n in sorted(a.keys() & b.keys())
-             if asked[n].kind != WORD and a[n].ok and b[n].ok]  # fmt: skip
-    right = {n: (is_right(asked[n], a[n].text), is_right(asked[n], b[n].text)) for n in known}
+             if battery[n].kind != WORD and a[n].ok and b[n].ok]  # fmt: skip
+    right = {n: (is_right(battery[n], a[n].text), is_right(battery[n], b[n].text)) for n in known}
     by_kind = {
         kind: (sum(right[n][0] for n in of), sum(right[n][1] for n in of), len(of))
-        for kind in KINDS if (of := [n for n in known if asked[n].kind == kind])
+        for kind in KINDS if (of := [n for n in known if battery[n].kind == kind])
     }  # fmt: skip
     only_a = sum(x and not y for x, y in right.values())
     only_b = sum(y and not x for x, y in right.values())

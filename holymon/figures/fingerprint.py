@@ -81,7 +81,7 @@ def fingerprints(choices: Sequence[Choices], level: float) -> Fingerprints:
     moved = float(np.mean([_variation(table[0], table[1]) for table in tables]))
     moved -= float(np.mean([_variation(*both).mean() for both in by_chance]))
     critical = float(np.quantile(null, 1 - level, method="higher"))
-    return Fingerprints(n, len(known), p, max(0.0, moved), _noticed(tables, critical, draw))
+    return Fingerprints(n, len(known), p, max(0.0, moved), _noticed(tables, critical))
 
 
 def _counts(a: Sequence[str], b: Sequence[str]) -> Counts:
@@ -108,8 +108,9 @@ def _variation(a: Counts, b: Counts) -> Floats:
     return half
 
 
-def _noticed(tables: Sequence[Counts], critical: float, draw: np.random.Generator) -> float | None:
+def _noticed(tables: Sequence[Counts], critical: float) -> float | None:
     """The least of SHARES that would be noticed."""
+    draw = np.random.default_rng(SEED + 1)
     for share in SHARES:
         trials = np.zeros(TRIALS)
         for table in tables:

@@ -47,20 +47,20 @@ class Sides:
 
 
 def same_model(
-    sides: Sides, asked: Sequence[Check], *, candidates: int = 1, road: Road | None = None,
+    sides: Sides, battery: Sequence[Check], *, candidates: int = 1, road: Road | None = None,
     unasked: str = "", cost_usd: float | None = None, simulated: bool = False,
 ) -> SameModel:  # fmt: skip
-    """Judge a candidate, one of so many, by the questions that both were `asked`.
+    """Judge a candidate, one of so many, by the questions of a `battery`.
 
     `road` is what a load shows of it, else the answers do. `unasked` says why there are none.
     """
     a, b = sides.calls
     level = ALPHA / candidates
-    choices = _choices(asked, a, b)
+    choices = _choices(battery, a, b)
     words = fingerprints(choices, level * OF_WORDS)
-    right = right_answers(asked, a, b)
+    right = right_answers(battery, a, b)
     both = [(a[n], b[n]) for n in sorted(a.keys() & b.keys())]
-    prompts = token_counts(*_prompt_tokens(asked, a, b))
+    prompts = token_counts(*_prompt_tokens(battery, a, b))
     way = road or road_of_calls(both)
     reports = _report(a), _report(b)
     result, why = _judged(sides.names, words, right, prompts, reports, level, unasked)
@@ -74,23 +74,23 @@ def same_model(
     )  # fmt: skip
 
 
-def _choices(asked: Sequence[Check], a: Calls, b: Calls) -> list[tuple[list[str], list[str]]]:
+def _choices(battery: Sequence[Check], a: Calls, b: Calls) -> list[tuple[list[str], list[str]]]:
     """The first words of both sides by prompt."""
-    texts = dict.fromkeys(check.text for check in asked if check.kind == WORD)
-    return [(_first_words(asked, text, a), _first_words(asked, text, b)) for text in texts]
+    texts = dict.fromkeys(check.text for check in battery if check.kind == WORD)
+    return [(_first_words(battery, text, a), _first_words(battery, text, b)) for text in texts]
 
 
-def _first_words(asked: Sequence[Check], text: str, calls: Calls) -> list[str]:
+def _first_words(battery: Sequence[Check], text: str, calls: Calls) -> list[str]:
     """The words that answers to a prompt begin with; one without any is none."""
-    answers = [calls[n].text.split()[:1] for n, check in enumerate(asked)
+    answers = [calls[n].text.split()[:1] for n, check in enumerate(battery)
                if check.text == text and n in calls and calls[n].ok]  # fmt: skip
     words = (word.strip(_AROUND)[:_LONGEST_WORD] for first in answers for word in first)
     return [word for word in words if word]
 
 
-def _prompt_tokens(asked: Sequence[Check], a: Calls, b: Calls) -> tuple[list[int], list[int]]:
+def _prompt_tokens(battery: Sequence[Check], a: Calls, b: Calls) -> tuple[list[int], list[int]]:
     """What both counted of each text once."""
-    good = {asked[n].text: n for n in a.keys() & b.keys() if a[n].ok and b[n].ok}
+    good = {battery[n].text: n for n in a.keys() & b.keys() if a[n].ok and b[n].ok}
     numbers = sorted(good.values())
     return [a[n].prompt_tokens for n in numbers], [b[n].prompt_tokens for n in numbers]
 
@@ -123,25 +123,25 @@ def _compared(
 ) -> tuple[list[str], list[str]]:
     """What is shown to be different, and what is not."""
     apart, alike = list[str](), list[str]()
-    told = {"a": names[0], "b": names[1]}
+    names_of = {"a": names[0], "b": names[1]}
     if words.p is not None:
         p, moved = rounded(words.p, 2), percent(words.moved)
         if words.p <= level * OF_WORDS:
             apart.append(say("{b} chooses other words than {a}: about {moved} of the choices "
-                             "differ (p = {p})", moved=moved, p=p, **told))  # fmt: skip
+                             "differ (p = {p})", moved=moved, p=p, **names_of))  # fmt: skip
         elif words.noticed is not None:
             alike.append(say("{b} chooses words as {a} does (p = {p}); if {noticed} of the choices "
                              "were others, it would have been noticed", p=p,
-                             noticed=percent(words.noticed), **told))  # fmt: skip
+                             noticed=percent(words.noticed), **names_of))  # fmt: skip
     if right.p is not None:
         many = {"x": percent(right.a.value), "y": percent(right.b.value), "of": count(right.a.of),
                 "p": rounded(right.p, 2)}  # fmt: skip
         if right.p <= level * (1 - OF_WORDS):
             apart.append(say("{b} answers {y} of {of} questions rightly, {a} {x} (p = {p})",
-                             **many, **told))  # fmt: skip
+                             **many, **names_of))  # fmt: skip
         else:
             alike.append(say("of {of} questions {a} answers {x} rightly, and {b} {y}: no "
-                             "difference shown (p = {p})", **many, **told))  # fmt: skip
+                             "difference shown (p = {p})", **many, **names_of))  # fmt: skip
     return apart, alike
 
 

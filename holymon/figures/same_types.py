@@ -8,7 +8,17 @@ from holymon.figures.bills import Amount
 from holymon.figures.checked_answers import RightAnswers
 from holymon.figures.fingerprint import Fingerprints
 from holymon.figures.roads import Road, TokenCounts
-from holymon.formatting import DASH, Cell, Headline, Table, count, percent, rate_cell, rounded
+from holymon.formatting import (
+    DASH,
+    Cell,
+    Headline,
+    Table,
+    Tables,
+    count,
+    percent,
+    rate_cell,
+    rounded,
+)
 from holymon.language.said import Digits, glued, heads, listed, say, vocabulary
 
 Sameness = Literal["equal", "different", "not shown"]
@@ -74,8 +84,8 @@ class SameModel:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The verdict and its reasons, where anything was asked."""
-        asked = any(report.of for report in self.reports)
-        return (self.verdict.sentence, *self.reasons) if asked else ()
+        battery = any(report.of for report in self.reports)
+        return (self.verdict.sentence, *self.reasons) if battery else ()
 
     @property
     def table(self) -> Table:
@@ -160,6 +170,27 @@ class SameModel:
             "one_piece": dict(zip(sides, map(asdict, self.road.one_piece), strict=True)),
             "cost_usd": self.cost_usd, "simulated": self.simulated,
         }  # fmt: skip
+
+    def __repr__(self) -> str:
+        return self.table.text()
+
+    def _repr_html_(self) -> str:
+        return self.table.html()
+
+
+class SameModels(tuple[SameModel, ...]):
+    """The verdicts on all candidates, in one result."""
+
+    __slots__ = ()
+
+    @property
+    def table(self) -> Tables:
+        """A table for each, one below the other."""
+        return Tables(each.table for each in self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: each as a dict."""
+        return {"candidates": [each.to_dict() for each in self]}
 
     def __repr__(self) -> str:
         return self.table.text()

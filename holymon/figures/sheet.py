@@ -9,7 +9,7 @@ from holymon.figures.comparisons import Comparisons
 from holymon.figures.deciding import Decision, Judged, between, earned
 from holymon.figures.hours import Hours, table_of
 from holymon.figures.migration import CostRow, Saving, Stated
-from holymon.figures.same_types import SAMENESS, SameModel
+from holymon.figures.same_types import SameModel, SameModels
 from holymon.figures.size_types import SizeEffects
 from holymon.figures.summary_types import TargetSummary
 from holymon.figures.terms import MONTH_DAYS
@@ -29,7 +29,7 @@ from holymon.records.headroom import in_a_line
 
 STATES: Final = {"go": "healthy", "no-go": "unhealthy", "not shown": "not judged"}
 DECISIONS: Final = vocabulary("go", "no-go", "not shown")
-HEADS: Final = heads("candidate", "decision", "same model", "USD a month", "saving, USD a month",
+HEADS: Final = heads("candidate", "decision", "USD a month", "saving, USD a month",
                      "of the cost", "break-even", "first year, USD")  # fmt: skip
 COST_TITLE: Final = say("USD for 1,000 calls that succeed")
 CLASSES: Final = {
@@ -66,12 +66,11 @@ class Offer:
     def cells(self) -> tuple[Cell, ...]:
         """Its row under HEADS."""
         known = self.saving
-        decided = DECISIONS[self.decision], SAMENESS[self.same.result]
         if known is None:
-            return (self.name, *decided, *[DASH] * 5)
+            return (self.name, DECISIONS[self.decision], *[DASH] * 5)
         share, months = known.share, known.break_even
         return (
-            self.name, *decided, known.candidate.cell,
+            self.name, DECISIONS[self.decision], known.candidate.cell,
             known.per_month.cell, _in_percent(share),
             (earned(months), between(months)), known.first_year.cell,
         )  # fmt: skip
@@ -169,10 +168,10 @@ class Sheet:
         )  # fmt: skip
         rows = [offer.cells for offer in self.offers]
         return Table(
-            HEADS, rows, "lllr",
+            HEADS, rows, "llr",
             lead=(
                 say("{b} instead of {a}", b=self.best.name, a=self.baseline), *self._more_reasons,
-                *self.best.same.sentences[:1],
+                *(sentence for each in self.offers for sentence in each.same.sentences[:1]),
             ),
             notes=(*others, stated, *self._unasked, *self.cautions),
         )  # fmt: skip
@@ -182,9 +181,9 @@ class Sheet:
         return () if any(each.same.right for each in self.offers) else (NOT_ASKED,)
 
     @property
-    def same_model(self) -> Tables:
+    def same_model(self) -> SameModels:
         """Of each candidate, whether it serves the baseline's model, and what its road adds."""
-        return Tables([offer.same.table for offer in self.offers])
+        return SameModels(offer.same for offer in self.offers)
 
     @property
     def money(self) -> Table:
@@ -235,7 +234,7 @@ class Sheet:
         """All of it: decisions, money, the model, speed, sizes, limits, hours."""
         parts: Sequence[Table] = (*self.comparisons.table, *self.sizes.table)
         first = Table(lead=(self.verdict.sentence,))
-        same = self.same_model
+        same = self.same_model.table
         return Tables([first, self.decisions, self.money, *same, *parts, self.limits, self.by_hour])
 
     def to_dict(self) -> dict[str, Any]:
@@ -273,7 +272,7 @@ class Sheet:
 
     @property
     def _first(self) -> list[Table]:
-        return [self.decisions, self.money, *self.same_model]
+        return [self.decisions, self.money, *self.same_model.table]
 
     def _repr_html_(self) -> str:
         return join(self.verdict._repr_html_(), Tables(self._first).html())

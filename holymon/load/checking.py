@@ -53,9 +53,11 @@ def plan_of_checks(targets: Sequence[Target], number: int, seed: int = 0) -> Pla
         if target.endpoint == "embeddings":
             raise PlanError(f"{plain(target.name)} speaks embeddings: it answers no questions.")
     endpoints = {target.endpoint for target in targets}
-    asked = dataset_of_checks(checks(number, seed), "responses" if "responses" in endpoints else "")
+    battery = dataset_of_checks(
+        checks(number, seed), "responses" if "responses" in endpoints else ""
+    )
     return Plan(targets=tuple(targets), load=Closed(users=1), requests=number, seed=seed,
-                prompts=Prompts(dataset=asked))  # fmt: skip
+                prompts=Prompts(dataset=battery))  # fmt: skip
 
 
 def ask(plan: Plan, *, together: int = TOGETHER) -> Checked:
@@ -69,8 +71,8 @@ def ask(plan: Plan, *, together: int = TOGETHER) -> Checked:
 
 async def _ask(plan: Plan, together: int) -> Checked:
     plan = await _called_first(plan) if plan.first_call else plan
-    asked = checks(plan.requests or 0, plan.seed)
-    questions = _Questions(plan, asked)
+    battery = checks(plan.requests or 0, plan.seed)
+    questions = _Questions(plan, battery)
     room = asyncio.Semaphore(together)
 
     async def question(number: int) -> list[CheckedCall]:
@@ -79,11 +81,11 @@ async def _ask(plan: Plan, together: int) -> Checked:
             return await asyncio.gather(*each)
 
     try:
-        answers = await asyncio.gather(*map(question, range(len(asked))))
+        answers = await asyncio.gather(*map(question, range(len(battery))))
     finally:
         await questions.caller.aclose()
     return Checked(
-        targets=tuple(target.name for target in plan.targets), checks=len(asked), seed=plan.seed,
+        targets=tuple(target.name for target in plan.targets), checks=len(battery), seed=plan.seed,
         calls=tuple(call for calls in answers for call in calls), costs=tuple(questions.costs),
     )  # fmt: skip
 
@@ -103,11 +105,11 @@ async def _called_first(plan: Plan) -> Plan:
 class _Questions:
     """What is asked, and what it cost: of a target whose counts lack, None."""
 
-    def __init__(self, plan: Plan, asked: Sequence[Check]) -> None:
+    def __init__(self, plan: Plan, battery: Sequence[Check]) -> None:
         self.caller = Caller(plan, keep=True)
         self.costs: list[float | None] = [0.0 if _in_usd(target) else None
                                           for target in plan.targets]  # fmt: skip
-        self._plan, self._asked = plan, asked
+        self._plan, self._battery = plan, battery
         self._cold: set[int] = set()
         """Targets that take no temperature, as some models that reason do."""
         self._zero = perf_counter()

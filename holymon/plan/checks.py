@@ -66,7 +66,7 @@ def checks(number: int, seed: int = 0) -> tuple[Check, ...]:
     return tuple(made[k] for k in draw.permutation(number))
 
 
-def dataset_of_checks(asked: Sequence[Check], endpoint: str) -> Dataset:
+def dataset_of_checks(battery: Sequence[Check], endpoint: str) -> Dataset:
     """Requests that ask them: words at temperature 1, all else at 0."""
     word = _SMALLEST.get(endpoint, 1)
     return dataset_of(
@@ -74,7 +74,7 @@ def dataset_of_checks(asked: Sequence[Check], endpoint: str) -> Dataset:
             check.text, body={"temperature": 1 if check.kind == WORD else 0},
             max_tokens=word if check.kind == WORD else LONGEST_ANSWER,
         )
-        for check in asked
+        for check in battery
     )  # fmt: skip
 
 

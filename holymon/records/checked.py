@@ -4,10 +4,9 @@ They are in no figure of the load. What servers wrote is bounded and without key
 back is data, to be escaped wherever it is shown.
 """
 
+import json
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from holymon.errors import CODES, PlanError, RunError
 from holymon.records.own_files import MOST_OF_JSON, PRIVATE, content, write_json
@@ -83,8 +82,8 @@ def kept(folder: Path) -> Checked | None:
     except OSError as error:
         raise RunError(f"{folder / FILE} can't be read: {error.strerror}.") from None
     try:
-        checked: Checked = from_builtins(msgspec.json.decode(raw), Checked, FILE)
-    except (msgspec.MsgspecError, PlanError, RecursionError) as error:
+        checked: Checked = from_builtins(json.loads(raw), Checked, FILE)
+    except (ValueError, PlanError, RecursionError) as error:
         raise RunError(f"{folder / FILE} holds no checked answers: {error}") from None
     if any(call.error_type not in CODES for call in checked.calls):
         raise RunError(f"{folder / FILE} names failures that there are not: it was damaged.")

@@ -106,7 +106,7 @@ def test_the_sheet_tells_it_of_each_candidate(run):
               "prompt tokens of the same texts", "+37 in each", "acme/fast-latest")  # fmt: skip
     assert [piece for piece in pieces if piece not in text] == []
     assert "whether its answers are as good is not measured here" not in text
-    assert sheet.same_model.html().count("<table") == 3
+    assert sheet.same_model._repr_html_().count("<table") == 3
 
 
 def test_what_was_not_asked_is_not_shown_and_costs_are_kept(run, tmp_path, monkeypatch):
