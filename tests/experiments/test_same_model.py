@@ -82,7 +82,8 @@ def test_what_a_gateway_adds_is_told_of_pairs(verdicts):
     assert road.pairs == 40
     assert road.ttft_s.low <= road.ttft_s.value <= road.ttft_s.high
     assert road.ttft_s.value > 0.02  # 40 ms of its own, and 35 until eight tokens are whole
-    assert [rate.value for rate in road.one_piece] == [0.0, 1.0]
+    plain, buffered = (rate.value for rate in road.one_piece)
+    assert plain < buffered == 1.0  # a client that is late itself finds several pieces at once
     assert any("streams come in one piece" in each for each in verdicts["gateway"].reasons)
 
 
