@@ -189,8 +189,9 @@ def _asides(
                     **about)  # fmt: skip
         texts.append(more if prompts.more > 0 else fewer)
     if prompts.otherwise:
-        texts.append(say("{b} counts other prompt tokens of the same texts, {counts}: another tokenizer, "
-                         "or a bill of its own", counts=in_tokens(prompts), **about))  # fmt: skip
+        texts.append(say("{b} counts other prompt tokens of the same texts, {counts}: another "
+                         "tokenizer, or a bill of its own", counts=in_tokens(prompts),
+                         **about))  # fmt: skip
     for name, rate in zip(names, way.one_piece, strict=True):
         if rate.value is not None and rate.value >= 0.5:
             piece = say("{share} of {name}'s streams come in one piece: who reads along sees "

@@ -17,7 +17,6 @@ from holymon.plan.shapes import constant
 from holymon.records import checked as records_checked
 from holymon.records.checked import kept
 from holymon.sim.answers import is_known
-from holymon.sim.process import simulator as provider
 
 PRICE = Price(input=1.0, output=4.0)
 CHECKS = 240
@@ -132,25 +131,24 @@ def test_a_model_that_refuses_a_temperature_is_asked_without(shared_simulator):
 
 
 def test_the_probe_says_it_with_its_exit_code(shared_simulator, tmp_path, monkeypatch):
-    """Of another model, of too few questions, and of the same model at another provider."""
+    """Of too few questions, and of the same model behind a gateway."""
 
     def probed(*words: str):
         return CliRunner().invoke(main, ["probe", "same", *words, "--out", str(tmp_path)])
 
     monkeypatch.chdir(tmp_path)
-    other = "[a.models.other]\ninput = 1.0\noutput = 1.0\n"
-    known = '[{}]\nbase_url = "{}"\nauth = "none"\n[{}.models.fast]\ninput = 1.0\noutput = 1.0\n'
-    with provider(seed=7) as elsewhere:
-        (tmp_path / "targets.toml").write_text(
-            known.format("a", shared_simulator.base_url, "a") + other
-            + known.format("b", elsewhere.base_url, "b"))  # fmt: skip
-        ends = {}
-        for words in (("a/other", "100"), ("b/fast", "50"), ("b/fast", "300")):
-            candidate, many = words
-            done = probed("a/fast", candidate, "--max-cost", "1", "--checks", many, "--json")
-            ends[words] = (done.exit_code, json.loads(done.stdout)["result"])
-    assert [*ends.values()] == [(1, "different"), (3, "not shown"), (0, "equal")]
-    assert "600 calls, about" in done.stderr
+    models = "".join(f"[a.models.{name}]\ninput = 1.0\noutput = 1.0\n"
+                     for name in ("fast", "other", "gateway"))  # fmt: skip
+    (tmp_path / "targets.toml").write_text(
+        f'[a]\nbase_url = "{shared_simulator.base_url}"\nauth = "none"\n{models}'
+    )
+    ends = {}
+    for words in (("a/other", "60"), ("a/gateway", "260")):
+        candidate, many = words
+        done = probed("a/fast", candidate, "--max-cost", "1", "--checks", many, "--json")
+        ends[words] = (done.exit_code, json.loads(done.stdout)["result"])
+    assert [*ends.values()] == [(3, "not shown"), (0, "equal")]
+    assert "520 calls, about" in done.stderr
     folder = max((tmp_path / "probe-same").iterdir())
     assert sorted(path.name for path in folder.iterdir()) == ["checks.json", "probe.json"]
     for words, sentence in (
