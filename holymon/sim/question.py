@@ -153,10 +153,6 @@ def refusal_of(body: dict[str, Any], dialect: str) -> tuple[int, dict[str, Any]]
         if name in unknown and dialect == "chat":
             words = f"Unsupported parameter: '{name}' is not supported with this model. Use "
             return 400, _error(f"{words}'{instead}' instead.", name, "unsupported_parameter")
-    if body.get("temperature") not in {None, 1} and not unknown:
-        words = f"Unsupported value: 'temperature' does not support {body['temperature']} with this"
-        more = " model. Only the default (1) value is supported."
-        return 400, _error(words + more, "temperature", "unsupported_value")
     if unknown and dialect == "responses":
         words = f"Unknown parameter: '{unknown[0]}'."
         return 400, _error(words, unknown[0], "unknown_parameter")
