@@ -20,8 +20,8 @@ from holymon.errors import ConfigError, PlanError, RunError
 from holymon.load.caller import Caller
 from holymon.load.first_call import FirstCalls
 from holymon.load.requests import body_of
+from holymon.load.share import asyncio_run
 from holymon.load.spending import cost_of
-from holymon.load.worker import asyncio_run
 from holymon.plan.checks import Check, checks, dataset_of_checks
 from holymon.plan.plan import Closed, Plan
 from holymon.plan.prompts import Prompts
