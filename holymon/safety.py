@@ -36,11 +36,9 @@ _SECRET_PLACE: Final = re.compile(
 )
 """Names of places where only a secret stands."""
 
-_PERHAPS_SECRET: Final = re.compile(r"(?i).*[^a-z](?:key|token)")
-"""Names that may be of a secret, or of a dictionary: then the value tells."""
-
-_NO_SECRETS: Final = frozenset({"prompt_cache_key", "prompt_cache_isolation_key"})
-"""Names by which OpenAI, Mistral and Fireworks find a prompt in their cache: a user's, no key."""
+_PERHAPS_SECRET: Final = re.compile(r"(?i)(?!prompt_cache_).*[^a-z](?:key|token)")
+"""Names that may be of a secret, or of a dictionary: then the value tells. Not those by which
+OpenAI (prompt_cache_key) and Fireworks (prompt_cache_isolation_key) find a prompt in a cache."""
 
 _RANDOM: Final = re.compile(r"(?=[^ ]*\d)(?=[^ ]*[A-Za-z])[A-Za-z0-9._~+/=-]{12,}")
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]+")
@@ -251,8 +249,7 @@ def looks_secret(name: str, value: object = "") -> bool:
     placed = value != "" and bool(_SECRET_PLACE.fullmatch(words))
     if not isinstance(value, str):
         return placed
-    perhaps = words not in _NO_SECRETS and _PERHAPS_SECRET.fullmatch(words)
-    random = perhaps and _RANDOM.fullmatch(value)
+    random = _PERHAPS_SECRET.fullmatch(words) and _RANDOM.fullmatch(value)
     return bool(placed or random or _KEY_LIKE.search(value))
 
 

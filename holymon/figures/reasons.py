@@ -23,8 +23,8 @@ from holymon.figures import hints
 from holymon.figures.disturbance import Disturbance
 from holymon.figures.quantiles import PERCENTILES, fewest_for_interval
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.formatting import number_of, per_cent, rounded
-from holymon.language.said import Digits, glued, say, say_n, vocabulary, without_stop
+from holymon.formatting import number_of, percent, rounded
+from holymon.language.said import glued, say, say_n, vocabulary, without_stop
 from holymon.plan.plan import Open, Plan
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall
@@ -155,7 +155,7 @@ def _of_kind(kind: str, vitals: ClientHealth, here: str) -> str:
         return say(
             "the client used {max} of a core{here}: it, not the API, may be the limit; "
             "lower the rate or use --workers.",
-            max=_percents(vitals.cpu.max()),
+            max=percent(vitals.cpu.max()),
             here=here,
         )
     if kind == "paused":
@@ -171,14 +171,10 @@ def _of_kind(kind: str, vitals: ClientHealth, here: str) -> str:
         "other processes had the client's core for {share} of the time it wanted "
         "to run, so it woke {late} late on average{here}: end them, or measure from "
         "another machine.",
-        share=_percents(share),
+        share=percent(share),
         late=_ms(late),
         here=here,
     )
-
-
-def _percents(share: float) -> str:
-    return per_cent(Digits(f"{share * 100:.0f}"))
 
 
 def _moved(touched: Disturbance) -> bool:

@@ -110,6 +110,8 @@ def _no_json(reading: "Reading", now: float, event: Event) -> int:
 
 def after_the_last(reading: "Reading", event: Event) -> None:
     """Note an event behind the last one, which may take back what was answered."""
+    if event.data.strip() == b"[DONE]":
+        return
     reading.marks.flags |= Flag.AFTER_DONE
     if stray.of_json(parsed(event.data), strict=True) is Meaning.ERROR:
         reading.fail("stream_error_event", error_text(event.data, reading.marks))

@@ -68,12 +68,11 @@ class Reading:
         self.marks, self.lenient, self.error = marks, lenient, OK
         self.message = self._kind = self.odd = self.words = ""
         self.acted = self.done = self.finished = self.over = self._seen = self._sniffing = False
-        self.thought, self.settled = False, nan
+        self.thought, self.settled, self._most, self._idle = False, nan, MAX_BODY, 0
         self.settles: Callable[[float], object] = bool
         self.dialect, self._stream, self.wants_json = dialect, stream, wants_json
         self._decoder: Decoder | None = None
         self._collected: list[bytes] = []
-        self._most, self._idle = MAX_BODY, 0
         self.texts: dict[int, str] | None = {} if keep or wants_json else None
         self.arguments: Arguments | None = None
         if stream:
@@ -221,8 +220,7 @@ class Reading:
             if self.error:
                 break
             if self.done:
-                if not last:
-                    after_the_last(self, event)
+                after_the_last(self, event)
                 continue
             self._seen = True
             if last:
