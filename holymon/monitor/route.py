@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-import msgspec
 import numpy as np
 
 from holymon.figures import gate
@@ -26,7 +25,6 @@ FORMAT: Final = 2
 """Of the file: one more whenever it gets a field. What lacks one is read, a later file is not."""
 
 MOST_CHANGES: Final = 1000
-MOST_SUM: Final = 1e15
 WARM: Final = 20
 """Successes of the baseline that tell what is slow and what is long, to begin with."""
 
@@ -290,28 +288,3 @@ def _written(capital: gate.Capital) -> dict[str, Any]:
 def _rows(values: gate.Floats) -> tuple[Any, ...]:
     rows = values.tolist()
     return tuple(tuple(row) if isinstance(row, list) else row for row in rows)
-
-
-def decode(data: bytes) -> Route:
-    """A move from its JSON. Raises ValueError for what is none, or could not be gone on with."""
-    route = msgspec.json.decode(data, type=Route)
-    require(route.format <= FORMAT, "format", f"{route.format} is a later one", "read it by that")
-    if not (0 <= route.share <= 1 and 0 <= route.shadow <= 1 and _fits(route)):
-        raise ValueError("its figures don't belong together")
-    return route
-
-
-def _fits(route: Route) -> bool:
-    """Whether all sums of a move are of the same figures. Raises ValueError for uneven rows."""
-    at, goals = route.gate, len(route.leads[0]) - 1 if route.leads else -1
-    width, figures = len(gate.FIELDS) + 2 * goals, len(gate.FIGURES) + goals
-    sums, bets = (2, width), (figures, len(gate.SHARES))
-    wanted = (
-        (at.block, sums), (at.step, sums), (at.worse, bets), (at.well, bets), (at.best, (figures,)),
-        (at.blocks, (figures,)), (route.leads, (2, 1 + goals)),
-        (route.remembered, (width if route.remembered else 0,)),
-    )  # fmt: skip
-    return goals >= 0 and len(route.warm) <= 2 * WARM and all(
-        np.shape(values) == shape and bool((np.abs(np.array(values, float)) < MOST_SUM).all())
-        for values, shape in wanted
-    )  # fmt: skip

@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from holymon.errors import PlanError, RunError
-from holymon.monitor.route import FORMAT, Route, decode
+from holymon.figures import gate
+from holymon.monitor.route import FORMAT, WARM, Route
 from holymon.records.own_files import aside, content, lock_file, try_lock, unlock
 from holymon.safety import plain, short
+from holymon.structs import require
 
 MOST_BYTES: Final = 2**22
+MOST_SUM: Final = 1e15
 WAIT_S: Final = 5.0
 _TRY_S: Final = 0.002
 
@@ -50,6 +54,31 @@ def read(path: Path) -> Route | None:
             f"{plain(str(path))} holds no move that can be read ({short(str(error), 80)}): only "
             "the baseline is called until it is deleted, whereupon the move begins anew."
         ) from None
+
+
+def decode(data: bytes) -> Route:
+    """A move from its JSON. Raises ValueError for what is none, or could not be gone on with."""
+    route = msgspec.json.decode(data, type=Route)
+    require(route.format <= FORMAT, "format", f"{route.format} is a later one", "read it by that")
+    if not (0 <= route.share <= 1 and 0 <= route.shadow <= 1 and _fits(route)):
+        raise ValueError("its figures don't belong together")
+    return route
+
+
+def _fits(route: Route) -> bool:
+    """Whether all sums of a move are of the same figures. Raises ValueError for uneven rows."""
+    at, goals = route.gate, len(route.leads[0]) - 1 if route.leads else -1
+    width, figures = len(gate.FIELDS) + 2 * goals, len(gate.FIGURES) + goals
+    sums, bets = (2, width), (figures, len(gate.SHARES))
+    wanted = (
+        (at.block, sums), (at.step, sums), (at.worse, bets), (at.well, bets), (at.best, (figures,)),
+        (at.blocks, (figures,)), (route.leads, (2, 1 + goals)),
+        (route.remembered, (width if route.remembered else 0,)),
+    )  # fmt: skip
+    return goals >= 0 and len(route.warm) <= 2 * WARM and all(
+        np.shape(values) == shape and bool((np.abs(np.array(values, float)) < MOST_SUM).all())
+        for values, shape in wanted
+    )  # fmt: skip
 
 
 class _Head(msgspec.Struct):

@@ -13,7 +13,8 @@ from holymon.monitor import keeper as module
 from holymon.monitor import route_file
 from holymon.monitor.course import MoveSteps
 from holymon.monitor.keeper import Keeper
-from holymon.monitor.route import FORMAT, decode
+from holymon.monitor.route import FORMAT
+from holymon.monitor.route_file import decode
 from holymon.plan.price import Price
 from holymon.plan.target import Target
 from holymon.records.attempt import Flag, Marks

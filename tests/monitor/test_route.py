@@ -13,6 +13,7 @@ from holymon.errors import PlanError
 from holymon.figures.gate import BURST, Margins
 from holymon.monitor import route as move
 from holymon.monitor.course import MoveSteps, Outcome
+from holymon.monitor.route_file import decode
 
 COURSE = MoveSteps(min_calls=10, min_s=5, block_s=1, margins=Margins(errors=0.2, slower=1.0))
 SHARES = {0.0, *COURSE.steps}
@@ -136,7 +137,7 @@ def test_whatever_comes_each_change_of_a_share_is_on_record_and_it_survives_a_fi
             assert msgspec.structs.replace(route, spans=before.spans) == before
         if before.paused and not isinstance(happens, dict):
             assert route.share in {0.0, before.share}
-        assert move.decode(msgspec.json.encode(route)) == route
+        assert decode(msgspec.json.encode(route)) == route
     changes = route.history
     assert all(a.after == b.before for a, b in pairwise(changes))
     assert changes[-1].after == route.share
@@ -172,10 +173,10 @@ def test_what_others_wrote_of_a_move_is_none_or_can_be_gone_on_with(part):
         for value in (odd, *([*rows[:k], odd, *rows[k + 1 :]] for k in range(len(rows)))):
             home[part] = value
             try:
-                route = move.decode(msgspec.json.encode(good))
+                route = decode(msgspec.json.encode(good))
             except (ValueError, PlanError):
                 continue
             assert 0 <= route.share <= 1
             assert after(route, 2, at=1e9)[0]
     home[part] = kept
-    assert move.decode(msgspec.json.encode(good)) == after(begun(), 2)[0]
+    assert decode(msgspec.json.encode(good)) == after(begun(), 2)[0]

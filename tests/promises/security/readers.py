@@ -348,7 +348,7 @@ def _move(path: Path) -> None:
     for at in (1e9, 2e9):
         route = moves.observe(route, ended, MoveSteps(), at, "me")
     assert route_table(route).text()
-    moves.decode(route_file.written(moves.by_hand(route, 3e9, "me", "", share=0.2)))
+    route_file.decode(route_file.written(moves.by_hand(route, 3e9, "me", "", share=0.2)))
 
 
 def _sums(path: Path) -> None:
