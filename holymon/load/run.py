@@ -19,6 +19,7 @@ from holymon.figures.turn_types import Turns
 from holymon.figures.turns import turns_of
 from holymon.formatting import Table, Tables, file_name, number_of
 from holymon.load import fetch, publish
+from holymon.load.gathered import gathered
 from holymon.load.process import LOCAL, Executor, Process
 from holymon.plan.plan import Plan
 from holymon.plan.targets import with_prices
@@ -279,9 +280,8 @@ def start(
     request_store.keep(plan, folder)
     write_aside(folder / "plan.json", plan.to_json(), mode=run_folder.mode_of(plan))
     run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())
-    process = executor.launch(folder, plan, detached=detached)
     run = Run(folder)
-    run._process = process
+    run._process = executor.launch(folder, plan, detached=detached)
     return run
 
 
@@ -290,7 +290,7 @@ def attach(wanted: str = "last", *, out: Path | str = "reports") -> Run:
 
     Raises RunError if there is none.
     """
-    return Run(fetch.find(folder_of(out), wanted))
+    return Run(gathered(fetch.find(folder_of(out), wanted)))
 
 
 def measure(plan: Plan, *, out: Path | str = "reports") -> Run:

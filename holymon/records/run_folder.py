@@ -47,6 +47,8 @@ from holymon.records.spool import store_of
 from holymon.safety import plain, short
 
 START_S: Final = 30.0
+JOB: Final = "job.json"
+MOST_SHARES: Final = 64
 FIGURES_FILE: Final = "figures.json"
 """What is left of a run whose calls were deleted to make room."""
 _LOG: Final = logging.getLogger("holymon")
@@ -161,14 +163,27 @@ def read_state(folder: Path) -> dict[str, Any]:
     """
     state: dict[str, Any] = {}
     for _ in range(2):
-        state = _state_in(folder)
-        if state["state"] not in LIVE or is_locked(folder) or _is_new(folder, state):
+        state = read_raw_state(folder)
+        elsewhere = made_elsewhere(folder)
+        goes_on = elsewhere is not None and time.time() < elsewhere[2]
+        if state["state"] not in LIVE or goes_on or is_locked(folder) or _is_new(folder, state):
             return state
         # The worker may have said its last word between the two looks.
     return {**state, "state": "interrupted"}
 
 
-def _state_in(folder: Path) -> dict[str, Any]:
+def made_elsewhere(folder: Path) -> tuple[int, float, float] | None:
+    """Of a run whose shares are made elsewhere: how many, and begin and last end (s since 1970)."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError, RunError):
+        about = json.loads(content(folder / JOB, MOST_OF_JSON))
+        begin, end = (datetime.fromisoformat(about[key]) for key in ("start_at", "until_at"))
+        if 1 <= about["of"] <= MOST_SHARES:
+            return int(about["of"]), begin.timestamp(), end.timestamp()
+    return None
+
+
+def read_raw_state(folder: Path) -> dict[str, Any]:
+    """What `state.json` says, whether or not its writer lives."""
     with contextlib.suppress(OSError, ValueError, RecursionError, RunError):
         state = json.loads(content(folder / "state.json", MOST_OF_JSON))
         if (
@@ -219,7 +234,7 @@ def began(folder: Path) -> float | None:
     Earlier versions wrote down a moment up to 20 ms before it.
     """
     try:
-        return datetime.fromisoformat(_state_in(folder)["started_at"]).timestamp()
+        return datetime.fromisoformat(read_raw_state(folder)["started_at"]).timestamp()
     except (KeyError, TypeError, ValueError):
         return None
 
