@@ -173,11 +173,11 @@ def _rules(watch: Watch) -> str:
     if watch.unwatched:
         head.append(f"No alert can watch {', '.join(watch.unwatched)}: reports judge those.")
     return "".join(f"# {line}\n" for line in head) + str(
-        yaml.dump(rules.rule_file(watch), Dumper=_Readable, sort_keys=False, width=quoting.WIDE)
+        yaml.dump(rules.rule_file(watch), Dumper=Readable, sort_keys=False, width=quoting.WIDE)
     )
 
 
-class _Readable(yaml.SafeDumper):  # type: ignore[misc]
+class Readable(yaml.SafeDumper):  # type: ignore[misc]
     """Writes a text of several lines as such."""
 
     def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> Any:

@@ -20,6 +20,7 @@ from holymon.cli.calls import calls
 from holymon.cli.capacity import capacity
 from holymon.cli.catalogue import prune, runs
 from holymon.cli.consent import INSECURE_HTTP, TRUST, agreed
+from holymon.cli.job import job
 from holymon.cli.migrate import migrate
 from holymon.cli.options import (
     DASK,
@@ -269,6 +270,7 @@ def doctor(
 
 main.add_command(calls)
 main.add_command(capacity)
+main.add_command(job)
 main.add_command(migrate)
 main.add_command(runs)
 main.add_command(probe)

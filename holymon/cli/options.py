@@ -134,7 +134,7 @@ DASK: Final = click.option(
     "--dask", metavar="ADDRESS", help="The scheduler of a Dask cluster, such as tcp://host:8786, "
     "whose workers make the calls: --workers of them, or all. [default: this machine]",
 )  # fmt: skip
-LOAD: Final = composed(
+PLAN: Final = composed(
     ONE_OFF,
     click.option("--shape", help="When calls are sent: constant, poisson, gamma:CV, ramp:FROM,TO, "
                  "steps:R1,R2,..., spike:BASE,PEAK, sine:MEAN,AMPLITUDE[,PERIOD], replay:FILE"
@@ -159,9 +159,10 @@ LOAD: Final = composed(
                  help="Where this is measured, for runs of several places in one store. "
                  "[default: what HOLYMON_PLACE says, else none is stated]"),
     SLO,
-    OUT,
 )  # fmt: skip
 """Everything that makes a plan."""
+
+LOAD: Final = composed(PLAN, OUT)
 
 
 def given(ctx: click.Context) -> set[str]:

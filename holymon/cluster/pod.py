@@ -103,7 +103,7 @@ class _Pod:
         return float(outcome["spent"])
 
     def _waited(self) -> float | None:
-        """Wait for what the first calls found out, as long as there is time; None: they ended it."""
+        """Wait for what the first calls found out, while there is time; None: they ended it."""
         while time.time() < self._start.timestamp() - READY_S:
             state = run_folder.read_raw_state(self._folder)
             if "first_calls" in state:
