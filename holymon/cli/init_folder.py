@@ -181,5 +181,6 @@ class Readable(yaml.SafeDumper):  # type: ignore[misc]
     """Writes a text of several lines as such."""
 
     def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> Any:
+        """A scalar; one of several lines as a block."""
         lines = "|" if isinstance(value, str) and "\n" in value else style
         return super().represent_scalar(tag, value, lines)

@@ -31,8 +31,8 @@ LATEST_S: Final = 86_400.0
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @PLAN
 @click.option("--pods", type=int, required=True, help="How many share the calls, each on a core.")
-@click.option("--container-image", "image", required=True, metavar="IMAGE", help="An image in which `python` has "
-              "holymon, of this version.")  # fmt: skip
+@click.option("--container-image", "image", required=True, metavar="IMAGE", help="An image in "
+              "which `python` has holymon, of this version.")  # fmt: skip
 @click.option("--start", default="5m", metavar="TIME", help="When all begin, for which the pods "
               "wait: in so long, or a moment such as 2026-01-31T12:00:00Z.")  # fmt: skip
 @click.option("--claim", default="holymon-reports", metavar="NAME", help="The volume claim of a "

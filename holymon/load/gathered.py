@@ -8,7 +8,7 @@ share.K.json    what it says of itself; without a last word by then, it is lost
 import contextlib
 import json
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -77,13 +77,13 @@ def _gather(folder: Path, shares: Shares) -> None:
     trouble = next(filter(None, (word.get("trouble") for word in words)), "")
     why = next((word["detail"] for word in words if word.get("state") == "failed"), "")
     state = "interrupted" if len(lost) == shares.of else "stopped" if stopped else "finished"
-    run_folder.write_state(
-        folder, **{**run_folder.read_raw_state(folder), "state": state},
-        started_at=datetime.fromtimestamp(shares.start).astimezone().isoformat(),
-        ended=limit.get("ended", state), detail=limit.get("detail") or why,
-        trouble=trouble, workers=shares.of, shares=to_builtins(known),
-        ended_at=run_folder.now().isoformat(),
-    )  # fmt: skip
+    ending = {
+        "state": state, "ended": limit.get("ended", state), "detail": limit.get("detail") or why,
+        "started_at": datetime.fromtimestamp(shares.start, UTC).isoformat(), "trouble": trouble,
+        "workers": shares.of, "shares": to_builtins(known),
+        "ended_at": run_folder.now().isoformat(),
+    }  # fmt: skip
+    run_folder.write_state(folder, **{**run_folder.read_raw_state(folder), **ending})
 
 
 def _word(folder: Path, part: int) -> dict[str, Any]:

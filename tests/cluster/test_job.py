@@ -1,0 +1,232 @@
+"""A manifest is one that Kubernetes takes, holds no key, and its pods make one run, each call once."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+import holymon as hm
+from holymon.cli.job import text_of
+from holymon.cli.main import main
+from holymon.cli.manifest import LONGEST_NAME, MOST_OF_A_CONFIGMAP, Job
+
+KEY = "sk-canary-0123456789abcdef"
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+PODS, RATE, SECONDS = 3, 30, 1.5
+
+
+def written(*words, **env):
+    done = CliRunner().invoke(main, ["job", *words], env={"MY_KEY": KEY, **env})
+    return done, [*yaml.safe_load_all(done.stdout)] if done.exit_code == 0 else []
+
+
+def usual(base_url="https://api.example.com/v1", **more):
+    given = {"base-url": base_url, "model": "fast", "pods": PODS, "container-image": "r.example/holymon:1",
+             "duration": SECONDS, "rate": RATE, "max-tokens": 2, "timeout": 1, **more}  # fmt: skip
+    return [str(word) for name, value in given.items() for word in (f"--{name}", value)]
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    done, documents = written(*usual(**{"api-key-env": "MY_KEY", "name": "A Job: ü"}))
+    assert done.exit_code == 0, done.output
+    return done, *documents
+
+
+def test_no_pod_is_ever_tried_again_and_none_takes_the_others_with_it(manifest):
+    """What the API server demands beyond the schema: kubernetes.io/docs/concepts/workloads/controllers/job."""
+    spec = manifest[2]["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == (
+        "Indexed",
+        PODS,
+        PODS,
+    )
+    assert spec["template"]["spec"]["restartPolicy"] == "Never", "else no pod failure policy"
+    assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (0, PODS)
+    assert "backoffLimit" not in spec, "its 0 would end all pods with the first that fails"
+    rules = spec["podFailurePolicy"]["rules"]
+    assert {rule["action"] for rule in rules} == {"FailIndex"}, "Ignore would make the calls again"
+    assert rules[0]["onExitCodes"] == {"operator": "NotIn", "values": [0]}
+    assert rules[1]["onPodConditions"][0]["type"] == "DisruptionTarget"
+    name = manifest[2]["metadata"]["name"]
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name)
+    assert len(name) <= LONGEST_NAME
+
+
+def test_it_passes_the_restricted_profile(manifest):
+    """kubernetes.io/docs/concepts/security/pod-security-standards, "Restricted", field by field."""
+    pod = manifest[2]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+    kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
+    assert kinds == {"configMap", "persistentVolumeClaim", "emptyDir"}
+    assert container["resources"]["requests"] == container["resources"]["limits"]
+
+
+def test_a_key_is_named_and_in_no_part_of_it(manifest):
+    done, plan, job = manifest
+    assert KEY not in done.output
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    known = {item["name"]: item for item in container["env"]}
+    assert known["MY_KEY"]["valueFrom"]["secretKeyRef"] == {"name": "holymon", "key": "MY_KEY"}
+    assert known["HOLYMON_TRUST"]["value"] == "MY_KEY=https://api.example.com/v1"
+    assert hm.Plan.from_json(plan["data"]["plan.json"]).targets[0].api_key_env == "MY_KEY"
+    assert "Not run here" in done.stdout
+    assert "Not run on a cluster here" in CliRunner().invoke(main, ["job", "--help"]).output
+
+
+@pytest.mark.parametrize("version", ["1.33", "1.37"])
+def test_kubernetes_schemas_take_it(manifest, version):
+    schemas = pytest.importorskip("kubernetes_validate")  # of the extra `bench`: it has 100 MB
+    for document in manifest[1:]:
+        schemas.validate(document, version, strict=True)
+
+
+@given(words=st.text(max_size=60), name=st.text(max_size=40))
+def test_whatever_stands_in_it_stays_a_text(words, name):
+    job = Job(run_id=f"{'x' * 80}/20260131T120000Z", image="i", pods=2, start=NOW, until=NOW,
+              deadline_s=60, files={"plan.json": words}, variables=("K",), trust=name)  # fmt: skip
+    try:
+        plan, made = yaml.safe_load_all(text_of(job))
+    except yaml.reader.ReaderError:
+        pytest.fail("it can't be read")
+    assert plan["data"]["plan.json"] == words
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    known = {item["name"]: item.get("value") for item in container["env"]}
+    assert known.get("HOLYMON_TRUST", "") == name.replace("$", "$$")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [(["sim/fast", "--pods", "2", "--container-image", "i"], "sim/fast is simulated on this machine, where no pod is"),
+     (usual(pods=65), "pods is 65: it must lie between 1 and 64."),
+     (usual(start="5s"), "s: give pods from 30 s to a day to come up."),
+     (usual(start="2026-01-31T12:00:00"), "--start has no time zone: end it with Z"),
+     (usual(start="soon"), "'soon' is no time"),
+     (usual(claim="A b"), "claim is 'A b', which Kubernetes does not take: write one like holymon-reports."),
+     (usual(memory="lots"), "memory is 'lots'"),
+     (usual(out="runs; rm -rf"), "out is 'runs; rm -rf'"),
+     (usual(workers=2), "--workers is of one machine: say how many with --pods."),
+     (usual(rate="5,10"), "a job is on one load"),
+     (usual(prompt="x" * MOST_OF_A_CONFIGMAP), "and a ConfigMap holds 1,048,576: ask fewer")],
+)  # fmt: skip
+def test_what_no_cluster_could_run_is_one_sentence(words, sentence):
+    done, _ = written(*words)
+    assert done.exit_code == 2
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+class Pods:
+    """The command of a manifest as several processes, and what came of them."""
+
+    def __init__(self, simulator, out):
+        self.simulator, self.out = simulator, out
+        done, documents = written(*usual(simulator.base_url, out=str(out), name="pods"))
+        assert done.exit_code == 0, done.output
+        plan, job = documents
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        self.words = container["command"]
+        folder = out.parent / "plan"
+        folder.mkdir()
+        for name, text in plan["data"].items():
+            (folder / name).write_text(text)
+        self.words[0], self.words[4] = sys.executable, str(folder)
+        start = datetime.now(UTC) + timedelta(seconds=6)
+        self.start = self.words[9] = start.isoformat()
+        self.words[11] = (start + timedelta(seconds=60)).isoformat()
+        self.run_id = self.words[5].removeprefix(f"{out}/")
+
+    def begun(self, index):
+        return subprocess.Popen(
+            self.words, env={**os.environ, "JOB_COMPLETION_INDEX": str(index)},
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def over(self):
+        """Nobody may go on any more."""
+        path = self.out / self.run_id / "job.json"
+        about = json.loads(path.read_text()) | {"until_at": self.start}
+        path.write_text(json.dumps(about))
+
+
+@pytest.fixture(scope="module")
+def pods(shared_simulator, tmp_path_factory):
+    """Three pods, the last of which is killed in the middle; and what was known meanwhile."""
+    made = Pods(shared_simulator, tmp_path_factory.mktemp("cluster") / "runs")
+    going = [made.begun(index) for index in range(PODS)]
+    time.sleep(max(0.0, (datetime.fromisoformat(made.start) - datetime.now(UTC)).total_seconds()))
+    folder = made.out / made.run_id
+    while (
+        not any(folder.glob("calls.2.journal"))
+        or (folder / "calls.2.journal").stat().st_size < 2000
+    ):
+        time.sleep(0.02)
+    os.killpg(going[2].pid, signal.SIGKILL)
+    made.ends = [(process.communicate()[1], process.returncode) for process in going]
+    made.meanwhile = hm.attach(made.run_id, out=made.out).state
+    made.over()
+    made.run = hm.attach(made.run_id, out=made.out)
+    return made
+
+
+def test_pods_make_one_run_and_one_that_is_lost_is_in_the_verdict(pods):
+    assert [code for _, code in pods.ends] == [0, 0, -signal.SIGKILL], pods.ends
+    assert (pods.meanwhile, pods.run.state) == ("running", "finished")
+    records = pods.run.records
+    planned = int(RATE * SECONDS)
+    assert sorted(records["request"].tolist()) == list(range(planned)), "each call once"
+    of_last = records["request"] % PODS == 2
+    errors = records.errors(of_last)
+    lost = errors["client_dropped"]
+    assert 0 < lost < planned / PODS
+    shares = pods.run.to_dict()["shares"]
+    assert [share["lost_s"] is None for share in shares] == [True, True, False]
+    assert shares[2]["unsent"] == lost
+    assert sum(share["records"] for share in shares) + errors.get("unfinished", 0) + lost == planned
+    judged = pods.run.verdict()
+    assert judged.measurement == "invalid"
+    assert any(
+        f"pod 2 was lost after {shares[2]['lost_s']:.4g} s" in r.text for r in judged.reasons
+    )
+
+
+def test_no_call_is_made_twice(pods):
+    """The first call once for all pods; a share that was begun calls nobody a second time."""
+    count = pods.simulator.log()
+    records = pods.run.records
+    dropped = records.errors(records.mask(0))["client_dropped"]
+    assert count["models"]["fast"]["requests"] == len(records) - dropped
+    assert len(pods.run.first_calls) == 1
+    again = pods.begun(0)
+    _, complaint = again.communicate()
+    assert again.returncode == 4
+    assert "share 0 of pods/" in complaint
+    assert "was begun before: what it called is not called again." in complaint
+    assert pods.simulator.log()["models"] == count["models"]
+
+
+def test_a_pod_that_comes_late_calls_nobody(pods, tmp_path):
+    pods.words[5] = str(tmp_path / "late" / "20260131T120000Z")
+    late = pods.begun(1)
+    _, complaint = late.communicate()
+    assert late.returncode == 4
+    assert "pod 1 came after the start" in complaint
+    assert hm.attach("late", out=tmp_path).live, "the others may come yet"
+    bad = pods.begun(7)
+    assert "JOB_COMPLETION_INDEX is '7': it says which of 3 it is." in bad.communicate()[1]
