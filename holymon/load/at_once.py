@@ -52,7 +52,7 @@ def measured(
     free: SimpleQueue[list[int]] = SimpleQueue()
     for place in places(at_once, max((plan.workers for plan in plans), default=1), cores()):
         free.put(place)
-    going = _Going(Path(out))
+    going = _Going(out)
     with ThreadPoolExecutor(at_once, initializer=_settle, initargs=(free,)) as pool:
         ends = [pool.submit(going.measured, plan) for plan in plans]
         try:
@@ -72,7 +72,7 @@ def _settle(free: SimpleQueue[list[int]]) -> None:
 class _Going:
     """The runs that go on, and whether any further one may begin."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path | str) -> None:
         self._out, self._live, self._over = out, dict[str, Run](), Event()
 
     def measured(self, plan: Plan) -> Outcome:

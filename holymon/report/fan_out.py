@@ -21,6 +21,7 @@ from holymon.load.interrupts import interruptible
 from holymon.load.run import Run
 from holymon.records import run_folder
 from holymon.records.own_files import room
+from holymon.records.spool import folder_of
 from holymon.report import report
 from holymon.report.index import write_index
 from holymon.report.notebooks import check_parameters, find_notebook
@@ -160,7 +161,7 @@ def _wish(row: dict[str, Any], options: Options) -> dict[str, Any]:
     run, parameters = row["run"], dict(row["parameters"] or {})
     path = find_notebook(row["notebook"])
     check_parameters(path, parameters)
-    out = Path(options.get("out", "reports"))
+    out = folder_of(options.get("out", "reports"))
     if run is not None:
         run.require_end("report")
         out = run_folder.out_of(run.folder)
