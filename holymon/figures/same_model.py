@@ -98,7 +98,8 @@ def _prompt_tokens(battery: Sequence[Check], a: Calls, b: Calls) -> tuple[list[i
 def _report(calls: Calls) -> SelfReport:
     good = [call for call in calls.values() if call.ok]
     return SelfReport(
-        len(calls), len(calls) - len(good), sum(call.finish == "content_filter" for call in good),
+        len(calls), dict(Counter(call.error_type for call in calls.values() if not call.ok)),
+        sum(call.finish == "content_filter" for call in good),
         *(dict(Counter(filter(None, (getattr(call, name) for call in good))))
           for name in ("served", "fingerprint", "finish")),
     )  # fmt: skip
@@ -151,8 +152,8 @@ def _doubts(
 ) -> list[str]:  # fmt: skip
     """Why it can't be said that there is no difference."""
     doubts: list[str] = [
-        say("{failed} of {of} checked calls of {name} failed", failed=count(report.failed),
-            of=count(report.of), name=name)
+        say("{failed} of {of} checked calls of {name} failed ({errors})", name=name,
+            failed=count(report.failed), of=count(report.of), errors=", ".join(report.errors))
         for name, report in zip(names, reports, strict=True)
         if report.failed > MOST_FAILED * report.of
     ]  # fmt: skip

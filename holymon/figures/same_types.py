@@ -31,14 +31,19 @@ NEVER: Final = Fingerprints((0, 0), 0)
 
 @dataclass(frozen=True, slots=True)
 class SelfReport:
-    """What a side said of itself in `of` answers: how often each; what it refused, what failed."""
+    """What a side said of itself in `of` answers: how often each; refused ones, and `errors`."""
 
     of: int
-    failed: int
+    errors: dict[str, int]
     refused: int
     served: dict[str, int]
     fingerprints: dict[str, int]
     finish: dict[str, int]
+
+    @property
+    def failed(self) -> int:
+        """How many calls gave no answer."""
+        return sum(self.errors.values())
 
 
 @dataclass(frozen=True, slots=True)

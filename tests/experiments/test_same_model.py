@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 import holymon as hm
 from holymon.cli.main import main
+from holymon.experiments import same_model as experiment
 from holymon.experiments.migrate import migrate
 from holymon.experiments.same_model import check_run, probe_same, same_models
 from holymon.load.checking import ask, plan_of_checks
@@ -119,6 +120,9 @@ def test_what_was_not_asked_is_not_shown_and_costs_are_kept(run, tmp_path, monke
     assert (same.result, same.exit_code) == ("not shown", 3)
     assert same.reasons[0] == "no checked answers were asked for"
     assert same.road.pairs == 40
+    monkeypatch.setattr(experiment, "_most", lambda plan: (9.0, f"{plan.requests} of each"))
+    check_run(run, 100)  # of which the plan has 5 USD left, at most
+    assert same_models(run)[1].reasons[0] == experiment.UNASKED["cost"]
     (run.folder / "none.json").write_text('{"targets": [1]}')
     with pytest.raises(hm.RunError, match=r"none\.json holds no checked answers"):
         same_models(run)

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,11 +10,12 @@ from hypothesis import strategies as st
 import holymon as hm
 from holymon.figures.checked_answers import is_right, right_answers
 from holymon.figures.roads import road_of_calls, token_counts
+from holymon.figures.same_model import Sides, same_model
 from holymon.plan.checks import KINDS, WORD, checks, checks_in
 from holymon.records.checked import CheckedCall
 from holymon.sim.answers import answer_to, is_known
 
-ASKED = checks(200, seed=3)
+ASKED = checks(300, seed=3)
 
 
 @given(st.integers(0, 2**32), st.integers(50, 300))
@@ -109,3 +111,35 @@ def test_a_number_of_checks_is_none_or_enough():
     for wrong in (1, -5, 10**6):
         with pytest.raises(hm.PlanError, match="checks is"):
             checks_in(wrong)
+
+
+def calls(knows=1.0, *, seed=0, tokens=1, failed=0, cached=False) -> dict[int, CheckedCall]:
+    """What a model answers; the first `failed` calls have none."""
+    rng, made = np.random.default_rng(seed), {}
+    for n, check in enumerate(ASKED):
+        drawn = 0.0 if cached else rng.random()
+        text = answer_to(check.text, knows, 0.0, drawn)
+        made[n] = CheckedCall(number=n, target=0, text=text, prompt_tokens=len(check.text) * tokens,
+                              error_type="rate_limited" if n < failed else "")  # fmt: skip
+    return made
+
+
+def verdict_on(b: dict[int, CheckedCall]):
+    return same_model(Sides(("a/m", "b/m"), (calls(seed=1), b)), ASKED)
+
+
+@pytest.mark.parametrize(
+    ("b", "result", "sentence"),
+    [
+        (calls(seed=2), "equal", "b/m chooses words as a/m does"),
+        (calls(seed=2, tokens=2), "not shown", "the answers are alike, but b/m counts other"),
+        (calls(seed=2, failed=40), "not shown", "40 of 300 checked calls of b/m failed (rate_limited)"),
+        (calls(seed=2, cached=True), "different", "b/m always chooses the same word for a prompt"),
+        (calls(0.4, seed=2), "different", "questions rightly, a/m 100 %"),
+        ({}, "not shown", "too few answers began with a word"),
+    ],
+)  # fmt: skip
+def test_what_is_alike_what_is_not_and_what_nobody_knows(b, result, sentence):
+    same = verdict_on(b)
+    assert (same.result, any(sentence in reason for reason in same.reasons)) == (result, True)
+    assert same.exit_code == {"equal": 0, "different": 1, "not shown": 3}[same.result]
