@@ -65,7 +65,8 @@ class SumsOfSide(Protocol):
 class CallCost:
     """What a call costs on average in USD, of so many; `error` is the mean's, `spread` a call's.
 
-    What is not known of a call, such as of most that failed, counts as nothing.
+    What is not known of a call, such as of most that failed, counts as nothing: so who fails is
+    cheap by calls made, and is not by those that succeeded.
     """
 
     mean: float
@@ -82,7 +83,10 @@ class CallCost:
 
 @dataclass(frozen=True, slots=True)
 class SideFigures:
-    """The figures of one side in a step. `per_call` is None where too few costs are known."""
+    """The figures of one side in a step; `per_call` is what one that succeeded costs.
+
+    It is None where too few costs are known.
+    """
 
     calls: int
     failed: Rate
@@ -100,7 +104,7 @@ class SideFigures:
             "calls": self.calls, "failed": round((self.failed.value or 0) * self.calls),
             "error_rate": of_rate(self.failed), "latency_s": _times(self.latency),
             "ttft_s": _times(self.ttft), "priced": self.priced, "cost_usd": self.cost,
-            "cost_per_call_usd": each.amount.to_dict() if each else None,
+            "cost_per_success_usd": each.amount.to_dict() if each else None,
         }  # fmt: skip
 
 
@@ -120,7 +124,8 @@ def side_figures(parts: Sequence[SumsOfSide]) -> SideFigures:
     return SideFigures(
         sum(part.calls for part in parts), _share([(part.failed, part.calls) for part in parts]),
         figure_of([part.latency for part in parts]), figure_of([part.ttft for part in parts]),
-        priced, sum(part.cost for part in parts) if priced else None, call_cost(parts),
+        priced, sum(part.cost for part in parts) if priced else None,
+        call_cost(parts, of_successes=True),
         {text: _share([part.slo.get(text, (0, 0))[::-1] for part in parts])
          for text in sorted(texts)},
     )  # fmt: skip
@@ -136,13 +141,15 @@ def _share(parts: Sequence[tuple[int, int]]) -> Rate:
     return Rate(rate.value, rate.low, rate.high, int(n))
 
 
-def call_cost(parts: Sequence[SumsOfSide]) -> CallCost | None:
-    """What a call costs on average; None of fewer than `FEWEST` with a known cost."""
-    if sum(part.priced for part in parts) < FEWEST:
+def call_cost(
+    parts: Sequence[SumsOfSide], *, of_successes: bool = False
+) -> CallCost | None:  # fmt: skip
+    """What a call costs on average, or one `of_successes`; None of fewer than `FEWEST` of them."""
+    n = np.array([part.calls - part.failed * of_successes for part in parts], float)
+    if min(sum(part.priced for part in parts), n.sum()) < FEWEST:
         return None
-    n, costs, squares = (
-        np.array([getattr(part, name) for part in parts], float)
-        for name in ("calls", "cost", "squares")
+    costs, squares = (
+        np.array([getattr(part, name) for part in parts], float) for name in ("cost", "squares")
     )
     calls = float(n.sum())
     mean = float(costs.sum()) / calls
@@ -194,7 +201,7 @@ def bill(paid: dict[str, float], moved: Sequence[tuple[int, CallCost]]) -> MoveB
 
 
 def saved_per_call(baseline: CallCost, candidate: CallCost) -> Amount:
-    """What a call costs less at the candidate, in USD, with a 95 % interval."""
+    """What a call that succeeds costs less at the candidate, in USD, with a 95 % interval."""
     value = baseline.mean - candidate.mean
     half = Z95 * math.hypot(baseline.error, candidate.error)
     return Amount(value, value - half, value + half)

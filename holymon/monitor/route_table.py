@@ -43,6 +43,11 @@ def route_dict(route: Route, problem: str = "") -> dict[str, Any]:
     }  # fmt: skip
 
 
+def moment(at: str) -> str:
+    """A moment of a history (UTC), as a table has room for."""
+    return short(at, 20).replace("T", " ").removesuffix("Z")
+
+
 def share_change(change: ShareChange) -> str:
     """A change of a share: `5 % → 20 %`."""
     return f"{percent(change.before)} → {percent(change.after)}"
@@ -61,7 +66,7 @@ def route_table(route: Route, problem: str = "") -> Tables:
         (headline(route, problem),), (f"besides, calls: {' and '.join(other)}.",) if other else (),
     )  # fmt: skip
     changes = [
-        (change.at, share_change(change), change.phase, change.reason, change.who)
+        (moment(change.at), share_change(change), change.phase, change.reason, change.who)
         for change in reversed(route.history[-_SHOWN:])
     ]
     return Tables((now, Table(("when (UTC)", "share", "phase", "why", "who"), changes, "lrl")))

@@ -95,7 +95,7 @@ def handed(move: Moved) -> dict[str, Any]:
     if not os.environ.get("HOLYMON_HEADLESS"):
         return {}
     line = headline(move)
-    return {KIND: {"move": facts(move), "shown": {str(line): shown(line)}}}
+    return {KIND: {"move": facts(move), "shown": {str(line): shown(line.sentence)}}}
 
 
 def taken(notebook: Any) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from holymon.formatting import (
     rounded,
 )
 from holymon.language.said import glued, say
-from holymon.report.move_tables import bill_table, moment, named, usd
+from holymon.monitor.route_table import moment
+from holymon.report.move_tables import bill_table, named, usd
 from holymon.report.move_words import needs, reason
 from holymon.report.moved import Moved, when
 from holymon.report.sections import Section
@@ -59,7 +60,9 @@ def _saves(move: Moved) -> str:
             return say("costs USD {usd} more a month", usd=rounded(-move.per_month.value, 3))
         return say("saves USD {usd} a month", usd=usd(move.per_month))
     if move.per_call is not None:
-        return say("saves USD {usd} for 1,000 calls", usd=usd(move.per_call.times(1000)))
+        return say(
+            "saves USD {usd} for 1,000 calls that succeed", usd=usd(move.per_call.times(1000))
+        )
     return say("what it saves is not known, as {why}", why=move.no_saving)
 
 
@@ -123,11 +126,16 @@ def bill(move: Moved) -> Section:
     table = bill_table(move)
     lines: list[str] = []
     if move.per_call is not None:
-        lines.append(say("a call costs USD {usd} less for 1,000 at the candidate than at the "
-                         "baseline", usd=usd(move.per_call.times(1000))))  # fmt: skip
+        lines.append(say("1,000 calls that succeed cost USD {usd} less at the candidate than at "
+                         "the baseline", usd=usd(move.per_call.times(1000))))  # fmt: skip
     if move.per_month is not None:
-        lines.append(say("that is USD {usd} a month, of {n} calls", usd=usd(move.per_month),
-                         n=rounded(move.calls_per_month, 4)))  # fmt: skip
+        n = rounded(move.calls_per_month, 4)
+        lines.append(
+            say("that is USD {usd} a month, of {n} calls", usd=usd(move.per_month), n=n)
+            if move.route.phase == "done"
+            else say("of {n} calls a month, all at the candidate, that would be USD {usd}", n=n,
+                     usd=usd(move.per_month))
+        )  # fmt: skip
     else:
         lines.append(say("no saving a month is given: {why}", why=move.no_month))
     return Section(join(table.html("figures"), bullets(lines)),

@@ -17,6 +17,7 @@ from holymon.formatting import (
 from holymon.language.said import glued, heads, listed, say
 from holymon.monitor.course import budget
 from holymon.monitor.measured import SIDES
+from holymon.monitor.route_table import moment
 from holymon.plan.slo import parse
 from holymon.report.move_words import BY, PHASES, STANDS, figure_name, reason
 from holymon.report.moved import Moved, MoveStep
@@ -25,7 +26,7 @@ from holymon.structs import Rate
 
 THOUSAND: Final = 1000
 STEP_HEADS: Final = heads("step", "side", "calls", "failed", "latency p50, ms", "p95",
-                          "TTFT p50, ms", "p95", "USD for 1,000 calls")  # fmt: skip
+                          "TTFT p50, ms", "p95", "USD for 1,000 calls that succeed")  # fmt: skip
 GATE_HEADS: Final = heads("step", "candidate's calls", "lasted", "no worse by", "worse by",
                           "not shown", "not known", "what came of it")  # fmt: skip
 CHANGE_HEADS: Final = heads("when (UTC)", "share", "by", "who", "why")
@@ -40,11 +41,6 @@ ROWS_OF_BILL: Final = {
     "shadow": say("copied to the candidate"),
     "fallback": say("asked again at the baseline after the candidate failed"),
 }  # fmt: skip
-
-
-def moment(text: str) -> str:
-    """A moment of a history, to the second, as a table has room for."""
-    return short(text, 20).replace("T", " ").removesuffix("Z")
 
 
 def span_words(seconds: float | None) -> str:
@@ -198,7 +194,8 @@ def _judged(missed: Rate, allowed: float | None) -> str:
 def usd(amount: Amount, figures: int = 3) -> str:
     """An amount of USD with its interval, in a line."""
     value, between = amount.cells(figures)
-    return glued(value, " (", between, ")") if between else value
+    low, high = (rounded(end, figures) for end in (amount.low, amount.high))
+    return glued(value, " (", between, ")") if between and low != high else value
 
 
 def named(move: Moved) -> tuple[str, str]:

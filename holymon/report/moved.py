@@ -146,7 +146,7 @@ def moved(
     steps = _steps(route)
     known = _per_call_of(steps)
     no_bill = _unpriced(steps)
-    per_call, no_saving = _saved(steps, known) if not no_bill else (None, no_bill)
+    per_call, no_saving = _saved(steps) if not no_bill else (None, no_bill)
     per_month, rate, no_month = _month(route, per_call, calls_per_month)
     return Moved(
         path.absolute(), route, steps, _harm(steps), None if no_bill else _bill(steps, known),
@@ -210,14 +210,19 @@ def _bill(steps: tuple[MoveStep, ...], known: Mapping[int, CallCost | None]) -> 
     return bill(paid, [(calls, each) for calls, each in taken if calls and each is not None])
 
 
-def _saved(
-    steps: tuple[MoveStep, ...], known: Mapping[int, CallCost | None]
-) -> tuple[Amount | None, str]:  # fmt: skip
-    """What a call costs less at the candidate, by the last step that tells; or why not."""
-    for k in range(len(steps) - 1, -1, -1):
-        ours, theirs = known[k], steps[k].candidate.per_call
-        if ours is not None and theirs is not None:
-            return saved_per_call(ours, theirs), ""
+def _saved(steps: tuple[MoveStep, ...]) -> tuple[Amount | None, str]:
+    """What a call costs less at the candidate, by its last step that tells; or why not.
+
+    The baseline's is that of the same step, or of the last one before that tells.
+    """
+    ours = None
+    saved = None
+    for step in steps:
+        ours = step.baseline.per_call or ours
+        theirs = step.candidate.per_call
+        saved = saved_per_call(ours, theirs) if ours and theirs else saved
+    if saved is not None:
+        return saved, ""
     return None, say("too few calls of both sides have a known cost")
 
 

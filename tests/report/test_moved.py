@@ -4,6 +4,7 @@ import json
 import shlex
 
 import msgspec
+import nbformat
 import pytest
 
 import holymon as hm
@@ -12,7 +13,7 @@ from holymon.language.said import speaking
 from holymon.monitor import route as move
 from holymon.monitor import route_file
 from holymon.monitor.course import MoveSteps, Outcome
-from holymon.report.move_facts import facts
+from holymon.report.move_facts import KIND, facts, handed, taken
 from tests.report.test_notebooks import results
 
 COURSE = MoveSteps(
@@ -78,7 +79,7 @@ def test_each_step_has_its_calls_and_figures_and_what_ended_it(done, subject):
         of = "shadow" if step["phase"] == "shadow" else "candidate"
         assert step["calls"][of] == step["candidate"]["calls"] == step["calls"]["baseline"]
         assert step["baseline"]["latency_s"]["p95"] == pytest.approx(0.19, rel=0.05)
-        assert step["candidate"]["cost_per_call_usd"]["value"] == pytest.approx(1.095, rel=0.01)
+        assert step["candidate"]["cost_per_success_usd"]["value"] == pytest.approx(1.095, rel=0.01)
     canary = made["steps"][1]["gate"]
     assert set(canary["figures"].values()) == {"no worse"}
     assert (canary["min_calls"], canary["calls"] >= 40) == (40, True)
@@ -176,6 +177,20 @@ def test_the_notebook_shows_it_all_in_both_languages_and_what_others_wrote_is_te
             assert line.replace("'", "&#x27;") in page or line.replace("'", "&#39;") in page
             (picture,) = [each for each in shown if hasattr(each, "savefig")]
             assert len(picture.axes) == 3
+
+
+def test_what_the_kernel_hands_on_is_taken_if_it_is_a_move(done, subject, monkeypatch):
+    monkeypatch.setenv("HOLYMON_HEADLESS", "1")
+    with speaking("vi"):
+        given = handed(subject(done).move)
+    (move,) = [each["move"] for each in given.values()]
+    odd = [None, 7, {"move": {"verdict": "x"}}, {"move": {"verdict": [], "state": "healthy"}}]
+    outputs = [{"data": {**given, "text/plain": ""}}, *({"data": {KIND: each}} for each in odd)]
+    about = taken(nbformat.from_dict({"cells": [{"outputs": outputs}]}))
+    assert about["health"] == {"state": "healthy", "line": move["verdict"]}
+    assert about["move"] == move
+    assert about["shown"][move["verdict"]].startswith("Đã xong từ ")
+    assert taken(nbformat.from_dict({"cells": [{"outputs": outputs[1:]}]})) == {}
 
 
 def test_a_file_that_is_not_there_is_one_sentence_before_a_kernel(tmp_path):
