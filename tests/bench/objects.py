@@ -44,7 +44,8 @@ def listed(request: web.Request) -> web.Response:
         "<LastModified>2026-01-01T00:00:00.000Z</LastModified><StorageClass>STANDARD</StorageClass>"
         "</Contents>" for key in page
     )  # fmt: skip
-    token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" * more
+    last = escape(page[-1]) if more else ""
+    token = f"<NextContinuationToken>{last}</NextContinuationToken>" * more
     text = (
         f"<ListBucketResult><Name>{bucket.name}</Name><Prefix>{escape(prefix)}</Prefix>"
         f"<KeyCount>{len(page)}</KeyCount><MaxKeys>{MOST}</MaxKeys>"

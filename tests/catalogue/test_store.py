@@ -204,6 +204,19 @@ def test_what_could_not_be_sent_stays_and_goes_with_the_next_run(store, server, 
     assert len(hm.attach("last", out=store).records) == 30
 
 
+def test_a_writer_that_is_killed_before_the_last_word_leaves_nothing_half(store, monkeypatch):
+    out = folder_of(store)
+    a_run(store, 0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(store_entries, "add", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        send(out, Run)
+    known = store_of(out)
+    assert known.names("runs")
+    assert store_entries.known(known) == {}
+    assert send(out, Run) == ""
+    assert len(store_entries.known(known)) == 1
+
+
 def test_a_store_that_is_not_there_or_refuses_is_one_sentence_and_the_run_is_kept(
     server, tmp_path, monkeypatch
 ):
