@@ -82,19 +82,12 @@ def test_a_clock_that_is_an_hour_off_moves_no_hour():
     assert "The clock of b is 3,600 s off" in repr(history_of(right, late).places)
 
 
-@pytest.mark.parametrize("lang", ["en", "vi"])
-def test_places_are_drawn_by_hour(lang):
-    with speaking(lang):
-        drawn = hm.plot_places(history_of(runs_of("a", 1), runs_of("", 2, 6)))
-        empty = hm.plot_places(history_of(runs_of("", 1, 2)))
-    panels = drawn.child_axes
+def test_places_are_drawn_by_hour():
+    panels = hm.plot_places(history_of(runs_of("a", 1), runs_of("", 2, 6))).child_axes
     assert [len(panel.patches) for panel in panels] == [2 * 24] * 3
-    assert next(iter(panels[0].get_yticklabels())).get_text() == "a"
-    (text,) = (text.get_text() for text in empty.texts)
-    assert (
-        text
-        == {"en": "no run says where it was measured", "vi": "không lần đo nào nêu nơi đo"}[lang]
-    )
+    with speaking("vi"):
+        empty = hm.plot_places(history_of(runs_of("", 1, 2)))
+    assert [text.get_text() for text in empty.texts] == ["không lần đo nào nêu nơi đo"]
 
 
 @pytest.mark.parametrize("name", ["x" * 41, "a\nb", "a\u202eb", "sk-abcdefgh12345678"])
