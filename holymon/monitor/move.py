@@ -17,12 +17,18 @@ from holymon.monitor.retry import Budget, Policy
 from holymon.monitor.route import Route
 from holymon.monitor.route_table import route_table
 from holymon.monitor.split import EvenTurns, of_key
+from holymon.structs import require
 
 STATE: Final = Path("route.json")
 
 FALLBACKS: Final = Policy(loan=20, burst=20)
 """By what a baseline is asked what failed at a candidate, if nobody says else: a burst of failures
 ends after eight and those on their way, all of which are to be answered; a tenth of all calls."""
+
+
+def require_patience(patience_s: float) -> None:
+    """Raise PlanError for a time in which no candidate could answer, or one without end."""
+    require(0 < patience_s <= 3600, "patience_s", "is out of range", "name up to 3600 seconds")
 
 
 class Moving:

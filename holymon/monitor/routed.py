@@ -11,7 +11,7 @@ from holymon.monitor.carrier import Carrier
 from holymon.monitor.client_headers import base_of
 from holymon.monitor.clients import monitored
 from holymon.monitor.monitor import Monitor
-from holymon.monitor.move import LiveMove
+from holymon.monitor.move import LiveMove, require_patience
 from holymon.monitor.retry import Policy
 
 C = TypeVar("C")
@@ -36,7 +36,8 @@ def routed(
     move. `options` are those of `Router`. `models` gives the candidate's name of a model where it
     has another. Carried over are POSTs of JSON to the chat, completions, responses, messages and
     embeddings of a base_url, which must be of the same dialect there, streamed or not, also by
-    `with_options`, `with_raw_response` and `parse`. Whatever else is called stays where it was, as
+    `with_options`, `with_raw_response` and `parse`, with those headers of a call that its dialect
+    knows: others may name their sender. Whatever else is called stays where it was, as
     do an SDK's retries and what is stored at its provider or builds on that (responses without
     `store=False`, files): `client.router.stays` counts that by its reason, of which the log tells
     once. A call stays at a side by its header `x-holymon-key`, which is not sent, or its field
@@ -44,6 +45,7 @@ def routed(
     policy's budget for retries; a stream that has begun is not. Raises PlanError for clients that
     can't be routed.
     """
+    require_patience(patience_s)
     _require_fit(baseline, candidate)
     addresses = [str(base_of(client)).rstrip("/") for client in (baseline, candidate)]
     if not all(addresses) or addresses[0] == addresses[1]:

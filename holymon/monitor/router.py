@@ -15,13 +15,12 @@ from holymon.errors import CallError, PlanError
 from holymon.formatting import percent
 from holymon.load.requests import require_ways
 from holymon.monitor.monitor import Monitor
-from holymon.monitor.move import STATE, LiveMove, Moving
+from holymon.monitor.move import STATE, LiveMove, Moving, require_patience
 from holymon.monitor.replies import Event, Messages, Reply
 from holymon.monitor.retry import Policy
 from holymon.monitor.shadows import Shadows
 from holymon.monitor.side import SIDE
 from holymon.plan.target import Target
-from holymon.structs import require
 
 T = TypeVar("T")
 
@@ -74,7 +73,7 @@ class Router(Moving):
         old, new = self.monitor.target, self._candidate.target
         if old is None or new is None or old.name == new.name:
             raise PlanError("baseline and candidate need names of their own: provider/model.")
-        require(0 < patience_s <= 3600, "patience_s", "is out of range", "name up to 3600 seconds")
+        require_patience(patience_s)
         _require_one_dialect(old, new)
         require_ways((old, new))
         ledger = self._candidate.ledger = self.monitor.ledger

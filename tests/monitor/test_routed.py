@@ -229,6 +229,8 @@ def test_clients_whose_calls_cannot_be_carried_over_are_refused_in_a_sentence(tm
             hm.routed(plain, candidate, state=tmp_path / "r.json")
     with pytest.raises(PlanError, match="steps don't rise to 1"):
         hm.routed(plain, openai.OpenAI(**there), state=tmp_path / "r.json", steps=(0.5,))
+    with pytest.raises(PlanError, match="patience_s is out of range"):
+        hm.routed(plain, openai.OpenAI(**there), state=tmp_path / "r.json", patience_s=0)
     assert not hasattr(plain, "monitor")  # and it may be tried again
     own = openai.OpenAI(**there, http_client=openai.DefaultHttpx2Client())
     assert hm.routed(plain, own, state=tmp_path / "r.json").router.share == 0.0
