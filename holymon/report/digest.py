@@ -93,7 +93,7 @@ def _target(about: dict[str, Any]) -> dict[str, Any]:
 
 
 def translated(
-    run: Run | None, first: Health | None, words: dict[str, Any]
+    run: Run | None, first: Health | None, words: dict[str, Any] | None = None
 ) -> dict[str, Any]:  # fmt: skip
     """For run.json: a report's language, and its sentences in it; nothing of an English one.
 
@@ -106,7 +106,10 @@ def translated(
         judged = run.verdict()
         each += [check.text for check in judged.checks]
         each += [reason.line for reason in judged.reasons]
-    return {"lang": language(), "shown": {**words, **{str(text): shown(text) for text in each}}}
+    return {
+        "lang": language(),
+        "shown": {**(words or {}), **{str(text): shown(text) for text in each}},
+    }
 
 
 def heading(summary: dict[str, Any]) -> str:
