@@ -104,7 +104,7 @@ def report(
         plan = _plan(targets, values, options)
         with followed(shared, name_of(plan)):
             agreed(plan.targets)
-            notebooks.prepare()
+            notebooks.prepare(yielding=True)
             run, interrupted = measured_with_bar(plan, out)
     title = options["name"] or notebooks.title(notebooks.find_notebook(notebook))
     with followed(shared, run.id.partition("/")[0] if run else title):

@@ -126,16 +126,17 @@ def _parameters(path: Path) -> dict[str, Any]:
     return known
 
 
-def prepare() -> None:
+def prepare(*, yielding: bool = False) -> None:
     """Import meanwhile what making a page needs: it takes more than a second.
 
-    On Linux it only takes what nobody else wants of the processor, so no measurement is disturbed.
+    Where it is `yielding`, it only takes what nobody else wants of the processor (on Linux), so
+    that no measurement is disturbed.
     """
-    threading.Thread(target=_import, daemon=True).start()
+    threading.Thread(target=_import, args=(yielding,), daemon=True).start()
 
 
-def _import() -> None:
-    if sys.platform == "linux":
+def _import(yielding: bool) -> None:
+    if yielding and sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LEAST)
     with contextlib.suppress(ImportError), _no_grammar_of_iris():

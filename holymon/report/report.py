@@ -10,7 +10,6 @@ import ast
 import contextlib
 import os
 import re
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +43,7 @@ from holymon.report.notebooks import (
     check_parameters,
     execute,
     find_notebook,
+    prepare,
     quiet,
     title,
 )
@@ -131,8 +131,7 @@ def _written(
     """The report of a notebook with its parameters, written into a folder."""
     begun, started = time.monotonic(), run_folder.now()
     secrets = known_secrets(run.plan if run is not None else None)
-    # To import it takes a second, in which the kernel is waited for anyway.
-    threading.Thread(target=__import__, args=("nbconvert",), daemon=True).start()
+    prepare()  # in which the kernel is waited for anyway
     notebook_out, status, error, interrupt = execute(path, given, timeout_s, import_from)
     error = redact(short(error), secrets)
     about = {
