@@ -164,9 +164,8 @@ def read_state(folder: Path) -> dict[str, Any]:
     state: dict[str, Any] = {}
     for _ in range(2):
         state = read_raw_state(folder)
-        elsewhere = made_elsewhere(folder)
-        goes_on = elsewhere is not None and time.time() < elsewhere[2]
-        if state["state"] not in LIVE or goes_on or is_locked(folder) or _is_new(folder, state):
+        _, _, end = made_elsewhere(folder) or (0, 0.0, 0.0)
+        if state["state"] not in LIVE or is_locked(folder) or _is_new(folder, state, end):
             return state
         # The worker may have said its last word between the two looks.
     return {**state, "state": "interrupted"}
@@ -195,8 +194,10 @@ def read_raw_state(folder: Path) -> dict[str, Any]:
     return {"state": "starting"}
 
 
-def _is_new(folder: Path, state: dict[str, Any]) -> bool:
-    """Whether a worker may still be on its way."""
+def _is_new(folder: Path, state: dict[str, Any], end: float) -> bool:
+    """Whether a worker may still be on its way, or elsewhere until an end (s since 1970)."""
+    if time.time() < end:
+        return True
     try:
         age = time.time() - (folder / "state.json").stat().st_mtime
     except OSError:
