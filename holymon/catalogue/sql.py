@@ -35,6 +35,7 @@ def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataF
     folder = folder_of(out)
     kept = [e for e in entries(folder) if not name or e.name == name]
     with duckdb.connect(config={"enable_external_file_cache": False}) as connection:
+        connection.execute("SET enable_progress_bar = false")  # nothing beside the answer
         try:
             _make_tables(connection, kept, folder)
         except duckdb.Error as error:

@@ -245,7 +245,10 @@ class _Ranges(io.RawIOBase):
         end = self.size if size < 0 else min(self._at + size, self.size)
         if end <= self._at:
             return b""
-        data: bytes = self._fs.cat_file(self._path, start=self._at, end=end)
+        try:
+            data: bytes = self._fs.cat_file(self._path, start=self._at, end=end)
+        except Exception as error:  # noqa: BLE001 - as in `Store._plainly`
+            raise OSError(f"the store {why(error)}") from None
         self._at += len(data)
         return data
 

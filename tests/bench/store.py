@@ -109,8 +109,7 @@ def cpu_of(pid: int) -> float:
 def asked(code: str, *arguments: str) -> list:
     done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True,
                           text=True)  # fmt: skip
-    # DuckDB may draw its progress beside it.
-    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("[")))
+    return json.loads(done.stdout)
 
 
 def main() -> None:

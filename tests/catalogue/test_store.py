@@ -133,6 +133,11 @@ def test_many_runs_are_few_objects_and_only_what_is_needed_is_read(store, server
     }
     assert len(read) == 1
     assert "/calls/" in read.pop()
+    server.fault = lambda method, path: "SlowDown" * (method == "GET" and ".parquet" in path)
+    with pytest.raises(RunError, match=r"is too busy \(503\)") as error:
+        hm.sql("from calls", out=store)
+    assert "WORDS" not in str(error.value)
+    server.fault = lambda method, path: ""
     assert (
         CliRunner().invoke(main, ["prune", "--out", store, "--keep", "3", "--yes"]).exit_code == 0
     )
@@ -239,14 +244,18 @@ def test_a_store_that_is_not_there_or_refuses_is_one_sentence_and_the_run_is_kep
             folder_of(url)
 
 
-def test_a_run_is_measured_here_and_sent_with_its_place_and_clock(store, server):
-    server.fault = lambda method, path: "ahead" * (method == "HEAD")
+def test_a_run_is_measured_here_and_sent_with_its_place_and_clock(store, server, caplog):
+    server.fault = lambda method, path: "SlowDown" * (method == "PUT")
     command = ["load", "sim/fast", "--requests", "3", "--rate", "30", "--name", "real", "--json"]
     done = CliRunner().invoke(main, [*command, "--place", "hanoi", "--out", store])
     os.environ.pop("HOLYMON_PLACE")
     assert done.exit_code in {0, 3}, done.output
     about = json.loads(done.stdout)
     assert about["place"] == "hanoi"
+    assert f"1 run waits in {folder_of(store)}" in caplog.text, "and the exit code is the run's"
+    assert CliRunner().invoke(main, ["runs", store, "--sync"]).exit_code == 4
+    server.fault = lambda method, path: "ahead" * (method == "HEAD")
+    assert CliRunner().invoke(main, ["runs", store, "--sync"]).exit_code == 0
     forgotten(store)
     (entry,) = entries(folder_of(store))
     assert (entry.run_id, entry.place, entry.requests) == (about["run_id"], "hanoi", 3)
