@@ -40,6 +40,7 @@ MOST_BYTES_BEHIND: Final = 2**16
 """Bytes behind the last event of an answer that are looked at, if the application reads them."""
 
 _REFUSED: Final = 300
+_ASKED_BY_PROXY: Final = 407
 _EVENTS: Final = "text/event-stream"
 _TEXT: Final = re.compile(r"json|text/|xml")
 _ODDITIES: Final = Flag.SKIPPED | Flag.LENIENT | Flag.KEEP_ALIVE | Flag.EMPTY | Flag.THOUGHT
@@ -172,7 +173,7 @@ class ObservedCall:
         kind = classify(error, self._before) if isinstance(error, Exception) else "cancelled"
         if kind == "first_byte_timeout" and self.marks.status:
             kind = "stream_stalled" if self._reading.streaming else "deadline_exceeded"
-        self._finish(kind, words(error))
+        self._finish(kind, _of_proxy(words(error)) if kind == "proxy_error" else words(error))
 
     def closed(self) -> None:
         """The caller wants no more of the answer."""
@@ -214,6 +215,8 @@ class ObservedCall:
             if marks.error == "rate_limited":
                 limits = self._ledger.limits
                 marks.message = limits.refused(marks.target, marks.message, self._headers)
+            if marks.status == _ASKED_BY_PROXY:
+                marks.message = ""
             if marks.message:
                 marks.message = masked(short(marks.message), self._keys())
         except Exception:  # noqa: BLE001 - as above
@@ -239,6 +242,12 @@ class ObservedCall:
             _LAST.set(_Last(self._ledger, marks, self._counted, sent))
         else:
             self._ledger.add(marks)
+
+
+def _of_proxy(text: str) -> str:
+    """What kind of an error, and its status: more may hold credentials that nobody here knows."""
+    kind, _, rest = text.partition(": ")
+    return f"{kind}: {rest[:3]}" if rest[:3].isdecimal() else kind
 
 
 def _linked(

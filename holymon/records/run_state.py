@@ -56,7 +56,7 @@ def why_failed(folder: Path, state: dict[str, Any]) -> str:
     with contextlib.suppress(OSError, RunError):
         last = last_line(log)
         reason = reason or (last and f"{short(last)} (see {log})")
-    return reason or "the worker ended without a word."
+    return reason or "the worker ended without a word: look whether the disk is full."
 
 
 def ended_early(state: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from holymon.errors import ConfigError
+from holymon.errors import ConfigError, RunError
 from holymon.figures.bills import Amount
 from holymon.figures.move_figures import (
     CallCost,
@@ -143,6 +143,8 @@ def moved(
         raise ConfigError(
             f"{plain(str(path))} is not there: name the file that the router has as its state."
         )
+    if all(change.paused for change in route.history):
+        raise RunError(f"{plain(str(path))} does not say how the move began: it can't be told.")
     steps = _steps(route)
     known = _per_call_of(steps)
     no_bill = _unpriced(steps)

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from holymon import __main__
 from holymon.cli.main import main
 from tests.lab import free_port
 
@@ -419,3 +421,14 @@ def test_metrics_of_a_port_that_is_taken_is_one_sentence(holymon):
         done = holymon("metrics", "--port", str(taken.getsockname()[1]))
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch("holymon: can't listen at 127.0.0.1:.*another port.*\n", done.stderr)
+
+
+def test_whoever_stops_it_before_it_has_begun_is_shown_no_traceback(monkeypatch, capsys):
+    class Stopped(types.ModuleType):
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "holymon.cli.main", Stopped("holymon.cli.main"))
+    with pytest.raises(SystemExit, match="130"):
+        __main__.main()
+    assert capsys.readouterr().err == "holymon: interrupted.\n"

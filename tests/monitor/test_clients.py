@@ -705,3 +705,15 @@ def test_a_copy_of_a_watched_client_stands_for_the_same_monitor(sdk):
         assert view.monitor is sdk.monitor
     finally:
         view.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_what_a_proxy_says_of_its_password_is_in_no_record(server, monkeypatch, scheme):
+    password = "Proxy7fQ2x9Zb0123456789"
+    said = answer({"error": {"message": f"no, {password}"}}, f"407 no {password}")
+    monkeypatch.setenv(f"{scheme}_proxy", server([said]).url.replace("//", f"//me:{password}@"))
+    with hm.monitored(httpx.Client()) as client, contextlib.suppress(httpx.ProxyError):
+        client.post(f"{scheme}://far.example/v1/chat/completions", json={"model": "m"})
+    row, messages = client.monitor.records, client.monitor.records.messages()
+    assert len(row) == 1
+    assert password not in f"{messages} {row.to_frame().to_string()}"

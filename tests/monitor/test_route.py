@@ -163,7 +163,8 @@ ODD = [None, [], {}, [[]], -1, 5, 1e308, "x", [1e308], [[0] * 8] * 3, [[-1] * 8,
 
 
 @pytest.mark.parametrize(
-    "part", ["share", "shadow", "leads", "remembered", "warm", *begun().gate.__struct_fields__]
+    "part",
+    ["share", "shadow", "history", "leads", "remembered", "warm", *begun().gate.__struct_fields__],
 )
 def test_what_others_wrote_of_a_move_is_none_or_can_be_gone_on_with(part):
     good = msgspec.to_builtins(after(begun(), 2)[0])

@@ -14,6 +14,7 @@ from holymon.monitor import route as move
 from holymon.monitor import route_file
 from holymon.monitor.course import MoveSteps, Outcome
 from holymon.report.move_facts import KIND, facts, handed, taken
+from holymon.report.moved import moved
 from tests.report.test_notebooks import results
 
 COURSE = MoveSteps(
@@ -197,3 +198,11 @@ def test_a_file_that_is_not_there_is_one_sentence_before_a_kernel(tmp_path):
     with pytest.raises(hm.ConfigError, match="is not there: name the file that the router has"):
         hm.write_report("report_move", parameters={"route": str(tmp_path / "x.json")}, out=tmp_path)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_file_that_does_not_say_how_the_move_began_is_one_sentence(tmp_path):
+    path = tmp_path / "r.json"
+    begun = move.new("a/x", "b/y", MoveSteps(), 0.0, "me")
+    path.write_bytes(route_file.written(msgspec.structs.replace(begun, history=())))
+    with pytest.raises(hm.RunError, match="does not say how the move began"):
+        moved(path)
