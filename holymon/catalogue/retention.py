@@ -24,7 +24,7 @@ from holymon.structs import check_range
 
 CALLS: Final = (
     "calls.parquet", "gaps.parquet", "calls.*.journal", "calls.*.underway", "notes.*.jsonl",
-    "vitals.*.jsonl", "texts.*.jsonl",
+    "vitals.*.jsonl", "texts.*.jsonl", "checks.json",
 )  # fmt: skip
 """The files of a run that hold its calls one by one."""
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from holymon.errors import PlanError
+from holymon.errors import PlanError, RunError
 from holymon.experiments.alternate import require_access
 from holymon.figures.blocks import couples
 from holymon.figures.roads import Road, road_of_rows
@@ -27,7 +27,7 @@ from holymon.plan.plan import Plan
 from holymon.plan.target import Target
 from holymon.plan.targets import with_prices
 from holymon.records.checked import Checked, keep, kept
-from holymon.records.own_files import PRIVATE, write_json
+from holymon.records.own_files import PRIVATE, require_inside, write_json
 from holymon.structs import require
 
 UNASKED: Final = {
@@ -125,14 +125,18 @@ def probe_same(
     require_ways(plan.targets)
     tell(f"{words} (limit {max_cost:g})")
     began = datetime.now(UTC)
+    folder = Path(out) / "probe-same" / began.strftime("%Y%m%dT%H%M%S.%fZ")
+    require_inside(folder.parent, Path(out))
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise RunError(f"{folder} can't be written: {error.strerror}.") from None
     checked = ask(plan)
+    keep(checked, folder)
     sides = Sides((baseline.name, candidate.name), (checked.of(0), checked.of(1)))
     result = same_model(
         sides, checks(number, plan.seed), cost_usd=_cost(checked, 1), simulated=plan.simulated
     )
-    folder = Path(out) / "probe-same" / began.strftime("%Y%m%dT%H%M%S.%fZ")
-    folder.mkdir(parents=True)
-    keep(checked, folder)
     kept_result = {"probe": "same", "began": began.isoformat(timespec="seconds")}
     write_json(folder / "probe.json", {**kept_result, **result.to_dict()}, mode=PRIVATE)
     return result

@@ -38,7 +38,7 @@ KEPT_S: Final = 86400.0
 """So long what is in the store stays here, too: somebody may be reading it."""
 
 _FILES: Final = re.compile(
-    r"(plan|state|run|figures|support)\.json|(calls|gaps)\.parquet|requests\.jsonl"
+    r"(plan|state|run|figures|support|checks)\.json|(calls|gaps)\.parquet|requests\.jsonl"
     r"|(vitals|notes|limits|texts)\.\d{1,4}\.jsonl|report\.(html|ipynb|pdf)"
 )
 """What a run is read from, and its report; not what only its worker needed."""
