@@ -44,6 +44,7 @@ MORE_MODULES = (
     "jupyterlab.labapp", "matplotlib.backends.backend_agg", "matplotlib_inline.backend_inline",
     "nbconvert", "papermill",
 )  # fmt: skip
+FOR_DASK = ("distributed", "tests.cluster.dask_process", "holymon.cluster.leader")
 # What tests import on their own; no plugin of pytest, for it rewrites those.
 FOR_TESTS = (
     "execnet.gateway_base", "hypothesis.extra.numpy", "hypothesis.strategies", "pandas",
@@ -121,6 +122,7 @@ class Zygote:
 
 SMALL, LARGE = Zygote(MODULES), Zygote(MODULES + MORE_MODULES)
 WORKERS = Zygote(LARGE.modules + FOR_TESTS)
+CLUSTER = Zygote(MODULES + FOR_DASK)
 _execute = subprocess.Popen._execute_child
 _names = [*inspect.signature(_execute).parameters]
 
@@ -155,6 +157,8 @@ def _child(popen: subprocess.Popen, *arguments) -> None:
     zygote = LARGE if LARGE.born or _is_large(wish["arguments"]) else SMALL
     if worker:
         zygote = WORKERS
+    elif wish["arguments"][0].startswith(("holymon.cluster", "tests.cluster")):
+        zygote = CLUSTER
     popen.pid, popen._child_created = zygote.fork(wish, streams), True
     # As the original does: the child's ends, unless they are /dev/null, which Popen closes itself.
     popen._close_pipe_fds(

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import time
 from datetime import UTC, datetime
 from math import inf
@@ -92,7 +93,8 @@ class Crew:
 
         async def prepare(member: Member) -> None:
             about = await member.ask(remote.examine, b"", path)
-            member.host, member.here = str(about["host"]), bool(about["here"])
+            member.host = str(about["host"])
+            member.here = bool(about["here"]) and member.host == socket.gethostname()
             member.clock_s, member.clock_error_s = await member.read_clock()
             member.path = await member.ask(remote.prepare, f"{run_id}-{member.part}")
             for name, data in files.items():
@@ -191,6 +193,8 @@ class Crew:
         gone.cancel()
         if following.done() and following.exception() is None:
             if member.word.get("state") in {"finished", "stopped"} or member.stop_words is not None:
+                if (why := member.word.get("ended", "")) in ENDED - {"finished", "stopped"}:
+                    self.halt(why, member.word.get("detail", ""))
                 return
         elif following.done() and not isinstance(following.exception(), GONE):
             following.result()

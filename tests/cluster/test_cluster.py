@@ -1,0 +1,228 @@
+"""Runs on a Dask cluster of real processes: measured, stopped, killed, and never lost a record."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from distributed import Client
+
+import holymon as hm
+from holymon.cluster import remote
+from holymon.errors import ConfigError, RunError
+from holymon.load.run import attach
+from holymon.sim.process import simulator
+
+KEY = "hm-canary-7f31c0ffee"
+SHORT = hm.Prompts(max_tokens=4)
+HOUR = "3600"
+ELSEWHERE = ("0", "127.0.0.2", "elsewhere")
+
+
+class Cluster:
+    """A scheduler and its workers, each a process that a test may kill."""
+
+    def __init__(self, folder, stack: ExitStack) -> None:
+        self.folder, self._stack = folder, stack
+        folder.mkdir(exist_ok=True)
+        self._log = stack.enter_context((folder / "log").open("a"))
+        self.scheduler, self.address = self.process("scheduler")
+        self.workers = {}
+
+    def process(self, *arguments: str) -> tuple[subprocess.Popen, str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.cluster.dask_process", *arguments],
+            stdout=subprocess.PIPE, stderr=self._log, text=True,
+            env={**os.environ, "HM_CANARY_KEY": KEY},
+        )  # fmt: skip
+        self._stack.callback(self.end, process)
+        return process, process.stdout.readline().strip()
+
+    def worker(self, name: str, *more: str) -> None:
+        folder = str(self.folder / name)
+        self.workers[name], _ = self.process("worker", self.address, name, folder, *more)
+
+    def kill(self, *names: str) -> None:
+        for name in names:
+            self.workers[name].kill()
+
+    @staticmethod
+    def end(process: subprocess.Popen) -> None:
+        process.kill()
+        process.wait(30)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Two workers, of which one has a clock that is an hour ahead."""
+    with ExitStack() as stack:
+        made = Cluster(tmp_path_factory.mktemp("cluster"), stack)
+        made.worker("a")
+        made.worker("b", HOUR)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(cluster):
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    """A simulator that wants a key, and its log."""
+    log = tmp_path_factory.mktemp("api") / "sim.jsonl"
+    with simulator(log=log, auth="authorization") as served:
+        served.log = log
+        yield served
+
+
+def target(api, model="fast", **more):
+    return hm.Target(provider="url", model=model, base_url=api.base_url,
+                     api_key_env="HM_CANARY_KEY", **more)  # fmt: skip
+
+
+def answered(api, since: int = 0) -> int:
+    """How many calls the simulator has answered, or was left in the middle of."""
+    return len(api.log.read_text().splitlines()) - since
+
+
+def soon(condition, seconds=60.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_workers_make_the_plan_and_their_records_are_the_run(
+    cluster, client, api, tmp_path, files_below
+):
+    """Started by a kernel that is killed at once; one worker's clock is an hour ahead."""
+    plan = hm.Plan(
+        targets=(target(api),), load=hm.Open(hm.poisson(60)), duration_s=2, prompts=SHORT
+    )
+    (tmp_path / "plan").write_bytes(plan.to_json())
+    kernel, name = cluster.process("start", cluster.address, str(tmp_path / "plan"), str(tmp_path))
+    assert kernel.wait(60) == -signal.SIGKILL
+    run = attach(name, out=tmp_path)
+    seen = set()
+    run.wait(lambda run: seen.add(len(run.records)), timeout=60)
+    assert run.state == "finished"
+    assert sorted(run.records["request"]) == sorted(plan.schedule()[1])
+    assert run.summary().targets[0].errors == {}
+    assert len(seen) > 3, "records come while it goes on"
+    assert answered(api) == len(run.records)
+    a, b = run.status["shares"]
+    assert (a["name"], b["name"]) == ("a", "b")
+    assert (a["records"], b["records"]) == tuple(np.bincount(run.records["request"] % 2))
+    assert b["clock_s"] - a["clock_s"] == pytest.approx(3600, abs=1)
+    text = repr(run.verdict())
+    assert "b: its clock is 3600 s ahead, which was corrected." in text
+    assert "2 workers, started together to within" in text
+    assert run.to_dict()["shares"][1]["wire_bytes"] > 0
+    kept = [*files_below(tmp_path), *files_below(cluster.folder)]
+    assert [path for path, data in kept if KEY.encode() in data] == []
+    assert [path for path, _ in kept if path.name == "orders.json"] == [], "nothing stays behind"
+
+
+def test_what_a_worker_lacks_is_told_with_its_name_before_anything_is_sent(
+    client, api, tmp_path, monkeypatch
+):
+    before = answered(api)
+    monkeypatch.setenv("HM_NOT_THERE", KEY)
+    there = hm.Target(
+        provider="url", model="fast", base_url=api.base_url, api_key_env="HM_NOT_THERE"
+    )
+    plan = hm.Plan(targets=(there,), load=hm.Closed(users=1), requests=1)
+    with pytest.raises(
+        ConfigError, match=r"Dask worker a \(tcp.*set the environment variable HM_NOT_THERE"
+    ):
+        hm.start(plan, on=client, out=tmp_path)
+    mine = remote.version()
+    monkeypatch.setattr(remote, "version", lambda: ["9.9", *mine[1:]])
+    with pytest.raises(ConfigError, match=r"Dask worker a \(.*\) has holymon 0.1.0, here is 9.9"):
+        hm.start(
+            hm.Plan(targets=(target(api),), load=plan.load, requests=1), on=client, out=tmp_path
+        )
+    with pytest.raises(ConfigError, match="3 Dask workers are wanted, 2 are there"):
+        hm.start(hm.Plan(targets=(target(api),), load=plan.load, requests=1, workers=3), on=client)
+    with pytest.raises(RunError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
+        hm.start(plan, on="tcp://127.0.0.1:1", out=tmp_path)
+    assert answered(api) == before
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_limit_that_one_worker_meets_ends_all_and_stop_ends_at_once(client, api, tmp_path):
+    price = hm.Price(input=1000.0, output=1000.0)
+    priced = target(api, price=price)
+    limited = hm.measure(
+        hm.Plan(targets=(priced,), load=hm.Closed(users=4), duration_s=60, max_cost=1.0, prompts=SHORT),
+        on=client, out=tmp_path,
+    )  # fmt: skip
+    assert (limited.state, limited.status["ended"]) == ("finished", "max_cost")
+    assert 0.5 < limited.summary().cost_usd <= 1.0
+    slow = hm.Plan(targets=(target(api, "slow"),), load=hm.Open(hm.constant(40)), duration_s=60)
+    run = hm.start(slow, on=client, out=tmp_path)
+    soon(lambda: len(run.records) > 10)
+    run.stop()
+    run.wait(timeout=60)
+    assert run.state == "stopped"
+    assert run.summary().targets[0].errors["cancelled"] > 0
+    assert set(run.status["shares"][0]) == set(run.status["shares"][1])
+
+
+def test_workers_that_are_killed_cost_no_record_that_reached_anyone(cluster, client, api, tmp_path):
+    """`c` leaves its disk behind, `d` is on another machine."""
+    cluster.worker("c")
+    cluster.worker("d", *ELSEWHERE)
+    client.wait_for_workers(4)
+    before = answered(api)
+    plan = hm.Plan(
+        targets=(target(api),), load=hm.Open(hm.constant(80)), duration_s=4, prompts=SHORT
+    )
+    run = hm.start(plan, on=client, out=tmp_path)
+    soon(lambda: len(run.records) > 60)
+    cluster.kill("c", "d")
+    run.wait(timeout=100)
+    assert run.state == "finished"
+    assert sorted(run.records["request"]) == list(range(320)), "each call is a record, once"
+    errors = run.summary().targets[0].errors
+    a, b, c, d = run.status["shares"]
+    assert a["lost_s"] is b["lost_s"] is None
+    assert c["unsent"] + d["unsent"] == errors["client_dropped"]
+    assert c["unknown"] == 0, "its own disk tells of each call"
+    assert d["unknown"] == errors["unfinished"]
+    sent = 320 - errors["client_dropped"]
+    assert sent - d["unknown"] <= answered(api, before) <= sent
+    text = repr(run.verdict())
+    assert "c was lost after" in text
+    assert "calls of its share never sent" in text
+    assert "too many were unanswered" not in text
+    assert run.exit_code == 3
+
+
+def test_a_scheduler_that_is_killed_ends_the_run_and_costs_no_record(api, tmp_path):
+    with ExitStack() as stack:
+        cluster = Cluster(tmp_path / "cluster", stack)
+        cluster.worker("a")
+        cluster.worker("b")
+        before = answered(api)
+        plan = hm.Plan(
+            targets=(target(api),), load=hm.Open(hm.constant(60)), duration_s=60, prompts=SHORT
+        )
+        run = hm.start(plan, on=cluster.address, out=tmp_path / "runs")
+        soon(lambda: len(run.records) > 30)
+        cluster.scheduler.kill()
+        run.wait(timeout=100)
+    assert run.state == "interrupted"
+    assert "the Dask scheduler at tcp://" in run.status["detail"]
+    errors = run.summary().targets[0].errors
+    assert answered(api, before) == len(run.records) - errors.get("client_dropped", 0)
+    assert json.loads((run.folder / "state.json").read_text())["shares"][0]["unknown"] == 0
