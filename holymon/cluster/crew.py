@@ -18,7 +18,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from holymon.cluster import remote
-from holymon.cluster.member import PATIENCE_S, Member, place_of
+from holymon.cluster.member import GONE, Member, place_of, reached
 from holymon.errors import RunError
 from holymon.load.engine import Ending
 from holymon.load.settle import settle
@@ -39,8 +39,8 @@ WATCH_S: Final = 0.5
 LOOK_S: Final = 0.1
 TELL_S: Final = 5.0
 SALVAGE_S: Final = 20.0
-GONE: Final = (OSError, TimeoutError)
-"""What a worker, or a scheduler, that is not there any more raises."""
+NOTICED_S: Final = 2.0
+"""So long a share may go on when its Dask worker has died."""
 
 
 class Crew:
@@ -177,7 +177,7 @@ class Crew:
     async def _count(self) -> None:
         """See which Dask workers the scheduler knows, and whether it is there itself."""
         try:
-            known = await asyncio.wait_for(self.client.scheduler.ncores(), PATIENCE_S)
+            known = await reached(self.client, self.client.scheduler.ncores())
             self._there = set(known)
         except GONE:
             self._scheduler_lost, self._there = True, set()
@@ -200,6 +200,7 @@ class Crew:
             following.result()
         following.cancel()
         member.lost_s = perf_counter() - self._zero
+        await self._count()
         if not member.over:
             await member.salvage(lambda: self._beside(member), SALVAGE_S)
 
@@ -219,7 +220,8 @@ class Crew:
             ending = Ending("interrupted", "all Dask workers were lost")
         early = ending.why != "finished"
         until = perf_counter() - self._zero if early else inf
-        sent_until = {m.part: -inf if m.over else m.lost_s or 0.0 for m in lost}
+        more_s = remote.SILENCE_S if self._scheduler_lost else NOTICED_S
+        sent_until = {m.part: -inf if m.over else (m.lost_s or 0.0) + more_s for m in lost}
         left = settle(self.folder, self.plan, sent_until, until) if self._zero else {}
         await self._released()
         known = []

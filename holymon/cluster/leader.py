@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from holymon.cluster.crew import GONE, Crew
-from holymon.cluster.member import Member
+from holymon.cluster.crew import Crew
+from holymon.cluster.member import GONE, Member
 from holymon.cluster.replica import Replica
 from holymon.errors import HolymonError, RunError
 from holymon.load.engine import Ending
@@ -25,7 +25,8 @@ from holymon.load.share import STATES
 from holymon.load.worker import last_word, simulating
 from holymon.records import run_folder
 
-ANSWER_S: Final = 30.0
+ANSWER_S: Final = 10.0
+"""A scheduler that is not back after so long is lost."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import json
 import statistics
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
@@ -21,6 +21,9 @@ from holymon.safety import short
 PATIENCE_S: Final = 30.0
 """A worker that has not answered for so long is lost: its share has ended by then, for nobody has
 asked for its records for `remote.SILENCE_S`."""
+
+GONE: Final = (OSError, TimeoutError)
+"""What a worker, or a scheduler, that is not there any more raises."""
 
 PULL_S: Final = 0.25
 WHOLE: Final = 4
@@ -65,8 +68,7 @@ class Member:
     async def ask(self, function: Callable[..., Any], *args: Any, via: str = "") -> Any:
         """What a function of `remote` returns on this worker, or on another one of its machine."""
         address = via or self.address
-        asked_for = self.client.run(function, *args, workers=[address])
-        answers = await asyncio.wait_for(asked_for, PATIENCE_S)
+        answers = await reached(self.client, self.client.run(function, *args, workers=[address]))
         if address not in answers:
             raise OSError(f"{self.name} is not there any more")
         return answers[address]
@@ -152,7 +154,7 @@ class Member:
                         answer = await asyncio.to_thread(remote.pull, *wish)
                     else:
                         continue
-                except (OSError, TimeoutError):
+                except GONE:
                     continue
                 if not answer["word"]:  # no such folder there
                     continue
@@ -180,6 +182,16 @@ def _word(raw: bytes) -> dict[str, Any]:
         return {}
     known = word.items() if isinstance(word, dict) else ()
     return {key: short(value) for key, value in known if isinstance(value, str)}
+
+
+async def reached(client: Any, answer: Awaitable[Any]) -> Any:
+    """What comes of a question. Raises OSError or TimeoutError if nobody is there."""
+    try:
+        return await asyncio.wait_for(answer, PATIENCE_S)
+    except Exception as error:
+        if isinstance(error, GONE) or client.status == "running":
+            raise
+        raise OSError(f"the scheduler is gone: {error}") from None
 
 
 def place_of(address: str) -> str:

@@ -55,7 +55,10 @@ def main() -> None:
     if what == "scheduler":
         asyncio.run(scheduler())
     elif what == "worker":
-        address, name, folder, seconds, host, hostname = (*arguments, "0", "127.0.0.1", "")[:6]
+        address, name, folder, seconds, host, hostname = (
+            *arguments,
+            *("0", "127.0.0.1", "")[len(arguments) - 3 :],
+        )
         skew(float(seconds), hostname)
         asyncio.run(worker(address, name, folder, host))
     else:

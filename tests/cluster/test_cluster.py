@@ -1,6 +1,5 @@
 """Runs on a Dask cluster of real processes: measured, stopped, killed, and never lost a record."""
 
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from holymon.cluster import remote
 from holymon.errors import ConfigError, RunError
 from holymon.load.run import attach
 from holymon.sim.process import simulator
+from tests.report.test_notebooks import results
 
 KEY = "hm-canary-7f31c0ffee"
 SHORT = hm.Prompts(max_tokens=4)
@@ -70,7 +70,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(cluster):
-    with Client(cluster.address, set_as_default=False) as client:
+    with Client(cluster.address, set_as_default=False, timeout=5) as client:
         client.wait_for_workers(2)
         yield client
 
@@ -178,6 +178,15 @@ def test_a_limit_that_one_worker_meets_ends_all_and_stop_ends_at_once(client, ap
     assert set(run.status["shares"][0]) == set(run.status["shares"][1])
 
 
+def test_the_notebook_measures_on_the_cluster_that_it_is_told_of(client, tmp_path):
+    given = {"scheduler": client.scheduler.address, "rate": 20.0, "duration_s": 1.0}
+    shown = results("scale", out=str(tmp_path), **given)
+    kinds = ["Client", "Plan", "Dashboard", "Run", "DataFrame", "Figure", "NoneType"]
+    assert [type(each).__name__ for each in shown] == kinds
+    assert len(shown[3].records) == 20
+    assert shown[4]["records"].tolist() == [10, 10]
+
+
 def test_workers_that_are_killed_cost_no_record_that_reached_anyone(cluster, client, api, tmp_path):
     """`c` leaves its disk behind, `d` is on another machine."""
     cluster.worker("c")
@@ -208,21 +217,20 @@ def test_workers_that_are_killed_cost_no_record_that_reached_anyone(cluster, cli
     assert run.exit_code == 3
 
 
-def test_a_scheduler_that_is_killed_ends_the_run_and_costs_no_record(api, tmp_path):
-    with ExitStack() as stack:
-        cluster = Cluster(tmp_path / "cluster", stack)
-        cluster.worker("a")
-        cluster.worker("b")
-        before = answered(api)
-        plan = hm.Plan(
-            targets=(target(api),), load=hm.Open(hm.constant(60)), duration_s=60, prompts=SHORT
-        )
-        run = hm.start(plan, on=cluster.address, out=tmp_path / "runs")
-        soon(lambda: len(run.records) > 30)
-        cluster.scheduler.kill()
-        run.wait(timeout=100)
+def test_a_scheduler_that_is_killed_ends_the_run_and_costs_no_record(
+    cluster, client, api, tmp_path
+):
+    before = answered(api)
+    plan = hm.Plan(
+        targets=(target(api),), load=hm.Open(hm.constant(60)), duration_s=60, prompts=SHORT
+    )
+    run = hm.start(plan, on=cluster.address, out=tmp_path)
+    soon(lambda: len(run.records) > 30)
+    client.close()
+    cluster.scheduler.kill()
+    run.wait(timeout=100)
     assert run.state == "interrupted"
     assert "the Dask scheduler at tcp://" in run.status["detail"]
     errors = run.summary().targets[0].errors
     assert answered(api, before) == len(run.records) - errors.get("client_dropped", 0)
-    assert json.loads((run.folder / "state.json").read_text())["shares"][0]["unknown"] == 0
+    assert [share["unknown"] for share in run.status["shares"]] == [0, 0]
