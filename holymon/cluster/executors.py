@@ -75,9 +75,10 @@ def _connected(on: Any) -> Iterator[Any]:
 class DaskWorkers(Executor):
     """The workers of a Dask cluster, a share of the plan each; a process of its own leads them."""
 
-    def __init__(self, client: "Client") -> None:
-        """Use the workers that the client's scheduler knows."""
+    def __init__(self, client: "Client", *, keep: bool = False) -> None:
+        """Use the workers that the client's scheduler knows; with `keep` their files stay there."""
         self._client: Any = client
+        self._more = ["--keep"] if keep else []
         self._chosen: dict[str, str] = {}
 
     def placed(self, plan: Plan) -> Plan:
@@ -133,6 +134,7 @@ class DaskWorkers(Executor):
                    self._client.scheduler.address]  # fmt: skip
         for address, name in self._chosen.items():
             command += ["--worker", f"{address}={name}"]
+        command += self._more
         environment = consent.inherited(plan.targets) or dict(os.environ)
         environment.setdefault("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "5s")
         return begin(folder, command, environment, detached=detached)

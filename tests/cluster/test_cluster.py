@@ -181,7 +181,7 @@ def test_a_limit_that_one_worker_meets_ends_all_and_stop_ends_at_once(client, ap
 def test_the_notebook_measures_on_the_cluster_that_it_is_told_of(client, tmp_path):
     given = {"scheduler": client.scheduler.address, "rate": 20.0, "duration_s": 1.0}
     shown = results("scale", out=str(tmp_path), **given)
-    kinds = ["Client", "Plan", "Dashboard", "Run", "DataFrame", "Figure", "NoneType"]
+    kinds = ["Client", "Plan", "Dashboard", "Run", "DataFrame", "Picture", "NoneType"]
     assert [type(each).__name__ for each in shown] == kinds
     assert len(shown[3].records) == 20
     assert shown[4]["records"].tolist() == [10, 10]
