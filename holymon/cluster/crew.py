@@ -70,6 +70,9 @@ class Crew:
         except GONE as error:
             await self._released()
             raise RunError(f"a Dask worker was lost before the start: {error}.") from None
+        except RunError:
+            await self._released()
+            raise
         watching = asyncio.ensure_future(self._watch())
         try:
             if self._zero:
@@ -133,6 +136,9 @@ class Crew:
             )  # fmt: skip
         until = perf_counter() + READY_S
         await asyncio.gather(*(member.ready(until) for member in self.members))
+        if (self.folder / "stop").exists():
+            self.halt()
+            return
         way_s = max(member.clock_error_s or 0.0 for member in self.members)
         zero_ns = time.time_ns() + int((AHEAD_S + 2 * way_s) * 1e9)
         await asyncio.gather(*(member.go(zero_ns) for member in self.members))

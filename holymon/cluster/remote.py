@@ -175,6 +175,8 @@ def _attend(folder: Path, child: "subprocess.Popen[bytes]", worker: Any) -> None
             latest = (folder / "heard").stat().st_mtime_ns
             if latest != heard:
                 heard, since = latest, perf_counter()
+        if not begun and (folder / "stop").exists():
+            return
         if perf_counter() - since > SILENCE_S or worker.status.name not in {"running", "paused"}:
             return
         time.sleep(LOOK_S if not begun else 10 * LOOK_S)
