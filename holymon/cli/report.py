@@ -104,8 +104,9 @@ def report(
         plan = _plan(targets, values, options)
         with followed(shared, name_of(plan)):
             agreed(plan.targets)
-            notebooks.prepare(yielding=True)
+            imported = notebooks.prepare()
             run, interrupted = measured_with_bar(plan, out)
+            imported.join()
     title = options["name"] or notebooks.title(notebooks.find_notebook(notebook))
     with followed(shared, run.id.partition("/")[0] if run else title):
         made = reports.write_report(

@@ -126,22 +126,31 @@ def _parameters(path: Path) -> dict[str, Any]:
     return known
 
 
-def prepare(*, yielding: bool = False) -> None:
-    """Import meanwhile what making a page needs: it takes more than a second.
+def prepare() -> threading.Thread:
+    """Import what making a page needs, which takes a second, while a load is measured.
 
-    Where it is `yielding`, it only takes what nobody else wants of the processor (on Linux), so
-    that no measurement is disturbed.
+    On Linux it only takes what nobody else wants of the processor, so no measurement is disturbed.
+    To be joined before anything here is used: of two threads that import the same modules in
+    different order, Python gives one a module that is only half there.
     """
-    threading.Thread(target=_import, args=(yielding,), daemon=True).start()
+    thread = threading.Thread(target=_import, daemon=True)
+    thread.start()
+    return thread
 
 
-def _import(yielding: bool) -> None:
-    if yielding and sys.platform == "linux":
+def _import() -> None:
+    if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LEAST)
-    with contextlib.suppress(ImportError), _no_grammar_of_iris():
-        for name in ("papermill", "nbconvert"):
-            __import__(name)
+    with contextlib.suppress(ImportError):
+        require_papermill()
+        __import__("nbconvert")
+
+
+def require_papermill() -> None:
+    """Import it, unless it is there, without what takes long and no notebook has."""
+    with quiet(), _no_grammar_of_iris():
+        __import__("papermill")
 
 
 @contextlib.contextmanager

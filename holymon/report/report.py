@@ -10,6 +10,7 @@ import ast
 import contextlib
 import os
 import re
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,8 @@ from holymon.report.notebooks import (
     check_parameters,
     execute,
     find_notebook,
-    prepare,
     quiet,
+    require_papermill,
     title,
 )
 from holymon.report.prose import hand_on, translate
@@ -131,7 +132,9 @@ def _written(
     """The report of a notebook with its parameters, written into a folder."""
     begun, started = time.monotonic(), run_folder.now()
     secrets = known_secrets(run.plan if run is not None else None)
-    prepare()  # in which the kernel is waited for anyway
+    require_papermill()
+    # To import it takes a second, in which the kernel is waited for anyway.
+    threading.Thread(target=__import__, args=("nbconvert",), daemon=True).start()
     notebook_out, status, error, interrupt = execute(path, given, timeout_s, import_from)
     error = redact(short(error), secrets)
     about = {
