@@ -53,7 +53,7 @@ class MatrixResult:
         for cell, run in self._measured():
             judged = run.verdict()
             rows += [
-                (cell.plan.name, target.target, cell.load, cell.prompts, count(target.requests),
+                (target.target, cell.load, cell.prompts, count(target.requests),
                  rounded(target.requests_per_s), rate_cell(target.error_rate),
                  *(getattr(target, metric).cell(stat) for metric, stat in KEY),
                  SHOWN[judged.measurement])
@@ -61,13 +61,13 @@ class MatrixResult:
             ]  # fmt: skip
             notes += [glued(run.id, ": ", reason.line) for reason in judged.reasons]
         notes += [glued(name, ": ", str(why)) for name, why in self.failed.items()]
-        names = heads("plan", "target", "load", "prompts", "calls", "answers/s", "failed",
+        names = heads("target", "load", "prompts", "calls", "answers/s", "failed",
                       "latency p50, ms", "p95", "TTFT p50, ms", "p95", "measurement")  # fmt: skip
         label = say("   SIMULATED") * any(run.plan.simulated for run in self.runs)
         lost = say(", {n} could not be measured", n=len(self.failed)) * bool(self.failed)
         lead = glued(number_of(len(self.cells), "plan"), ", ", number_of(len(self.runs), "run"),
                      lost, label)  # fmt: skip
-        return Table(names, rows, "llllr", lead=(lead,), notes=tuple(notes))
+        return Table(names, rows, "lllr", lead=(lead,), notes=tuple(notes))
 
     def _measured(self) -> Iterator[tuple[Cell, Run]]:
         for outcomes in self.rounds:

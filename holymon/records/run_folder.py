@@ -196,13 +196,10 @@ def read_raw_state(folder: Path) -> dict[str, Any]:
 
 def _is_new(folder: Path, state: dict[str, Any], end: float) -> bool:
     """Whether a worker may still be on its way, or elsewhere until an end (s since 1970)."""
-    if time.time() < end:
-        return True
-    try:
+    age = START_S
+    with contextlib.suppress(OSError):
         age = time.time() - (folder / "state.json").stat().st_mtime
-    except OSError:
-        return False
-    return state["state"] == "starting" and age < START_S
+    return time.time() < end or (state["state"] == "starting" and age < START_S)
 
 
 def take_lock(folder: Path) -> IO[bytes]:

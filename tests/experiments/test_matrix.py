@@ -46,12 +46,12 @@ def test_its_plans_have_names_and_all_that_is_common(made):
 def test_what_fails_leaves_the_rest_and_each_has_a_row(made, measured):
     assert [run.plan.name for run in measured.runs] == [plan.name for plan in made.plans]
     assert measured.failed == {}
-    rows = {(row[0], row[1]): row for row in measured.table.rows}
-    assert len(rows) == 5
-    good, target = rows["m-both", "url/slow"], measured.runs[0].summary().targets[1]
-    assert good[4:6] == (f"{target.requests}", f"{target.requests_per_s:.4g}")
-    assert good[7] == target.latency_s.cell("p50")
-    assert rows["m-gone", "gone/m"][-1] == "invalid"
+    rows = measured.table.rows
+    assert [row[0] for row in rows] == ["url/fast", "url/slow", "gone/m", "url/fast", "url/slow"]
+    good, target = rows[1], measured.runs[0].summary().targets[1]
+    assert good[1:5] == ("4-users", "short", f"{target.requests}", f"{target.requests_per_s:.4g}")
+    assert good[6] == target.latency_s.cell("p50")
+    assert rows[2][-1] == "invalid"
     assert any("gone/m: the first call failed" in note for note in measured.table.notes)
     assert "<table" in measured._repr_html_()
 
