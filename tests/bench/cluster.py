@@ -73,7 +73,7 @@ def compare(rounds: int) -> None:
         for core, served in zip(sorted(os.sched_getaffinity(0)), servers, strict=False):
             os.sched_setaffinity(served.pid, {core})
         cluster = stack.enter_context(LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=scratch))  # fmt: skip
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", local_directory=scratch))  # fmt: skip
         client = stack.enter_context(Client(cluster))
         plan, off = plan_on(*(served.base_url for served in servers)), {"one": [], "two": []}
         rates, packed, raw = [], [], []
@@ -141,7 +141,7 @@ def link() -> None:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         served = stack.enter_context(simulator(log=scratch / "sim.jsonl"))
         cluster = stack.enter_context(LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=scratch))  # fmt: skip
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", local_directory=scratch))  # fmt: skip
         slow = SlowLink(cluster.scheduler_address)
         plan = plan_on(served.base_url, rate=100.0)
         began = time.monotonic()
