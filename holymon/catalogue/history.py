@@ -88,6 +88,7 @@ class Series(NamedTuple):
     low: npt.NDArray[np.float64]
     """With `high`, the 95 % interval within each run; NaN where it is not known."""
     high: npt.NDArray[np.float64]
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class History:
         return iter(self.entries)
 
     def series(self, figure: str, name: str = "", target: str = "") -> tuple[Series, ...]:
-        """A figure (see NAMES) over time, for each name and target that fit.
+        """A figure (see NAMES) over time, for each name, target and place that fit.
 
         Runs without it, or of which it is not known when they began, are left out. Raises PlanError
         for a figure that is none.
@@ -118,25 +119,25 @@ class History:
             raise PlanError(
                 f"there is no figure {plain(figure)!r}: name one of {', '.join(NAMES)}."
             )
-        known: dict[tuple[str, str], list[tuple[str, float, Known]]] = {}
+        known: dict[tuple[str, str, str], list[tuple[str, float, Known]]] = {}
         for row in self.measured:
-            value, began = row.figure(figure), row.entry.began
+            value, began, key = row.figure(figure), row.entry.began, (*row.key, row.entry.place)
             wanted = (not name or row.entry.name == name) and target in row.of.target
             if wanted and value is not None and began is not None:
-                known.setdefault(row.key, []).append((row.entry.run_id, began, value))
-        return tuple(_series(*key, figure, points) for key, points in known.items())
+                known.setdefault(key, []).append((row.entry.run_id, began, value))
+        return tuple(_series(key, figure, points) for key, points in known.items())
 
     @cached_property
     def changes(self) -> "Changes":
         """Each change of a figure that is followed, by the run that began it, oldest first.
 
-        Only runs of one name are compared in which a target was asked the same.
+        Only runs of one name and place are compared in which a target was asked the same.
         """
         kinds: dict[tuple[str, str, str], list[Measured]] = {}
         for row in self.measured:
             kind, entry = row.kind, row.entry
             if entry.began is not None and entry.measurement != "invalid" and kind[2]:
-                kinds.setdefault(kind, []).append(row)
+                kinds.setdefault((*kind[:2], kind[2] + entry.place), []).append(row)
         known = [change for (_, target, _), rows in kinds.items()
                  for each, course in courses(lines_of(target, rows))
                  for change in steps(each, course)]  # fmt: skip
@@ -252,14 +253,14 @@ def lines_of(target: str, rows: list[Measured]) -> list[Line]:
     return lines
 
 
-def _series(name: str, target: str, figure: str, points: list[tuple[str, float, Known]]) -> Series:
+def _series(key: tuple[str, ...], figure: str, points: list[tuple[str, float, Known]]) -> Series:
     nan = np.nan
     ends = [[known.low, known.high] for _, _, known in points]
     low, high = np.array([[nan if x is None else x for x in pair] for pair in ends]).T
     return Series(
-        name, target, figure, tuple(run_id for run_id, _, _ in points),
+        key[0], key[1], figure, tuple(run_id for run_id, _, _ in points),
         np.array([when for _, when, _ in points]), np.array([k.value for _, _, k in points]),
-        low, high,
+        low, high, key[2],
     )  # fmt: skip
 
 

@@ -187,6 +187,8 @@ def _unfit(entry: Entry, mine: Entry) -> str | None:
         return say("not valid")
     if not set(entry.targets) & set(mine.targets):
         return say("of other targets")
+    if entry.place != mine.place:
+        return say("from another place")
     shared = set(_shapes(entry).items()) & set(_shapes(mine).items())
     return None if shared else say("with another load or length, other prompts or another body")
 

@@ -44,6 +44,7 @@ def _trend(history: History, figure: str, series: tuple[Series, ...], ax: Axes) 
         when = [datetime.fromtimestamp(at, UTC) for at in each.at.tolist()]
         several = len({other.name for other in series}) > 1
         label = ends(f"{each.name}: " * several + each.target, 30)
+        label += f"\n{ends(each.place, 30)}" * bool(each.place)
         color = COLORS[k % len(COLORS)]
         low, high = (np.where(np.isfinite(end), end, each.value) for end in (each.low, each.high))
         ax.fill_between(when, low, high, color=color, alpha=0.15, lw=0)  # type: ignore[arg-type]

@@ -66,6 +66,14 @@ def test_a_place_does_not_differ_from_itself(seed):
     assert other.beside.shown == ()
 
 
+def test_places_are_no_change_from_run_to_run():
+    known = history_of(
+        *zip(runs_of("berlin", 1, 24, seed=1), runs_of("hanoi", 2, 24, seed=2), strict=True)
+    )
+    assert known.changes == ()
+    assert [each.place for each in known.series("latency_p50")] == ["berlin", "hanoi"]
+
+
 def test_few_hours_show_nothing_and_a_place_that_nobody_named_is_not_stated():
     ((_, other),) = history_of(runs_of("a", 1, 4), runs_of("", 3, 3)).places
     assert other.beside.shown == ()
