@@ -94,8 +94,9 @@ def _surer(
     budget can make certain, which speaks for all that is farther from the limit.
     """
     for level in filter(None, (best, first)):
-        if not level.sure and _often(levels, level.rate) == 1:
-            seconds = LONGER * max(level.seconds, bounds.short(level.rate))
+        whole = bounds.short(level.rate)
+        if (not level.sure or level.seconds < whole) and _often(levels, level.rate) == 1:
+            seconds = whole if level.sure else LONGER * max(level.seconds, whole)
             step = _step(levels, level.rate, seconds)
             if fits(levels, step, bounds):
                 return step
