@@ -187,10 +187,8 @@ class History:
     @property
     def table(self) -> Table:
         """A row for each target of the last runs, with 95 % intervals; and what is missing."""
-        last = self.measured[-MOST_ROWS:]
-        lead = say(
-            "{runs} that ended, in {out}", runs=number_of(len(self), "run"), out=shown(self.out)
-        )
+        last, runs = self.measured[-MOST_ROWS:], number_of(len(self), "run")
+        lead = say("{runs} that ended, in {out}", runs=runs, out=shown(self.out))
         if len(last) < len(self.measured):
             lead += say("; the last {n} rows of {of:,}", n=len(last), of=len(self.measured))
         notes = rhythm.notes(self) if self.measured else (say("no run has figures yet."),)
