@@ -214,10 +214,7 @@ class Records:
         return conversation, turn
 
     def errors(self, where: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> dict[str, int]:
-        """How many rows ended in each error type, most frequent first.
-
-        Of the rows where `where`, shape (n,), is true, or of those at the positions `where`.
-        """
+        """How many of the rows `where` (or at such positions) ended in each type, most first."""
         counted = np.bincount(self["error"][where], minlength=len(NAMES))
         by_type = [(NAMES[i], int(counted[i])) for i in np.argsort(-counted, kind="stable")]
         return {name: n for name, n in by_type if n and name}
