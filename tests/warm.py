@@ -279,6 +279,7 @@ def _become(wish: dict, streams: list[int], ready: int) -> None:
         if what == "-c":
             exec(sys.argv.pop(), {"__name__": "__main__"})
         else:
+            sys.modules.pop(f"{what}.__main__", None)  # a test's import; runpy would warn of it
             runpy.run_module(what, run_name="__main__", alter_sys=True)
     except SystemExit as asked:
         if not isinstance(asked.code, int | None):

@@ -3,8 +3,9 @@
 sql("select target, quantile_cont(latency_s, 0.99) from calls group by target")
 """
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from holymon.catalogue import packed_calls
 from holymon.catalogue.entries import entries
@@ -18,6 +19,8 @@ from holymon.safety import plain, short
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_RAISED: Final = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*[\w.]+: (.*)")
 
 
 def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataFrame":
@@ -40,15 +43,21 @@ def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataF
             _make_tables(connection, kept, folder)
         except duckdb.Error as error:
             raise RunError(
-                f"the calls in {plain(shown(folder))} can't be read: {short(str(error))}"
+                f"the calls in {plain(shown(folder))} can't be read: {short(_words(error))}"
             ) from None
         try:
             answer: pd.DataFrame = connection.execute(query).df()
         except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
             raise PlanError(f"the query can't be answered: {short(str(error))}") from None
         except duckdb.Error as error:
-            raise RunError(f"the query failed: {short(str(error))}") from None
+            raise RunError(f"the query failed: {short(_words(error))}") from None
     return answer
+
+
+def _words(error: Exception) -> str:
+    """What went wrong: of an error in a store's Python its own words, without the way to it."""
+    raised = _RAISED.search(str(error))
+    return raised[1] if raised else str(error)
 
 
 def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:

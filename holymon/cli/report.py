@@ -75,9 +75,8 @@ def report(
     from holymon.report import notebooks
     from holymon.report import report as reports
 
-    shared = sharing(
-        out, summaries, pdf, notify, reports_url, insecure_http=options["insecure_http"]
-    )
+    shared = sharing(out, summaries, pdf, notify, reports_url,
+                     insecure_http=options["insecure_http"])  # fmt: skip
     notebook, targets = split(arguments)
     values = {name: _value(text) for name, text in parameters}
     run, interrupted = None, False
@@ -104,9 +103,8 @@ def report(
         plan = _plan(targets, values, options)
         with followed(shared, name_of(plan)):
             agreed(plan.targets)
-            imported = notebooks.prepare()
-            run, interrupted = measured_with_bar(plan, out)
-            imported.join()
+            with notebooks.prepared():
+                run, interrupted = measured_with_bar(plan, out)
     title = options["name"] or notebooks.title(notebooks.find_notebook(notebook))
     with followed(shared, run.id.partition("/")[0] if run else title):
         made = reports.write_report(

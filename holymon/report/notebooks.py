@@ -126,16 +126,20 @@ def _parameters(path: Path) -> dict[str, Any]:
     return known
 
 
-def prepare() -> threading.Thread:
+@contextlib.contextmanager
+def prepared() -> Iterator[None]:
     """Import what making a page needs, which takes a second, while a load is measured.
 
     On Linux it only takes what nobody else wants of the processor, so no measurement is disturbed.
-    To be joined before anything here is used: of two threads that import the same modules in
-    different order, Python gives one a module that is only half there.
+    At the end all of it is there: of two threads that import the same modules in different order,
+    Python may give one a module that is only half there.
     """
     thread = threading.Thread(target=_import, daemon=True)
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _import() -> None:

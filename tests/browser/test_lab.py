@@ -56,7 +56,11 @@ def test_two_targets_from_start_to_report(lab, chromium):
         heights.add(lab.heights())
     assert len(heights) == 1, f"something jumped: {heights}"
     # On the axis of the whole run points of a few seconds stand close: a tenth more ink is many.
-    assert [now > 1.1 * then for now, then in zip(lab.ink(), before, strict=True)] == [True, True]
+    assert any(
+        all(now > 1.1 * then for now, then in zip(lab.ink(), before, strict=True))
+        or time.sleep(0.5)
+        for _ in range(20)
+    )
     expect(lab.page.locator(".hm-badge")).to_have_text("simulated")
     time.sleep(float(os.environ.get("HOLYMON_SHOT_AFTER_S", "0")))
     lab.page.locator(".hm").scroll_into_view_if_needed()

@@ -26,7 +26,7 @@ def test_a_server_that_answers_is_good_and_tells_its_models(holymon, simulator):
     done = holymon("doctor", "--base-url", simulator.base_url, "--json")
     check = found(done)[f"url at {simulator.base_url}"]
     assert (done.returncode, check["state"]) == (0, "good")
-    assert "busy, cached, fast, flaky, limited" in check["found"]
+    assert "busy, cached, fast, flaky, gateway" in check["found"]
 
 
 def test_a_server_that_is_not_there_is_bad(holymon):

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from holymon.cli.main import main
@@ -41,6 +42,12 @@ def understood(line: str) -> bool:
     name, *arguments = words[at + 1 :]
     main.commands[name].make_context(name, arguments)  # raises for an option that isn't there
     return True
+
+
+@pytest.fixture(autouse=True)
+def _no_place(monkeypatch):
+    """--place is handed on by the environment, which the next test must not see."""
+    monkeypatch.setenv("HOLYMON_PLACE", "")
 
 
 def test_every_holymon_command_in_the_readme_is_understood():

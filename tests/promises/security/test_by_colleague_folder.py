@@ -143,7 +143,7 @@ def test_a_file_elsewhere_is_not_shown_as_what_the_worker_said(tmp_path, mine, n
     for path in folder.glob("calls.*"):
         path.unlink()
     run = attach(str(folder))
-    assert SECRET not in run._why_failed()
+    assert SECRET not in run_state.why_failed(run.folder, run.status)
     assert SECRET not in str(run.to_dict())
     assert SECRET not in repr(listing.runs(tmp_path / "out"))
 
