@@ -27,6 +27,7 @@ from holymon.catalogue.news import News
 from holymon.cli.main import main
 from holymon.errors import ConfigError, PlanError, RunError
 from holymon.figures.change import Change, Least
+from holymon.figures.standing import of_percentile
 from holymon.formatting import rounded
 from holymon.load import carried, opened, run
 from holymon.load.entry import Entry, of_targets
@@ -564,7 +565,10 @@ def test_several_targets_come_side_by_side_and_each_is_folded(browse, tmp_path):
     pair = tuple(Target(provider="sim", model=model) for model in ("fast", "slow"))
     plan = Plan(targets=pair, load=Open(constant(20)), duration_s=1.5, prompts=Prompts(max_tokens=4),
                 slo=("latency_p50<0.3", "error_rate<50%"))  # fmt: skip
-    ran = run.measure(plan, out=tmp_path)
+    for _ in range(3):  # where something else took the processor, 30 calls may show nothing
+        ran = run.measure(plan, out=tmp_path)
+        if all(of_percentile(ran.summary().targets, "latency_s", "p50")):
+            break
     path = tmp_path / "page.html"
     path.write_text(f"<main>{sections.verdict(ran).html}{sections.figures(ran).html}</main>")
     page, _, _ = browse(path)
