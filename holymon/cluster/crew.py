@@ -183,13 +183,22 @@ class Crew:
     async def _count(self) -> None:
         """See which Dask workers the scheduler knows, and whether it is there itself."""
         try:
-            known = await reached(self.client, self.client.scheduler.ncores())
-            self._there = set(known)
+            self._there = set(await self._known())
         except GONE:
             self._scheduler_lost, self._there = True, set()
         for member in self.members:
             if member.address not in self._there:
                 member.gone.set()
+
+    async def _known(self) -> Any:
+        """The workers that the scheduler knows. Where it is busy, one question may be lost."""
+        try:
+            return await reached(self.client, self.client.scheduler.ncores())
+        except GONE:
+            await asyncio.sleep(WATCH_S)
+            if self.client.status != "running":
+                raise
+        return await reached(self.client, self.client.scheduler.ncores())
 
     async def _tend(self, member: Member) -> None:
         """Fetch what a worker has until its share is over; if it is lost, what can be had of it."""

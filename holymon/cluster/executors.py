@@ -136,5 +136,5 @@ class DaskWorkers(Executor):
             command += ["--worker", f"{address}={name}"]
         command += self._more
         environment = consent.inherited(plan.targets) or dict(os.environ)
-        environment.setdefault("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "5s")
+        environment.setdefault("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "15s")
         return begin(folder, command, environment, detached=detached)

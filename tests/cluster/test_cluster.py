@@ -114,7 +114,7 @@ def test_workers_make_the_plan_and_their_records_are_the_run(
     run = attach(name, out=tmp_path)
     seen = set()
     run.wait(lambda run: seen.add(len(run.records)), timeout=60)
-    assert run.state == "finished"
+    assert run.state == "finished", run.status
     assert sorted(run.records["request"]) == sorted(plan.schedule()[1])
     assert run.summary().targets[0].errors == {}
     assert len(seen) > 3, "records come while it goes on"
@@ -199,7 +199,7 @@ def test_workers_that_are_killed_cost_no_record_that_reached_anyone(cluster, cli
     soon(lambda: len(run.records) > 60)
     cluster.kill("c", "d")
     run.wait(timeout=100)
-    assert run.state == "finished"
+    assert run.state == "finished", run.status
     assert sorted(run.records["request"]) == list(range(320)), "each call is a record, once"
     errors = run.summary().targets[0].errors
     a, b, c, d = run.status["shares"]

@@ -29,7 +29,8 @@ def test_no_more_calls_are_made_than_allowed(tmp_path, simulator):
     assert found.ended == "budget"
     assert 0 < sum(level.calls for level in found.levels) <= 70
     assert simulator.counted()["fast"]["requests"] <= 70
-    assert "this is a lower bound" in str(found)
+    # Where something else took the processor, no level may be fit to be judged.
+    assert ("this is a lower bound" in str(found)) == any(level.met for level in found.levels)
 
 
 def test_answers_that_never_come_can_not_hold_up_the_end(tmp_path, simulator):
