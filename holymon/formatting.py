@@ -117,9 +117,10 @@ def ms_cell(seconds: float | None, interval: Interval | None) -> Cell:
 
 def rate_cell(rate: Rate) -> Cell:
     """A share above its interval."""
-    known = rate.low is not None and rate.high is not None
-    ends = glued(percent(rate.low), DASH, percent(rate.high)) if known else ""
-    return percent(rate.value), ends
+    if rate.low is None or rate.high is None:
+        return percent(rate.value), ""
+    ends = glued(hundredths(rate.low), DASH, hundredths(rate.high))
+    return percent(rate.value), per_cent(ends)
 
 
 def failed_of(rate: Rate) -> str:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from holymon.cli.init_folder import create
 from holymon.plan.plan import Target
 
 from . import warm
-from .lab import chromium, labs, server  # noqa: F401 - fixtures
+from .lab import chromium, free_port, labs, server  # noqa: F401 - fixtures
 from .parallel import (  # noqa: F401 - hooks
     pytest_cmdline_main,
     pytest_collection_finish,
@@ -160,13 +159,6 @@ def debian():
         return path
 
     return find
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Daemon:

@@ -268,7 +268,7 @@ def test_a_mail_is_text_and_html_for_all_that_it_names(post, monkeypatch):
         "holymon: hourly: worse (change)", "auto-generated")  # fmt: skip
     assert mail["from"] == "a@example.org"
     text, html = mail.get_body(("plain",)).get_content(), mail.get_body(("html",)).get_content()
-    assert "sim/fast: 10 calls, failed 10 % (2 %–40 %), latency p50 250 (200–300) ms" in text
+    assert "sim/fast: 10 calls, failed 10 % (2–40 %), latency p50 250 (200–300) ms" in text
     assert "&lt;!channel&gt;" in html
     assert "\x1b" not in text + html
     post.auth = f"535 5.7.8 not {PASSWORD}"
@@ -344,7 +344,7 @@ def test_what_servers_say_is_text_wherever_it_is_shown():
     assert r"\<\!channel" not in shown
     assert r"- \<!channel\> \[now\](http\://evil.example) \@all \`x\` \| www\.evil.example" in shown
     assert f"[The report](<{page}>)" in shown
-    assert "| sim/fast | 10 | 10 % (2 %–40 %) | 250 (200–300) | 500 |" in shown
+    assert "| sim/fast | 10 | 10 % (2–40 %) | 250 (200–300) | 500 |" in shown
     slack = payloads.slack(made, "change")
     assert "&lt;!channel&gt;" in slack["blocks"][1]["text"]["text"]
     assert slack["blocks"][-1]["text"]["text"] == f"<{page}|The report>"
