@@ -39,6 +39,9 @@ WATCH_S: Final = 0.5
 LOOK_S: Final = 0.1
 TELL_S: Final = 5.0
 SALVAGE_S: Final = 20.0
+ORPHANED: Final = "interrupted"
+"""How a share ends when its Dask worker does: the share is lost, and the others go on."""
+
 NOTICED_S: Final = 2.0
 """So long a share may go on when its Dask worker has died."""
 
@@ -172,7 +175,8 @@ class Crew:
             for member in self.members:
                 if member.stop_words is not None and self._ending is None:
                     why, _, detail = member.stop_words.partition("\n")
-                    self.halt(*((why, short(detail)) if why in ENDED else ()))
+                    if why != ORPHANED:
+                        self.halt(*((why, short(detail)) if why in ENDED else ()))
             if perf_counter() - looked > WATCH_S:
                 looked = perf_counter()
                 await self._count()
@@ -207,8 +211,10 @@ class Crew:
         await asyncio.wait({following, gone}, return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
         if following.done() and following.exception() is None:
-            if member.word.get("state") in {"finished", "stopped"} or member.stop_words is not None:
-                if (why := member.word.get("ended", "")) in ENDED - {"finished", "stopped"}:
+            why, orderly = member.word.get("ended", ""), {"finished", "stopped"}
+            stopped = member.word.get("state") in orderly or member.stop_words is not None
+            if stopped and why != ORPHANED:
+                if why in ENDED - orderly:
                     self.halt(why, member.word.get("detail", ""))
                 return
         elif following.done() and not isinstance(following.exception(), GONE):
