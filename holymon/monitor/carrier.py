@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -25,6 +25,7 @@ from holymon.monitor.forks import in_children
 from holymon.monitor.move import LiveMove
 from holymon.monitor.shadows import LATER_S, MOST, Later
 from holymon.monitor.side import Side, at
+from holymon.monitor.steps import Steps, arun, run
 from holymon.safety import looks_secret
 
 KEY_HEADER: Final = "x-holymon-key"
@@ -42,9 +43,6 @@ _IN_PARTS: Final = (b'"file_id"',)
 
 _body: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _LOG: Final = logging.getLogger("holymon")
-
-Steps = Generator[Callable[[], Any], Any, Any]
-"""Yields what is to be done, gets what came of it, and returns the answer."""
 
 
 class CarriedCall(NamedTuple):
@@ -92,13 +90,13 @@ class Carrier:
 
     def synchronous(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """The `send` of the baseline's transport, for calls that may go elsewhere."""
-        return lambda request: _run(self._steps(request, send, _BLOCKING, self._copy_soon))
+        return lambda request: run(self._steps(request, send, _BLOCKING, self._copy_soon))
 
     def asynchronous(
         self, send: Callable[[Any], Awaitable[Any]]
     ) -> Callable[[Any], Awaitable[Any]]:
         """The same for asyncio."""
-        return lambda request: _arun(self._steps(request, send, _OF_ASYNCIO, self._acopy_later))
+        return lambda request: arun(self._steps(request, send, _OF_ASYNCIO, self._acopy_later))
 
     def _steps(
         self, request: Any, send: Callable[[Any], Any], ways: _Ways,
@@ -142,14 +140,14 @@ class Carrier:
 
     def _submit(self, request: Any, call: CarriedCall) -> None:
         self._pool = self._pool or ThreadPoolExecutor(_COPIERS, "holymon-copy")
-        self._remember(self._pool.submit(_run, self._copying(request, call, _BLOCKING)))
+        self._remember(self._pool.submit(run, self._copying(request, call, _BLOCKING)))
 
     def _acopy_later(self, request: Any, call: CarriedCall) -> None:
         with suppress(RuntimeError):  # no loop of asyncio
             asyncio.get_running_loop().call_later(LATER_S, self._start, request, call)
 
     def _start(self, request: Any, call: CarriedCall) -> None:
-        self._remember(asyncio.create_task(_arun(self._copying(request, call, _OF_ASYNCIO))))
+        self._remember(asyncio.create_task(arun(self._copying(request, call, _OF_ASYNCIO))))
 
     def _copying(self, request: Any, call: CarriedCall, ways: _Ways) -> Steps:
         """A call at the candidate, of which nobody wants the answer."""
@@ -213,36 +211,6 @@ class Carrier:
             params=[*query, *own_query(self._candidate).items()],
             headers={**headers, **own_headers(self._candidate)}, extensions={"timeout": limits},
         )  # fmt: skip
-
-
-def _run(steps: Steps) -> Any:
-    """Do what the steps of a call say, and return its answer."""
-    try:
-        do = next(steps)
-        while True:
-            try:
-                came = do()
-            except BaseException as error:  # noqa: BLE001 - raised again there
-                do = steps.throw(error)
-            else:
-                do = steps.send(came)
-    except StopIteration as done:
-        return done.value
-
-
-async def _arun(steps: Steps) -> Any:
-    """The same for asyncio."""
-    try:
-        do = next(steps)
-        while True:
-            try:
-                came = await do()
-            except BaseException as error:  # noqa: BLE001 - raised again there
-                do = steps.throw(error)
-            else:
-                do = steps.send(came)
-    except StopIteration as done:
-        return done.value
 
 
 def _tied(path: str, body: dict[str, msgspec.Raw], content: bytes) -> str:

@@ -78,6 +78,7 @@ class Keeper:
         self._fresh: deque[Marks] = deque(maxlen=_MOST_WAITING)
         self._stamp, self._turned = (-1, 0, 0), ""
         self._leads, self._calm, self._held = [0, 0], True, False
+        self._wrote = self._warned = False
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -186,6 +187,13 @@ class Keeper:
     ) -> Route:
         """The move after some outcomes, and what this process did to it."""
         before = self._opened(known, now)
+        if self._wrote and not self._warned and before.course not in (None, self.course):
+            self._warned = True
+            _LOG.warning(
+                "%s is led by another process, too, with other steps, objectives or margins: the "
+                "one that writes last decides. Give all of them the same.", plain(str(self.path)),
+            )  # fmt: skip
+        self._wrote = True
         after = observe(before, outcomes, self.course, now, me())
         if after.phase == "back" != before.phase:
             self._turned = "rollbacks"

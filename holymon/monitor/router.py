@@ -6,10 +6,10 @@ chat(key) --> share --> baseline                                 --> Ledger --> 
 
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, overload
 
 from holymon.errors import CallError, PlanError
 from holymon.formatting import percent
@@ -20,9 +20,8 @@ from holymon.monitor.replies import Event, Messages, Reply
 from holymon.monitor.retry import Policy
 from holymon.monitor.shadows import Shadows
 from holymon.monitor.side import SIDE
+from holymon.monitor.steps import Steps, arun, run
 from holymon.plan.target import Target
-
-T = TypeVar("T")
 
 
 class Router(Moving):
@@ -133,7 +132,7 @@ class Router(Moving):
         """
         answer: Reply | Iterator[Event]
         question = {**options, "model": model, "stream": stream}
-        answer = self._ask(key, Monitor.chat, messages, question)
+        answer = run(self._steps(key, Monitor.chat, messages, question))
         return answer
 
     @overload
@@ -157,7 +156,7 @@ class Router(Moving):
         """`chat` for asyncio; the task that awaits it may be cancelled."""
         answer: Reply | AsyncIterator[Event]
         question = {**options, "model": model, "stream": stream}
-        answer = await self._aask(key, Monitor.achat, messages, question)
+        answer = await arun(self._steps(key, Monitor.achat, messages, question))
         return answer
 
     def embed(
@@ -167,23 +166,26 @@ class Router(Moving):
 
         Two models have two spaces: vectors of both sides can be compared only if it is one model.
         """
-        return self._ask(key, Monitor.embed, texts, {**options, "model": model})
+        answer: Reply = run(self._steps(key, Monitor.embed, texts, {**options, "model": model}))
+        return answer
 
     async def aembed(
         self, texts: str | list[str], *, key: str = "", model: str = "", **options: Any
     ) -> Reply:
         """`embed` for asyncio."""
-        return await self._aask(key, Monitor.aembed, texts, {**options, "model": model})
+        steps = self._steps(key, Monitor.aembed, texts, {**options, "model": model})
+        answer: Reply = await arun(steps)
+        return answer
 
-    def _ask(
-        self, key: str, ask: Callable[..., T], question: Any, options: dict[str, Any]
-    ) -> T:  # fmt: skip
-        """Make a call at its side, and at the baseline what failed at the candidate."""
+    def _steps(
+        self, key: str, ask: Callable[..., Any], question: Any, options: dict[str, Any]
+    ) -> Steps:
+        """A call at its side, and at the baseline if it failed at the candidate."""
         side, begun = "baseline", time.perf_counter()
         if self.move.to_candidate(_key(key, options)):
             token = SIDE.set("candidate")
             try:
-                return ask(self._candidate, question, **options)
+                return (yield lambda: ask(self._candidate, question, **options))
             except CallError as error:
                 if not self.move.may_fall_back(error.error_type, begun):
                     raise
@@ -194,30 +196,7 @@ class Router(Moving):
             self._shadows.send(question, options)
         token = SIDE.set(side)
         try:
-            return ask(self.monitor, question, **options)
-        finally:
-            SIDE.reset(token)
-
-    async def _aask(
-        self, key: str, ask: Callable[..., Awaitable[T]], question: Any, options: dict[str, Any]
-    ) -> T:
-        """The same for asyncio."""
-        side, begun = "baseline", time.perf_counter()
-        if self.move.to_candidate(_key(key, options)):
-            token = SIDE.set("candidate")
-            try:
-                return await ask(self._candidate, question, **options)
-            except CallError as error:
-                if not self.move.may_fall_back(error.error_type, begun):
-                    raise
-            finally:
-                SIDE.reset(token)
-            side = "fallback"
-        elif self.move.copied():
-            self._shadows.send(question, options)
-        token = SIDE.set(side)
-        try:
-            return await ask(self.monitor, question, **options)
+            return (yield lambda: ask(self.monitor, question, **options))
         finally:
             SIDE.reset(token)
 

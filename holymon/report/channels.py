@@ -10,7 +10,6 @@ import json
 import math
 import os
 import smtplib
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -25,6 +24,8 @@ from holymon.protocols.retry_after import retry_after
 from holymon.report.notebooks import quiet
 from holymon.report.payloads import mail, plain_json, slack, teams
 from holymon.safety import Secret, plain, short
+from holymon.transport.connector import trusting
+from holymon.transport.exceptions import classify, words
 
 LIMIT_S: Final = 20.0
 """For one notification, with all its attempts."""
@@ -158,6 +159,13 @@ class _RefusedError(Exception):
     """An answer that says no, and will say so again."""
 
 
+def _unanswered(error: Exception) -> str:
+    """Why no answer came. Raises _RefusedError where TLS says why, which it will say again."""
+    if classify(error) == "tls_error":
+        raise _RefusedError(f"{words(error)}. SSL_CERT_FILE names the certificates to trust")
+    return f"no answer ({type(error).__name__})"
+
+
 async def _post(channel: Channel, body: bytes) -> None:
     """Post until it is taken.
 
@@ -172,13 +180,14 @@ async def _post(channel: Channel, body: bytes) -> None:
     # What stays on this machine goes through no proxy on another.
     far = not _is_local(urlsplit(channel.address.reveal()))
     try:
-        async with asyncio.timeout(LIMIT_S), httpx.AsyncClient(timeout=ONCE_S, trust_env=far) as to:
+        client = httpx.AsyncClient(timeout=ONCE_S, trust_env=far, verify=trusting())
+        async with asyncio.timeout(LIMIT_S), client as to:
             while True:
                 wish = math.nan
                 try:
                     reason, wish = await _refusal(to, channel, body)
                 except httpx.TransportError as error:
-                    reason = f"no answer ({type(error).__name__})"
+                    reason = _unanswered(error)
                 if not reason:
                     return
                 pause = wait if math.isnan(wish) else max(wish, wait)
@@ -203,9 +212,9 @@ async def _refusal(client: Any, channel: Channel, body: bytes) -> tuple[str, flo
     ) as answer:
         if answer.is_success:
             return "", math.nan
-        words = (await anext(answer.aiter_raw(80), b"")).decode("utf-8", "replace")
+        start = (await anext(answer.aiter_raw(80), b"")).decode("utf-8", "replace")
         page = answer.headers.get("content-type", "").startswith("text/html")
-        reason = f"HTTP {answer.status_code} {'' if page else words}".strip()
+        reason = f"HTTP {answer.status_code} {'' if page else start}".strip()
         if answer.status_code != 429 and answer.status_code < 500:
             raise _RefusedError(reason)
         given = answer.headers
@@ -247,12 +256,12 @@ def _mail(channel: Channel, message: EmailMessage) -> None:
             if error.smtp_code >= 500:
                 raise _RefusedError(reason) from None
         except smtplib.SMTPRecipientsRefused as error:
-            (code, words), *_ = error.recipients.values()
-            reason = f"SMTP {code} {words!r}"
+            (code, reply), *_ = error.recipients.values()
+            reason = f"SMTP {code} {reply!r}"
             if code >= 500:
                 raise _RefusedError(reason) from None
         except (OSError, smtplib.SMTPServerDisconnected) as error:
-            reason = f"no answer ({type(error).__name__})"
+            reason = _unanswered(error)
         if time.monotonic() + wait > until:
             raise _RefusedError(reason)
         time.sleep(wait)
@@ -261,7 +270,7 @@ def _mail(channel: Channel, message: EmailMessage) -> None:
 
 def _connected(channel: Channel, parts: SplitResult) -> smtplib.SMTP:
     """A session in which nobody on the way reads along, and that knows who we are."""
-    context, host = ssl.create_default_context(), parts.hostname or ""
+    context, host = trusting(), parts.hostname or ""
     server: smtplib.SMTP
     if parts.scheme == "smtps":
         server = smtplib.SMTP_SSL(host, parts.port or 465, timeout=ONCE_S, context=context)

@@ -9,9 +9,10 @@ papermill's own record of a run is wrong for a timeout, a dead kernel and Ctrl-C
 import ast
 import contextlib
 import os
-import re
 import threading
 import time
+from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,7 @@ from holymon.catalogue.news import News, check_baseline, news
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.formatting import Html, element
 from holymon.language.catalogue import ENGLISH
-from holymon.language.said import language, shown, speaking, tell, vocabulary
+from holymon.language.said import language, shown, speaking, vocabulary
 from holymon.load.carried import packed
 from holymon.load.opened import BLOCK
 from holymon.load.publish import send
@@ -35,28 +36,24 @@ from holymon.records.own_files import content, write_aside, write_json, write_pa
 from holymon.records.spool import folder_of
 from holymon.report import move_facts
 from holymon.report.digest import translated
-from holymon.report.harmless import harmless
 from holymon.report.health import Health, health, over_time
-from holymon.report.index import TEMPLATES, style, write_index
+from holymon.report.index import write_index
 from holymon.report.moved import moved
 from holymon.report.notebooks import (
     Status,
     check_parameters,
     execute,
     find_notebook,
-    quiet,
     require_papermill,
     title,
 )
+from holymon.report.page import clean, html_of
 from holymon.report.prose import hand_on, translate
-from holymon.report.svg import Aside, inert
 from holymon.safety import MASK, Secret, escape, redact, short
 
 DEFAULT: Final = "report_health"
 MOVE: Final = "report_move"
-HIDDEN: Final = {"parameters", "injected-parameters", "remove-cell", "papermill-error-cell-tag"}
 _STATUS: Final = vocabulary("failed", "timeout", "killed")
-_ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +130,7 @@ def _written(
     begun, started = time.monotonic(), run_folder.now()
     secrets = known_secrets(run.plan if run is not None else None)
     require_papermill()
-    # To import it takes a second, in which the kernel is waited for anyway.
-    threading.Thread(target=__import__, args=("nbconvert",), daemon=True).start()
+    made = _meanwhile(run, secrets)
     notebook_out, status, error, interrupt = execute(path, given, timeout_s, import_from)
     error = redact(short(error), secrets)
     about = {
@@ -143,13 +139,14 @@ def _written(
     }  # fmt: skip
     known_news, move = taken(notebook_out, run, baseline), move_facts.taken(notebook_out)
     translate(notebook_out)
-    _clean(notebook_out, secrets)
+    clean(notebook_out, secrets)
     banner = f"{shown(_STATUS[status])}: {error}" if status != "ok" else ""
-    page = _html(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
+    page = html_of(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
     try:
-        _publish(folder, page, notebook_out, secrets, _block(run, secrets))
+        figures, block = made()
+        _publish(folder, page, notebook_out, secrets, block)
         first = None if run is None else _health(run, baseline, known_news)
-        _write_json(folder, run, about, first, budget, move)
+        _write_json(folder, run, about, figures, first, budget, move)
         notes = _lead_to(folder)
         send(run_folder.out_of(folder), Run)
     except OSError as fault:
@@ -159,6 +156,34 @@ def _written(
         raise interrupt
     about_run, html = None if run is None else run.id, folder / "report.html"
     return Report(folder, html, status, error, about_run, notes, first)
+
+
+def _meanwhile(
+    run: Run | None, secrets: tuple[Secret, ...]
+) -> Callable[[], tuple[dict[str, Any], Html]]:
+    """Begin what a report needs beside its notebook, while that is waited for.
+
+    What returns, when it is called, the run's JSON and its block; nbconvert is imported by then.
+    """
+    made: list[tuple[dict[str, Any], Html]] = []
+
+    def make() -> None:
+        __import__("nbconvert")
+        figures: dict[str, Any] = {}
+        if run is not None:
+            with contextlib.suppress(HolymonError, PlanError):
+                figures = run.to_dict()
+        made.append((figures, _block(run, secrets)))
+
+    # In the same language.
+    thread = threading.Thread(target=copy_context().run, args=(make,), daemon=True)
+    thread.start()
+
+    def result() -> tuple[dict[str, Any], Html]:
+        thread.join()
+        return made[0]
+
+    return result
 
 
 def _require_writable(folder: Path) -> None:
@@ -191,61 +216,6 @@ def known_secrets(plan: Plan | None) -> tuple[Secret, ...]:
         with contextlib.suppress(ConfigError):
             secrets += secrets_of(target)
     return tuple(secrets)
-
-
-def _clean(notebook: Any, secrets: tuple[Secret, ...]) -> None:
-    """Take out what no reader needs: parameters, paths, widgets, colour codes, keys."""
-    for name in ("papermill", "widgets"):
-        notebook.metadata.pop(name, None)
-    notebook.cells = [
-        cell for cell in notebook.cells
-        if not HIDDEN - {"parameters"} & set(cell.metadata.get("tags", ()))
-    ]  # fmt: skip
-    for number, cell in enumerate(notebook.cells):
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", ()):
-            data = output.get("data", {})
-            data.pop("application/javascript", None)
-            if data.pop("application/vnd.jupyter.widget-view+json", None) is not None:
-                data["text/plain"] = tell("(moves only in a notebook)")
-            drawn = data.pop("image/svg+xml", None)
-            if picture := drawn and inert(str(drawn), f"p{number}-", cell.metadata.get("alt", "")):
-                data.pop("image/png", None)
-                data["image/svg+xml"] = picture
-            if output.output_type == "error":
-                output.evalue = redact(output.evalue, secrets)
-                # The frames hold paths of this machine; the reader needs the last line.
-                output.traceback = [redact(_ANSI.sub("", line), secrets)
-                                    for line in output.traceback[-1:]]  # fmt: skip
-
-
-def _html(notebook: Any, title: str, banner: str) -> str:
-    with quiet():
-        from nbconvert import HTMLExporter
-        from traitlets.config import Config
-
-        from holymon import __version__
-
-        config = Config()
-        config.TagRemovePreprocessor.enabled = True
-        config.CoalesceStreamsPreprocessor.enabled = True
-        config.TagRemovePreprocessor.remove_cell_tags = HIDDEN
-        exporter = HTMLExporter(
-            config=config, template_name="holymon", extra_template_basedirs=[str(TEMPLATES)],
-            exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
-            embed_images=True, sanitize_html=True,
-        )  # fmt: skip
-        aside = Aside()
-        exporter.register_filter("clean_html", harmless)
-        exporter.register_filter("aside", aside.put)
-        exporter.register_filter("tell", tell)
-        resources = {
-            "title": title, "banner": banner, "version": __version__, "style": style(),
-            "language": language(),
-        }  # fmt: skip
-        html: str = exporter.from_notebook_node(notebook, resources=resources)[0]
-    return aside.back(html)
 
 
 def _block(run: Run | None, secrets: tuple[Secret, ...]) -> Html:
@@ -283,14 +253,13 @@ def _lead_to(folder: Path) -> tuple[str, ...]:
 
 
 def _write_json(
-    folder: Path, run: Run | None, about: dict[str, Any], first: Health | None = None,
-    budget: object = None, move: dict[str, Any] | None = None,
+    folder: Path, run: Run | None, about: dict[str, Any], figures: dict[str, Any],
+    first: Health | None = None, budget: object = None, move: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    figures: dict[str, Any] = first.to_dict() if first else dict(move or {}) if run is None else {}
-    words = figures.pop("shown", {})
+    more: dict[str, Any] = first.to_dict() if first else dict(move or {}) if run is None else {}
+    words = more.pop("shown", {})
+    figures = figures | more
     if run is not None:
-        with contextlib.suppress(HolymonError, PlanError):
-            figures = run.to_dict() | figures
         with contextlib.suppress(HolymonError, PlanError):
             figures |= over_time(run, budget)
     mode = 0o666 if run is None else run_folder.mode_of(run.plan)

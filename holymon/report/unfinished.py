@@ -27,7 +27,7 @@ def write_failure(
     )  # fmt: skip
     try:
         write_aside(folder / "report.html", page)
-        reports._write_json(folder, None, about)
+        reports._write_json(folder, None, about, {})
         notes = reports._lead_to(folder)
     except OSError as fault:
         raise RunError(f"the report can't be written to {folder}: {fault.strerror}.") from None

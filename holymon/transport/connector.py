@@ -157,3 +157,5 @@ async def _tunnel(sock: socket.socket, origin: Origin, key: Secret | None) -> No
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].startswith(b"2"):
         # Cut only where keys are masked: a part of one would not be known for it.
         raise httpx.ProxyError(f"the proxy said {b' '.join(words)[:_LINE].decode('latin-1')!r}")
+    if b"\r\n\r\n" not in reply:
+        raise httpx.ProxyError(f"the proxy's answer has no end within {len(reply)} bytes")

@@ -84,7 +84,7 @@ def classify(error: BaseException, but: Container[int] = ()) -> str:
 def words(error: BaseException) -> str:
     """What an exception says; one about the request may quote a header, so only its class."""
     chain = list(_chain(error))
-    if isinstance(error, ValueError | TypeError):
+    if isinstance(error, ValueError | TypeError) and not isinstance(error, ssl.SSLError):
         return type(chain[-1]).__name__
     # The deepest that says anything: a timeout comes of a cancellation, which says nothing.
     deepest = next((cause for cause in reversed(chain) if str(cause)), chain[-1])

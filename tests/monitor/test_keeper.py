@@ -97,6 +97,21 @@ def test_a_file_that_became_that_of_another_move_is_a_problem_and_no_crash(tmp_p
     assert "is of the move from old/m to third/m: name another file" in kept.problem
 
 
+def test_two_that_want_it_by_other_steps_are_told_once_and_one_that_follows_another_is_not(
+    tmp_path, caplog
+):
+    with caplog.at_level(logging.WARNING, "holymon"):
+        ours = keeper(tmp_path / "r.json")
+        blocks(ours, 2)
+        theirs = keeper(tmp_path / "r.json", steps=(0.2, 1.0))  # as after a new release
+        blocks(theirs, 2)
+        assert caplog.records == []
+        for each in (ours, theirs) * 2:
+            blocks(each)
+    words = f"{ours.path} is led by another process, too, with other steps, objectives or margins"
+    assert [record.message.partition(":")[0] for record in caplog.records] == [words] * 2
+
+
 def test_a_full_disk_means_the_baseline_only_and_loses_no_count(tmp_path, caplog):
     kept, before = keeper(tmp_path / "r.json"), (tmp_path / "r.json").read_bytes
     known, free = before(), resource.getrlimit(resource.RLIMIT_FSIZE)

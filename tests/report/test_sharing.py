@@ -6,8 +6,6 @@ import json
 import os
 import socket
 import socketserver
-import ssl
-import subprocess
 import threading
 import time
 from email import message_from_bytes
@@ -279,21 +277,19 @@ def test_a_mail_is_text_and_html_for_all_that_it_names(post, monkeypatch):
 
 
 def test_a_password_goes_to_another_machine_only_where_nobody_reads_along(
-    post, monkeypatch, tmp_path, debian
+    post, monkeypatch, certificate
 ):
     monkeypatch.setattr(channels, "_is_local", lambda _: False)
     monkeypatch.setenv("MAIL", address(post))
     with pytest.raises(RunError, match="has no STARTTLS"):
         channels.send(channel("smtp=MAIL"), summary(), "change")
     assert [word for word, _ in post.got if word == "auth"] == []
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run([debian("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
-                    "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1"],
-                   check=True, capture_output=True)  # fmt: skip
-    post.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    post.context.load_cert_chain(cert, key)
-    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    post.context, trusted = certificate
+    monkeypatch.setenv("MAIL", address(post))
+    with pytest.raises(RunError, match=r"self-signed certificate.*SSL_CERT_FILE"):
+        channels.send(channel("smtp=MAIL"), summary(), "change")
+    assert [word for word, _ in post.got if word == "auth"] == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     monkeypatch.setenv("MAIL", address(post))
     channels.send(channel("smtp=MAIL"), summary(), "change")
     assert [word for word, _ in post.got if word in {"tls", "auth", "mail"}] == [
@@ -301,6 +297,21 @@ def test_a_password_goes_to_another_machine_only_where_nobody_reads_along(
         "auth",
         "mail",
     ]
+
+
+def test_a_webhook_is_told_nothing_by_one_who_is_not_trusted(receiver, monkeypatch, certificate):
+    context, trusted = certificate
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    for host, more in (("127.0.0.1", "self-signed certificate"), ("localhost", "not valid for")):
+        monkeypatch.setenv("HOOK", f"https://{host}:{receiver.server_port}/{HOOK}")
+        with pytest.raises(RunError, match=f"{more}.*SSL_CERT_FILE") as caught:
+            channels.send(channel(), summary(), "change")
+        assert HOOK not in str(caught.value)
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    assert receiver.got == []
+    monkeypatch.setenv("HOOK", f"https://127.0.0.1:{receiver.server_port}/{HOOK}")
+    channels.send(channel(), summary(), "change")
+    assert len(receiver.got) == 1
 
 
 @pytest.mark.parametrize(

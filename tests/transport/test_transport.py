@@ -342,8 +342,11 @@ def test_http_is_asked_of_the_proxy_by_its_whole_address(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "reply", [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"no\r\n\r\n", b""]
-)
+    "reply",
+    [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"no\r\n\r\n", b"",
+     b"HTTP/1.1 502 Bad\r\n" + b"x: y\r\n" * 20_000, b"HTTP/1.1 299 cut\r\nx: y\r\n",
+     b"HTTP/1.1 299 long\r\nx: " + b"y" * 200_000],
+)  # fmt: skip
 def test_a_proxy_that_refuses_is_a_proxy_error(monkeypatch, reply):
     async def go():
         async with Proxy(reply) as proxy:

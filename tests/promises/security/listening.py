@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ class Heard(list[str]):
 
 
 @contextmanager
-def listening(status: int = 200, **headers: str) -> Iterator[tuple[str, Heard]]:
+def listening(
+    status: int = 200, tls: ssl.SSLContext | None = None, **headers: str
+) -> Iterator[tuple[str, Heard]]:  # fmt: skip
     """Its address, and what it hears."""
     heard = Heard()
 
@@ -48,6 +51,8 @@ def listening(status: int = 200, **headers: str) -> Iterator[tuple[str, Heard]]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1", heard
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/v1", heard
         server.shutdown()

@@ -1,10 +1,12 @@
 """A server or a proxy would like to have a key that is another's: it is given its own, or none."""
 
+import openai
 import pytest
 
 import holymon as hm
 from holymon.cli.doctor import examine
 from holymon.plan.plan import Closed, Plan, Prompts, Target
+from holymon.transport.exceptions import classify
 from tests.promises.security.listening import listening
 
 KEY = "canary-0123456789"
@@ -43,3 +45,23 @@ def test_a_proxy_sees_where_a_call_goes_and_no_key(tmp_path, monkeypatch):
     assert {line.partition(":")[0].lower() for line in heard} == {"host", "proxy-authorization"}
     assert KEY not in "".join(heard)
     assert set(run.summary().targets[0].errors) == {"proxy_error"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_watched_client_trusts_nobody_whom_it_did_not_trust(certificate, monkeypatch, host):
+    """One that nobody signed, and one that is trusted, by another name."""
+    tls, trusted = certificate
+    if host == "localhost":
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    with listening(tls=tls) as (base_url, heard):
+        client = openai.OpenAI(
+            api_key=KEY, base_url=base_url.replace("127.0.0.1", host), max_retries=0
+        )
+        hm.monitored(client)
+        with pytest.raises(openai.APIConnectionError) as caught:
+            client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
+        assert classify(caught.value) == "tls_error"
+        records = client.monitor.records
+        assert list(records.to_frame()["error_type"]) == ["tls_error"]
+        assert heard.requests == 0
+        assert KEY not in f"{records.messages()} {records.to_frame().to_string()}"
