@@ -7,6 +7,8 @@ import threading
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holymon.formatting import Table, count, element, ms, number_of, percent, rounded
 from holymon.language.said import (
@@ -120,3 +122,14 @@ def test_what_no_catalogue_knows_stays_english():
     with speaking("vi"):
         assert tell("nobody has translated {this}", this=1) == "nobody has translated 1"
         assert tell("prose of {yours} with braces }") == "prose of {yours} with braces }"
+
+
+@given(st.text() | st.text(alphabet="{}%!:[]0an()s$. r", min_size=1))
+def test_what_a_server_says_is_no_template_in_any_language(words):
+    inner = say("{words} (x)", words=words)
+    sentences = (say("{a}: {n}", a=words, n=2), say("{a}; {b}", a=inner, b=words),
+                 glued(words, inner), say_n(2, "{n} {a}", "{n} {a}s", a=words))  # fmt: skip
+    for lang in ("en", "vi"):
+        with speaking(lang):
+            for sentence in sentences:
+                assert words in shown(sentence)
