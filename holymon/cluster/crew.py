@@ -268,9 +268,15 @@ class Crew:
                 ways = [member.address] if member.lost_s is None else self._beside(member)
                 for way in ways[:1]:
                     await member.ask(remote.forget, member.path, via=way)
+                    member.path = ""
 
         if not self._scheduler_lost:
             await asyncio.gather(*map(release, self.members), return_exceptions=True)
+            return
+        for member in self.members:  # all of whose files were read by hand
+            if member.over and member.here and not self._keep:
+                remote.forget(member.path)
+                member.path = ""
 
     def show(self, state: str) -> None:
         """Say in `state.json` how the run goes."""

@@ -170,7 +170,7 @@ class Member:
             clock_error_s=self.clock_error_s, drift_s=self.drift_s,
             round_trip_s=statistics.median(self._trips) if self._trips else None,
             behind_s=self._behind_s, lag_p99_s=lag_p99_s, records=self.replica.records,
-            wire_bytes=self.replica.wire_bytes, lost_s=self.lost_s,
+            wire_bytes=self.replica.wire_bytes, lost_s=self.lost_s, folder=short(self.path),
         )  # fmt: skip
 
 

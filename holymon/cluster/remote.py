@@ -5,7 +5,7 @@ nothing else; plan, orders and records go past the scheduler and stay in no memo
 go nowhere: they are in the environment of the Dask worker, and stay in it.
 
     orders.json   what the share is to do        begun   its task has begun, and never will again
-    go            when it is to begin            heard   changed whenever the leader asks
+    go            when it is to begin            heard   what the leader had when it last asked
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from holymon.plan.plan import Plan
 from holymon.records.attempt import FIELDS, FORMAT
 from holymon.records.own_files import (
     PRIVATE,
+    aside,
     content,
     last_line,
     lock_file,
@@ -48,6 +49,9 @@ MOST_OF_A_FILE: Final = 2**23
 
 SILENCE_S: Final = 20.0
 """A share ends when nobody has asked for its records for so long: nobody could stop it."""
+
+LONG_S: Final = 3600.0
+"""What was fetched is deleted after so long, for a leader that was killed before it could."""
 
 LAST_WORDS_S: Final = 20.0
 LOOK_S: Final = 0.01
@@ -80,11 +84,26 @@ def clock() -> int:
 
 
 def prepare(name: str, dask_worker: Any = None) -> str:
-    """Make the folder of a share on this worker's disk; its path."""
+    """Make the folder of a share on this worker's disk; its path. Old ones go if done with."""
     scratch = Path(dask_worker.local_directory).parent if dask_worker else tempfile.gettempdir()
+    for old in Path(scratch).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, HolymonError):
+            if _done_with(old):
+                forget(str(old))
     folder = Path(scratch) / f"{PREFIX}{name}"
     folder.mkdir(mode=0o700, parents=True)
     return str(folder)
+
+
+def _done_with(folder: Path) -> bool:
+    """Whether a share has ended long ago, and its leader had all that it recorded."""
+    part, heard = _orders(folder)["part"], folder / "heard"
+    latest = heard if heard.exists() else folder / "orders.json"
+    if time.time() - latest.stat().st_mtime < LONG_S or not _over(folder, part):
+        return False
+    had = json.loads(_read(heard) or b"{}")
+    paths = [folder / form.format(part) for form in GROWING]
+    return all(had.get(path.name, 0) >= path.stat().st_size for path in paths if path.exists())
 
 
 def put(path: str, name: str, packed: bytes, at: int = 0) -> None:
@@ -200,8 +219,8 @@ def pull(path: str, part: int, have: dict[str, int], most: int, whole: bool) -> 
     under way come, too. Whatever the leader has not taken in comes again: nothing is lost here.
     """
     folder = Path(path)
-    with contextlib.suppress(OSError):
-        (folder / "heard").touch()
+    with contextlib.suppress(OSError), aside(folder / "heard", PRIVATE, lasting=False) as file:
+        file.write(json.dumps(have).encode())
     # First, so that whatever was written by then is fetched once it is over.
     word = _read(folder / f"share.{part}.json")
     over = bool(word) and _over(folder, part)

@@ -189,7 +189,9 @@ def judge(
     refused = {call.target: call for call in first_calls if call.ended}
     against_it = against(summary, plan, vitals, state, trouble, "" if refused else early, refused,
                          touched, full=not any(share.unsent for share in shares))  # fmt: skip
-    reasons = (*losses(shares), *against_it)
+    made = None if records is None else len(records)
+    lost = losses(shares, plan, made, unled=state == "interrupted")
+    reasons = (*lost, *against_it)
     measurement = _worst(reasons)
     through = tuple(
         say(

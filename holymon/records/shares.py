@@ -25,7 +25,8 @@ class MachineShare(Struct, frozen=True):
     long it took to fetch what it had, `behind_s` the longest time between two answers, so that
     records were as late on their way. `wire_bytes` came for `records`, packed. `lag_p99_s` is that
     of its loop. `lost_s` is when it was last heard of, in seconds of the run, if it was lost:
-    `unsent` calls of it were never made, of `unknown` nobody knows.
+    `unsent` calls of it were never made, of `unknown` nobody knows. `folder` is where its files are
+    on its own disk, until all of them were fetched.
     """
 
     part: int
@@ -42,6 +43,7 @@ class MachineShare(Struct, frozen=True):
     lost_s: float | None = None
     unsent: int = 0
     unknown: int = 0
+    folder: str = ""
 
     @property
     def clock_note(self) -> str:
@@ -74,6 +76,18 @@ class MachineShare(Struct, frozen=True):
         rest = listed(", ", parts) or say("all that it had to send was sent")
         return say("{name} was lost after {s} s: {rest}.", name=self.label, rest=rest,
                    s=rounded(self.lost_s))  # fmt: skip
+
+    def kept(self, *, unled: bool) -> str:
+        """Where records of it are that nobody fetched, if it was lost or is `unled`; else empty."""
+        if not self.folder or not (unled or self.lost_s is not None):
+            return ""
+        about = {"name": self.label, "folder": short(self.folder), "host": short(self.host, 80)}
+        if self.lost_s is not None:
+            return say("{name}: records that nobody fetched may be in {folder} on {host}.", **about)
+        return say(
+            "{name}: records that nobody fetched are in {folder} on {host}: copy calls.{part}.* "
+            "from there into the run's folder.", part=self.part, **about,
+        )  # fmt: skip
 
 
 def shares(state: Mapping[str, Any]) -> tuple[MachineShare, ...]:
