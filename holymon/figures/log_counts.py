@@ -56,16 +56,19 @@ def with_more(text: str, seconds: Iterable[float]) -> str:
 
 
 def counts_of(*texts: str) -> Counts:
-    """How many durations each bin holds, of all texts, shape (`BINS`,). Raises ValueError."""
+    """How many durations each bin holds, of all texts, shape (`BINS`,). Raises ValueError.
+
+    What a text has beyond the last bin, which is of all that is longer, is in that.
+    """
     counts = np.zeros(BINS, np.int64)
     for text in texts:
         at = 0
         for pair in text.split():
             step, _, n = pair.partition(":")
             at += int(step)
-            if not 0 <= at < BINS or int(n) < 0:
+            if at < 0 or int(n) < 0:
                 raise ValueError("counts of durations are out of range")
-            counts[at] += int(n)
+            counts[min(at, BINS - 1)] += int(n)
     return counts
 
 

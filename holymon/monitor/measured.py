@@ -9,7 +9,7 @@ longer one; of the oldest steps only one each is kept, and after `MOST` they go.
 import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -20,6 +20,14 @@ SIDES: Final = ("baseline", "candidate", "shadow", "fallback")
 MOST_OF_STEP: Final = 24
 MOST: Final = 240
 
+Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+"""In s since 1970: one that a calendar has."""
+
+_Number = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+_Usd = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+_Durations = Annotated[str, msgspec.Meta(pattern=r"^(\d{1,3}:\d{1,12}( \d{1,3}:\d{1,12})*)?$")]
+"""What sums may be in a file, so that what is reckoned with them is finite."""
+
 
 class SideSums(msgspec.Struct, frozen=True, omit_defaults=True):
     """The calls of one side in a span: those that failed, and what they cost in USD.
@@ -29,14 +37,20 @@ class SideSums(msgspec.Struct, frozen=True, omit_defaults=True):
     it was asked, and how many missed it.
     """
 
-    calls: int = 0
-    failed: int = 0
-    priced: int = 0
-    cost: float = 0.0
-    squares: float = 0.0
-    latency: str = ""
-    ttft: str = ""
-    slo: dict[str, tuple[int, int]] = {}
+    calls: _Number = 0
+    failed: _Number = 0
+    priced: _Number = 0
+    cost: _Usd = 0.0
+    squares: Annotated[float, msgspec.Meta(ge=0, le=1e24)] = 0.0
+    latency: _Durations = ""
+    ttft: _Durations = ""
+    slo: dict[str, tuple[_Number, _Number]] = {}
+
+    @property
+    def fits(self) -> bool:
+        """Whether no more of its calls failed, say, than there are."""
+        parts = self.failed <= self.calls >= self.priced
+        return parts and self.calls > 0 and all(lost <= of for of, lost in self.slo.values())
 
 
 class MoveSpan(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,9 +59,9 @@ class MoveSpan(msgspec.Struct, frozen=True, omit_defaults=True):
     `step` is when that began; `blocks` is how many blocks of time this one takes.
     """
 
-    step: float
-    begin: float
-    end: float
+    step: Moment
+    begin: Moment
+    end: Moment
     sides: dict[str, SideSums] = {}
     blocks: int = 1
 

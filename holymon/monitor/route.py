@@ -16,7 +16,7 @@ import numpy as np
 
 from holymon.figures import gate
 from holymon.monitor.course import MoveSteps, Outcome, burst_of, sums_of
-from holymon.monitor.measured import MoveSpan, recorded
+from holymon.monitor.measured import Moment, MoveSpan, recorded
 from holymon.monitor.whys import why_worse
 from holymon.structs import Struct, replace, require
 
@@ -43,7 +43,7 @@ class ShareChange(Struct, frozen=True):
     phase: Phase
     reason: str
     who: str
-    since: float = 0.0
+    since: Moment = 0.0
     by: Literal["", "gate", "hand"] = ""
     paused: bool = False
     calls: int = -1
@@ -53,8 +53,8 @@ class ShareChange(Struct, frozen=True):
 class Gate(Struct, frozen=True):
     """How a step stands: sums of the step and of its open block, and what bettors have."""
 
-    since: float
-    block_since: float
+    since: Moment
+    block_since: Moment
     block: tuple[tuple[float, ...], ...]
     step: tuple[tuple[float, ...], ...]
     worse: tuple[tuple[float, ...], ...]

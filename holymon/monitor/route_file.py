@@ -60,7 +60,7 @@ def decode(data: bytes) -> Route:
     """A move from its JSON. Raises ValueError for what is none, or could not be gone on with."""
     route = msgspec.json.decode(data, type=Route)
     require(route.format <= FORMAT, "format", f"{route.format} is a later one", "read it by that")
-    if not (0 <= route.share <= 1 and 0 <= route.shadow <= 1 and _fits(route)):
+    if not (0 <= route.share <= 1 and 0 <= route.shadow <= 1 and _fits(route) and _add_up(route)):
         raise ValueError("its figures don't belong together")
     return route
 
@@ -79,6 +79,10 @@ def _fits(route: Route) -> bool:
         np.shape(values) == shape and bool((np.abs(np.array(values, float)) < MOST_SUM).all())
         for values, shape in wanted
     )  # fmt: skip
+
+
+def _add_up(route: Route) -> bool:
+    return all(sums.fits for span in route.spans for sums in span.sides.values())
 
 
 class _Head(msgspec.Struct):

@@ -206,3 +206,20 @@ def test_a_file_that_does_not_say_how_the_move_began_is_one_sentence(tmp_path):
     path.write_bytes(route_file.written(msgspec.structs.replace(begun, history=())))
     with pytest.raises(hm.RunError, match="does not say how the move began"):
         moved(path)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("latency", "<script>"), ("latency", "0:-1"), ("ttft", "1:99999999999999999999"),
+        ("cost", 1e308), ("squares", -1.0), ("failed", 10**30), ("priced", 10**6), ("calls", 0),
+        ("slo", {"error_rate<20%": [1, 2]}), ("begin", -(10.0**30)), ("end", 1e300),
+    ],
+)  # fmt: skip
+def test_what_others_wrote_of_a_span_is_one_sentence(where, value, subject):
+    route, _ = going(begun(), 2, 1001.0)
+    saved = msgspec.to_builtins(route)
+    span = saved["spans"][0]
+    (span if where in span else span["sides"]["baseline"])[where] = value
+    with pytest.raises(hm.RunError, match="holds no move that can be read"):
+        subject(saved)
