@@ -19,7 +19,7 @@ from holymon.records.checked import CheckedCall
 from holymon.structs import Rate
 
 _AROUND: Final = " \t\r\n\"'`*."
-_FENCE: Final = re.compile(r"\s*```\w*\s*(.*?)\s*```\s*", re.DOTALL)
+_FENCE: Final = re.compile(r"```\w*(.*)```", re.DOTALL)
 _SEPARATORS: Final = re.compile(r"(?<=\d)[,_ \u00a0\u202f](?=\d{3}\b)")
 _TYPES: Final = {"name": str, "age": int, "tags": list}
 """The schema that answers in JSON are asked for."""
@@ -43,7 +43,7 @@ def is_right(check: Check, text: str) -> bool:
 
 def parses(text: str) -> dict[str, Any] | None:
     """The object that an answer in JSON holds; None unless it parses and is of the schema."""
-    fenced = _FENCE.fullmatch(text)
+    fenced = _FENCE.fullmatch(text.strip())
     try:
         held = json.loads(fenced[1] if fenced else text)
     except (ValueError, RecursionError):

@@ -87,4 +87,6 @@ def kept(folder: Path) -> Checked | None:
         raise RunError(f"{folder / FILE} holds no checked answers: {error}") from None
     if any(call.error_type not in CODES for call in checked.calls):
         raise RunError(f"{folder / FILE} names failures that there are not: it was damaged.")
+    if not all(0 <= call.number < checked.checks for call in checked.calls):
+        raise RunError(f"{folder / FILE} answers questions that there are not: it was damaged.")
     return checked

@@ -123,9 +123,13 @@ def test_what_was_not_asked_is_not_shown_and_costs_are_kept(run, tmp_path, monke
     monkeypatch.setattr(experiment, "_most", lambda plan: (9.0, f"{plan.requests} of each"))
     check_run(run, 100)  # of which the plan has 5 USD left, at most
     assert same_models(run)[1].reasons[0] == experiment.UNASKED["cost"]
-    (run.folder / "none.json").write_text('{"targets": [1]}')
-    with pytest.raises(hm.RunError, match=r"none\.json holds no checked answers"):
-        same_models(run)
+    for written, why in (
+        ('{"targets": [1]}', "holds no checked answers"),
+        ('{"targets": ["a"], "checks": 50, "calls": [{"number": 50, "target": 0}]}', "answers que"),
+    ):
+        (run.folder / "none.json").write_text(written)
+        with pytest.raises(hm.RunError, match=rf"none\.json {why}"):
+            same_models(run)
 
 
 def test_a_model_that_refuses_a_temperature_is_asked_without(shared_simulator):

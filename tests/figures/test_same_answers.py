@@ -49,6 +49,15 @@ def test_thousands_may_be_parted_and_json_must_be_of_its_schema():
     for wrong in ({**held, "age": str(held["age"])}, {**held, "more": 1}, {**held, "age": True}):
         assert not is_right(check, json.dumps(wrong))
     assert not is_right(check, "[" * 100_000)
+    assert not is_right(check, f"```{' ' * 100_000}x")  # a pattern once took hours for it
+
+
+@pytest.mark.parametrize("text", [
+    "Sort these numbers from small to large, please: , ,",
+    f"What is {'9' * 5000} + 1? Answer with the number alone.",
+])  # fmt: skip
+def test_what_only_looks_like_a_question_has_no_answer(text):
+    assert answer_to(text, 1.0, 0.0, 0.5) is None
 
 
 @settings(max_examples=15)
