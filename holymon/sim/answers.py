@@ -14,10 +14,13 @@ from collections.abc import Callable
 from typing import Final
 
 _CHOICE: Final = re.compile(r"Choose one of these at random, and answer with it alone: (.+)")
-_SUM: Final = re.compile(r"What is (\d+) ([-+*]) (\d+)\? Answer with the number alone\.")
+_INT: Final = r"(\d{1,99})"
+_SUM: Final = re.compile(rf"What is {_INT} ([-+*]) {_INT}\? Answer with the number alone\.")
 _COPY: Final = re.compile(r"Repeat this exactly, and nothing else: (.+)")
-_ORDER: Final = re.compile(r"Sort these numbers from small to large, .+: ([\d, ]+)")
-_FACTS: Final = re.compile(r"as a JSON object .+: (\w+) is (\d+) years old; tags (\w+) and (\w+)\.")
+_ORDER: Final = re.compile(rf"Sort these numbers from small to large, .+: ({_INT}(?:, {_INT})*)")
+_FACTS: Final = re.compile(
+    rf"as a JSON object .+: (\w+) is {_INT} years old; tags (\w+) and (\w+)\."
+)
 _WHOLE: Final = 2**32
 
 
