@@ -153,7 +153,7 @@ def _import() -> None:
 
 def require_papermill() -> None:
     """Import it, unless it is there, without what takes long and no notebook has."""
-    with quiet(), _no_grammar_of_iris():
+    with _no_grammar_of_iris():
         __import__("papermill")
 
 
