@@ -127,17 +127,17 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     wrong = any(complaint({"error": chunk.error}, strict=True) is not None for chunk in chunks)
     if wrong or not any(chunk.candidates or _reason(chunk) for chunk in chunks):
         return *refused(body, marks), ""
-    text, idle = "", True
+    text, idle, thought = "", True, False
     marks.flags |= flags_of([given for chunk in chunks for given in _calls(chunk)])
     for chunk in chunks:
         read_usage(chunk.usageMetadata, marks)
         marks.finish = _reason(chunk) or marks.finish
         if marks.finish == "error":
             return "server_error", _words(chunk), ""
-        more, _, acted = _output(chunk)
-        text, idle = text + more, idle and not acted
+        more, thinks, acted = _output(chunk)
+        text, idle, thought = text + more, idle and not acted, thought or thinks
     if not text and idle and marks.finish != "content_filter":
-        marks.flags |= Flag.EMPTY
+        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)
     return OK, "", text
 
 
