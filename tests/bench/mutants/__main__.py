@@ -21,7 +21,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOMS = {
-    "figures": (["holymon/figures"], ["tests/figures", "tests/promises/test_statistics.py"]),
+    "figures": (
+        ["holymon/figures"],
+        ["tests/figures", "tests/promises/test_statistics.py", "tests/catalogue/test_reconcile.py"],
+    ),
     "plan": (
         ["holymon/plan"],
         [
