@@ -7,16 +7,17 @@ Intervals, 1991, section 4.7).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final
 
+import msgspec
 import numpy as np
 
 from holymon.figures.bills import Amount
 from holymon.figures.log_counts import design_effect, figure_of
-from holymon.figures.quantiles import PERCENTILES, Z95, Figure, newcombe, student, wilson
-from holymon.structs import Interval, Rate
+from holymon.figures.quantiles import PERCENTILES, Z95, Figure, student, wilson
+from holymon.structs import Rate
 
 FEWEST: Final = 20
 """So many calls of a side tell what a call costs, at least."""
@@ -25,40 +26,34 @@ FEWEST_PARTS: Final = 8
 """So many parts of time tell how much more than by chance their costs differ."""
 
 
-class SumsOfSide(Protocol):
-    """The sums of one side in a part of time."""
+_Number = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+_Usd = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+_Durations = Annotated[str, msgspec.Meta(pattern=r"^(\d{1,3}:\d{1,12}( \d{1,3}:\d{1,12})*)?$")]
+"""What sums may be in a file, so that what is reckoned with them is finite."""
+
+
+class SideSums(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The calls of one side in a span: those that failed, and what they cost in USD.
+
+    `priced` are those whose cost is known, `squares` is the sum of its squares. Durations of
+    successes are counted as by `figures.log_counts`; `slo` has for each objective of how many calls
+    it was asked, and how many missed it.
+    """
+
+    calls: _Number = 0
+    failed: _Number = 0
+    priced: _Number = 0
+    cost: _Usd = 0.0
+    squares: Annotated[float, msgspec.Meta(ge=0, le=1e24)] = 0.0
+    latency: _Durations = ""
+    ttft: _Durations = ""
+    slo: dict[str, tuple[_Number, _Number]] = {}
 
     @property
-    def calls(self) -> int:
-        """All calls."""
-
-    @property
-    def failed(self) -> int:
-        """Those that failed."""
-
-    @property
-    def priced(self) -> int:
-        """Those whose cost is known."""
-
-    @property
-    def cost(self) -> float:
-        """What these cost, in USD."""
-
-    @property
-    def squares(self) -> float:
-        """The sum of the squares of that."""
-
-    @property
-    def latency(self) -> str:
-        """Latencies of successes, as by `log_counts`."""
-
-    @property
-    def ttft(self) -> str:
-        """Times to the first token, likewise."""
-
-    @property
-    def slo(self) -> Mapping[str, tuple[int, int]]:
-        """For each objective of how many calls it was asked, and how many missed it."""
+    def fits(self) -> bool:
+        """Whether no more of its calls failed, say, than there are."""
+        parts = self.failed <= self.calls >= self.priced
+        return parts and self.calls > 0 and all(lost <= of for of, lost in self.slo.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +113,7 @@ def _times(figure: Figure) -> dict[str, Any]:
     return {"n": figure.n, **named, "ci": {name: figure.ci.get(name) for name in PERCENTILES}}
 
 
-def side_figures(parts: Sequence[SumsOfSide]) -> SideFigures:
+def side_figures(parts: Sequence[SideSums]) -> SideFigures:
     """The figures of one side, from its sums part by part."""
     priced, texts = sum(part.priced for part in parts), {t for part in parts for t in part.slo}
     return SideFigures(
@@ -142,7 +137,7 @@ def _share(parts: Sequence[tuple[int, int]]) -> Rate:
 
 
 def call_cost(
-    parts: Sequence[SumsOfSide], *, of_successes: bool = False
+    parts: Sequence[SideSums], *, of_successes: bool = False
 ) -> CallCost | None:  # fmt: skip
     """What a call costs on average, or one `of_successes`; None of fewer than `FEWEST` of them."""
     n = np.array([part.calls - part.failed * of_successes for part in parts], float)
@@ -205,8 +200,3 @@ def saved_per_call(baseline: CallCost, candidate: CallCost) -> Amount:
     value = baseline.mean - candidate.mean
     half = Z95 * math.hypot(baseline.error, candidate.error)
     return Amount(value, value - half, value + half)
-
-
-def more_failures(baseline: SideFigures, candidate: SideFigures) -> Interval | None:
-    """By how much more of its calls the candidate failed, as a 95 % interval of the difference."""
-    return newcombe(baseline.failed, candidate.failed)

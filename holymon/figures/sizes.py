@@ -52,13 +52,13 @@ def streams_of(rows: Chosen) -> Streams:
     """The streams among successful calls in the order of time; of very many, every k-th."""
     step = max(1, math.ceil(len(rows) / MOST))
     rows = rows.only(np.arange(len(rows)) % step == 0)
-    prompt, cached = _known(rows["prompt_tokens"]), rows["cached_tokens"]
+    prompt, cached = counts_known(rows["prompt_tokens"]), rows["cached_tokens"]
     reported = bool((cached > 0).any())
     if reported:
         prompt = prompt - np.clip(cached, 0, prompt)
     return Streams(
-        prompt, _known(streamed(rows)), rows["first_s"] - rows["start_s"], time_per_token(rows),
-        reported, step,
+        prompt, counts_known(streamed(rows)), rows["first_s"] - rows["start_s"],
+        time_per_token(rows), reported, step,
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def sizes_of(of: Records | Recorded) -> SizeEffects:
     return SizeEffects(effects, reference, records.simulated)
 
 
-def _known(tokens: Any) -> Floats:
+def counts_known(tokens: Any) -> Floats:
     """Counts as floats, NaN where they are not known, shape (n,)."""
     return np.where(tokens < 0, np.nan, tokens.astype(np.float64))
 
@@ -195,7 +195,7 @@ def _classes(rows: Chosen) -> tuple[SizeClass, ...]:
     made = []
     for k in np.unique(which[prompt >= 0]).tolist():
         some = rows.only((which == k) & (prompt >= 0))
-        output = _known(some["output_tokens"])
+        output = counts_known(some["output_tokens"])
         made.append(SizeClass(
             (0, *EDGES)[k], EDGES[k] - 1 if k < len(EDGES) else None, len(some),
             float(np.nanmean(output)) if np.isfinite(output).any() else None,

@@ -17,7 +17,7 @@ from holymon.errors import NAMES
 from holymon.figures.quantiles import Floats, figure
 from holymon.figures.size_fit import FEWEST, Positions, interval, left_out, line
 from holymon.figures.size_types import Fitted
-from holymon.figures.sizes import varies
+from holymon.figures.sizes import counts_known, varies
 from holymon.figures.tokens import token_sums
 from holymon.figures.turn_types import ConversationFigures, TurnFigures, Turns
 from holymon.formatting import number_of
@@ -105,7 +105,7 @@ def _fits(rows: Chosen, records: Records) -> tuple[dict[str, Fitted], list[str]]
     """What later turns wait more than first ones, each fresh token, and what the cache saves."""
     later = records.conversations(rows["request"])[1] > 0
     ttft = rows["first_s"] - rows["start_s"]
-    prompt, cached = (_known(rows[name]) for name in ("prompt_tokens", "cached_tokens"))
+    prompt, cached = (counts_known(rows[name]) for name in ("prompt_tokens", "cached_tokens"))
     fresh = prompt - np.clip(cached, 0, prompt)
     varied, why = varies(fresh) if np.isfinite(cached).any() else (False, UNTOLD)
 
@@ -140,10 +140,6 @@ def _fits(rows: Chosen, records: Records) -> tuple[dict[str, Fitted], list[str]]
             )
         )
     return fitted, notes
-
-
-def _known(tokens: npt.NDArray[np.int32]) -> Floats:
-    return np.where(tokens < 0, np.nan, tokens.astype(np.float64))
 
 
 def _middle(values: Floats) -> float:

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import msgspec
 
 from holymon.figures.log_counts import counts_of, text_of, with_more
+from holymon.figures.move_figures import SideSums
 from holymon.monitor.course import MoveSteps, Outcome, missed
 
 SIDES: Final = ("baseline", "candidate", "shadow", "fallback")
@@ -22,35 +23,6 @@ MOST: Final = 240
 
 Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 """In s since 1970: one that a calendar has."""
-
-_Number = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
-_Usd = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
-_Durations = Annotated[str, msgspec.Meta(pattern=r"^(\d{1,3}:\d{1,12}( \d{1,3}:\d{1,12})*)?$")]
-"""What sums may be in a file, so that what is reckoned with them is finite."""
-
-
-class SideSums(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The calls of one side in a span: those that failed, and what they cost in USD.
-
-    `priced` are those whose cost is known, `squares` is the sum of its squares. Durations of
-    successes are counted as by `figures.log_counts`; `slo` has for each objective of how many calls
-    it was asked, and how many missed it.
-    """
-
-    calls: _Number = 0
-    failed: _Number = 0
-    priced: _Number = 0
-    cost: _Usd = 0.0
-    squares: Annotated[float, msgspec.Meta(ge=0, le=1e24)] = 0.0
-    latency: _Durations = ""
-    ttft: _Durations = ""
-    slo: dict[str, tuple[_Number, _Number]] = {}
-
-    @property
-    def fits(self) -> bool:
-        """Whether no more of its calls failed, say, than there are."""
-        parts = self.failed <= self.calls >= self.priced
-        return parts and self.calls > 0 and all(lost <= of for of, lost in self.slo.values())
 
 
 class MoveSpan(msgspec.Struct, frozen=True, omit_defaults=True):

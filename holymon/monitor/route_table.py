@@ -33,12 +33,12 @@ def _sides(route: Route) -> list[dict[str, float]]:
             for both in zip(route.gate.step, route.gate.block, strict=True)]  # fmt: skip
 
 
-def route_dict(route: Route, problem: str = "") -> dict[str, Any]:
+def route_dict(route: Route) -> dict[str, Any]:
     """How the move stands, ready for JSON."""
     names = "baseline candidate phase share shadow paused waits totals".split()
     steps = dict(zip(("baseline", "candidate"), _sides(route), strict=True))
     return {
-        **{name: getattr(route, name) for name in names}, "problem": problem or None,
+        **{name: getattr(route, name) for name in names}, "problem": None,
         "step": steps, "history": to_builtins(route.history),
     }  # fmt: skip
 

@@ -19,7 +19,7 @@ from holymon.monitor.move import STATE, LiveMove, Moving, require_patience
 from holymon.monitor.replies import Event, Messages, Reply
 from holymon.monitor.retry import Policy
 from holymon.monitor.shadows import Shadows
-from holymon.monitor.side import SIDE
+from holymon.monitor.side import Side, at
 from holymon.monitor.steps import Steps, arun, run
 from holymon.plan.target import Target
 
@@ -181,24 +181,20 @@ class Router(Moving):
         self, key: str, ask: Callable[..., Any], question: Any, options: dict[str, Any]
     ) -> Steps:
         """A call at its side, and at the baseline if it failed at the candidate."""
-        side, begun = "baseline", time.perf_counter()
+        side: Side = "baseline"
+        begun = time.perf_counter()
         if self.move.to_candidate(_key(key, options)):
-            token = SIDE.set("candidate")
             try:
-                return (yield lambda: ask(self._candidate, question, **options))
+                with at("candidate"):
+                    return (yield lambda: ask(self._candidate, question, **options))
             except CallError as error:
                 if not self.move.may_fall_back(error.error_type, begun):
                     raise
-            finally:
-                SIDE.reset(token)
             side = "fallback"
         elif self.move.copied():
             self._shadows.send(question, options)
-        token = SIDE.set(side)
-        try:
+        with at(side):
             return (yield lambda: ask(self.monitor, question, **options))
-        finally:
-            SIDE.reset(token)
 
 
 def _key(key: Any, options: dict[str, Any]) -> str:

@@ -10,15 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from holymon.figures.log_counts import figure_of
+from holymon.figures.move_figures import SideSums
 from holymon.formatting import ends, per_cent
 from holymon.language.said import Digits, shown, tell
-from holymon.monitor.measured import SideSums
 from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, dates, in_ms, legend, note, styled
 from holymon.plots.picture import STYLE, Picture
 from holymon.report.moved import Moved
 
 SIZE: Final = (8.6, 6.2)
-Point = tuple[datetime, float]
 
 
 def move_picture(move: Moved) -> Axes:

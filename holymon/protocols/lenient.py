@@ -80,6 +80,11 @@ def read(data: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, bool]:
         raise reason or msgspec.ValidationError("of no readable shape") from None
 
 
+def type_of(part: Any) -> str:
+    """What a part of an answer says that it is; empty where it is none."""
+    return str(part.get("type")) if isinstance(part, dict) else ""
+
+
 def _replaced(match: re.Match[bytes]) -> bytes:
     return b"\\ufffd" if len(match[0]) == 6 else match[0]
 

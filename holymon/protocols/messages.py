@@ -16,7 +16,7 @@ from holymon.protocols.complaint import complaint
 from holymon.protocols.dialect import NOT_MINE, Dialect
 from holymon.protocols.error_body import error_text, read_body, refused
 from holymon.protocols.finish import finish_of
-from holymon.protocols.lenient import read
+from holymon.protocols.lenient import read, type_of
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.turns import claude
@@ -97,7 +97,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
 
 
 def _read_start(reading: Reading, now: float, event: _Event) -> int:
-    kind = _kind(event.content_block)
+    kind = type_of(event.content_block)
     if kind in _ACTS:  # its input is empty here, and comes in pieces
         called(reading, now, _place(event), "", event.content_block.get("input") or None)
     # A block of thinking may stay without text.
@@ -155,18 +155,14 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return *refused(body, marks), ""
     read_usage(answer.usage, marks)
     marks.finish = finish_of(answer.stop_reason)
-    texts = [block.get("text") for block in answer.content if _kind(block) == "text"]
+    texts = [block.get("text") for block in answer.content if type_of(block) == "text"]
     text = "".join(text for text in texts if isinstance(text, str))
-    kinds = {_kind(block) for block in answer.content}
-    inputs = [block.get("input") for block in answer.content if _kind(block) in _ACTS]
+    kinds = {type_of(block) for block in answer.content}
+    inputs = [block.get("input") for block in answer.content if type_of(block) in _ACTS]
     marks.flags |= flags_of(inputs)
     if not text and not kinds - {"text", "thinking", "redacted_thinking"}:
         marks.flags |= Flag.EMPTY | (Flag.THOUGHT if kinds - {"text"} else 0)
     return OK, "", text
-
-
-def _kind(block: Any) -> str:
-    return str(block.get("type")) if isinstance(block, dict) else ""
 
 
 def _read_prompt(usage: Any, marks: Marks) -> None:

@@ -16,7 +16,7 @@ from holymon.plan.requests import Message
 from holymon.protocols.complaint import complaint, reports
 from holymon.protocols.dialect import NOT_MINE, Dialect
 from holymon.protocols.error_body import error_text, in_band, message_of, read_body, refused
-from holymon.protocols.lenient import read
+from holymon.protocols.lenient import read, type_of
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.turns import input_items
@@ -94,7 +94,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     else:
         if marks.chunk != marks.chunk:
             marks.chunk = now
-        if data.type == "response.output_item.added" and _kind(data.item) in _CALLS:
+        if data.type == "response.output_item.added" and type_of(data.item) in _CALLS:
             called(reading, now, _place(data), "", None)
             return 1
     return 0
@@ -133,22 +133,22 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if answer.status not in {"queued", "in_progress"}:
         _note_end(answer, marks)
         marks.flags |= flags_of(_arguments(answer))
-        kinds = {_kind(item) for item in answer.output or []}
+        kinds = {type_of(item) for item in answer.output or []}
         if not text and not kinds - {"message", "reasoning"}:
             marks.flags |= Flag.EMPTY | (Flag.THOUGHT if "reasoning" in kinds else 0)
     return OK, "", text
 
 
 def _text(output: list[Any]) -> str:
-    contents = [item.get("content") for item in output if _kind(item) == "message"]
+    contents = [item.get("content") for item in output if type_of(item) == "message"]
     parts = [part for content in contents if isinstance(content, list) for part in content]
-    texts = [part.get("text") for part in parts if _kind(part) == "output_text"]
+    texts = [part.get("text") for part in parts if type_of(part) == "output_text"]
     return "".join(text for text in texts if isinstance(text, str))
 
 
 def _arguments(answer: _Response) -> list[Any]:
     """What each tool is handed that an answer calls; None for what is to be no JSON."""
-    calls = [item for item in answer.output or [] if _kind(item) in _CALLS]
+    calls = [item for item in answer.output or [] if type_of(item) in _CALLS]
     return [call.get("arguments") for call in calls]
 
 
@@ -164,12 +164,8 @@ def _note_end(answer: _Response, marks: Marks) -> None:
         reason = details.get("reason") if isinstance(details, dict) else None
         marks.finish = _FINISH.get(str(reason), "other")
     else:
-        calls = any(_kind(item) in _CALLS for item in answer.output or [])
+        calls = any(type_of(item) in _CALLS for item in answer.output or [])
         marks.finish = "tool_calls" if calls else "stop"
-
-
-def _kind(item: Any) -> str:
-    return str(item.get("type")) if isinstance(item, dict) else ""
 
 
 RESPONSES: Final = Dialect("/responses", request_body, _read, read_answer)

@@ -17,6 +17,7 @@ from holymon.figures.move_figures import (
     CallCost,
     MoveBill,
     SideFigures,
+    SideSums,
     bill,
     call_cost,
     saved_per_call,
@@ -25,7 +26,7 @@ from holymon.figures.move_figures import (
 from holymon.figures.terms import MONTH_DAYS
 from holymon.language.said import say
 from holymon.monitor import route_file
-from holymon.monitor.measured import SIDES, MoveSpan, SideSums
+from holymon.monitor.measured import SIDES, MoveSpan
 from holymon.monitor.route import Route, ShareChange
 from holymon.safety import plain
 
@@ -242,8 +243,7 @@ def _month(
         return None, None, say("less than a day of traffic is no month's: state calls_per_month")
     if per_call is None or calls <= 0:
         return None, calls, say("no saving of a call is known")
-    low, high = ((end or 0.0) * calls for end in (per_call.low, per_call.high))
-    return Amount(per_call.value * calls, low, high), calls, ""
+    return per_call.times(calls), calls, ""
 
 
 def _harm(steps: tuple[MoveStep, ...]) -> Harm:
