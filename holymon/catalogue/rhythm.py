@@ -68,8 +68,12 @@ def gaps(runs: Iterable[tuple[str, str, float]]) -> list[Gap]:
 
 
 def notes(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """The last gaps of runs of which it is known when they began, a sentence each."""
-    missing = gaps((e.name, e.run_id, began) for e in entries if (began := e.began) is not None)
+    """The last gaps of runs of which it is known when they began, a sentence each.
+
+    Each place has a rhythm of its own: where one is silent, another may go on.
+    """
+    missing = gaps((f"{e.name} ({e.place})" if e.place else e.name, e.run_id, began)
+                   for e in entries if (began := e.began) is not None)  # fmt: skip
     last = [glued(gap.text, ".") for gap in missing[-_MOST_SAID:]]
     more = len(missing) - len(last)
     return (

@@ -62,7 +62,7 @@ def capacity(
     targets = (target,) if target else ()
     (plan,) = plans_of(targets, rate=f"{start:g}", duration=duration, **options)
     agreed(plan.targets)
-    about = Bounds(plan.slo, start=start, seconds=duration, budget_s=budget).usual_s
+    about = Bounds(plan.slo, start=start, most=most, seconds=duration, budget_s=budget).usual_s
     note(f"it takes about {about / 60:.1f} minutes to find a limit, and {budget:g} s at most to be "
          "certain of it (--budget); shorter with --from near it.")  # fmt: skip
     with interruptible():

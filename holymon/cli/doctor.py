@@ -225,11 +225,11 @@ async def _ask(target: Target, key: Secret | None, what: str) -> Finding:
 
 async def _models_page(target: Target, key: Secret | None) -> tuple[Response, bytes]:
     """What comes for GET /models, read as calls are: by the same way and within like limits."""
-    response, pieces = Response(), list[bytes]()
+    response, page = Response(), bytearray()
 
     def take(_: float, piece: bytes) -> bool:
-        pieces.append(piece)
-        if sum(map(len, pieces)) > MOST_OF_A_PAGE:
+        page.extend(piece)
+        if len(page) > MOST_OF_A_PAGE:
             raise TooLarge(f"the list of models is over {MOST_OF_A_PAGE} bytes")
         return False
 
@@ -242,7 +242,7 @@ async def _models_page(target: Target, key: Secret | None) -> tuple[Response, by
     finally:
         response.close()
         await transport.aclose()
-    return response, b"".join(pieces)
+    return response, bytes(page)
 
 
 def _request(target: Target) -> Prepared:

@@ -107,7 +107,7 @@ class Bounds:
         So many levels far from the limit, four near it, and the two that the answer is made of once
         more; to be certain of it may take all of the budget.
         """
-        climb = [self.far(self.start * 2**k) for k in range(CLIMB)]
+        climb = [self.far(min(self.start * 2**k, self.most)) for k in range(CLIMB)]
         beside = (CLIMB + 6) * START_S
         return min(self.budget_s, math.fsum(climb) + (4 + 2 * 3) * self.seconds + beside)
 

@@ -63,7 +63,7 @@ def capacity(
         seen(_so_far(plan, bounds, levels, "interrupted"))
     if not levels:
         raise PlanError(
-            f"the budget does not suffice for a first level: {bounds.short(start):.3g} s at "
+            f"the budget does not suffice for a first level: {bounds.far(start):.3g} s at "
             f"{start:g} calls/s. Begin at a higher rate, or allow more."
         )
     return _so_far(plan, bounds, levels, step)

@@ -1,6 +1,6 @@
 """Questions with known answers put to all targets of a plan: what came is `records.checked`.
 
-    ask(plan_of_checks(targets, 300), 300)      plan and number --> Checked
+    ask(plan_of_checks(targets, 300)) --> Checked
 
 Each question goes to all targets at the same moment, a few questions at a time. It is no load: it
 runs in this process, in a thread with an event loop of its own, for a notebook's is busy.
@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -20,9 +20,9 @@ from holymon.errors import ConfigError, PlanError, RunError
 from holymon.load.caller import Caller
 from holymon.load.first_call import FirstCalls
 from holymon.load.requests import body_of
-from holymon.load.share import asyncio_run
+from holymon.load.share import asyncio_run, placed
 from holymon.load.spending import cost_of
-from holymon.plan.checks import Check, checks, dataset_of_checks
+from holymon.plan.checks import checks, dataset_of_checks
 from holymon.plan.plan import Closed, Plan
 from holymon.plan.prompts import Prompts
 from holymon.plan.target import Target
@@ -60,20 +60,20 @@ def plan_of_checks(targets: Sequence[Target], number: int, seed: int = 0) -> Pla
                 prompts=Prompts(dataset=battery))  # fmt: skip
 
 
-def ask(plan: Plan, *, together: int = TOGETHER) -> Checked:
+def ask(plan: Plan) -> Checked:
     """Put the questions of a plan to its targets; each first gets a first call if the plan says so.
 
     Raises ConfigError for a key that is missing or refused, RunError where there is no connection.
     """
     with _placed(plan) as placed:
-        return _in_thread(lambda: _ask(placed, together))
+        return _in_thread(lambda: _ask(placed))
 
 
-async def _ask(plan: Plan, together: int) -> Checked:
+async def _ask(plan: Plan) -> Checked:
     plan = await _called_first(plan) if plan.first_call else plan
-    battery = checks(plan.requests or 0, plan.seed)
-    questions = _Questions(plan, battery)
-    room = asyncio.Semaphore(together)
+    number = plan.requests or 0
+    questions = _Questions(plan)
+    room = asyncio.Semaphore(TOGETHER)
 
     async def question(number: int) -> list[CheckedCall]:
         async with room:
@@ -81,11 +81,11 @@ async def _ask(plan: Plan, together: int) -> Checked:
             return await asyncio.gather(*each)
 
     try:
-        answers = await asyncio.gather(*map(question, range(len(battery))))
+        answers = await asyncio.gather(*map(question, range(number)))
     finally:
         await questions.caller.aclose()
     return Checked(
-        targets=tuple(target.name for target in plan.targets), checks=len(battery), seed=plan.seed,
+        targets=tuple(target.name for target in plan.targets), checks=number, seed=plan.seed,
         calls=tuple(call for calls in answers for call in calls), costs=tuple(questions.costs),
     )  # fmt: skip
 
@@ -105,36 +105,34 @@ async def _called_first(plan: Plan) -> Plan:
 class _Questions:
     """What is asked, and what it cost: of a target whose counts lack, None."""
 
-    def __init__(self, plan: Plan, battery: Sequence[Check]) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.caller = Caller(plan, keep=True)
-        self.costs: list[float | None] = [0.0 if _in_usd(target) else None
-                                          for target in plan.targets]  # fmt: skip
-        self._plan, self._battery = plan, battery
+        self.costs = [0.0 if target.billed.known else None for target in plan.targets]
+        self._plan = plan
         self._cold: set[int] = set()
         """Targets that take no temperature, as some models that reason do."""
         self._zero = perf_counter()
 
     async def put(self, number: int, target: int) -> CheckedCall:
         """Ask a target a question; without a temperature where it refuses that."""
-        body, parts = body_of(self._plan, self._plan.targets[target], number), list[bytes]()
+        body, answer = body_of(self._plan, self._plan.targets[target], number), bytearray()
         if target in self._cold:
             body.pop("temperature", None)
-        marks = await self._call(number, target, body, parts)
+        marks = await self._call(number, target, body, answer)
         refused = marks.error in _REFUSED and "temperature" in marks.message.lower()
         if refused and "temperature" in body:
             self._cold.add(target)
             return await self.put(number, target)
         self._count(marks)
-        return self._noted(number, marks, parts)
+        return self._noted(number, marks, bytes(answer))
 
     async def _call(
-        self, number: int, target: int, body: dict[str, Any], parts: list[bytes]
+        self, number: int, target: int, body: dict[str, Any], answer: bytearray
     ) -> Marks:
         marks = Marks(number * len(self._plan.targets) + target, target, perf_counter())
 
         def take(piece: bytes) -> None:
-            if sum(map(len, parts)) < MOST_KEPT:
-                parts.append(piece)
+            answer.extend(piece[: MOST_KEPT - len(answer)])
 
         await self.caller.ask(marks, msgspec.json.encode(body), into=take)
         return marks
@@ -144,9 +142,9 @@ class _Questions:
         if before is not None and not (marks.error and math.isnan(money)):
             self.costs[marks.target] = None if math.isnan(money) else before + money
 
-    def _noted(self, number: int, marks: Marks, parts: list[bytes]) -> CheckedCall:
+    def _noted(self, number: int, marks: Marks, answer: bytes) -> CheckedCall:
         stream = bool(marks.flags & Flag.STREAM)
-        served, fingerprint = _names_in(parts, stream=stream)
+        served, fingerprint = _names_in(answer, stream=stream)
         text = self.caller.kept.pop(marks.request, "")
         masked, counted = self.caller.masked, bool(marks.flags & Flag.SERVER_TOKENS)
         return CheckedCall(
@@ -160,17 +158,12 @@ class _Questions:
         )  # fmt: skip
 
 
-def _in_usd(target: Target) -> bool:
-    return target.billed.known
-
-
 def _seconds(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _names_in(parts: list[bytes], *, stream: bool) -> tuple[str, str]:
+def _names_in(body: bytes, *, stream: bool) -> tuple[str, str]:
     """The model that an answer names, and its system_fingerprint; empty where it has none."""
-    body = b"".join(parts)
     values = [parsed(body)]
     if stream:
         with contextlib.suppress(EventTooLarge):
@@ -198,11 +191,7 @@ def _placed(plan: Plan) -> Iterator[Plan]:
     except ChildProcessError as error:
         raise RunError(str(error)) from None
     with served:
-        at = {"base_url": served.base_url, "api_key_env": "", "headers": {}, "query": {}}
-        yield replace(plan, targets=tuple(
-            replace(target, **at) if target.simulated and not target.base_url else target
-            for target in plan.targets
-        ))  # fmt: skip
+        yield placed(plan, served.base_url)
 
 
 def _in_thread(work: Callable[[], Awaitable[T]]) -> T:
@@ -220,8 +209,10 @@ def _in_thread(work: Callable[[], Awaitable[T]]) -> T:
         try:
             result: T = done.result()
         except BaseException:
-            loop, task = begun.result()
+            wait([begun, done], return_when=FIRST_COMPLETED)  # it may fail before it has begun
             with contextlib.suppress(RuntimeError):  # it is over already
-                loop.call_soon_threadsafe(task.cancel)
+                if begun.done():
+                    loop, task = begun.result()
+                    loop.call_soon_threadsafe(task.cancel)
             raise
         return result

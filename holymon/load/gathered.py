@@ -75,7 +75,7 @@ def _gather(folder: Path, shares: Shares) -> None:
     ]  # fmt: skip
     limit: dict[str, Any] = next((word for word in words if word.get("ended") in LIMITS), {})
     trouble = next(filter(None, (word.get("trouble") for word in words)), "")
-    why = next((word["detail"] for word in words if word.get("state") == "failed"), "")
+    why = next((word.get("detail", "") for word in words if word.get("state") == "failed"), "")
     state = "interrupted" if len(lost) == shares.of else "stopped" if stopped else "finished"
     ending = {
         "state": state, "ended": limit.get("ended", state), "detail": limit.get("detail") or why,
@@ -90,7 +90,8 @@ def _word(folder: Path, part: int) -> dict[str, Any]:
     """What a share says of itself: texts; nothing if it never came."""
     with contextlib.suppress(OSError, ValueError, RecursionError, HolymonError):
         word = json.loads(content(folder / f"share.{part}.json", MOST_OF_JSON))
-        return {key: short(value) for key, value in word.items() if isinstance(value, str)}
+        if isinstance(word, dict):
+            return {key: short(value) for key, value in word.items() if isinstance(value, str)}
     return {}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from holymon.errors import CODES, PlanError, RunError
+from holymon.plan.checks import FEWEST, MOST
 from holymon.records.own_files import MOST_OF_JSON, PRIVATE, content, write_json
 from holymon.structs import Struct, from_builtins, to_builtins
 
@@ -85,8 +86,10 @@ def kept(folder: Path) -> Checked | None:
         checked: Checked = from_builtins(json.loads(raw), Checked, FILE)
     except (ValueError, PlanError, RecursionError) as error:
         raise RunError(f"{folder / FILE} holds no checked answers: {error}") from None
-    if any(call.error_type not in CODES for call in checked.calls):
-        raise RunError(f"{folder / FILE} names failures that there are not: it was damaged.")
-    if not all(0 <= call.number < checked.checks for call in checked.calls):
-        raise RunError(f"{folder / FILE} answers questions that there are not: it was damaged.")
+    numbers, targets = range(checked.checks), range(len(checked.targets))
+    if not (checked.checks in {0, *range(FEWEST, MOST + 1)} and checked.seed >= 0 and all(
+        call.error_type in CODES and call.number in numbers and call.target in targets
+        for call in checked.calls
+    )):  # fmt: skip
+        raise RunError(f"{folder / FILE} names what there is not: it was damaged.")
     return checked

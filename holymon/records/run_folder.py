@@ -164,8 +164,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     state: dict[str, Any] = {}
     for _ in range(2):
         state = read_raw_state(folder)
-        _, _, end = made_elsewhere(folder) or (0, 0.0, 0.0)
-        if state["state"] not in LIVE or is_locked(folder) or _is_new(folder, state, end):
+        if state["state"] not in LIVE or is_locked(folder) or _is_new(folder, state):
             return state
         # The worker may have said its last word between the two looks.
     return {**state, "state": "interrupted"}
@@ -194,9 +193,9 @@ def read_raw_state(folder: Path) -> dict[str, Any]:
     return {"state": "starting"}
 
 
-def _is_new(folder: Path, state: dict[str, Any], end: float) -> bool:
-    """Whether a worker may still be on its way, or elsewhere until an end (s since 1970)."""
-    age = START_S
+def _is_new(folder: Path, state: dict[str, Any]) -> bool:
+    """Whether a worker may still be on its way, or elsewhere until an end that is written down."""
+    age, (_, _, end) = START_S, made_elsewhere(folder) or (0, 0.0, 0.0)
     with contextlib.suppress(OSError):
         age = time.time() - (folder / "state.json").stat().st_mtime
     return time.time() < end or (state["state"] == "starting" and age < START_S)

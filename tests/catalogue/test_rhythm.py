@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holymon.catalogue.rhythm import LEAST, gaps
+from holymon.catalogue.rhythm import LEAST, gaps, notes
+from holymon.load.entry import Entry
 
 
 def hourly(hours, late=None, name="hourly"):
@@ -47,3 +48,16 @@ def test_runs_by_hand_have_no_rhythm():
 def test_a_gap_is_one_sentence():
     (gap,) = gaps(hourly([0, 1, 2, 3, 4, 5, 6, 9, 10]))
     assert str(gap) == "2 runs of hourly missing between hourly/6 and hourly/9"
+
+
+def test_where_one_place_is_silent_another_that_goes_on_hides_nothing():
+    entries = [
+        Entry(f"hourly/20260101T{hour:02}0000Z-{place}", 0, "finished", place=place,
+              started_at=f"2026-01-01T{hour:02}:0{minute}:00+00:00")
+        for minute, place in enumerate(("hanoi", "paris")) for hour in range(20)
+        if (place, hour) not in {("paris", 9), ("paris", 10)}
+    ]  # fmt: skip
+    assert notes(entries) == (
+        "2 runs of hourly (paris) missing between hourly/20260101T080000Z-paris and "
+        "hourly/20260101T110000Z-paris.",
+    )

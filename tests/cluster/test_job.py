@@ -229,3 +229,14 @@ def test_a_pod_that_comes_late_calls_nobody(pods, tmp_path):
     assert hm.attach("late", out=tmp_path).live, "the others may come yet"
     bad = pods.begun(7)
     assert "JOB_COMPLETION_INDEX is '7': it says which of 3 it is." in bad.communicate()[1]
+
+
+@pytest.mark.parametrize("damaged", ["[]", "3", '"x"', '{"state": "failed"}', "{"])
+def test_what_a_share_says_of_itself_may_be_anything(pods, tmp_path, damaged):
+    folder = tmp_path / "pods" / "20260131T120000Z"
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_bytes((pods.run.folder / "plan.json").read_bytes())
+    about = {"of": 1, "start_at": NOW.isoformat(), "until_at": NOW.isoformat()}
+    (folder / "job.json").write_text(json.dumps(about))
+    (folder / "share.0.json").write_text(damaged)
+    assert hm.attach("pods", out=tmp_path).state == "interrupted"

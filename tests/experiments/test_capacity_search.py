@@ -10,8 +10,10 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from click.testing import CliRunner
 
 import holymon as hm
+from holymon.cli.main import main
 from holymon.experiments.capacity_search import EVEN, even
 
 SLO = ("ttft_p95<0.4", "error_rate<20%")
@@ -47,10 +49,15 @@ def test_answers_that_never_come_can_not_hold_up_the_end(tmp_path, simulator):
 
 
 def test_a_budget_too_small_for_one_level_is_one_sentence(tmp_path):
-    with pytest.raises(hm.PlanError, match="does not suffice for a first level"):
+    with pytest.raises(hm.PlanError, match=r"does not suffice for a first level: 100 s at 0\.1"):
         hm.capacity(
             plan(hm.target("sim/fast")), slo=("ttft_p99<1",), start=0.1, budget_s=20, out=tmp_path
         )
+    words = (
+        f"capacity sim/fast --slo ttft_p99<0.1 --from 2000 --to 5000 --max-calls 9 --out {tmp_path}"
+    )
+    done = CliRunner().invoke(main, words.split())
+    assert "does not suffice for a first level: 2.5 s at 2000 calls/s" in done.output
     assert hm.runs(tmp_path) == []
 
 

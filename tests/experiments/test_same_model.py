@@ -10,6 +10,7 @@ from holymon.cli.main import main
 from holymon.experiments import same_model as experiment
 from holymon.experiments.migrate import migrate
 from holymon.experiments.same_model import check_run, probe_same, same_models
+from holymon.load import checking
 from holymon.load.checking import ask, plan_of_checks
 from holymon.plan.checks import WORD, checks
 from holymon.plan.plan import Open, Plan, Prompts
@@ -123,13 +124,31 @@ def test_what_was_not_asked_is_not_shown_and_costs_are_kept(run, tmp_path, monke
     monkeypatch.setattr(experiment, "_most", lambda plan: (9.0, f"{plan.requests} of each"))
     check_run(run, 100)  # of which the plan has 5 USD left, at most
     assert same_models(run)[1].reasons[0] == experiment.UNASKED["cost"]
-    for written, why in (
-        ('{"targets": [1]}', "holds no checked answers"),
-        ('{"targets": ["a"], "checks": 50, "calls": [{"number": 50, "target": 0}]}', "answers que"),
-    ):
-        (run.folder / "none.json").write_text(written)
-        with pytest.raises(hm.RunError, match=rf"none\.json {why}"):
+    (run.folder / "none.json").write_text('{"targets": [1]}')
+    with pytest.raises(hm.RunError, match=r"none\.json holds no checked answers"):
+        same_models(run)
+    for lie in ({"number": 50}, {"number": -1}, {"target": 4}, {"error_type": "?"}):
+        call = {"number": 0, "target": 0, **lie}
+        damaged = {"targets": ["a"] * 4, "checks": 50, "calls": [call]}
+        (run.folder / "none.json").write_text(json.dumps(damaged))
+        with pytest.raises(hm.RunError, match="names what there is not: it was damaged"):
             same_models(run)
+    for lie in ({"checks": 5}, {"checks": 10**9}, {"seed": -1}):
+        (run.folder / "none.json").write_text(json.dumps(damaged | {"calls": []} | lie))
+        with pytest.raises(hm.RunError, match="names what there is not: it was damaged"):
+            same_models(run)
+
+
+def test_where_no_loop_can_be_made_the_reason_is_told(monkeypatch):
+    """As where a process has no more files: once it was waited for what would never begin."""
+
+    def no_loop(work):
+        work.close()
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(checking, "asyncio_run", no_loop)
+    with pytest.raises(OSError, match="Too many open files"):
+        checking._in_thread(None)
 
 
 def test_a_model_that_refuses_a_temperature_is_asked_without(shared_simulator):
