@@ -92,6 +92,7 @@ class Received(str):
 
 
 _S = TypeVar("_S", bound=Struct)
+_Shown = TypeVar("_Shown")
 
 
 def replace(value: _S, **changes: Any) -> _S:
@@ -225,3 +226,17 @@ def refuse_secret(name: str, value: Any) -> None:
             f"parameter {short(name, 60)!r} looks like a key, and parameters are stored in the "
             "report: set an environment variable and pass its name as --api-key-env."
         )
+
+
+def shows_table(result: type[_Shown]) -> type[_Shown]:
+    """Have a class of results, which have a `table`, show it as text, and in a notebook as HTML."""
+
+    def text(self: Any) -> Any:
+        return self.table.text()
+
+    def html(self: Any) -> Any:
+        return self.table.html()
+
+    for name, shown in {"__repr__": text, "_repr_html_": html}.items():
+        setattr(result, name, shown)
+    return result

@@ -9,10 +9,12 @@ from holymon.formatting import (
     rounded,
 )
 from holymon.language.said import heads, say
+from holymon.structs import shows_table
 
 CHANGE_HEADS: Final = heads("figure", "target", "before", "now", "change", "since run")
 
 
+@shows_table
 class Changes(tuple[Change, ...]):
     """Changes of figures, oldest first."""
 
@@ -24,12 +26,6 @@ class Changes(tuple[Change, ...]):
         if not self:
             return Table(lead=(say("no change shown"),))
         return Table(CHANGE_HEADS, [change_cells(change) for change in self], "llrrrl")
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def change_cells(change: Change) -> tuple[str, ...]:

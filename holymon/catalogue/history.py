@@ -34,7 +34,7 @@ from holymon.load.entry import FIGURES, Entry, Known, OfTarget
 from holymon.records.run_state import LIVE
 from holymon.records.spool import folder_of, shown
 from holymon.safety import plain
-from holymon.structs import Interval
+from holymon.structs import Interval, shows_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,6 +91,7 @@ class Series(NamedTuple):
     place: str = ""
 
 
+@shows_table
 @dataclass(frozen=True)
 class History:
     """The runs of a folder that have ended, oldest first, with their figures."""
@@ -193,12 +194,6 @@ class History:
             lead += say("; the last {n} rows of {of:,}", n=len(last), of=len(self.measured))
         notes = rhythm.notes(self) if self.measured else (say("no run has figures yet."),)
         return Table(HEADS, [_cells(row) for row in last], "lllr", lead=(lead,), notes=notes)
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows of `to_frame` as dicts, with NaN for what is not known."""

@@ -10,10 +10,12 @@ from holymon.formatting import Table
 from holymon.load.entry import Entry
 from holymon.records.first_call import outcome
 from holymon.records.spool import folder_of, store_of
+from holymon.structs import shows_table
 
 HEADS = ("run", "state", "calls", "started (UTC)", "targets", "")
 
 
+@shows_table
 class Runs(list[dict[str, Any]]):
     """Runs, oldest first: dicts with `run_id, name, state, requests, started_at, targets, ...`.
 
@@ -26,12 +28,6 @@ class Runs(list[dict[str, Any]]):
         if not self:
             return Table(lead=("no runs",))
         return Table(HEADS, [_cells(run) for run in self], "llrl")
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def runs(

@@ -26,7 +26,7 @@ from holymon.records.run_folder import find, folders, out_of, run_id
 from holymon.records.run_state import LIVE
 from holymon.records.spool import folder_of
 from holymon.safety import plain
-from holymon.structs import seconds_of
+from holymon.structs import seconds_of, shows_table
 
 BASELINE: Final = "7d"
 LEARNED_S: Final = 28 * 86400.0
@@ -35,6 +35,7 @@ MOST: Final = 400
 _SPAN: Final = re.compile(r"\d+(\.\d+)?[smhd]")
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class News:
     """What is different at a run, and the least that would have been found of the rest.
@@ -91,12 +92,6 @@ class News:
         lead = (say("compared with {against}", against=self.against),) if self.against else ()
         return Table(CHANGE_HEADS if rows else (), rows, "llrrrl", lead=(self.line, *lead),
                      notes=self.notes)  # fmt: skip
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: `baseline`, `changes`, and as `detectable` what would be found."""

@@ -20,6 +20,7 @@ from holymon.formatting import (
     percent,
 )
 from holymon.language.said import Digits, glued, heads, listed, say
+from holymon.structs import shows_table
 
 if TYPE_CHECKING:
     from holymon.catalogue.history import Measured
@@ -46,6 +47,7 @@ class OfPlace:
     beside: Beside | None = None
 
 
+@shows_table
 class Places(tuple[tuple[OfPlace, ...], ...]):
     """For each target and load the places that measured it, first the one with most runs."""
 
@@ -64,12 +66,6 @@ class Places(tuple[tuple[OfPlace, ...], ...]):
             *_clocks(self),
         )  # fmt: skip
         return Table(HEADS, rows, "lllllr", lead=(_lead(self),), notes=notes)
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def places_of(rows: "Iterable[Measured]") -> Places:

@@ -19,6 +19,7 @@ from holymon.figures.verdict import Verdict
 from holymon.formatting import DASH, Table, Tables, count
 from holymon.records.attempt import gap_value
 from holymon.records.records import Records
+from holymon.structs import shows_table
 
 QUANTILES: Final = {"p50": 0.5, "p99": 0.99}
 METRICS: Final = ("ttft_s", "latency_s", "itl_s")
@@ -37,6 +38,7 @@ class MeasuredRate:
     reasons: tuple[str, ...]
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """How far off the client is on this machine, and up to which rate it can be trusted."""
@@ -85,12 +87,6 @@ class Calibration:
     def to_dict(self) -> dict[str, Any]:
         """All rates as dicts, with the highest valid one."""
         return {**asdict(self), "highest_valid_rate": self.highest_valid_rate}
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def level_of(

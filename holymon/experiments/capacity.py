@@ -19,6 +19,7 @@ from holymon.formatting import (
     rounded,
 )
 from holymon.language.said import glued, listed, say
+from holymon.structs import shows_table
 
 ENDINGS: Final = {
     "found": say("found"),
@@ -32,6 +33,7 @@ ENDINGS: Final = {
 }
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """What the levels of a search say: the highest rate met, the lowest missed, and why it ended.
@@ -210,12 +212,6 @@ class Capacity:
             "lowest_missed_per_s": limit.rate if limit else None,
             "lowest_surely_missed_per_s": never.rate if (never := self.surely_missed) else None,
         }
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def _of(budget_s: float | None) -> str:

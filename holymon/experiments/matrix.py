@@ -22,7 +22,7 @@ from holymon.plan.target import Target
 from holymon.plan.targets import target
 from holymon.records.datasets import dataset
 from holymon.safety import plain
-from holymon.structs import require
+from holymon.structs import require, shows_table
 
 AnyTarget = Target | str
 AnyTargets = AnyTarget | Sequence[AnyTarget]
@@ -65,6 +65,7 @@ def matrix(
     return Matrix(tuple(cells))
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """Plans with names, each a `cell`: a target under a load with prompts."""
@@ -114,12 +115,6 @@ class Matrix:
         )  # fmt: skip
         names = heads("plan", "targets", "load", "prompts", "seconds", "calls", "USD at most")
         return Table(names, rows, "llllr", lead=(lead,))
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def _require_fields(common: Mapping[str, Any]) -> None:

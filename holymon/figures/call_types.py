@@ -11,6 +11,7 @@ import numpy as np
 from holymon.formatting import DASH, Table, Tables, count, ends, ms, number_of
 from holymon.language.said import Digits, glued, heads, listed, say
 from holymon.safety import short
+from holymon.structs import shows_table
 
 STAGES: Final = {
     "schedule_delay_s": say("late"), "connect_s": say("connect"), "first_byte_s": say("first byte"),
@@ -130,6 +131,7 @@ class Call:
         return listed("\n", (line for line in lines if line))
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Calls:
     """The slowest calls that succeeded, slowest first, and such that failed, earliest first.
@@ -202,9 +204,3 @@ class Calls:
             for call in calls
         ]  # fmt: skip
         return names, rows, align
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()

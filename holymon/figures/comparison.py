@@ -34,12 +34,14 @@ from holymon.formatting import Headline, Table, number_of, per_cent
 from holymon.language.said import Digits, heads, listed, say
 from holymon.records.records import Records
 from holymon.safety import plain
+from holymon.structs import shows_table
 
 EFFECT: Final = 0.05
 ALPHA: Final = 0.05
 RATIOS: Final = (("latency_s", "p50"), ("latency_s", "p95"), ("ttft_s", "p50"), ("ttft_s", "p95"))
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What pairs of measurements say of B against A.
@@ -151,12 +153,6 @@ class Comparison:
         """All fields as dicts and lists, and whether a difference is `shown`."""
         ratios = [as_json(ratio) for ratio in map(asdict, self.ratios)]
         return {**asdict(self), "ratios": ratios, "shown": self.shown}
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def compare_pairs(

@@ -5,10 +5,12 @@ from typing import Any, Final
 from holymon.figures.comparison import Comparison
 from holymon.formatting import Headline, Tables
 from holymon.language.said import glued, listed, say
+from holymon.structs import shows_table
 
 MOST_SAID: Final = 3
 
 
+@shows_table
 class Comparisons(tuple[Comparison, ...]):
     """Comparisons of other targets with the same A. All of their ratios share the 5 %."""
 
@@ -43,9 +45,3 @@ class Comparisons(tuple[Comparison, ...]):
     def to_dict(self) -> dict[str, Any]:
         """As JSON: each as a dict, and whether a difference is `shown`."""
         return {"comparisons": [each.to_dict() for each in self], "shown": self.shown}
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()

@@ -6,6 +6,7 @@ from typing import Final
 
 from holymon.formatting import Table, Tables, per_cent, rounded
 from holymon.language.said import Digits, glued, heads, vocabulary
+from holymon.structs import shows_table
 
 OURS: Final = "holymon"
 
@@ -52,6 +53,7 @@ class Definition:
         return figure if self.tool == OURS else "", tool, self.values, self.formula
 
 
+@shows_table
 class Definitions(tuple[Definition, ...]):
     """Every figure's formula here and elsewhere, with its value; shows itself as a table."""
 
@@ -65,9 +67,3 @@ class Definitions(tuple[Definition, ...]):
             Table(names, [row.cells for row in rows], "l", lead=(target,) * bool(target))
             for target, rows in groupby(self, key=lambda definition: definition.target)
         )
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()

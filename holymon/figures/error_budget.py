@@ -16,7 +16,7 @@ import numpy as np
 from holymon.figures.quantiles import Floats, wilson
 from holymon.formatting import DASH, Cell, Table, count, number_of, per_cent, percent, rounded
 from holymon.language.said import glued, heads, say
-from holymon.structs import Interval, Rate
+from holymon.structs import Interval, Rate, shows_table
 
 PERIOD_S: Final = 28 * 86400.0
 HEADS: Final = heads("objective", "target", "may miss it", "missed it", "calls", "runs",
@@ -79,6 +79,7 @@ class ErrorBudget:
         }  # fmt: skip
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class ErrorBudgets:
     """The budgets of objectives that have one; `over` says of which time, `notes` what lacks."""
@@ -127,12 +128,6 @@ class ErrorBudgets:
             "over": self.over or None, "budgets": [budget.to_dict() for budget in self.budgets],
             "simulated": self.simulated, "reasons": [*why, *map(str, self.notes)],
         }  # fmt: skip
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def pooled(bad: Floats, valid: Floats) -> Rate:

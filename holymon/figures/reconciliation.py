@@ -6,6 +6,7 @@ from typing import Any, Final
 from holymon.figures.bill_difference import Differences, Row
 from holymon.formatting import DASH, Table, count, percent, rounded
 from holymon.records.bill import ProviderBill
+from holymon.structs import shows_table
 
 HEADS: Final = ("day", "model", "what", "ours", "theirs", "difference", "may be explained by")
 MOST_ROWS: Final = 60
@@ -14,6 +15,7 @@ DIFFERS: Final = "differs"
 NOT_COMPARABLE: Final = "not comparable"
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """A provider's bill against our records, by day, model and class of tokens.
@@ -167,12 +169,6 @@ class Reconciliation:
             ],
             "notes": list(self.all_notes),
         }  # fmt: skip
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def _weight(row: Row) -> float:

@@ -28,7 +28,7 @@ from holymon.records.attempt import Flag
 from holymon.records.headroom import Known, in_a_line
 from holymon.records.records import Records
 from holymon.safety import short
-from holymon.structs import Rate
+from holymon.structs import Rate, shows_table
 
 REQUESTS: Final = (
     "requests, as felt", "made", "succeeded", "at once", "latency p50, ms", "p95", "p99",
@@ -43,6 +43,7 @@ MOST_WORDS: Final = 12
 """Lines of words at most: those of what failed most often."""
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class RequestStats:
     """The figures of the attempts that a monitor has in memory; times in seconds.
@@ -179,12 +180,6 @@ class RequestStats:
             Table(REQUESTS, [*chain(*felt)], lead=("SIMULATED",) * self.simulated),
             Table(ATTEMPTS, [*chain(*sent)], notes=self.lines),
         ])  # fmt: skip
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def _both(

@@ -20,6 +20,7 @@ from holymon.formatting import (
     rounded,
 )
 from holymon.language.said import Digits, glued, heads, listed, say, vocabulary
+from holymon.structs import shows_table
 
 Sameness = Literal["equal", "different", "not shown"]
 SAMENESS: Final = vocabulary("equal", "different", "not shown")
@@ -46,6 +47,7 @@ class SelfReport:
         return sum(self.errors.values())
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class SameModel:
     """The verdict on one candidate; `cost_usd` is what was paid for it, of both sides.
@@ -176,13 +178,8 @@ class SameModel:
             "cost_usd": self.cost_usd, "simulated": self.simulated,
         }  # fmt: skip
 
-    def __repr__(self) -> str:
-        return self.table.text()
 
-    def _repr_html_(self) -> str:
-        return self.table.html()
-
-
+@shows_table
 class SameModels(tuple[SameModel, ...]):
     """The verdicts on all candidates, in one result."""
 
@@ -196,12 +193,6 @@ class SameModels(tuple[SameModel, ...]):
     def to_dict(self) -> dict[str, Any]:
         """As JSON: each as a dict."""
         return {"candidates": [each.to_dict() for each in self]}
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def in_tokens(counts: TokenCounts) -> str:

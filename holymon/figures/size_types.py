@@ -6,7 +6,7 @@ from typing import Any
 from holymon.figures.quantiles import Figure
 from holymon.formatting import DASH, Cell, Table, Tables, count, ms, rounded, tokens
 from holymon.language.said import glued, heads, say
-from holymon.structs import Interval
+from holymon.structs import Interval, shows_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class SizeEffect:
         return {**flat, "notes": list(self.notes)}
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class SizeEffects:
     """The effects of sizes on all targets; `reference` is a prompt and an answer, in tokens."""
@@ -124,12 +125,6 @@ class SizeEffects:
     def varied(self) -> bool:
         """Whether prompts of any target are of so many lengths that a picture tells something."""
         return any(effect.per_prompt_token_s.value is not None for effect in self.targets)
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def _ms(seconds: float) -> str:

@@ -24,7 +24,7 @@ from holymon.formatting import (
 from holymon.language.said import heads, listed, say
 from holymon.plan import slo
 from holymon.records.headroom import Known, in_a_line
-from holymon.structs import Interval, Rate
+from holymon.structs import Interval, Rate, shows_table
 
 SHOWN: Final = (
     (say("latency p50, ms"), "latency_s", "p50"), ("p95", "latency_s", "p95"),
@@ -258,6 +258,7 @@ class TargetSummary:
         return flat
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Summary:
     """The figures of a run, target by target; shows itself as a table, times in ms."""
@@ -277,9 +278,3 @@ class Summary:
         ]
         both = any(target.of_all.many for target in self.targets)
         return Table(HEADS, rows, notes=(BOTH,) * both + ("SIMULATED",) * self.simulated)
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()

@@ -7,6 +7,7 @@ from holymon.figures.quantiles import Figure
 from holymon.figures.size_types import Fitted
 from holymon.formatting import Cell, Table, count, number_of, percent, tokens
 from holymon.language.said import Digits, glued, heads, listed, say
+from holymon.structs import shows_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class ConversationFigures:
         return flat
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Turns:
     """The figures by turn of all targets; of none where no conversations were held."""
@@ -126,9 +128,3 @@ class Turns:
             notes = (say("no conversations were held"),)
         return Table(names if rows else (), rows, "llr", notes=notes,
                      lead=(say("SIMULATED"),) * self.simulated)  # fmt: skip
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()

@@ -25,7 +25,7 @@ from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import FirstCall
 from holymon.records.records import Records
 from holymon.records.shares import MachineShare
-from holymon.structs import Interval
+from holymon.structs import Interval, shows_table
 
 _MEASUREMENT: Final = {
     "valid": say("measurement: VALID"), "suspect": say("measurement: SUSPECT"),
@@ -85,6 +85,7 @@ class ObjectiveCheck:
         }  # fmt: skip
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether the figures can be trusted, why not, and what became of the objectives."""
@@ -157,12 +158,6 @@ class Verdict:
             lead=(_MEASUREMENT[self.measurement], *reasons),
             notes=self.notes,
         )
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form that the contract names; `reasons` are sentences behind their level."""

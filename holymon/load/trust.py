@@ -14,10 +14,12 @@ from holymon.plan.target import Target
 from holymon.records import run_folder
 from holymon.records.spool import folder_of
 from holymon.safety import plain
+from holymon.structs import shows_table
 
 Named = Path | str | Plan | Run | OpenedRun | Target
 
 
+@shows_table
 class Agreed(tuple[consent.Sending, ...]):
     """The keys that may go somewhere, each with its address."""
 
@@ -30,12 +32,6 @@ class Agreed(tuple[consent.Sending, ...]):
             return Table(lead=("No key goes anywhere.",))
         rows = [(s.variable, plain(s.address), s.ca[:12]) for s in self]
         return Table(("the key in", "may go to", "certified by"), rows, "l")
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
-
-    def __repr__(self) -> str:
-        return self.table.text()
 
 
 def trust(what: Named, *, out: Path | str = "reports") -> Agreed:

@@ -34,6 +34,7 @@ from holymon.prometheus.conditions import (
 )
 from holymon.prometheus.counting import Bools, Counted, Floats, times
 from holymon.records.records import Records
+from holymon.structs import shows_table
 
 Within = Callable[[Count, float], Floats]
 MOST_STEPS: Final = 500_000
@@ -57,6 +58,7 @@ class Firing:
     muted: bool = False
 
 
+@shows_table
 @dataclass(frozen=True, slots=True)
 class Backtest:
     """What would have fired, in order of time, over `seconds` of records.
@@ -87,12 +89,6 @@ class Backtest:
                 lead.append(f"{name} would have fired {often}: {shown}{more}")
         quiet = [a.name for a in self.watch.alerts if not self.times(a.name)]
         return Table(lead=[*lead, f"silent: {', '.join(dict.fromkeys(quiet)) or 'none'}"])
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 def _shown(firing: Firing) -> str:

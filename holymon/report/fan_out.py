@@ -28,7 +28,7 @@ from holymon.report.notebooks import check_parameters, find_notebook
 from holymon.report.report import DEFAULT, Report
 from holymon.safety import short
 from holymon.sim.process import PYTHON_M
-from holymon.structs import require
+from holymon.structs import require, shows_table
 
 Notebook = str | Path
 Parameters = dict[str, Any]
@@ -44,6 +44,7 @@ class Options(TypedDict, total=False):
     lang: str
 
 
+@shows_table
 class Reports(tuple[Report | HolymonError, ...]):
     """Reports that were made at once, in their order; in the place of one that is not, why."""
 
@@ -67,12 +68,6 @@ class Reports(tuple[Report | HolymonError, ...]):
         lead = say("{good:,} of {reports} complete", good=good,
                    reports=number_of(len(self), "report"))  # fmt: skip
         return Table(heads("page", "run", "notebook", "why"), rows, "l", lead=(lead,))
-
-    def __repr__(self) -> str:
-        return self.table.text()
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
 
 
 @overload
