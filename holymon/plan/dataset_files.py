@@ -18,7 +18,8 @@ import msgspec
 from holymon.errors import ConfigError, HolymonError, PlanError
 from holymon.plan.conversations import joined, split
 from holymon.plan.dataset import Dataset, dataset_of
-from holymon.plan.dataset_forms import AS_IT_IS, How, form_of, request_of
+from holymon.plan.dataset_bodies import request_of
+from holymon.plan.dataset_forms import AS_IT_IS, How, form_of
 from holymon.plan.entries import Unfit
 from holymon.plan.given_file import MOST_BYTES, decoded, over, raw
 from holymon.plan.replay_file import rows_of

@@ -1,11 +1,14 @@
 """Requests in the forms in which they lie around: one entry of a file to a `Request`.
 
-Of an object with `prompt`, `text` or `messages`, of OpenAI's and Anthropic's batches, of ShareGPT's
-conversations, and of what LiteLLM and Langfuse keep of calls. Sources:
+Of an object with `prompt`, `text` or `messages`, of OpenAI's, Anthropic's and Gemini's batches, of
+ShareGPT's conversations, of Alpaca's instructions, and of what LiteLLM, Langfuse and others keep of
+calls. Sources:
 https://platform.openai.com/docs/guides/batch, .../guides/supervised-fine-tuning (a last message of
 the assistant is the answer that is wanted), https://docs.anthropic.com/en/api/creating-message-batches,
-https://github.com/lm-sys/FastChat (ShareGPT's form), docs.nvidia.com/aiperf (Custom Dataset Guide,
-for sessions of turns), https://docs.litellm.ai/docs/proxy/logging_spec
+https://github.com/lm-sys/FastChat (ShareGPT's form), https://github.com/tatsu-lab/stanford_alpaca,
+docs.nvidia.com/aiperf (Custom Dataset Guide, Inputs JSON Replay, for sessions),
+https://docs.helicone.ai (exports hold both bodies), https://huggingface.co/docs/text-generation-inference,
+https://docs.litellm.ai/docs/proxy/logging_spec
 and https://langfuse.com/docs/api-and-data-platform/features/blob-storage-export-fields.
 """
 
@@ -14,31 +17,12 @@ from typing import Any, Final, NamedTuple
 
 from holymon.errors import PlanError
 from holymon.plan.conversations import about_answer
+from holymon.plan.dataset_bodies import FIELDS, LIMITS, Entry, limit_of, of_body, request_of
 from holymon.plan.entries import Unfit, parsed, whole
 from holymon.plan.replay_file import time_of
 from holymon.plan.requests import Request, text_of
 from holymon.plan.traces import delay_of, of_trace, trace_of
-from holymon.safety import looks_secret, short
-
-Entry = Mapping[str, Any]
-
-LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_NOT_FIELDS: Final = frozenset(
-    {"model", "messages", "input", "prompt", "system", "stream", "stream_options", *LIMITS}
-)
-FIELDS: Final = frozenset(
-    "temperature top_p top_k min_p n stop seed tools tool_choice parallel_tool_calls functions "
-    "function_call response_format logit_bias logprobs top_logprobs presence_penalty "
-    "frequency_penalty repetition_penalty reasoning_effort reasoning thinking verbosity "
-    "service_tier prompt_cache_key prompt_cache_retention prompt_cache_isolation_key "
-    "cache_prompt cache_salt".split()
-)
-"""What belongs into the body of a request, where other things may stand beside it.
-
-The last ones decide what a prompt cache does: OpenAI's (guides/prompt-caching), Fireworks'
-(guides/prompt-caching), llama.cpp's and vLLM's (server docs). A `user` may be anybody's name in a
-file, so it is sent only from a batch, which holds bodies as they were meant.
-"""
+from holymon.safety import plain, short
 
 _ROLES: Final = {
     "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant",
@@ -62,87 +46,70 @@ class How(NamedTuple):
 AS_IT_IS: Final = How()
 
 
-def limit_of(entry: Entry) -> int | None:
-    """The longest answer that an entry asks for."""
-    return whole(entry, *LIMITS) or None
-
-
-def request_of(
-    messages: Any, *, body: Entry | None = None, max_tokens: int | None = None,
-    tokens: tuple[int | None, int | None] = (None, None), at: float | None = None,
-) -> Request:  # fmt: skip
-    """A request of a text or of messages; the answer behind them is only as long as expected."""
-    given, answer = messages, tokens[1]
-    if isinstance(given, list | tuple):
-        given = tuple(given)
-        if not all(isinstance(message, dict) for message in given):
-            raise PlanError("messages must be objects with a role and a content")
-        if given and given[-1].get("role") == "assistant":
-            if answer is None:
-                answer = about_answer(text_of(given[-1].get("content")))
-            given = given[:-1]
-    if not isinstance(given, str | tuple) or not given:
-        raise PlanError("it holds no prompt: write a text, or messages with roles")
-    return Request(given, dict(body or {}), max_tokens, tokens[0], answer, at=at)
-
-
 def of_prompt(entry: Entry, how: How = AS_IT_IS) -> Request:
     """An object with `prompt`, `text` or `messages`, or with a `column` that holds it."""
     column = how.column
-    names = (column,) if column else ("messages", "prompt", "text")
+    names = (column,) if column else _PROMPTS
     value = next((entry[name] for name in names if entry.get(name)), None)
     if not isinstance(value, str | list):
         wanted = f"a field {column!r}" if column else "a field 'prompt', 'text' or 'messages'"
-        raise PlanError(f"it holds no prompt: a string, or {wanted}")
+        there = plain(", ".join(short(name, 40) for name in list(entry)[:12]))
+        other = f", or name one of its own with --column ({there})" * bool(there and not column)
+        raise PlanError(f"it holds no prompt: a string, or {wanted}{other}")
     messages = parsed(value) if column == "messages" or value == entry.get("messages") else value
     body = {name: entry[name] for name in FIELDS & entry.keys() if entry[name] is not None}
     sizes = whole(entry, "prompt_tokens"), whole(entry, "output_tokens")
     return request_of(messages, body=body, max_tokens=limit_of(entry), tokens=sizes)
 
 
-def of_body(body: Any) -> Request:
-    """The body of a request to any of OpenAI's or Anthropic's endpoints."""
-    if not isinstance(body, Mapping):
-        raise PlanError("its body is no object")
-    given = next((body[name] for name in ("messages", "input", "prompt") if body.get(name)), None)
-    if isinstance(given, list) and all(isinstance(item, str) for item in given):
-        given = "\n\n".join(given)
-    if isinstance(given, list):
-        given = [_message_of(item) for item in given]
-    if (system := body.get("system")) and isinstance(given, list):
-        given = [{"role": "system", "content": system}, *given]
-    fields = {name: value for name, value in body.items() if name not in _NOT_FIELDS}
-    for name, value in fields.items():
-        if isinstance(value, str) and looks_secret(name, value):
-            raise PlanError(f"its body holds a key in {short(name, 40)!r}: take it out")
-    return request_of(given, body=fields, max_tokens=limit_of(body))
-
-
-def _message_of(item: Any) -> Any:
-    """An item of the input of a response, as a message."""
-    if not isinstance(item, dict) or not isinstance(item.get("content"), list):
-        return item
-    parts = [
-        {"type": "text", "text": part.get("text", "")}
-        if isinstance(part, dict) and part.get("type") in ("input_text", "output_text")
-        else {"type": "image_url", "image_url": {"url": part.get("image_url")}}
-        if isinstance(part, dict) and part.get("type") == "input_image"
-        else part
-        for part in item["content"]
-    ]
-    return {"role": item.get("role"), "content": parts}
+_PROMPTS: Final = ("messages", "prompt", "text", "question", "query")
 
 
 def of_batch(entry: Entry, how: How = AS_IT_IS) -> Request:
     """A line of a batch: its body, whatever its model and its address."""
     del how
-    return of_body(entry.get("body", entry.get("params")))
+    names = ("body", "params", "request_body", "request")
+    body = next((parsed(entry[name]) for name in names if entry.get(name)), None)
+    inner = parsed(body.get("body")) if isinstance(body, Mapping) else None
+    return of_body(inner if isinstance(inner, Mapping) else body)
+
+
+def of_instruction(entry: Entry, how: How = AS_IT_IS) -> Request:
+    """An instruction with what it is about, as Alpaca has them; its output is only as long."""
+    del how
+    given = [entry[name] for name in ("instruction", "input") if entry.get(name)]
+    if not all(isinstance(text, str) for text in given):
+        raise PlanError("its instruction is no text")
+    output = entry.get("output")
+    expected = about_answer(output) if isinstance(output, str) and output else None
+    return request_of("\n\n".join(given), tokens=(None, expected))
+
+
+def of_inputs(entry: Entry, how: How = AS_IT_IS) -> Request:
+    """A request to Text Generation Inference's own API."""
+    del how
+    parameters = entry.get("parameters")
+    known: Entry = parameters if isinstance(parameters, Mapping) else {}
+    return request_of(entry.get("inputs"), max_tokens=whole(known, "max_new_tokens") or None)
+
+
+def of_payloads(entry: Entry, how: How = AS_IT_IS) -> Request:
+    """A session of whole bodies, each with all that was said before."""
+    del how
+    payloads = entry.get("payloads")
+    if not isinstance(payloads, list) or not payloads:
+        raise PlanError("its payloads are no list")
+    first, *then = (of_body(payload) for payload in payloads)
+    return first.changed(then=tuple(turn.changed(whole=True) for turn in then))
+
+
+_CONVERSATIONS: Final = ("conversations", "conversation", "items")
 
 
 def of_conversation(entry: Entry, how: How = AS_IT_IS) -> Request:
     """A recorded conversation: all of it up to the last word of a person that got an answer."""
     del how
-    turns = entry.get("conversations", entry.get("conversation"))
+    turns = next((entry[name] for name in _CONVERSATIONS if entry.get(name)), None)
     if not isinstance(turns, list):
         raise PlanError("its conversations are no list")
     messages = [_turn(turn) for turn in turns]
@@ -262,12 +229,17 @@ Form = Callable[[Entry, How], Request]
 _FORMS: Final[tuple[tuple[str, Form, Sequence[set[str]]], ...]] = (
     ("a batch of OpenAI's", of_batch, ({"custom_id", "body"}, {"url", "body"})),
     ("a batch of Anthropic's", of_batch, ({"custom_id", "params"},)),
+    ("requests with their answers", of_batch, ({"request_body"}, {"request", "response"})),
+    ("a batch of Gemini's", of_batch, ({"key", "request"}, {"request"})),
     ("sessions of turns", of_turns, ({"turns"},)),
-    ("ShareGPT", of_conversation, ({"conversations"}, {"conversation"})),
-    ("a log of LiteLLM's", of_litellm, ({"call_type"},)),
+    ("sessions of requests", of_payloads, ({"payloads"},)),
+    ("ShareGPT", of_conversation, ({"conversations"}, {"conversation"}, {"id", "items"})),
+    ("Alpaca", of_instruction, ({"instruction", "output"}, {"instruction", "input"})),
+    ("requests of TGI's", of_inputs, ({"inputs", "parameters"},)),
+    ("a log of LiteLLM's", of_litellm, ({"call_type"}, {"request_id", "startTime"})),
     ("an export of Langfuse's", of_langfuse,
      ({"input", "traceId"}, {"input", "trace_id"}, {"input", "modelParameters"},
-      {"input", "model_parameters"})),
+      {"input", "model_parameters"}, {"input", "usageDetails"}, {"input", "usage_details"})),
 )  # fmt: skip
 
 

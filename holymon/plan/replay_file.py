@@ -18,6 +18,8 @@ COLUMNS: Final = (
     "timestamp", "time", "arrival_time", "arrived_at", "due_s", "start_s", "start_time", "t",
 )  # fmt: skip
 
+UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
 
 def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Replay:
     """Calls as they came once: from a file, or from times in seconds.
@@ -36,6 +38,9 @@ def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Repla
         raise PlanError(f"{plain(str(source))} holds no times: write one a line.")
     if not np.isfinite(times).all():
         raise PlanError("a time is not a finite number: take it out.")
+    if speed == 1 and (unit := epoch_unit(float(times[0]))) not in {"", "s"}:
+        raise PlanError(f"{times[0]:.0f} looks like {unit} since 1970, not seconds: give "
+                        f"speed={1 / UNITS[unit]:.0f}.")  # fmt: skip
     with np.errstate(over="ignore"):
         due = np.round((times - times[0]) / speed, 6)
     if not np.isfinite(due).all():
@@ -95,6 +100,12 @@ def _known(seconds: float | None, path: Path, n: int) -> float:
         raise PlanError(f"{path}, line {n} holds no time: seconds, or a date like "
                         "2026-01-31T08:00:00Z.")  # fmt: skip
     return seconds
+
+
+def epoch_unit(number: float) -> str:
+    """The unit in which a number is a moment of this century, since 1970; `""` if none is."""
+    units = (unit for unit, scale in UNITS.items() if 9.7e8 <= number * scale < 4.2e9)
+    return next(units, "")
 
 
 def time_of(value: Any) -> float | None:

@@ -23,12 +23,10 @@ from typing import Any, Final, NamedTuple
 
 from holymon.errors import PlanError
 from holymon.plan.entries import Unfit, parsed, whole
-from holymon.plan.replay_file import COLUMNS, time_of
+from holymon.plan.replay_file import COLUMNS, UNITS, epoch_unit, time_of
 from holymon.plan.requests import BLOCK_TOKENS, Request
 from holymon.safety import short
 from holymon.structs import require
-
-UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 class Trace(NamedTuple):
@@ -138,9 +136,21 @@ def _arrival(entry: Mapping[str, Any], kind: Trace, unit: str) -> float | None:
         raise PlanError(f"{short(str(moment), 40)!r} is no time")
     if time_of_number(moment) is None:  # a date has its unit
         return seconds
-    if not (unit or kind.unit):
-        raise PlanError("its times have no unit: say which with --trace-unit s or ms")
+    if not unit:
+        _require_unit(seconds, kind)
     return seconds * UNITS[unit or kind.unit]
+
+
+def _require_unit(number: float, kind: Trace) -> None:
+    """Raise PlanError for a number without a unit, and for a moment that has another one."""
+    seen = epoch_unit(number)
+    looks = f"{number:.0f} looks like {seen} since 1970"
+    if not kind.unit:
+        ask = f"{seen} ({looks})" if seen else "s or ms"
+        raise PlanError(f"its times have no unit: say which with --trace-unit {ask}")
+    if seen and seen != kind.unit:
+        mend = f"say which it is with --trace-unit {seen} or {kind.unit}"
+        raise PlanError(f"{looks}, but a trace of {kind.name} counts {kind.unit}: {mend}")
 
 
 def time_of_number(value: Any) -> float | None:

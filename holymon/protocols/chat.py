@@ -4,6 +4,7 @@ Pure. A stream is complete when a finish reason or `[DONE]` was seen.
 """
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any, Final
 
 import msgspec
@@ -148,14 +149,13 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if (completion.error or completion.base_resp is not None) and _has_complaint(completion):
         reading.fail("stream_error_event", error_text(event.data, marks))
         return 0
+    groq = completion.x_groq
+    if isinstance(groq, dict) and reports(groq.get("error")):  # why it stopped early, as a text
+        reading.fail("stream_error_event", message_of({"error": groq["error"]}, marks))
+        return 0
+    counted = _note_usage(completion, marks)
     if not completion.choices:
-        return 0 if _note_usage(completion, marks) else NOT_MINE
-    if (
-        completion.usage is not None
-        or completion.choices[0].usage is not None
-        or _aside(completion)
-    ):
-        _note_usage(completion, marks)
+        return 0 if counted else NOT_MINE
     tokens = 0
     if marks.chunk != marks.chunk:
         marks.chunk = now
@@ -170,10 +170,6 @@ def _has_complaint(completion: _Completion) -> bool:
         return False
     reported = {"error": completion.error, "base_resp": completion.base_resp}
     return complaint(reported, strict=True) is not None
-
-
-def _aside(completion: _Completion) -> bool:
-    return completion.x_groq is not None or completion.timings is not None
 
 
 def _note_usage(completion: _Completion, marks: Marks) -> bool:
@@ -200,10 +196,14 @@ def _read_choice(reading: Reading, now: float, choice: _Choice) -> int:
         if reason:
             reading.finished = True
             marks.finish = reason
-    # Perplexity sends both, and in its `message` all that has come so far.
+    # Perplexity sends both, and in its `message` all that has come so far; so does MiniMax's last
+    # chunk, which has no delta. Other servers send each piece as a message.
     delta = choice.delta
-    if delta is None or (delta == _NOTHING and marks.content != marks.content):
-        delta = choice.message or delta
+    if choice.message is not None:
+        first = isnan(marks.content)
+        reading.by_message |= first and delta is None
+        if (delta is None and reading.by_message) or (first and delta == _NOTHING):
+            delta = choice.message
     text, thought = _content(choice, delta)
     acted = delta is not None and _has_acted(delta)
     if acted and delta is not None:

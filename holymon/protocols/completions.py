@@ -1,16 +1,48 @@
 """OpenAI's older completions (`/completions`), which servers of open models still speak.
 
-Its answers are those of `chat`, whose choices hold `text`. Source:
-https://platform.openai.com/docs/api-reference/completions.
+Its answers are those of `chat`, whose choices hold `text`, or llama.cpp's own: `content`, and in
+the last event `stop` with what was counted (`/completions` without `/v1` is that there). Sources:
+https://platform.openai.com/docs/api-reference/completions, ggml-org/llama.cpp tools/server/README.
 """
 
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
+from holymon.errors import OK
 from holymon.plan.requests import Message
 from holymon.protocols.chat import CHAT
-from holymon.protocols.dialect import Dialect
+from holymon.protocols.dialect import Dialect, began, noted
+from holymon.protocols.finish import finish_of
+from holymon.protocols.lenient import BROKEN, read
+from holymon.protocols.reading import Reading
+from holymon.protocols.sse import Event
 from holymon.protocols.turns import texts
+from holymon.protocols.usage import read_usage
+from holymon.records.attempt import Flag, Marks
+
+
+class _Own(msgspec.Struct, gc=False):
+    """A piece of what llama.cpp completes, or all of it."""
+
+    content: str
+    stop: bool
+    stop_type: Any = "eos"
+    timings: Any = None
+    tokens_evaluated: Any = None
+    tokens_predicted: Any = None
+
+    def ends(self, marks: Marks) -> None:
+        """Note why it ended, and what was counted."""
+        marks.finish = "length" if self.stop_type == "limit" else finish_of("stop")
+        counted = {"prompt_tokens": self.tokens_evaluated,
+                   "completion_tokens": self.tokens_predicted}  # fmt: skip
+        for usage in (self.timings, counted):
+            read_usage(usage, marks)
+
+
+_OWN: Final = msgspec.json.Decoder(_Own)
 
 
 def request_body(
@@ -25,4 +57,33 @@ def request_body(
     return body
 
 
-COMPLETIONS: Final = Dialect("/completions", request_body, CHAT.event, CHAT.answer)
+def _read(reading: Reading, now: float, event: Event) -> int:
+    """Tokens (0 or 1) in an event of either form."""
+    if b'"choices"' in event.data or b'"stop"' not in event.data:
+        return CHAT.event(reading, now, event)
+    try:
+        own, odd = read(event.data, _OWN)
+    except BROKEN:
+        return CHAT.event(reading, now, event)
+    began(reading.marks, now, odd=odd)
+    if own.stop:
+        reading.finished = reading.done = True
+        own.ends(reading.marks)
+    return noted(reading, now, own.content, thought=False, acted=False)
+
+
+def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
+    """Error type, message and text of a 200 in one piece."""
+    if b'"choices"' not in body and b'"stop"' in body:
+        try:
+            own, _ = read(body, _OWN)
+        except BROKEN:
+            pass
+        else:
+            own.ends(marks)
+            marks.flags |= 0 if own.content else Flag.EMPTY
+            return OK, "", own.content
+    return CHAT.answer(body, marks)
+
+
+COMPLETIONS: Final = Dialect("/completions", request_body, _read, _answer)

@@ -16,12 +16,13 @@ DIALECTS: Final[dict[str, Dialect]] = {
 
 
 _WATCHED: Final = {
-    # Chat's reading knows the older completions, too; embeddings have as many looks as providers.
-    dialect.path.rpartition("/")[2]: dialect
-    for dialect in (CHAT, MESSAGES, RESPONSES)
+    # Embeddings have as many looks as providers.
+    **{dialect.path.rpartition("/")[2]: dialect for dialect in (CHAT, MESSAGES, RESPONSES)},
+    "completion": COMPLETIONS,  # llama.cpp's own
 }
 
 
 def of_path(path: str) -> Dialect | None:
     """The dialect of an address that answers, by the last part of its path; None if unknown."""
-    return _WATCHED.get(path.rpartition("/")[2])
+    head, _, last = path.rpartition("/")
+    return COMPLETIONS if last == "completions" and head[-5:] != "/chat" else _WATCHED.get(last)

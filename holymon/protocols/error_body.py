@@ -1,6 +1,7 @@
 """What a server says when it refuses: the error type, the code and the words of an answer."""
 
 import re
+from math import isnan
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from holymon.protocols.bounds import MAX_ERROR_BODY
 from holymon.protocols.complaint import CODES, MORE_WORDS, complaint, sole, words_in
 from holymon.protocols.lenient import BROKEN, parsed, read
 from holymon.protocols.quota import no_credit
+from holymon.protocols.retry_after import retry_delay
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import short
 
@@ -60,7 +62,10 @@ _BY_NAME: Final = {
 def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
     """Error type and message of an answer that is not a 2xx; fills in the provider's code."""
     message = error_text(body, marks)
-    if no_credit((marks.code, *_kinds(parsed(body))), message):
+    value = parsed(body)
+    if isnan(marks.retry_after):
+        marks.retry_after = retry_delay(complaint(value))
+    if no_credit((marks.code, *_kinds(value)), message):
         return "quota_exhausted", message
     if status in {429, 500} and _OVERLOADED.search(f"{marks.code} {message}"):
         return "overloaded", message

@@ -76,6 +76,8 @@ def _mean(reading: "Reading", meaning: Meaning, event: Event, value: Any) -> Non
             marks.flags |= Flag.KEEP_ALIVE
     elif meaning is Meaning.UNKNOWN:
         reading.skip(event.data)
+    elif event.name and not marks.events:  # so are those of another API
+        reading.words = reading.words or f"no event of this API: {first_of(event.name)}"
 
 
 def _of_bad_shape(reading: "Reading", event: Event, value: Any) -> None:

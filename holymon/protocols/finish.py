@@ -10,7 +10,8 @@ _WORDS: Final = {
               "model_context_window_exceeded context_length",
     "tool_calls": "tool_use tool_call function_call function_calls",
     "content_filter": "refusal safety sensitive recitation prohibited_content blocklist spii "
-                      "content_filtered guardrail_intervened error_toxic",
+                      "content_filtered guardrail_intervened error_toxic image_safety "
+                      "image_prohibited_content image_recitation",
     "error": "abort aborted network_error insufficient_system_resource cancelled canceled failed "
              "malformed_function_call error_limit exception timeout",
 }  # fmt: skip
@@ -36,4 +37,6 @@ def finish_of(reason: Any) -> str:
     if not isinstance(reason, str):
         return "other"
     word = reason.lower().removeprefix("finish_reason_").removeprefix("finishreason.")
-    return "" if word in {"null", "none", "unspecified"} else _NAMES.get(word, "other")
+    if word in {"null", "none", "unspecified"}:
+        return ""
+    return _NAMES.get(word) or _NAMES.get(word.partition(":")[0], "other")  # safety: its category

@@ -50,14 +50,15 @@ class Reading:
     `lenient` nobody knows how the answer should look: only an error that it reports is one. With
     `keep`, `texts` holds the content of each choice by its index; with `wants_json` it is looked at
     whether that of the first one is JSON. `acted`: it called a tool or refused; `thought`: it
-    reasoned; `odd`: how the first event begins that could not be read; `words`: text outside of all
-    events. `settles` is called when a finished answer has all that it needs but its end.
+    reasoned; `by_message`: its pieces are messages; `odd`: the first event that can't be read;
+    `words`: text outside of events. `settles`: called when an answer needs no more but its end.
     """
 
     __slots__ = (
         "_collected", "_decoder", "_idle", "_kind", "_most", "_seen", "_sniffing", "_stream",
-        "acted", "arguments", "dialect", "done", "error", "finished", "lenient", "marks",
-        "message", "odd", "over", "settled", "settles", "texts", "thought", "wants_json", "words",
+        "acted", "arguments", "by_message", "dialect", "done", "error", "finished", "lenient",
+        "marks", "message", "odd", "over", "settled", "settles", "texts", "thought", "wants_json",
+        "words",
     )  # fmt: skip
 
     def __init__(
@@ -67,16 +68,15 @@ class Reading:
         """Expect the head of an answer."""
         self.marks, self.lenient, self.error = marks, lenient, OK
         self.message = self._kind = self.odd = self.words = ""
-        self.acted = self.done = self.finished = self.over = self._seen = self._sniffing = False
-        self.thought, self.settled, self._most, self._idle = False, nan, MAX_BODY, 0
+        self.acted = self.by_message = self.done = self.finished = self.over = self._seen = False
+        self._sniffing, self.thought, self.settled = False, False, nan
+        self._most, self._idle, self._collected = MAX_BODY, 0, list[bytes]()
         self.settles: Callable[[float], object] = bool
         self.dialect, self._stream, self.wants_json = dialect, stream, wants_json
         self._decoder: Decoder | None = None
-        self._collected: list[bytes] = []
         self.texts: dict[int, str] | None = {} if keep or wants_json else None
         self.arguments: Arguments | None = None
-        if stream:
-            marks.flags |= Flag.STREAM
+        marks.flags |= Flag.STREAM if stream else 0
 
     @property
     def streaming(self) -> bool:

@@ -1,7 +1,13 @@
-"""How long a server asks to wait before the next attempt, by its headers."""
+"""How long a server asks to wait before the next attempt, by its headers or in its error."""
 
 import math
+import re
 from email.utils import parsedate_to_datetime
+from itertools import islice
+from typing import Any, Final
+
+_DELAY: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+_MOST_DETAILS: Final = 20
 
 
 def retry_after(wait_or_moment: str, date: str, milliseconds: str = "") -> float:
@@ -17,6 +23,19 @@ def retry_after(wait_or_moment: str, date: str, milliseconds: str = "") -> float
             wait = _until(text, date)
         if 0 <= wait < 1e9:
             return wait
+    return math.nan
+
+
+def retry_delay(error: Any) -> float:
+    """Seconds that a `google.rpc.RetryInfo` among an error's details asks to wait; NaN for none.
+
+    Gemini and Vertex AI send no header. Source: https://google.aip.dev/193.
+    """
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in islice(details if isinstance(details, list) else (), _MOST_DETAILS):
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and (known := _DELAY.fullmatch(delay)):
+            return float(known[1])
     return math.nan
 
 
