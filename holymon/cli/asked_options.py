@@ -36,6 +36,9 @@ PROMPTS: Final = composed(
                  help="So many times as fast."),
     text("--trace-unit", metavar="UNIT", help="Of times that do not say it: s, ms, us or ns."),
     text("--column", metavar="NAME", help="The column or field of that file that holds it."),
+    click.option("--sample", type=int, default=0, metavar="N", show_default=False,
+                 help="Only so many of that file's requests, drawn evenly at random: of .jsonl, "
+                 ".jsonl.gz and Parquet however large they are."),
     text("--system", metavar="TEXT", help="What the system says, in place of what a file has."),
     click.option("--prompt-tokens", metavar="LENGTH", help="Ask made-up prompts of about so many "
                  f"tokens, each one different: {LENGTHS}; or a file of pairs, of prompts and "
@@ -69,7 +72,7 @@ def prompts_of(
     trace_unit: str = "", trace_speed: float = 1.0, column: str = "", system: str = "",
     prefix_tokens: int = 0, unique: bool = False, exact_tokens: bool = False,
     pictures: tuple[str, ...] = (), turns: str = "", think_time: str = "",
-    recorded_answers: bool = False,
+    recorded_answers: bool = False, sample: int = 0,
 ) -> "Prompts":  # fmt: skip
     """What the options ask for. Raises PlanError, ConfigError."""
     from holymon.plan.images import part_of
@@ -84,8 +87,8 @@ def prompts_of(
     file = trace if prompts_file is None else prompts_file
     if prompt_tokens is not None and Path(prompt_tokens).is_file():
         file, prompt_tokens = Path(prompt_tokens), None
-    if column and file is None:
-        raise PlanError("--column names one of a file: give that with --prompts.")
+    if (column or sample) and file is None:
+        raise PlanError("--column and --sample are of a file: give that with --prompts.")
     if trace is None and (trace_window or trace_unit or trace_speed != 1):
         options = "--trace-window, --trace-speed and --trace-unit"
         raise PlanError(f"{options} are of a trace: give that with --trace.")
@@ -98,7 +101,7 @@ def prompts_of(
     if file is not None:
         asked_for = dataset(
             file, column=column, unit=trace_unit, conversations=bool(turns),
-            recorded=recorded_answers,
+            recorded=recorded_answers, sample=sample,
         )  # fmt: skip
         if turns and asked_for.turns == 1:
             raise PlanError(f"{file} holds no conversation of several turns: leave --turns out.")

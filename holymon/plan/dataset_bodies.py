@@ -87,8 +87,8 @@ def _of_gemini(body: Entry) -> Request:
     for turn in turns:
         parts = turn.get("parts") if isinstance(turn, Mapping) else None
         parts = [parts] if isinstance(parts, Mapping) else parts or ()
-        texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
-        if not texts or not all(isinstance(text, str) for text in texts):
+        texts = [part["text"] for part in parts if isinstance(part, Mapping) and "text" in part]
+        if len(texts) < max(len(parts), 1) or not all(isinstance(text, str) for text in texts):
             raise Unfit("with parts that are no text")
         role = {"model": "assistant"}.get(turn.get("role"), turn.get("role") or "user")
         messages.append({"role": role, "content": "\n\n".join(texts)})

@@ -24,6 +24,7 @@ from holymon.plan.entries import Unfit
 from holymon.plan.given_file import MOST_BYTES, decoded, over, raw
 from holymon.plan.replay_file import rows_of
 from holymon.plan.requests import Request
+from holymon.plan.sample import drawn, lines_of
 from holymon.plan.traces import Sessions, delay_of, is_whole
 from holymon.safety import plain, short
 
@@ -33,7 +34,7 @@ COLUMNS: Final = ("prompt", "text", "question", "messages")
 MOST_VALUES: Final = 20_000_000
 """In a file: an empty list of two bytes takes sixty in memory."""
 
-PART: Final = "head -n 10000, also as a pipe: <(head -n 10000 FILE); of JSON jq -c '.[:10000][]'"
+PART: Final = "of .jsonl and Parquet --sample 10000; head -n 10000; of JSON jq -c '.[:10000][]'"
 """What makes a smaller file of one that is too large."""
 
 _GZIP: Final = b"\x1f\x8b"
@@ -41,7 +42,7 @@ _OTHERS: Final = {
     b"PK\x03\x04": "a zip archive", b"\x28\xb5\x2f\xfd": "packed by zstd",
     b"BZh": "packed by bzip2", b"\xfd7zXZ": "packed by xz",
 }  # fmt: skip
-_LINES: Final = frozenset({".jsonl", ".ndjson"})
+LINES: Final = frozenset({".jsonl", ".ndjson"})
 _TABLES: Final = frozenset({".csv", ".tsv"})
 
 Placed = Iterator[tuple[str, Any]]
@@ -101,8 +102,18 @@ def of_data(path: Path, data: bytes, how: How = AS_IT_IS) -> Dataset:
     if kind == "CSV" or (how.column and kind == "text"):
         column, entries = _of_table(path, lines, how.column)
         return of_entries(path, "CSV", entries, how._replace(column=column))
-    made = {"JSON": lambda: _of_json(path, text), "JSONL": lambda: _of_lines(path, lines)}
+    made = {
+        "JSON": lambda: _of_json(path, text),
+        "JSONL": lambda: _of_lines(path, enumerate(lines, 1)),
+    }
     return of_entries(path, kind, made.get(kind, lambda: _texts(lines))(), how)
+
+
+def of_lines(path: Path, how: How) -> Dataset:
+    """A sample of a file of lines of JSON, however large it is; as `read`."""
+    lines, others = drawn(lines_of(path), how.sample)
+    texts = ((n, line.decode("utf-8-sig", "replace")) for n, line in lines)
+    return of_entries(path, "JSONL", _of_lines(path, texts), how, others)
 
 
 def suffix_of(path: Path) -> str:
@@ -115,7 +126,7 @@ def _kind(path: Path, text: str, lines: list[str]) -> str:
     """What a file is, by its name's end where that says it, else by its first line."""
     first = next((line for line in lines if line.strip()), "")
     suffix, start = suffix_of(path), first.lstrip()[:1]
-    if suffix in _LINES:
+    if suffix in LINES:
         return "JSONL"
     if suffix in _TABLES:
         return "CSV"
@@ -145,8 +156,8 @@ def _texts(lines: list[str]) -> Placed:
     return ((f"line {n}", line.strip()) for n, line in enumerate(lines, 1) if line.strip())
 
 
-def _of_lines(path: Path, lines: list[str]) -> Placed:
-    for n, line in enumerate(lines, 1):
+def _of_lines(path: Path, lines: Iterable[tuple[int, str]]) -> Placed:
+    for n, line in lines:
         if not line.strip():
             continue
         entry = _json(line)
@@ -201,12 +212,18 @@ def chosen(path: Path, names: list[str], column: str) -> str:
 
 
 def of_entries(
-    path: Path | None, kind: str, entries: Iterable[tuple[str, Any]], how: How
+    path: Path | None, kind: str, entries: Iterable[tuple[str, Any]], how: How, outside: int = 0
 ) -> Dataset:
-    """Entries as a dataset; those that are no requests are left out. Raises PlanError."""
+    """Entries as a dataset; those that are no requests are left out. Raises PlanError.
+
+    `outside`: how many a sample was drawn from besides.
+    """
     out, requests, kinds = Counter[str](), list[Request](), set[str]()
     sessions = Gathered(how)
     where = path or "the list"
+    if how.sample:
+        entries, others = drawn(entries, how.sample)
+        out["outside of the sample"] = others + outside
     for place, entry in entries:
         try:
             name, request = _request(entry, how)
@@ -219,7 +236,7 @@ def of_entries(
         else:
             kinds.add(name)
     sessions.join(requests, out)
-    left = "; ".join(f"{n:,} {reason}" for reason, n in out.items())
+    left = "; ".join(f"{n:,} {reason}" for reason, n in out.items() if n)
     if not requests:
         raise PlanError(f"{where} holds no request{f' ({left})' * bool(left)}: write one a line.")
     if how.recorded and not any(turn.has_answer for each in requests for turn in each.then):
@@ -242,6 +259,8 @@ class Gathered:
     def take(self, entry: Any, request: Request, requests: list[Request]) -> None:
         """Add the request of an entry, unless it is a further turn of one that is there."""
         key = self._sessions.key(entry) if self._how.conversations and not request.then else ""
+        if key and self._how.sample:
+            raise PlanError("a sample would tear its conversation apart: take all, or no turns")
         if not key:
             wanted = self._how.conversations
             held = split(request, recorded=self._how.recorded) if wanted else request

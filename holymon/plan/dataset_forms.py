@@ -34,13 +34,15 @@ _ROLES: Final = {
 class How(NamedTuple):
     """What is told of a file: the column or field of its prompts, the unit of its times.
 
-    Whether what it holds are to be `conversations`, and with the `recorded` answers.
+    Whether what it holds are to be `conversations`, and with the `recorded` answers; `sample`: so
+    many entries are drawn of it (0: all are taken).
     """
 
     column: str = ""
     unit: str = ""
     conversations: bool = False
     recorded: bool = False
+    sample: int = 0
 
 
 AS_IT_IS: Final = How()

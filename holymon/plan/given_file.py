@@ -38,6 +38,17 @@ def raw(path: Path, most: int = MOST_BYTES) -> bytes:
         os.close(fd)
 
 
+def begins(path: Path, with_: bytes) -> bool:
+    """Whether a file begins with these bytes; False for what is none, as a pipe."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(with_)) == with_
+    except OSError:
+        return False
+
+
 def _all_of(fd: int, most: int) -> bytes:
     pieces, size, until = list[bytes](), 0, monotonic() + PATIENCE_S
     while size <= most:

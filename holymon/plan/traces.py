@@ -150,7 +150,7 @@ def _require_unit(number: float, kind: Trace) -> None:
         raise PlanError(f"its times have no unit: say which with --trace-unit {ask}")
     if seen and seen != kind.unit:
         mend = f"say which it is with --trace-unit {seen} or {kind.unit}"
-        raise PlanError(f"{looks}, but a trace of {kind.name} counts {kind.unit}: {mend}")
+        raise PlanError(f"{looks}, but {kind.name} traces count {kind.unit}: {mend}")
 
 
 def time_of_number(value: Any) -> float | None:

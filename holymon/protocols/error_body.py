@@ -51,6 +51,10 @@ A proxy of litellm that keeps no keys in a database says that it has none.
 """
 _OVERLOADED: Final = re.compile(r"(?i)overload|capacity[ _]exceeded|(?:at|over) capacity")
 """What says that the server has too much to do, whatever its callers ask of it."""
+_LIMITED: Final = re.compile(
+    r"(?i)\brate[ _-]?limit|too many requests|\b[qrt]p[sm]\b|requests? limit reached|频繁|限流"
+)
+"""What says so of too many calls, where no status does (Baidu's, MiniMax', Cloudflare's 200)."""
 
 _BY_NAME: Final = {
     "rate_limit_exceeded": "rate_limited", "invalid_api_key": "authentication",
@@ -120,6 +124,8 @@ def in_band(error: Any, marks: Marks) -> str:
             return from_status(int(word))
     if _OVERLOADED.search(" ".join((*codes, words))):
         return "overloaded"
+    if _LIMITED.search(" ".join((*codes, words))):
+        return "rate_limited"
     if "unexpected endpoint" in words.lower():  # LM Studio's 404
         return "not_found"
     return _BY_NAME.get(marks.code, "server_error")

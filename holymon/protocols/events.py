@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _EMPTY: Final = frozenset({b"", b"{}", b"[]", b"null"})
 _SHORT: Final = 16
 _ERRORS: Final = frozenset({b"error", b"exception"})
+_BEGINS: Final = {b"message_start": "/messages", b"response.created": "/responses"}
+"""The first events of answers of other endpoints, by which they are known."""
 
 
 def read_event(reading: "Reading", now: float, event: Event) -> int:
@@ -76,8 +78,8 @@ def _mean(reading: "Reading", meaning: Meaning, event: Event, value: Any) -> Non
             marks.flags |= Flag.KEEP_ALIVE
     elif meaning is Meaning.UNKNOWN:
         reading.skip(event.data)
-    elif event.name and not marks.events:  # so are those of another API
-        reading.words = reading.words or f"no event of this API: {first_of(event.name)}"
+    elif (place := _BEGINS.get(event.name, "")) and place != reading.dialect.path:
+        reading.words = reading.words or f"it answers as {place} does, not {reading.dialect.path}"
 
 
 def _of_bad_shape(reading: "Reading", event: Event, value: Any) -> None:

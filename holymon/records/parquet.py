@@ -201,15 +201,19 @@ def table(path: Path, wanted: dict[str, str]) -> dict[str, Any]:
     return made
 
 
-def rows(path: Path, names: list[str], most: int) -> Iterator[tuple[Any, ...]]:
-    """The rows of some columns of a Parquet file, at most so many. Raises RunError."""
+def rows(path: Path, names: list[str], most: int, sample: int = 0) -> Iterator[tuple[Any, ...]]:
+    """The rows of some columns of a Parquet file, at most so many, or a sample. Raises RunError."""
     import duckdb
 
     listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
     try:
         with _connection() as connection:
             _require_plausible(connection, path)
-            result = connection.execute(f"SELECT {listed} FROM {_read(path)} LIMIT {most}")
+            source = f"{_read(path)} LIMIT {most}"
+            if sample:  # nothing else is kept in memory
+                drawn = f"USING SAMPLE reservoir({sample} ROWS) REPEATABLE (1)"
+                source = f"(SELECT * FROM {_read(path)} {drawn})"
+            result = connection.execute(f"SELECT {listed} FROM {source}")
             while some := result.fetchmany(_ROWS):
                 yield from some
     except (duckdb.Error, *_NO_TEXT) as error:

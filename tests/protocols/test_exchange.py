@@ -51,7 +51,7 @@ def test_where_each_dialect_is_and_what_it_says_of_itself():
         "embeddings": ("/embeddings", {}, b"authorization: Bearer "),
     }
     assert of_path("/v1/chat/completions") is CHAT
-    assert of_path("/completions") is CHAT
+    assert of_path("/completions") is of_path("/completion") is DIALECTS["completions"]
     assert of_path("/v1/messages") is MESSAGES
     assert of_path("/responses") is RESPONSES
     assert of_path("/v1/models") is None

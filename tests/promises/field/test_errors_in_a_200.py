@@ -61,7 +61,7 @@ LISTED = [
     failed("base_resp after tokens", "infiniflow/ragflow#17292; platform.minimax.io, error codes",
            HEL + data(RATE) + DONE, "rate limit", wanted={"code": "1002"}),
     in_body("base_resp as a body", "infiniflow/ragflow#17292; platform.minimax.io, error codes", RATE, "rate limit",
-            "server_error"),
+            "rate_limited"),
     failed("bare JSON under event-stream", "lemonade-sdk/lemonade#2826", BARE, "too long",
            "bad_request"),
     in_body("an object error as a body", "vllm-project/vllm#12886", CUDA, "CUDA error",

@@ -1,0 +1,130 @@
+"""Files of requests as applications, datasets and other tools write them, and a part of a huge one."""
+
+import gzip
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import holymon as hm
+from holymon.errors import ConfigError, PlanError
+from holymon.plan import dataset_files, sample
+from holymon.plan.replay_file import epoch_unit, replay
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+def written(folder, name, *rows):
+    path = folder / name
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+FORMS = [
+    # source, entry, what it is taken for, text of its first request, longest answer, turns
+    ("ai.google.dev, batch-api", {"key": "r1", "request": {
+        "contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": 11}}},
+     "a batch of Gemini's", "Hi", 11, 1),
+    ("cloud.google.com, Vertex batch prediction", {"request": {"systemInstruction": {"parts": [{"text": "S"}]},
+     "contents": [{"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": [{"text": "Yo"}]},
+                  {"role": "user", "parts": {"text": "B"}}]}}, "a batch of Gemini's", "S\n\nHi\n\nYo\n\nB", None, 1),
+    ("tatsu-lab/stanford_alpaca", {"instruction": "Sum up", "input": "a text", "output": "o"}, "Alpaca",
+     "Sum up\n\na text", None, 1),
+    ("ShareGPT, its first form", {"id": "x", "items": [{"from": "user", "value": "Hi"},
+                                                       {"from": "bard", "value": "Yo"}]}, "ShareGPT", "Hi", None, 1),
+    ("docs.nvidia.com/aiperf, Inputs JSON Replay", {"session_id": "s", "payloads": [
+        {"model": "m", "messages": [user("Hi")], "max_tokens": 6},
+        {"model": "m", "messages": [user("Hi"), {"role": "assistant", "content": "Yo"}, user("B")]}]},
+     "sessions of requests", "Hi", 6, 2),
+    ("text-generation-inference, /generate", {"inputs": "Hi", "parameters": {"max_new_tokens": 20}},
+     "requests of TGI's", "Hi", 20, 1),
+    ("docs.helicone.ai, export", {"createdAt": "2026-01-01T00:00:00Z", "request_body": json.dumps(
+        {"messages": [user("Hi")], "max_tokens": 3}), "response_body": "{}"}, "requests with their answers", "Hi", 3, 1),
+    ("portkey.ai, Logs Export", {"request": {"url": "/v1/chat/completions", "body": {"messages": [user("Hi")]}},
+                                 "response": {"status": 200}}, "requests with their answers", "Hi", None, 1),
+    ("openai/gsm8k", {"question": "Hi", "answer": "x"}, "JSONL", "Hi", None, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "entry", "kind", "text", "limit", "turns"), FORMS, ids=lambda v: str(v)[:24]
+)
+def test_an_entry_is_taken_for_what_it_is(tmp_path, source, entry, kind, text, limit, turns):
+    found = hm.dataset(written(tmp_path, "a.jsonl", entry))
+    first = found[0]
+    assert (found.kind, first.text, first.max_tokens, found.turns) == (kind, text, limit, turns)
+
+
+def test_what_is_known_by_no_field_is_told_with_its_fields_and_the_option(tmp_path):
+    path = written(tmp_path, "a.jsonl", {"ask": "Hi", "id": 1})
+    with pytest.raises(PlanError, match=r"name one of its own with --column \(ask, id\)"):
+        hm.dataset(path)
+    assert hm.dataset(path, column="ask")[0].text == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("number", "unit"), [(1_700_000_000.5, "s"), (1.7e12, "ms"), (1.7e15, "us"), (1.7e18, "ns"), (61.1, ""), (9e5, "")]
+)  # fmt: skip
+def test_a_moment_since_1970_has_its_unit(number, unit):
+    assert epoch_unit(number) == unit
+
+
+def test_a_moment_in_another_unit_than_a_trace_has_is_asked_for(tmp_path):
+    """kvcache-ai/Mooncake counts milliseconds; a trace written by others from `time.time()` does not."""
+    rows = [{"timestamp": 1.7e9 + at, "input_length": 9, "output_length": 5} for at in (0.5, 1.0)]
+    path = written(tmp_path, "a.jsonl", *rows)
+    with pytest.raises(PlanError, match="looks like s since 1970, but Mooncake's traces count ms"):
+        hm.dataset(path)
+    assert hm.dataset(path, unit="s").replay().times == (0.0, 0.5)
+    with pytest.raises(PlanError, match="looks like ms since 1970, not seconds: give speed=1000"):
+        replay([1.7e12, 1.7e12 + 500])
+    assert replay([1.7e12, 1.7e12 + 500], speed=1000).times == (0.0, 0.5)
+
+
+NUMBER, PART = 5000, 500
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """The same requests as .jsonl, packed by gzip, and Parquet."""
+    folder: Path = tmp_path_factory.mktemp("large")
+    path = folder / "a.jsonl"
+    lines = "".join(f'{{"prompt": "{n}"}}\n\n' for n in range(NUMBER)).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + lines)
+    half = len(lines) // 2
+    (folder / "a.jsonl.gz").write_bytes(gzip.compress(lines[:half]) + gzip.compress(lines[half:]))
+    duckdb.sql(
+        f"copy (select i::varchar as prompt from range({NUMBER}) t(i)) to '{folder}/a.parquet'"
+    )
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_a_sample_is_drawn_evenly_without_reading_all_at_once(large, name, monkeypatch):
+    monkeypatch.setattr(dataset_files, "content", None)
+    found = hm.dataset(large / name, sample=PART)
+    numbers = sorted(int(request.text) for request in found)
+    assert (len({*numbers}), found.left_out) == (PART, f"{NUMBER - PART:,} outside of the sample")
+    assert abs(sum(numbers) / PART - NUMBER / 2) < 0.05 * NUMBER  # 1.6 % of it is one deviation
+    assert [r.text for r in found] == [r.text for r in hm.dataset(large / name, sample=PART)]
+
+
+def test_a_sample_of_more_than_there_is_is_all_of_it():
+    found = hm.dataset(["a", "b", "c"], sample=9)
+    assert ([request.text for request in found], found.left_out) == (["a", "b", "c"], "")
+
+
+def test_a_sample_has_bounds_and_tears_nothing_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(sample, "MOST_LINE", 99)
+    with pytest.raises(ConfigError, match="past all bounds"):
+        hm.dataset(written(tmp_path, "a.jsonl", {"prompt": "x" * 999}), sample=1)
+    damaged = tmp_path / "b.jsonl.gz"
+    damaged.write_bytes(gzip.compress(b'{"prompt": "x"}\n')[:-6])
+    with pytest.raises(ConfigError, match="can't read requests"):
+        hm.dataset(damaged, sample=1)
+    session = {"session_id": "s", "timestamp": 0, "input_length": 9, "output_length": 5}
+    with pytest.raises(PlanError, match="would tear its conversation apart"):
+        hm.dataset(written(tmp_path, "c.jsonl", session), sample=1, conversations=True)
