@@ -87,8 +87,10 @@ def prompts_of(
     file = trace if prompts_file is None else prompts_file
     if prompt_tokens is not None and Path(prompt_tokens).is_file():
         file, prompt_tokens = Path(prompt_tokens), None
-    if (column or sample) and file is None:
-        raise PlanError("--column and --sample are of a file: give that with --prompts.")
+    if column and file is None:
+        raise PlanError("--column names one of a file: give that with --prompts.")
+    if sample and file is None:
+        raise PlanError("--sample is drawn of a file: give that with --prompts.")
     if trace is None and (trace_window or trace_unit or trace_speed != 1):
         options = "--trace-window, --trace-speed and --trace-unit"
         raise PlanError(f"{options} are of a trace: give that with --trace.")

@@ -149,6 +149,7 @@ def test_conversations_are_of_a_file_or_made_up_with_time_to_think(tmp_path):
         (["--recorded-answers", "--prompt-tokens", "9", "--turns", "2"], "are those of a file's"),
         (["--prompt", "x", "--prompt-tokens", "5"], "exclude each other: give one"),
         (["--column", "x"], "--column names one of a file"),
+        (["--sample", "9"], "--sample is drawn of a file"),
         (["--trace-window", "1,2"], "are of a trace: give that with --trace"),
         (["--trace-speed", "2"], "are of a trace"),
         (
