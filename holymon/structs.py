@@ -37,6 +37,14 @@ class Rate:
     of: int
 
 
+Allowed: Final = msgspec.Meta
+"""What a field of a file may hold, as in `Annotated[float, Allowed(ge=0)]`."""
+
+
+class SparseStruct(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a file has many of, written without the fields that are as they are at first."""
+
+
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What plans are made of: frozen, named fields, no field unknown."""
 

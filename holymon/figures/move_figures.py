@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-import msgspec
 import numpy as np
 
 from holymon.figures.bills import Amount
 from holymon.figures.log_counts import design_effect, figure_of
 from holymon.figures.quantiles import PERCENTILES, Z95, Figure, student, wilson
-from holymon.structs import Rate
+from holymon.structs import Allowed, Rate, SparseStruct
 
 FEWEST: Final = 20
 """So many calls of a side tell what a call costs, at least."""
@@ -26,13 +25,12 @@ FEWEST_PARTS: Final = 8
 """So many parts of time tell how much more than by chance their costs differ."""
 
 
-_Number = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
-_Usd = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
-_Durations = Annotated[str, msgspec.Meta(pattern=r"^(\d{1,3}:\d{1,12}( \d{1,3}:\d{1,12})*)?$")]
+_Number = Annotated[int, Allowed(ge=0, le=10**12)]
+_Durations = Annotated[str, Allowed(pattern=r"^(\d{1,3}:\d{1,12}( \d{1,3}:\d{1,12})*)?$")]
 """What sums may be in a file, so that what is reckoned with them is finite."""
 
 
-class SideSums(msgspec.Struct, frozen=True, omit_defaults=True):
+class SideSums(SparseStruct, frozen=True):
     """The calls of one side in a span: those that failed, and what they cost in USD.
 
     `priced` are those whose cost is known, `squares` is the sum of its squares. Durations of
@@ -43,11 +41,11 @@ class SideSums(msgspec.Struct, frozen=True, omit_defaults=True):
     calls: _Number = 0
     failed: _Number = 0
     priced: _Number = 0
-    cost: _Usd = 0.0
-    squares: Annotated[float, msgspec.Meta(ge=0, le=1e24)] = 0.0
+    cost: Annotated[float, Allowed(ge=-1e12, le=1e12)] = 0.0
+    squares: Annotated[float, Allowed(ge=0, le=1e24)] = 0.0
     latency: _Durations = ""
     ttft: _Durations = ""
-    slo: dict[str, tuple[_Number, _Number]] = {}
+    slo: dict[str, tuple[_Number, _Number]] = {}  # noqa: RUF012 - copied for each instance
 
     @property
     def fits(self) -> bool:
