@@ -186,3 +186,8 @@ def from_status(status: int) -> str:
     if 400 <= status < 500:
         return "http_4xx"
     return "http_5xx" if 500 <= status < 600 else "unexpected_status"
+
+
+def install(extra: str) -> str:
+    """What to type for one of holymon's extras."""
+    return f"pip install 'holymon[{extra}]' (in a clone: pip install -e '.[{extra}]')"

@@ -267,6 +267,8 @@ def _become(wish: dict, streams: list[int], ready: int) -> None:
     os.chdir(wish["cwd"])
     os.environ.clear()
     os.environ.update(wish["env"])
+    if "dask.config" in sys.modules:  # it was read when that was imported
+        sys.modules["dask.config"].refresh()
     os.write(ready, b"%d" % os.getpid())
     os.close(ready)
     what, *sys.argv[1:] = wish["arguments"]

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from holymon.cli.asked_options import PROMPTS, prompts_of
 from holymon.cli.consent import over_http
 from holymon.cli.target_options import ONE_OFF, composed, targets_of, text
-from holymon.errors import PlanError
+from holymon.errors import PlanError, install
 from holymon.language.catalogue import ENGLISH, LANGUAGES
 from holymon.records.place import ENV as PLACE
 from holymon.records.place import checked
@@ -123,7 +123,7 @@ SLO: Final = click.option(
 )  # fmt: skip
 FOLDER: Final = _Folder()
 OUT: Final = click.option("--out", type=FOLDER, default=Path("reports"), help="Folder of all runs, "
-                          "or s3://bucket/prefix (pip install 'holymon[s3]').")  # fmt: skip
+                          f"or s3://bucket/prefix ({install('s3')}).")  # fmt: skip
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 RUN: Final = click.option("--run", "wanted", metavar="RUN", help="This run only: an id, a name for "
                           "its latest, or last.")  # fmt: skip

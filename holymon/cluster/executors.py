@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from holymon.cluster import remote
-from holymon.errors import ConfigError, RunError
+from holymon.errors import ConfigError, HolymonError, RunError, install
 from holymon.load import run
 from holymon.load.process import LOCAL, Executor, Process, begin
 from holymon.load.run import Run
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ANSWER_S: Final = 10
+_TLS: Final = "DASK_DISTRIBUTED__COMM__TLS__"
+_FIELDS: Final = {
+    "CA_FILE": "tls_ca_file", "CLIENT__CERT": "tls_client_cert", "CLIENT__KEY": "tls_client_key",
+    "CIPHERS": "tls_ciphers",
+}  # fmt: skip
 
 
 def start(
@@ -59,7 +64,7 @@ def _connected(on: Any) -> Iterator[Any]:
     try:
         from distributed import Client
     except ImportError:
-        raise ConfigError("Dask is not installed: pip install 'holymon[dask]'.") from None
+        raise ConfigError(f"Dask is not installed: {install('dask')}.") from None
     if not isinstance(on, str):
         if getattr(on, "asynchronous", True):
             raise ConfigError("`on` must be a dask.distributed.Client that is not asynchronous.")
@@ -68,8 +73,27 @@ def _connected(on: Any) -> Iterator[Any]:
     try:
         with Client(on, timeout=ANSWER_S, set_as_default=False) as client:
             yield client
-    except (OSError, TimeoutError, ValueError) as error:
-        raise RunError(f"no Dask scheduler answers at {plain(on)}: {short(str(error))}") from None
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        raise _unreached(plain(on), error) from None
+
+
+def _unreached(address: str, error: Exception) -> HolymonError:
+    """Why no scheduler could be reached at an address; Dask raises TypeError without TLS files."""
+    why, secured = short(str(error)), address.startswith("tls:")
+    if secured and isinstance(error, TypeError | FileNotFoundError):
+        return ConfigError(
+            f"{address} needs TLS files, which are not named or not there: set {_TLS}CA_FILE, "
+            f"{_TLS}CLIENT__CERT and {_TLS}CLIENT__KEY, or distributed.comm.tls in Dask's settings."
+        )
+    if isinstance(error, TypeError):
+        raise error
+    if secured and "certificate does not match" in why:
+        why = f"its certificate is not of the authority that is trusted here (see {_TLS}CA_FILE)."
+    elif secured:
+        why = f"it speaks no TLS, or does not take this client's certificate ({why or 'no answer'})"
+    elif "(closed)" in why:
+        why = f"it may want TLS: write tls://... ({why})"
+    return RunError(f"no Dask scheduler answers at {address}: {why}")
 
 
 class DaskWorkers(Executor):
@@ -137,4 +161,8 @@ class DaskWorkers(Executor):
         command += self._more
         environment = consent.inherited(plan.targets) or dict(os.environ)
         environment.setdefault("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "15s")
+        security = getattr(self._client, "security", None)
+        for name, field in _FIELDS.items():  # a client may have others than Dask's settings have
+            if value := getattr(security, field, None):
+                environment[_TLS + name] = str(value)
         return begin(folder, command, environment, detached=detached)

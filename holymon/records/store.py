@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from holymon.errors import ConfigError, PlanError, RunError
+from holymon.errors import ConfigError, PlanError, RunError, install
 from holymon.records.own_files import aside
 from holymon.safety import looks_secret, plain
 
@@ -90,7 +90,7 @@ class Store:
             self._fs, root = url_to_fs(self.url, **options)
         except ImportError:
             raise ConfigError(
-                f"{plain(self.url)} needs a library that is not here: pip install 'holymon[s3]'."
+                f"{plain(self.url)} needs a library that is not here: {install('s3')}."
             ) from None
         except ValueError:
             raise PlanError(f"{plain(self.url)} is no store: write s3://bucket/prefix.") from None

@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+import dask.config
 from distributed import Scheduler, Worker
 
 from holymon.cluster.executors import start
@@ -30,13 +31,17 @@ async def serve(server) -> None:
         await server.finished()
 
 
+def protocol() -> str:
+    return "tls" if dask.config.get("distributed.comm.tls.ca-file") else "tcp"
+
+
 async def scheduler() -> None:
-    await serve(Scheduler(host="127.0.0.1", port=0, dashboard=False))
+    await serve(Scheduler(host="127.0.0.1", port=0, dashboard=False, protocol=protocol()))
 
 
 async def worker(address, name, folder, host) -> None:
     await serve(Worker(address, name=name, nthreads=1, local_directory=folder, host=host,
-                       dashboard=False))  # fmt: skip
+                       dashboard=False, protocol=protocol()))  # fmt: skip
 
 
 def skew(seconds: float, hostname: str) -> None:

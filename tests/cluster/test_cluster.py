@@ -12,16 +12,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
+import dask.config
 import numpy as np
 import pytest
-from distributed import Client
+from distributed import Client, Security
 
 import holymon as hm
-from holymon.cluster import remote
+from holymon.cluster import executors, remote
 from holymon.errors import ConfigError, RunError
 from holymon.load.run import attach
 from holymon.sim.process import simulator
+from tests.promises.faults.conftest import certificate
 from tests.report.test_notebooks import results
+
+__all__ = ["certificate"]
 
 KEY = "hm-canary-7f31c0ffee"
 SHORT = hm.Prompts(max_tokens=4)
@@ -32,8 +36,8 @@ ELSEWHERE = ("0", "127.0.0.2", "elsewhere")
 class Cluster:
     """A scheduler and its workers, each a process that a test may kill."""
 
-    def __init__(self, folder, stack: ExitStack) -> None:
-        self.folder, self._stack = folder, stack
+    def __init__(self, folder, stack: ExitStack, **variables: str) -> None:
+        self.folder, self._stack, self._variables = folder, stack, variables
         folder.mkdir(exist_ok=True)
         self._log = stack.enter_context((folder / "log").open("a"))
         self.scheduler, self.address = self.process("scheduler")
@@ -43,7 +47,7 @@ class Cluster:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.cluster.dask_process", *arguments],
             stdout=subprocess.PIPE, stderr=self._log, text=True,
-            env={**os.environ, "HM_CANARY_KEY": KEY},
+            env={**os.environ, "HM_CANARY_KEY": KEY, **self._variables},
         )  # fmt: skip
         self._stack.callback(self.end, process)
         return process, process.stdout.readline().strip()
@@ -215,6 +219,36 @@ def test_what_a_killed_leader_left_is_named_and_goes_when_it_was_fetched(
         shutil.rmtree(remote.prepare("next", dask_worker))
     assert (a.exists(), b.exists()) == (True, False)
     shutil.rmtree(a)
+
+
+def test_tls_is_that_of_the_client_and_what_lacks_is_a_sentence(
+    api, tmp_path, certificate, monkeypatch
+):
+    cert, key = map(str, certificate)
+    named = {f"{role}__{kind}": path for role in ("SCHEDULER", "WORKER")
+             for kind, path in (("CERT", cert), ("KEY", key))}  # fmt: skip
+    variables = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": path
+                 for name, path in {"CA_FILE": cert, **named}.items()}  # fmt: skip
+    plan = hm.Plan(targets=(target(api),), load=hm.Closed(users=1), requests=3, first_call=False)
+    monkeypatch.setattr(executors, "ANSWER_S", 1)
+    with ExitStack() as stack:
+        secured = Cluster(tmp_path / "tls", stack, **variables)
+        secured.worker("a")
+        with pytest.raises(ConfigError, match="tls://.* needs TLS files, which are not named"):
+            hm.start(plan, on=secured.address, out=tmp_path)
+        plainly = secured.address.replace("tls:", "tcp:")
+        with pytest.raises(RunError, match="tcp://.*: it may want TLS: write tls://"):
+            hm.start(plan, on=plainly, out=tmp_path)
+        other = {"ca-file": os.environ["SSL_CERT_FILE"], "client": {"cert": cert, "key": key}}
+        with (
+            dask.config.set({"distributed.comm.tls": other}),
+            pytest.raises(RunError, match="its certificate is not of the authority that"),
+        ):
+            hm.start(plan, on=secured.address, out=tmp_path)
+        security = Security(tls_ca_file=cert, tls_client_cert=cert, tls_client_key=key)
+        with Client(secured.address, security=security, set_as_default=False) as client:
+            run = hm.measure(plan, on=client, out=tmp_path)
+        assert (run.state, len(run.records)) == ("finished", 3)
 
 
 def test_the_notebook_measures_on_the_cluster_that_it_is_told_of(client, tmp_path):
