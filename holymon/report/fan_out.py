@@ -20,7 +20,7 @@ from holymon.load.at_once import cores
 from holymon.load.interrupts import interruptible
 from holymon.load.run import Run
 from holymon.records import run_folder
-from holymon.records.own_files import room
+from holymon.records.own_files import new_file, room
 from holymon.records.spool import folder_of
 from holymon.report import report
 from holymon.report.index import write_index
@@ -190,8 +190,8 @@ def _on_cluster(wishes: list[dict[str, Any]], client: Any) -> list[dict[str, Any
     with contextlib.ExitStack() as stack:
         seen = {wish["out"]: str(stack.enter_context(room(Path(wish["out"])))) for wish in wishes}
         tasks = [
-            client.submit(_made_there, wish, seen[wish["out"]], pure=False, retries=0)
-            for wish in wishes
+            client.submit(_made_there, wish, seen[wish["out"]], number, pure=False, retries=0)
+            for number, wish in enumerate(wishes)
         ]
         try:
             return [_result(task) for task in tasks]
@@ -208,10 +208,14 @@ def _result(task: Any) -> dict[str, Any]:
     return known
 
 
-def _made_there(wish: dict[str, Any], seen: str) -> dict[str, Any]:
+def _made_there(wish: dict[str, Any], seen: str, number: int) -> dict[str, Any]:
     if not Path(seen).is_dir():
         return {"why": f"{socket.gethostname()} does not see {wish['out']}: reports on a cluster "
                        "need a folder that all of its workers share."}  # fmt: skip
+    try:
+        new_file(Path(seen) / str(number)).close()
+    except FileExistsError:  # Dask begins a task once more when its worker was lost
+        return {"why": "its Dask worker was lost; what it may have called is not called again."}
     return make(wish)
 
 

@@ -234,14 +234,14 @@ def test_tls_is_that_of_the_client_and_what_lacks_is_a_sentence(
     with ExitStack() as stack:
         secured = Cluster(tmp_path / "tls", stack, **variables)
         secured.worker("a")
-        with pytest.raises(ConfigError, match="tls://.* needs TLS files, which are not named"):
+        with pytest.raises(ConfigError, match=r"tls://.* needs TLS files, which are not named"):
             hm.start(plan, on=secured.address, out=tmp_path)
         plainly = secured.address.replace("tls:", "tcp:")
-        with pytest.raises(RunError, match="tcp://.*: it may want TLS: write tls://"):
+        with pytest.raises(RunError, match=r"tcp://.*: it may want TLS: write tls://"):
             hm.start(plan, on=plainly, out=tmp_path)
-        other = {"ca-file": os.environ["SSL_CERT_FILE"], "client": {"cert": cert, "key": key}}
+        other = {"ca-file": os.environ["SSL_CERT_FILE"], "client.cert": cert, "client.key": key}
         with (
-            dask.config.set({"distributed.comm.tls": other}),
+            dask.config.set({f"distributed.comm.tls.{name}": path for name, path in other.items()}),
             pytest.raises(RunError, match="its certificate is not of the authority that"),
         ):
             hm.start(plan, on=secured.address, out=tmp_path)

@@ -71,8 +71,11 @@ def test_on_a_cluster_a_lost_worker_takes_one_report_only(runs, reports):
     assert isinstance(again, Reports)
     assert "seen 7" in again[0].html.read_text()
     assert str(again[1]) == "its Dask worker failed: lost"
-    unseen = client.work(client.wishes[0], str(out / "elsewhere"))
+    unseen = client.work(client.wishes[0], str(out / "elsewhere"), 0)
     assert "need a folder that all of its workers share" in unseen["why"]
+    (out / "0").touch()
+    begun = client.work(client.wishes[0], str(out), 0)
+    assert begun["why"].startswith("its Dask worker was lost"), "Dask tries it on another one"
 
 
 def test_a_process_that_dies_is_a_sentence(monkeypatch):
