@@ -252,6 +252,21 @@ def test_a_story_in_one_piece_means_what_its_stream_does(api, name):
     assert answer == ("", "", "".join(value for kind, value in story if kind == "text"))
     assert (marks.prompt_tokens, marks.output_tokens) == (3, 2)
     assert marks.flags == flags | Flag.SERVER_TOKENS
+    end = story[-1][1]
+    assert marks.finish == ENDS_OTHERWISE.get(api, {}).get(end, end)
+
+
+@pytest.mark.parametrize(
+    ("api", "word"), [("chat", "error"), ("gemini", "MALFORMED_FUNCTION_CALL"), ("cohere", "ERROR")]
+)
+def test_an_answer_that_ends_as_an_error_is_one_however_it_came(api, word):
+    story = [("text", "Hel"), ("end", word)]
+    error, reading = read(APIS[api][0], told(api, story))
+    assert (error, reading.marks.finish) == ("stream_error_event", "error")
+    assert reading.marks.message.endswith(word)
+    marks = Marks(0, 0, 0.0)
+    error, words, text = APIS[api][0].answer(json.dumps(whole(api, story)).encode(), marks)
+    assert (error, words, text) == ("server_error", reading.marks.message, "")
 
 
 ODD = (None, 5, "x", [], [5], {"a": 5}, [{"type": "text"}])
