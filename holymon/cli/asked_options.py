@@ -87,10 +87,7 @@ def prompts_of(
     file = trace if prompts_file is None else prompts_file
     if prompt_tokens is not None and Path(prompt_tokens).is_file():
         file, prompt_tokens = Path(prompt_tokens), None
-    if column and file is None:
-        raise PlanError("--column names one of a file: give that with --prompts.")
-    if sample and file is None:
-        raise PlanError("--sample is drawn of a file: give that with --prompts.")
+    _require_file(file, column, sample)
     if trace is None and (trace_window or trace_unit or trace_speed != 1):
         options = "--trace-window, --trace-speed and --trace-unit"
         raise PlanError(f"{options} are of a trace: give that with --trace.")
@@ -128,6 +125,13 @@ def prompts_of(
         stream=not no_stream, system=system, prefix_tokens=prefix_tokens, unique=unique,
         exact_tokens=exact_tokens,
     )  # fmt: skip
+
+
+def _require_file(file: Path | None, column: str, sample: int) -> None:
+    """Raise PlanError for what is said of a file where there is none."""
+    if (column or sample) and file is None:
+        what = "--column names one of" if column else "--sample is drawn of"
+        raise PlanError(f"{what} a file: give that with --prompts.")
 
 
 def _part_of(
