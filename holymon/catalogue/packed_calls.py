@@ -29,6 +29,8 @@ UNDER: Final = "calls"
 MOST_OF_RUN: Final = 250_000
 """Calls; a larger run is read quickly enough by itself."""
 MOST_CALLS: Final = 4_000_000
+ROWS: Final = 1_000_000
+"""In a group: the columns of a question lie in few pieces, and each piece is a request."""
 FEWEST: Final = 2
 DAY_S: Final = 86400.0
 _IDS: Final = msgspec.json.Decoder(list[str])
@@ -126,7 +128,8 @@ def _write(files: list[Path], path: Path) -> None:
                 f"COPY (SELECT {columns}, {PLACE} FROM (FROM read_parquet([{listed}], "
                 "union_by_name = true, filename = true, hive_partitioning = false) "
                 f"UNION ALL BY NAME SELECT {blank} WHERE false) JOIN places ON file = filename) "
-                f"TO '{parquet._quoted(path)}' (FORMAT parquet, {parquet._PARQUET})"
+                f"TO '{parquet._quoted(path)}' (FORMAT parquet, {parquet._PARQUET}, "
+                f"ROW_GROUP_SIZE {ROWS})"
             )
     except duckdb.Error as error:
         raise RunError(f"calls of many runs can't be packed: {short(str(error))}") from None

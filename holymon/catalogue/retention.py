@@ -16,6 +16,7 @@ from holymon.catalogue.entries import UNREADABLE, entries, with_figures
 from holymon.errors import RunError
 from holymon.load import store_entries
 from holymon.load.entry import Entry
+from holymon.load.publish import unsent
 from holymon.records.own_files import require_inside, write_aside
 from holymon.records.run_folder import FIGURES_FILE
 from holymon.records.run_state import LIVE
@@ -72,14 +73,15 @@ def drop_calls(out: Path, entry: Entry) -> Path:
     """Keep the figures of a run and delete its calls; the file of its figures.
 
     The figures are written first: whoever is interrupted has lost none. What a store has of many
-    runs in one file is deleted by `packed_calls.forget`. Raises OSError, RunError if there are
-    none, for then the calls stay.
+    runs in one file is deleted by `packed_calls.forget`; what it lacks of a run stays here. Raises
+    OSError, RunError if there are none, for then the calls stay.
     """
     folder, store = out / entry.run_id, store_of(out)
     if store is not None:
         store_entries.add(store, msgspec.structs.replace(entry, calls_gone=True))
         store.drop(f"runs/{entry.run_id}/{name}" for name in _calls(entry))
-        shutil.rmtree(folder, ignore_errors=True)
+        if not unsent(folder):
+            shutil.rmtree(folder, ignore_errors=True)
         return folder
     require_inside(folder, out)
     if not entry.of_targets:

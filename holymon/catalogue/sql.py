@@ -15,6 +15,7 @@ from holymon.records import parquet
 from holymon.records.attempt import FINISH, Flag
 from holymon.records.run_folder import began, is_compacted
 from holymon.records.spool import folder_of, shown, store_of
+from holymon.records.store_files import SCHEME
 from holymon.safety import plain, short
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataF
     kept = [e for e in entries(folder) if not name or e.name == name]
     with duckdb.connect(config={"enable_external_file_cache": False}) as connection:
         connection.execute("SET enable_progress_bar = false")  # nothing beside the answer
+        connection.execute("SET parquet_metadata_cache = true")  # each is bound twice
         try:
             _make_tables(connection, kept, folder)
         except duckdb.Error as error:
@@ -67,21 +69,29 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
         raise RunError(f"there are no calls in {shown(out)}: `holymon load sim/fast` makes some.")
     import pandas as pd
 
+    sources = {source: k for k, source in enumerate(dict.fromkeys(of.source for of in files))}
+    # One number says whose a call is, by file, place and target: joined by it, a row is a look into
+    # an array. What is no place or target of its file has no such number.
+    read = f"read_parquet([{', '.join(sources)}], union_by_name = true, hive_partitioning = false)"
+    about = connection.execute(f"FROM {read} LIMIT 0").description
+    if any(column[0].lower() == "file_index" for column in about):
+        raise RunError(f"a file in {shown(out)} has a column file_index, as none of a run has.")
+    each = max(1, *(len(of.entry.targets) for of in files))
+    places = 1 + max(of.place for of in files)
     targets = [
-        (of.file, of.place, plain(e.run_id), plain(e.name), of.began, e.started_at, e.state, k, t)
+        ((sources[of.source] * places + of.place) * each + k, plain(e.run_id), plain(e.name),
+         of.began, e.started_at, e.state, t)
         for of in files for e in [of.entry] for k, t in enumerate(e.targets)
     ]  # fmt: skip
-    sources = ", ".join(dict.fromkeys(of.source for of in files))
-    columns = ["file", "place", "run_id", "name", "began", "started_at", "state", "number",
-               "target"]  # fmt: skip
+    columns = ["key", "run_id", "name", "began", "started_at", "state", "target"]
     named = pd.DataFrame(targets, columns=columns)
     moments = pd.to_datetime(named["started_at"], utc=True, format="ISO8601")
     named["started_at"] = moments.dt.tz_localize(None)
     errors = pd.DataFrame({"number": range(len(NAMES)), "text": NAMES})
-    ends = pd.DataFrame({"number": range(len(FINISH)), "text": FINISH})
-    for table, frame in (("of_runs", named), ("of_errors", errors), ("of_ends", ends)):
+    for table, frame in (("of_runs", named), ("of_errors", errors)):
         connection.register(f"_{table}", frame)
         connection.execute(f"CREATE TEMP TABLE {table} AS FROM _{table}")
+    ends = ", ".join(f"'{text}'" for text in FINISH)
     bits = ", ".join(f"(c.flags & {flag.value}) != 0 AS {flag.name.lower()}" for flag in Flag)
     counted = [column for column in parquet.KINDS if column.endswith("_tokens")]
     counts = ", ".join(f"nullif(c.{column}, -1) AS {column}" for column in counted)
@@ -90,15 +100,16 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
         "CREATE TEMP VIEW calls AS SELECT r.run_id, r.name, r.target, "
         "make_timestamp(((r.began + c.start_s) * 1e6)::BIGINT) AS sent_at, "
         "c.end_s - c.start_s AS latency_s, c.first_s - c.start_s AS ttft_s, "
-        "e.text AS error_type, f.text AS finish, c.code, c.status, "
+        f"e.text AS error_type, [{ends}][c.finish + 1] AS finish, c.code, c.status, "
         "c.due_s, c.start_s, c.headers_s, c.chunk_s, c.first_s, c.content_s, c.last_s, c.end_s, "
         f"c.gap_max_s, c.connect_s, c.retry_after_s, c.request, c.attempt, {counts}, "
         f"c.chunks, c.events, c.bytes, {bits} "
-        f"FROM (FROM read_parquet([{sources}], union_by_name = true, filename = true, "
-        f"hive_partitioning = false) UNION ALL BY NAME SELECT {blank}, NULL::UINTEGER AS "
-        f"{packed_calls.PLACE} WHERE false) c JOIN of_runs r ON r.file = c.filename "
-        f"AND r.number = c.target AND r.place = coalesce(c.{packed_calls.PLACE}, 0) "
-        "JOIN of_errors e ON e.number = c.error JOIN of_ends f ON f.number = c.finish"
+        f"FROM (SELECT *, file_index FROM {read} UNION ALL BY NAME SELECT {blank}, "
+        f"NULL::UINTEGER AS {packed_calls.PLACE}, NULL::UBIGINT AS file_index WHERE false) c "
+        f"JOIN of_runs r ON r.key = c.file_index::BIGINT * {places * each} + "
+        f"coalesce(c.{packed_calls.PLACE}, 0)::BIGINT * {each} + c.target::BIGINT "
+        "JOIN of_errors e ON e.number = c.error "
+        f"WHERE c.target < {each} AND coalesce(c.{packed_calls.PLACE}, 0) < {places}"
     )
     connection.execute(
         "CREATE TEMP VIEW runs AS SELECT run_id, name, started_at, state, target FROM of_runs"
@@ -106,10 +117,9 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
 
 
 class _File(NamedTuple):
-    """Where the calls of a run are: a file as DuckDB names and as it reads it, a place in it."""
+    """Where the calls of a run are: a file as DuckDB is told it, and a place in it."""
 
     entry: Entry
-    file: str
     source: str
     place: int
     began: float | None
@@ -125,9 +135,8 @@ def _files(connection: Any, kept: list[Entry], out: Path) -> list[_File]:
     for entry in kept:
         folder = out / entry.run_id
         if where := of_runs.get(entry.run_id):
-            file = f"holymon://{where.key}"
-            files.append(_File(entry, file, f"'{file}'", where.place, entry.began))
+            files.append(_File(entry, f"'{SCHEME}{where.key}'", where.place, entry.began))
         elif is_compacted(folder) and not entry.calls_gone:
-            path = folder / "calls.parquet"
-            files.append(_File(entry, str(path), parquet.named(path), 0, began(folder)))
+            source = parquet.named(folder / "calls.parquet")
+            files.append(_File(entry, source, 0, began(folder)))
     return files

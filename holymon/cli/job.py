@@ -5,11 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
-import yaml
 
-from holymon.cli import quoting
 from holymon.cli.consent import agreed
-from holymon.cli.init_folder import Readable
 from holymon.cli.manifest import Job
 from holymon.cli.options import PLAN, Command, plans_of
 from holymon.cli.output import say
@@ -85,6 +82,11 @@ def job(
 
 def text_of(known: Job) -> str:
     """The manifest; whatever stands in it is a text there: PyYAML quotes what it has to."""
+    import yaml
+
+    from holymon.cli import quoting
+    from holymon.cli.init_folder import Readable
+
     documents = yaml.dump_all(known.documents, Dumper=Readable, sort_keys=False, width=quoting.WIDE)
     return str(documents).rstrip("\n")
 

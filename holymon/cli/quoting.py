@@ -14,8 +14,6 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
-import yaml
-
 from holymon.errors import ConfigError
 from holymon.safety import plain
 
@@ -87,5 +85,7 @@ def go_pattern(text: str) -> str:
 
 def yaml_inner(text: str) -> str:
     """What stands between two double quotes in YAML."""
+    import yaml
+
     quoted = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=WIDE)
     return str(quoted).strip()[1:-1]

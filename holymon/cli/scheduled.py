@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from holymon.cli import quoting
 from holymon.cli.timetable import Timetable
 from holymon.sim.process import PYTHON_M
@@ -180,6 +178,8 @@ def _github(known: Scheduled) -> Iterator[tuple[str, str]]:
 
 
 def _yaml(about: dict[str, Any]) -> str:
+    import yaml
+
     return str(yaml.safe_dump(about, sort_keys=False, width=quoting.WIDE, allow_unicode=True))
 
 

@@ -79,7 +79,7 @@ def send(out: Path, run_in: "Callable[[Path], Run]") -> str:
                 _send(folder, store, run_in)
         except (HolymonError, OSError) as error:
             reason = reason or short(str(error).rstrip("."))
-        left += bool(reason) and bool(_unsent(folder))
+        left += bool(reason) and bool(unsent(folder))
     if not reason:
         with contextlib.suppress(RunError):  # it only spares time
             store_entries.pack(store)
@@ -108,7 +108,7 @@ def _states(folder: Path) -> dict[str, list[int]]:
     return made
 
 
-def _unsent(folder: Path) -> list[str]:
+def unsent(folder: Path) -> list[str]:
     """The files that are not in the store yet, the largest kind first."""
     sent = {}
     with contextlib.suppress(OSError, ValueError, RunError):
@@ -121,7 +121,7 @@ def _send(folder: Path, store: Store, run_in: "Callable[[Path], Run]") -> None:
     """Send one run, if it has ended and nobody else does it. Raises OSError, HolymonError."""
     if run_folder.read_state(folder)["state"] in LIVE:
         return
-    names = _unsent(folder)
+    names = unsent(folder)
     if not names:
         if time.time() - folder.stat().st_mtime > KEPT_S:
             shutil.rmtree(folder, ignore_errors=True)
@@ -133,7 +133,7 @@ def _send(folder: Path, store: Store, run_in: "Callable[[Path], Run]") -> None:
         run.close()
         if not run_folder.is_compacted(folder) and not (folder / run_folder.FIGURES_FILE).exists():
             raise RunError(f"{run.id} is not whole here")
-        names = _unsent(folder)
+        names = unsent(folder)
         ahead = None
         for name in names:
             ahead = store.put(f"runs/{run.id}/{name}", folder / name)

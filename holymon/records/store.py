@@ -2,17 +2,16 @@
 
 Keys of s3 come from the environment as AWS's own tools take them (also AWS_ENDPOINT_URL, for other
 makers' stores), and nothing of them, nor of what a server answers, is in the sentences made here.
-Every write is read back: its size and MD5 as the store says them, else all of it.
+Every write is read back: its size and MD5 as the store says them, else all of it. Nothing waits for
+ever: what a server sends drop by drop has to come at LEAST_RATE, after PATIENCE_S.
 """
 
 import contextlib
-import io
 import os
 import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import cache
 from hashlib import md5
 from pathlib import Path
@@ -20,34 +19,30 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from holymon.errors import ConfigError, PlanError, RunError, install
+from holymon.records import store_files
 from holymon.records.own_files import aside
+from holymon.records.store_errors import has_no_bucket, is_gone, why
 from holymon.safety import looks_secret, plain
 
 LIMITS: Final = {"connect_timeout": 5, "read_timeout": 20}
 RETRIES: Final = {"retries": {"max_attempts": 4, "mode": "standard"}}
 """A store that is busy is asked again within seconds; one that is not there is given up soon."""
 
+CHECKSUMS: Final = {
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
+"""Every write is read back here. What newer SDKs add by themselves, GCS, Ceph and R2 refuse, with
+SignatureDoesNotMatch or NotImplemented (boto/boto3#4400, cloudflare/cloudflare-docs#19236)."""
+
+PATIENCE_S: Final = 45.0
+LEAST_RATE: Final = 32_000
+"""Bytes/s: a store may take so long for a request, and for what is sent with it either way."""
+
+PIECE: Final = 2**24
+
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]+):/+")
 _PART: Final = ".part"
-_SINCE: Final = datetime(2026, 1, 1, tzinfo=UTC)
-_KEYS: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-_SENTENCES: Final = {
-    "NoSuchBucket": "has no such bucket: make it, or name another",
-    "AccessDenied InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken InvalidToken 401 403 "
-    "PermissionError": f"refuses these credentials: {_KEYS}",
-    "NoCredentialsError PartialCredentialsError ProfileNotFound "
-    "CredentialRetrievalError": f"needs credentials: {_KEYS}",
-    "RequestTimeTooSkewed": "refuses the clock of this machine, which is far off: set it",
-    "SlowDown ServiceUnavailable RequestLimitExceeded Throttling 503": "is too busy (503)",
-    "InternalError 500 502 504": "has a fault of its own (5xx)",
-    "ConnectTimeoutError ProxyConnectionError SSLError": "can't be reached",
-    "ReadTimeoutError FSTimeoutError TimeoutError": "did not answer in time",
-    "EndpointConnectionError ConnectionClosedError ConnectionError ClientConnectionError "
-    "ClientPayloadError IncompleteReadError "
-    "ResponseStreamingError": "can't be reached, or broke the connection",
-}  # fmt: skip
-_WHY: Final = {name: why for names, why in _SENTENCES.items() for name in names.split()}
-_GONE: Final = frozenset({"NoSuchKey", "404", "FileNotFoundError"})
 
 
 def is_url(out: Path | str) -> bool:
@@ -81,7 +76,8 @@ class Store:
         self._whole = url.startswith("s3:")  # what is being written is not to be seen there
         if self._whole:
             wishes = RETRIES if "AWS_MAX_ATTEMPTS" not in os.environ else {}
-            options |= {"config_kwargs": LIMITS | wishes, "default_cache_type": "none"}
+            checks = CHECKSUMS if "AWS_REQUEST_CHECKSUM_CALCULATION" not in os.environ else {}
+            options |= {"config_kwargs": LIMITS | wishes | checks, "default_cache_type": "none"}
         else:
             options["auto_mkdir"] = True
         try:
@@ -112,16 +108,15 @@ class Store:
         with self._plainly():
             target = path if self._whole else f"{path}.{secrets.token_hex(4)}{_PART}"
             if isinstance(source, bytes):
-                self._fs.pipe_file(target, source)
+                self._fs.pipe_file(target, source, **self._within(size))
             else:
-                self._fs.put_file(str(source), target)
+                self._fs.put_file(str(source), target, **self._within(size))
             if target != path:
                 self._fs.mv(target, path)
-            about, ended = self._fs.info(path), time.time()
+            about, ended = self._fs.info(path, **self._within()), time.time()
             good = about["size"] == size
             if good and str(about.get("ETag", "")).strip('"') != digest:
-                with self._fs.open(path, "rb") as file:  # encrypted, or put in several parts
-                    good = _digest(file) == digest
+                good = _digest(self._pieces(key, size)) == digest  # encrypted, or put in parts
         if not good:
             raise RunError(f"{plain(self.url)} keeps something else than it was sent.")
         changed = about.get("LastModified")
@@ -129,12 +124,10 @@ class Store:
 
     def get(self, key: str, path: Path) -> None:
         """Write an object to a file of its own, private. Raises RunError, OSError."""
-        with (
-            self._plainly(key),
-            aside(path, 0o600, lasting=False) as file,
-            self._fs.open(self._path(key), "rb", block_size=2**24) as source,
-        ):
-            while data := source.read(2**24):
+        with self._plainly(key):
+            size = self._fs.info(self._path(key), **self._within())["size"]
+        with aside(path, 0o600, lasting=False) as file:
+            for data in self._pieces(key, size):
                 file.write(data)
 
     def many(self, sizes: Mapping[str, int]) -> dict[str, bytes]:
@@ -146,11 +139,13 @@ class Store:
         known = {key: b"" for key in sizes if not sizes[key]}
         ends = [sizes[key] for key in paths.values()]
         with self._plainly():
-            answers = self._fs.cat_ranges([*paths], [0] * len(ends), ends, on_error="return")
+            answers = self._fs.cat_ranges(
+                [*paths], [0] * len(ends), ends, on_error="return", **self._within(sum(ends))
+            )
             for key, data in zip(paths.values(), answers, strict=True):
                 if isinstance(data, bytes):
                     known[key] = data
-                elif not _GONE & {*_names(data)}:
+                elif not is_gone(data):
                     raise data
         return known
 
@@ -159,10 +154,10 @@ class Store:
         path = self._path(under)
         with self._plainly():
             try:
-                below = self._fs.find(path, detail=True)
+                below = self._fs.find(path, detail=True, **self._within())
             except FileNotFoundError as error:
-                if "NoSuchBucket" in _names(error) or "bucket" in str(error):
-                    raise RunError(f"{plain(self.url)} {_WHY['NoSuchBucket']}.") from None
+                if has_no_bucket(error):
+                    raise
                 return {}
         return {
             name[len(path) + 1 :]: about["size"] for name, about in sorted(below.items())
@@ -174,7 +169,7 @@ class Store:
         for key in keys:
             with self._plainly():
                 try:
-                    self._fs.rm_file(self._path(key))
+                    self._fs.rm_file(self._path(key), **self._within())
                 except FileNotFoundError:
                     continue
 
@@ -183,28 +178,33 @@ class Store:
 
         They are named `holymon://KEY`; their sizes are known, so that none is asked for.
         """
-        from fsspec import AbstractFileSystem
 
-        store, path_of = self, self._path
+        def read(key: str, start: int, end: int) -> bytes:
+            try:
+                return self._part(key, start, end)
+            except Exception as error:  # noqa: BLE001 - as in `_plainly`
+                raise OSError(f"the store {why(error)}") from None
 
-        class Files(AbstractFileSystem):  # type: ignore[misc]  # it has no types
-            protocol = "holymon"
+        return store_files.files(sizes, read)
 
-            def glob(self, path: str, **_: Any) -> list[str]:
-                return [path]
+    def _within(self, size: int = 0) -> dict[str, float]:
+        """How long a request with so many bytes may take; a folder here is asked without."""
+        return {"timeout": PATIENCE_S + size / LEAST_RATE} if self._fs.async_impl else {}
 
-            def info(self, path: str, **_: Any) -> dict[str, Any]:
-                key = path.removeprefix("holymon://")
-                return {"name": path, "size": sizes[key], "type": "file"}
+    def _part(self, key: str, start: int, end: int) -> bytes:
+        within = self._within(end - start)
+        data: bytes = self._fs.cat_file(self._path(key), start=start, end=end, **within)
+        return data
 
-            def modified(self, _: str) -> datetime:
-                return _SINCE  # an object is what it is
-
-            def open(self, path: str, *_: Any, **__: Any) -> "_Ranges":
-                key = path.removeprefix("holymon://")
-                return _Ranges(store._fs, path_of(key), sizes[key])
-
-        return Files(skip_instance_cache=True)
+    def _pieces(self, key: str, size: int) -> Iterator[bytes]:
+        """An object of so many bytes, piece by piece. Raises RunError if it is not as long."""
+        for start in range(0, size, PIECE):
+            end = min(start + PIECE, size)
+            with self._plainly(key):
+                data = self._part(key, start, end)
+            if len(data) != end - start:
+                raise RunError(f"{plain(self.url)} sent a part of what it keeps.")
+            yield data
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -214,75 +214,25 @@ class Store:
         """Whatever a library raises in here is one sentence, made of words of our own."""
         try:
             yield
-        except (RunError, FileNotFoundError) as error:
-            if isinstance(error, RunError) or not key:
-                raise
-            raise RunError(f"{plain(self.url)} has no {key} any more.") from None
+        except RunError:
+            raise
         except Exception as error:  # noqa: BLE001 - those libraries' have no class in common
-            raise RunError(f"{plain(self.url)} {why(error)}.") from None
-
-
-class _Ranges(io.RawIOBase):
-    """An object to be read in ranges, one request each."""
-
-    def __init__(self, fs: Any, path: str, size: int) -> None:
-        self._fs, self._path, self.size, self._at = fs, path, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self.size)[whence]
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        end = self.size if size < 0 else min(self._at + size, self.size)
-        if end <= self._at:
-            return b""
-        try:
-            data: bytes = self._fs.cat_file(self._path, start=self._at, end=end)
-        except Exception as error:  # noqa: BLE001 - as in `Store._plainly`
-            raise OSError(f"the store {why(error)}") from None
-        self._at += len(data)
-        return data
-
-
-def why(error: BaseException) -> str:
-    """Why a store failed, in words of our own: a server's may hold anything."""
-    named = next((_WHY[name] for name in _names(error) if name in _WHY), "")
-    return named or f"failed ({type(error).__name__})"
-
-
-def _names(error: BaseException | None) -> list[str]:
-    """The codes and classes of an error and of those it came from."""
-    names: list[str] = []
-    for _ in range(8):
-        if error is None:
-            break
-        response = getattr(error, "response", None)
-        if isinstance(response, dict):
-            names.append(str(response.get("Error", {}).get("Code", "")))
-        names += [kind.__name__ for kind in type(error).__mro__[:3]]
-        error = error.__cause__ or error.__context__
-    return sorted(names, key=lambda name: name == "PermissionError")
+            gone = bool(key) and is_gone(error) and not has_no_bucket(error)
+            reason = f"has no {key} any more" if gone else why(error)
+            raise RunError(f"{plain(self.url)} {reason}.") from None
 
 
 def _known(source: Path | bytes) -> tuple[int, str]:
     if isinstance(source, bytes):
-        return len(source), _digest(io.BytesIO(source))
+        return len(source), _digest([source])
     with source.open("rb") as file:
-        return os.fstat(file.fileno()).st_size, _digest(file)
+        pieces = iter(lambda: file.read(2**22), b"")
+        return os.fstat(file.fileno()).st_size, _digest(pieces)
 
 
-def _digest(file: Any) -> str:
+def _digest(pieces: Iterable[bytes]) -> str:
     made = md5(usedforsecurity=False)
-    while data := file.read(2**22):
+    for data in pieces:
         made.update(data)
     return made.hexdigest()
 

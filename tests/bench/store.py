@@ -2,7 +2,7 @@
 
     python -m tests.bench.store [RUNS] [CALLS]         (10,000 runs of 10,000 calls: 5 GB below TMPDIR)
 
-A hundred runs a day, each with the files that `hm.measure` sends; five are made as in
+A hundred runs a day, each with the files that `hm.measure` sends; those of a day are made as in
 `tests.bench.million`, the others are links to theirs under other dates. The store is
 `tests.bench.objects`, a process of its own on this machine. The calls of the first day are packed by
 what `holymon runs --sync` does, those of the other days, which are alike, are copies. Each question
@@ -30,7 +30,7 @@ from holymon.records.spool import folder_of, store_of
 from tests.bench.archive import FIRST, QUESTIONS
 from tests.bench.million import plan_of, records_of
 
-MADE, A_DAY, URL = 5, 100, "s3://bench/team"
+MADE, A_DAY, URL = 100, 100, "s3://bench/team"
 FILES = ("plan.json", "state.json", "calls.parquet", "gaps.parquet")
 LISTED = """
 import json, sys, time

@@ -11,12 +11,25 @@ ERROR = (
     "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{0}</Code>"
     "<Message>the key WORDS-OF-THE-SERVER is none</Message><RequestId>1</RequestId></Error>"
 )
-STATUS = {"SlowDown": 503, "InternalError": 500}
+STATUS = {
+    "SlowDown": 503,
+    "InternalError": 500,
+    "PermanentRedirect": 301,
+    "TemporaryRedirect": 307,
+    "NoSuchBucket": 404,
+    "AuthorizationHeaderMalformed": 400,
+    "NotImplemented": 501,
+    "XMinioStorageFull": 507,
+}
+ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"}
+REGION = "eu-central-1"
 
 
 class Faulty(ThreadingHTTPServer):
     """`fault(method, path)` says what becomes of a request: nothing (`""`), the code of an error
-    such as SlowDown, `reset`, `cut` (what is written loses its end) or `ahead` (the clock)."""
+    such as SlowDown, `reset`, `cut` (what is written loses its end), `ahead` (the clock), `hang` (no
+    answer), `torn` (cut, and then no answer) or `drip` (a byte a second). A bucket that is
+    `abroad` is in REGION: asked elsewhere it says so."""
 
     daemon_threads = True
     block_on_close = False
@@ -25,6 +38,7 @@ class Faulty(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.behind, self.seen = behind, []
         self.fault = lambda method, path: ""
+        self.stuck = threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
@@ -47,14 +61,22 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.close()
             self.close_connection = True
             return
-        if fault and fault not in {"cut", "ahead"}:
+        if fault in {"hang", "drip"}:
+            self._stall(fault)
+            return
+        if fault == "abroad":
+            fault = "PermanentRedirect" * (REGION not in self.headers.get("Authorization", ""))
+        if fault and fault not in {"cut", "ahead", "torn"}:
             answer = b"" if self.command == "HEAD" else ERROR.format(fault).encode()
-            self._answer(STATUS.get(fault, 403), {"content-type": "application/xml"}, answer)
+            about = {"content-type": "application/xml"}
+            if fault in ELSEWHERE:
+                about["x-amz-bucket-region"] = REGION
+            self._answer(STATUS.get(fault, 403), about, answer)
             return
         headers = {
             k: v for k, v in self.headers.items() if k.lower() not in {"connection", "expect"}
         }
-        if fault == "cut":
+        if fault in {"cut", "torn"}:
             body = body[: len(body) // 2]
             headers = {
                 k: v
@@ -66,9 +88,25 @@ class Handler(BaseHTTPRequestHandler):
             store.request(self.command, self.path, body or None, headers)
             answer = store.getresponse()
             known = dict(answer.getheaders())
+            if fault == "torn":
+                answer.read()
+                self._stall("hang")
+                return
             if fault == "ahead":
                 known["Last-Modified"] = "Fri, 01 Jan 2100 00:00:00 GMT"
             self._answer(answer.status, known, answer.read())
+
+    def _stall(self, how: str) -> None:
+        """Answer nothing, or a byte a second, until the client goes away."""
+        self.close_connection = True
+        self.server.stuck.set()
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\nx-words: " + b"x" * 600:
+                self.connection.settimeout(1 if how == "drip" else 60)
+                with contextlib.suppress(TimeoutError):
+                    if not self.connection.recv(1):
+                        return
+                self.connection.sendall(bytes([byte]))
 
     def _answer(self, status: int, headers: dict, body: bytes) -> None:
         self.send_response_only(status)
