@@ -80,7 +80,7 @@ def drop_calls(out: Path, entry: Entry) -> Path:
     if store is not None:
         store_entries.add(store, msgspec.structs.replace(entry, calls_gone=True))
         store.drop(f"runs/{entry.run_id}/{name}" for name in _calls(entry))
-        if not unsent(folder):
+        if folder.is_dir() and not unsent(folder):
             shutil.rmtree(folder, ignore_errors=True)
         return folder
     require_inside(folder, out)

@@ -19,6 +19,7 @@ from holymon.plots.canvas import frame
 from holymon.plots.schedule_plot import plot_arrivals
 from holymon.records import run_folder
 from holymon.records.run_state import LIVE
+from holymon.records.spool import folder_of
 from holymon.safety import short
 from holymon.widgets.blitting import PAPER
 from holymon.widgets.fields import error_line, error_text, html, style_sheet
@@ -155,8 +156,9 @@ def explore(
     the cell ran again, or before the kernel was restarted. `targets` are ticked to begin with.
     Raises PlanError, ConfigError, RunError.
     """
-    followed = run if isinstance(run, Run) else attach(run, out=out) if run else _going(Path(out))
-    made = free_of_cells(lambda: Dashboard(tuple(targets), Path(out)))
+    folder = folder_of(out)
+    followed = run if isinstance(run, Run) else attach(run, out=out) if run else _going(folder)
+    made = free_of_cells(lambda: Dashboard(tuple(targets), folder))
     for before in owners():
         if isinstance(before, Dashboard) and before is not made:
             before.close()

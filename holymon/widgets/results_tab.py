@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import ipywidgets as w
 
+from holymon.catalogue.entries import entries_at_hand
 from holymon.errors import HolymonError, RunError
 from holymon.experiments.alternate import compare, compare_all
 from holymon.formatting import bullets, element, join
@@ -89,10 +90,10 @@ class ResultsTab:
         with contextlib.suppress(HolymonError):
             if (base := baseline(out)) is not None and base.id != run.id:
                 options.append((f"the baseline, {base.id}", base.id))
-        for folder in reversed(run_folder.folders(out)[-MOST_RUNS:]):
-            name = run_folder.run_id(folder)
-            if name != run.id and run_folder.read_state(folder)["state"] not in LIVE:
-                options.append((name, name))
+        for entry in reversed(entries_at_hand(out)[-MOST_RUNS:]):
+            gone = entry.calls_gone or entry.state in LIVE
+            if entry.run_id != run.id and not gone:
+                options.append((entry.run_id, entry.run_id))
         return options or [("no other run yet", "")]
 
     @property

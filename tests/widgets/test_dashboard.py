@@ -6,16 +6,18 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
 
 from holymon.errors import PlanError, RunError
+from holymon.load import publish
 from holymon.load import run as runs
 from holymon.plan.plan import Closed, Open, Plan, Prompts
 from holymon.plan.shapes import constant, poisson
 from holymon.plan.targets import target
-from holymon.records import run_folder
+from holymon.records import run_folder, spool
 from holymon.widgets.dashboard import LIVE_TAB, explore
 from holymon.widgets.live_tab import _FollowedRun, _when
 from holymon.widgets.panels import last_due
@@ -285,6 +287,31 @@ def test_what_is_made_of_a_run_from_elsewhere_stays_with_it(here, ended):
     assert baseline(here / "elsewhere").id == other.id
     assert len(list((here / "elsewhere").glob("*.parquet"))) == 1
     assert not list((here / "reports").glob("*.parquet"))
+
+
+def test_runs_of_a_store_are_shown_and_compared(here, ended, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(here / "state"))
+    url = f"file://{here}/store"
+    out = spool.folder_of(url)
+    names = [shutil.move(ended(name, "made").folder, out / name / "20260101T000000Z")
+             for name in ("done", "before")]  # fmt: skip
+    ids = [run_folder.run_id(Path(name)) for name in names]
+    assert publish.send(out, runs.Run) == ""
+    shutil.rmtree(out)
+    with shown(run="done", out=url) as made:
+        until(lambda: not made._results.buttons["Compare"].disabled)
+        assert (made.run.id, made._start.disabled) == (ids[0], False)
+        assert [one for _, one in made._results._other.options][1:] == [ids[1]]
+        assert not (out / ids[1]).exists()
+        made._results._other.value = ids[1]
+        for name in ("Compare", "Set as baseline", "Export CSV"):
+            made._results.buttons[name].click()
+            idle(made)
+            assert made._errors.value == "", name
+        assert baseline(out).id == ids[0]
+    with shown(out=url) as made:
+        idle(made)
+        assert made.run is None
 
 
 def test_what_can_not_be_read_leaves_nothing_to_start(here):
