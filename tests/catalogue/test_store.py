@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zlib import crc32
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
@@ -161,20 +162,20 @@ def test_two_machines_write_while_a_third_packs_and_a_fourth_prunes(store, tmp_p
     known = store_of(out)
 
     def write(machine):
-        for n in range(4):
+        for n in range(2):
             folder = a_run(str(tmp_path / machine), n, name=machine)
             publish._send(folder, known, Run)
             store_entries.pack(known, least=3)
             done.append(machine)
 
     def prune():
-        while len(done) < 8 or len(excess(out, most_runs=3)):
-            for entry in excess(out, most_runs=3):
+        while len(done) < 4 or len(excess(out, most_runs=2)):
+            for entry in excess(out, most_runs=2):
                 drop_calls(out, entry)
             packed_calls.forget(known)
 
     def pack():
-        while len(done) < 8:
+        while len(done) < 4:
             with contextlib.suppress(RunError):  # of a run whose calls were just deleted
                 packed_calls.pack(known, FIRST.timestamp() + 2 * 86400)
 
@@ -184,13 +185,13 @@ def test_two_machines_write_while_a_third_packs_and_a_fourth_prunes(store, tmp_p
             each.result()
     packed_calls.pack(known, FIRST.timestamp() + 2 * 86400)
     kept = store_entries.known(known)
-    assert len(kept) == 8
+    assert len(kept) == 4
     assert all(entry.of_targets for entry in kept.values())
     with_calls = sorted(run_id for run_id, entry in kept.items() if not entry.calls_gone)
-    assert len(with_calls) == 3
+    assert len(with_calls) == 2
     counted = hm.sql("select run_id, count(*) as n from calls group by all", out=store)
     assert sorted(counted["run_id"]) == with_calls
-    assert counted["n"].tolist() == [30] * 3
+    assert counted["n"].tolist() == [30] * 2
     for run_id in kept:
         assert ("calls.parquet" in known.names(f"runs/{run_id}")) == (run_id in with_calls)
 
@@ -375,3 +376,18 @@ def test_any_file_system_of_fsspec_is_a_store(tmp_path, monkeypatch):
     forgotten(url)
     assert [run["run_id"] for run in hm.runs(url)] == [run_id]
     assert len(hm.sql("from calls", out=url)) == len(hm.attach(out=url).records)
+
+
+def test_a_file_that_says_whose_calls_it_holds_is_not_believed(tmp_path):
+    folder = tmp_path / "hourly" / "20261101T000000Z"
+    shutil.copytree(next((FIXTURES / "reported").iterdir()), folder)
+    path = folder / "calls.parquet"
+    for column, words in (("run_place", ""), ("file_index", "has a column file_index")):
+        with duckdb.connect() as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT *, 7::UINTEGER AS {column} FROM '{path}'")
+            connection.execute(f"COPY t TO '{path}' (FORMAT parquet)")
+        if words:
+            with pytest.raises(RunError, match=words):
+                hm.sql("from calls", out=tmp_path)
+        else:
+            assert hm.sql("from calls", out=tmp_path).empty
