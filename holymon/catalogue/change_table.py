@@ -3,11 +3,7 @@
 from typing import Final
 
 from holymon.figures.change import KINDS, SHARE, Change
-from holymon.formatting import (
-    Table,
-    per_cent,
-    rounded,
-)
+from holymon.formatting import Table, per_cent, rounded
 from holymon.language.said import heads, say
 from holymon.structs import shows_table
 

@@ -10,15 +10,7 @@ import numpy as np
 from holymon.figures.places import Beside, PlaceRuns, beside
 from holymon.figures.quantiles import Floats
 from holymon.figures.reasons import SHOWN
-from holymon.formatting import (
-    DASH,
-    Cell,
-    Table,
-    count,
-    ms,
-    number_of,
-    percent,
-)
+from holymon.formatting import DASH, Cell, Table, count, ms, number_of, percent
 from holymon.language.said import Digits, glued, heads, listed, say
 from holymon.structs import shows_table
 

@@ -8,15 +8,7 @@ import click
 
 from holymon.cli.asked_options import PROMPTS
 from holymon.cli.consent import agreed
-from holymon.cli.options import (
-    JSON,
-    OUT,
-    SECONDS,
-    SENDING,
-    SLO,
-    Command,
-    plans_of,
-)
+from holymon.cli.options import JSON, OUT, SECONDS, SENDING, SLO, Command, plans_of
 from holymon.cli.output import note, show
 from holymon.cli.target_options import ONE_OFF
 from holymon.errors import PlanError

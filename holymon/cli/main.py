@@ -22,16 +22,7 @@ from holymon.cli.catalogue import prune, runs
 from holymon.cli.consent import INSECURE_HTTP, TRUST, agreed
 from holymon.cli.job import job
 from holymon.cli.migrate import migrate
-from holymon.cli.options import (
-    DASK,
-    JSON,
-    LOAD,
-    OUT,
-    PATH,
-    SECONDS,
-    Command,
-    plans_of,
-)
+from holymon.cli.options import DASK, JSON, LOAD, OUT, PATH, SECONDS, Command, plans_of
 from holymon.cli.output import note, say, show
 from holymon.cli.probe import probe
 from holymon.cli.progress import measured_with_bar

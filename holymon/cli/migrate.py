@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holymon.cli.consent import agreed
-from holymon.cli.options import JSON, LANG, LOAD, RUN, Command, given, plans_of, share_in
+from holymon.cli.options import JSON, LANG, LOAD, RUN, Command, given, plan_of, share_in
 from holymon.cli.output import say, show
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.target_options import composed
@@ -179,9 +179,7 @@ def _measured(
     checks_in(checks)
     if not written & {"--duration", "--requests", "--trace", "--shape"}:
         options = {**options, "requests": migration.CALLS}
-    plan, *more = plans_of(targets, **{**options, "name": options["name"] or "migrate"})
-    if more:
-        raise PlanError("a decision is on one load: give one --rate or --concurrency.")
+    plan = plan_of(targets, "a decision", **{**options, "name": options["name"] or "migrate"})
     migration.check_plan(plan)
     migration.terms_of(plan, **_by_target(plan, bought))  # before a call is paid for
     agreed(plan.targets)

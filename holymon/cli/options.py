@@ -212,6 +212,14 @@ def plans_of(
     return plan.sweep(*loads)
 
 
+def plan_of(targets: tuple[str, ...], what: str, **options: Any) -> "Plan":
+    """The one plan that the options describe, for `what`. Raises as `plans_of`, and for a sweep."""
+    plan, *more = plans_of(targets, **options)
+    if more:
+        raise PlanError(f"{what} is on one load: give one --rate or --concurrency.")
+    return plan
+
+
 def _of_trace(prompts: "Prompts", speed: float, *others: str | None) -> "list[Open | Closed]":
     """The load that sends the requests of a trace when they came."""
     from holymon.plan.plan import Open

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holymon.cli.consent import agreed
-from holymon.cli.options import LANG, LOAD, PATH, RUN, Command, given, plans_of
+from holymon.cli.options import LANG, LOAD, PATH, RUN, Command, given, plan_of
 from holymon.cli.output import say
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.sharing import SHARING, followed, sharing
@@ -124,10 +124,7 @@ def _plan(targets: tuple[str, ...], values: dict[str, Any], options: dict[str, A
         raise PlanError(f"-p {name} does not go with a TARGET: {OF_A_LOAD[name]}.")
     if not targets and not options["base_url"]:
         targets = ("sim/fast",)
-    plans = plans_of(targets, **options)
-    if len(plans) > 1:
-        raise PlanError("a report is on one load: give one --rate or --concurrency.")
-    return plans[0]
+    return plan_of(targets, "a report", **options)
 
 
 def name_of(plan: "Plan") -> str:

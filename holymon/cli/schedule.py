@@ -7,11 +7,11 @@ import stat
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
-from holymon.cli.options import PATH, SECONDS, plans_of
+from holymon.cli.options import PATH, SECONDS, plan_of
 from holymon.cli.output import say
 from holymon.cli.report import name_of, report, split
 from holymon.cli.scheduled import KINDS, SKIPPED, Scheduled
@@ -101,19 +101,15 @@ def _examined(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...], float]:
         raise PlanError("--run does not go with a schedule: that load is over.")
     if not targets and not given["base_url"] and notebook != DEFAULT:
         return file_name(given["name"] or title(path)), tuple(variables), 0.0
-    plan = _plan(targets or (() if given["base_url"] else ("sim/fast",)), given)
+    others = {"parameters", "import_from", "baseline", "fail_on_change", "lang", "wanted", "out",
+              *OPTIONS}  # fmt: skip
+    plan = plan_of(
+        targets or (() if given["base_url"] else ("sim/fast",)), "a report",
+        **{name: value for name, value in given.items() if name not in others},
+    )  # fmt: skip
     name = name_of(plan)
     variables = dict.fromkeys(v for target in plan.targets for v in target.variables) | variables
     return file_name(name), tuple(variables), plan.seconds
-
-
-def _plan(targets: tuple[str, ...], given: dict[str, Any]) -> Any:
-    others = {"parameters", "import_from", "baseline", "fail_on_change", "lang", "wanted", "out",
-              *OPTIONS}  # fmt: skip
-    plans = plans_of(targets, **{k: v for k, v in given.items() if k not in others})
-    if len(plans) > 1:
-        raise PlanError("a report is on one load: give one --rate or --concurrency.")
-    return plans[0]
 
 
 def _faults(known: Scheduled, kind: str) -> list[str]:

@@ -74,17 +74,15 @@ def _cron(known: Scheduled) -> Iterator[tuple[str, str]]:
 
 
 def _systemd(known: Scheduled) -> Iterator[tuple[str, str]]:
-    unit, home = quoting.unit, str(known.home)
-    if known.env:
-        keys = f"EnvironmentFile=-{unit(glob.escape(str(known.env)))}\n"
+    unit, env = quoting.unit, known.env
+    keys = f"EnvironmentFile=-{unit(glob.escape(str(env)))}\n" if env else ""
     yield (
         f"holymon-{known.name}.service",
         (
             f"[Unit]\nDescription=holymon: report {unit(known.name)}\n"
             "After=network-online.target\nWants=network-online.target\n\n"
-            f"[Service]\nType=oneshot\nWorkingDirectory={unit(home)}\n"
-            f"{keys if known.env else ''}"
-            f"ExecStart={quoting.unit_words([*command(), *known.words])}\n"
+            f"[Service]\nType=oneshot\nWorkingDirectory={unit(str(known.home))}\n"
+            f"{keys}ExecStart={quoting.unit_words([*command(), *known.words])}\n"
             "# A missed objective (1) is for the alerts to tell; the unit has done its work.\n"
             f"SuccessExitStatus=1\nTimeoutStartSec={known.timeout_s}\nTimeoutStopSec={GRACE_S}\n"
             "NoNewPrivileges=yes\n"

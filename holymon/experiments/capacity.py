@@ -12,12 +12,7 @@ from typing import Any, Final
 
 from holymon.experiments.crossing import Level, crossing
 from holymon.experiments.load_level import HEADS, LoadLevel, rate_words
-from holymon.formatting import (
-    Headline,
-    Table,
-    number_of,
-    rounded,
-)
+from holymon.formatting import Headline, Table, number_of, rounded
 from holymon.language.said import glued, listed, say
 from holymon.structs import shows_table
 

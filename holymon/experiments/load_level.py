@@ -4,15 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from holymon.experiments.crossing import Shares
-from holymon.formatting import (
-    DASH,
-    Cell,
-    count,
-    failed_of,
-    number_of,
-    rate_cell,
-    rounded,
-)
+from holymon.formatting import DASH, Cell, count, failed_of, number_of, rate_cell, rounded
 from holymon.language.said import Digits, glued, heads, say
 from holymon.structs import Rate
 

@@ -146,7 +146,7 @@ class Bodies:
         }
         self._common = prepared_of(target, DIALECTS[target.endpoint].path, headers)
         self._number = plan.prompts.number
-        self._mark = f"{token_hex(12)}" if plan.prompts.unique else ""
+        self._mark = token_hex(12) if plan.prompts.unique else ""
         self._made: dict[int, Prepared | Exception] = {}
         self._room = MOST_KEPT
         targets = len(plan.targets)

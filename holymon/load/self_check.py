@@ -5,12 +5,15 @@ import contextlib
 import gc
 import math
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
+from holymon.errors import HolymonError
 from holymon.load.engine import Ending, Load
 from holymon.records import client_health
 from holymon.records.journal import Journal
@@ -38,6 +41,18 @@ def open_many() -> None:
             if 0 <= soft < wanted:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             return
+
+
+def worked(work: Callable[[], int]) -> int:
+    """The exit code of a worker's `work`, which a closed terminal does not end; 4 if it can't."""
+    open_many()
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        return work()
+    except HolymonError as error:
+        sys.stderr.write(f"{error}\n")
+        return 4
 
 
 async def watch_self(load: Load, journal: Journal, folder: Path) -> None:

@@ -15,7 +15,6 @@ import contextlib
 import gc
 import json
 import os
-import signal
 import socket
 import sys
 import time
@@ -32,7 +31,7 @@ from holymon.load.caller import Caller
 from holymon.load.engine import Ending, Load
 from holymon.load.first_call import FirstCalls
 from holymon.load.interrupts import stop_by_signal, stop_by_stdin
-from holymon.load.self_check import heed_stop, open_many, watch_self
+from holymon.load.self_check import heed_stop, watch_self, worked
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.first_call import FirstCall, first_calls, informed
@@ -56,17 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--spent", type=float, default=0.0)
     parser.add_argument("--first-call", action="store_true")
     options = parser.parse_args(argv)
-    open_many()
-    if hasattr(signal, "SIGHUP"):  # a closed terminal ends no run
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        if options.first_call:
-            return _only_first_calls(options.folder, options.sim_url)
-        with _Word(options.folder, options.part, options.of) as word:
-            return _share(options, word)
-    except HolymonError as error:
-        print(error, file=sys.stderr)
-        return 4
+    if options.first_call:
+        return worked(lambda: _only_first_calls(options.folder, options.sim_url))
+    return worked(lambda: _share(options))
 
 
 def _moment(text: str) -> int:
@@ -108,7 +99,12 @@ class _Word:
                 write_json(self._folder / f"share.{self._part}.json", self._about, mode=0o600)
 
 
-def _share(options: argparse.Namespace, word: _Word) -> int:
+def _share(options: argparse.Namespace) -> int:
+    with _Word(options.folder, options.part, options.of) as word:
+        return _measured(options, word)
+
+
+def _measured(options: argparse.Namespace, word: _Word) -> int:
     folder, part = options.folder, options.part
     plan = placed(run_folder.read_plan(folder), options.sim_url)
     plan = informed(plan, first_calls(run_folder.read_state(folder)))

@@ -10,7 +10,6 @@ to another process (`--attached`), by the end of standard input.
 import argparse
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from typing import Any, Final
 from holymon.errors import HolymonError, RunError
 from holymon.load.engine import Ending
 from holymon.load.first_call import FirstCalls
-from holymon.load.self_check import open_many
+from holymon.load.self_check import worked
 from holymon.load.share import STATES, asyncio_run, call_first, measure, placed
 from holymon.plan.plan import Plan
 from holymon.records import run_folder
@@ -42,14 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--attached", action="store_true")
     options = parser.parse_args(argv)
-    open_many()
-    if hasattr(signal, "SIGHUP"):  # a closed terminal ends no run
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        return _first(options.folder, attached=options.attached)
-    except HolymonError as error:
-        print(error, file=sys.stderr)
-        return 4
+    return worked(lambda: _first(options.folder, attached=options.attached))
 
 
 def _first(folder: Path, *, attached: bool) -> int:

@@ -16,14 +16,7 @@ import numpy as np
 from holymon.plan.dataset import Dataset
 from holymon.plan.entries import Unfit
 from holymon.plan.lengths import Ints, Lengths
-from holymon.plan.requests import (
-    BYTES_OF_TOKEN,
-    MOST_TOKENS,
-    MOST_TURNS,
-    Message,
-    Request,
-    text_of,
-)
+from holymon.plan.requests import BYTES_OF_TOKEN, MOST_TOKENS, MOST_TURNS, Message, Request, text_of
 
 LIVE_TOOLS = "with calls of tools, to which only recorded answers fit"
 

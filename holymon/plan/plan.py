@@ -22,14 +22,7 @@ from holymon.plan.prompts import Prompts
 from holymon.plan.slo import parse
 from holymon.plan.target import Target
 from holymon.safety import plain
-from holymon.structs import (
-    Struct,
-    check_range,
-    mark_received,
-    plain_text,
-    replace,
-    require,
-)
+from holymon.structs import Struct, check_range, mark_received, plain_text, replace, require
 
 MAX_SECONDS: Final = shapes.MAX_SECONDS
 MAX_CALLS: Final = 100_000_000

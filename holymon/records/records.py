@@ -107,12 +107,7 @@ class Records:
             np.frombuffer(rows, DTYPE), np.frombuffer(gaps, GAP), np.asarray(counts, np.int64)
         )
 
-    def extend(
-        self,
-        rows: Rows,
-        gaps: Rows,
-        counts: npt.NDArray[Any],
-    ) -> None:
+    def extend(self, rows: Rows, gaps: Rows, counts: npt.NDArray[Any]) -> None:
         """Add rows, shape (n,), their gaps, and the number of gap pairs of each row, shape (n,)."""
         pieces, each = packed(gaps)
         self._extend(rows, pieces, counts if each is None else sums(each, counts))
