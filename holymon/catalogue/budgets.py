@@ -36,7 +36,7 @@ def error_budgets(run: Run, period_s: float = PERIOD_S) -> ErrorBudgets:
     before = runs_before(run, mine, period_s)
     kept = [e for e in before if e.of_targets and e.measurement != "invalid"] + [mine] * sure
     notes = [
-        say("left out: {runs}, without figures or not valid", runs=number_of(n, "run"))
+        say("{runs} left out, without figures or not valid", runs=number_of(n, "run"))
         for n in [len(before) + 1 - len(kept)] if n
     ]  # fmt: skip
     budgets = []

@@ -60,12 +60,19 @@ class Measured(NamedTuple):
 
     @property
     def kind(self) -> tuple[str, str, str]:
-        """What runs have in common that are held against each other: what was asked, too.
+        """What runs have in common that are held against each other: what was asked, and where.
 
         The last is empty where it is not known (see `shapes_of`).
         """
         shapes = dict(zip(self.entry.targets, self.entry.shapes, strict=False))
-        return (*self.key, shapes.get(self.of.target, ""))
+        shape = shapes.get(self.of.target, "")
+        return (*self.key, shape and shape + self.entry.place)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether it can be held against others of its kind at all."""
+        entry = self.entry
+        return entry.began is not None and entry.measurement != "invalid" and bool(self.kind[2])
 
     def figure(self, name: str) -> Known | None:
         """One of its figures, by its name in NAMES; None if it is not known."""
@@ -89,6 +96,8 @@ class Series(NamedTuple):
     """With `high`, the 95 % interval within each run; NaN where it is not known."""
     high: npt.NDArray[np.float64]
     place: str = ""
+    kinds: tuple[str, ...] = ()
+    """Of each run, by which only the alike are compared; empty where it is not known."""
 
 
 @shows_table
@@ -120,12 +129,12 @@ class History:
             raise PlanError(
                 f"there is no figure {plain(figure)!r}: name one of {', '.join(NAMES)}."
             )
-        known: dict[tuple[str, str, str], list[tuple[str, float, Known]]] = {}
+        known: dict[tuple[str, str, str], list[tuple[str, float, Known, str]]] = {}
         for row in self.measured:
             value, began, key = row.figure(figure), row.entry.began, (*row.key, row.entry.place)
             wanted = (not name or row.entry.name == name) and target in row.of.target
             if wanted and value is not None and began is not None:
-                known.setdefault(key, []).append((row.entry.run_id, began, value))
+                known.setdefault(key, []).append((row.entry.run_id, began, value, row.kind[2]))
         return tuple(_series(key, figure, points) for key, points in known.items())
 
     @cached_property
@@ -136,9 +145,8 @@ class History:
         """
         kinds: dict[tuple[str, str, str], list[Measured]] = {}
         for row in self.measured:
-            kind, entry = row.kind, row.entry
-            if entry.began is not None and entry.measurement != "invalid" and kind[2]:
-                kinds.setdefault((*kind[:2], kind[2] + entry.place), []).append(row)
+            if row.comparable:
+                kinds.setdefault(row.kind, []).append(row)
         known = [change for (_, target, _), rows in kinds.items()
                  for each, course in courses(lines_of(target, rows))
                  for change in steps(each, course)]  # fmt: skip
@@ -160,9 +168,10 @@ class History:
             "{runs} of {targets}{label}", runs=number_of(len(self), "run"),
             targets=number_of(len(targets), "target"), label=label,
         )  # fmt: skip
-        if len(self.measured) == len({row.kind for row in self.measured}):
+        kinds = [row.kind for row in self.measured if row.comparable]
+        if len(kinds) == len({*kinds}):
             return Headline(
-                say("No trend: nothing was measured twice in {of}", of=of), "not judged"
+                say("No trend: no two valid runs of one kind in {of}", of=of), "not judged"
             )
         last = list({(c.figure, c.target): c for c in self.changes}.values())[::-1]
         if not last:
@@ -176,14 +185,8 @@ class History:
         ]  # fmt: skip
         more = say("; and {n} more", n=len(parts) - MOST_SAID) * (len(parts) > MOST_SAID)
         state = "worse" if any(change.worse for change in last) else "healthy"
-        return Headline(
-            say(
-            "Changed in {of}: {parts}{more}",
-            of=of,
-            parts=listed("; ", parts[:MOST_SAID]),
-            more=more,
-            ), state,
-        )  # fmt: skip
+        first = listed("; ", parts[:MOST_SAID])
+        return Headline(say("Changed in {of}: {parts}{more}", of=of, parts=first, more=more), state)
 
     @property
     def table(self) -> Table:
@@ -246,15 +249,12 @@ def lines_of(target: str, rows: list[Measured]) -> list[Line]:
     return lines
 
 
-def _series(key: tuple[str, ...], figure: str, points: list[tuple[str, float, Known]]) -> Series:
-    nan = np.nan
-    ends = [[known.low, known.high] for _, _, known in points]
-    low, high = np.array([[nan if x is None else x for x in pair] for pair in ends]).T
-    return Series(
-        key[0], key[1], figure, tuple(run_id for run_id, _, _ in points),
-        np.array([when for _, when, _ in points]), np.array([k.value for _, _, k in points]),
-        low, high, key[2],
-    )  # fmt: skip
+def _series(
+    key: tuple[str, ...], figure: str, points: list[tuple[str, float, Known, str]]
+) -> Series:
+    run_ids, at, known, kinds = zip(*points, strict=True)
+    value, low, high = np.array([(k.value, k.low, k.high) for k in known], float).T
+    return Series(key[0], key[1], figure, run_ids, np.array(at), value, low, high, key[2], kinds)
 
 
 def _cells(row: Measured) -> tuple[Cell, ...]:

@@ -32,6 +32,7 @@ BASELINE: Final = "7d"
 LEARNED_S: Final = 28 * 86400.0
 """The spread between runs is that of the last four weeks, and of MOST runs at most."""
 MOST: Final = 400
+INVALID: Final = say("the measurement is invalid")
 _SPAN: Final = re.compile(r"\d+(\.\d+)?[smhd]")
 
 
@@ -127,7 +128,7 @@ def news(run: Run, baseline: str = BASELINE) -> News:
     out = out_of(run.folder)
     sought = _sought(baseline, out, run.id)
     if run.verdict().measurement == "invalid":
-        return News(run.id, baseline, "", notes=(say("the measurement is invalid"),))
+        return News(run.id, baseline, "", notes=(INVALID,))
     mine = entry_of(run)
     if mine.began is None:
         return News(run.id, baseline, "", notes=(say("it is not known when it was measured"),))

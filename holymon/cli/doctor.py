@@ -187,7 +187,7 @@ def _price(target: Target) -> Finding:
     if not price.stated:
         mend = f"to know what calls cost, put prices under [{target.provider}] in your targets.toml"
         return Finding(what, "note", "not known", mend)
-    return Finding(what, "good", f"{price.words}, per million tokens")
+    return Finding(what, "good", str(price.words))
 
 
 def _first_call(target: Target) -> Finding:

@@ -133,17 +133,17 @@ class Comparison:
         names = heads("", "A", "B", "B / A, or B - A", "95 % interval", "result")
         # Where nothing can be claimed, that is said once, with the reason.
         rows = [
-            (*finding.cells[:-1], "" if self.notes else words(finding.result, effect))
+            (*finding.cells[:-1], words("not comparable" if self.notes else finding.result, effect))
             for finding, effect in self._against
         ]
         cost: tuple[str, ...] = ()
         if self.cost_ratio is not None:
+            times = f"{self.cost_ratio:.3g}"
             cost = (
-                say(
-                    "a good answer of B costs {cost_ratio:.3g} times as much as one of A",
-                    cost_ratio=self.cost_ratio,
-                ),
-            )
+                say("a good answer of B costs as much as one of A") if times == "1" else
+                say("a good answer of B costs {times} times as much as one of A",
+                    times=Digits(times)),
+            )  # fmt: skip
         return Table(
             names, [*rows, *self.errors.rows], "lrrrrl", lead=(self.headline, *self.notes),
             notes=(*self.cautions, *cost),

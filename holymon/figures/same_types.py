@@ -15,6 +15,9 @@ from holymon.formatting import (
     Table,
     Tables,
     count,
+    hundredths,
+    ms,
+    per_cent,
     percent,
     rate_cell,
     rounded,
@@ -209,11 +212,14 @@ def in_tokens(counts: TokenCounts) -> str:
 
 def in_ms(added: Amount) -> str:
     """Seconds that are added or saved, in milliseconds with their sign."""
-    value = Digits(f"{added.value * 1e3:+.3g}")
-    if added.low is None or added.high is None:
+    value, *ends = (
+        Digits("+" * (each > 0) + ms(each))
+        for each in (added.value, added.low, added.high)
+        if each is not None
+    )
+    if len(ends) < 2:
         return say("{value} ms", value=value)
-    low, high = (Digits(f"{end * 1e3:+.3g}") for end in (added.low, added.high))
-    return say("{value} ms ({low} to {high})", value=value, low=low, high=high)
+    return say("{value} ms ({low} to {high})", value=value, low=ends[0], high=ends[1])
 
 
 def _json(amount: Amount | None) -> dict[str, float | None] | None:
@@ -225,7 +231,8 @@ def _in_percent(share: Amount | None) -> Cell:
         return DASH
     if share.low is None or share.high is None:
         return percent(share.value)
-    return percent(share.value), glued(percent(share.low), DASH, percent(share.high))
+    ends = glued(hundredths(share.low), DASH, hundredths(share.high))
+    return percent(share.value), per_cent(ends)
 
 
 def _names(named: dict[str, int]) -> str:

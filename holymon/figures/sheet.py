@@ -24,7 +24,7 @@ from holymon.formatting import (
     rate_cell,
     rounded,
 )
-from holymon.language.said import glued, heads, say, vocabulary
+from holymon.language.said import glued, heads, say, vocabulary, without_stop
 from holymon.records.headroom import in_a_line
 
 STATES: Final = {"go": "healthy", "no-go": "unhealthy", "not shown": "not judged"}
@@ -142,7 +142,7 @@ class Sheet:
     @property
     def verdict(self) -> Headline:
         """The decision in a line."""
-        about = self.best.judged.line
+        about = without_stop(self.best.judged.line)
         line = {"go": say("Go: {about}", about=about), "no-go": say("No-go: {about}", about=about),
                 "not shown": say("Not shown: {about}", about=about)}[self.decision]  # fmt: skip
         label = say(" (simulated)") * self.simulated

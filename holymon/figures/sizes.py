@@ -178,6 +178,9 @@ def varies(prompt: Floats) -> tuple[bool, str]:
     low, high = (float(np.quantile(known, q)) for q in (0.1, 0.9))
     if high >= VARIED * max(low, 1.0):
         return True, ""
+    if round(low) == round(high):
+        return False, say("no TTFT by size: prompts are all about as long ({tokens}).",
+                          tokens=number_of(round(low), "token"))  # fmt: skip
     return False, (
         say(
             "no TTFT by size: prompts are all about as long ({low:,.0f} to {high:,.0f} "

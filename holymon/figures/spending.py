@@ -113,9 +113,11 @@ class Spending:
         if self.whole.runs == 1:
             return say("a single run tells no rate: that takes a day of runs")
         if self.per_day is None:
-            return say("{runs} over {hours} h tell no rate: that takes a day of runs",
+            hours, minutes = (rounded(self.span_s / unit, 2) for unit in (3600, 60))
+            return say("{runs} over {span} tell no rate: that takes a day of runs",
                        runs=number_of(self.whole.runs, "run"),
-                       hours=rounded(self.span_s / 3600, 2))  # fmt: skip
+                       span=say("{n} h", n=hours) if self.span_s >= 3600 else
+                       say("{n} min", n=minutes))  # fmt: skip
         return ""
 
     @property
@@ -187,9 +189,11 @@ def spending_of(
     rate = _spent(known[:-1]).least / span * DAY_S if span >= DAY_S else None
     whole, why = _spent(known), list(reasons)
     if whole.unknown:
+        runs_of = number_of(whole.runs, "run")
         why.insert(0, say(
-            "of {n:,} of {runs} not all of the cost is known: more was spent than is said.",
-            n=whole.unknown, runs=number_of(whole.runs, "run"),
+            "not all of the cost of {runs} is known: more was spent than is said.",
+            runs=runs_of if whole.unknown == whole.runs else
+            say("{n:,} of {runs}", n=whole.unknown, runs=runs_of),
         ))  # fmt: skip
     return Spending(days, whole, span, rate, budget, simulated, tuple(why))
 

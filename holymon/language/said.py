@@ -140,7 +140,8 @@ def _in(words: Words, text: object) -> str:
     if not isinstance(text, Said):
         return str(text)
     if isinstance(text.values, tuple):
-        return "".join(_in(words, piece) for piece in text.values)
+        whole = "".join(_in(words, piece) for piece in text.values)
+        return whole if text.endswith(".") else whole.rstrip(".")  # see `without_stop`
     return _filled(words, words.template(text.template, text.values.get("n")), text.values)
 
 

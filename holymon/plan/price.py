@@ -2,12 +2,15 @@
 
 from typing import Final
 
-from holymon.language.said import say
+from holymon.language.said import Digits, glued, listed, say, vocabulary
 from holymon.structs import Struct, check_range, replace, require
 
 PER: float = 1e6
 CLASSES: Final = ("input", "output", "cached_input", "cache_write", "reasoning")
 """The classes of tokens that may have prices of their own."""
+NAMES: Final = dict(zip(CLASSES, vocabulary(
+    "input", "output", "input from a cache", "written to a cache", "reasoning").values(),
+    strict=True))  # fmt: skip
 
 
 class Tier(Struct, frozen=True):
@@ -29,9 +32,7 @@ class Tier(Struct, frozen=True):
     @property
     def words(self) -> str:
         """Where it begins, and what it costs."""
-        prices = ", ".join(f"{name} {value:g}" for name in CLASSES
-                           if (value := getattr(self, name)) is not None)  # fmt: skip
-        return say("over {over:,} tokens of prompt {prices}", over=self.over, prices=prices)
+        return say("over {over:,} tokens of prompt {prices}", over=self.over, prices=_rates(self))
 
 
 class Price(Struct, frozen=True):
@@ -61,6 +62,17 @@ class Price(Struct, frozen=True):
         """Whether anything of it is known."""
         return bool(self.tiers) or any(getattr(self, name) is not None for name in CLASSES)
 
+    @property
+    def words(self) -> str:
+        """What tokens cost, and who says so."""
+        rates = [each for each in (_rates(self), *(tier.words for tier in self.tiers)) if each]
+        source = ", ".join(filter(None, (self.source, self.date)))
+        return say(
+            "{rates}, in {currency} per million tokens{listing}", rates=listed("; ", rates),
+            currency=self.currency,
+            listing=glued("; ", say("price list: {source}", source=source)) if source else "",
+        )  # fmt: skip
+
     def __post_init__(self) -> None:
         """Raise PlanError if a price is below 0 or above a million, or tiers don't ascend."""
         super().__post_init__()
@@ -77,6 +89,12 @@ class Price(Struct, frozen=True):
                 given = {name: getattr(tier, name) for name in CLASSES}
                 price = replace(price, **{k: v for k, v in given.items() if v is not None})
         return replace(price, tiers=()) if self.tiers else self
+
+
+def _rates(prices: Struct) -> str:
+    known = ((name, getattr(prices, name)) for name in CLASSES)
+    return listed(", ", [glued(NAMES[name], " ", Digits(f"{value:g}"))
+                         for name, value in known if value is not None])  # fmt: skip
 
 
 def _check(prices: Struct) -> None:

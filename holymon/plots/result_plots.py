@@ -84,7 +84,8 @@ def _comparison(several: Comparisons, ax: Axes) -> None:
         if row.interval:
             ax.plot(row.interval, (y, y), color=color, lw=2.4, solid_capstyle="butt")
         ax.plot(ratio, y, "o", color=color, ms=7)
-        ax.annotate(shown(RESULTS[row.result]), (1.01, y), xycoords=("axes fraction", "data"),
+        result = "not comparable" if comparison.notes else row.result
+        ax.annotate(shown(RESULTS[result]), (1.01, y), xycoords=("axes fraction", "data"),
                     va="center", size=9)  # fmt: skip
     names = [f"{ends(b, 30)}, " * many + shown(row.cells[0]) for b, row, _ in known]
     ax.set_yticks(rows, names)

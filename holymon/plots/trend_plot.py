@@ -24,7 +24,9 @@ def plot_trend(
 ) -> Axes:  # fmt: skip
     """A figure (see `History.series`) of each target over its runs, with 95 % intervals.
 
-    A line stands where a change began: red for the worse, grey for the better. Of a move
+    A line joins runs in which the target was asked the same under the same load: of others it would
+    claim a trend. A dashed one stands where a change began: red for the worse, grey for the better;
+    an interval that is not known is left out. Of a move
     of traffic, the share over time with the failures and p95 of both sides beneath it: always a
     figure of its own, of which the first axes are returned. Raises PlanError for a figure that is
     none.
@@ -41,15 +43,10 @@ def _trend(history: History, figure: str, series: tuple[Series, ...], ax: Axes) 
         return
     most = sorted(series, key=lambda each: -len(each.value))[:MOST_LINES]
     for k, each in enumerate(most):
-        when = [datetime.fromtimestamp(at, UTC) for at in each.at.tolist()]
         several = len({other.name for other in series}) > 1
         label = ends(f"{each.name}: " * several + each.target, 30)
         label += f"\n{ends(each.place, 30)}" * bool(each.place)
-        color = COLORS[k % len(COLORS)]
-        low, high = (np.where(np.isfinite(end), end, each.value) for end in (each.low, each.high))
-        ax.fill_between(when, low, high, color=color, alpha=0.15, lw=0)  # type: ignore[arg-type]
-        marker = MARKERS[k % len(MARKERS)]
-        ax.plot(when, each.value, "-", marker=marker, ms=3, lw=1.2, color=color, label=label)  # type: ignore[arg-type]
+        _line(each, label, COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)], ax)
     _mark(history, figure, most, ax)
     title = shown(KINDS[figure].short) if figure in KINDS else figure.replace("_", " ")
     unit = _unit(ax, figure, max(float(each.value.max()) for each in most))
@@ -62,12 +59,28 @@ def _trend(history: History, figure: str, series: tuple[Series, ...], ax: Axes) 
     ax.set_title(
         tell(
             "{title} from run to run{left_out}{simulated}",
-            title=title,
+            title=title[:1].upper() + title[1:],
             left_out=left_out,
             simulated=simulated,
         )
     )
     legend(ax)
+
+
+def _line(series: Series, label: str, color: str, marker: str, ax: Axes) -> None:
+    """One series: a line for each kind of run, and points alone where the kind is not known."""
+    kinds = np.array(series.kinds)
+    for number, kind in enumerate(dict.fromkeys(series.kinds)):
+        alike = kinds == kind
+        when = [datetime.fromtimestamp(at, UTC) for at in series.at[alike].tolist()]
+        low, value, high = (each[alike] for each in (series.low, series.value, series.high))
+        ax.vlines(when, low, high, color=color, alpha=0.3, lw=1.5)  # type: ignore[arg-type]
+        if kind:
+            ax.fill_between(when, low, high, color=color, alpha=0.15, lw=0)  # type: ignore[arg-type]
+        ax.plot(
+            when, value, "-" if kind else "", marker=marker, ms=3, lw=1.2, color=color,  # type: ignore[arg-type]
+            label="_" * bool(number) + label,
+        )  # fmt: skip
 
 
 def _mark(history: History, figure: str, drawn: list[Series], ax: Axes) -> None:

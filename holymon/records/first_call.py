@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holymon.errors import CODES, ERRORS, UNREACHABLE, HolymonError
-from holymon.formatting import rounded
+from holymon.formatting import ms
 from holymon.language.said import glued, listed, say, without_stop
 from holymon.plan.plan import Plan
 from holymon.plan.quirks import Quirks
@@ -69,8 +69,8 @@ class FirstCall(Struct, frozen=True):
             say("failed with {failure}", failure=self.failure) if self.failure else say("answered")
         )
         several = say(" at attempt {calls}", calls=self.calls) * (self.calls > 1)
-        seconds = say(" after {seconds} s", seconds=rounded(self.seconds))
-        return listed("; ", filter(None, [outcome + several + seconds, self.adapted]))
+        took = say(" after {ms} ms", ms=ms(self.seconds))
+        return listed("; ", filter(None, [outcome + several + took, self.adapted]))
 
     @property
     def note(self) -> str:

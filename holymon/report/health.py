@@ -3,7 +3,7 @@
 from typing import Any, Final, Literal, NamedTuple
 
 from holymon.catalogue.budgets import error_budgets
-from holymon.catalogue.news import News
+from holymon.catalogue.news import INVALID, News
 from holymon.catalogue.spending import spending
 from holymon.figures.summary_types import Summary
 from holymon.figures.verdict import Verdict
@@ -53,6 +53,10 @@ def health(run: Run, changed: News) -> Health:
     """The health of the API that a run measured."""
     state, words = _judged(run.summary(), run.verdict(), worse=changed.worse)
     news = "" if changed.baseline == "none" else glued("; ", changed.line)
+    if changed.notes[:1] == (INVALID,) and changed.baseline != "none":
+        return Health(
+            state, say("Not judged and not compared: the measurement is invalid"), changed
+        )
     doubt = say(" (the measurement is suspect)") * (run.verdict().measurement == "suspect")
     return Health(state, glued(words, doubt, news), changed)
 

@@ -60,7 +60,7 @@ def test_what_is_left_is_that_of_all_runs_of_the_name_in_four_weeks(judged):
     assert (about["left"], about["target"]) == (least.left, least.target)
     assert len(about["budgets"]) == len(found.budgets)
     said = " ".join(found.notes)
-    assert "left out: 1 run, without figures or not valid" in said
+    assert "1 run left out, without figures or not valid" in said
     assert "how many calls missed it is not known of 1 run" in said
     section = Subject(judged).error_budget
     assert "95 % interval" in repr(section)

@@ -89,7 +89,7 @@ def test_few_prompts_are_few_and_not_uncounted():
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [
-        (np.full(120, 100), "prompts are all about as long (100 to 100 tokens"),
+        (np.full(120, 100), "prompts are all about as long (100 tokens)."),
         (np.full(120, -1), "prompts were not counted"),
         (np.full(12, 100), "no effect of sizes: 12 streamed answers"),
         (np.zeros(0, int), "no effect of sizes: 0 streamed answers"),

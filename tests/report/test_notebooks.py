@@ -101,7 +101,7 @@ def test_reports_begin_with_their_verdict_and_end_with_how_it_was_measured(tmp_p
     for shown, verdict, pictures in (
         (compared, "sim/slow and sim/fast are not compared: ", 4),
         (results("report_capacity", out=out, **rate), "The objectives of sim/busy (simulated) ", 2),
-        (results("report_trend", out=out, run=measured["run_id"]), "No trend: nothing was measured twice in 1 run of 3", 4),
+        (results("report_trend", out=out, run=measured["run_id"]), "No trend: no two valid runs of one kind in 1 run of 3", 4),
     ):  # fmt: skip
         assert repr(shown[0]).startswith(verdict)
         assert shown[0]._repr_html_().startswith('<p class="health ')
