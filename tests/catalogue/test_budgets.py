@@ -109,7 +109,7 @@ def test_a_cost_that_is_not_known_is_said_and_never_guessed(judged):
     assert known.whole.unknown >= 1
     assert known.verdict.startswith("The budget of 40 USD a month can't be judged: at least ")
     assert known.verdict.state == "not judged"
-    assert "not all of the cost is known" in str(known)
+    assert "not all of the cost of 1 of " in str(known)
     assert known.days[0][1].cells[2:4] == ("–", "–")
     about = known.to_dict()
     assert (about["usd"], about["per_month_usd"]) == (None, None), "not known is never 0"
