@@ -4,7 +4,9 @@ import json
 import os
 import re
 import tomllib
+from copy import deepcopy
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -139,7 +141,12 @@ def _laid_over_packaged(own: dict[str, dict[str, Any]]) -> dict[str, dict[str, A
 
 
 def packaged() -> dict[str, dict[str, Any]]:
-    """The providers that holymon knows by itself."""
+    """The providers that holymon knows by itself: a copy of its own for each caller."""
+    return deepcopy(_packaged())
+
+
+@cache  # it never changes, and is asked for with every target
+def _packaged() -> dict[str, dict[str, Any]]:
     return _read(files("holymon").joinpath("plan/targets.toml").read_text("utf-8"), "packaged")
 
 

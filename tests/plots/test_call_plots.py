@@ -211,7 +211,7 @@ def test_names_from_outside_are_text():
 
 @pytest.fixture(scope="module")
 def many_calls():
-    return calls(300_000)
+    return calls(100_000)
 
 
 @pytest.mark.parametrize("plot", PLOTS)

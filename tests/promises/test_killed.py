@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -107,26 +106,12 @@ def test_unfinished_calls_are_shown_and_are_no_failures_of_the_api(tmp_path, sim
     assert run.attach(going.id, out=tmp_path).summary() == again.summary()
 
 
-FULL = textwrap.dedent("""
-    import resource, sys
-    from pathlib import Path
-    from holymon.load import run
-    from holymon.plan.plan import Plan
-    free = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # A limit on the size of files is what a process can be given of a full disk.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), free[1]))
-    going = run.start(Plan.from_json(Path(sys.argv[1]).read_bytes()), out=sys.argv[2])
-    resource.setrlimit(resource.RLIMIT_FSIZE, free)
-    print(going.id, flush=True)
-    going.wait()
-""")
-
-
 def start_on_a_full_disk(tmp_path, plan, limit):
     (tmp_path / "plan.json").write_bytes(plan.to_json())
     (tmp_path / "spare").mkdir()
     return subprocess.Popen(
-        [sys.executable, "-c", FULL, str(tmp_path / "plan.json"), str(tmp_path / "out"), str(limit)],
+        [sys.executable, "-m", "tests.promises.owner", str(tmp_path / "plan.json"),
+         str(tmp_path / "out"), str(limit)], cwd=ROOT,
         stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path / "spare")},
     )  # fmt: skip
 

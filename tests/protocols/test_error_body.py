@@ -1,7 +1,7 @@
 """Whatever form a refusal has, its type, code and words are found, and nothing can stall that."""
 
 import json
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -109,6 +109,6 @@ def test_an_error_nested_to_the_limit_has_a_bounded_message():
     ids=range(8),
 )  # fmt: skip
 def test_no_page_takes_long_to_read(body):
-    begun = perf_counter()
+    begun = process_time()
     read_error(500, body, Marks(0, 0, 0.0))
-    assert perf_counter() - begun < 2.0, "milliseconds; seconds if a pattern looks back"
+    assert process_time() - begun < 2.0, "milliseconds; seconds if a pattern looks back"

@@ -17,11 +17,11 @@ from holymon.monitor import replies
 from holymon.monitor.endpoints import _in_path as in_path
 from holymon.plan.plan import Closed, Plan, Prompts, Target
 from holymon.plan.slo import parse
+from holymon.protocols import reading
 from holymon.protocols.chat import CHAT
 from holymon.protocols.complaint import complaint
 from holymon.protocols.error_body import page_text, read_body
 from holymon.protocols.framing import events_of
-from holymon.protocols.reading import Reading
 from holymon.protocols.stray import keeps_alive, of_name, of_text
 from holymon.records.attempt import Marks
 from holymon.transport.inflater import inflater
@@ -158,15 +158,18 @@ def test_members_of_gzip_may_be_cut_anywhere():
         assert unpack.whole
 
 
-def test_events_without_a_token_are_borne_for_long_and_end_no_answer_that_was_whole():
+def test_events_without_a_token_are_borne_for_long_and_end_no_answer_that_was_whole(monkeypatch):
+    assert reading.MOST_IDLE > 30_000, "and a sixteenth of it is counted in the same way"
+    most = reading.MOST_IDLE // 16
+    monkeypatch.setattr(reading, "MOST_IDLE", most)
     delta = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n'
     for first, error in ((b"", "response_too_large"), (delta, OK)):
-        reading = Reading(Marks(0, 0, 0.0), CHAT, stream=True)
-        reading.head(0.0, 200, {"content-type": "text/event-stream"}.get)
-        reading.piece(0.0, first + b'data: {"type":"ping"}\n\n' * 30_000)
-        assert not reading.error
-        assert reading.piece(0.0, b'data: {"type":"ping"}\n\n' * 3_000)
-        assert reading.end(1.0) == error
+        one = reading.Reading(Marks(0, 0, 0.0), CHAT, stream=True)
+        one.head(0.0, 200, {"content-type": "text/event-stream"}.get)
+        one.piece(0.0, first + b'data: {"type":"ping"}\n\n' * (most - 50))
+        assert not one.error
+        assert one.piece(0.0, b'data: {"type":"ping"}\n\n' * 100)
+        assert one.end(1.0) == error
 
 
 @pytest.mark.parametrize("read", [
