@@ -157,7 +157,7 @@ def test_one_key_through_every_path(holymon, echo, tmp_path, files_below, monkey
     many = ["--concurrency", "4", "--requests", "60", "--no-first-call"]
     screens = [
         holymon("load", *where, "--concurrency", "1", "--requests", "1", env=env),
-        holymon("load", *where, *many, env=logged),
+        holymon("load", *where, *many, env=env),
         holymon("load", *where, *many, "--json", env=env),
         holymon(
             "report",
