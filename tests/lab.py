@@ -19,6 +19,8 @@ from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 ARTIFACTS = ROOT / "tests" / "artifacts"
+# Who sets it, as `python -m tests.make_screenshot` does, wants pictures of the pages.
+PICTURES = "HOLYMON_SHOT_AFTER_S"
 HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>\'m'
 # A bound, not a wait: a machine that others use may need a minute for what takes a second.
 expect.set_options(timeout=60_000)
@@ -83,7 +85,7 @@ class Lab:
             self.run(number)
             with contextlib.suppress(Exception):
                 self.page.wait_for_selector(".hm .hm-notice .widget-html-content *, "
-                                            ".hm .hm-id", timeout=8_000)  # fmt: skip
+                                            ".hm .hm-id", timeout=20_000)  # fmt: skip
                 return
         raise AssertionError("no dashboard")
 
@@ -134,7 +136,10 @@ class Lab:
             return found; }"""
         )
 
-    def shot(self, name: str) -> None:
+    def shot(self, name: str, *, always: bool = False) -> None:
+        """Take a picture of the page, if anybody wants one."""
+        if not always and PICTURES not in os.environ:
+            return
         ARTIFACTS.mkdir(exist_ok=True)
         self.page.screenshot(path=ARTIFACTS / f"{name}.png")
 
@@ -227,12 +232,12 @@ def labs(server, chromium) -> Iterator[list[Lab]]:
 
 
 @contextlib.contextmanager
-def opened(server, chromium, labs, name: str, notebook: str, more: Iterable[str]) -> Iterator[Lab]:
+def opened(server, chromium, labs, request, notebook: str, more: Iterable[str]) -> Iterator[Lab]:
     """A page with its own copy of one of our notebooks, and `more` cells, in a folder of its own."""
     import nbformat
 
     root, url = server
-    folder = root / name[5:35]
+    folder, failed = root / request.node.name[5:35], request.session.testsfailed
     folder.mkdir()
     shutil.copy(root / "targets.toml", folder)
     copy = nbformat.read(ROOT / "notebooks" / notebook, as_version=4)
@@ -246,8 +251,9 @@ def opened(server, chromium, labs, name: str, notebook: str, more: Iterable[str]
     if made.page.is_closed():
         labs.clear()
     else:
-        with contextlib.suppress(Exception):  # for whoever has to find out why a test failed
-            made.shot(f"{notebook.partition('.')[0]}-last-{folder.name}")
+        if request.session.testsfailed > failed:  # for whoever has to find out why
+            with contextlib.suppress(Exception):
+                made.shot(f"{notebook.partition('.')[0]}-last-{folder.name}", always=True)
         made.close()
     for kernel in httpx.get(f"{url}/api/kernels").json():
         httpx.delete(f"{url}/api/kernels/{kernel['id']}", timeout=30).raise_for_status()
