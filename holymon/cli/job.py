@@ -1,7 +1,7 @@
 """The command `holymon job`: a plan as an Indexed Job of Kubernetes, whose pods make one run."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
@@ -92,12 +92,15 @@ def text_of(known: Job) -> str:
 
 
 def _moment(text: str, now: datetime) -> datetime:
-    """When the run begins, in whole seconds. Raises PlanError for what is no time."""
+    """When the run begins, at a whole second. Raises PlanError for what is no time."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = now + timedelta(seconds=seconds_of(text))
+        ahead = min(seconds_of(text), 2 * LATEST_S)  # far ahead is too late, however far it is
+        moment = now + timedelta(seconds=ahead + 1)
     require(moment.tzinfo is not None, "--start", "has no time zone", "end it with Z for UTC")
+    in_time = 1 < moment.year < MAXYEAR
+    require(in_time, "--start", f"is in the year {moment.year}", "name a moment of today")
     return moment.astimezone(UTC).replace(microsecond=0)
 
 

@@ -117,6 +117,8 @@ def test_whatever_stands_in_it_stays_a_text(words, name):
      (usual(start="5s"), "s: give pods from 30 s to a day to come up."),
      (usual(start="2026-01-31T12:00:00"), "--start has no time zone: end it with Z"),
      (usual(start="soon"), "'soon' is no time"),
+     (usual(start="1e300s"), "s: give pods from 30 s to a day to come up."),
+     (usual(start="0001-01-01T00:00:00+14:00"), "--start is in the year 1"),
      (usual(claim="A b"), "claim is 'A b', which Kubernetes does not take: write one like holymon-reports."),
      (usual(memory="lots"), "memory is 'lots'"),
      (usual(out="runs; rm -rf"), "out is 'runs; rm -rf'"),
@@ -129,6 +131,11 @@ def test_what_no_cluster_could_run_is_one_sentence(words, sentence):
     assert done.exit_code == 2
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_start_in_thirty_seconds_is_one():
+    done, _ = written(*usual(start="30s"))
+    assert done.exit_code == 0, done.output
 
 
 class Pods:
@@ -146,7 +153,7 @@ class Pods:
         for name, text in plan["data"].items():
             (folder / name).write_text(text)
         self.words[0], self.words[4] = sys.executable, str(folder)
-        start = datetime.now(UTC) + timedelta(seconds=6)
+        start = datetime.now(UTC) + timedelta(seconds=12)
         self.start = self.words[9] = start.isoformat()
         self.words[11] = (start + timedelta(seconds=60)).isoformat()
         self.run_id = self.words[5].removeprefix(f"{out}/")
@@ -170,11 +177,9 @@ def pods(shared_simulator, tmp_path_factory):
     made = Pods(shared_simulator, tmp_path_factory.mktemp("cluster") / "runs")
     going = [made.begun(index) for index in range(PODS)]
     time.sleep(max(0.0, (datetime.fromisoformat(made.start) - datetime.now(UTC)).total_seconds()))
-    folder = made.out / made.run_id
-    while (
-        not any(folder.glob("calls.2.journal"))
-        or (folder / "calls.2.journal").stat().st_size < 2000
-    ):
+    journal, until = made.out / made.run_id / "calls.2.journal", time.monotonic() + 60
+    while not journal.exists() or journal.stat().st_size < 2000:
+        assert time.monotonic() < until, "the third pod wrote nothing"
         time.sleep(0.02)
     os.killpg(going[2].pid, signal.SIGKILL)
     made.ends = [(process.communicate()[1], process.returncode) for process in going]
