@@ -133,7 +133,7 @@ class Comparison:
         names = heads("", "A", "B", "B / A, or B - A", "95 % interval", "result")
         # Where nothing can be claimed, that is said once, with the reason.
         rows = [
-            (*finding.cells[:-1], words("not comparable" if self.notes else finding.result, effect))
+            (*finding.cells[:-1], "" if self.notes else words(finding.result, effect))
             for finding, effect in self._against
         ]
         cost: tuple[str, ...] = ()

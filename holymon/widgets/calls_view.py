@@ -20,7 +20,7 @@ from holymon.plots.binning import WIDTHS
 from holymon.plots.canvas import COLORS
 from holymon.records.records import Records
 from holymon.widgets.calls_picture import CallsPicture
-from holymon.widgets.fields import WIDE, html
+from holymon.widgets.fields import html, picture
 from holymon.widgets.view_state import Selection, keep_view, last_view
 
 ROWS: Final = 10
@@ -53,7 +53,7 @@ class CallsView:
         self._boxes: list[w.Checkbox] = []
         self._targets = w.Box()
         self._targets.add_class("hm-targets")
-        self._image = w.Image(format="png", layout=WIDE)
+        self._image = picture()
         self._image.add_class("hm-points")
         self._about = html(kind="hm-call")
         self._slow, self._bad = _Rows(self._press), _Rows(self._press)

@@ -27,6 +27,13 @@ def html(text: str = "", kind: str = "") -> w.HTML:
     return made
 
 
+def picture() -> w.Image:
+    """A PNG, of which nothing is seen before there is one: a browser shows a broken image."""
+    made = w.Image(format="png", layout={**WIDE, "display": "none"})
+    made.observe(lambda _: made.layout.set_trait("display", None), names="value")
+    return made
+
+
 def error_line(error: Exception) -> Html:
     """What went wrong, as HTML; the class is told of what holymon did not raise on purpose."""
     return element("div", short(error_text(error), 400), kind="hm-error", role="alert")

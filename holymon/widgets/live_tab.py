@@ -16,7 +16,7 @@ from holymon.records import journal, run_folder, run_state
 from holymon.records.client_health import ClientHealth
 from holymon.records.first_call import outcome
 from holymon.widgets import panels_html
-from holymon.widgets.fields import WIDE, html
+from holymon.widgets.fields import html, picture
 from holymon.widgets.live_figure import LiveFigure
 from holymon.widgets.panels import OF_A_RUN, last_due
 from holymon.widgets.threads import Pace, Ticker
@@ -34,7 +34,7 @@ class LiveTab:
         self._ticker: Ticker | None = None
         self.progress = html(kind="hm-progress")
         self._trust, self._table = html(), html()
-        self.image = w.Image(format="png", layout=WIDE)
+        self.image = picture()
         self.image.add_class("hm-figure")
         self.box = w.VBox([self._trust, self.image, self._table])
         self.box.add_class("hm-live")

@@ -29,7 +29,7 @@ from holymon.prometheus.sources import monitor_of
 from holymon.records.attempt import Flag
 from holymon.records.records import Records
 from holymon.widgets import panels_html
-from holymon.widgets.fields import WIDE, error_line, html, style_sheet
+from holymon.widgets.fields import error_line, html, picture, style_sheet
 from holymon.widgets.live_figure import Curve, LiveFigure
 from holymon.widgets.panels import OF_A_RUN, window
 from holymon.widgets.threads import PERIOD_S, Pace, Ticker, free_of_cells, owners
@@ -56,7 +56,7 @@ class View:
         self._known = 0, 0.0, False
         self._top, self._errors = html(kind="hm-progress"), html(kind="hm-errors")
         self._alarms, self._calls, self._move = html(kind="hm-alarms"), html(), html()
-        self._image = w.Image(format="png", layout=WIDE)
+        self._image = picture()
         self._image.add_class("hm-figure")
         line = w.HBox([self._top])
         line.add_class("hm-top")

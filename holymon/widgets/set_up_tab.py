@@ -29,6 +29,7 @@ from holymon.widgets.fields import (
     html,
     integer_field,
     number_field,
+    picture,
     text_field,
 )
 from holymon.widgets.file_field import file_field, offer
@@ -75,7 +76,7 @@ class SetUpTab:
         self._ask_fields()
         self._limit_fields()
         self.ways = WaysFields()
-        self.preview = w.Image(format="png", layout=WIDE)
+        self.preview = picture()
         self.preview.add_class("hm-preview")
         for field in self._fields():
             field.observe(lambda _: changed(), "value")

@@ -253,7 +253,7 @@ def test_a_regression_fails_the_command_where_that_is_asked_for(run, monkeypatch
         monkeypatch.setattr(module, "check_parameters", lambda *_, known=known: known)
     blank = SimpleNamespace(metadata={}, cells=[])
     monkeypatch.setattr(report, "execute", lambda *_: (blank, "ok", "", None))
-    monkeypatch.setattr(report, "_html", lambda *_: "")
+    monkeypatch.setattr(report, "html_of", lambda *_: "")
     monkeypatch.setattr(report, "_publish", lambda folder, *_: (folder / "report.html").touch())
     slower = earlier(run, 1, factor=1 / 3)
     faster = earlier(run, 2, factor=3)

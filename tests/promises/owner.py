@@ -1,6 +1,6 @@
 """A process that owns a run, as a notebook's kernel does.
 
-`python -m tests.promises.owner PLAN OUT [detached]`: the run does not end with its owner then.
+`python -m tests.promises.owner PLAN OUT [attached|detached]`: whether the run ends with its owner.
 With a number instead, no file of the run may be larger than so many bytes.
 """
 
@@ -24,11 +24,11 @@ def start(plan: Plan, out: str, most: str) -> run.Run:
 
 
 if __name__ == "__main__":
-    path, out, *how = sys.argv[1:]
+    path, out, how = (*sys.argv[1:], "attached")[:3]
     plan = Plan.from_json(Path(path).read_bytes())
-    if how[:1] in ([], ["detached"]):
-        going = run.start(plan, out=out, detached=bool(how))
+    if how.isdigit():
+        going = start(plan, out, how)
     else:
-        going = start(plan, out, *how)
+        going = run.start(plan, out=out, detached=how == "detached")
     print(going.id, flush=True)
     going.wait()

@@ -23,7 +23,8 @@ def view(monkeypatch):
     monkeypatch.setattr(live_figure, "Pace", partial(Pace, share=math.inf))
     monitor = hm.Monitor(hm.Target(provider="a", model="m", base_url="http://127.0.0.1:9"))
     made = watch(monitor)
-    made._ticker.close()  # from here on a frame is drawn when the test says so
+    made._ticker.close()
+    made._ticker.join(60)  # it steps aside; from here on a frame is drawn when the test says so
     yield made
     with contextlib.suppress(Exception):
         monitor.close()

@@ -340,7 +340,7 @@ def test_prompts_of_ones_own_are_nobody_elses_to_read(tmp_path, prompts, private
         run = start(Plan(**{name: getattr(PLAN, name) for name in ("targets", "load", "requests")},
                          prompts=prompts, first_call=False), out=tmp_path, detached=False)  # fmt: skip
         run.wait()
-        _write_json(run.folder, run, {})
+        _write_json(run.folder, run, {}, run.to_dict())
     finally:
         os.umask(before)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in run.folder.iterdir()}

@@ -80,7 +80,7 @@ def reported(run) -> tuple[str, ...]:
 
     head = "default-src 'none'; img-src data: <title>holymon: x"
     _publish(run.folder, head, nbformat.v4.new_notebook(), (), "")
-    _write_json(run.folder, run, {"status": "ok"})
+    _write_json(run.folder, run, {"status": "ok"}, run.to_dict())
     return _lead_to(run.folder)
 
 
