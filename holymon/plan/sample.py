@@ -48,4 +48,5 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
                     if not line.isspace():
                         yield number, line
     except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError(f"can't read requests from {path}: {error}.") from None
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"can't read requests from {path}: {why}.") from None
