@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 PERIOD_S: Final = 0.25
 SHARE: Final = 0.05
+YIELDS: Final = 5  # see `tests/bench/aside.py`
 _Result = TypeVar("_Result")
 
 
@@ -49,12 +50,15 @@ def step_aside() -> None:
     """Let everything else run before the calling thread, for the rest of that thread's life.
 
     A kernel that draws on the worker's core holds it for a scheduler's slice at a time (3 to 5 ms
-    on Linux), and every answer that arrives meanwhile looks that much slower. Linux's SCHED_IDLE
-    needs no rights to enter, but some to leave: call this in a thread that only draws. Elsewhere
-    it does nothing.
+    on Linux), and every answer that arrives meanwhile looks that much slower. `YIELDS` is nice
+    enough for the worker to be let in at once. More of it (nice 19, SCHED_IDLE) would hold up this
+    very process on a busy machine: a thread that gets no core keeps Python's lock all the same, and
+    cells and clicks wait for it. Only Linux has a niceness of each thread; elsewhere this does
+    nothing. It needs no rights to enter, but some to leave: call it in a thread that only draws.
     """
-    with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), YIELDS)
 
 
 class Pace:
