@@ -43,15 +43,16 @@ def agreed(targets: "Iterable[Target]", *, sent: bool = True) -> None:
     """See to it that the keys of these targets may go where they would, and say where that is.
 
     Whoever sits at a terminal is asked about what others chose; elsewhere nobody is, and nothing
-    waits. Raises ConfigError where there is no such word, or, if they are `sent` now, no key.
+    waits. Raises ConfigError where there is no such word, or, if they are `sent` now, a
+    secret is missing.
     """
-    from holymon.load.requests import key_of
+    from holymon.load.requests import secrets_of
     from holymon.plan import consent
 
     targets = tuple(targets)
     if sent:
         for target in targets:
-            key_of(target)
+            secrets_of(target)
     wanted = consent.unasked(targets)
     if wanted and sys.stdin.isatty() and sys.stderr.isatty():
         for sending in wanted:

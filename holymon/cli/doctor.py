@@ -168,14 +168,14 @@ def _endpoint(target: Target) -> Iterator[Finding]:
         return
     what = f"{target.provider} at {target.base_url or '(no base_url)'}"
     try:
-        key = key_of(target)
         agreed([target])
+        key, secrets = key_of(target), secrets_of(target)
     except ConfigError as error:
         yield Finding(what, "bad", "not asked", str(error))
         return
     if target.model != ANY:
         yield _price(target)
-    listed = asyncio.run(_ask(target, key, what))
+    listed = asyncio.run(_ask(target, key, secrets, what))
     yield listed
     if listed.state != "bad":
         yield _first_call(target)
@@ -207,9 +207,10 @@ def _first_call(target: Target) -> Finding:
     return Finding(what, "bad" if call.ended else "note", call.words, mend)
 
 
-async def _ask(target: Target, key: Secret | None, what: str) -> Finding:
+async def _ask(
+    target: Target, key: Secret | None, secrets: tuple[Secret, ...], what: str
+) -> Finding:
     """GET /models, which most OpenAI-compatible APIs answer and none bills."""
-    secrets = secrets_of(target)
     try:
         answer, body = await _models_page(target, key)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out

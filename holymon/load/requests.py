@@ -9,6 +9,8 @@ text of a request.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from functools import partial
 from secrets import token_hex
 from types import MappingProxyType
 from typing import Any, Final
@@ -56,24 +58,32 @@ def _secret(target: Target, name: str, what: str, kind: type[Secret] = Secret) -
 
 
 def require_ways(targets: Sequence[Target]) -> None:
-    """Raise ConfigError for a key or a certificate that is missing, or may not be sent there."""
+    """Raise ConfigError for a secret or a certificate that is missing, or may not be sent there."""
     for target in targets:
-        key_of(target)
+        secrets_of(target)
         if target.ca_file or target.cert_file:
             trusting(target.ca_file, target.cert_file, target.cert_password_env)
     consent.require(targets)
 
 
-def secrets_of(target: Target) -> tuple[Secret, ...]:
+def secrets_of(target: Target, *, lacking: bool = False) -> tuple[Secret, ...]:
     """What no text of a call may hold.
 
     The target's key, what its headers and its query take from the environment, the password of its
-    certificate, and the credentials of a proxy before it. Raises ConfigError.
+    certificate, and the credentials of a proxy before it. Raises ConfigError for one that is not
+    there or can't be one, unless some may be `lacking`.
     """
-    proxy = post(target.address).proxy_key if target.base_url else None
     more = [name for name in target.variables if name != target.api_key_env]
     more += [target.cert_password_env] if target.cert_password_env else []
-    secrets = (key_of(target), proxy, *(_secret(target, name, name) for name in more))
+    ways: list[Callable[[], Secret | None]] = [
+        lambda: key_of(target),
+        lambda: post(target.address).proxy_key if target.base_url else None,
+        *(partial(_secret, target, name, name) for name in more),
+    ]
+    secrets: list[Secret | None] = []
+    for way in ways:
+        with suppress(ConfigError) if lacking else nullcontext():
+            secrets.append(way())
     return tuple(secret for secret in secrets if secret is not None)
 
 

@@ -132,8 +132,9 @@ class Monitor:
         `messages` are as the target's endpoint takes them, or one text; a system message goes where
         Anthropic wants it. Vectors are asked for with `embed`.
         `model` is another one at the same address: it names the row, and has its own price.
-        `options` go into the request's body (`max_tokens`, `temperature`, ...). With `stream` it
-        returns when the first event is there. Raises CallError when the last attempt has failed,
+        `options` go into the request's body (`max_tokens`, `temperature`, ...); where an API asks
+        for the longest answer under another name, it gets it so. With `stream` it returns when the
+        first event is there. Raises CallError when the last attempt has failed,
         PlanError for what can't be asked, ConfigError without a key.
         """
         called = self._called(model)

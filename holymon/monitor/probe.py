@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from holymon.errors import CODES, CallError, PlanError, RunError
+from holymon.errors import CODES, PlanError, RunError
 from holymon.figures.probes import MOST_IDS, CacheLife, PrefixReading, StoppedStreams
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.replies import Event, Messages
@@ -33,7 +33,6 @@ SHORT_ANSWER: Final = 16
 _SETTLED_S: Final = 10.0
 _ORDER: Final = "Write a long story of a river, of at least a thousand words. No. "
 _END: Final = " Answer with one word: which word came first?"
-_RENAMED: Final = "max_completion_tokens"
 Tell = Callable[[str], object]
 T = TypeVar("T")
 
@@ -56,36 +55,26 @@ class _Probe:
 
     def ask(self, messages: Messages, answer: int) -> Rows:
         """The row of a short call."""
-        self._named(lambda: self.monitor.chat(messages, **self._options(answer)))
+        self.made += 1
+        self.monitor.chat(messages, **self._options(answer))
         return self.row()
 
     def stream(self, text: str, answer: int) -> Iterator[Event]:
         """The events of a stream."""
-        chat = self.monitor.chat
-        return self._named(lambda: chat(text, stream=True, **self._options(answer)))
+        self.made += 1
+        return self.monitor.chat(text, stream=True, **self._options(answer))
 
     def _options(self, answer: int) -> dict[str, Any]:
         return {self.limit: answer}
 
-    def _named(self, call: Callable[[], T]) -> T:
-        """What a call gives; one that is refused for the name of its limit is made with another."""
-        self.made += 1
-        try:
-            return call()
-        except CallError as error:
-            if self.limit != "max_tokens" or _RENAMED not in str(error):
-                raise
-        self.limit, self.made = _RENAMED, self.made + 1
-        return call()
-
     def row(self) -> Rows:
         """The row of the last call, as soon as it is over. Raises RunError."""
         until = time.monotonic() + _SETTLED_S
-        while self.monitor.ledger.taken < self.made:
+        while len(self.monitor.requests) < self.made:
             if time.monotonic() > until:
                 raise RunError("a stopped stream did not end: the probe was given up.")
             time.sleep(0.005)
-        rows = self.monitor.records.rows
+        rows = self.monitor.requests.rows
         return rows[rows["request"].argmax()].copy()
 
     def keep(self, result: StoppedStreams | CacheLife) -> None:

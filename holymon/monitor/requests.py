@@ -20,6 +20,7 @@ from typing import Final
 from holymon.errors import CallError
 from holymon.load.caller import Caller, Taker
 from holymon.monitor.ledger import Ledger
+from holymon.monitor.longest_answer import Names
 from holymon.monitor.retry import Budget, Policy, next_wait
 from holymon.monitor.side import SIDE
 from holymon.plan.plan import Closed, Plan
@@ -33,6 +34,7 @@ from holymon.transport.pool import Transport
 
 SAMPLE_S: Final = 0.05
 MOST_LAGS: Final = 6000
+_REFUSED: Final = frozenset({"bad_request", "unprocessable"})
 _LIMIT: Final = " sets this limit"
 _IN_PYTHON: Final = {
     "--timeout": "the policy's deadline_s", "--first-byte": "first_byte_s",
@@ -50,7 +52,7 @@ class Requests:
     ) -> None:  # fmt: skip
         """Start the thread and its loop. Raises ConfigError if the key is missing."""
         self.policy, self.ledger = policy, ledger
-        self._budget = Budget(policy)
+        self._budget, self._names = Budget(policy), Names()
         self._simulator = simulator() if target.simulated and not target.base_url else None
         url = target.base_url if self._simulator is None else self._simulator.base_url
         at = replace(target, base_url=url)
@@ -126,6 +128,7 @@ class Requests:
             return into(piece)
 
         index, caller = self.ledger.index(target), self._callers[stream]
+        body = self._names.applied(target.model, body)
         self._budget.earn(due)
         until = due + self.policy.deadline_s
         while True:
@@ -133,7 +136,11 @@ class Requests:
             marks.side = side
             self.ledger.open.begin(marks, index)
             await caller.ask(marks, body, into=take, until=until, row=index)
-            wait = None if handed else self._next(marks, until)
+            other = None
+            if attempt == 0 and marks.error in _REFUSED:
+                other = self._names.learned(target.model, body, marks.message)
+            body = other or body
+            wait = 0.0 if other else None if handed else self._next(marks, until)
             marks.target = index
             if marks.message.endswith(_LIMIT):
                 marks.message = _in_python(marks.message)

@@ -213,8 +213,7 @@ def known_secrets(plan: Plan | None) -> tuple[Secret, ...]:
     """All that no text about a plan may hold, as far as the environment has it now."""
     secrets: list[Secret] = []
     for target in plan.targets if plan is not None else ():
-        with contextlib.suppress(ConfigError):
-            secrets += secrets_of(target)
+        secrets += secrets_of(target, lacking=True)
     return tuple(secrets)
 
 

@@ -9,7 +9,7 @@ import ipywidgets as w
 
 from holymon.errors import ConfigError, PlanError
 from holymon.formatting import element, join
-from holymon.load.requests import key_of
+from holymon.load.requests import secrets_of
 from holymon.load.shown_request import shown_request
 from holymon.plan import shapes
 from holymon.plan.dataset import Dataset
@@ -293,7 +293,7 @@ def _money(text: str) -> float | None:
 
 def _has_key(entry: Target) -> bool:
     try:
-        key_of(entry)
+        secrets_of(entry)
     except ConfigError:
         return False
     return True

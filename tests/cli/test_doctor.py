@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
 from holymon.cli.doctor import examine
+from holymon.cli.main import main
 
 KEY = "sk-wrong-canary-0123456789"
 
@@ -61,6 +63,29 @@ def test_a_key_that_can_not_be_sent_is_found(holymon, key):
     assert done.returncode == 2
     assert "BAD key of openai" in done.stdout
     assert KEY not in done.stdout + done.stderr
+
+
+def test_a_header_that_lacks_its_variable_is_found_beside_all_else_and_before_a_load(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GATE_KEY", KEY)
+    monkeypatch.delenv("GATE_TEAM", raising=False)
+    (tmp_path / "targets.toml").write_text(
+        "[gate]\nbase_url = 'http://127.0.0.1:9/v1'\napi_key_env = 'GATE_KEY'\n"
+        "headers = { x-team = '$GATE_TEAM' }\n"
+    )
+    checks = {finding.what: finding for finding in examine(("gate/m",))}
+    lacking = checks["gate at http://127.0.0.1:9/v1"]
+    assert (lacking.state, "set the environment variable GATE_TEAM" in lacking.mend) == (
+        "bad",
+        True,
+    )
+    assert checks["key of gate"].state == "good"
+    load = [*"load gate/m --requests 1 --trust GATE_KEY=http://127.0.0.1:9/v1".split()]
+    done = CliRunner().invoke(main, load, env={"HOLYMON_TRUST": ""})
+    assert (done.exit_code, "set the environment variable GATE_TEAM" in done.stderr) == (2, True)
+    assert not (tmp_path / "reports").exists()
 
 
 def test_a_broken_targets_file_is_found(holymon, tmp_path):

@@ -133,10 +133,11 @@ def test_at_four_doors_everything_is_answered_and_no_secret_is_kept(doors, tmp_p
     )
     for name in NAMES:
         with hm.Monitor(name) as monitor:
-            assert monitor.chat("hi").text == "Hello"
-            assert len([*monitor.chat("hi", stream=True)]) > 2
+            assert monitor.chat("hi", max_tokens=9).text == "Hello"
+            assert len([*monitor.chat("hi", stream=True, max_tokens=9)]) > 2
+            assert len(monitor.requests) == 2, "whatever the longest answer is called there"
             shown += [repr(monitor), monitor.records.to_frame().to_string()]
-    assert Counter(doors) == {"": 1, "gpt": 7, "azure": 7, "gateway": 7, "claude": 7}
+    assert Counter(doors) == {"": 2, "gpt": 7, "azure": 7, "gateway": 7, "claude": 7}
     shown += [
         sections.run_text(run),
         sections.method(run).html,
