@@ -36,16 +36,16 @@ def test_no_more_calls_are_made_than_allowed(tmp_path, simulator):
 
 
 def test_answers_that_never_come_can_not_hold_up_the_end(tmp_path, simulator):
-    """At 400 calls/s the queue of `busy` is some seconds long: the level is stopped in time."""
+    """At 800 calls/s the queue of `busy` is a minute long: the level is stopped in time."""
     begun = time.monotonic()
     found = hm.capacity(
-        plan(simulator.target("busy")), slo=("latency_p50<0.3",), start=400, seconds=4,
+        plan(simulator.target("busy")), slo=("latency_p50<0.3",), start=800, seconds=4,
         budget_s=6.1, out=tmp_path,
     )  # fmt: skip
     assert found.ended == "budget"
     assert {hm.attach(one.run_id, out=tmp_path).state for one in found.levels} == {"stopped"}
     assert [level.met for level in found.levels] == [None]
-    assert time.monotonic() - begun < 30  # not a bench: without the stop it waits for each answer
+    assert time.monotonic() - begun < 50  # not a bench: without the stop it waits for each answer
 
 
 def test_a_budget_too_small_for_one_level_is_one_sentence(tmp_path):

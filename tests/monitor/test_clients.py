@@ -217,7 +217,7 @@ def test_failures_are_named_as_in_a_load(lib, script, expected, server):
 @LIBRARIES
 def test_a_refused_connection_and_a_timeout_have_their_names(lib, server):
     slow = server([5.0])
-    with monitored(lib.Client(timeout=0.2)) as client:
+    with monitored(lib.Client(timeout=lib.Timeout(30, read=0.2))) as client:
         with pytest.raises(lib.ConnectError):
             client.post("http://127.0.0.1:9/v1/chat/completions", json=ASK)
         with pytest.raises(lib.ReadTimeout):

@@ -26,7 +26,7 @@ def events(text):
 
 def faults_of(base_url, n):
     found = []
-    with httpx.Client(timeout=1.0) as client:
+    with httpx.Client(timeout=30.0) as client:
         for _ in range(n):
             body = {**ASK, "model": "flaky", "stream": True}
             try:

@@ -642,14 +642,14 @@ def test_F79_a_socket_left_open_after_DONE(run):
     async def go():
         async with Server([CHUNKED, chunk(raw(*HELLO)), HANG], stream(*HELLO)) as server:
             begun = asyncio.get_running_loop().time()
-            marks, kept = await call(server.url, calls=2)
+            marks, kept = await call(server.url, calls=2, timeout_s=60, stall_s=60)
             return marks, kept, asyncio.get_running_loop().time() - begun, server.connections
 
     (first, second), kept, took, connections = run(go())
     assert [first.error, second.error] == ["", ""]
     assert kept == {0: "Hello", 1: "Hello"}
     assert first.end == first.last
-    assert took < 2
+    assert took < 30, "its patience is more"
     assert connections == 2
 
 
