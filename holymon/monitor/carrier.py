@@ -9,10 +9,10 @@ query that are the call's own. No key of the one goes to the other.
 
 import asyncio
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -33,7 +33,6 @@ PATHS: Final = ("chat/completions", "completions", "responses", "messages", "emb
 """What is carried over: the paths of OpenAI's dialects and of Anthropic's, below a base_url."""
 
 _REFUSED: Final = 300
-_COPIERS: Final = 8
 _TIED: Final = ("previous_response_id", "conversation", "container", "mcp_servers")
 """Fields by which a call builds on what is at its provider, or hands over keys."""
 
@@ -85,7 +84,6 @@ class Carrier:
         in_children(self._begin)
 
     def _begin(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
         self._tasks: set[Any] = set()
 
     def synchronous(self, send: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -139,15 +137,27 @@ class Carrier:
         self._later.put(partial(self._submit, request, call))
 
     def _submit(self, request: Any, call: CarriedCall) -> None:
-        self._pool = self._pool or ThreadPoolExecutor(_COPIERS, "holymon-copy")
-        self._remember(self._pool.submit(run, self._copying(request, call, _BLOCKING)))
+        # The end of an application waits for a pool's threads, and a copy may hang for long.
+        copier = threading.Thread(
+            target=self._copy, args=(request, call), name="holymon-copy", daemon=True
+        )
+        self._tasks.add(copier)
+        copier.start()
+
+    def _copy(self, request: Any, call: CarriedCall) -> None:
+        try:
+            run(self._copying(request, call, _BLOCKING))
+        finally:
+            self._tasks.discard(threading.current_thread())
 
     def _acopy_later(self, request: Any, call: CarriedCall) -> None:
         with suppress(RuntimeError):  # no loop of asyncio
             asyncio.get_running_loop().call_later(LATER_S, self._start, request, call)
 
     def _start(self, request: Any, call: CarriedCall) -> None:
-        self._remember(asyncio.create_task(arun(self._copying(request, call, _OF_ASYNCIO))))
+        copy = asyncio.create_task(arun(self._copying(request, call, _OF_ASYNCIO)))
+        self._tasks.add(copy)  # nobody else holds it
+        copy.add_done_callback(self._tasks.discard)
 
     def _copying(self, request: Any, call: CarriedCall, ways: _Ways) -> Steps:
         """A call at the candidate, of which nobody wants the answer."""
@@ -155,11 +165,6 @@ class Carrier:
             response = yield self._sending(request, call, ways)
             yield getattr(response, ways.read)
             yield getattr(response, ways.close)
-
-    def _remember(self, copy: Any) -> None:
-        """Hold a copy, so that it ends and is counted."""
-        self._tasks.add(copy)
-        copy.add_done_callback(self._tasks.discard)
 
     # What is read, and what is written.
 

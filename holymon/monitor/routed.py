@@ -3,6 +3,7 @@
 routed(client_a, client_b) -> client_a      its POSTs of a dialect go through either transport
 """
 
+import weakref
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
@@ -56,6 +57,7 @@ def routed(
     monitored(baseline, monitor)
     monitored(candidate, monitor)
     monitor.router = inner.router = baseline.router = move  # type: ignore[attr-defined]
+    weakref.finalize(inner, move.close)  # also where an application ends without a close
     carrier = Carrier(baseline, candidate, move, models or {}, patience_s)
     move.stays = carrier.stays
     for transport in {id(t): t for t in (inner._transport, *inner._mounts.values()) if t}.values():

@@ -4,6 +4,9 @@ import asyncio
 import importlib
 import json
 import logging
+import socket
+import subprocess
+import sys
 import time
 
 import httpx
@@ -12,6 +15,7 @@ import pytest
 
 import holymon as hm
 from holymon.errors import PlanError
+from holymon.monitor import route_file
 from tests.promises.faults.server import HELLO, answer, completion, event, stream, usage
 
 GENEROUS = hm.Policy(budget=1.0, loan=20, burst=20)
@@ -206,6 +210,36 @@ def test_copies_of_a_clients_calls_are_the_candidates_and_counted(server, tmp_pa
     client.router.close()
     assert client.router.route.totals == {"baseline": 5, "shadow": 5}
     assert (len(old.seen), len(new.seen)) == (5, 5)
+
+
+ENDS = """
+import sys, time
+import httpx
+import holymon as hm
+
+old, new, state = sys.argv[1:]
+client = hm.routed(
+    httpx.Client(base_url=old), httpx.Client(base_url=new), state=state, steps=(1.0,), shadow=1.0,
+    patience_s=3600,
+)
+for _ in range(3):
+    client.post("/chat/completions", json={"model": "m", "messages": []}, timeout=3600)
+while len(client.monitor.ledger.open.begun()) < 3:
+    time.sleep(0.01)
+"""
+
+
+def test_an_application_ends_while_its_copies_hang_and_its_move_knows_all_its_calls(
+    server, tmp_path
+):
+    old, state = server([answer(completion("old"))]), tmp_path / "r.json"
+    with socket.create_server(("127.0.0.1", 0)) as hangs:
+        new = f"http://127.0.0.1:{hangs.getsockname()[1]}/v1"
+        # An hour is what it would wait for these copies.
+        done = subprocess.run([sys.executable, "-c", ENDS, old.url, new, state], timeout=300,
+                              capture_output=True, text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert route_file.read(state).totals == {"baseline": 3}
 
 
 def test_clients_whose_calls_cannot_be_carried_over_are_refused_in_a_sentence(tmp_path):
