@@ -26,7 +26,7 @@ HEADS: Final = heads("target", "runs", "hours", "quietest hour (UTC)", "latency 
 class Hours:
     """A figure of a target by hour of the day (UTC): the hours with the lowest and highest median.
 
-    `runs` of `hours` hours were looked at; figures are in seconds.
+    `runs` of `hours` hours were looked at, which begin at `covered`; figures are in seconds.
     """
 
     target: str
@@ -34,6 +34,7 @@ class Hours:
     hours: int
     low: tuple[int, float]
     high: tuple[int, float]
+    covered: tuple[int, ...]
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -57,7 +58,8 @@ def by_hour(runs: Sequence[tuple[str, Floats, Floats]]) -> tuple[Hours, ...]:
         medians = {hour: float(np.median(values[hours == hour])) for hour in sorted(shared)}
         low, high = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
         made.append(Hours(target, int(np.isin(hours, [*shared]).sum()), len(shared),
-                          (low, medians[low]), (high, medians[high])))  # fmt: skip
+                          (low, medians[low]), (high, medians[high]),
+                          tuple(sorted(shared))))  # fmt: skip
     return tuple(made)
 
 
@@ -68,5 +70,17 @@ def table_of(hours: Sequence[Hours]) -> Table:
             say("No stability by hour: it takes runs of both in {n} hours of the day.",
                 n=FEWEST_HOURS),
         ))  # fmt: skip
-    notes = (say("of all runs in this folder, whatever their load was"),)
+    notes = (
+        say("of all runs in this folder, whatever their load was"),
+        say("all of them ran in every hour of the day") if hours[0].hours == DAY else
+        say("hours in which all ran (UTC): {hours}; of the rest of the day nothing is known",
+            hours=spans(hours[0].covered)),
+    )  # fmt: skip
     return Table(HEADS, [each.cells for each in hours], "lrr", notes=notes)
+
+
+def spans(hours: Sequence[int]) -> str:
+    """Hours of the day, sorted, as spans of time, each without the hour that it ends with."""
+    begins = [hour for hour in hours if hour - 1 not in hours]
+    ends = [hour + 1 for hour in hours if hour + 1 not in hours]
+    return ", ".join(f"{a:02d}:00–{b:02d}:00" for a, b in zip(begins, ends, strict=True))

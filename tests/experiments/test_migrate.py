@@ -1,6 +1,8 @@
 """Two simulated providers whose prices, speeds and failures are known, and the sheet on them."""
 
 import json
+import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import nbformat
@@ -14,6 +16,7 @@ import holymon as hm
 from holymon.cli.main import main
 from holymon.cli.migrate import _OfTarget, _Share
 from holymon.experiments.migrate import terms_of
+from holymon.figures.hours import spans
 from holymon.figures.sheet import best_first
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.price import Price
@@ -179,3 +182,21 @@ def test_shares_are_read_in_per_cent_and_as_numbers(share):
     assert _Share().convert(f"{share!r}", None, None) == share
     assert _Share().convert(f"{share * 100!r}%", None, None) == pytest.approx(share)
     assert _OfTarget(_Share()).convert(f"a/b=c={share!r}", None, None) == ("a/b=c", share)
+
+
+def test_runs_at_other_hours_are_a_history_and_the_sheet_says_which_hours_it_covers(run, sheet):
+    assert (sheet.hours, "in 3 hours of the day" in sheet.by_hour.text()) == ((), True)
+    begun = datetime.fromisoformat(run.status["started_at"])
+    for later in (1, 2, 7):  # as it was, at other hours
+        at = begun + timedelta(hours=later)
+        folder = run.folder.with_name(f"{at:%Y%m%dT%H%M%SZ}")
+        shutil.copytree(run.folder, folder)
+        state = json.loads((folder / "state.json").read_text())
+        (folder / "state.json").write_text(json.dumps(state | {"started_at": at.isoformat()}))
+    rest = hm.migrate(run=run, fx={"url/slow": 1.0}, **STATED)
+    covered = tuple(sorted((begun.hour + later) % 24 for later in (0, 1, 2, 7)))
+    assert [(each.target, each.runs, each.covered) for each in rest.hours] == [
+        (target.target, 4, covered) for target in sheet.targets
+    ]
+    assert spans(covered) in rest.by_hour.text()
+    assert rest.to_dict()["by_hour"][0]["covered"] == covered

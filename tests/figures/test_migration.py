@@ -11,7 +11,7 @@ from holymon.figures.bills import Amount, bill_of
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.deciding import between, decide, earned
-from holymon.figures.hours import by_hour
+from holymon.figures.hours import by_hour, spans, table_of
 from holymon.figures.migration import Stated, break_even, cost_row, saving, unpriced
 from holymon.figures.summary import summarize
 from holymon.figures.terms import MONTH_DAYS, Terms
@@ -285,3 +285,7 @@ def test_hours_are_those_that_both_have():
     assert b.cells == ("b", "3", "3", "09:00", "1,000", "20:00", "2,000", "2")
     assert by_hour([("a", at, at), ("b", other[:2], other[:2])]) == ()
     assert replace(a, low=(20, 0.0)).cells[-1] == ""
+    assert "(UTC): 09:00–10:00, 14:00–15:00, 20:00–21:00; of the rest" in table_of([a, b]).text()
+    assert spans([0, 1, 2, 9, 22, 23]) == "00:00–03:00, 09:00–10:00, 22:00–24:00"
+    whole = np.arange(24) * hour
+    assert "in every hour of the day" in table_of(by_hour([("a", whole, whole + 1)])).text()
