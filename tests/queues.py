@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from holymon.experiments.bisection import following
-from holymon.experiments.bounds import Bounds, Step
+from holymon.experiments.bounds import Bounds, Step, time_of
 from holymon.experiments.capacity import Capacity
 from holymon.experiments.capacity_search import level_plan
 from holymon.experiments.level import level_of
@@ -152,11 +152,12 @@ def measured(queue, step, bounds, seed, levels=()):
 
 
 def searched(queue, seconds, seed, budget_s=600.0):
-    """A search for the capacity of a queue, which begins near a sixth of it."""
+    """A search for the capacity of a queue, which begins near a sixth of it; maybe without budget."""
     begin = queue.capacity() / 6 * np.exp(np.random.default_rng((seed, 1)).uniform(-0.35, 0.35))
+    whole_s, again = time_of(budget_s)
     bounds = Bounds(
         objectives=(f"ttft_p95<{queue.limit_s}",), start=float(f"{begin:.3g}"),
-        most=10 * queue.most, seconds=seconds, budget_s=budget_s,
+        most=10 * queue.most, seconds=seconds, budget_s=whole_s, again=again,
     )  # fmt: skip
     levels = []
     while isinstance(step := following(levels, bounds), Step):

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from holymon.cli.output import note, show
 from holymon.cli.target_options import ONE_OFF
 from holymon.errors import PlanError
 from holymon.load.interrupts import INTERRUPTED, interruptible
+
+if TYPE_CHECKING:
+    from holymon.experiments.bounds import Bounds
 
 
 @click.command(cls=Command)
@@ -26,7 +29,8 @@ from holymon.load.interrupts import INTERRUPTED, interruptible
               help="How calls arrive.")  # fmt: skip
 @click.option("--precision", type=float, default=0.1,
               help="How close the highest rate met and the lowest missed are to be.")  # fmt: skip
-@click.option("--budget", type=SECONDS, default=600.0, help="Seconds for all rates.")
+@click.option("--budget", type=SECONDS, help="Seconds for all rates, which being certain may take "
+              "up. [default: as long again as finding the limit takes, 600 at most]")  # fmt: skip
 @click.option("--max-calls", type=int, help="Never make more calls than that.")
 @PROMPTS
 @SENDING
@@ -36,8 +40,8 @@ from holymon.load.interrupts import INTERRUPTED, interruptible
 @JSON
 def capacity(
     target: str | None, start: float, most: float, duration: float, arrivals: str,
-    precision: float, budget: float, max_calls: int | None, max_cost: float | None, out: Path,
-    as_json: bool, **options: Any,
+    precision: float, budget: float | None, max_calls: int | None, max_cost: float | None,
+    out: Path, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Find the highest rate at which TARGET still meets all objectives (--slo, at least one).
 
@@ -47,23 +51,35 @@ def capacity(
     The exit code is 0 if a rate was met, 1 if none was, 3 if no measurement was valid.
     """
     from holymon.experiments import capacity_search
-    from holymon.experiments.bounds import Bounds
+    from holymon.experiments.bounds import Bounds, time_of
 
     if not options["slo"]:
         raise PlanError("capacity needs an objective to meet: give --slo, such as 'ttft_p95<1'.")
     targets = (target,) if target else ()
     (plan,) = plans_of(targets, rate=f"{start:g}", duration=duration, **options)
     agreed(plan.targets)
-    about = Bounds(plan.slo, start=start, most=most, seconds=duration, budget_s=budget).usual_s
-    note(f"it takes about {about / 60:.1f} minutes to find a limit, and {budget:g} s at most to be "
-         "certain of it (--budget); shorter with --from near it.")  # fmt: skip
+    whole_s, again = time_of(budget)
+    bounds = Bounds(
+        plan.slo, start=start, most=most, seconds=duration, budget_s=whole_s, again=again
+    )
+    note(_expected(bounds))
     with interruptible():
         result = capacity_search.capacity(
             plan, start=start, most=most, seconds=duration, precision=precision, budget_s=budget,
             max_calls=max_calls, max_cost=max_cost, arrivals=arrivals, out=out,
-            seen=lambda result: note(result.levels[-1].line),
+            seen=lambda result: note(result.so_far),
         )  # fmt: skip
     show(result.to_dict, result.table.text, as_json=as_json)
     if result.ended == "interrupted":
         sys.exit(INTERRUPTED)
     sys.exit(0 if result.best else 1 if result.limit else 3)
+
+
+def _expected(bounds: "Bounds") -> str:
+    """What a search will take, before it begins."""
+    find, given = bounds.usual_s, bounds.given_s
+    more = f"{bounds.certainty_s(find):.0f} s more" if given is None else f"all of {given:g} s"
+    return (
+        f"it takes about {find:.0f} s to find a limit, shorter with --from near it, and up to "
+        f"{more} to be certain of it (--budget). Ctrl-C ends it and shows what was found."
+    )

@@ -2,7 +2,8 @@
 
     levels so far --> following(levels, bounds) --> the next Step, or a key of capacity.ENDINGS
     double while objectives are met, halve while they are missed, then halve the ratio between,
-    then make sure: the highest rate met and the lowest missed for longer, then their neighbours
+    then make sure: the highest rate met and the lowest missed for longer, then their neighbours,
+    which may take `bounds.again` times what it took to get there
 
 Far from the limit a few calls show on which side of it a rate is, so levels are short there; only
 near it they have their full length, and the calls that their objectives need. What each may err
@@ -53,10 +54,7 @@ def wanted(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
     last = levels[-1]
     if last.met is None and _often(levels, last.rate) == 1:
         return _step(levels, last.rate, last.seconds)
-    known = latest(levels)
-    best = best_of(known)
-    stops = [level for level in known if best is None or level.rate > best.rate]
-    stops = [level for level in stops if level.met is not True]
+    best, stops = _ends(levels)
     if len(stops) == 1 and not stops[0].sure and _often(levels, stops[0].rate) == 1:
         longer = max(LONGER * stops[0].seconds, bounds.short(stops[0].rate))
         return _step(levels, stops[0].rate, longer)
@@ -71,10 +69,49 @@ def wanted(levels: Sequence[LoadLevel], bounds: Bounds) -> Step | str:
         if lower < bounds.start / LOWEST:
             return "none met" if first.met is False else "client"
         return _step(levels, lower, bounds.far(lower))
-    if first.rate > best.rate * (1 + bounds.precision) * (1 + 1e-9):
+    if not _near_enough(best, first, bounds):
         rate = _round(math.sqrt(best.rate * first.rate))
         return _step(levels, rate, _near(levels, rate, best, bounds))
     return _surer(levels, bounds, best, first) or ("found" if first.met is False else "client")
+
+
+def found_s(levels: Sequence[LoadLevel], bounds: Bounds) -> float | None:
+    """What it took until the limit lay between two rates as close as asked for; None until then."""
+    k = len(levels)
+    while k and _is_found(levels[:k], bounds):
+        k -= 1
+    is_found = k < len(levels)
+    return math.fsum(level.took_s for level in levels[: k + 1]) if is_found else None
+
+
+def _is_found(levels: Sequence[LoadLevel], bounds: Bounds) -> bool:
+    best, stops = _ends(levels)
+    if best is None:
+        return False
+    return _near_enough(best, stops[0], bounds) if stops else best.rate >= bounds.most
+
+
+def _ends(levels: Sequence[LoadLevel]) -> tuple[LoadLevel | None, list[LoadLevel]]:
+    """The highest rate met, and those above it that were not, from the lowest on."""
+    known = latest(levels)
+    best = best_of(known)
+    above = [level for level in known if best is None or level.rate > best.rate]
+    return best, [level for level in above if level.met is not True]
+
+
+def _near_enough(best: LoadLevel, first: LoadLevel, bounds: Bounds) -> bool:
+    return first.rate <= best.rate * (1 + bounds.precision) * (1 + 1e-9)
+
+
+def _left(levels: Sequence[LoadLevel], bounds: Bounds) -> float:
+    """Seconds of load that a level may have which is to make a limit certain that was found."""
+    left = time_left(levels, bounds)
+    took = found_s(levels, bounds)
+    return left if took is None else left + took + bounds.certainty_s(took) - bounds.budget_s
+
+
+def _may(levels: Sequence[LoadLevel], step: Step, bounds: Bounds) -> bool:
+    return step.seconds <= _left(levels, bounds) and fits(levels, step, bounds)
 
 
 def _near(levels: Sequence[LoadLevel], rate: float, best: LoadLevel, bounds: Bounds) -> float:
@@ -98,7 +135,7 @@ def _surer(
         if (not level.sure or level.seconds < whole) and _often(levels, level.rate) == 1:
             seconds = whole if level.sure else LONGER * max(level.seconds, whole)
             step = _step(levels, level.rate, seconds)
-            if fits(levels, step, bounds):
+            if _may(levels, step, bounds):
                 return step
     known = latest(levels)
     met = [level for level in known[::-1] if level.met and level.rate <= best.rate]
@@ -121,7 +158,7 @@ def _side(
         if k == 0 and len(side) > 1 and abs(math.log(side[1].rate / level.rate, ratio)) > GAP:
             rate = _round(level.rate * ratio**2)
             step = _step(levels, rate, _near(levels, rate, side[1], bounds))
-            if not _often(levels, rate) and fits(levels, step, bounds):
+            if not _often(levels, rate) and _may(levels, step, bounds):
                 return step
     return None
 
@@ -144,11 +181,11 @@ def _again(
     """A level of the same rate that may be certain, within that share of what is left."""
     if level.need_s is None or _often(levels, level.rate) >= MOST_OFTEN:
         return None
-    most = share * time_left(levels, bounds)
+    most = share * _left(levels, bounds)
     seconds = max(min(level.need_s * MARGIN, most), 2 * level.seconds)
     step = _step(levels, level.rate, seconds)
     worth = level.need_s / 2 <= seconds <= most
-    return step if worth and fits(levels, step, bounds) else None
+    return step if worth and _may(levels, step, bounds) else None
 
 
 def _step(levels: Sequence[LoadLevel], rate: float, seconds: float) -> Step:

@@ -29,6 +29,16 @@ WAITS: Final = 4.0
 CLIMB: Final = 7
 """Levels that a search usually has before the first one that is missed, it included."""
 
+NEAR: Final = 5
+"""Near the limit it usually has as many as take so many times the usual time."""
+
+LEAST: Final = 12
+"""A limit that was found sooner is made certain for as long as that many levels take."""
+
+BUDGET_S: Final = 600.0
+AGAIN: Final = 1.0
+"""What a search without a budget takes at most; and that many times what finding the limit took."""
+
 START_S: Final = 2.0
 """What a level takes beside its load, until that is known: to begin, and for the last answers."""
 
@@ -55,7 +65,8 @@ class Bounds:
 
     A level lasts `seconds`, and longer near the limit. `budget_s` (of the clock on the wall),
     `max_calls` and `max_cost` (USD) limit all levels together. Objectives that were `added` are
-    judged, too, by their values: no level is longer, or less certain, for them.
+    judged, too, by their values: no level is longer, or less certain, for them. To be certain of
+    a limit takes no more than `again` times what it took to find it, or `LEAST` levels' time.
     """
 
     objectives: tuple[str, ...]
@@ -63,10 +74,11 @@ class Bounds:
     most: float = 1000.0
     seconds: float = 10.0
     precision: float = 0.1
-    budget_s: float = 600.0
+    budget_s: float = BUDGET_S
     max_calls: int | None = None
     max_cost: float | None = None
     added: tuple[str, ...] = ()
+    again: float = math.inf
 
     def __post_init__(self) -> None:
         """Raise PlanError for a search that can't be."""
@@ -101,20 +113,34 @@ class Bounds:
         return max(min(self.seconds, max(FAR * self.seconds, WAITS * slowest)), FEW / rate)
 
     @property
-    def usual_s(self) -> float:
-        """About how long a search takes that doubles its rate six times, if the budget allows it.
+    def given_s(self) -> float | None:
+        """The budget that may be used up to be certain; None where there is none."""
+        return self.budget_s if math.isinf(self.again) else None
 
-        So many levels far from the limit, four near it, and the two that the answer is made of once
-        more; to be certain of it may take all of the budget.
+    @property
+    def usual_s(self) -> float:
+        """About how long it takes to find a limit, where the rate is doubled six times for that.
+
+        So many levels far from the limit, and `NEAR` of them near it.
         """
         climb = [self.far(min(self.start * 2**k, self.most)) for k in range(CLIMB)]
-        beside = (CLIMB + 6) * START_S
-        return min(self.budget_s, math.fsum(climb) + (4 + 2 * 3) * self.seconds + beside)
+        beside = (CLIMB + NEAR) * START_S
+        return min(self.budget_s, math.fsum(climb) + NEAR * self.seconds + beside)
+
+    def certainty_s(self, found_s: float) -> float:
+        """How long being certain of a limit may take, that was found in so many seconds."""
+        most = max(self.again * found_s, LEAST * self.seconds)
+        return max(0.0, min(self.budget_s - found_s, most))
 
     def calls(self, error: float) -> int:
         """Calls by which all objectives can be sure where nothing is over, however they arrive."""
         need = max(_calls_for(parse(text), error) for text in self.objectives)
         return need + math.ceil(3 * math.sqrt(need))
+
+
+def time_of(budget_s: float | None) -> tuple[float, float]:
+    """`budget_s` and `again` of a search with a budget of the user's, or without one."""
+    return (BUDGET_S, AGAIN) if budget_s is None else (budget_s, math.inf)
 
 
 def time_left(levels: Sequence[LoadLevel], bounds: Bounds) -> float:

@@ -116,6 +116,23 @@ class Capacity:
         )  # fmt: skip
         return Headline(answer, state)
 
+    @property
+    def so_far(self) -> str:
+        """Its last level in a line, and what is known after it, for who waits for the end."""
+        best, limit = self.best, self.limit
+        where = ""
+        if best and limit:
+            where = say("the limit is between {best} and {limit}", best=rate_words(best),
+                        limit=rate_words(limit))  # fmt: skip
+        elif best or limit:
+            where = (
+                say("the limit is above {best}", best=rate_words(best))
+                if best
+                else say("the limit is below {limit}", limit=rate_words(limit))
+            )
+        took = say("{took:.0f} s so far", took=sum(level.took_s for level in self.levels))
+        return listed("; ", [self.levels[-1].line, *([where] if where else []), took])
+
     def _below_limit(self, level: LoadLevel) -> bool:
         return self.limit is None or level.rate < self.limit.rate
 

@@ -8,7 +8,7 @@ from typing import Final
 from holymon.errors import PlanError, RunError
 from holymon.experiments.alternate import require_access
 from holymon.experiments.bisection import following, needs
-from holymon.experiments.bounds import Bounds, Step
+from holymon.experiments.bounds import Bounds, Step, time_of
 from holymon.experiments.capacity import Capacity
 from holymon.experiments.level import level_of
 from holymon.experiments.load_level import LoadLevel
@@ -27,7 +27,7 @@ STOP_S: Final = 1.0
 
 def capacity(
     plan: Plan, *, slo: tuple[str, ...] = (), start: float = 1.0, most: float = 1000.0,
-    seconds: float = 10.0, precision: float = 0.1, budget_s: float = 600.0,
+    seconds: float = 10.0, precision: float = 0.1, budget_s: float | None = None,
     max_calls: int | None = None, max_cost: float | None = None, arrivals: str = "poisson",
     out: Path | str = "reports", seen: Callable[[Capacity], None] = lambda _: None,
 ) -> Capacity:  # fmt: skip
@@ -39,19 +39,21 @@ def capacity(
     `seconds` (the plan's own load and warm-up are not used), longer near the limit and shorter
     far from it, its calls spread as `arrivals` says ("constant", "poisson"). The search ends when
     the highest rate met and the lowest one missed differ by no more than `precision` and are as
-    certain as the budget lets them be: of all that a search calls certain no more than 5 % is
-    wrong.
-    A level that would pass `budget_s` seconds is stopped; neither `max_calls` nor `max_cost` USD
+    certain as the time lets them be: of all that a search calls certain no more than 5 % is wrong.
+    To be certain may take all of `budget_s` seconds; without a budget as long again as it took to
+    find the two (see `Bounds.certainty_s`), and ten minutes in all.
+    A level that would pass the budget is stopped; neither `max_calls` nor `max_cost` USD
     is passed. `seen` is given what is known after each level. Ctrl-C ends the search, and what was
     found is returned. Raises PlanError, RunError.
     """
     if len(plan.targets) != 1:
         raise PlanError(f"capacity is of one target, and the plan has {len(plan.targets)}.")
     given = tuple(slo) or plan.slo
+    whole_s, again = time_of(budget_s)
     bounds = Bounds(
         objectives=given, added=missing_error_limit(given), start=start, most=most,
-        seconds=seconds, precision=precision, budget_s=budget_s, max_calls=max_calls,
-        max_cost=max_cost,
+        seconds=seconds, precision=precision, max_calls=max_calls,
+        max_cost=max_cost, budget_s=whole_s, again=again,
     )  # fmt: skip
     levels: list[LoadLevel] = []
     while isinstance(step := following(levels, bounds), Step):
@@ -72,7 +74,7 @@ def capacity(
 def _so_far(plan: Plan, bounds: Bounds, levels: list[LoadLevel], ended: str) -> Capacity:
     return Capacity(
         target=plan.targets[0].name, objectives=bounds.all_objectives, levels=tuple(levels),
-        ended=ended, simulated=plan.simulated, budget_s=bounds.budget_s, added=bounds.added,
+        ended=ended, simulated=plan.simulated, budget_s=bounds.given_s, added=bounds.added,
         needs=needs(levels, bounds),
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """How often a search for a capacity is wrong where it is certain, over queues with known truth.
 
-    python -m tests.bench.capacity [SEARCHES]        (40 of each row)
+    python -m tests.bench.capacity [SEARCHES [none]]     (40 of each row; searches without a budget)
 
 The search and the judgement of each level are the product's, the servers are simulated without a
 clock. A statement is "met for certain up to" or "missed for certain from"; it is wrong if the rate
@@ -19,16 +19,17 @@ from tests.queues import QUEUES, searched
 SECONDS = (10, 30, 60)
 SEARCHES = 40
 LEVELS = 60
-"""The budget has room for so many of the shortest levels, and is ten minutes at least."""
+"""A budget has room for so many of the shortest levels, and is ten minutes at least."""
 
 HEADS = ("server", "level, s", "certain and wrong", "found / true", "middle / true", "certainly met / true",
          "certainly missed / true", "spent, s")  # fmt: skip
 
 
-def row(queue, seconds, searches):
+def row(queue, seconds, searches, *, budget=True):
     """A line of the table, and how many statements were wrong, of how many."""
     true = queue.capacity()
-    found = [searched(queue, seconds, k, max(600.0, LEVELS * seconds)) for k in range(searches)]
+    most = max(600.0, LEVELS * seconds) if budget else None
+    found = [searched(queue, seconds, k, most) for k in range(searches)]
     best = [(each.about or each.best.rate) / true for each in found if each.best]
     middles = [middle(each) / true for each in found if each.best]
     met, missed = (
@@ -62,7 +63,7 @@ def main():
     begun, wrong, of, every = process_time(), 0, 0, []
     for queue in QUEUES:
         for seconds in SECONDS:
-            cells, w, n, best = row(queue, seconds, searches)
+            cells, w, n, best = row(queue, seconds, searches, budget="none" not in sys.argv)
             wrong, of, every = wrong + w, of + n, every + best
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)
     print(f"\n{wrong} of {of} certain statements wrong ({wrong / of:.1%}); found / true "

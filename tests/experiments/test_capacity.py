@@ -1,5 +1,6 @@
 """The search finds the knee of a system that has one, within its budget, and says what it knows."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from holymon.errors import PlanError
-from holymon.experiments.bisection import LOWEST, MOST_OFTEN, following, needs
-from holymon.experiments.bounds import ERROR, FEW, Bounds, Step, error_of
+from holymon.experiments.bisection import LOWEST, MOST_OFTEN, following, found_s, needs
+from holymon.experiments.bounds import BUDGET_S, ERROR, FEW, Bounds, Step, error_of, time_of
 from holymon.experiments.capacity import Capacity, LoadLevel, latest
 
 SLO = ("ttft_p95<1", "error_rate<5%")
@@ -124,6 +125,34 @@ def test_the_two_levels_that_the_answer_is_made_of_are_measured_again_and_longer
 
     searched(Bounds(SLO, start=2, most=4, seconds=200, precision=1, budget_s=6e5), judge)
     assert seen == [(2, 50), (4, 50), (4, 200), (2, 600)]
+
+
+@given(knee=RATES, need=st.none() | st.floats(10, 500), beside=st.floats(0, 5))
+def test_without_a_budget_certainty_takes_no_longer_than_was_expected_of_it(knee, need, beside):
+    whole_s, again = time_of(None)
+    bounds = Bounds(SLO, start=knee / 6, most=2000, budget_s=whole_s, again=again)
+    assert bounds.given_s is None
+    found = searched(
+        bounds,
+        lambda rate, seconds: (rate <= knee, need is not None and seconds >= need),
+        beside=beside,
+        need=lambda _: need,
+    )
+    took = found_s(found.levels, bounds)
+    spent = math.fsum(level.took_s for level in found.levels)
+    assert found.ended == "found"
+    assert took <= spent <= took + bounds.certainty_s(took) + 1e-6
+    assert spent <= BUDGET_S
+    assert found_s(found.levels[:2], bounds) is None
+
+
+def test_who_waits_is_told_where_the_limit_is_by_then():
+    found = searched(Bounds(SLO, start=4, precision=1), lambda rate, _: (rate <= 10, True))
+    told = [replace(found, levels=found.levels[:k]).so_far for k in (1, 3)]
+    assert told[0].endswith("; the limit is above 4 calls/s; 4 s so far")
+    assert told[1].endswith("; the limit is between 8 calls/s and 16 calls/s; 12 s so far")
+    none = searched(Bounds(SLO, start=4), lambda *_: (False, True))
+    assert "the limit is below 4 calls/s" in replace(none, levels=none.levels[:1]).so_far
 
 
 def test_what_a_level_needs_to_be_certain_is_what_it_gets_if_the_budget_allows():
