@@ -176,9 +176,24 @@ def _number(value: Any) -> str:
 
 
 def shown(title: str, result: Any) -> list[str]:
-    """A result as its tables and as its data, after its title."""
+    """A result as its tables, as its data and by its properties, after its title."""
     table = getattr(result, "table", None)
-    return [f"== {title}", *(squeezed(table.text()) if table is not None else []), *plain(result)]
+    tables = squeezed(table.text()) if table is not None else []
+    return [f"== {title}", *tables, *plain(result), *properties(result)]
+
+
+def properties(result: Any) -> Iterator[str]:
+    """What a result of ours, or those in a list, say beside their data."""
+    if isinstance(result, list | tuple) and not hasattr(result, "_asdict"):
+        for each in result:
+            yield from properties(each)
+    elif type(result).__module__.startswith("holymon"):
+        for name, kind in sorted(vars(type(result)).items()):
+            if isinstance(kind, property) and not name.startswith("_"):
+                if (text := _flat(getattr(result, name))) is not None:
+                    yield f"{name}: {text}"
+                elif isinstance(getattr(result, name), list | tuple):
+                    yield f"{name}: {' | '.join(map(str, getattr(result, name)))}"
 
 
 def differing(title: str, result: Any, other: Any) -> list[str]:

@@ -13,6 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from holymon.figures import (
+    alike,
+    effective,
+    error_budget,
+    gate,
+    level_model,
+    log_counts,
+    quantiles,
+    size_fit,
+    steady,
+)
 from holymon.figures.bills import bill_of
 from holymon.figures.blocks import blocks
 from holymon.figures.calls import slowest
@@ -48,7 +59,7 @@ from holymon.plan.checks import WORD, checks
 from holymon.records.checked import CheckedCall
 from holymon.records.client_health import ClientHealth
 from holymon.records.shares import MachineShare
-from tests.figures.kept import CLOSED, PLAN, SLO, TARGETS, chance, differing, messy, shown, squeezed
+from tests.figures.kept import CLOSED, PLAN, SLO, TARGETS, chance, differing, messy, properties, shown, squeezed
 
 KEPT = Path(__file__).parent / "kept"
 NAMES = [target.name for target in TARGETS]
@@ -87,8 +98,7 @@ def summaries():
     yield from shown("open loop", summary())
     for target in summary().targets:
         yield from [f"== {target.target}", *squeezed(target.table.text())]
-        yield from [*map(str, target.facts), str(target.cells), str(target.live_cells)]
-        yield from [str(target.cells_of_all), target.pace, *target.odd, *target.headroom]
+        yield from properties(target)
     yield from differing("closed loop", summarize(records(), CLOSED), summary())
     yield from shown("places", [
         of_percentile(summary().targets, "latency_s", "p50"), of_failures(summary().targets),
@@ -142,7 +152,6 @@ def parts():
 
 def comparisons():
     yield from shown("in one run", compared())
-    yield str(compared().verdict)
     doubts = {"a run": (Reason("suspect", "it was late"),), "b": (Reason("suspect", "it was busy"),)}
     yield from shown("of five runs", compare_pairs(pairs()[:5], doubts=doubts, effect=0.2))
     invalid = {"a run": (Reason("invalid", "it stood still"), Reason("invalid", "api", of_api=True))}
@@ -195,7 +204,7 @@ def same(kind="alike"):
 def models():
     for kind in ("alike", "words", "wrong", "piece", "fails"):
         found = same(kind)
-        yield from [*shown(kind, found), *found.sentences, str(found.exit_code)]
+        yield from shown(kind, found)
     empty = Sides((NAMES[0], NAMES[1]), ({}, {}))
     yield from shown("not asked", same_model(empty, BATTERY))
     yield from shown("refused", same_model(empty, BATTERY, unasked="there was no money"))
@@ -310,7 +319,7 @@ def changed():
         ("of no run", since(lines, "other", 0.0)),
     ):  # fmt: skip
         yield from shown(title, found)
-        yield from (str(getattr(each, "text", each)) for each in (*found.changes, *found.least))
+        yield from shown("each", (*found.changes, *found.least))
 
 
 def conversations():
@@ -338,7 +347,74 @@ def one_target():
     yield from differing("by its plan", summary().targets[2], whole)
 
 
-CASES = (summaries, failed, judged, parts, comparisons, models, sheets, spent, places, changed,
+def gated():
+    margins = gate.Margins()
+    capital = gate.Capital.new(len(gate.FIELDS) - 2)
+    for k in range(40):
+        side = [np.array([100, 1 + 4 * (k > 20), 9, 100, 5.0 + k / 20, 100, 50, 1.0])[: len(gate.FIELDS)]
+                * (1 + chance(len(gate.FIELDS), k + j) / 9) for j in (0, 90)]  # fmt: skip
+        score = gate.scores(side[0], side[1], margins)
+        capital = gate.bet(gate.Capital.new(len(score)) if k == 0 else capital, score)
+        if k % 8 == 7:
+            yield from shown(f"block {k}", {
+                "score": score, "worse": gate.evidence(capital.worse), "well": gate.evidence(capital.well),
+                "best": capital.best, "blocks": capital.blocks, "fails": gate.fails(capital, margins, 4),
+                "passes": gate.passes(capital, margins),
+            })  # fmt: skip
+    took = 0.2 + chance(60, 9)
+    yield from shown("limits", [*gate.slow_limit(0.5, took[:9]).ravel()[:1], *gate.long_limit(9.0, took).ravel()[:1]])
+    yield from shown("walk", [gate.walk(lead, failed) for lead in range(-3, 9) for failed in (True, False)])
+
+
+def series():
+    """Values that follow one another: by chance, alike, with ties, and a level that changes."""
+    for k, n in enumerate((1, 3, 12, 80, 400)):
+        u = chance(n, k)
+        yield f"chance {n}", u
+        yield f"alike {n}", np.exp(np.convolve(u, np.ones(5) / 5, "same"))
+        yield f"ties {n}", np.round(u * 4)
+        yield f"level {n}", u + (np.arange(n) > n / 2)
+
+
+def numbers():
+    for title, values in series():
+        high = values > np.median(values)
+        at, n = chance(len(values), 99), len(values)
+        yield from shown(title, {
+            "figure": quantiles.figure(values), "in time": quantiles.figure(values, at),
+            "mean": quantiles.mean_interval(values, 0.95, neighbours=True) if n > 2 else None,
+            "share": quantiles.share_of(high), "share in time": quantiles.share_of(high, at),
+            "fewer": quantiles.fewer_alike(values) if n > 2 else None,
+            "sizes": effective.effective_sizes(values, {"p50": 0.5, "p95": 0.95}),
+            "worth": effective.effective_number(values), "hits": effective.effective_number(high),
+            "ranks": effective.ranks(values)[:9], "likeness": effective.autocorrelation(values),
+            "correlation": effective.rank_correlation(values, at), "memory": steady.memory(values),
+            "warm": steady.warm_cells(values), "grows": steady.grows(values, 0.05),
+            "alike": alike.about_failures(high), "course": alike.about_course(values),
+            "line": size_fit.line(at, values) if n > 2 else None,
+            "middle": size_fit.weighted_median(values, at), "counts": log_counts.with_more("", values),
+            "binned": log_counts.figure_of([log_counts.with_more("", values + 0.01)]),
+        })  # fmt: skip
+    u, v = chance(300, 1), chance(300, 2)
+    starts = np.sort(u * 60)
+    yield from shown("stretch", steady.stretch_of(starts, starts + v, 60.0, 0.05))
+    yield from shown("stretch that grows", steady.stretch_of(starts, starts + v * starts, 60.0, 0.05))
+    yield from shown("design", log_counts.design_effect(np.round(u * 5), 5 + np.round(v * 9)))
+    for hits, n in ((0, 0), (0, 9), (3, 9), (9, 9), (40, 1000)):
+        rates = quantiles.wilson(hits, n), quantiles.wilson(7, 50)
+        yield from shown(f"{hits} of {n}", [*rates, quantiles.newcombe(*rates)])
+    for q in (0.5, 0.9, 0.95, 0.99):
+        few = quantiles.fewest_for_interval(q)
+        ranks = [quantiles.quantile_ranks(n, q) for n in (few - 1, few, 2 * few, 5000)]
+        yield from shown(f"ranks of {q}", [quantiles.fewest(q), few, *(each or () for each in ranks)])
+    yield from shown("by level", [level_model.limit(f, n) for f in (0.5, 3, 29, 31, 65) for n in (2, 5, 50)])
+    for seconds, runs in ((3600, 1), (172_799, 20), (172_800, 1), (2_419_200, 336)):
+        yield error_budget.period_in_words(seconds, runs)
+    for share, counts in ((0.01, [(2, 1000), (0, 500), (9, 700)]), (0.1, [(1, 3)]), (0.02, [(0, 10)] * 8)):
+        yield from shown(f"budget of {share}", error_budget.budget_of("s", "t", share, counts, counts[-1]))
+
+
+CASES = (gated, numbers, summaries, failed, judged, parts, comparisons, models, sheets, spent, places, changed,
          conversations, machines, one_target)  # fmt: skip
 
 
