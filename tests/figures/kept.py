@@ -16,7 +16,9 @@ from holymon.records.attempt import FINISH, GAP, Flag, blank, gap_bin
 from holymon.records.records import Records
 
 PRICES = (
-    Price(input=2.0, output=8.0, cached_input=0.5, cache_write=2.5, source="a list", date="2026-11-01"),
+    Price(
+        input=2.0, output=8.0, cached_input=0.5, cache_write=2.5, source="a list", date="2026-11-01"
+    ),
     Price(input=1.0, output=4.0, currency="EUR", source="another list", date="2026-11-02"),
     Price(),
 )
@@ -39,7 +41,7 @@ def chance(n: int, seed: int) -> np.ndarray:
     return ((x >> np.uint64(11)).astype(float) + 0.5) / 2.0**53
 
 
-def messy(requests: int = 260, *, turns: int = 1) -> Records:
+def messy(requests: int = 260, *, turns: int = 1, slow_if_long: bool = False) -> Records:
     """Streams and whole answers of three targets, in turns; some fail, some are not counted."""
     n = requests * len(TARGETS)
     u = [chance(n, seed) for seed in range(16)]
@@ -53,6 +55,9 @@ def messy(requests: int = 260, *, turns: int = 1) -> Records:
     rows["written_tokens"] = np.where((which == 0) & (u[3] > 0.8), 20, 0)
     rows["reasoning_tokens"] = np.where(u[4] < 0.3, rows["output_tokens"] // 3, 0)
     speed = np.array([1.0, 0.7, 1.6])[which] * np.exp(0.4 * (u[5] + u[6] - u[7] - 0.5))
+    if slow_if_long:
+        rows["output_tokens"] = 4 + (u[1] ** 4 * 300).astype(int)
+        speed = speed * (0.3 + rows["output_tokens"] / 50)
     rows["headers_s"] = rows["start_s"] + 0.05 * speed
     rows["chunk_s"] = rows["headers_s"] + 0.01
     rows["first_s"] = rows["chunk_s"] + speed * (0.1 + rows["prompt_tokens"] * 5e-5)
@@ -60,15 +65,23 @@ def messy(requests: int = 260, *, turns: int = 1) -> Records:
     rows["last_s"] = rows["first_s"] + speed * 0.012 * rows["output_tokens"]
     rows["end_s"] = rows["last_s"] + 0.005
     rows["connect_s"] = np.where(u[8] < 0.1, 0.03, np.nan)
-    rows["flags"] = int(Flag.STREAM | Flag.SERVER_TOKENS) + np.where(u[8] < 0.1, int(Flag.NEW_CONNECTION), 0)
+    rows["flags"] = int(Flag.STREAM | Flag.SERVER_TOKENS) + np.where(
+        u[8] < 0.1, int(Flag.NEW_CONNECTION), 0
+    )
     rows["chunks"] = rows["events"] = rows["output_tokens"]
     rows["bytes"], rows["status"] = rows["output_tokens"] * 60, 200
     rows["finish"] = FINISH.index("stop")
     _oddities(rows, u)
     _failures(rows, u)
-    counts = np.where((rows["flags"] & Flag.STREAM) != 0, np.maximum(rows["chunks"].astype(int) - 1, 0), 0)
+    counts = np.where(
+        (rows["flags"] & Flag.STREAM) != 0, np.maximum(rows["chunks"].astype(int) - 1, 0), 0
+    )
     each = (rows["last_s"] - rows["first_s"]) / np.maximum(counts, 1)
-    pairs = [(gap_bin(gap), many) for gap, many in zip(each.tolist(), counts.tolist(), strict=True) if many]
+    pairs = [
+        (gap_bin(gap), many)
+        for gap, many in zip(each.tolist(), counts.tolist(), strict=True)
+        if many
+    ]
     rows["gap_max_s"] = np.where(counts > 0, each, np.nan)
     made = Records(TARGETS, turns=turns, began=1_772_000_000.0)
     made.extend(rows, np.array(pairs, GAP), (counts > 0).astype(np.int64))
@@ -111,7 +124,13 @@ def _failures(rows: Any, u: list[np.ndarray]) -> None:
     rows["code"][bad & (kind == 1)] = b"slow_down"
     rows["retry_after_s"][bad & (kind == 1)] = 2.0
     rows["finish"][bad] = 0
-    for name in ("prompt_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens"):
+    for name in (
+        "prompt_tokens",
+        "output_tokens",
+        "cached_tokens",
+        "written_tokens",
+        "reasoning_tokens",
+    ):
         rows[name][bad] = -1
     early = bad & (kind != 2)
     for name in ("first_s", "content_s", "last_s"):
@@ -192,8 +211,10 @@ def properties(result: Any) -> Iterator[str]:
             if isinstance(kind, property) and not name.startswith("_"):
                 if (text := _flat(getattr(result, name))) is not None:
                     yield f"{name}: {text}"
-                elif isinstance(getattr(result, name), list | tuple):
-                    yield f"{name}: {' | '.join(map(str, getattr(result, name)))}"
+                elif isinstance(value := getattr(result, name), list | tuple) and (
+                    all(isinstance(each, str | tuple) for each in value)
+                ):
+                    yield f"{name}: {' | '.join(map(str, value))}"
 
 
 def differing(title: str, result: Any, other: Any) -> list[str]:
