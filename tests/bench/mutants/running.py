@@ -11,7 +11,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -36,7 +36,8 @@ PATIENCE = 2
 """A mutant that takes so many times the time of its tests, and `SPARE_S`, is found."""
 SPARE_S = 6
 FEW = 40
-"""So many of a mutant's tests are tried first: to collect the files of all takes longer than they do."""
+"""So many of a mutant's tests are tried before all: to collect the files takes longer than they do.
+Before these come those of one file, the one whose tests reach most of the module."""
 MOST_BYTES = 6 << 30
 _PYTEST = ("-q", "-x", "--assert=plain", "--tb=native", "--hypothesis-profile=mutants",
            *(f"-pno:{name}" for name in ("cacheprovider", "xdist", "unraisableexception")))  # fmt: skip
@@ -53,7 +54,7 @@ class Reached:
     modules: list[str] = field(default_factory=list)
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Those that may find a mutant, the fastest first.
+        """Those that may find a mutant: those of the file that reaches most of it, the fastest first.
 
         They reach its statement; where that is run only once, at import, its function; where it
         is in none, they are all.
@@ -62,8 +63,17 @@ class Reached:
         for span in (mutant.statement, mutant.function):
             found = set(_within(lines, span)) & self.seconds.keys()
             if found:
-                return sorted(found, key=self.seconds.__getitem__)
-        return [] if mutant.function else sorted(self.seconds, key=self.seconds.__getitem__)
+                return self._in_order(found, lines)
+        return [] if mutant.function else self._in_order(set(self.seconds), lines)
+
+    def _in_order(self, tests: set[str], lines: dict[int, list[str]]) -> list[str]:
+        reach = Counter(file for each in lines.values() for file in {_file(name) for name in each})
+        widest = max({_file(name) for name in tests}, key=lambda file: (reach[file], file))
+        return sorted(tests, key=lambda name: (_file(name) != widest, self.seconds[name]))
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _within(lines: dict[int, list[str]], span: Lines | None) -> Iterator[str]:
@@ -192,8 +202,9 @@ def found(mutant: Mutant, tests: list[str], seconds: float, log: Path) -> bool:
     def work() -> int:
         sys.dont_write_bytecode = False
         code = 0
-        for part in (tests[:FEW], tests[FEW:]):
-            files = sorted({name.partition("::")[0] for name in part})
+        wide = sum(_file(name) == _file(tests[0]) for name in tests)
+        for part in (tests[:wide], tests[wide : wide + FEW], tests[wide + FEW :]):
+            files = sorted({_file(name) for name in part})
             if part and code in {0, 5}:
                 code = int(pytest.main([*_PYTEST, *files], plugins=[_Chosen(part)]))
         return code

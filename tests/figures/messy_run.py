@@ -1,13 +1,17 @@
-"""Figures in plain lines that a file can keep, and a run whose calls meet all that calls can meet."""
+"""A run whose calls meet all that calls can meet, and what is made of it once for many tests."""
 
-import dataclasses
-import math
-from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from holymon.errors import CODES
+from holymon.figures.blocks import blocks
+from holymon.figures.comparison import compare_pairs
+from holymon.figures.comparisons import Comparisons
+from holymon.figures.migration import Stated
+from holymon.figures.summary import summarize
+from holymon.figures.terms import Terms
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
@@ -22,13 +26,23 @@ PRICES = (
     Price(input=1.0, output=4.0, currency="EUR", source="another list", date="2026-11-02"),
     Price(),
 )
+
+
 TARGETS = tuple(
     Target(provider="p", model=model, base_url="http://127.0.0.1:1/v1", price=price)
     for model, price in zip(("dear", "cheap", "free"), PRICES, strict=True)
 )
+
+
 SLO = ("latency_p95<1.5", "ttft_p50<0.3", "error_rate<=2%", "requests_per_s>=5")
+
+
 PLAN = Plan(targets=TARGETS, load=Open(constant(10)), requests=260, slo=SLO)
+
+
 CLOSED = Plan(targets=TARGETS, load=Closed(3), requests=260, slo=SLO)
+
+
 ERRORS = ("server_error", "rate_limited", "cancelled", "deadline_exceeded", "client_dropped")
 
 
@@ -144,80 +158,37 @@ def _failures(rows: Any, u: list[np.ndarray]) -> None:
     rows["flags"][rows["request"] < 9] |= int(Flag.WARMUP)
 
 
-def squeezed(text: str) -> list[str]:
-    """Lines of a table, with one blank between cells."""
-    return [" ".join(part.split()) for part in text.splitlines()]
+NAMES = [target.name for target in TARGETS]
 
 
-def plain(value: Any, name: str = "") -> Iterator[str]:
-    """A value as lines, `name: value`, floats with six figures; what is None is left out."""
-    value = _taken_apart(value)
-    if isinstance(value, dict):
-        flat = {key: _flat(each) for key, each in value.items()}
-        if known := [f"{key} {text}" for key, text in flat.items() if text]:
-            yield f"{name}: {', '.join(known)}"
-        for key, each in value.items():
-            if flat[key] is None:
-                yield from plain(each, f"{name}.{key}" if name else str(key))
-    elif (text := _flat(value)) is None:
-        for k, each in enumerate(value):
-            yield from plain(each, f"{name}[{k}]")
-    else:
-        yield f"{name}: {text}"
+MOVE = Stated(calls_per_month=1e6, one_off=2000.0)
 
 
-def _taken_apart(value: Any) -> Any:
-    if hasattr(value, "to_dict"):
-        return value.to_dict()
-    if dataclasses.is_dataclass(value):
-        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
-    if hasattr(value, "_asdict"):
-        return value._asdict()
-    return value.tolist() if isinstance(value, np.ndarray) else value
+TERMS = (
+    Terms(), Terms(fx=1.1, fee=0.05, min_topup=50.0, credit_days=30.0), Terms(),
+)  # fmt: skip
 
 
-def _flat(value: Any) -> str | None:
-    """A value that fits in a line; None of one that has parts."""
-    value = _taken_apart(value)
-    if isinstance(value, dict):
-        return None if value else "{}"
-    if isinstance(value, list | tuple):
-        if all(isinstance(each, int | float | None) for each in value):
-            return f"[{' '.join(map(_number, value))}]"
-        return None
-    return "" if value is None else _number(value)
+@cache
+def records():
+    made = messy()
+    made.request_ids = lambda: {k: f"id-{k}" for k in range(0, 780, 7)}
+    made.messages = lambda: {0: {"server_error": "it broke", "rate_limited": "slow down"}}
+    return made
 
 
-def _number(value: Any) -> str:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, float | np.floating):
-        return str(value)
-    return f"{value:.6g}" if math.isfinite(value) else str(float(value))
+@cache
+def summary():
+    return summarize(records(), PLAN)
 
 
-def shown(title: str, result: Any) -> list[str]:
-    """A result as its tables, as its data and by its properties, after its title."""
-    table = getattr(result, "table", None)
-    tables = squeezed(table.text()) if table is not None else []
-    return [f"== {title}", *tables, *plain(result), *properties(result)]
+@cache
+def pairs(other=1):
+    return blocks(records(), 0, other, scheduled=True)
 
 
-def properties(result: Any) -> Iterator[str]:
-    """What a result of ours, or those in a list, say beside their data."""
-    if isinstance(result, list | tuple) and not hasattr(result, "_asdict"):
-        for each in result:
-            yield from properties(each)
-    elif type(result).__module__.startswith("holymon"):
-        for name, kind in sorted(vars(type(result)).items()):
-            if isinstance(kind, property) and not name.startswith("_"):
-                if (text := _flat(getattr(result, name))) is not None:
-                    yield f"{name}: {text}"
-                elif isinstance(value := getattr(result, name), list | tuple) and (
-                    all(isinstance(each, str | tuple) for each in value)
-                ):
-                    yield f"{name}: {' | '.join(map(str, value))}"
-
-
-def differing(title: str, result: Any, other: Any) -> list[str]:
-    """What of a result is not as it is in another one."""
-    there = {*shown("", other)}
-    return [f"== {title}", *(each for each in shown("", result) if each not in there)]
+@cache
+def compared():
+    return Comparisons(
+        compare_pairs(pairs(k), names=(NAMES[0], NAMES[k]), one_run=True, beside=1) for k in (1, 2)
+    )
