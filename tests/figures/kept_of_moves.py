@@ -20,6 +20,7 @@ from holymon.figures.same_types import SameModel, SameModels, SelfReport, in_ms,
 from holymon.figures.sheet import Offer, Sheet, best_first
 from holymon.figures.size_types import Fitted
 from holymon.figures.sizes import sizes_of
+from holymon.figures.terms import Terms
 from holymon.figures.verdict import check_objective
 from holymon.plan import slo
 from holymon.plan.checks import WORD, checks
@@ -139,6 +140,14 @@ def offer(k, invalid=()):
     return Offer(b.target, decided, saved, same("words" if k == 1 else "piece"), whys)
 
 
+def small(one_off):
+    """What a move of a few calls a month saves, in parts of a dollar."""
+    move = Stated(calls_per_month=100, one_off=one_off)
+    return saving(
+        bill_of(records(), 0), bill_of(records(), 1), pairs(1), (TERMS[0], Terms(fx=1.1)), move
+    )
+
+
 def sheets():
     bills = [bill_of(records(), k) for k in range(3)]
     rows = [cost_row(bills[0], bills[1], pairs(1), TERMS[0], MOVE)] + [
@@ -155,6 +164,7 @@ def sheets():
     bare = dataclasses.replace(sheet, offers=(offer(1, ("the client was late",)),), hours=(), simulated=False,
                    measurement="valid", costs=tuple(rows[:1]))  # fmt: skip
     yield from [*squeezed(bare.table.text()), *shown("bare", bare.offers[0]), str(bare.exit_code)]
+    yield from [*shown("of few calls", small(9.0)), *shown("without work", small(0.0))]
     yield from map(str, (each.words for each in TERMS))
     yield from shown(
         "months", [TERMS[1].paid(used) for used in (0.0, 60.0)] + [TERMS[1].lost(10.0)]

@@ -1,10 +1,12 @@
 """What is kept of a run: its summary under several loads, its verdicts, its parts, its comparisons."""
 
 import dataclasses
+import re
+from contextlib import suppress
 
 import numpy as np
 
-from holymon.errors import CODES
+from holymon.errors import CODES, PlanError
 from holymon.figures.calls import slowest
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.durations import durations, if_many_failed, watched
@@ -16,7 +18,7 @@ from holymon.figures.slo_events import slo_events
 from holymon.figures.standing import of_failures, of_percentile
 from holymon.figures.summary import summarize, summarize_target
 from holymon.figures.tool_definitions import definitions
-from holymon.figures.totals import totals
+from holymon.figures.totals import Edges, totals
 from holymon.figures.turns import turns_of
 from holymon.figures.verdict import check_objective, judge
 from holymon.plan import slo
@@ -132,6 +134,15 @@ def verdicts():
     ):  # fmt: skip
         found = judge(summary(), PLAN, dataclasses.replace(calm(), **changes), records=records())
         yield from [f"== {title}", *properties(found), *(reason.line for reason in found.reasons)]
+    clean = records().select((records()["target"] == 1) & records().ok)
+    one = replace(PLAN, targets=TARGETS[:2], slo=("latency_p95<9",))
+    for title, vitals in (
+        ("clean", calm()), ("of a loop", ClientHealth.of_loop([0.02] * 99)),
+        ("of a quick loop", ClientHealth.of_loop([1e-4] * 99)), ("unknown", ClientHealth.of_loop([])),
+        ("late once", dataclasses.replace(calm(), lag_s=np.full(400, 0.02), pause_s=np.full(26, 0.25))),
+    ):  # fmt: skip
+        found = judge(summarize(clean, one), one, vitals, records=clean)
+        yield from [f"== {title}", *properties(found), *(reason.line for reason in found.reasons)]
     for title, more in (
         ("first calls", {"first_calls": calls, "early": "it was refused"}),
         ("interrupted", {"state": "interrupted"}), ("failed", {"state": "failed", "trouble": "no space"}),
@@ -190,7 +201,13 @@ def one_target():
 def parts():
     yield from shown("requests", request_stats(records()))
     yield from shown("the first target", request_stats(records().select(records()["target"] == 0)))
-    yield from shown("sums", totals(records()))
+    sums = totals(records())
+    yield from shown("edges", sums.edges)
+    for title, each in (("sums", sums), ("sums of twice as many", sums + sums)):
+        yield from (re.sub(r"edges \[[^]]*\], ", "", line) for line in shown(title, each.targets))
+    for other in (Edges(latency=(1.0,)), Edges()):
+        with suppress(PlanError):
+            yield from ["== others", str((sums + totals(records(), other)).targets.keys())]
     yield from shown("slowest", slowest(records(), 4))
     for each in definitions(records(), summary=summary()):
         yield f"{each.target} {each.figure} by {each.tool}: {each.values}"

@@ -1,10 +1,14 @@
 """What is kept of figures over many runs, days, places and machines, and of the numbers behind them."""
 
 import dataclasses
+import inspect
 from collections import Counter
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 
+from holymon import figures
 from holymon.figures import (
     alike,
     effective,
@@ -29,7 +33,7 @@ from holymon.figures.spending import RunSpending, TargetSpending, spending_of
 from holymon.plan.price import Price
 from holymon.records.bill import CLASSES, ProviderBill, Sums
 from holymon.records.shares import MachineShare
-from tests.figures.in_lines import shown, squeezed
+from tests.figures.in_lines import plain, shown, squeezed
 from tests.figures.messy_run import (
     CLOSED,
     PLAN,
@@ -189,6 +193,26 @@ def numbers():
             "binned": log_counts.figure_of([log_counts.with_more("", values + 0.01)]),
         })  # fmt: skip
     u, v = chance(300, 1), chance(300, 2)
+    block = np.arange(300) // 30
+    for title, marks in (
+        ("some", u < 0.2),
+        ("alike", block % 2),
+        ("even", np.arange(300) % 3 == 0),
+        ("all", u < 2),
+    ):
+        worth = [
+            steady.effective(1.0 * marks, np.ones(300), block, 10, beside=b)
+            for b in (0.0, 0.5, 2.0)
+        ]
+        yield from shown(f"worth of {title}", worth)
+    tails = [
+        steady.tail(k, n, p)
+        for k, n in ((-1, 5), (0, 5), (2, 5), (5, 5), (90, 1000))
+        for p in (0.0, 0.1, 1.0)
+    ]
+    yield from shown(
+        "tails", tails + [steady.smaller(df, error) for df in (1, 9, 99) for error in (0.025, 0.2)]
+    )
     starts = np.sort(u * 60)
     yield from shown("stretch", steady.stretch_of(starts, starts + v, 60.0, 0.05))
     yield from shown(
@@ -297,3 +321,35 @@ def rates():
                         for each in (of_runs, of_blocks)
                     ),
                 )
+
+
+def settings():
+    """The limits of all modules, and what their functions and results take for granted."""
+    for file in sorted(Path(figures.__file__).parent.glob("[a-z]*.py")):
+        module = import_module(f"holymon.figures.{file.stem}")
+        own = getattr(module, "__annotations__", {})
+        limits = {
+            name: repr(each) for name, each in vars(module).items()
+            if name in own and isinstance(each, int | float | str)
+        }  # fmt: skip
+        yield from plain(limits, file.stem)
+        for name, each in vars(module).items():
+            if getattr(each, "__module__", "") == module.__name__:
+                granted = {key: repr(of) for key, of in _granted(each).items() if _is_plain(of)}
+                yield from plain(granted, f"{file.stem}.{name}") if granted else ()
+
+
+def _granted(of):
+    if not inspect.isclass(of):
+        parameters = inspect.signature(of).parameters if inspect.isfunction(of) else {}
+        return {name: each.default for name, each in parameters.items()}
+    fields = getattr(of, "__dataclass_fields__", {})
+    return {
+        **{name: each.default for name, each in fields.items()},
+        **getattr(of, "_field_defaults", {}),
+        **{f"default {k}": each for k, each in enumerate(getattr(of, "__struct_defaults__", ()))},
+    }
+
+
+def _is_plain(default):
+    return default is None or isinstance(default, int | float | str | tuple)

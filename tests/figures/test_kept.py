@@ -30,6 +30,7 @@ from tests.figures.kept_of_series import (
     probes,
     rates,
     reconciled,
+    settings,
     spent,
 )
 
@@ -57,6 +58,7 @@ CASES = (
     reconciled,
     probes,
     rates,
+    settings,
 )
 
 
