@@ -9,6 +9,7 @@ import numpy as np
 from holymon.errors import CODES, PlanError
 from holymon.figures.calls import slowest
 from holymon.figures.comparison import compare_pairs
+from holymon.figures.disturbance import disturbance
 from holymon.figures.durations import durations, if_many_failed, watched
 from holymon.figures.hints import failures, why
 from holymon.figures.reasons import Reason
@@ -134,6 +135,20 @@ def verdicts():
     ):  # fmt: skip
         found = judge(summary(), PLAN, dataclasses.replace(calm(), **changes), records=records())
         yield from [f"== {title}", *properties(found), *(reason.line for reason in found.reasons)]
+    for title, second, wait in (
+        ("touched", 7, 9.0),
+        ("hardly touched", 7, 0.0),
+        ("for long", slice(3, 9), 0.4),
+    ):
+        made, busy = messy(), np.full(120, 0.1)
+        busy[second] = 0.95
+        vitals = dataclasses.replace(calm(120), cpu=busy)
+        low, high = (second, second + 1) if isinstance(second, int) else (second.start, second.stop)
+        made.rows["end_s"] += wait * ((made["start_s"] > low - 1) & (made["start_s"] < high))
+        touched = disturbance(vitals, made)
+        yield from [*shown(title, touched), *shown("alone", disturbance(vitals))]
+        found = judge(summarize(made, PLAN), PLAN, vitals, records=made)
+        yield from [*properties(found), *(reason.line for reason in found.reasons)]
     clean = records().select((records()["target"] == 1) & records().ok)
     one = replace(PLAN, targets=TARGETS[:2], slo=("latency_p95<9",))
     for title, vitals in (

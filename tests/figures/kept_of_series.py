@@ -5,17 +5,20 @@ import inspect
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from holymon import figures
 from holymon.figures import (
     alike,
+    all_calls,
     effective,
     error_budget,
     gate,
     level_model,
     log_counts,
+    move_figures,
     quantiles,
     size_fit,
     steady,
@@ -193,11 +196,25 @@ def numbers():
             "binned": log_counts.figure_of([log_counts.with_more("", values + 0.01)]),
         })  # fmt: skip
     u, v = chance(300, 1), chance(300, 2)
+    for title, ends in (("none", []), ("one", [np.inf]), ("many", [np.inf] * 20)):
+        ordered, cut = np.sort(np.concatenate([u, ends])), np.array([0.2, 0.9])[: len(ends)]
+        yield from shown(f"{title} for ever", all_calls.of_all(ordered, cut))
+        yield from shown("uncut", all_calls.of_all(ordered, cut[:0], {"p50": 100, "p95": 60}))
+        good = quantiles.figure(u)
+        yield from shown(
+            "with failures", all_calls.with_failures(good, np.sort(u), len(ends), cut, 0.5)
+        )
+    for hits in ([0, 1, 0], [1, 1, 0, 2, 0, 9, 0, 0], [0, 0]):
+        sums = [SimpleNamespace(calls=40, failed=k, priced=30, cost=0.5 + k, squares=1.0 + k, latency="94:30",
+                                ttft="", slo={"a": (40, k)}) for k in hits]  # fmt: skip
+        yield from shown(f"a side of {hits}", move_figures.side_figures(sums))
+        cost = move_figures.call_cost(sums, of_successes=True)
+        yield from shown("its cost", [cost, cost and move_figures.saved_per_call(cost, cost)])
     block = np.arange(300) // 30
     for title, marks in (
         ("some", u < 0.2),
         ("alike", block % 2),
-        ("even", np.arange(300) % 3 == 0),
+        ("even", np.arange(300) % 2 == 0),
         ("all", u < 2),
     ):
         worth = [

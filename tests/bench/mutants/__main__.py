@@ -83,7 +83,7 @@ def in_a_copy() -> int:
 
 
 def sample(room: str, given: argparse.Namespace) -> list:
-    """The mutants to try, drawn from all of a room, in the order of their lines."""
+    """The mutants to try, drawn from all of a room, by chance: the first of them are a sample, too."""
     from .making import places
 
     modules = [path for top in ROOMS[room][0]
@@ -105,7 +105,7 @@ def sample(room: str, given: argparse.Namespace) -> list:
             drawn.append(mutant)
         if len(drawn) == most:
             break
-    return sorted(drawn, key=lambda one: (one.path, one.line))
+    return drawn
 
 
 def try_room(room: str, given: argparse.Namespace, log: Path) -> tuple[int, int]:
