@@ -68,7 +68,16 @@ def text_of(case) -> str:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_what_is_shown_and_held_is_what_was_kept(case):
-    assert (KEPT / f"{case.__name__}.txt").read_text("utf-8") == text_of(case)
+    kept = (KEPT / f"{case.__name__}.txt").read_text("utf-8").splitlines()
+    now = text_of(case).splitlines()
+    gone, new = set(kept) - set(now), set(now) - set(kept)
+    changed = [
+        *(f"- {line}" for line in kept if line in gone),
+        *(f"+ {line}" for line in now if line in new),
+    ]
+    assert now == kept, "\n".join(
+        ["is it wanted? python -m tests.figures.test_kept", *changed[:40]]
+    )
 
 
 if __name__ == "__main__":
