@@ -5,6 +5,7 @@ READERS[name] -> its samples, and what reads bytes that were made of one
 
 import asyncio
 import contextlib
+import gzip
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -140,6 +141,13 @@ def _consents(folder: Path, data: bytes) -> None:
 def _requests(path: Path) -> None:
     made = dataset_files.read(path)
     repr(made), made._repr_html_(), [request.turns() for request in made]
+
+
+def _a_part(folder: Path, data: bytes) -> None:
+    """A part of a file of requests, packed or not."""
+    for name, given in (("r.jsonl", data), ("r.jsonl.gz", gzip.compress(data, 1) + data[:9])):
+        (folder / name).write_bytes(given)
+        repr(dataset(folder / name, sample=2))
 
 
 def _asked_of_file(folder: Path, data: bytes) -> None:
@@ -397,6 +405,7 @@ _MADE: dict[str, Callable[[], Reader]] = {
     "HTTP": lambda: Reader(samples.HTTP, _http),
     "packed bodies": lambda: Reader([samples.HTTP[2].partition(b"\r\n\r\n")[2]], _inflated),
     "requests": _file("requests", samples.REQUESTS, _requests),
+    "a part of requests": lambda: Reader(samples.REQUESTS, _a_part),
     "requests in CSV": _file("r.csv", samples.TABLES, _requests),
     "times in JSON": _file("t.jsonl", samples.TIMES["json"], replay_file.replay),
     "times in CSV": _file("t.csv", samples.TIMES["csv"], replay_file.replay),
