@@ -41,6 +41,7 @@ from tests.figures.messy_run import (
 BATTERY = checks(240, seed=5)
 
 
+@cache
 def answers(target, *, knows=1.0, skew=1.0, more=0, fails=0.0, times=1.0, at_once=False, name="m"):
     made = {}
     u, v = chance(240, 50 + target), chance(240, 70 + target)
@@ -155,6 +156,9 @@ def sheets():
     ]
     day = np.arange(48.0) * 3600
     hours = by_hour([(name, day, 1 + chance(48, k)) for k, name in enumerate(NAMES)])
+    yield from shown(
+        "hours with gaps", by_hour([("p/a", day[::3], day[::3]), ("p/b", day[:40], day[:40])])
+    )
     offers = best_first((offer(2), offer(1)))
     sheet = Sheet(
         "a/run", NAMES[0], offers, MOVE, tuple(rows), summary().targets, compared(),

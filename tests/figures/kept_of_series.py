@@ -120,10 +120,10 @@ def changed():
     last = lines[0]
     for title, found in (
         ("in two days", since(lines, last.ids[-1], last.runs.at[-1] - 172_800)),
-        ("in all", since(lines, last.ids[-1], 0.0)),
-        ("beside the tenth", beside(lines, last.ids[-1], last.ids[10])),
-        ("beside the last", beside(lines, last.ids[-1], last.ids[58])),
-        ("of no run", since(lines, "other", 0.0)),
+        ("in all", since(lines[:2], last.ids[-1], 0.0)),
+        ("beside the tenth", beside(lines[:4], last.ids[-1], last.ids[10])),
+        ("beside the last", beside(lines[:1], last.ids[-1], last.ids[58])),
+        ("of no run", since(lines[:1], "other", 0.0)),
     ):  # fmt: skip
         yield from shown(title, found)
         yield from shown("each", (*found.changes, *found.least))
