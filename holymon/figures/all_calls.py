@@ -176,8 +176,8 @@ class AllCalls:
             notes.append(
                 say_n(
                     self.cut,
-                    "{n:,} call was cut off by a limit (the first after {after} s): how long they "
-                    "would have taken, and so any time above that, is not known.",
+                    "{n:,} call was cut off by a limit (after {after} s): how long it would have "
+                    "taken, and so any time above that, is not known.",
                     "{n:,} calls were cut off by a limit (the first after {after} s): how long "
                     "they would have taken, and so any time above that, is not known.",
                     after=rounded(self.cut_after_s, 3),
