@@ -20,19 +20,24 @@ from holymon.figures.same_types import SameModel, SameModels, SelfReport, in_ms,
 from holymon.figures.sheet import Offer, Sheet, best_first
 from holymon.figures.size_types import Fitted
 from holymon.figures.sizes import sizes_of
+from holymon.figures.summary import summarize
 from holymon.figures.terms import Terms
 from holymon.figures.verdict import check_objective
 from holymon.plan import slo
 from holymon.plan.checks import WORD, checks
+from holymon.records.attempt import Flag
 from holymon.records.checked import CheckedCall
+from holymon.structs import replace
 from tests.figures.in_lines import properties, shown, squeezed
 from tests.figures.messy_run import (
     MOVE,
     NAMES,
+    PLAN,
     SLO,
     TERMS,
     chance,
     compared,
+    messy,
     pairs,
     records,
     summary,
@@ -68,7 +73,7 @@ def same(kind="alike"):
         "alike": {}, "words": {"skew": 3.0}, "wrong": {"knows": 0.4, "times": 1.3},
         "piece": {"at_once": True, "name": "n", "more": 37}, "fails": {"fails": 0.3, "more": -3},
     }[kind]  # fmt: skip
-    figures = (summary().targets[0], summary().targets[1])
+    figures = summarize(records(), replace(PLAN, slo=SLO if kind == "alike" else ())).targets[:2]
     sides = Sides(
         (NAMES[0], NAMES[1]),
         (answers(0), answers(1, **other)),
@@ -168,6 +173,14 @@ def sheets():
     bare = dataclasses.replace(sheet, offers=(offer(1, ("the client was late",)),), hours=(), simulated=False,
                    measurement="valid", costs=tuple(rows[:1]))  # fmt: skip
     yield from [*squeezed(bare.table.text()), *shown("bare", bare.offers[0]), str(bare.exit_code)]
+    for seed, share in enumerate((0.01, 0.03)):
+        made = messy()
+        uncounted = (chance(len(made), seed) < share) & (made["error"] == 0)
+        made.rows["flags"][uncounted] &= 2**32 - 1 - int(Flag.SERVER_TOKENS)
+        found = bill_of(made, 0)
+        yield from shown(
+            f"{share} uncounted", [found.cost, found.answer, found.reason, found.notes, found.whole]
+        )
     yield from [*shown("of few calls", small(9.0)), *shown("without work", small(0.0))]
     yield from map(str, (each.words for each in TERMS))
     yield from shown(

@@ -7,6 +7,7 @@ from contextlib import suppress
 import numpy as np
 
 from holymon.errors import CODES, PlanError
+from holymon.figures.blocks import blocks
 from holymon.figures.calls import slowest
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.disturbance import disturbance
@@ -79,6 +80,15 @@ def several_loads():
     rows["end_s"] += np.where(rows["error"] == 0, rows["due_s"] * 0.2, 0.0)
     yield from differing("and waits that rise", summarize(made, ramp), summary())
     yield from differing("which was not planned", summarize(made, PLAN), summarize(made, ramp))
+    for title, longer in (
+        ("long", 15.0 + 9 * chance(780, 4)),
+        ("longer each", np.arange(780) / 15.0),
+    ):
+        made = messy(260)
+        for name in ("end_s", "last_s"):
+            made.rows[name] += longer
+        yield from differing(f"answers that take {title}", summarize(made, PLAN), summary())
+        yield from differing(f"{title}, of users", summarize(made, CLOSED), summarize(made, PLAN))
     made = messy(260)
     rows = made.rows
     veiled = (rows["error"] == 0) & (rows["reasoning_tokens"] > 0)
@@ -240,6 +250,12 @@ def comparisons():
         "a run": (Reason("invalid", "it stood still"), Reason("invalid", "api", of_api=True))
     }
     yield from shown("of an invalid one", compare_pairs(pairs()[:5], doubts=invalid))
+    for late in (0.0, 0.05, 0.2):
+        dense = messy()
+        dense.rows["due_s"] = dense["due_s"] / 10 + late * (dense["target"] == 1)
+        for scheduled in (True, False):
+            cut = blocks(dense, 0, 1, scheduled=scheduled)
+            yield f"blocks of targets {late} apart: {[(len(x), len(y)) for x, y in cut]}"
     yield from shown("of too few", compare_pairs(pairs()[:2]))
     yield from shown("not in turns", compare_pairs(pairs()[:5], interleaved=False))
     yield from shown(

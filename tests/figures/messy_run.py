@@ -146,7 +146,7 @@ def _failures(rows: Any, u: list[np.ndarray]) -> None:
         "reasoning_tokens",
     ):
         rows[name][bad] = -1
-    early = bad & (kind != 2)
+    early = bad & (kind != 2) & ~((kind == 3) & (u[13] < 0.6))
     for name in ("first_s", "content_s", "last_s"):
         rows[name][early] = np.nan
     rows["chunks"][early] = rows["events"][early] = 0
