@@ -12,10 +12,11 @@ import os
 from pathlib import Path
 from typing import Final
 
-from holymon.errors import ConfigError
+from holymon.errors import ConfigError, PlanError
 from holymon.formatting import file_name
 from holymon.records.own_files import content, write_aside
 from holymon.records.store import Store, check_url, is_url, opened
+from holymon.safety import plain
 
 ADDRESS: Final = ".store"
 """The file with the address of a store."""
@@ -24,9 +25,12 @@ ADDRESS: Final = ".store"
 def folder_of(out: Path | str) -> Path:
     """The folder that `out` names: a path, or the one that stands for a store at an address.
 
-    Raises PlanError for an address that is none, ConfigError if what it takes is not here.
+    Raises PlanError for a file and an address that is none, ConfigError if what that takes is not
+    here.
     """
     if not is_url(out):
+        if os.path.isfile(out):  # noqa: PTH113 - Path's raises where it may not look
+            raise PlanError(f"{plain(str(out))} is a file: name the folder of all runs.")
         return Path(out)
     url = check_url(str(out))
     opened(url)

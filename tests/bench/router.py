@@ -278,11 +278,12 @@ def overhead(rounds=300):
             for k in range(rounds):
                 for name, way in sorted(ways, key=lambda each: hash((each[0], each[1] is chat, k))):
                     prepare(name)
-                    begun = time.perf_counter()
+                    begun, worked = time.perf_counter(), time.process_time()
                     way(name)
                     ended, marks = time.perf_counter(), latest[name]
                     felt[name, way].append(
-                        (ended - begun, marks.start - begun, ended - marks.end)
+                        (ended - begun, marks.start - begun, ended - marks.end,
+                         time.process_time() - worked)
                     )  # fmt: skip
             _show_overhead(title, felt)
         move, copies = callers["router"].move, callers["router, each call copied"]._shadows
@@ -345,10 +346,11 @@ def _show_overhead(title, felt):
     """By how much a call took longer than a monitor's in its round, medians with intervals (us).
 
     As a whole, and before its request was sent and after its answer had come: in these parts alone
-    a router has anything to do with it.
+    a router has anything to do with it. And by how much more CPU all threads of this process took
+    while it was under way, a copy's work among them.
     """
-    heads = "more than a monitor's (us, 95 %) | before it is sent | after it came"
-    print(f"\n| {title}: call by | way | ms, p50 | p95 | {heads} |\n{'| --- ' * 7}|")
+    heads = "more than a monitor's (us, 95 %) | before it is sent | after it came | more CPU"
+    print(f"\n| {title}: call by | way | ms, p50 | p95 | {heads} |\n{'| --- ' * 8}|")
     rng = np.random.default_rng(0)
     for (name, way), times in felt.items():
         taken = np.array(times)

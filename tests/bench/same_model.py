@@ -1,12 +1,15 @@
 """How often a model is told from itself, and how often from another one.
 
 python -m tests.bench.same_model [trials]
+python -m tests.bench.same_model quiet [trials]    a model and itself alone, and many more of them
 """
 
 import sys
+from unittest import mock
 
 import numpy as np
 
+from holymon.figures import fingerprint
 from holymon.figures.comparison import ALPHA
 from holymon.figures.fingerprint import fingerprints
 from holymon.figures.same_model import MARGIN, OF_WORDS
@@ -14,6 +17,7 @@ from holymon.plan.checks import CHECKS, CHOICES
 
 EACH = int(CHECKS * 0.8) // len(CHOICES)
 WORDS = [len(words.split(", ")) for words in CHOICES]
+KINDS = (("few words", 0.2), ("some", 1.0), ("all alike", 20.0))
 
 
 def model(rng, sharp):
@@ -50,7 +54,7 @@ def main(trials=2000):
     rng = np.random.default_rng(1)
     level = ALPHA * OF_WORDS
     print(f"{EACH} choices of each of {len(WORDS)} prompts, level {level:g}, {trials} trials")
-    for name, sharp in (("few words", 0.2), ("some", 1.0), ("all alike", 20.0)):
+    for name, sharp in KINDS:
         found = []
         for _ in range(trials):
             a = model(rng, sharp)
@@ -69,5 +73,18 @@ def main(trials=2000):
                   f"equal {equal:.3f}")  # fmt: skip
 
 
+def quiet(trials=2000):
+    """Without the search for what would be noticed, which is most of the work."""
+    level = ALPHA * OF_WORDS
+    for name, sharp in KINDS:
+        rng, different = np.random.default_rng(2), 0
+        with mock.patch.object(fingerprint, "_noticed", return_value=None):
+            for _ in range(trials):
+                a = model(rng, sharp)
+                different += told_apart(rng, a, a, level)[0]
+        print(f"{name:>10}: the same model: different {different / trials:.4f} of {trials}")
+
+
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    kind, args = (quiet, sys.argv[2:]) if sys.argv[1:2] == ["quiet"] else (main, sys.argv[1:])
+    kind(*map(int, args))

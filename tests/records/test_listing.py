@@ -55,6 +55,13 @@ def test_what_is_listed_is_a_list_of_dicts_that_opens_and_shows_itself(folder):
         assert f"<td>{run['run_id']}</td>" in found._repr_html_()
 
 
+def test_a_file_is_no_folder_without_runs(tmp_path):
+    (tmp_path / "report.html").write_text("")
+    for asked in (hm.runs, hm.history):
+        with pytest.raises(hm.PlanError, match=r"report\.html is a file: name the folder"):
+            asked(tmp_path / "report.html")
+
+
 def test_a_time_that_is_none_is_one_sentence(folder):
     with pytest.raises(hm.PlanError, match="'yesterday' is no time"):
         hm.runs(folder, since="yesterday")
