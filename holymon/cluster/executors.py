@@ -1,8 +1,8 @@
 """Where a plan is measured: `hm.start` and `hm.measure`, here or on the workers of Dask."""
 
+import contextlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,7 +58,7 @@ def measure(
     return start(plan, out=out, detached=False, on=on).wait()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _connected(on: Any) -> Iterator[Any]:
     """The client, or one of the scheduler at an address. Raises ConfigError, RunError."""
     try:
@@ -70,11 +70,25 @@ def _connected(on: Any) -> Iterator[Any]:
             raise ConfigError("`on` must be a dask.distributed.Client that is not asynchronous.")
         yield on
         return
+    client: Any = Client.__new__(Client)
     try:
-        with Client(on, timeout=ANSWER_S, set_as_default=False) as client:
-            yield client
+        client.__init__(on, timeout=ANSWER_S, set_as_default=False)
+        yield client
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise _unreached(plain(on), error) from None
+    finally:
+        _ended(client)
+
+
+def _ended(client: Any) -> None:
+    """Close a client and end its thread, also of one that never connected, which Dask leaves open.
+
+    What is left of that one would be collected at any moment: in the thread of the next client,
+    that waits for a lock which its own maker holds, and both fail after 10 s.
+    """
+    with contextlib.suppress(AttributeError):  # of one that had not even a loop
+        client.close()
+        client._loop_runner.stop()
 
 
 def _unreached(address: str, error: Exception) -> HolymonError:
