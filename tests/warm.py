@@ -44,7 +44,10 @@ MORE_MODULES = (
     "jupyterlab.labapp", "matplotlib.backends.backend_agg", "matplotlib_inline.backend_inline",
     "nbconvert", "papermill",
 )  # fmt: skip
-FOR_DASK = ("distributed", "tests.cluster.dask_process", "holymon.cluster.leader", "uvloop")
+FOR_CLUSTER = (
+    "distributed", "tests.cluster.dask_process", "holymon.cluster.leader", "holymon.cluster.pod",
+    "s3fs", "uvloop",
+)  # fmt: skip
 # What tests import on their own; no plugin of pytest, for it rewrites those.
 FOR_TESTS = (
     "execnet.gateway_base", "hypothesis.extra.numpy", "hypothesis.strategies", "pandas",
@@ -122,7 +125,7 @@ class Zygote:
 
 SMALL, LARGE = Zygote(MODULES), Zygote(MODULES + MORE_MODULES)
 WORKERS = Zygote(LARGE.modules + FOR_TESTS)
-CLUSTER = Zygote(FOR_DASK)
+CLUSTER = Zygote(FOR_CLUSTER)
 _execute = subprocess.Popen._execute_child
 _names = [*inspect.signature(_execute).parameters]
 

@@ -21,7 +21,7 @@ from holymon.formatting import number_of
 @click.option(
     "--sync",
     is_flag=True,
-    help="Of a store: send what could not be sent yet, and put "
+    help="Of a store: send what could not be sent yet, make runs of what pods have sent, and put "
     "many runs into few files, which makes it quick to read; once a day is enough.",
 )
 @JSON
@@ -52,9 +52,9 @@ def runs(
 
 
 def _sync(out: Path) -> None:
-    """Send what is left of a store, then pack it. Raises RunError if anything stays."""
+    """Make runs of what pods sent, send what is left, then pack. Raises RunError if any stays."""
     from holymon.catalogue import packed_calls
-    from holymon.load import store_entries
+    from holymon.load import arriving, fetch, store_entries
     from holymon.load.publish import send
     from holymon.load.run import Run
     from holymon.records.spool import store_of
@@ -62,6 +62,8 @@ def _sync(out: Path) -> None:
     store = store_of(out)
     if store is None:
         raise PlanError("--sync is of a store: give its address, such as s3://bucket/prefix.")
+    for run_id in arriving.ids(store):
+        fetch.find(out, run_id)
     if send(out, Run):  # which says so
         sys.exit(4)
     store_entries.pack(store, least=2)

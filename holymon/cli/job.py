@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from holymon.cli.consent import agreed
-from holymon.cli.manifest import Job
+from holymon.cli.manifest import STORE, Job
 from holymon.cli.options import PLAN, Command, plans_of
 from holymon.cli.output import say
 from holymon.cli.report import name_of
@@ -33,12 +33,13 @@ LATEST_S: Final = 86_400.0
 @click.option("--start", default="5m", metavar="TIME", help="When all begin, for which the pods "
               "wait: in so long, or a moment such as 2026-01-31T12:00:00Z.")  # fmt: skip
 @click.option("--claim", default="holymon-reports", metavar="NAME", help="The volume claim of a "
-              "folder that all pods share (ReadWriteMany).")  # fmt: skip
+              "folder that all pods share (ReadWriteMany); a store needs none.")  # fmt: skip
 @click.option("--secret", default="holymon", metavar="NAME", help="The Secret that has the keys, "
               "by the names of their variables.")  # fmt: skip
 @click.option("--cpu", default="1", help="Cores of a pod: one worker needs one.")
 @click.option("--memory", default="1Gi", help="Memory of a pod.")
-@click.option("--out", default="/runs", metavar="DIR", help="Where the pods see that folder.")
+@click.option("--out", default="/runs", metavar="DIR|URL", help="Where the pods see that folder; "
+              "or a store, as s3://bucket/prefix, whose keys may be in the Secret.")  # fmt: skip
 def job(
     targets: tuple[str, ...], pods: int, image: str, start: str, claim: str, secret: str, cpu: str,
     memory: str, out: str, **options: Any,
@@ -48,7 +49,8 @@ def job(
     Each makes its share of the calls, all from the same moment on; none is ever tried again, so no
     call is paid for twice. No key is in it: the pods read them from a Secret. Give it to
     `kubectl create -f -`, and see the run by its folder: hm.attach("NAME/UTC", out=...). A pod that
-    never came, or was lost, is in the verdict, with what it did not call.
+    never came, or was lost, is in the verdict, with what it did not call. In a store they have sent
+    all but the last second before they are killed, and `holymon runs URL --sync` makes a run of it.
 
     Not run on a cluster here: checked by Kubernetes' own schemas and run as several processes.
     """
@@ -133,5 +135,15 @@ def _remarks(known: Job, ahead: float, *, private: bool) -> list[str]:
         "create it now, with `kubectl create -f`: what comes later calls nobody.",
         *[f"The Secret {known.secret} must have {keys}."] * bool(keys),
         *["The ConfigMap holds prompts of your own, for whoever may read it there."] * private,
-        f"The run will be in {known.runs}/{known.run_id} of the claim {known.claim}.",
+        _whereabouts(known),
     ]
+
+
+def _whereabouts(known: Job) -> str:
+    if not known.in_store:
+        return f"The run will be in {known.runs}/{known.run_id} of the claim {known.claim}."
+    return (
+        f"The Secret {known.secret} may have {', '.join(STORE)} for {known.runs}; else the pods "
+        f'need a role. The run: hm.attach("{known.run_id}", out="{known.runs}"), listed once '
+        f"`holymon runs {known.runs} --sync` has made one of it."
+    )

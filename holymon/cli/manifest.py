@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from holymon.records.run_folder import MOST_SHARES
+from holymon.records.store import check_url, is_url
 from holymon.safety import plain
 from holymon.structs import check_range, require
 
@@ -28,6 +29,12 @@ KEPT_S: Final = 86_400
 LONGEST_NAME: Final = 52
 """Of 63 letters of a label: its pods are called by it, their numbers and five more."""
 
+STORE: Final = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+)  # fmt: skip
+"""What a store may want, as AWS's own tools take it."""
+
 USER: Final = 10_001
 PLAN, ROOM = "/plan", "/tmp"  # noqa: S108 - of the pod alone
 _QUANTITY: Final = re.compile(r"[1-9]\d*(\.\d+)?(m|[kMG]i?)?")
@@ -40,8 +47,9 @@ _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 class Job:
     """What the pods are to do: the files of a plan, in how many shares, from when on until when.
 
-    `run_id` is the run's `name/UTC` in the folder `runs`, where the claim is mounted; `files` are
-    those of the ConfigMap by their names; `variables` are read from `secret` by their names.
+    `run_id` is the run's `name/UTC` in `runs`: the folder where the claim is mounted, or a store,
+    which needs no claim. `files` are those of the ConfigMap by their names; `variables` are read
+    from `secret` by their names, those of STORE, too, if it has them.
     """
 
     run_id: str
@@ -67,6 +75,9 @@ class Job:
             "secret": (_NAME, "holymon"), "cpu": (_QUANTITY, "1"), "memory": (_QUANTITY, "1Gi"),
             "out": (_FOLDER, "/runs"),
         }  # fmt: skip
+        if self.in_store:
+            check_url(self.runs)
+            del check["out"]
         for field, (pattern, mend) in check.items():
             value = self.runs if field == "out" else getattr(self, field)
             good = bool(pattern.fullmatch(value)) and len(value) <= 253
@@ -76,6 +87,11 @@ class Job:
         require(size <= MOST_OF_A_CONFIGMAP, "the plan", f"has {size:,} bytes with what it asks, "
                 f"and a ConfigMap holds {MOST_OF_A_CONFIGMAP:,}", "ask fewer or shorter prompts, "
                 "or made-up ones with --prompt-tokens")  # fmt: skip
+
+    @property
+    def in_store(self) -> bool:
+        """Whether the run is in an object store, and not in a folder that all pods share."""
+        return is_url(self.runs)
 
     @property
     def name(self) -> str:
@@ -121,6 +137,7 @@ class Job:
 
     @property
     def _pod(self) -> dict[str, Any]:
+        shared = not self.in_store
         apart = {
             "maxSkew": 1, "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "ScheduleAnyway",
@@ -134,17 +151,19 @@ class Job:
             "topologySpreadConstraints": [apart], "containers": [self._container],
             "volumes": [
                 {"name": "plan", "configMap": {"name": self.name}},
-                {"name": "runs", "persistentVolumeClaim": {"claimName": self.claim}},
                 {"name": "room", "emptyDir": {}},
+                *[{"name": "runs", "persistentVolumeClaim": {"claimName": self.claim}}] * shared,
             ],
         }  # fmt: skip
 
     @property
     def _container(self) -> dict[str, Any]:
-        keys = [
-            {"name": name, "valueFrom": {"secretKeyRef": {"name": self.secret, "key": name}}}
-            for name in self.variables
-        ]
+        mine: dict[str, dict[str, Any]] = {
+            name: {"name": self.secret, "key": name} for name in self.variables
+        }
+        if self.in_store:  # which may know its pods without keys
+            mine |= {name: {"name": self.secret, "key": name, "optional": True} for name in STORE}
+        keys = [{"name": name, "valueFrom": {"secretKeyRef": key}} for name, key in mine.items()]
         given = {"HOME": ROOM, "HOLYMON_TRUST": self.trust}
         # As much as it asks for, and no more: then a node never takes it away again ("Guaranteed").
         size = {"cpu": self.cpu, "memory": self.memory}
@@ -159,6 +178,7 @@ class Job:
                                 "capabilities": {"drop": ["ALL"]}},
             "volumeMounts": [
                 {"name": "plan", "mountPath": PLAN, "readOnly": True},
-                {"name": "runs", "mountPath": self.runs}, {"name": "room", "mountPath": ROOM},
+                {"name": "room", "mountPath": ROOM},
+                *[{"name": "runs", "mountPath": self.runs}] * (not self.in_store),
             ],
         }  # fmt: skip

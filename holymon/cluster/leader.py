@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from holymon.cluster.crew import Crew
 from holymon.cluster.member import GONE, Member
-from holymon.cluster.replica import Replica
 from holymon.errors import HolymonError, RunError
 from holymon.load.engine import Ending
 from holymon.load.interrupts import stop_by_signal, stop_by_stdin
+from holymon.load.pieces import Replica
 from holymon.load.share import STATES
 from holymon.load.worker import last_word, simulating
 from holymon.records import run_folder

@@ -13,8 +13,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from holymon.cluster import remote
-from holymon.cluster.replica import MOST, Replica
 from holymon.errors import RunError
+from holymon.load import pieces
+from holymon.load.pieces import MOST, Replica
 from holymon.records.shares import MachineShare
 from holymon.safety import short
 
@@ -96,11 +97,11 @@ class Member:
     async def ready(self, until: float) -> None:
         """Wait until its worker is ready to begin. Raises RunError if it never is."""
         while perf_counter() < until and not self.task.done():
-            answer = await self.ask(remote.pull, *self._wish(whole=False))
+            answer = await self.ask(pieces.pull, *self._wish(whole=False))
             if _word(answer["word"]).get("state") == "ready":
                 return
             await asyncio.sleep(READY_LOOK_S)
-        answer = await self.ask(remote.pull, *self._wish(whole=False))
+        answer = await self.ask(pieces.pull, *self._wish(whole=False))
         why = _word(answer["word"]).get("detail") or short(str(answer["log"])) or "no word of it"
         raise RunError(f"the worker on {self.name} did not start: {why}")
 
@@ -114,7 +115,7 @@ class Member:
         for number in count():
             began = perf_counter()
             whole = number % WHOLE == 0
-            if self.take(await self.ask(remote.pull, *self._wish(whole=whole)), began):
+            if self.take(await self.ask(pieces.pull, *self._wish(whole=whole)), began):
                 return
             await asyncio.sleep(max(0.0, began + PULL_S - perf_counter()))
 
@@ -149,9 +150,9 @@ class Member:
             for way in (*others(), ""):
                 try:
                     if way:
-                        answer = await asyncio.wait_for(self.ask(remote.pull, *wish, via=way), 5)
+                        answer = await asyncio.wait_for(self.ask(pieces.pull, *wish, via=way), 5)
                     elif self.here:
-                        answer = await asyncio.to_thread(remote.pull, *wish)
+                        answer = await asyncio.to_thread(pieces.pull, *wish)
                     else:
                         continue
                 except GONE:

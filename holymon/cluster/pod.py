@@ -4,6 +4,8 @@ Its number is in JOB_COMPLETION_INDEX. All pods share the run's folder: the firs
 first calls, each makes its share from the moment that all of them were told, once, and the last
 one makes a run of all. A pod that comes after that moment calls nobody, and neither does one whose
 share was begun before. SIGTERM ends it at once: what has ended is in the folder.
+Where the folder is in an object store, each pod has one of its own, and sends what is new in it
+once a second; whoever looks for the run there makes it of what came.
 Not run on a cluster here: its command is run as several processes by the tests.
 """
 
@@ -11,19 +13,23 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import HolymonError, RunError
+from holymon.load.arriving import Sending
 from holymon.load.gathered import begin, gathered
 from holymon.plan.plan import Plan
 from holymon.records import request_store, run_folder
 from holymon.records.own_files import PRIVATE, write_aside, write_json
+from holymon.records.store import is_url, opened
 from holymon.safety import short
 from holymon.sim.process import PYTHON_M
 
@@ -32,13 +38,18 @@ READY_S: Final = 0.5
 """A worker needs so long to be ready; who comes later than that before the start is too late."""
 
 LOOK_S: Final = 0.05
+SEND_S: Final = 1.0
+"""So much of its records may be lost with a pod that is killed and its disk."""
+
+NICE: Final = 10
+"""What sends steps aside for what measures, where both have one core."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Make one share; 0 if it came to its end or there was nothing to call."""
     parser = argparse.ArgumentParser(prog="python -m holymon.cluster.pod")
     parser.add_argument("plan", type=Path)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder")
     parser.add_argument("--of", type=int, required=True)
     parser.add_argument("--start", type=datetime.fromisoformat, required=True)
     parser.add_argument("--until", type=datetime.fromisoformat, required=True)
@@ -47,7 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not index.isdigit() or int(index) >= options.of:
             raise RunError(f"{INDEX} is {short(index, 20)!r}: it says which of {options.of} it is.")
-        return _Pod(int(index), options).run()
+        pod = _Pod if not is_url(options.folder) else _StoringPod
+        return pod(int(index), options).run()
     except HolymonError as error:
         print(error, file=sys.stderr)
     except OSError as error:
@@ -57,26 +69,45 @@ def main(argv: list[str] | None = None) -> int:
 
 class _Pod:
     def __init__(self, part: int, options: argparse.Namespace) -> None:
-        self._part, self._folder, self._plan = part, options.folder, options.plan
+        self._part, self._folder, self._plan = part, Path(options.folder), options.plan
         self._of, self._start, self._until = options.of, options.start, options.until
 
     def run(self) -> int:
-        folder, part = self._folder, self._part
+        self._prepare()
+        part = self._part
+        if time.time() > self._start.timestamp() - READY_S:
+            late = f"pod {part} came after the start at {_iso(self._start)}: it called nobody."
+            write_json(self._folder / f"share.{part}.json", {"state": "failed", "detail": late})
+            self._end()
+            raise RunError(late)
+        spent = self._called_first() if part == 0 else self._waited()
+        code = 0 if spent is None else self._share(spent)
+        self._end()
+        return code
+
+    def _prepare(self) -> None:
+        """Have the plan in the run's folder, and note that the share is begun, once."""
+        self._write_plan()
+        begin(self._folder, self._part)
+
+    def _write_plan(self) -> None:
+        folder = self._folder
         folder.mkdir(parents=True, exist_ok=True)
         for path in (self._plan / "plan.json", self._plan / request_store.NAME):
             if path.exists() and not (folder / path.name).exists():
                 write_aside(folder / path.name, path.read_bytes(), mode=PRIVATE)
         about = {"of": self._of, "start_at": _iso(self._start), "until_at": _iso(self._until)}
         write_json(folder / run_folder.JOB, about)
-        begin(folder, part)
-        if time.time() > self._start.timestamp() - READY_S:
-            late = f"pod {part} came after the start at {_iso(self._start)}: it called nobody."
-            write_json(folder / f"share.{part}.json", {"state": "failed", "detail": late})
-            raise RunError(late)
-        spent = self._called_first() if part == 0 else self._waited()
-        code = 0 if spent is None else self._share(spent)
-        gathered(folder)
-        return code
+
+    def _end(self) -> None:
+        gathered(self._folder)
+
+    def _attend(self, child: "subprocess.Popen[bytes]") -> None:
+        """Be there until the share has ended."""
+        child.wait()
+
+    def _look(self) -> None:
+        """See what others have written."""
 
     def _called_first(self) -> float | None:
         """What the first calls cost (USD), for this is whose they are; None if they end the run."""
@@ -105,6 +136,7 @@ class _Pod:
     def _waited(self) -> float | None:
         """Wait for what the first calls found out, while there is time; None: they ended it."""
         while time.time() < self._start.timestamp() - READY_S:
+            self._look()
             state = run_folder.read_raw_state(self._folder)
             if "first_calls" in state:
                 return None if state.get("ended") == "first_call" else 0.0
@@ -120,9 +152,75 @@ class _Pod:
         # A worker that is asked to stop asks all others, too; one that is gone leaves them alone.
         signal.signal(signal.SIGTERM, lambda *_: child.kill())
         with contextlib.suppress(KeyboardInterrupt):
-            return child.wait()
-        child.kill()
+            self._attend(child)
+        if child.poll() is None:
+            child.kill()
         return child.wait()
+
+
+class _StoringPod(_Pod):
+    """A pod whose run is in an object store, `URL/NAME/UTC`: its share's folder is its own."""
+
+    def __init__(self, part: int, options: argparse.Namespace) -> None:
+        super().__init__(part, options)
+        url, name, stamp = options.folder.rsplit("/", 2)
+        self._own = Path(tempfile.mkdtemp(prefix="holymon-"))
+        self._folder = self._own / name / stamp
+        self._sending = Sending(opened(url), self._folder, part)
+        self._looked, self._silent = 0.0, ""
+
+    def _prepare(self) -> None:
+        self._write_plan()
+        self._sending.put(run_folder.JOB, "plan.json", request_store.NAME)
+        self._sending.begin()
+
+    def _called_first(self) -> float | None:
+        spent = super()._called_first()
+        self._sent()
+        return spent
+
+    def _look(self) -> None:
+        if self._is_time():
+            with contextlib.suppress(RunError):  # then it begins without
+                self._sending.look("state.json")
+
+    def _is_time(self) -> bool:
+        """Whether a second has gone since the store was asked."""
+        is_time = time.monotonic() - self._looked >= SEND_S
+        if is_time:
+            self._looked = time.monotonic()
+        return is_time
+
+    def _attend(self, child: "subprocess.Popen[bytes]") -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            os.nice(NICE)
+        while child.poll() is None:
+            if self._is_time():
+                self._sent()
+            time.sleep(LOOK_S)
+
+    def _sent(self, *, last: bool = False) -> bool:
+        """Whether the store has all by now; what it does not take is here, and goes later."""
+        try:
+            if self._part == 0:
+                self._sending.put("state.json")
+            self._sending.heed()
+            self._sending.send(last=last)
+        except RunError as error:
+            if str(error) != self._silent:
+                print(error, file=sys.stderr)
+            self._silent = str(error)
+            return False
+        return True
+
+    def _end(self) -> None:
+        """Send the rest, for as long as a pod may be there. Raises RunError if not all is."""
+        while not self._sent(last=True):
+            if time.time() > self._until.timestamp():
+                raise RunError(f"pod {self._part}: not all of its records are in the store, the "
+                               f"rest is in {self._folder}: {self._silent}")  # fmt: skip
+            time.sleep(SEND_S)
+        shutil.rmtree(self._own, ignore_errors=True)
 
 
 def _iso(moment: datetime) -> str:

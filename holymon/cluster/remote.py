@@ -24,29 +24,16 @@ from typing import Any, Final
 
 from holymon import __version__
 from holymon.errors import HolymonError
+from holymon.load.pieces import GROWING, over, read
 from holymon.load.requests import secrets_of
 from holymon.plan import consent
 from holymon.plan.plan import Plan
 from holymon.records.attempt import FIELDS, FORMAT
-from holymon.records.own_files import (
-    PRIVATE,
-    aside,
-    content,
-    last_line,
-    lock_file,
-    new_file,
-    opened,
-    try_lock,
-    write_aside,
-)  # fmt: skip
+from holymon.records.own_files import PRIVATE, content, new_file, write_aside
 from holymon.sim.process import PYTHON_M
 from holymon.transport.connector import trusting
 
 PREFIX: Final = "holymon-"
-GROWING: Final = ("calls.{}.journal", "vitals.{}.jsonl", "notes.{}.jsonl", "limits.{}.jsonl")
-MOST_OF_A_FILE: Final = 2**23
-"""Bytes of a file that is fetched whole."""
-
 SILENCE_S: Final = 20.0
 """A share ends when nobody has asked for its records for so long: nobody could stop it."""
 
@@ -99,9 +86,9 @@ def _done_with(folder: Path) -> bool:
     """Whether a share has ended long ago, and its leader had all that it recorded."""
     part, heard = _orders(folder)["part"], folder / "heard"
     latest = heard if heard.exists() else folder / "orders.json"
-    if time.time() - latest.stat().st_mtime < LONG_S or not _over(folder, part):
+    if time.time() - latest.stat().st_mtime < LONG_S or not over(folder, part):
         return False
-    had = json.loads(_read(heard) or b"{}")
+    had = json.loads(read(heard) or b"{}")
     paths = [folder / form.format(part) for form in GROWING]
     return all(had.get(path.name, 0) >= path.stat().st_size for path in paths if path.exists())
 
@@ -210,60 +197,6 @@ def stop(path: str, words: str) -> None:
     """Have the share end; `words` are those of a stop file."""
     with contextlib.suppress(OSError):
         write_aside(Path(path) / "stop", words)
-
-
-def pull(path: str, part: int, have: dict[str, int], most: int, whole: bool) -> dict[str, Any]:
-    """What the files of a share have more than `have` says, up to `most` bytes of each, packed.
-
-    `word` is what it says of itself, `over` whether it has ended; with `whole` the calls that are
-    under way come, too. Whatever the leader has not taken in comes again: nothing is lost here.
-    """
-    folder = Path(path)
-    with contextlib.suppress(OSError), aside(folder / "heard", PRIVATE, lasting=False) as file:
-        file.write(json.dumps(have).encode())
-    # First, so that whatever was written by then is fetched once it is over.
-    word = _read(folder / f"share.{part}.json")
-    over = bool(word) and _over(folder, part)
-    word = _read(folder / f"share.{part}.json")
-    stopped = _read(folder / "stop") if (folder / "stop").exists() else None
-    # Before the rows: a call that ends between the two is in both, and known.
-    underway = _read(folder / f"calls.{part}.underway") if whole or over else b""
-    grown, more = {}, False
-    for form in GROWING:
-        name = form.format(part)
-        piece, left = _after(folder / name, have.get(name, 0), most)
-        more = more or left
-        if piece:
-            grown[name] = (have.get(name, 0), zlib.compress(piece, 1))
-    log = ""
-    if over:
-        with contextlib.suppress(OSError, HolymonError):
-            log = last_line(folder / "worker.log")
-    return {
-        "over": over, "word": word, "stop": stopped, "grown": grown, "more": more, "log": log,
-        "underway": zlib.compress(underway, 1) if underway else b"",
-    }  # fmt: skip
-
-
-def _over(folder: Path, part: int) -> bool:
-    """Whether a share that had begun has ended, however it did."""
-    with lock_file(folder / f"share.{part}.lock") as file:
-        return try_lock(file, shared=True)
-
-
-def _read(path: Path) -> bytes:
-    with contextlib.suppress(OSError, HolymonError):
-        return content(path, MOST_OF_A_FILE)
-    return b""
-
-
-def _after(path: Path, at: int, most: int) -> tuple[bytes, bool]:
-    """Up to `most` bytes of a file from `at` on, and whether there are more."""
-    with contextlib.suppress(OSError, HolymonError), opened(path) as file:
-        file.seek(at)
-        piece = file.read(most)
-        return piece, len(piece) == most
-    return b"", False
 
 
 def forget(path: str) -> None:

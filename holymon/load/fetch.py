@@ -1,11 +1,12 @@
 """Runs of a store that somebody opens: their files come into the folder that stands for it."""
 
+import shutil
 from pathlib import Path
 
 from holymon.errors import PlanError, RunError
-from holymon.load import store_entries
+from holymon.load import arriving, store_entries
 from holymon.load.entry import Entry
-from holymon.load.publish import is_file_of_run, mark
+from holymon.load.publish import is_file_of_run, mark, unsent
 from holymon.records import run_folder
 from holymon.records.own_files import room
 from holymon.records.run_state import is_run_id
@@ -21,8 +22,10 @@ def find(out: Path, wanted: str) -> Path:
     """
     store = store_of(out)
     here = any((place / "plan.json").is_file() for place in (out / wanted, Path(wanted)))
-    if store is None or here:
+    if store is None or (here and not arriving.is_copy(out / wanted)):
         return run_folder.find(out, wanted)
+    if is_run_id(wanted):
+        arriving.fetched(store, out, wanted)
     named = [
         (run_id, entry) for run_id, entry in _known(out, store)
         if wanted in {run_id, run_id.partition("/")[0], "last"}
@@ -70,6 +73,8 @@ def _known(out: Path, store: Store) -> list[tuple[str, Entry | None]]:
 
 def _fetched(out: Path, run_id: str, entry: Entry | None, store: Store) -> Path:
     folder = out / run_id
+    if entry is not None and run_folder.made_elsewhere(folder) and unsent(folder):
+        shutil.rmtree(folder)  # made here of pieces that its sender was deleting by then
     if entry is None or (folder / "plan.json").is_file():
         return folder
     if entry.calls_gone:

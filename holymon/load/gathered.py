@@ -8,6 +8,7 @@ share.K.json    what it says of itself; without a last word by then, it is lost
 import contextlib
 import json
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -22,8 +23,9 @@ from holymon.records import run_folder
 from holymon.records.journal import Follower
 from holymon.records.own_files import MOST_OF_JSON, content, lock_file, try_lock
 from holymon.records.records import Records
-from holymon.records.run_state import LIVE
+from holymon.records.run_state import LIVE, is_moment
 from holymon.records.shares import MachineShare
+from holymon.records.spool import store_of
 from holymon.safety import plain, short
 from holymon.structs import replace, to_builtins
 
@@ -44,26 +46,33 @@ def gathered(folder: Path) -> Path:
     Raises RunError, PlanError if its files can't be read.
     """
     known = run_folder.made_elsewhere(folder)
-    if known is None or run_folder.is_compacted(folder):
+    if known is None or run_folder.is_compacted(folder) or store_of(run_folder.out_of(folder)):
         return folder
     with lock_file(folder / "gather.lock") as lock:
         if try_lock(lock) and run_folder.read_raw_state(folder)["state"] in LIVE:
-            _gather(folder, Shares(*known))
+            gather(folder, Shares(*known))
     return folder
 
 
-def _gather(folder: Path, shares: Shares) -> None:
-    """Write down how the run ended, unless any of its shares may still go on."""
+def gather(
+    folder: Path, shares: Shares, *, over: bool | None = None, unseen: Collection[int] = ()
+) -> None:
+    """Write down how the run ended, unless any of its shares may still go on.
+
+    Whether all are `over` their words say, if it is not known; of those `unseen` nobody knows what
+    else they have sent. Raises RunError, PlanError.
+    """
     words = [_word(folder, part) for part in range(shares.of)]
-    ended = [word.get("state") not in {None, "ready", "running"} for word in words]
-    if not all(ended) and time.time() < shares.until:
+    if over is None:
+        over = all(word.get("state") not in {None, "ready", "running"} for word in words)
+    if not over and time.time() < shares.until:
         return
     plan = replace(run_folder.read_plan(folder), workers=shares.of)
     stopped = (folder / "stop").exists() and not any(word.get("ended") in LIMITS for word in words)
     whole = {"finished", "stopped"} if stopped else {"finished"}
-    lost = [part for part, word in enumerate(words) if word.get("state") not in whole]
+    lost = [p for p, word in enumerate(words) if p in unseen or word.get("state") not in whole]
     counts, latest = _seen(folder, plan)
-    left = settle(folder, plan, dict.fromkeys(lost, -inf))
+    left = settle(folder, plan, {part: inf if part in unseen else -inf for part in lost})
     known = [
         MachineShare(
             part=part, name=f"pod {part}", host=str(word.get("host", "")), records=counts[part],
@@ -81,7 +90,8 @@ def _gather(folder: Path, shares: Shares) -> None:
         "state": state, "ended": limit.get("ended", state), "detail": limit.get("detail") or why,
         "started_at": datetime.fromtimestamp(shares.start, UTC).isoformat(), "trouble": trouble,
         "workers": shares.of, "shares": to_builtins(known),
-        "ended_at": run_folder.now().isoformat(),
+        "ended_at": max(filter(is_moment, (word.get("ended_at", "") for word in words)),
+                        default=run_folder.now().isoformat()),
     }  # fmt: skip
     run_folder.write_state(folder, **{**run_folder.read_raw_state(folder), **ending})
 

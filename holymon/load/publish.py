@@ -19,7 +19,7 @@ import msgspec
 
 from holymon.errors import HolymonError, RunError
 from holymon.formatting import number_of
-from holymon.load import store_entries
+from holymon.load import arriving, store_entries
 from holymon.load.entry import Entry, of_targets, shapes_of
 from holymon.records import run_folder
 from holymon.records.own_files import content, lock_file, try_lock, write_aside
@@ -119,7 +119,7 @@ def unsent(folder: Path) -> list[str]:
 
 def _send(folder: Path, store: Store, run_in: "Callable[[Path], Run]") -> None:
     """Send one run, if it has ended and nobody else does it. Raises OSError, HolymonError."""
-    if run_folder.read_state(folder)["state"] in LIVE:
+    if run_folder.read_state(folder)["state"] in LIVE or arriving.is_copy(folder):
         return
     names = unsent(folder)
     if not names:
@@ -143,3 +143,5 @@ def _send(folder: Path, store: Store, run_in: "Callable[[Path], Run]") -> None:
         )
         store_entries.add(store, entry)
         mark(folder)
+        if run_folder.made_elsewhere(folder):
+            arriving.drop(store, run.id)

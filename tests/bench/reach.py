@@ -16,7 +16,7 @@ from time import process_time
 
 import numpy as np
 
-from holymon.cluster.replica import MOST, Replica
+from holymon.load.pieces import MOST, Replica
 from holymon.plan.plan import MAX_CALLS
 from holymon.records.frames import header
 from holymon.records.journal import Follower

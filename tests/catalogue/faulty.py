@@ -1,11 +1,15 @@
-"""A proxy before a store that fails as it is told to, over real sockets."""
+"""A store, and before it a proxy that fails as it is told to, over real sockets."""
 
 import contextlib
+import logging
 import socket
 import struct
 import threading
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from moto.server import ThreadedMotoServer
 
 ERROR = (
     "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{0}</Code>"
@@ -23,6 +27,7 @@ STATUS = {
 }
 ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"}
 REGION = "eu-central-1"
+SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY12"
 
 
 class Faulty(ThreadingHTTPServer):
@@ -126,3 +131,26 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_) -> None:
         pass
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A store with a bucket, behind a faulty proxy; keys and address come from the environment."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    behind = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    behind.start()
+    proxy = Faulty(behind.get_host_and_port())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_MAX_ATTEMPTS", "1")
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        import s3fs
+
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("team")
+        yield proxy
+    proxy.shutdown()
+    proxy.server_close()
+    behind.stop()

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import os
 import shutil
 import subprocess
@@ -16,7 +15,6 @@ from zlib import crc32
 import duckdb
 import pytest
 from click.testing import CliRunner
-from moto.server import ThreadedMotoServer
 
 import holymon as hm
 from holymon.catalogue import packed_calls
@@ -31,34 +29,12 @@ from holymon.records import run_folder
 from holymon.records import store as store_room
 from holymon.records.spool import folder_of, store_of
 
-from .faulty import Faulty
+from .faulty import SECRET, server
+
+__all__ = ["server"]
 
 FIXTURES = Path(__file__).parents[1] / "records" / "fixtures"
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
-SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY12"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A store with a bucket, behind a faulty proxy; keys and address come from the environment."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    behind = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    behind.start()
-    proxy = Faulty(behind.get_host_and_port())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        patch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_MAX_ATTEMPTS", "1")
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        import s3fs
-
-        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("team")
-        yield proxy
-    proxy.shutdown()
-    proxy.server_close()
-    behind.stop()
 
 
 @pytest.fixture

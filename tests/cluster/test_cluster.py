@@ -20,6 +20,7 @@ from distributed import Client, Security
 import holymon as hm
 from holymon.cluster import executors, remote
 from holymon.errors import ConfigError, RunError
+from holymon.load import pieces
 from holymon.load.run import attach
 from holymon.sim.process import simulator
 from tests.promises.faults.conftest import certificate
@@ -198,7 +199,7 @@ def test_what_a_killed_leader_left_is_named_and_goes_when_it_was_fetched(
     soon(lambda: len(run.records) > 10)
     run.kill()
     a, b = (Path(share["folder"]) for share in run.status["shares"])
-    soon(lambda: all(remote._over(path, part) for part, path in enumerate((a, b))))
+    soon(lambda: all(pieces.over(path, part) for part, path in enumerate((a, b))))
     run = attach(run.id, out=tmp_path)
     missing = 80 - len(run.records)
     text = repr(run.verdict())

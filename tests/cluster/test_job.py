@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import kubernetes_validate
@@ -20,6 +22,15 @@ import holymon as hm
 from holymon.cli.job import text_of
 from holymon.cli.main import main
 from holymon.cli.manifest import LONGEST_NAME, MOST_OF_A_CONFIGMAP, Job
+from holymon.errors import RunError
+from holymon.load import arriving
+from holymon.load.arriving import Sending
+from holymon.records.frames import Frames
+from holymon.records.spool import folder_of
+from holymon.records.store import opened
+from tests.catalogue.faulty import server
+
+__all__ = ["server"]
 
 KEY = "sk-canary-0123456789abcdef"
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -141,15 +152,15 @@ def test_a_start_in_thirty_seconds_is_one():
 class Pods:
     """The command of a manifest as several processes, and what came of them."""
 
-    def __init__(self, simulator, out):
+    def __init__(self, simulator, folder, out, **more):
         self.simulator, self.out = simulator, out
-        done, documents = written(*usual(simulator.base_url, out=str(out), name="pods"))
+        done, documents = written(*usual(simulator.base_url, out=str(out), name="pods", **more))
         assert done.exit_code == 0, done.output
         plan, job = documents
         (container,) = job["spec"]["template"]["spec"]["containers"]
         self.words = container["command"]
-        folder = out.parent / "plan"
-        folder.mkdir()
+        folder /= "plan"
+        folder.mkdir(parents=True)
         for name, text in plan["data"].items():
             (folder / name).write_text(text)
         self.words[0], self.words[4] = sys.executable, str(folder)
@@ -158,9 +169,9 @@ class Pods:
         self.words[11] = (start + timedelta(seconds=60)).isoformat()
         self.run_id = self.words[5].removeprefix(f"{out}/")
 
-    def begun(self, index):
+    def begun(self, index, **variables):
         return subprocess.Popen(
-            self.words, env={**os.environ, "JOB_COMPLETION_INDEX": str(index)},
+            self.words, env={**os.environ, "JOB_COMPLETION_INDEX": str(index), **variables},
             stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
@@ -171,18 +182,73 @@ class Pods:
         path.write_text(json.dumps(about))
 
 
+def soon(condition):
+    until = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+def ended(going):
+    return [(process.communicate()[1], process.returncode) for process in going]
+
+
+class Stored:
+    """Two pods that have no folder in common: what they write goes to a store, which fails now and
+    then; the second is killed, with its disk, once something of it is there."""
+
+    def __init__(self, simulator, server):
+        self.simulator, self.server, self.url = simulator, server, "s3://team/pods"
+        self.store = opened(self.url)
+
+    def begin(self, folder):
+        self.folder = folder
+        self.pods = Pods(self.simulator, folder, self.url, pods=2, model="cached", duration=4,
+                         rate=20)  # fmt: skip
+        self.key = f"arriving/{self.pods.run_id}"
+        for name in "01":
+            (folder / name).mkdir()
+        self.going = [self.pods.begun(n, TMPDIR=str(folder / str(n))) for n in range(2)]
+
+    def records(self, part):
+        """How many whole records of a share are in the store."""
+        names = [name for name in self.store.names(self.key) if name.startswith(f"pieces/{part}/")]
+        frames, journal = Frames(), f"calls.{part}.journal"
+        objects = self.store.many({f"{self.key}/{name}": 2**20 for name in names})
+        grown = [arriving._PIECE.decode(objects[key]).grown for key in sorted(objects)]
+        rows = [
+            frames.feed(zlib.decompress(some[journal][1]))[2] for some in grown if journal in some
+        ]
+        return sum(map(len, rows))
+
+    def end(self):
+        soon(lambda: self.records(1))
+        os.killpg(self.going[1].pid, signal.SIGKILL)
+        self.ends = ended(self.going[1:])
+        self.server.fault = lambda method, _: "SlowDown" * (method == "PUT")
+        self.reached = self.records(1)
+        shutil.rmtree(self.folder / "1")
+        self.meanwhile = hm.attach(self.pods.run_id, out=self.url)
+        self.server.fault = lambda *_: ""
+        self.ends = [*ended(self.going[:1]), *self.ends]
+
+
 @pytest.fixture(scope="module")
-def pods(shared_simulator, tmp_path_factory):
+def stored(shared_simulator, server):
+    return Stored(shared_simulator, server)
+
+
+@pytest.fixture(scope="module")
+def pods(shared_simulator, tmp_path_factory, stored):
     """Three pods, the last of which is killed in the middle; and what was known meanwhile."""
-    made = Pods(shared_simulator, tmp_path_factory.mktemp("cluster") / "runs")
+    folder = tmp_path_factory.mktemp("cluster")
+    made = Pods(shared_simulator, folder, folder / "runs")
     going = [made.begun(index) for index in range(PODS)]
-    time.sleep(max(0.0, (datetime.fromisoformat(made.start) - datetime.now(UTC)).total_seconds()))
-    journal, until = made.out / made.run_id / "calls.2.journal", time.monotonic() + 60
-    while not journal.exists() or journal.stat().st_size < 2000:
-        assert time.monotonic() < until, "the third pod wrote nothing"
-        time.sleep(0.02)
+    stored.begin(tmp_path_factory.mktemp("stored"))  # beside these, who wait for their start
+    journal = made.out / made.run_id / "calls.2.journal"
+    soon(lambda: journal.exists() and journal.stat().st_size > 2000)
     os.killpg(going[2].pid, signal.SIGKILL)
-    made.ends = [(process.communicate()[1], process.returncode) for process in going]
+    made.ends = ended(going)
     made.meanwhile = hm.attach(made.run_id, out=made.out).state
     made.over()
     made.run = hm.attach(made.run_id, out=made.out)
@@ -208,6 +274,39 @@ def test_pods_make_one_run_and_one_that_is_lost_is_in_the_verdict(pods):
     assert any(
         f"pod 2 was lost after {shares[2]['lost_s']:.4g} s" in r.text for r in judged.reasons
     )
+
+
+def test_a_pod_that_is_killed_loses_nothing_that_reached_the_store(pods, stored):
+    """Whoever looks makes one run of what is there, and others find it by its catalogue."""
+    stored.end()
+    assert [code for _, code in stored.ends] == [0, -signal.SIGKILL], stored.ends
+    assert stored.meanwhile.state == "running"
+    assert len(stored.meanwhile.records) >= stored.reached > 0
+    about = json.loads(stored.store.many({f"{stored.key}/job.json": 200})[f"{stored.key}/job.json"])
+    ended_by_now = json.dumps(about | {"until_at": stored.pods.start}).encode()
+    stored.store.put(f"{stored.key}/job.json", ended_by_now)
+    done = CliRunner().invoke(main, ["runs", stored.url, "--sync"])
+    assert done.exit_code == 0, done.output
+    assert not stored.store.names("arriving"), "the pieces go when the run is in the catalogue"
+    shutil.rmtree(folder_of(stored.url))
+    (listed,) = hm.runs(stored.url)
+    run = hm.attach(listed["run_id"], out=stored.url)
+    assert (run.id, run.state) == (stored.pods.run_id, "finished")
+    assert sorted(run.records["request"].tolist()) == list(range(80)), "each call once"
+    whole, lost = run.to_dict()["shares"]
+    assert (whole["records"], whole["lost_s"], lost["records"]) == (40, None, stored.reached)
+    assert (lost["unsent"], lost["unknown"]) == (0, 40 - stored.reached), "nobody knows of these"
+    assert run.summary().targets[0].errors == {"unfinished": 40 - stored.reached}
+    assert "pod 1 was lost after" in repr(run.verdict())
+    assert len(run.first_calls) == 1
+
+
+def test_a_share_in_a_store_is_begun_once(stored, tmp_path):
+    """Of two at once neither calls anybody."""
+    sending = Sending(stored.store, tmp_path / "again" / "20260131T120000Z", 0)
+    sending.begin()
+    with pytest.raises(RunError, match="share 0 of again/20260131T120000Z was begun before"):
+        sending.begin()
 
 
 def test_no_call_is_made_twice(pods):
