@@ -44,9 +44,9 @@ MORE_MODULES = (
     "jupyterlab.labapp", "matplotlib.backends.backend_agg", "matplotlib_inline.backend_inline",
     "nbconvert", "papermill",
 )  # fmt: skip
-FOR_CLUSTER = (
-    "distributed", "tests.cluster.dask_process", "holymon.cluster.leader", "holymon.cluster.pod",
-    "s3fs", "uvloop",
+FOR_DASK = (
+    "distributed.cli.dask_scheduler", "distributed.cli.dask_worker", "tests.cluster.dask_process",
+    "holymon.cluster.leader", "uvloop",
 )  # fmt: skip
 # What tests import on their own; no plugin of pytest, for it rewrites those.
 FOR_TESTS = (
@@ -125,7 +125,7 @@ class Zygote:
 
 SMALL, LARGE = Zygote(MODULES), Zygote(MODULES + MORE_MODULES)
 WORKERS = Zygote(LARGE.modules + FOR_TESTS)
-CLUSTER = Zygote(FOR_CLUSTER)
+CLUSTER = Zygote(FOR_DASK)
 _execute = subprocess.Popen._execute_child
 _names = [*inspect.signature(_execute).parameters]
 
@@ -160,8 +160,8 @@ def _child(popen: subprocess.Popen, *arguments) -> None:
     zygote = LARGE if LARGE.born or _is_large(wish["arguments"]) else SMALL
     if worker:
         zygote = WORKERS
-    elif wish["arguments"][0].startswith(("holymon.cluster", "tests.cluster")):
-        zygote = CLUSTER
+    elif wish["arguments"][0].startswith(("holymon.cluster.leader", "tests.cluster")):
+        zygote = SMALL if CLUSTER.born else CLUSTER
     popen.pid, popen._child_created = zygote.fork(wish, streams), True
     # As the original does: the child's ends, unless they are /dev/null, which Popen closes itself.
     popen._close_pipe_fds(
@@ -201,7 +201,8 @@ def main() -> None:
     (number, tests, *modules), sys.argv[1:] = sys.argv[1:], []
     zygote = Zygote(tuple(modules))
     zygote.load()
-    LARGE.born = zygote.modules == LARGE.modules
+    for known in (LARGE, CLUSTER):
+        known.born = zygote.modules == known.modules
     if tests := json.loads(tests):
         _collect(tests)
     install()

@@ -47,6 +47,17 @@ def stop_by_signal(stop: Callable[[], None]) -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
+def interrupted_by_stdin() -> None:
+    """Have the end of standard input, and so of whoever started this process, be as Ctrl-C."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGINT)  # on Windows that ends it at once
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def stop_by_stdin(stop: Callable[[str, str], None]) -> None:
     """Have the end of standard input, and so of whoever started this process, call `stop`."""
     loop = asyncio.get_running_loop()

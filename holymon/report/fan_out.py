@@ -229,7 +229,12 @@ def make(
     )  # fmt: skip
     known = set() if going is None else going
     known.add(process)
-    printed, complaint = process.communicate(json.dumps(wish))
+    held, process.stdin = process.stdin, None  # or `communicate` would close it
+    with contextlib.suppress(OSError):  # it ended before it read anything
+        print(json.dumps(wish), file=held, flush=True)
+    printed, complaint = process.communicate()
+    with contextlib.suppress(OSError, AttributeError):
+        held.close()  # type: ignore[union-attr]
     known.discard(process)
     try:
         made: dict[str, Any] = json.loads(printed)

@@ -1,7 +1,8 @@
-"""`python -m holymon.report.one_report`: one of many reports, by wishes in JSON on standard input.
+"""`python -m holymon.report.one_report`: one of many reports, by a line of JSON on standard input.
 
 Each has a process of its own, because papermill, signals and the environment of a kernel are
-matters of a whole process. What became of it is said in JSON on standard output.
+matters of a whole process. What became of it is said in JSON on standard output. Its standard input
+stays open: where that ends, whoever wanted the report is gone, and it ends as by Ctrl-C.
 """
 
 import json
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from holymon.errors import HolymonError
+from holymon.load.interrupts import interrupted_by_stdin
 from holymon.load.run import Run
 from holymon.report.report import write_report
 
 
 def main() -> int:
     """Make the report that is wished for; 0 unless this is a fault of ours."""
-    wish: dict[str, Any] = json.load(sys.stdin)
+    wish: dict[str, Any] = json.loads(sys.stdin.readline())
+    interrupted_by_stdin()
     folder = wish.pop("run")
     try:
         run = None if folder is None else Run(Path(folder))

@@ -1,5 +1,7 @@
 """Processes of a Dask cluster, and one that starts a run on it and is killed, for the tests.
 
+    python -m tests.cluster.dask_process dask scheduler|worker WORDS...    Dask's own commands
+    python -m tests.cluster.dask_process holymon WORDS...                  and ours
     python -m tests.cluster.dask_process scheduler
     python -m tests.cluster.dask_process worker SCHEDULER NAME FOLDER [SKEW_S [ADDRESS HOSTNAME]]
     python -m tests.cluster.dask_process start SCHEDULER PLAN OUT
@@ -16,9 +18,10 @@ import sys
 import time
 from pathlib import Path
 
-import dask.config
 from distributed import Scheduler, Worker
+from distributed.cli import dask_scheduler, dask_worker
 
+from holymon.cli.main import main as holymon
 from holymon.cluster.executors import start
 from holymon.plan import consent
 from holymon.plan.plan import Plan
@@ -31,17 +34,13 @@ async def serve(server) -> None:
         await server.finished()
 
 
-def protocol() -> str:
-    return "tls" if dask.config.get("distributed.comm.tls.ca-file") else "tcp"
-
-
 async def scheduler() -> None:
-    await serve(Scheduler(host="127.0.0.1", port=0, dashboard=False, protocol=protocol()))
+    await serve(Scheduler(host="127.0.0.1", port=0, dashboard=False))
 
 
 async def worker(address, name, folder, host) -> None:
     await serve(Worker(address, name=name, nthreads=1, local_directory=folder, host=host,
-                       dashboard=False, protocol=protocol()))  # fmt: skip
+                       dashboard=False))  # fmt: skip
 
 
 def skew(seconds: float, hostname: str) -> None:
@@ -57,7 +56,12 @@ def skew(seconds: float, hostname: str) -> None:
 
 def main() -> None:
     what, *arguments = sys.argv[1:]
-    if what == "scheduler":
+    if what == "dask":
+        commands = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
+        commands[arguments[0]](arguments[1:])
+    elif what == "holymon":
+        holymon(arguments)
+    elif what == "scheduler":
         asyncio.run(scheduler())
     elif what == "worker":
         address, name, folder, seconds, host, hostname = (

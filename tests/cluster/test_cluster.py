@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,21 +42,25 @@ class Cluster:
         self.folder, self._stack, self._variables = folder, stack, variables
         folder.mkdir(exist_ok=True)
         self._log = stack.enter_context((folder / "log").open("a"))
-        self.scheduler, self.address = self.process("scheduler")
         self.workers = {}
+        self.begin()
 
-    def process(self, *arguments: str) -> tuple[subprocess.Popen, str]:
+    def begin(self) -> None:
+        self.scheduler = self.process("scheduler")
+        self.address = self.scheduler.stdout.readline().strip()
+
+    def process(self, *arguments: str) -> subprocess.Popen:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.cluster.dask_process", *arguments],
             stdout=subprocess.PIPE, stderr=self._log, text=True,
             env={**os.environ, "HM_CANARY_KEY": KEY, **self._variables},
         )  # fmt: skip
         self._stack.callback(self.end, process)
-        return process, process.stdout.readline().strip()
+        return process
 
     def worker(self, name: str, *more: str) -> None:
         folder = str(self.folder / name)
-        self.workers[name], _ = self.process("worker", self.address, name, folder, *more)
+        self.workers[name] = self.process("worker", self.address, name, folder, *more)
 
     def kill(self, *names: str) -> None:
         for name in names:
@@ -66,6 +71,22 @@ class Cluster:
         process.kill()
         process.wait(30)
         process.stdout.close()
+
+
+class Secured(Cluster):
+    """One of `dask scheduler` and `dask worker`, whose TLS files are named by the environment."""
+
+    def begin(self) -> None:
+        file = self.folder / "scheduler.json"
+        words = "--host 127.0.0.1 --port 0 --no-dashboard --protocol tls --scheduler-file".split()
+        self.scheduler = self.process("dask", "scheduler", *words, str(file))
+        soon(lambda: file.exists() and file.read_text().endswith("}"))
+        self.address = json.loads(file.read_text())["address"]
+
+    def worker(self, name: str, *_: str) -> None:
+        words = "--host 127.0.0.1 --nthreads 1 --no-nanny --no-dashboard --protocol tls".split()
+        where = ("--name", name, "--local-directory", str(self.folder / name))
+        self.workers[name] = self.process("dask", "worker", self.address, *words, *where)
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +101,65 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(cluster):
-    with Client(cluster.address, set_as_default=False, timeout=5) as client:
+    with Client(cluster.address, set_as_default=False, timeout=60) as client:
         client.wait_for_workers(2)
         yield client
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory):
+@contextmanager
+def serving(folder):
     """A simulator that wants a key, and its log."""
-    log = tmp_path_factory.mktemp("api") / "sim.jsonl"
+    log = folder / "sim.jsonl"
     with simulator(log=log, auth="authorization") as served:
         served.log = log
         yield served
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("api")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def lost(cluster, client, tmp_path_factory):
+    """A run of four workers, two of which were killed. It takes as long as they might come back,
+    and goes on beside what other tests do. `c` leaves its disk behind, `d` was on another machine.
+    """
+    out = tmp_path_factory.mktemp("lost")
+    with serving(out) as api:
+        cluster.worker("c")
+        cluster.worker("d", *ELSEWHERE)
+        client.wait_for_workers(4)
+        load = hm.Open(hm.constant(80))
+        plan = hm.Plan(targets=(target(api),), load=load, duration_s=4, prompts=SHORT)
+        run = hm.start(plan, on=client, out=out)
+        soon(lambda: len(run.records) > 60)
+        cluster.kill("c", "d")
+        for share in (cluster.folder / "c").rglob("holymon-*-2"):
+            (share / "stop").write_text("interrupted\nit may get to say so, or not")
+        soon(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 2)
+        yield SimpleNamespace(run=run, api=api)
+
+
+@pytest.fixture(scope="module")
+def tls(certificate):
+    """The files of TLS by the names that Dask has for them."""
+    cert, key = certificate
+    mine = {f"{role}__{kind}": str(path) for role in ("SCHEDULER", "WORKER", "CLIENT")
+            for kind, path in (("CERT", cert), ("KEY", key))}  # fmt: skip
+    named = {"CA_FILE": str(cert), **mine}
+    return {f"DASK_DISTRIBUTED__COMM__TLS__{name}": path for name, path in named.items()}
+
+
+@pytest.fixture(scope="module")
+def secured(tls, tmp_path_factory):
+    with ExitStack() as stack:
+        made = Secured(tmp_path_factory.mktemp("secured"), stack, **tls)
+        made.api = stack.enter_context(serving(made.folder))
+        made.worker("a")
+        made.worker("b")
+        yield made
 
 
 def target(api, model="fast", **more):
@@ -104,8 +172,8 @@ def answered(api, since: int = 0) -> int:
     return len(api.log.read_text().splitlines()) - since
 
 
-def soon(condition, seconds=60.0):
-    until = time.monotonic() + seconds
+def soon(condition):
+    until = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.02)
@@ -119,7 +187,8 @@ def test_workers_make_the_plan_and_their_records_are_the_run(
         targets=(target(api),), load=hm.Open(hm.poisson(60)), duration_s=2, prompts=SHORT
     )
     (tmp_path / "plan").write_bytes(plan.to_json())
-    kernel, name = cluster.process("start", cluster.address, str(tmp_path / "plan"), str(tmp_path))
+    kernel = cluster.process("start", cluster.address, str(tmp_path / "plan"), str(tmp_path))
+    name = kernel.stdout.readline().strip()
     assert kernel.wait(60) == -signal.SIGKILL
     run = attach(name, out=tmp_path)
     seen = set()
@@ -143,7 +212,7 @@ def test_workers_make_the_plan_and_their_records_are_the_run(
 
 
 def test_what_a_worker_lacks_is_told_with_its_name_before_anything_is_sent(
-    client, api, tmp_path, monkeypatch
+    client, lost, api, tmp_path, monkeypatch
 ):
     before = answered(api)
     monkeypatch.setenv("HM_NOT_THERE", KEY)
@@ -222,37 +291,66 @@ def test_what_a_killed_leader_left_is_named_and_goes_when_it_was_fetched(
     shutil.rmtree(a)
 
 
-def test_tls_is_that_of_the_client_and_what_lacks_is_a_sentence(
-    api, tmp_path, certificate, monkeypatch
+def test_what_is_not_as_the_scheduler_has_it_is_a_sentence_and_leaves_nothing_behind(
+    cluster, secured, tls, api, tmp_path, monkeypatch
 ):
-    cert, key = map(str, certificate)
-    named = {f"{role}__{kind}": path for role in ("SCHEDULER", "WORKER")
-             for kind, path in (("CERT", cert), ("KEY", key))}  # fmt: skip
-    variables = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": path
-                 for name, path in {"CA_FILE": cert, **named}.items()}  # fmt: skip
-    plan = hm.Plan(targets=(target(api),), load=hm.Closed(users=1), requests=3, first_call=False)
     monkeypatch.setattr(executors, "ANSWER_S", 1)
-    with ExitStack() as stack:
-        secured = Cluster(tmp_path / "tls", stack, **variables)
-        secured.worker("a")
-        with pytest.raises(ConfigError, match=r"tls://.* needs TLS files, which are not named"):
-            hm.start(plan, on=secured.address, out=tmp_path)
-        plainly = secured.address.replace("tls:", "tcp:")
-        with pytest.raises(RunError, match=r"tcp://.*: it may want TLS: write tls://"):
-            hm.start(plan, on=plainly, out=tmp_path)
-        other = {"ca-file": os.environ["SSL_CERT_FILE"], "client.cert": cert, "client.key": key}
-        with (
-            dask.config.set({f"distributed.comm.tls.{name}": path for name, path in other.items()}),
-            pytest.raises(RunError, match="its certificate is not of the authority that"),
-        ):
-            hm.start(plan, on=secured.address, out=tmp_path)
-        security = Security(tls_ca_file=cert, tls_client_cert=cert, tls_client_key=key)
-        with Client(secured.address, security=security, set_as_default=False) as client:
-            run = hm.measure(plan, on=client, out=tmp_path)
-        assert (run.state, len(run.records)) == ("finished", 3)
+    plan = hm.Plan(targets=(target(api),), load=hm.Closed(users=1), requests=1)
+    right = mine(tls)
+    other = right | {"distributed.comm.tls.ca-file": os.environ["SSL_CERT_FILE"]}
+    for address, files, error, sentence in (
+        (secured.address, {}, ConfigError, "tls://.* needs TLS files, which are not named"),
+        (secured.address, other, RunError, "its certificate is not of the authority that"),
+        (secured.address.replace("tls:", "tcp:"), {}, RunError, "it may want TLS: write tls://"),
+        (cluster.address.replace("tcp:", "tls:"), right, RunError, "tls://.* it speaks no TLS, or"),
+    ):  # fmt: skip
+        before = threads()
+        with dask.config.set(files), pytest.raises(error, match=sentence):
+            hm.start(plan, on=address, out=tmp_path)
+        # Else it is collected in the thread of another client, and has that wait for ever.
+        assert threads() == before
 
 
-def test_the_notebook_measures_on_the_cluster_that_it_is_told_of(client, tmp_path):
+def mine(tls):
+    """TLS files as settings of Dask."""
+    known = {name.rpartition("TLS__")[2].lower().replace("_file", "-file"): path
+             for name, path in tls.items()}  # fmt: skip
+    return {f"distributed.comm.tls.{name.replace('__', '.')}": path for name, path in known.items()}
+
+
+def threads():
+    return {each for each in threading.enumerate() if each.name == "IO loop"}
+
+
+def test_a_command_measures_over_tls_with_files_that_the_environment_names(secured, tmp_path):
+    words = ["--base-url", secured.api.base_url, "--model", "fast", "--api-key-env", "HM_CANARY_KEY",
+             "--rate", "10", "--duration", "1", "--max-tokens", "4", "--out", str(tmp_path), "--json"]  # fmt: skip
+    command = secured.process("holymon", "load", *words, "--dask", secured.address)
+    about = json.loads(command.communicate(timeout=120)[0])
+    assert (command.returncode, about["state"]) == (0, "finished")
+    assert [share["name"] for share in about["shares"]] == ["a", "b"]
+    assert sum(share["records"] for share in about["shares"]) == 10
+
+
+@pytest.fixture(scope="module")
+def headless(secured, tls, tmp_path_factory):
+    """A run whose scheduler was killed. Its TLS is that of the client, no setting has it."""
+    out = tmp_path_factory.mktemp("headless")
+    load = hm.Open(hm.constant(60))
+    plan = hm.Plan(targets=(target(secured.api),), load=load, duration_s=60, prompts=SHORT)
+    before = answered(secured.api)
+    files = {name.rpartition(".")[2].replace("-", "_"): path for name, path in mine(tls).items()}
+    security = Security(tls_ca_file=files["ca_file"], tls_client_cert=files["cert"],
+                        tls_client_key=files["key"])  # fmt: skip
+    with Client(secured.address, security=security, set_as_default=False, timeout=60) as client:
+        client.wait_for_workers(2)
+        run = hm.start(plan, on=client, out=out)
+        soon(lambda: len(run.records) > 30)
+    secured.scheduler.kill()
+    return SimpleNamespace(run=run, answered=lambda: answered(secured.api, before))
+
+
+def test_the_notebook_measures_on_the_cluster_that_it_is_told_of(client, headless, tmp_path):
     given = {"scheduler": client.scheduler.address, "rate": 20.0, "duration_s": 1.0}
     shown = results("scale", out=str(tmp_path), **given)
     kinds = ["Client", "Plan", "Dashboard", "Run", "DataFrame", "Picture", "NoneType"]
@@ -260,21 +358,9 @@ def test_the_notebook_measures_on_the_cluster_that_it_is_told_of(client, tmp_pat
     assert shown[4]["records"].sum() == len(shown[3].records) > 0
 
 
-def test_workers_that_are_killed_cost_no_record_that_reached_anyone(cluster, client, api, tmp_path):
-    """`c` leaves its disk behind, `d` is on another machine."""
-    cluster.worker("c")
-    cluster.worker("d", *ELSEWHERE)
-    client.wait_for_workers(4)
-    before = answered(api)
-    plan = hm.Plan(
-        targets=(target(api),), load=hm.Open(hm.constant(80)), duration_s=4, prompts=SHORT
-    )
-    run = hm.start(plan, on=client, out=tmp_path)
-    soon(lambda: len(run.records) > 60)
-    cluster.kill("c", "d")
-    for share in (cluster.folder / "c").rglob("holymon-*-2"):
-        (share / "stop").write_text("interrupted\nit may get to say so, or not")
-    run.wait(timeout=100)
+def test_workers_that_are_killed_cost_no_record_that_reached_anyone(lost):
+    run = lost.run
+    run.wait(timeout=200)
     assert (run.state, run.status["detail"]) == ("finished", "")
     assert sorted(run.records["request"]) == list(range(320)), "each call is a record, once"
     errors = run.summary().targets[0].errors
@@ -284,7 +370,7 @@ def test_workers_that_are_killed_cost_no_record_that_reached_anyone(cluster, cli
     assert c["unknown"] == 0, "its own disk tells of each call"
     assert d["unknown"] == errors["unfinished"]
     sent = 320 - errors["client_dropped"]
-    assert sent - d["unknown"] <= answered(api, before) <= sent
+    assert sent - d["unknown"] <= answered(lost.api) <= sent
     text = repr(run.verdict())
     assert "c was lost after" in text
     assert "calls of its share never sent" in text
@@ -292,23 +378,14 @@ def test_workers_that_are_killed_cost_no_record_that_reached_anyone(cluster, cli
     assert run.exit_code == 3
 
 
-def test_a_scheduler_that_is_killed_ends_the_run_and_costs_no_record(
-    cluster, client, api, tmp_path
-):
-    before = answered(api)
-    plan = hm.Plan(
-        targets=(target(api),), load=hm.Open(hm.constant(60)), duration_s=60, prompts=SHORT
-    )
-    run = hm.start(plan, on=cluster.address, out=tmp_path)
-    soon(lambda: len(run.records) > 30)
-    client.close()
-    cluster.scheduler.kill()
-    run.wait(timeout=100)
+def test_a_scheduler_that_is_killed_ends_the_run_and_costs_no_record(headless):
+    run = headless.run
+    run.wait(timeout=200)
     assert run.state == "interrupted"
-    assert "the Dask scheduler at tcp://" in run.status["detail"]
+    assert "the Dask scheduler at tls://" in run.status["detail"]
     errors = run.summary().targets[0].errors
     sent = len(run.records) - errors.get("client_dropped", 0)
     unseen = errors.get("cancelled", 0)  # by a server that is slow to read
-    assert sent - unseen <= answered(api, before) <= sent
+    assert sent - unseen <= headless.answered() <= sent
     about = [(share["unknown"], share["folder"]) for share in run.status["shares"]]
     assert about == [(0, "")] * 2, "all was read by hand, and nothing stays behind"

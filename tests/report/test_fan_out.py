@@ -1,7 +1,12 @@
 """Many reports at once: each has a process of its own, and one that fails takes no other with it."""
 
+import json
 import re
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 
 import holymon as hm
@@ -83,6 +88,27 @@ def test_a_process_that_dies_is_a_sentence(monkeypatch):
     assert make({}) == {"why": "its process ended with 9: no room"}
 
 
+def test_a_report_ends_with_whoever_wanted_it(tmp_path):
+    """As on a Dask worker that is killed: no kernel goes on making calls that nobody waits for."""
+    started = tmp_path / "started"
+    cell = f"import time; open({str(started)!r}, 'w').close(); time.sleep(600)"
+    path = notebook(tmp_path / "mine.ipynb", cell)
+    wish = {"notebook": str(path), "run": None, "parameters": {}, "out": str(tmp_path)}
+    command = [sys.executable, "-m", "tests.report.test_fan_out", "report", json.dumps(wish)]
+    with subprocess.Popen(command) as owner:
+        until = time.monotonic() + 90
+        while not started.exists():
+            assert time.monotonic() < until, "its notebook never began"
+            time.sleep(0.05)
+        below = psutil.Process(owner.pid).children(recursive=True)
+        owner.kill()
+    _, alive = psutil.wait_procs(below, timeout=90)
+    assert len(below) >= 2, "the report and its kernel"
+    assert alive == []
+    (page,) = tmp_path.glob("mine/2*/report.html")
+    assert "This report is not complete" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [({"run": []}, "run are lists of no or of different length"),
@@ -101,3 +127,7 @@ def test_what_makes_no_sense_is_one_sentence(runs, given, sentence):
     }
     with pytest.raises(hm.HolymonError, match=re.escape(sentence)):
         hm.write_report(path, **given)
+
+
+if __name__ == "__main__":
+    make(json.loads(sys.argv[2]))
