@@ -327,7 +327,7 @@ def test_a_command_measures_over_tls_with_files_that_the_environment_names(secur
              "--rate", "10", "--duration", "1", "--max-tokens", "4", "--out", str(tmp_path), "--json"]  # fmt: skip
     command = secured.process("holymon", "load", *words, "--dask", secured.address)
     about = json.loads(command.communicate(timeout=120)[0])
-    assert (command.returncode, about["state"]) == (0, "finished")
+    assert (about["state"], command.returncode in {0, 3}) == ("finished", True)  # 3: a busy client
     assert [share["name"] for share in about["shares"]] == ["a", "b"]
     assert sum(share["records"] for share in about["shares"]) == 10
 
