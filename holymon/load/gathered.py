@@ -72,7 +72,9 @@ def gather(
     whole = {"finished", "stopped"} if stopped else {"finished"}
     lost = [p for p, word in enumerate(words) if p in unseen or word.get("state") not in whole]
     counts, latest = _seen(folder, plan)
-    left = settle(folder, plan, {part: inf if part in unseen else -inf for part in lost})
+    # Of a run that was stopped, what was due after its last record was due no more.
+    until_s = max(latest) if stopped else inf
+    left = settle(folder, plan, {p: inf if p in unseen else -inf for p in lost}, until_s)
     known = [
         MachineShare(
             part=part, name=f"pod {part}", host=str(word.get("host", "")), records=counts[part],
