@@ -52,7 +52,7 @@ def runs(
 
 
 def _sync(out: Path) -> None:
-    """Make runs of what pods sent, send what is left, then pack. Raises RunError if any stays."""
+    """Send what is left, and what pods sent as runs, then pack. Raises RunError if any stays."""
     from holymon.catalogue import packed_calls
     from holymon.load import arriving, fetch, store_entries
     from holymon.load.publish import send
@@ -62,9 +62,10 @@ def _sync(out: Path) -> None:
     store = store_of(out)
     if store is None:
         raise PlanError("--sync is of a store: give its address, such as s3://bucket/prefix.")
-    for run_id in arriving.ids(store):
-        fetch.find(out, run_id)
     if send(out, Run):  # which says so
+        sys.exit(4)
+    arrived = [fetch.find(out, run_id) for run_id in arriving.ids(store)]
+    if arrived and send(out, Run):
         sys.exit(4)
     store_entries.pack(store, least=2)
     packed = packed_calls.pack(store, time.time())

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from holymon.errors import HolymonError, RunError
-from holymon.load.arriving import Sending
+from holymon.load.arriving import Sender
 from holymon.load.gathered import begin, gathered
 from holymon.plan.plan import Plan
 from holymon.records import request_store, run_folder
@@ -166,7 +166,7 @@ class _StoringPod(_Pod):
         url, name, stamp = options.folder.rsplit("/", 2)
         self._own = Path(tempfile.mkdtemp(prefix="holymon-"))
         self._folder = self._own / name / stamp
-        self._sending = Sending(opened(url), self._folder, part)
+        self._sending = Sender(opened(url), self._folder, part)
         self._looked, self._silent = 0.0, ""
 
     def _prepare(self) -> None:

@@ -39,7 +39,7 @@ FILES: Final = (run_folder.JOB, "plan.json", request_store.NAME, "state.json")
 _NUMBER: Final = re.compile(r"\d{8}")
 
 
-class Piece(msgspec.Struct, frozen=True):
+class Parcel(msgspec.Struct, frozen=True):
     """What a share has written since the one before: an answer of `pull`, without the rest."""
 
     over: bool
@@ -48,10 +48,10 @@ class Piece(msgspec.Struct, frozen=True):
     underway: bytes
 
 
-_PIECE: Final = msgspec.msgpack.Decoder(Piece)
+_PARCEL: Final = msgspec.msgpack.Decoder(Parcel)
 
 
-class Sending:
+class Sender:
     """One share of a run in `folder`, on its way to a store. All of it raises RunError."""
 
     def __init__(self, store: Store, folder: Path, part: int) -> None:
@@ -109,7 +109,7 @@ class Sending:
             grown, word = answer["grown"], answer["word"]
             if not (grown or last or word != self._word):
                 return
-            piece = Piece(last and not more, word, grown, answer["underway"])
+            piece = Parcel(last and not more, word, grown, answer["underway"])
             key = f"{self._key}/pieces/{self._part}/{self._number:08}"
             self._store.put(key, msgspec.msgpack.encode(piece))
             self._number, self._word = self._number + 1, word
@@ -178,7 +178,7 @@ def _taken(store: Store, run_id: str, names: dict[str, int], made: Path, part: i
     return last is not None and last.over
 
 
-def _pieces(store: Store, key: str, names: dict[str, int], part: int) -> Iterator[Piece]:
+def _pieces(store: Store, key: str, names: dict[str, int], part: int) -> Iterator[Parcel]:
     under = f"pieces/{part}/"
     mine = [n for n in sorted(names) if n.startswith(under) and _NUMBER.fullmatch(n[len(under) :])]
     left = iter(mine)
@@ -186,7 +186,7 @@ def _pieces(store: Store, key: str, names: dict[str, int], part: int) -> Iterato
         objects = store.many({f"{key}/{name}": names[name] for name in some})
         for name in some:
             try:
-                yield _PIECE.decode(objects[f"{key}/{name}"])
+                yield _PARCEL.decode(objects[f"{key}/{name}"])
             except (KeyError, msgspec.MsgspecError):
                 what = f"{plain(store.url)} has no {key}/{name} any more, or it is damaged"
                 raise RunError(f"{what}: try again.") from None

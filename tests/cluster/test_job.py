@@ -25,7 +25,7 @@ from holymon.cli.main import main
 from holymon.cli.manifest import LONGEST_NAME, MOST_OF_A_CONFIGMAP, Job
 from holymon.errors import RunError
 from holymon.load import arriving
-from holymon.load.arriving import Sending
+from holymon.load.arriving import Sender
 from holymon.records.frames import Frames
 from holymon.records.spool import folder_of
 from holymon.records.store import opened
@@ -243,7 +243,7 @@ class Stored:
         names = [name for name in self.store.names(self.key) if name.startswith(f"pieces/{part}/")]
         frames, journal = Frames(), f"calls.{part}.journal"
         objects = self.store.many({f"{self.key}/{name}": 2**20 for name in names})
-        grown = [arriving._PIECE.decode(objects[key]).grown for key in sorted(objects)]
+        grown = [arriving._PARCEL.decode(objects[key]).grown for key in sorted(objects)]
         rows = [
             frames.feed(zlib.decompress(some[journal][1]))[2] for some in grown if journal in some
         ]
@@ -351,7 +351,7 @@ def test_a_pod_that_is_killed_loses_nothing_that_reached_the_store(pods, stored)
 
 def test_a_share_in_a_store_is_begun_once(stored, tmp_path):
     """Of two at once neither calls anybody."""
-    sending = Sending(stored.store, tmp_path / "again" / "20260131T120000Z", 0)
+    sending = Sender(stored.store, tmp_path / "again" / "20260131T120000Z", 0)
     sending.begin()
     with pytest.raises(RunError, match="share 0 of again/20260131T120000Z was begun before"):
         sending.begin()
