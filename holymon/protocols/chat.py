@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.errors import OK
 from holymon.plan.requests import Message
 from holymon.protocols.bounds import MOST_CHOICES
 from holymon.protocols.complaint import complaint, reports
-from holymon.protocols.dialect import NOT_MINE, Dialect
+from holymon.protocols.dialect import NOT_MINE, Dialect, began, noted, whole
 from holymon.protocols.error_body import error_text, in_band, message_of, read_body, refused
 from holymon.protocols.finish import finish_of
 from holymon.protocols.lenient import read
@@ -134,7 +133,7 @@ def _is_text(reading: Reading, now: float, event: Event) -> bool:
         if marks.chunk != marks.chunk:
             marks.chunk = now
     if reading.texts is not None:
-        _keep(reading, choice.index, delta.content)
+        reading.keep(delta.content, _number(choice.index))
     return True
 
 
@@ -157,8 +156,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if not completion.choices:
         return 0 if counted else NOT_MINE
     tokens = 0
-    if marks.chunk != marks.chunk:
-        marks.chunk = now
+    began(marks, now)
     for choice in completion.choices[:MOST_CHOICES]:
         tokens |= _read_choice(reading, now, choice)
     return tokens
@@ -206,19 +204,11 @@ def _read_choice(reading: Reading, now: float, choice: _Choice) -> int:
             delta = choice.message
     text, thought = _content(choice, delta)
     acted = delta is not None and _has_acted(delta)
-    if acted and delta is not None:
-        reading.acted = True
+    if delta is not None:
         for place, identity, arguments in calls_in(delta.tool_calls, delta.function_call):
             called(reading, now, (_number(choice.index), place), identity, arguments)
-    if text:
-        if marks.content != marks.content:
-            marks.content = now
-        _keep(reading, choice.index, text)
-    return int(bool(text or thought or acted))
-
-
-def _keep(reading: Reading, index: Any, content: str) -> None:
-    reading.keep(content, _number(index))
+    index = _number(choice.index)
+    return noted(reading, now, text, thought=thought, acted=acted, choice=index)
 
 
 def _number(index: Any) -> int:
@@ -235,7 +225,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     _note_usage(completion, marks)
     choice = completion.choices[0]
     finish = finish_of(choice.finish_reason)
-    if finish == "error" or (choice.error is not None and reports(choice.error)):
+    if finish == "error" or reports(choice.error):
         failure = _failure(choice, marks)
         return in_band(choice.error or choice.finish_reason, marks), failure, ""
     message_part = choice.delta if choice.message is None else choice.message
@@ -246,11 +236,10 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         calls = calls_in(message_part.tool_calls, message_part.function_call)
         marks.flags |= flags_of([arguments for _, _, arguments in calls])
     text, thought = _content(choice, message_part)
-    if not text and not (message_part and _has_acted(message_part)):
-        if not thought and not marks.finish:
-            return "empty_response", "", ""
-        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)
-    return OK, "", text
+    acted = message_part is not None and _has_acted(message_part)
+    if not (text or acted or thought or marks.finish):
+        return "empty_response", "", ""
+    return whole(marks, text, thought=thought, acted=acted)
 
 
 def _failure(choice: _Choice, marks: Marks) -> str:

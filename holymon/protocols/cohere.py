@@ -8,16 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.errors import OK
-from holymon.protocols.dialect import NOT_MINE, Dialect, began, not_sent, noted
+from holymon.protocols.dialect import NOT_MINE, Dialect, began, decoded, not_sent, noted, whole
 from holymon.protocols.error_body import read_body, refused
 from holymon.protocols.finish import finish_of
-from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
 from holymon.protocols.written_json import called, calls_in, flags_of
-from holymon.records.attempt import Flag, Marks
+from holymon.records.attempt import Marks
 from holymon.safety import short
 
 _TYPES: Final = frozenset({
@@ -38,7 +36,7 @@ class _End(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     type: str = ""
-    index: Any = None
+    index: Any = 0
     delta: _End | None = None
 
 
@@ -48,20 +46,20 @@ _ANSWER: Final = msgspec.json.Decoder(_End)
 
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in one event."""
-    about, odd = read(event.data, _EVENT)
-    marks, delta = reading.marks, about.delta or _End()
+    marks = reading.marks
+    about = decoded(marks, event.data, _EVENT)
+    delta = about.delta or _End()
     if about.type not in _TYPES:
         return NOT_MINE
-    began(marks, now, odd=odd)
+    began(marks, now)
     if about.type == "message-end":
         reading.finished = reading.done = True
         marks.finish = finish_of(delta.finish_reason) or "stop"
         read_usage(delta.usage, marks)
     if marks.finish == "error" or delta.error:
         reading.fail("stream_error_event", _words(delta))
-    place = about.index if isinstance(about.index, int) else 0
     for _, identity, given in _calls(delta.message):
-        called(reading, now, place, identity, given)
+        called(reading, now, about.index, identity, given)
     text, thought, acted = _output(delta.message)
     return noted(reading, now, text, thought=thought, acted=acted)
 
@@ -101,9 +99,7 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return "server_error", _words(end), ""
     marks.flags |= flags_of([given for _, _, given in _calls(end.message)])
     text, thought, acted = _output(end.message)
-    if not text and not acted:
-        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)
-    return OK, "", text
+    return whole(marks, text, thought=thought, acted=acted)
 
 
 COHERE: Final = Dialect("/v2/chat", not_sent, _read, _answer)

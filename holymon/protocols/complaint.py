@@ -84,7 +84,7 @@ def complaint(value: Any, *, strict: bool = False) -> Any:
 
 def reports(error: Any) -> bool:
     """Whether what stands in an error's place is one."""
-    return bool(error) and complaint({"error": error}, strict=True) is not None
+    return complaint({"error": error}) is not None
 
 
 def words_in(about: dict[str, Any], names: tuple[str, ...] = WORDS) -> Any:

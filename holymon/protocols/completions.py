@@ -10,17 +10,16 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.errors import OK
 from holymon.plan.requests import Message
 from holymon.protocols.chat import CHAT
-from holymon.protocols.dialect import Dialect, began, noted
+from holymon.protocols.dialect import Dialect, began, decoded, noted, whole
 from holymon.protocols.finish import finish_of
 from holymon.protocols.lenient import BROKEN, read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.turns import texts
 from holymon.protocols.usage import read_usage
-from holymon.records.attempt import Flag, Marks
+from holymon.records.attempt import Marks
 
 
 class _Own(msgspec.Struct, gc=False):
@@ -62,10 +61,10 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if b'"choices"' in event.data or b'"stop"' not in event.data:
         return CHAT.event(reading, now, event)
     try:
-        own, odd = read(event.data, _OWN)
+        own = decoded(reading.marks, event.data, _OWN)
     except BROKEN:
         return CHAT.event(reading, now, event)
-    began(reading.marks, now, odd=odd)
+    began(reading.marks, now)
     if own.stop:
         reading.finished = reading.done = True
         own.ends(reading.marks)
@@ -81,8 +80,7 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
             pass
         else:
             own.ends(marks)
-            marks.flags |= 0 if own.content else Flag.EMPTY
-            return OK, "", own.content
+            return whole(marks, own.content, thought=False, acted=False)
     return CHAT.answer(body, marks)
 
 

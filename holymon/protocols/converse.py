@@ -9,17 +9,15 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.errors import OK
-from holymon.protocols.complaint import complaint
-from holymon.protocols.dialect import NOT_MINE, Dialect, began, not_sent, noted
+from holymon.protocols.complaint import reports
+from holymon.protocols.dialect import NOT_MINE, Dialect, began, decoded, not_sent, noted, whole
 from holymon.protocols.error_body import read_body, refused
 from holymon.protocols.finish import finish_of
-from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
 from holymon.protocols.written_json import called, flags_of
-from holymon.records.attempt import Flag, Marks
+from holymon.records.attempt import Marks
 
 
 class _Event(msgspec.Struct):
@@ -40,19 +38,18 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in one event."""
-    about, odd = read(event.data, _EVENT)
     marks = reading.marks
+    about = decoded(marks, event.data, _EVENT)
     parts = (about.role, about.contentBlockIndex, about.stopReason, about.usage)
     if about.error or all(part is None for part in parts):
         return NOT_MINE
-    began(marks, now, odd=odd)
+    began(marks, now)
     if reason := finish_of(about.stopReason):
         reading.finished, marks.finish = True, reason
     if read_usage(about.usage, marks):
         reading.done = reading.finished
-    index = about.contentBlockIndex
     for given in _calls([about.start, about.delta]):
-        called(reading, now, index if isinstance(index, int) else 0, "", given)
+        called(reading, now, about.contentBlockIndex, "", given)
     text, thought, acted = _output([about.start, about.delta])
     return noted(reading, now, text, thought=thought, acted=acted)
 
@@ -79,15 +76,13 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return error, message, ""
     inner = about.output.get("message") if isinstance(about.output, dict) else None
     content = inner.get("content") if isinstance(inner, dict) else None
-    if not isinstance(content, list) or complaint({"error": about.error}, strict=True) is not None:
+    if not isinstance(content, list) or reports(about.error):
         return *refused(body, marks), ""
     read_usage(about.usage, marks)
     marks.finish = finish_of(about.stopReason)
     marks.flags |= flags_of(_calls(content))
     text, thought, acted = _output(content)
-    if not text and not acted:
-        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)
-    return OK, "", text
+    return whole(marks, text, thought=thought, acted=acted)
 
 
 CONVERSE: Final = Dialect("/converse", not_sent, _read, _answer)

@@ -2,14 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+import msgspec
+
+from holymon.errors import OK
 from holymon.plan.requests import Message
+from holymon.protocols.lenient import read
 from holymon.protocols.sse import Event
 from holymon.records.attempt import Flag, Marks
 
 if TYPE_CHECKING:
     from holymon.protocols.reading import Reading
+
+T = TypeVar("T")
 
 NOT_MINE: Final = -1
 """What a dialect says of an event that is none of its own."""
@@ -40,21 +46,36 @@ class Dialect(NamedTuple):
     """What stands before the key."""
 
 
-def began(marks: Marks, now: float, *, odd: bool) -> None:
-    """Note the first event of an answer, and that one was `odd`: not to the letter of JSON."""
-    if odd:
-        marks.flags |= Flag.LENIENT
+def decoded(marks: Marks, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """An event as the decoder's type, flagged if that took leniency; raises as `lenient.read`."""
+    value, odd = read(data, decoder)
+    marks.flags |= Flag.LENIENT if odd else 0
+    return value
+
+
+def began(marks: Marks, now: float) -> None:
+    """Note the first event of an answer."""
     if marks.chunk != marks.chunk:
         marks.chunk = now
 
 
-def noted(reading: "Reading", now: float, text: str, *, thought: bool, acted: bool) -> int:
+def noted(
+    reading: "Reading", now: float, text: str, *, thought: bool, acted: bool, choice: int = 0
+) -> int:
     """Note what an event brought: its text, some thought, a deed. Tokens (0 or 1)."""
-    if text and reading.marks.content != reading.marks.content:
-        reading.marks.content = now
-    reading.keep(text)
-    reading.acted = reading.acted or acted
+    if text:
+        if reading.marks.content != reading.marks.content:
+            reading.marks.content = now
+        reading.keep(text, choice)
+    reading.acted |= acted
     return int(bool(text or thought or acted))
+
+
+def whole(marks: Marks, text: str, *, thought: bool, acted: bool) -> tuple[str, str, str]:
+    """What a good answer in one piece is; flagged where it holds neither text nor a deed."""
+    if not (text or acted):
+        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)
+    return OK, "", text
 
 
 def not_sent(*_: object) -> dict[str, Any]:

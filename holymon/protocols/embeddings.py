@@ -10,7 +10,7 @@ import msgspec
 
 from holymon.errors import OK
 from holymon.plan.requests import Message
-from holymon.protocols.complaint import complaint
+from holymon.protocols.complaint import reports
 from holymon.protocols.dialect import NOT_MINE, Dialect
 from holymon.protocols.error_body import read_body, refused
 from holymon.protocols.lenient import read
@@ -57,7 +57,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return error, message, ""
     vectors = [bytes(item.embedding).strip() for item in answer.data or ()]
     lacking = not vectors or any(vector in _NO_VECTOR for vector in vectors)
-    if lacking or complaint({"error": answer.error}, strict=True) is not None:
+    if lacking or reports(answer.error):
         return *refused(body, marks), ""
     read_usage(answer.usage, marks)
     marks.output_tokens, marks.events = -1, len(vectors)

@@ -10,17 +10,15 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.errors import OK
-from holymon.protocols.complaint import complaint
-from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent, noted
+from holymon.protocols.complaint import reports
+from holymon.protocols.dialect import NOT_MINE, Dialect, began, decoded, not_sent, noted, whole
 from holymon.protocols.error_body import error_text, read_body, refused
 from holymon.protocols.finish import finish_of
-from holymon.protocols.lenient import read
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
 from holymon.protocols.written_json import called, flags_of
-from holymon.records.attempt import Flag, Marks
+from holymon.records.attempt import Marks
 
 
 class _Part(msgspec.Struct):
@@ -56,19 +54,16 @@ _CHUNKS: Final = msgspec.json.Decoder(list[_Chunk])
 
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in one event."""
-    chunk, odd = read(event.data, _CHUNK)
     marks = reading.marks
-    if odd:
-        marks.flags |= Flag.LENIENT
-    if complaint({"error": chunk.error}, strict=True) is not None:
+    chunk = decoded(marks, event.data, _CHUNK)
+    if reports(chunk.error):
         reading.fail("stream_error_event", error_text(event.data, marks))
         return 0
     counted = read_usage(chunk.usageMetadata, marks)
     reason = _reason(chunk)
     if chunk.candidates is None and not reason:
         return 0 if counted else NOT_MINE
-    if marks.chunk != marks.chunk:
-        marks.chunk = now
+    began(marks, now)
     if reason:
         reading.finished, marks.finish = True, reason
     if reason == "error":
@@ -124,21 +119,18 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         chunks = None if chunk is None else [chunk]
     if chunks is None:
         return error, message, ""
-    wrong = any(complaint({"error": chunk.error}, strict=True) is not None for chunk in chunks)
+    wrong = any(reports(chunk.error) for chunk in chunks)
     if wrong or not any(chunk.candidates or _reason(chunk) for chunk in chunks):
         return *refused(body, marks), ""
-    text, idle, thought = "", True, False
     marks.flags |= flags_of([given for chunk in chunks for given in _calls(chunk)])
     for chunk in chunks:
         read_usage(chunk.usageMetadata, marks)
         marks.finish = _reason(chunk) or marks.finish
         if marks.finish == "error":
             return "server_error", _words(chunk), ""
-        more, thinks, acted = _output(chunk)
-        text, idle, thought = text + more, idle and not acted, thought or thinks
-    if not text and idle and marks.finish != "content_filter":
-        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if thought else 0)
-    return OK, "", text
+    texts, thoughts, acts = zip(*map(_output, chunks), strict=True)
+    acted = any(acts) or marks.finish == "content_filter"
+    return whole(marks, "".join(texts), thought=any(thoughts), acted=acted)
 
 
 GEMINI: Final = Dialect("/models", not_sent, _read, _answer)

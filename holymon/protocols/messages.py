@@ -10,13 +10,12 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.errors import OK
 from holymon.plan.requests import Message
-from holymon.protocols.complaint import complaint
-from holymon.protocols.dialect import NOT_MINE, Dialect
+from holymon.protocols.complaint import reports
+from holymon.protocols.dialect import NOT_MINE, Dialect, decoded, noted, whole
 from holymon.protocols.error_body import error_text, read_body, refused
 from holymon.protocols.finish import finish_of
-from holymon.protocols.lenient import read, type_of
+from holymon.protocols.lenient import type_of
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.turns import claude
@@ -31,8 +30,8 @@ every model allows so many."""
 _OUTPUT: Final = frozenset({"tool_use", "server_tool_use", "redacted_thinking"})
 """Blocks whose beginning already is output."""
 
-
 _BOOKKEEPING: Final = frozenset({"ping", "content_block_stop"})
+_THOUGHT: Final = frozenset({"thinking", "redacted_thinking"})
 _ACTS: Final = frozenset({"tool_use", "server_tool_use"})
 
 
@@ -81,9 +80,7 @@ def request_body(
 
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in one event."""
-    data, odd = read(event.data, _EVENT)
-    if odd:
-        reading.marks.flags |= Flag.LENIENT
+    data = decoded(reading.marks, event.data, _EVENT)
     if data.type == "content_block_delta":
         return _read_delta(reading, now, data)
     if data.error or data.type == "error":
@@ -99,30 +96,21 @@ def _read(reading: Reading, now: float, event: Event) -> int:
 def _read_start(reading: Reading, now: float, event: _Event) -> int:
     kind = type_of(event.content_block)
     if kind in _ACTS:  # its input is empty here, and comes in pieces
-        called(reading, now, _place(event), "", event.content_block.get("input") or None)
+        called(reading, now, event.index, "", event.content_block.get("input") or None)
     # A block of thinking may stay without text.
     if kind == "redacted_thinking" or (kind == "thinking" and not reading.thought):
         reading.marks.flags |= Flag.VEILED
     return int(kind in _OUTPUT)
 
 
-def _place(event: _Event) -> int:
-    """Which block of the answer an event is of."""
-    return event.index if isinstance(event.index, int) else 0
-
-
 def _read_delta(reading: Reading, now: float, event: _Event) -> int:
     delta = event.delta or _NONE
-    if delta.text:
-        if reading.marks.content != reading.marks.content:
-            reading.marks.content = now
-        reading.keep(delta.text)
-        return 1
     if delta.partial_json:
-        called(reading, now, _place(event), "", delta.partial_json)
+        called(reading, now, event.index, "", delta.partial_json)
     if delta.thinking and not reading.thought:
         reading.marks.flags &= ~Flag.VEILED
-    return 1 if delta.thinking or delta.partial_json else 0
+    thought, acted = bool(delta.thinking), bool(delta.partial_json)
+    return noted(reading, now, delta.text, thought=thought, acted=acted)
 
 
 def _read_frame(reading: Reading, now: float, event: _Event) -> int:
@@ -151,7 +139,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     answer, error, message = read_body(body, _MESSAGE, marks)
     if answer is None:
         return error, message, ""
-    if answer.content is None or complaint({"error": answer.error}, strict=True) is not None:
+    if answer.content is None or reports(answer.error):
         return *refused(body, marks), ""
     read_usage(answer.usage, marks)
     marks.finish = finish_of(answer.stop_reason)
@@ -160,9 +148,9 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     kinds = {type_of(block) for block in answer.content}
     inputs = [block.get("input") for block in answer.content if type_of(block) in _ACTS]
     marks.flags |= flags_of(inputs)
-    if not text and not kinds - {"text", "thinking", "redacted_thinking"}:
-        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if kinds - {"text"} else 0)
-    return OK, "", text
+    return whole(
+        marks, text, thought=bool(kinds & _THOUGHT), acted=bool(kinds - _THOUGHT - {"text"})
+    )
 
 
 def _read_prompt(usage: Any, marks: Marks) -> None:

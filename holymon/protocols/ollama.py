@@ -9,17 +9,16 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.errors import OK
-from holymon.protocols.complaint import complaint
-from holymon.protocols.dialect import NOT_MINE, Dialect, not_sent, noted
+from holymon.protocols.complaint import reports
+from holymon.protocols.dialect import NOT_MINE, Dialect, began, decoded, not_sent, noted, whole
 from holymon.protocols.error_body import error_text, read_body, refused
 from holymon.protocols.finish import finish_of
-from holymon.protocols.lenient import parsed, read
+from holymon.protocols.lenient import parsed
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.usage import read_usage
 from holymon.protocols.written_json import called, calls_in, flags_of
-from holymon.records.attempt import Flag, Marks
+from holymon.records.attempt import Marks
 
 
 class _Message(msgspec.Struct):
@@ -44,25 +43,21 @@ _LINE: Final = msgspec.json.Decoder(_Line)
 
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in one line."""
-    line, odd = read(event.data, _LINE)
     marks = reading.marks
-    if odd:
-        marks.flags |= Flag.LENIENT
-    if complaint({"error": line.error}, strict=True) is not None:
+    line = decoded(marks, event.data, _LINE)
+    if reports(line.error):
         reading.fail("stream_error_event", error_text(event.data, marks))
         return 0
     if line.done is None and line.message is None and line.response is None:
         return NOT_MINE
-    if marks.chunk != marks.chunk:
-        marks.chunk = now
+    began(marks, now)
     if line.done:
         reading.finished = reading.done = True
         marks.finish = finish_of(line.done_reason) or "stop"
         read_usage(parsed(event.data), marks)
     for given in _calls(line):
         called(reading, now, object(), "", given)
-    acted = bool(line.message and line.message.tool_calls)
-    return noted(reading, now, _text(line), thought=_thought(line), acted=acted)
+    return noted(reading, now, _text(line), thought=_thought(line), acted=_acted(line))
 
 
 def _calls(line: _Line) -> list[Any]:
@@ -79,20 +74,21 @@ def _thought(line: _Line) -> bool:
     return bool(line.thinking or (line.message and line.message.thinking))
 
 
+def _acted(line: _Line) -> bool:
+    return bool(line.message and line.message.tool_calls)
+
+
 def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     """Error type, message and text of a 200 in one piece; fills in the marks' counts."""
     line, error, message = read_body(body, _LINE, marks)
     if line is None:
         return error, message, ""
-    if line.done is None or complaint({"error": line.error}, strict=True) is not None:
+    if line.done is None or reports(line.error):
         return *refused(body, marks), ""
     read_usage(parsed(body), marks)
     marks.finish = finish_of(line.done_reason) or "stop"
     marks.flags |= flags_of(_calls(line))
-    text = _text(line)
-    if not text and not (line.message and line.message.tool_calls):
-        marks.flags |= Flag.EMPTY | (Flag.THOUGHT if _thought(line) else 0)
-    return OK, "", text
+    return whole(marks, _text(line), thought=_thought(line), acted=_acted(line))
 
 
 OLLAMA: Final = Dialect("/api/chat", not_sent, _read, _answer)

@@ -13,16 +13,16 @@ import msgspec
 
 from holymon.errors import OK
 from holymon.plan.requests import Message
-from holymon.protocols.complaint import complaint, reports
-from holymon.protocols.dialect import NOT_MINE, Dialect
+from holymon.protocols.complaint import reports
+from holymon.protocols.dialect import NOT_MINE, Dialect, began, decoded, noted, whole
 from holymon.protocols.error_body import error_text, in_band, message_of, read_body, refused
-from holymon.protocols.lenient import read, type_of
+from holymon.protocols.lenient import type_of
 from holymon.protocols.reading import Reading
 from holymon.protocols.sse import Event
 from holymon.protocols.turns import input_items
 from holymon.protocols.usage import read_usage
 from holymon.protocols.written_json import called, flags_of
-from holymon.records.attempt import Flag, Marks
+from holymon.records.attempt import Marks
 
 _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
@@ -75,9 +75,7 @@ def request_body(
 def _read(reading: Reading, now: float, event: Event) -> int:
     """Tokens (0 or 1) in one event."""
     marks = reading.marks
-    data, odd = read(event.data, _EVENT)
-    if odd:
-        marks.flags |= Flag.LENIENT
+    data = decoded(marks, event.data, _EVENT)
     if data.type.endswith(".delta"):
         return _read_delta(reading, now, data)
     if data.type == "error" or reports(data.error):
@@ -92,28 +90,20 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     elif not data.type.startswith("response."):
         return NOT_MINE
     else:
-        if marks.chunk != marks.chunk:
-            marks.chunk = now
+        began(marks, now)
         if data.type == "response.output_item.added" and type_of(data.item) in _CALLS:
-            called(reading, now, _place(data), "", None)
+            called(reading, now, data.output_index, "", None)
             return 1
     return 0
-
-
-def _place(data: _Event) -> int:
-    """Which item of the output an event is of."""
-    return data.output_index if isinstance(data.output_index, int) else 0
 
 
 def _read_delta(reading: Reading, now: float, data: _Event) -> int:
     if not isinstance(data.delta, str) or not data.delta:
         return 0
     if data.type == "response.output_text.delta":
-        if reading.marks.content != reading.marks.content:
-            reading.marks.content = now
-        reading.keep(data.delta)
+        noted(reading, now, data.delta, thought=False, acted=False)
     elif (is_json := _PIECES.get(data.type)) is not None:
-        called(reading, now, _place(data), "", data.delta if is_json else None)
+        called(reading, now, data.output_index, "", data.delta if is_json else None)
     elif not data.type.startswith(_THOUGHT):
         reading.acted = True
     return 1
@@ -124,7 +114,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     answer, error, message = read_body(body, _RESPONSE, marks)
     if answer is None:
         return error, message, ""
-    if answer.status in {"failed", "cancelled"} or complaint({"error": answer.error}, strict=True):
+    if answer.status in {"failed", "cancelled"} or reports(answer.error):
         message = error_text(body, marks) if answer.error else ""
         return in_band(answer.error, marks), message, ""
     if answer.output is None and answer.status not in _STATES:
@@ -134,8 +124,8 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         _note_end(answer, marks)
         marks.flags |= flags_of(_arguments(answer))
         kinds = {type_of(item) for item in answer.output or []}
-        if not text and not kinds - {"message", "reasoning"}:
-            marks.flags |= Flag.EMPTY | (Flag.THOUGHT if "reasoning" in kinds else 0)
+        acted = bool(kinds - {"message", "reasoning"})
+        return whole(marks, text, thought="reasoning" in kinds, acted=acted)
     return OK, "", text
 
 

@@ -45,10 +45,11 @@ class Arguments:
     def take(self, place: object, identity: Any, piece: Any) -> None:
         """A piece of the call in a `place`, with its id where it has one.
 
-        Text is a part of the arguments, None is nothing of them, an object is all of them.
+        Text is a part of the arguments, None is nothing of them, an object is all of them. What is
+        no place, as servers may send anything, is one of its own.
         """
         name = identity if isinstance(identity, str) else ""
-        calls = self._places.setdefault(place, [])
+        calls = self._places.setdefault(None if isinstance(place, list | dict) else place, [])
         if not calls or name not in {"", calls[-1][0]}:
             calls.append((name, []))
         text = piece if isinstance(piece, str) else "" if piece is None else _encode(piece).decode()
