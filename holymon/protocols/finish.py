@@ -25,8 +25,6 @@ def finish_of(reason: Any) -> str:
 
     A reason may be an object (sglang's `{"type": "stop", "matched": 128009}`) or a list.
     """
-    if type(reason) is str and reason in _NAMES:
-        return _NAMES[reason]
     if isinstance(reason, list) and reason:
         reason = reason[0]
     if isinstance(reason, dict):

@@ -40,13 +40,12 @@ def parsed(data: bytes) -> Any:
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         return msgspec.json.decode(data)
-    except RecursionError:
-        return None
     except BROKEN:
-        try:
-            return _loose(data)
-        except BROKEN:
-            return None
+        pass
+    try:
+        return _loose(data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def read(data: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, bool]:
@@ -90,13 +89,10 @@ def _replaced(match: re.Match[bytes]) -> bytes:
 
 
 def _loose(data: bytes) -> Any:
-    """JSON with what Python's reader takes besides. Raises msgspec.DecodeError, RecursionError."""
+    """JSON with what Python's reader takes besides. Raises ValueError, RecursionError."""
     if len(data) > LOOSE:
-        raise msgspec.DecodeError("no strict JSON, and too long to be read leniently")
-    try:
-        return json.loads(_ESCAPE.sub(_replaced, data).decode(), strict=False)
-    except ValueError as error:
-        raise msgspec.DecodeError(str(error)) from None
+        raise ValueError
+    return json.loads(_ESCAPE.sub(_replaced, data).decode(), strict=False)
 
 
 @cache

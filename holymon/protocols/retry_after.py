@@ -18,7 +18,7 @@ def retry_after(wait_or_moment: str, date: str, milliseconds: str = "") -> float
     """
     for text, scale in ((milliseconds, 1e-3), (wait_or_moment, 1.0)):
         try:
-            wait = float(text or "nan") * scale
+            wait = float(text) * scale
         except ValueError:
             wait = _until(text, date)
         if 0 <= wait < 1e9:

@@ -5,7 +5,7 @@ from math import isnan
 import pytest
 
 from holymon.protocols.usage import read_usage
-from holymon.records.attempt import Marks
+from holymon.records.attempt import Flag, Marks
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,72 @@ def test_what_a_gateway_charged_is_read_where_it_is_an_amount(cost, more, charge
     assert read_usage(usage, marks)
     assert (marks.prompt_tokens, marks.output_tokens) == (3, 2)
     assert isnan(marks.cost) if charged is None else marks.cost == pytest.approx(charged)
+
+
+LARGEST = 2**31 - 1
+# What came, then what is known: prompt, output, read from a cache, written to one, thought.
+COUNTED = [
+    ([{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}], (10, 5, -1, -1, -1)),
+    ([{"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}], (1, 1, -1, -1, -1)),
+    ([{"prompt_tokens": 7, "completion_tokens": 2, "queue_time": 1}], (7, 2, -1, -1, -1)),
+    ([{"prompt_tokens": LARGEST, "completion_tokens": LARGEST, "total_tokens": 0}],
+     (LARGEST, LARGEST, -1, -1, -1)),
+    ([{"prompt_tokens": LARGEST + 1, "completion_tokens": 5, "total_tokens": 0}], (-1, 5, -1, -1, -1)),
+    ([{"prompt_tokens": 5, "completion_tokens": LARGEST + 1, "total_tokens": 0}], (5, -1, -1, -1, -1)),
+    ([{"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}], (-1, 0, -1, -1, -1)),
+    ([{"prompt_tokens": 7, "completion_tokens": 0, "total_tokens": 7}], (7, 0, -1, -1, -1)),
+    ([{"prompt_tokens": 5}], (5, -1, -1, -1, -1)), ([{"completion_tokens": 5}], (-1, 5, -1, -1, -1)),
+    ([{"cached_tokens": 5}], (-1, -1, 5, -1, -1)), ([{"cached_tokens": 0}], (-1, -1, 0, -1, -1)),
+    # A prompt that leaves out its cache is all of it here, whichever API it is of.
+    ([{"input_tokens": 5, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 2,
+       "output_tokens": 1}], (10, 1, 3, 2, -1)),
+    ([{"inputTokens": 5, "cacheReadInputTokens": 3, "cacheWriteInputTokens": 2, "outputTokens": 1}],
+     (10, 1, 3, 2, -1)),
+    ([{"prompt_n": 5, "cache_n": 4, "predicted_n": 3}], (9, 3, 4, -1, -1)),
+    ([{"input_tokens": 5, "cache_creation_input_tokens": 2}], (7, -1, -1, 2, -1)),
+    ([{"input_tokens": 5, "input_tokens_details": {"cached_tokens": 3}}], (5, -1, 3, -1, -1)),
+    ([{"prompt_tokens": 5, "cache_read_input_tokens": 3}], (5, -1, 3, -1, -1)),
+    # Thought is a part of the output, unless the total says that it stands beside it.
+    ([{"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 3,
+       "totalTokenCount": 18, "cachedContentTokenCount": 2}], (10, 8, 2, -1, 3)),
+    ([{"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 3,
+       "totalTokenCount": 15}], (10, 5, -1, -1, 3)),
+    ([{"candidatesTokenCount": 5, "thoughtsTokenCount": 3, "totalTokenCount": 8}], (-1, 8, -1, -1, 3)),
+    ([{"completion_tokens": 5, "total_tokens": 5, "reasoning_tokens": 0}], (-1, 5, -1, -1, 0)),
+    # Text and whole floats are counts; what is none is as if it was not there.
+    ([{"prompt_tokens": "5", "completion_tokens": "0000000003"}], (5, 3, -1, -1, -1)),
+    ([{"prompt_tokens": "00000000005", "completion_tokens": "²"}], (-1, -1, -1, -1, -1)),
+    ([{"prompt_tokens": 5.0, "completion_tokens": True}], (5, -1, -1, -1, -1)),
+    ([{"prompt_tokens": None, "input_tokens": 2}], (2, -1, -1, -1, -1)),
+    # Of several names the first of the list counts, and what stands in a part counts last.
+    ([{"input_tokens": 2, "prompt_tokens": 1}], (1, -1, -1, -1, -1)),
+    ([{"prompt_tokens": 1, "input_tokens": 2}], (1, -1, -1, -1, -1)),
+    ([{"tokens": {"prompt_tokens": 9}, "prompt_n": 2}], (2, -1, -1, -1, -1)),
+    ([{"prompt_n": 2, "tokens": {"prompt_tokens": 9}}], (2, -1, -1, -1, -1)),
+    ([{"billed_units": {"input_tokens": 1}, "tokens": {"input_tokens": 9, "output_tokens": 4}}],
+     (9, 4, -1, -1, -1)),
+    # The last of several counts, but a 0 takes nothing back, nor does a prompt without its cache.
+    ([{"prompt_tokens": 10, "completion_tokens": 5}, {"completion_tokens": 3}], (10, 3, -1, -1, -1)),
+    ([{"prompt_tokens": 10, "completion_tokens": 5, "cached_tokens": 4},
+      {"prompt_tokens": 0, "completion_tokens": 0, "cached_tokens": 0}], (10, 5, 4, -1, -1)),
+    ([{"prompt_tokens": 10, "cached_tokens": 4}, {"prompt_tokens": 10, "cached_tokens": 0}],
+     (10, -1, 0, -1, -1)),
+    ([{"input_tokens": 5, "cache_read_input_tokens": 1}, {"input_tokens": 5}], (6, -1, 1, -1, -1)),
+    ([{"input_tokens": 5, "cache_read_input_tokens": 3}, {"input_tokens": 50}], (50, -1, 3, -1, -1)),
+    ([{"input_tokens": 5, "cache_read_input_tokens": 0}, {"input_tokens": 3}], (3, -1, 0, -1, -1)),
+    ([{"input_tokens": 5, "cache_read_input_tokens": 3},
+      {"input_tokens": 5, "cache_creation_input_tokens": 2}], (7, -1, 3, 2, -1)),
+    ([{"input_tokens": 5}, {"input_tokens": 3, "cache_read_input_tokens": 1}], (4, -1, 1, -1, -1)),
+    ([{"x": 1}], (-1,) * 5), ([{}], (-1,) * 5), ([[]], (-1,) * 5), ([None], (-1,) * 5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("usages", "known"), COUNTED)
+def test_what_a_server_counted_is_known_to_the_last_token(usages, known):
+    marks = Marks(0, 0, 0.0)
+    marks.flags = int(Flag.STREAM)
+    told = [read_usage(usage, marks) for usage in usages]
+    assert known == (marks.prompt_tokens, marks.output_tokens, marks.cached_tokens,
+                     marks.written_tokens, marks.reasoning_tokens)  # fmt: skip
+    assert marks.flags == Flag.STREAM | (Flag.SERVER_TOKENS if known[1] >= 0 else 0)
+    assert any(told) == (max(marks.prompt_tokens, marks.output_tokens) >= 0)
