@@ -119,19 +119,14 @@ def _is_fine(value: Any) -> bool:
         return True
     if isinstance(value, dict):  # Go writes out an error that there is none of
         return len(value) <= _MOST_NAMES and all(map(_is_fine, value.values()))
-    text = str(value)[:_TAIL] if isinstance(value, str | int) else " -"
-    return bool(_FINE.fullmatch(text.strip()[:40]))
+    return isinstance(value, str | int) and bool(_FINE.fullmatch(str(value)[:_TAIL].strip()))
 
 
 def _is_bad(code: Any) -> bool:
     """Whether a code says that something went wrong: a number, or a word that names a failure."""
-    if isinstance(code, bool) or code is None:
+    if isinstance(code, bool) or not isinstance(code, int | str) or _is_fine(code):
         return False
-    if isinstance(code, int):
-        return not _is_fine(code)
-    if not isinstance(code, str) or not code or _is_fine(code):
-        return False
-    return code.lstrip("-").isdecimal() or _names_failure(code)
+    return isinstance(code, int) or code.lstrip("-").isdecimal() or _names_failure(code)
 
 
 def _is_status(code: Any) -> bool:
