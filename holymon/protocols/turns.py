@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from holymon.plan.requests import Message, text_of
+from holymon.protocols.lenient import type_of
 
 _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 _SYSTEM: Final = frozenset({"system", "developer"})
@@ -53,10 +54,9 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
     elif content:
         yield {"role": role, "content": [_item_part(role, part) for part in _parts(content)]}
     for call in _parts(message.get("tool_calls")):
-        name, arguments = _function(call)
+        identity, name, arguments = _function(call)
         yield {
-            "type": "function_call", "call_id": call.get("id", ""), "name": name,
-            "arguments": arguments,
+            "type": "function_call", "call_id": identity, "name": name, "arguments": arguments,
         }  # fmt: skip
 
 
@@ -71,11 +71,14 @@ def _item_part(role: Any, part: Any) -> Any:
     return part
 
 
-def _function(call: Any) -> tuple[str, str]:
-    function = call.get("function") if isinstance(call, Mapping) else None
-    if not isinstance(function, Mapping):
-        return "", "{}"
-    return str(function.get("name", "")), str(function.get("arguments", "{}"))
+def _function(call: Any) -> tuple[Any, str, str]:
+    """The id of a call of a tool, its name and its arguments."""
+    about = call if isinstance(call, Mapping) else {}
+    inner = about.get("function")
+    function = inner if isinstance(inner, Mapping) else {}
+    given = function.get("arguments", "{}")
+    text = given if isinstance(given, str) else msgspec.json.encode(given).decode()
+    return about.get("id", ""), str(function.get("name", "")), text
 
 
 def claude(messages: Sequence[Message]) -> tuple[str, list[dict[str, Any]]]:
@@ -95,7 +98,7 @@ def claude(messages: Sequence[Message]) -> tuple[str, list[dict[str, Any]]]:
 
 def _holds_results(turn: Message) -> bool:
     content = _parts(turn.get("content"))
-    return bool(content) and all(part.get("type") == "tool_result" for part in content)
+    return bool(content) and all(type_of(part) == "tool_result" for part in content)
 
 
 def _turn(message: Message) -> dict[str, Any]:
@@ -124,10 +127,9 @@ def _block(part: Any) -> Any:
 
 
 def _use(call: Any) -> dict[str, Any]:
-    name, arguments = _function(call)
+    identity, name, arguments = _function(call)
     try:
         given = msgspec.json.decode(arguments)
     except (msgspec.DecodeError, RecursionError):
         given = {}
-    identity = call.get("id", "") if isinstance(call, Mapping) else ""
     return {"type": "tool_use", "id": identity, "name": name, "input": given}

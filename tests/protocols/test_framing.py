@@ -73,8 +73,9 @@ LARGEST = 24 * 1024 * 1024
     struct.pack(">III", LARGEST + 1, 0, 0),
 ])  # fmt: skip
 def test_what_is_no_message_is_not_waited_for(stream):
-    with pytest.raises(BadFrame, match="^no message of an event stream$"):
+    with pytest.raises(BadFrame) as raised:
         read(stream)
+    assert str(raised.value) == "no message of an event stream"
     take = events_of(AMAZON)
     assert take(message(b"{}") + stream) == b"data: {}\n\n", "what came before it counts"
     with pytest.raises(BadFrame):
