@@ -81,8 +81,11 @@ def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
 def _kinds(value: Any) -> list[str]:
     """All codes of an error: the one that is kept may tell less than another."""
     about = sole(value) or {}
-    inner = sole(about.get("error")) or {}
-    return [_text(part.get(name)) for part in (about, inner) for name in CODES]
+    return [*_codes(about), *_codes(sole(about.get("error")))]
+
+
+def _codes(about: Any) -> list[str]:
+    return [_text(about.get(name)) for name in CODES] if isinstance(about, dict) else []
 
 
 def of_page(body: bytes, words: str) -> str:
@@ -99,7 +102,7 @@ def redirection(status: int, location: str) -> str:
     """Where a 3xx leads, without what may be secret: no user, no query, no fragment."""
     if not 300 <= status < 400:
         return ""
-    place = re.split(r"[?#]", re.sub(r"//[^/@]*@", "//", location))[0]
+    place = re.sub(r"//[^/]*@", "//", re.split(r"[?#]", location)[0])
     return f"redirected to {short(place, 300)}" if place else ""
 
 
@@ -114,17 +117,17 @@ def is_job(body: bytes) -> bool:
 
 def in_band(error: Any, marks: Marks) -> str:
     """The error type of a 200 that carries an error: by its code and words, else a status in it."""
-    about = error if isinstance(error, dict) else {}
-    codes = (*(_text(about.get(name)) for name in CODES), marks.code)
-    words = message_of({"error": error}, Marks(0, 0, 0.0))  # a few of what may be megabytes
+    codes = (*_codes(error), marks.code)
+    words = _words_and_code({"error": error})[0]  # a few of what may be megabytes
     if no_credit(codes, words):
         return "quota_exhausted"
     for word in codes:
         if re.fullmatch(r"[45][0-9][0-9]", word):
             return from_status(int(word))
-    if _OVERLOADED.search(" ".join((*codes, words))):
+    both = " ".join((*codes, words))
+    if _OVERLOADED.search(both):
         return "overloaded"
-    if _LIMITED.search(" ".join((*codes, words))):
+    if _LIMITED.search(both):
         return "rate_limited"
     if "unexpected endpoint" in words.lower():  # LM Studio's 404
         return "not_found"
@@ -152,39 +155,47 @@ def first_of(data: bytes) -> str:
 
 def message_of(value: Any, marks: Marks) -> str:
     """The text of an error in any of the forms met in the wild; notes its code in the marks."""
+    words, code = _words_and_code(value)
+    marks.code = marks.code if code is None else code
+    return words
+
+
+def _words_and_code(value: Any) -> tuple[str, str | None]:
+    """The words and the code of an error; no code where it is of a form that has none."""
     about = sole(value)
     if about is None:
-        return short(_text(value))
+        return short(_text(value)), None
     error = complaint(about)
     if error is None or error is about:
-        error = words_in(about) or words_in(about, MORE_WORDS) or about.get("error") or about
+        error = _words_of(about) or about.get("error") or about
     if isinstance(error, list):
         inner = sole(error)
         if inner is None or "loc" in inner:
-            return short("; ".join(map(_detail, error[:5])))
+            return short("; ".join(map(_detail, error[:5]))), None
         error = inner
     if not isinstance(error, dict):
-        marks.code = _code_of(about, about)
-        more = words_in(about) or words_in(about, MORE_WORDS)
+        more = _words_of(about)
         both = [error, more] if isinstance(more, str) and more != error else [error]
-        return short(": ".join(map(_text, both)))
-    marks.code = _code_of(error, about)
-    words = words_in(error) or words_in(error, MORE_WORDS)
+        return short(": ".join(map(_text, both))), _code_of(about, about)
+    words = _words_of(error)
     if isinstance(words, str) and words.lstrip()[:1] == "{":  # another server's whole body
         inner = parsed(words.encode("utf-8", "replace"))
-        words = message_of(inner, Marks(0, 0, 0.0)) if isinstance(inner, dict) else words
+        words = _words_and_code(inner)[0] if isinstance(inner, dict) else words
     if isinstance(words, dict):
         words = words_in(words) or words
     raw = error.get("metadata")
     raw = raw.get("raw") if isinstance(raw, dict) else None  # OpenRouter's provider's own words
-    return short(": ".join(map(_text, filter(None, (words or error, raw)))))
+    return short(": ".join(map(_text, filter(None, (words or error, raw))))), _code_of(error, about)
+
+
+def _words_of(about: dict[str, Any]) -> Any:
+    return words_in(about) or words_in(about, MORE_WORDS)
 
 
 def _code_of(error: dict[str, Any], about: dict[str, Any]) -> str:
-    first = (about,) if error is about else (error, about)
-    return _code(*(part.get(name) for part in first[:1] for name in ("code", "type")),
-                 *(part.get("code") for part in first[1:])) or _code(
-        *(part.get(name) for part in first for name in CODES[2:]))  # fmt: skip
+    return _code(error.get("code"), error.get("type"), about.get("code")) or _code(
+        *(part.get(name) for part in (error, about) for name in CODES[2:])
+    )
 
 
 def _code(*codes: Any) -> str:

@@ -37,7 +37,7 @@ def read_event(reading: "Reading", now: float, event: Event) -> int:
         _unreadable(reading, "invalid_utf8", data)
         return 0
     if len(data) < _SHORT and data.strip() in _EMPTY:
-        _mean(reading, stray.of_name(name), Event(data.strip(), name), None)
+        _mean(reading, stray.of_name(name), event, None)
         return 0
     tokens = 0
     try:
@@ -73,7 +73,7 @@ def _mean(reading: "Reading", meaning: Meaning, event: Event, value: Any) -> Non
         reading.fail("stream_error_event", words)
     elif meaning is Meaning.END:
         reading.done = True
-    elif event.data in _EMPTY or meaning is Meaning.ALIVE:
+    elif event.data.strip() in _EMPTY or meaning is Meaning.ALIVE:
         if meaning is not Meaning.KNOWN:
             marks.flags |= Flag.KEEP_ALIVE
     elif meaning is Meaning.UNKNOWN:
