@@ -82,7 +82,7 @@ def read_limits(headers: Headers) -> dict[str, Limit]:
         if place is None:
             continue
         kind, aspect = place
-        value = raw[:_LONGEST].decode("latin-1").strip()
+        value = raw[:_LONGEST].decode("utf-8", "replace").strip()  # Go writes µs
         if aspect:
             values.setdefault(kind, {}).setdefault(aspect, value)
         elif kind:
