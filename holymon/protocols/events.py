@@ -42,10 +42,12 @@ def read_event(reading: "Reading", now: float, event: Event) -> int:
     tokens = 0
     try:
         tokens = reading.dialect.event(reading, now, event)
-    except msgspec.ValidationError:
-        _of_bad_shape(reading, event, parsed(data))
     except (msgspec.DecodeError, RecursionError):
-        tokens = _no_json(reading, now, event)
+        # What is broken behind a wrong beginning is called a bad shape by its reader, too.
+        if (value := parsed(data)) is None:
+            tokens = _no_json(reading, now, event)
+        else:
+            _of_bad_shape(reading, event, value)
     if tokens == NOT_MINE:
         value, tokens = parsed(data), 0
         _mean(reading, _meaning(reading, value, name), event, value)
@@ -100,7 +102,7 @@ def _no_json(reading: "Reading", now: float, event: Event) -> int:
     if len(lines) > 1 and all(map(_is_event, lines)):
         reading.marks.flags |= Flag.LENIENT
         return sum(read_event(reading, now, Event(line, event.name)) for line in lines)
-    meaning = stray.of_text(event.data.decode("utf-8", "replace"))
+    meaning = stray.of_text(event.data.decode())
     if stray.of_name(event.name) is Meaning.ERROR or (
         meaning is Meaning.ERROR and not reading.finished
     ):
