@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from holymon.protocols.complaint import reports
 from holymon.protocols.dialect import NOT_MINE, Dialect, began, decoded, not_sent, noted, whole
 from holymon.protocols.error_body import read_body, refused
 from holymon.protocols.finish import finish_of
@@ -56,7 +57,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
         reading.finished = reading.done = True
         marks.finish = finish_of(delta.finish_reason) or "stop"
         read_usage(delta.usage, marks)
-    if marks.finish == "error" or delta.error:
+    if marks.finish == "error" or reports(delta.error):
         reading.fail("stream_error_event", _words(delta))
     for _, identity, given in _calls(delta.message):
         called(reading, now, about.index, identity, given)

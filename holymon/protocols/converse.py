@@ -41,7 +41,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     marks = reading.marks
     about = decoded(marks, event.data, _EVENT)
     parts = (about.role, about.contentBlockIndex, about.stopReason, about.usage)
-    if about.error or all(part is None for part in parts):
+    if reports(about.error) or all(part is None for part in parts):
         return NOT_MINE
     began(marks, now)
     if reason := finish_of(about.stopReason):

@@ -83,7 +83,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     data = decoded(reading.marks, event.data, _EVENT)
     if data.type == "content_block_delta":
         return _read_delta(reading, now, data)
-    if data.error or data.type == "error":
+    if data.type == "error" or reports(data.error):
         reading.fail("stream_error_event", error_text(event.data, reading.marks))
         return 0
     if data.type == "content_block_start":

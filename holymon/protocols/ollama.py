@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.protocols.complaint import reports
+from holymon.protocols.complaint import reports, sole
 from holymon.protocols.dialect import NOT_MINE, Dialect, began, decoded, not_sent, noted, whole
 from holymon.protocols.error_body import error_text, read_body, refused
 from holymon.protocols.finish import finish_of
@@ -54,7 +54,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if line.done:
         reading.finished = reading.done = True
         marks.finish = finish_of(line.done_reason) or "stop"
-        read_usage(parsed(event.data), marks)
+        read_usage(sole(parsed(event.data)), marks)
     for given in _calls(line):
         called(reading, now, object(), "", given)
     return noted(reading, now, _text(line), thought=_thought(line), acted=_acted(line))
@@ -85,7 +85,7 @@ def _answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return error, message, ""
     if line.done is None or reports(line.error):
         return *refused(body, marks), ""
-    read_usage(parsed(body), marks)
+    read_usage(sole(parsed(body)), marks)
     marks.finish = finish_of(line.done_reason) or "stop"
     marks.flags |= flags_of(_calls(line))
     return whole(marks, _text(line), thought=_thought(line), acted=_acted(line))

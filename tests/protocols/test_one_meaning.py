@@ -321,3 +321,95 @@ def test_whatever_stands_in_a_field_of_an_event_the_others_are_read(api):
                     assert error in NAMES or not error
                     if not error and number != 2:
                         assert "Hello" in reading.text
+
+
+def left(marks):
+    """All that is in marks, as one can compare it."""
+    return {name: str(getattr(marks, name)) for name in Marks.__slots__ if name[0] != "_"}
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_in_odd_json_leaves_the_same_marks_and_says_so(api, name):
+    story = STORIES[name][0]
+    _, plain = read(APIS[api][0], told(api, story))
+    _, odd = read(APIS[api][0], [[event] for event in told(api, story)])
+    assert plain.text == odd.text
+    about = {"flags": str(plain.marks.flags | Flag.LENIENT), "bytes": str(odd.marks.bytes)}
+    assert left(odd.marks) == left(plain.marks) | about
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_event_of_no_field_of_its_own_leaves_nothing_but_that_it_was_skipped(api):
+    dialect, nothing = APIS[api][0], [{"nothing": "known"}, {"nothing": ["known"]}]
+    error, reading = read(dialect, nothing)
+    assert (error, isnan(reading.marks.chunk)) == ("invalid_schema", True)
+    assert reading.marks.message == 'no event of this API: {"nothing": "known"}'
+    first, *others = told(api, FULL)
+    error, reading = read(dialect, [first, *nothing, *others])
+    assert (error, reading.text) == ("", "Hello")
+    assert reading.marks.flags & Flag.SKIPPED
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(
+    "wrong", [{"message": "no", "code": "c"}, [{"message": "no", "code": "c"}]]
+)
+def test_an_error_beside_or_behind_a_piece_is_the_same_in_each_dialect(api, wrong):
+    if api == "cohere":  # whose errors stand in a change
+        return
+    dialect, steps = APIS[api][0], told(api, FULL[:2])
+    for story, flags in (
+        ([*steps, {"error": wrong}], Flag.AFTER_FIRST_TOKEN),
+        ([{"error": wrong}], 0),
+    ):
+        error, reading = read(dialect, story)
+        marks = reading.marks
+        assert (error, marks.message, marks.code) == ("stream_error_event", "no", "c")
+        assert marks.flags & Flag.AFTER_FIRST_TOKEN == flags
+        assert isnan(marks.chunk) is (not flags)
+    for fine in (None, {}, [], "", {"code": 0}):
+        error, reading = read(dialect, [event | {"error": fine} for event in told(api, FULL)])
+        assert (error, reading.text, reading.marks.finish) == (
+            "",
+            "Hello",
+            ENDS_OTHERWISE.get(api, {}).get("tool_calls", "tool_calls"),
+        )
+    marks = Marks(0, 0, 0.0)
+    answer = dialect.answer(json.dumps(whole(api, FULL) | {"error": wrong}).encode(), marks)
+    assert (answer, marks.code) == (("server_error", "no", ""), "c")
+    for fine in (None, {}, [], "", {"code": 0}):
+        answer = dialect.answer(json.dumps(whole(api, FULL) | {"error": fine}).encode(), marks)
+        assert answer == ("", "", "Hello")
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_what_no_answer_is_made_of_is_refused_in_each_dialect(api):
+    dialect = APIS[api][0]
+    for body, expected in {
+        b"": ("empty_response", ""), b" ": ("empty_response", ""), b"{": ("invalid_json", "{"),
+        b"\xff": ("invalid_utf8", "\ufffd"), b"{}": ("invalid_schema", "no answer of this API: {}"),
+        b'{"a": 1}': ("invalid_schema", 'no answer of this API: {"a": 1}'),
+        b'{"message": "no", "code": 503}': ("unavailable", "no"), b"5": ("invalid_schema", "no answer of this API: 5"),
+        b'{"detail": "no"}': ("server_error", "no"),
+    }.items():  # fmt: skip
+        assert dialect.answer(body, Marks(0, 0, 0.0)) == (*expected, ""), body
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_two_calls_side_by_side_are_each_judged_by_all_of_its_pieces(api):
+    """Each call has a place of its own, whichever way the dialect numbers them."""
+    dialect, event = APIS[api][0], APIS[api][1]
+    if api in {"ollama", "gemini"}:  # a call comes as a whole
+        return
+    keys = {"chat": ("choices", 0, "delta", "tool_calls", 0, "index"), "messages": ("index",),
+            "responses": ("output_index",), "cohere": ("index",), "converse": ("contentBlockIndex",)}  # fmt: skip
+    pieces = [(1, '{"a": '), (2, '{"b": '), (1, "1}"), (2, "2}")]
+    calls = [put(event("call", text), keys[api], place) for place, text in pieces]
+    end = event("end", APIS[api][3].get("tool_calls", "tool_calls"))
+    if api == "responses":
+        end["response"]["output"] = []
+    for story, flags in ((calls, Flag.TOOLS), (calls[:3], Flag.TOOLS | Flag.BAD_ARGUMENTS)):
+        _, reading = read(dialect, [event("open", ""), *story, end])
+        assert reading.marks.flags & (Flag.TOOLS | Flag.BAD_ARGUMENTS) == flags
+        assert (reading.marks.tool, reading.marks.events) == (1.0, len(story))
