@@ -61,8 +61,8 @@ def of_name(name: bytes) -> Meaning:
 
 def keeps_alive(name: bytes) -> bool:
     """Whether the name of an event alone says that it only keeps a connection open."""
-    known = 0 < len(name) <= FEW_WORDS
-    return known and _ALIVE.fullmatch(name.decode("utf-8", "replace")) is not None
+    short = len(name) <= FEW_WORDS
+    return short and _ALIVE.fullmatch(name.decode("utf-8", "replace")) is not None
 
 
 def of_text(text: str) -> Meaning:
