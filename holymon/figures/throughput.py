@@ -72,7 +72,7 @@ def rate_interval(rows: Rows, weights: Floats, seconds: float, *, closed: bool) 
     else:
         ends = rows["end_s"]
         at = (ends - ends.max() + seconds) / seconds * STRETCHES
-        which = at.astype(int).clip(0, STRETCHES - 1)
+        which = np.minimum(at.astype(int), STRETCHES - 1)
         cells = np.bincount(which, weights, STRETCHES).astype(np.float64)
         half = Z95 * spread_of_total(cells)
     return max(0.0, total - half) / seconds, (total + half) / seconds

@@ -233,7 +233,7 @@ def parts():
     for other in (Edges(latency=(1.0,)), Edges()):
         with suppress(PlanError):
             yield from ["== others", str((sums + totals(records(), other)).targets.keys())]
-    yield from shown("slowest", slowest(records(), 4))
+    yield from shown("slowest", slowest(records(), 6))
     for each in definitions(records(), summary=summary()):
         yield f"{each.target} {each.figure} by {each.tool}: {each.values}"
     yield from shown("sizes", sizes_of(records()))

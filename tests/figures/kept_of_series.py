@@ -318,6 +318,12 @@ def probes():
 def rates():
     """Ratios of percentiles, of runs and of blocks, as far apart as makes each result."""
     base = [chance(60, k) + 0.5 for k in range(20)]
+    test, few = HeldAgainst(0.05, 0.95, claims=True), [(each[:3], each[:9]) for each in base]
+    dead = [(each + np.inf, each + np.inf) for each in base]
+    for some in (few, dead, []):
+        yield from shown(
+            "nothing", [of(some, "ttft_s", "p95", test) for of in (ratio_of_runs, ratio_of_blocks)]
+        )
     for title, made in (
         ("same", lambda x, k: x * (1 + 0.01 * (k % 3 - 1))), ("higher", lambda x, k: x * (1.5 + 0.01 * (k % 3))),
         ("lower", lambda x, k: x / (1.5 + 0.01 * (k % 5))), ("drifting", lambda x, k: x * (0.7 + k / 20)),

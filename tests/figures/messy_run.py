@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from holymon.errors import CODES
+from holymon.errors import NAMES as NAMES_OF_ERRORS
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.comparisons import Comparisons
@@ -172,7 +173,13 @@ TERMS = (
 @cache
 def records():
     made = messy()
-    made.request_ids = lambda: {k: f"id-{k}" for k in range(0, 780, 7)}
+    ids = [f"id-{k}" * (1 + 30 * (k % 2)) for k in range(len(made))]
+    made.asides = lambda: [
+        {"request": k, "request_id": ids[k], "error_type": NAMES_OF_ERRORS[error], "gap_at_s": 0.25,
+         "message": "it was said " * 20 if error else ""}
+        for k, error in enumerate(made["error"].tolist())
+    ]  # fmt: skip
+    made.unfit = lambda: np.array([[3.0, 5.5], [20.0, 21.0]])
     made.messages = lambda: {0: {"server_error": "it broke", "rate_limited": "slow down"}}
     return made
 
