@@ -256,6 +256,9 @@ def comparisons():
         for scheduled in (True, False):
             cut = blocks(dense, 0, 1, scheduled=scheduled)
             yield f"blocks of targets {late} apart: {[(len(x), len(y)) for x, y in cut]}"
+    dead = [tuple(side.select(~side.ok & side.judged) for side in pair) for pair in pairs(2)]
+    dead = [pair for pair in dead if all(map(len, pair))]
+    yield from shown("of failures alone", compare_pairs(dead, one_run=True))
     yield from shown("of too few", compare_pairs(pairs()[:2]))
     yield from shown("not in turns", compare_pairs(pairs()[:5], interleaved=False))
     yield from shown(

@@ -117,6 +117,8 @@ def changed():
     for each, course in courses(lines):
         yield from shown(each.figure, course)
         yield from shown("steps", steps(each, course))
+    yield from shown("of one call each", over_runs("ttft_p95", [], 8, n=4, requests=1.0))
+    yield from shown("of none", over_runs("ttft_p95", [], 8, n=4, requests=0.0))
     last = lines[0]
     for title, found in (
         ("in two days", since(lines, last.ids[-1], last.runs.at[-1] - 172_800)),
