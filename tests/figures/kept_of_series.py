@@ -247,6 +247,7 @@ def numbers():
         yield from shown(
             f"ranks of {q}", [quantiles.fewest(q), few, *(each or () for each in ranks)]
         )
+    yield from shown("student", [quantiles.student(df) for df in (1, 2, 9, 100, 2000, 2001)])
     yield from shown(
         "by level", [level_model.limit(f, n) for f in (0.5, 3, 29, 31, 65) for n in (2, 5, 50)]
     )
