@@ -17,6 +17,12 @@ from holymon.structs import Interval, Rate
 DASH: Final = "–"
 """What stands where there is no figure."""
 
+FIGURES: Final = 3
+"""Significant figures of whatever was measured: more than an interval bears are noise."""
+
+CLOSE: Final = 4
+"""Significant figures of amounts that are held against one another, or add up."""
+
 Cell = str | tuple[str, str]
 """A text, or a text and the interval that stands below it (empty, it holds the place)."""
 
@@ -54,7 +60,7 @@ def markdown(text: str) -> str:
 
 
 def ms(seconds: float | None) -> str:
-    """Seconds as milliseconds with three figures."""
+    """Seconds as milliseconds with `FIGURES` figures."""
     if seconds is None:
         return DASH
     value = seconds * 1e3
@@ -87,7 +93,7 @@ def hundredths(share: float) -> str:
     return Digits(text)
 
 
-def rounded(value: float | None, figures: int = 4) -> str:
+def rounded(value: float | None, figures: int = FIGURES) -> str:
     """A number with so many figures, or all it has before the point."""
     if value is None:
         return DASH

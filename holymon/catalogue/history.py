@@ -266,7 +266,7 @@ def _cells(row: Measured) -> tuple[Cell, ...]:
         DASH if failed is None else percent(failed.value),
         *(_ms(row.figure(f"{metric}_{stat}")) for metric in ("latency", "ttft")
           for stat in ("p50", "p95")),
-        DASH if cost is None else rounded(cost * 1000, 3),
+        DASH if cost is None else rounded(cost * 1000),
     )  # fmt: skip
 
 

@@ -180,7 +180,7 @@ class AllCalls:
                     "taken, and so any time above that, is not known.",
                     "{n:,} calls were cut off by a limit (the first after {after} s): how long "
                     "they would have taken, and so any time above that, is not known.",
-                    after=rounded(self.cut_after_s, 3),
+                    after=rounded(self.cut_after_s),
                 )
             )  # fmt: skip
         return tuple(notes)

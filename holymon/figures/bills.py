@@ -21,7 +21,7 @@ from holymon.figures.blocks import FEWEST_PAIRS
 from holymon.figures.cost import PARTS, Cost, cost_of, spent
 from holymon.figures.effective import effective_number
 from holymon.figures.quantiles import Floats
-from holymon.formatting import DASH, Cell, rounded
+from holymon.formatting import CLOSE, DASH, Cell, rounded
 from holymon.language.said import glued, say, say_n
 from holymon.plan.target import Target
 from holymon.records.records import Chosen, Records
@@ -54,7 +54,7 @@ class Amount:
         value, ends = self.cells()
         return (value, ends) if ends else value
 
-    def cells(self, figures: int = 4) -> tuple[str, str]:
+    def cells(self, figures: int = CLOSE) -> tuple[str, str]:
         """It with so many figures, and its interval, empty without one."""
         value, low, high = (rounded(each, figures) for each in (self.value, self.low, self.high))
         if self.low is None and self.high is None:

@@ -149,6 +149,18 @@ class Calls:
     @property
     def table(self) -> Tables:
         """A table of each kind: when, how long each phase took, tokens, ids, the server's words."""
+        return self._tables(brief=False)
+
+    @property
+    def brief(self) -> Tables:
+        """The same for where each call has one line.
+
+        Of the slowest it says how long each phase took, of those that failed the server's words;
+        the date only where there are several.
+        """
+        return self._tables(brief=True)
+
+    def _tables(self, *, brief: bool) -> Tables:
         simulated = say(" (simulated)") * self.simulated
         slow = say(
             "The slowest of {calls} that succeeded{simulated}",
@@ -167,8 +179,8 @@ class Calls:
             bad = say("No call failed")
         shown = NOTE if self.slowest or self.failed else ""
         return Tables([
-            Table(*self._grid(self.slowest), lead=(glued(slow, "."),)),
-            Table(*self._grid(self.failed, failed=True), lead=(glued(bad, "."),),
+            Table(*self._grid(self.slowest, brief=brief), lead=(glued(slow, "."),)),
+            Table(*self._grid(self.failed, failed=True, brief=brief), lead=(glued(bad, "."),),
                   notes=(shown,) if shown else ()),
         ])  # fmt: skip
 
@@ -181,7 +193,7 @@ class Calls:
         }  # fmt: skip
 
     def _grid(
-        self, calls: tuple[Call, ...], *, failed: bool = False
+        self, calls: tuple[Call, ...], *, failed: bool = False, brief: bool
     ) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
         """Heads, rows and alignment; the target only where there are several."""
         whose = heads("target") * self.several
@@ -203,4 +215,13 @@ class Calls:
             )
             for call in calls
         ]  # fmt: skip
-        return names, rows, align
+        if not brief:
+            return names, rows, align
+        at = len(align) - 10  # of how long it took
+        kept = [*range(at + 1), at + 9, at + 10] if failed else [*range(at + 9)]
+        if len({row[0][:10] for row in rows}) == 1 and calls[0].at is not None:
+            rows = [(row[0][11:], *row[1:]) for row in rows]
+        return (
+            tuple(names[k] for k in kept), [tuple(row[k] for k in kept) for row in rows],
+            "".join(align.ljust(len(names), "l")[k] for k in kept),
+        )  # fmt: skip

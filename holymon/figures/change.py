@@ -26,7 +26,7 @@ class Kind(NamedTuple):
 
 
 def _usd(cost: float) -> str:
-    return rounded(cost * 1000, 3)
+    return rounded(cost * 1000)
 
 
 SHARE: Final = "error_rate"

@@ -22,18 +22,17 @@ import numpy as np
 
 from holymon.errors import PlanError
 from holymon.figures.blocks import FEWEST_PAIRS
-from holymon.figures.comparison_notes import not_claimed, of_one_run, too_few
+from holymon.figures.comparison_notes import not_claimed, of_client, of_one_run, too_few
 from holymon.figures.durations import durations
 from holymon.figures.pair_tests import ErrorDifference, Ratio, error_difference, words
 from holymon.figures.quantiles import Floats
 from holymon.figures.ratios import HeldAgainst, as_json, ratio_of_blocks, ratio_of_runs
-from holymon.figures.reasons import SHOWN, Reason
+from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize_target
 from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import Headline, Table, number_of, per_cent
 from holymon.language.said import Digits, heads, listed, say
 from holymon.records.records import Records
-from holymon.safety import plain
 from holymon.structs import shows_table
 
 EFFECT: Final = 0.05
@@ -180,15 +179,7 @@ def compare_pairs(
     ]  # fmt: skip
     tests = (len(used) + 1) * (1 + beside)
     level = 1 - ALPHA / tests
-    invalid, suspect = (
-        [
-            say("{run} is {level}: {text}", run=plain(run), level=SHOWN[level], text=reason.text)
-            for run, reasons in doubts.items()
-            for reason in reasons
-            if reason.level == level and not reason.of_api
-        ]
-        for level in ("invalid", "suspect")
-    )
+    invalid, suspect = of_client(doubts, "invalid"), of_client(doubts, "suspect")
     claims = interleaved and len(measured) >= FEWEST_PAIRS and not invalid
     of_pairs = ratio_of_blocks if one_run else ratio_of_runs
     ratios = tuple(

@@ -1,13 +1,15 @@
 """What to keep in mind with a comparison, and why nothing can be claimed by it, in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from holymon.figures.blocks import FEWEST_IN_BLOCK, FEWEST_PAIRS
 from holymon.figures.pair_tests import Ratio
 from holymon.figures.ratios import WIDEST
+from holymon.figures.reasons import SHOWN, Fitness, Reason
 from holymon.formatting import number_of
-from holymon.language.said import say
+from holymon.language.said import Said, say
+from holymon.safety import plain
 
 ALIKE: Final = 0.3
 """From this autocorrelation of blocks on it is said: 0.3 halves their number."""
@@ -39,6 +41,27 @@ def not_claimed(pairs: int, *, interleaved: bool, one_run: bool) -> Iterator[str
                 "from what they did: measure A B A B, or both targets in one run."
             )
         )
+
+
+def of_client(doubts: Mapping[str, Sequence[Reason]], level: Fitness) -> tuple[str, ...]:
+    """What the client did to the runs, by their ids: each kind of reason once, with a count."""
+    kinds: dict[object, list[tuple[str, Reason]]] = {}
+    for run, reasons in doubts.items():
+        for reason in reasons:
+            if reason.level == level and not reason.of_api:
+                kind = reason.text.template if isinstance(reason.text, Said) else ""
+                kinds.setdefault(kind or reason.text, []).append((run, reason))
+    sentences = []
+    for found in kinds.values():
+        run, reason = max(found, key=lambda each: each[1].late_s or 0.0)
+        named = {"run": plain(run), "level": SHOWN[level], "text": reason.text}
+        sentences.append(
+            say("{run} is {level}: {text}", **named)
+            if len(found) == 1
+            else say("{count} of {every} runs are {level}, such as {run}: {text}",
+                     count=len(found), every=len(doubts), **named)
+        )  # fmt: skip
+    return tuple(sentences)
 
 
 def of_one_run(ratios: Sequence[Ratio]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Several targets of one run, each compared with the first: all their comparisons in one result."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from holymon.figures.comparison import Comparison
@@ -39,8 +40,14 @@ class Comparisons(tuple[Comparison, ...]):
 
     @property
     def table(self) -> Tables:
-        """A table for each, one below the other."""
-        return Tables(each.table for each in self)
+        """A table for each, one below the other; what is said of all of them is with the last."""
+        last = [note for each in self[-1:] for note in each.cautions]
+        common = [note for note in last if all(note in each.cautions for each in self)]
+        briefer = [
+            replace(each, cautions=tuple(note for note in each.cautions if note not in common))
+            for each in self[:-1]
+        ]
+        return Tables(each.table for each in (*briefer, *self[-1:]))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: each as a dict, and whether a difference is `shown`."""

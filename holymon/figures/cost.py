@@ -73,9 +73,7 @@ class Cost:
             return say("cost {dash}", dash=DASH)
         least = say("at least ") if self.usd is None else ""
         shown = [(name, getattr(self, f"{name}_usd")) for name in PARTS]
-        parts = listed(
-            ", ", (glued(_SHOWN[name], " ", rounded(usd, 3)) for name, usd in shown if usd)
-        )
+        parts = listed(", ", (glued(_SHOWN[name], " ", rounded(usd)) for name, usd in shown if usd))
         return say(
             "cost {least}{at_least_usd} USD",
             least=least,
@@ -134,9 +132,7 @@ def cost_of(rows: Chosen, target: Target) -> tuple[Cost, tuple[str, ...]]:
     uncounted = _uncounted(rows, ~(known | free))
     lacking, notes = [*uncounted, *_lacking(target)], _shared(sums, price)
     if lacking:
-        start = (
-            say("cost at least {least} USD", least=rounded(least, 3)) if least else say("no cost")
-        )
+        start = say("cost at least {least} USD", least=rounded(least)) if least else say("no cost")
         notes = (glued(start, ": ", listed(say(", and "), lacking), "."), *notes)
     reasons = lacking or _never_counted(rows, known, sums)
     given: dict[str, Any] = {

@@ -252,12 +252,12 @@ def earned(amount: Amount | None) -> str:
         return say("never")
     if amount.value == 0:
         return say("at once")
-    return say("{months} months", months=rounded(amount.value, 3))
+    return say("{months} months", months=rounded(amount.value))
 
 
 def between(amount: Amount | None) -> str:
     """Between which months the break-even lies; empty without an interval."""
     if amount is None or amount.low is None or not amount.value:
         return ""
-    high = say("never") if amount.high is None else rounded(amount.high, 3)
-    return glued(rounded(amount.low, 3), DASH, high)
+    high = say("never") if amount.high is None else rounded(amount.high)
+    return glued(rounded(amount.low), DASH, high)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from holymon.formatting import Table, Tables, per_cent, rounded
+from holymon.formatting import CLOSE, Table, Tables, per_cent, rounded
 from holymon.language.said import Digits, glued, heads, vocabulary
 from holymon.structs import shows_table
 
@@ -36,11 +36,17 @@ class Definition:
     def values(self) -> str:
         """What it comes to, in words; empty if it has no values."""
         if self.p50 is not None and self.p95 is not None:
-            return glued("p50 ", rounded(self.p50 * 1e3), ", p95 ", rounded(self.p95 * 1e3), " ms")
+            return glued(
+                "p50 ",
+                rounded(self.p50 * 1e3, CLOSE),
+                ", p95 ",
+                rounded(self.p95 * 1e3, CLOSE),
+                " ms",
+            )
         if self.value is None:
             return ""
         if self.unit == "1/s":
-            return glued(rounded(self.value), "/s")
+            return glued(rounded(self.value, CLOSE), "/s")
         return per_cent(Digits(f"{self.value * 100:.4g}"))
 
     @property

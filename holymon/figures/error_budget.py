@@ -65,7 +65,7 @@ class ErrorBudget:
         return (
             self.slo, self.target, percent(self.allowed), percent(self.missed.value),
             count(self.missed.of), count(self.runs), (_percent(self.left), between),
-            DASH if self.burn is None else rounded(self.burn, 3),
+            DASH if self.burn is None else rounded(self.burn),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

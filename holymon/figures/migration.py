@@ -286,7 +286,7 @@ def _bars(
         scaled = [(x, 1.0) if k == 0 else (1.0, x) for x in about]
         bars.append(Bar(say("prices of {name}", name=name), cheap, dear,
                         *(case.outcome(costs=pair) for pair in scaled)))  # fmt: skip
-        words = (rounded(month.low, 3), rounded(month.high, 3))
+        words = (rounded(month.low), rounded(month.high))
         if month.low is not None and month.high is not None and words[0] != words[1]:
             ends = [(end, None) if k == 0 else (None, end) for end in (month.low, month.high)]
             bars.append(Bar(say("USD a month of {name}", name=name), *words,

@@ -227,4 +227,4 @@ def _labelled(target: str) -> str:
 
 
 def _long(seconds: float) -> str:
-    return f"{rounded(seconds, 3)} s" if seconds < 120 else f"{rounded(seconds / 60, 3)} min"
+    return f"{rounded(seconds)} s" if seconds < 120 else f"{rounded(seconds / 60)} min"

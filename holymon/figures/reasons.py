@@ -294,4 +294,4 @@ def _of_rate(target: TargetSummary, plan: Plan) -> Iterator[Reason]:
 
 
 def _ms(seconds: float) -> str:
-    return glued(rounded(seconds * 1e3, 3), " ms")
+    return glued(rounded(seconds * 1e3), " ms")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from holymon.figures.bill_difference import Differences, Row
-from holymon.formatting import DASH, Table, count, percent, rounded
+from holymon.formatting import CLOSE, DASH, Table, count, percent, rounded
 from holymon.records.bill import ProviderBill
 from holymon.structs import shows_table
 
@@ -102,7 +102,7 @@ class Reconciliation:
             parts.append(f"{theirs:,} tokens of theirs, {ours:,} of ours")
         if self.cost_share is not None:
             mine, charged = self.differences.usd
-            parts.append(f"{rounded(charged)} USD of theirs, {rounded(mine)} of ours")
+            parts.append(f"{rounded(charged, CLOSE)} USD of theirs, {rounded(mine, CLOSE)} of ours")
         return "; ".join(parts)
 
     @property
@@ -135,7 +135,7 @@ class Reconciliation:
                          f"these {more:,} tokens.")  # fmt: skip
         if gaps.strangers:
             tokens, money = sum(gaps.others.tokens.values()), gaps.others.money
-            paid = f", {rounded(money)} {self.bill.currency}" if money is not None else ""
+            paid = f", {rounded(money, CLOSE)} {self.bill.currency}" if money is not None else ""
             notes.append(
                 f"Not compared: {tokens:,} tokens{paid} for which we have no call, other traffic "
                 f"on the same key ({'; '.join(gaps.strangers[:3])}"

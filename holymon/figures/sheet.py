@@ -194,7 +194,7 @@ class Sheet:
             (say("not counted"), [_cell(row.uncounted) for row in self.costs]),
             (say("all"), [_cell(row.per_thousand) for row in self.costs]),
             (say("USD a month"), [_cell(row.per_month) for row in self.costs]),
-            (say("calls for each that succeeds"), [rounded(row.attempts, 3) for row in self.costs]),
+            (say("calls for each that succeeds"), [rounded(row.attempts) for row in self.costs]),
         ]  # fmt: skip
         notes: list[str] = [FAILURES_PRICED]
         notes += [
@@ -218,7 +218,7 @@ class Sheet:
             (target.target, rate_cell(target.error_rate), in_a_line(target.limits) or DASH)
             for target in self.targets
         ]
-        a_minute = rounded(self.move.calls_per_month / (MONTH_DAYS * MINUTES_OF_DAY), 3)
+        a_minute = rounded(self.move.calls_per_month / (MONTH_DAYS * MINUTES_OF_DAY))
         note = say(
             "the month's traffic is {n} calls a minute on average; its peaks are more", n=a_minute
         )

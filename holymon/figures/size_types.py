@@ -129,7 +129,7 @@ class SizeEffects:
 
 def _ms(seconds: float) -> str:
     """Milliseconds with three digits, as a token may take a few microseconds."""
-    return ms(seconds) if abs(seconds) >= 1e-2 else rounded(seconds * 1e3, 3)
+    return ms(seconds) if abs(seconds) >= 1e-2 else rounded(seconds * 1e3)
 
 
 def _cell(fitted: Fitted) -> Cell:

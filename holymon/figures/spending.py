@@ -72,7 +72,7 @@ class Spent:
         """As a row has it."""
         each = per_call(self.usd, self.calls)
         return (count(self.runs), count(self.calls), usd_cell(self.usd, self.least),
-                rounded(None if each is None else each * 1000, 3),
+                rounded(None if each is None else each * 1000),
                 percent(self.cache_hit_rate), percent(self.reasoning_share))  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,8 +131,8 @@ class Spending:
         least = say("at least ") * bool(self.whole.unknown)
         line = say(
             "{least}{day} USD a day over {days} days; a month at that rate comes to "
-            "{least}{month} USD{label}", least=least, day=rounded(self.per_day, 3),
-            days=rounded(self.span_s / DAY_S, 2), month=rounded(month, 3), label=label,
+            "{least}{month} USD{label}", least=least, day=rounded(self.per_day),
+            days=rounded(self.span_s / DAY_S, 2), month=rounded(month), label=label,
         )  # fmt: skip
         return self._held(line, month)
 

@@ -218,7 +218,7 @@ class TargetSummary:
     def _rate(self, name: str) -> str:
         """A rate, with its interval if that is wider than what is shown of it."""
         value, ends = rounded(getattr(self, name)), self.throughput_ci.get(name)
-        low, high = (rounded(end, 3) for end in ends) if ends else (value, value)
+        low, high = (rounded(end) for end in ends) if ends else (value, value)
         if low == high:
             return value
         return say("{value} ({low} to {high})", value=value, low=low, high=high)

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from holymon.figures.quantiles import Floats
-from holymon.formatting import percent, rounded
+from holymon.formatting import CLOSE, percent, rounded
 from holymon.language.said import listed, say
 from holymon.structs import Struct, check_range
 
@@ -43,11 +43,13 @@ class Terms(Struct, frozen=True):
         """How credit is bought; empty where nothing was said of it."""
         parts: list[str] = []
         if self.fx is not None:
-            parts.append(say("one unit of its price list costs {usd} USD", usd=rounded(self.fx)))
+            parts.append(
+                say("one unit of its price list costs {usd} USD", usd=rounded(self.fx, CLOSE))
+            )
         if self.fee:
             parts.append(say("{fee} are added to each top-up", fee=percent(self.fee)))
         if self.min_topup:
-            parts.append(say("a top-up is {least} at least", least=rounded(self.min_topup)))
+            parts.append(say("a top-up is {least} at least", least=rounded(self.min_topup, CLOSE)))
         if self.credit_days is not None:
             parts.append(say("credit is lost after {days} days", days=rounded(self.credit_days)))
         return listed(", ", parts)

@@ -81,4 +81,4 @@ _OTHER = (
 def _figures(sums: dict[str, float]) -> tuple[str, ...]:
     calls, priced = sums["calls"], sums["priced"]
     shares = [percent(sums[name] / calls) if calls else DASH for name in ("failed", "slow")]
-    return count(int(calls)), *shares, rounded(sums["cost"] / priced, 3) if priced else DASH
+    return count(int(calls)), *shares, rounded(sums["cost"] / priced) if priced else DASH

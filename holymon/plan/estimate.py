@@ -49,7 +49,7 @@ class Estimate:
             answered = f"at most {self.output_tokens:,} answered"
         money = self.why
         if self.cost_usd is not None:
-            money = f"at most {rounded(self.cost_usd, 3)} USD"
+            money = f"at most {rounded(self.cost_usd)} USD"
         return f"{calls}, {prompts}, {answered}; {money}"
 
 

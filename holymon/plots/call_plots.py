@@ -229,7 +229,7 @@ def _delay(records: Records, ax: Axes, *, closed: bool) -> None:
     highest(ax, records, np.flatnonzero(sent), t, delay)
     if len(delay) >= 100:
         p99 = float(np.quantile(delay, 0.99, method="median_unbiased"))
-        label = tell("p99 = {p99} ms", p99=rounded(p99 * 1e3, 3))
+        label = tell("p99 = {p99} ms", p99=rounded(p99 * 1e3))
         line_above(ax, (0, 1), (p99, p99), "--", color=COLORS[1], label=label,
                    transform=ax.get_yaxis_transform())  # fmt: skip
     ax.set_ylim(min(0.0, float(delay.min())), max(float(delay.max()) * 1.15, 1e-3))

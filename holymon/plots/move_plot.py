@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
@@ -95,9 +94,11 @@ def _sides(
                 at.append(_moment((span.begin + span.end) / 2))
                 values.append(known)
                 highest = max(highest, known)
+        if not at:  # else the legend would name a line that nobody sees
+            continue
         ax.plot(at, values, "-", marker=MARKERS[k], ms=3, lw=1.2, color=COLORS[k],  # type: ignore[arg-type]
                 label=ends(name, 24))  # fmt: skip
-    if not any(len(np.atleast_1d(line.get_xdata())) for line in ax.lines):
+    if not ax.lines:
         ax.text(0.5, 0.5, tell("no figures in the file"), transform=ax.transAxes, ha="center",
                 va="center", color=GREY)  # fmt: skip
     legend(ax)

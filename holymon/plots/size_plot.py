@@ -86,7 +86,5 @@ def _line(ax: Axes, effect: SizeEffect, some: Streams, color: str) -> None:
     if base is None or each is None:
         return
     x = np.array([np.nanmin(some.prompt), np.nanmax(some.prompt)])
-    label = tell(
-        "{base} + {each} a token, ms", base=rounded(base * 1e3, 3), each=rounded(each * 1e3, 3)
-    )
+    label = tell("{base} + {each} a token, ms", base=rounded(base * 1e3), each=rounded(each * 1e3))
     line_above(ax, x, base + each * x, "-", color=color, label=label)

@@ -37,7 +37,7 @@ def tornado(sheet: Sheet, ax: Axes) -> None:
     ax.axvline(middle, color=GREY, lw=1.2)
     ax.set_yticks(range(len(known.bars), 0, -1), [ends(shown(bar.name), 40) for bar in known.bars])
     ax.grid(visible=False, axis="y")
-    expected = rounded(middle, 3)
+    expected = rounded(middle)
     wait = tell("months until break-even; expected {expected}", expected=expected)
     gain = tell("USD saved a month; expected {expected}", expected=expected)
     ax.set(ylim=(0.4, len(known.bars) + 0.6), xlabel=wait if months else gain)
@@ -71,4 +71,4 @@ def _beyond(end: float | None, edge: float) -> str:
     """What stands beside a side that is cut off at the edge."""
     if end is None:
         return tell(" (never)")
-    return f" ({shown(rounded(end, 3))})" if edge < end else ""
+    return f" ({shown(rounded(end))})" if edge < end else ""

@@ -135,7 +135,7 @@ def table(summary: dict[str, Any]) -> Table:
         times = [ms_cell(figure["value"], _interval(figure)) for metric, stat in KEY
                  for figure in [target[f"{metric}_{stat}_s"]]]  # fmt: skip
         rows.append((target["target"], count(target["requests"]), rate_cell(known), *times,
-                     rounded(target["cost_usd"], 3)))  # fmt: skip
+                     rounded(target["cost_usd"])))  # fmt: skip
     return Table(HEADS, rows) if rows else Table()
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from holymon.formatting import (
+    CLOSE,
     DASH,
     Headline,
     Table,
@@ -57,7 +58,7 @@ def _why_back(move: Moved) -> str:
 def _saves(move: Moved) -> str:
     if move.per_month is not None:
         if move.per_month.value < 0:
-            return say("costs USD {usd} more a month", usd=rounded(-move.per_month.value, 3))
+            return say("costs USD {usd} more a month", usd=rounded(-move.per_month.value))
         return say("saves USD {usd} a month", usd=usd(move.per_month))
     if move.per_call is not None:
         return say(
@@ -110,7 +111,7 @@ def harm(move: Moved) -> Section:
             n=known.again, failed=known.again_failed),
         _reached(move),
         say("as many calls would have failed {n} times at the baseline, as it was then",
-            n=rounded(known.expected, 3))
+            n=rounded(known.expected))
         if known.expected is not None
         else say("how many would have failed at the baseline is not known: it had no calls"),
     ]  # fmt: skip
@@ -129,7 +130,7 @@ def bill(move: Moved) -> Section:
         lines.append(say("1,000 calls that succeed cost USD {usd} less at the candidate than at "
                          "the baseline", usd=usd(move.per_call.times(1000))))  # fmt: skip
     if move.per_month is not None:
-        n = rounded(move.calls_per_month, 4)
+        n = rounded(move.calls_per_month, CLOSE)
         lines.append(
             say("that is USD {usd} a month, of {n} calls", usd=usd(move.per_month), n=n)
             if move.route.phase == "done"

@@ -5,7 +5,9 @@ from typing import Final
 from holymon.figures.bills import Amount
 from holymon.figures.move_figures import SideFigures
 from holymon.formatting import (
+    CLOSE,
     DASH,
+    FIGURES,
     Cell,
     Table,
     count,
@@ -49,8 +51,8 @@ def span_words(seconds: float | None) -> str:
         return DASH
     for unit, size in ((say("{n} days"), 86400.0), (say("{n} h"), 3600.0), (say("{n} min"), 60.0)):
         if seconds >= 2 * size:
-            return say(str(unit.template), n=rounded(seconds / size, 3))
-    return say("{n} s", n=rounded(seconds, 3))
+            return say(str(unit.template), n=rounded(seconds / size))
+    return say("{n} s", n=rounded(seconds))
 
 
 def step_name(step: MoveStep) -> str:
@@ -80,7 +82,7 @@ def _figures(side: SideFigures) -> tuple[Cell, ...]:
     return (
         count(side.calls) if side.calls else DASH, rate_cell(side.failed),
         side.latency.cell("p50"), side.latency.cell("p95"), side.ttft.cell("p50"),
-        side.ttft.cell("p95"), cost.amount.times(THOUSAND).cells(3) if cost else DASH,
+        side.ttft.cell("p95"), cost.amount.times(THOUSAND).cells(FIGURES) if cost else DASH,
     )  # fmt: skip
 
 
@@ -153,11 +155,15 @@ def bill_table(move: Moved) -> Table:
     if known is None:
         return Table(notes=(say("There is no bill: {why}.", why=move.no_bill or move.no_saving),))
     rows: list[tuple[Cell, ...]] = [
-        (words, count(sum(step.calls(name) for step in move.steps)), rounded(known.paid[name], 4))
+        (
+            words,
+            count(sum(step.calls(name) for step in move.steps)),
+            rounded(known.paid[name], CLOSE),
+        )
         for name, words in ROWS_OF_BILL.items()
     ]
     rows += [
-        (say("all of them"), "", rounded(sum(known.paid.values()), 4)),
+        (say("all of them"), "", rounded(sum(known.paid.values()), CLOSE)),
         (say("what callers asked, all at the baseline"), "", known.without.cells()),
         (say("saved so far"), "", known.saved.cells()),
     ]
@@ -191,7 +197,7 @@ def _judged(missed: Rate, allowed: float | None) -> str:
     return say("misses it") if missed.low > allowed else say("not shown")
 
 
-def usd(amount: Amount, figures: int = 3) -> str:
+def usd(amount: Amount, figures: int = FIGURES) -> str:
     """An amount of USD with its interval, in a line."""
     value, between = amount.cells(figures)
     low, high = (rounded(end, figures) for end in (amount.low, amount.high))

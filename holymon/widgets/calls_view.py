@@ -125,7 +125,7 @@ class CallsView:
         records, span = _part(run, view), view.span or (self._span.min, self._span.max)
         self._picture = CallsPicture(records, view.what, span, log=view.log)
         odd = slowest(records, ROWS)
-        slow, bad = odd.table
+        slow, bad = odd.brief
         self._slow.fill(slow, odd.slowest)
         self._bad.fill(bad, odd.failed)
         self._calls = odd.slowest + odd.failed

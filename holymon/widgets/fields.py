@@ -10,7 +10,7 @@ from holymon.formatting import Html, element
 from holymon.safety import redact, short
 
 WIDE: Final = {"width": "auto"}
-LABEL: Final = {"description_width": "96px"}
+LABEL: Final = {"description_width": "88px"}
 SHORT: Final = {"description_width": "initial"}
 
 
@@ -58,6 +58,12 @@ def number_field(label: str, value: float, **more: Any) -> w.FloatText:
 def integer_field(label: str, value: int, **more: Any) -> w.IntText:
     """A field for a whole number."""
     return w.IntText(value, description=label, layout=WIDE, style=LABEL, **more)
+
+
+def lines_field(label: str, placeholder: str) -> w.Textarea:
+    """A field for several lines."""
+    return w.Textarea(description=label, placeholder=placeholder, style=LABEL,
+                      layout={"width": "auto", "height": "58px"})  # fmt: skip
 
 
 def choice_field(label: str, options: Any, **more: Any) -> w.Dropdown:

@@ -45,6 +45,10 @@ class LiveTab:
         # The drawing thread has records of its own: a cell may ask for those of the run meanwhile.
         following = _FollowedRun(run, Run(run.folder) if run.live else run)
         if run.live:
+            # What was seen of the run before is none of this one's.
+            self.image.layout.display = "none"
+            self._read(following)
+            self.progress.value = panels_html.progress(following.about())
             self._ticker = Ticker(lambda: self._tick(following))
         else:
             self._ended(run)

@@ -13,7 +13,7 @@ from holymon.figures import hints
 from holymon.figures.reasons import FITNESS
 from holymon.figures.request_stats import RequestStats
 from holymon.figures.summary_types import Summary, TargetSummary
-from holymon.figures.verdict import Verdict
+from holymon.figures.verdict import ObjectiveCheck, Verdict
 from holymon.formatting import (
     DASH,
     Html,
@@ -143,7 +143,7 @@ def figures(summary: Summary, judged: Verdict) -> Html:
     rows = [target.live_cells for target in summary.targets]
     table = replace(summary.table, rows=rows, notes=()).html("hm-figures")
     goals = [
-        element("span", f"{check.target}: {check.text} (is {check.cells[2]})",
+        element("span", f"{check.target}: {check.text}{_figure(check)}",
                 kind=f"hm-goal {_outcome(check.met)}")
         for check in judged.checks
     ]  # fmt: skip
@@ -156,6 +156,12 @@ def figures(summary: Summary, judged: Verdict) -> Html:
         element("div", *goals, kind="hm-goals") if goals else "",
         bullets(odd, "hm-odd"),
     )
+
+
+def _figure(check: ObjectiveCheck) -> str:
+    """What was measured, unless there is none or the sentence says it."""
+    figure = check.figure
+    return "" if check.met is None or figure in check.text else f" (is {figure})"
 
 
 def _outcome(met: bool | None) -> str:

@@ -15,7 +15,8 @@ import ipywidgets as w
 from holymon.catalogue.entries import entries_at_hand
 from holymon.errors import HolymonError, RunError
 from holymon.experiments.alternate import compare, compare_all
-from holymon.formatting import bullets, element, join
+from holymon.figures.comparisons import Comparisons
+from holymon.formatting import Html, bullets, element
 from holymon.load.run import Run, attach
 from holymon.plan.given_file import decoded
 from holymon.records import run_folder
@@ -26,7 +27,7 @@ from holymon.report.bundle import write_bundle
 from holymon.report.report import write_report
 from holymon.safety import short
 from holymon.widgets.calls_view import CallsView
-from holymon.widgets.fields import choice_field, html
+from holymon.widgets.fields import SHORT, choice_field, html
 
 NOTHING: Final = element(
     "p", "A run can be saved, exported and compared once it has ended.", kind="hm-quiet"
@@ -60,7 +61,7 @@ class ResultsTab:
         ):  # fmt: skip
             button.on_click(lambda _, work=work: do(work))
         self._other = choice_field("Compare with", [("", "")])
-        self._other.layout = {"width": "460px"}
+        self._other.layout, self._other.style = {"width": "460px"}, SHORT
         self._message = html(NOTHING, kind="hm-message")
         # Lab leads relative links of an output, not those of a widget, to the notebook's folder.
         self._links = w.Output()
@@ -77,7 +78,7 @@ class ResultsTab:
         """Offer all that goes with `run`; with None, nothing."""
         self._run = run
         self._made, self._links.outputs = [], ()
-        self._message.value = NOTHING if run is None else element("p", run.id)
+        self._message.value = NOTHING if run is None else _about(run)
         if run is not None:
             self._other.options = self._others(run)
         for button in self.buttons.values():
@@ -145,10 +146,10 @@ class ResultsTab:
             both = [t.name for t in run.plan.targets if t.name in names]
             if not both:
                 raise RunError(f"{other} has no target in common with this run.")
-            comparisons = [compare(with_run, run, targets=(name, name)) for name in both]
+            made = Comparisons(compare(with_run, run, targets=(name, name)) for name in both)
         else:
-            comparisons = list(compare_all(run))
-        self._message.value = join(*(comparison.table.html() for comparison in comparisons))
+            made = compare_all(run)
+        self._message.value = made.table.html()
 
     def _say(self, text: str) -> None:
         self._message.value = element("p", text)
@@ -169,6 +170,14 @@ class ResultsTab:
         )
         data = {"text/html": str(links), "text/plain": str(path)}
         self._links.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
+
+
+def _about(run: Run) -> Html:
+    """Which run it is; of one without calls why there are none, for nothing else is shown of it."""
+    if len(run.records):
+        return element("p", run.id)
+    why = " ".join(reason.text for reason in run.verdict().reasons) or "it was ended before."
+    return element("p", f"No call was made in {run.id}: {why}")
 
 
 def set_baseline(run: Run) -> Path:

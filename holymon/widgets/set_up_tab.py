@@ -28,6 +28,7 @@ from holymon.widgets.fields import (
     heading,
     html,
     integer_field,
+    lines_field,
     number_field,
     picture,
     text_field,
@@ -114,7 +115,7 @@ class SetUpTab:
             duration_s=seconds, requests=int(self._length.value) if counts else None,
             warmup_s=self._warmup.value, max_cost=_money(self._money.value),
             workers=self._workers.value, name=self._name.value.strip(),
-            slo=tuple(part.strip() for part in self._slo.value.split(",") if part.strip()),
+            slo=tuple(filter(None, map(str.strip, self._slo.value.replace("\n", ",").split(",")))),
         )  # fmt: skip
 
     def _load(self, seconds: float | None) -> Open | Closed:
@@ -159,8 +160,8 @@ class SetUpTab:
         self.first.value = join(element("p", words), shown) if plan.prompts.turns > 1 else shown
 
     def _load_fields(self) -> None:
-        self._loop = choice_field("Loop", [("open: calls leave by a schedule", "open"),
-                                     ("closed: users wait for answers", "closed")])  # fmt: skip
+        loops = [("open: by a schedule", "open"), ("closed: users wait", "closed")]
+        self._loop = choice_field("Loop", loops)
         self._users = integer_field("Users", 4)
         self._shape = choice_field("Shape", list(SHAPES))
         self._forms = {kind: w.VBox([_field(label, value) for label, value in fields], layout=WIDE)
@@ -177,12 +178,12 @@ class SetUpTab:
             "Say hello in one short sentence.", description="Prompt", style=LABEL,
             layout={"width": "auto", "height": "120px"},
         )  # fmt: skip
-        self._file = file_field("File", "prompts.jsonl, or a log or a trace")
-        self._column = text_field("Column", placeholder="where its prompts are, if it is asked")
-        self._held = w.Checkbox(value=False, description="hold its conversations, turn by turn",
-                                layout=WIDE, style=LABEL)  # fmt: skip
-        self._tokens = text_field("Tokens", "200", placeholder="or such as normal:512,128")
-        self._max_tokens = text_field("Max tokens", "64", placeholder="or such as uniform:10,200")
+        self._file = file_field("File", "prompts, a log, a trace")
+        self._column = text_field("Column", placeholder="only if asked for")
+        self._held = w.Checkbox(value=False, description="as conversations", layout=WIDE,
+                                style=LABEL, tooltip="hold them turn by turn")  # fmt: skip
+        self._tokens = text_field("Tokens", "200", placeholder="or normal:512,128")
+        self._max_tokens = text_field("Max tokens", "64", placeholder="or uniform:10,200")
         self._system = text_field("System", placeholder="no system prompt")
         self.first = html()
         self._stream = w.Checkbox(value=True, description="stream the answers", layout=WIDE,
@@ -190,7 +191,7 @@ class SetUpTab:
 
     def _limit_fields(self) -> None:
         self._money = text_field("Spend, USD", placeholder="no limit")
-        self._slo = text_field("Goals", placeholder="ttft_p95<0.5, error_rate<1%")
+        self._slo = lines_field("Goals", "ttft_p95<0.5\nerror_rate<1%")
         self._workers = integer_field("Workers", 1)
         self._name = text_field("Name", placeholder="made from the models")
 
@@ -229,7 +230,7 @@ class TargetList:
         self._changed = changed
         self._targets: dict[w.Checkbox, Target] = {}
         self._list = w.VBox(layout=w.Layout(max_height="318px", overflow="auto"))
-        self._url = text_field("Base URL", placeholder="https://api.example.com/v1")
+        self._url = text_field("Base URL", placeholder="https://example.com/v1")
         self._model = text_field("Model")
         self._key = text_field("Key variable", placeholder="MY_API_KEY (its name)")
         self.add_button = w.Button(description="Add target", icon="plus")
