@@ -7,6 +7,7 @@ from holymon.catalogue.budgets import runs_before
 from holymon.figures.error_budget import PERIOD_S
 from holymon.figures.spending import RunSpending, Spending, TargetSpending, spending_of
 from holymon.formatting import DASH
+from holymon.language.said import glued
 from holymon.load.entry import Entry, OfTarget
 from holymon.load.publish import entry_of
 from holymon.load.run import Run
@@ -24,8 +25,11 @@ def spending(run: Run, budget: float | None = None, period_s: float = PERIOD_S) 
         RunSpending(entry.began, _day(entry), tuple(map(_of_target, entry.of_targets)))
         for entry in (*runs_before(run, mine, period_s), mine) if entry.of_targets
     ]  # fmt: skip
-    reasons = [f"{target.target}: {target.cost.reason}." for target in run.summary().targets
-               if target.cost_usd is None and target.cost.reason]  # fmt: skip
+    reasons = [
+        glued(target.target, ": ", target.cost.reason, ".")
+        for target in run.summary().targets
+        if target.cost_usd is None and target.cost.reason
+    ]
     return spending_of(known, budget, simulated=run.plan.simulated, reasons=reasons)
 
 

@@ -77,7 +77,7 @@ class Cost:
         return say(
             "cost {least}{at_least_usd} USD",
             least=least,
-            at_least_usd=rounded(self.at_least_usd, 6),
+            at_least_usd=rounded(self.at_least_usd),
         ) + glued(" (", parts, ")") * bool(parts)
 
 

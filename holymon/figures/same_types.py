@@ -10,6 +10,7 @@ from holymon.figures.fingerprint import Fingerprints
 from holymon.figures.roads import Road, TokenCounts
 from holymon.formatting import (
     DASH,
+    FIGURES,
     Cell,
     Headline,
     Table,
@@ -124,7 +125,7 @@ class SameModel:
             shares = [_in_percent(each) for each in self.correct]
             rows.append((say("right and within limits"), *shares, say("of all calls")))
         if any(self.correct_per_s):
-            rates = [each.cell if each else DASH for each in self.correct_per_s]
+            rates = [each.cells(FIGURES) if each else DASH for each in self.correct_per_s]
             rows.append((say("right and within limits, /s"), *rates, ""))
         return rows
 

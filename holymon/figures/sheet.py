@@ -25,6 +25,7 @@ from holymon.formatting import (
     rounded,
 )
 from holymon.language.said import glued, heads, say, vocabulary, without_stop
+from holymon.plan.price import source_words
 from holymon.records.headroom import in_a_line
 
 STATES: Final = {"go": "healthy", "no-go": "unhealthy", "not shown": "not judged"}
@@ -203,7 +204,7 @@ class Sheet:
             if row.reason
         ]
         notes += [say("{target}: price list: {source}, {date}", target=row.target,
-                      source=row.source, date=row.date)
+                      source=source_words(row.source), date=row.date)
                   for row in self.costs if row.source]  # fmt: skip
         notes += [say("{target}: credit of {lost} expires each month, unused", target=row.target,
                       lost=rounded(row.lost))

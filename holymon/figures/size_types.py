@@ -118,7 +118,7 @@ class SizeEffects:
             for effect in self.targets for size in effect.classes
         ]  # fmt: skip
         classes = Table(heads("target", "tokens in", "calls", "tokens out", "TTFT p50, ms",
-                              "p95", "latency p50", "p95"), rows, "ll")  # fmt: skip
+                              "p95", "latency p50", "p95"), rows, "llr")  # fmt: skip
         return Tables([effects, classes] if rows else [effects])
 
     @property

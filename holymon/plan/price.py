@@ -12,6 +12,9 @@ NAMES: Final = dict(zip(CLASSES, vocabulary(
     "input", "output", "input from a cache", "written to a cache", "reasoning").values(),
     strict=True))  # fmt: skip
 
+INVENTED: Final = say("invented, for the simulator")
+"""What targets.toml says of the simulator's prices."""
+
 
 class Tier(Struct, frozen=True):
     """What all tokens of a call cost whose prompt has more than `over`; None is as below it."""
@@ -66,7 +69,7 @@ class Price(Struct, frozen=True):
     def words(self) -> str:
         """What tokens cost, and who says so."""
         rates = [each for each in (_rates(self), *(tier.words for tier in self.tiers)) if each]
-        source = ", ".join(filter(None, (self.source, self.date)))
+        source = listed(", ", filter(None, (source_words(self.source), self.date)))
         return say(
             "{rates}, in {currency} per million tokens{listing}", rates=listed("; ", rates),
             currency=self.currency,
@@ -89,6 +92,11 @@ class Price(Struct, frozen=True):
                 given = {name: getattr(tier, name) for name in CLASSES}
                 price = replace(price, **{k: v for k, v in given.items() if v is not None})
         return replace(price, tiers=()) if self.tiers else self
+
+
+def source_words(source: str) -> str:
+    """Where a price is from; what the simulator says of its own in the language of the reader."""
+    return INVENTED if source == INVENTED else source
 
 
 def _rates(prices: Struct) -> str:

@@ -155,11 +155,13 @@ def _goal(check: ObjectiveCheck) -> tuple[str, ...]:
 
 def _objectives(judged: Verdict) -> str:
     missed, open_ = (sum(check.met is met for check in judged.checks) for met in (False, None))
+    if not missed + open_:
+        return say("All objectives met")
+    if len(judged.checks) == 1:
+        return say("The objective is missed") if missed else say("The objective has no figure")
     parts = [say("{n} missed", n=missed)] * bool(missed) + [
         say("{n} without a figure", n=open_)
     ] * bool(open_)
-    if not parts:
-        return say("All objectives met")
     return say("Of {n} objectives {parts}", n=len(judged.checks), parts=listed(", ", parts))
 
 
