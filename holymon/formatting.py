@@ -98,7 +98,7 @@ def rounded(value: float | None, figures: int = FIGURES) -> str:
     if value is None:
         return DASH
     no_fraction = abs(value) >= 10**figures - 0.5
-    return Digits(f"{value:,.0f}" if no_fraction else f"{value:.{figures}g}")
+    return Digits(f"{value:,.0f}" if no_fraction else f"{value:,.{figures}g}")
 
 
 def count(value: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from holymon.figures.bills import Amount
 from holymon.formatting import (
     CLOSE,
     DASH,
@@ -127,20 +128,34 @@ def bill(move: Moved) -> Section:
     table = bill_table(move)
     lines: list[str] = []
     if move.per_call is not None:
-        lines.append(say("1,000 calls that succeed cost USD {usd} less at the candidate than at "
-                         "the baseline", usd=usd(move.per_call.times(1000))))  # fmt: skip
-    if move.per_month is not None:
-        n = rounded(move.calls_per_month, CLOSE)
+        size = usd(_size(move.per_call.times(1000)))
         lines.append(
-            say("that is USD {usd} a month, of {n} calls", usd=usd(move.per_month), n=n)
+            say("1,000 calls that succeed cost USD {usd} less at the candidate than at the "
+                "baseline", usd=size)
+            if move.per_call.value >= 0
+            else say("1,000 calls that succeed cost USD {usd} more at the candidate than at the "
+                     "baseline", usd=size)
+        )  # fmt: skip
+    if move.per_month is not None:
+        n, size = rounded(move.calls_per_month, CLOSE), usd(_size(move.per_month))
+        lines.append(
+            say("that is USD {usd} a month, of {n} calls", usd=size, n=n)
             if move.route.phase == "done"
             else say("of {n} calls a month, all at the candidate, that would be USD {usd}", n=n,
-                     usd=usd(move.per_month))
+                     usd=size)
         )  # fmt: skip
     else:
         lines.append(say("no saving a month is given: {why}", why=move.no_month))
     return Section(join(table.html("figures"), bullets(lines)),
                    "\n".join([table.text(), *map(str, lines)]))  # fmt: skip
+
+
+def _size(amount: Amount) -> Amount:
+    """How much it is either way, with its interval: a sentence says which."""
+    if amount.value >= 0:
+        return amount
+    low, high = (None if end is None else -end for end in (amount.high, amount.low))
+    return Amount(-amount.value, low, high)
 
 
 def method() -> Section:
