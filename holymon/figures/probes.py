@@ -7,7 +7,7 @@ is. Each pause has prefixes of its own, so no reading prolongs the life of anoth
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from holymon.formatting import DASH, Table, count, number_of, percent, rounded
+from holymon.formatting import CLOSE, DASH, Table, count, number_of, percent, rounded
 from holymon.plan.price import PER, Price
 from holymon.safety import plain
 
@@ -58,7 +58,7 @@ class StoppedStreams:
         rows = [
             (what, count(prompt) if self.whole else DASH,
              ("up to " if what == "whole answers" else "") + count(output),
-             rounded(self.cost(prompt, output)) if self.whole else DASH)
+             rounded(self.cost(prompt, output), CLOSE) if self.whole else DASH)
             for what, prompt, output in self.ways
         ]  # fmt: skip
         notes = [

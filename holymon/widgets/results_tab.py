@@ -78,7 +78,7 @@ class ResultsTab:
         """Offer all that goes with `run`; with None, nothing."""
         self._run = run
         self._made, self._links.outputs = [], ()
-        self._message.value = NOTHING if run is None else _about(run)
+        self._message.value = NOTHING if run is None else about(run)
         if run is not None:
             self._other.options = self._others(run)
         for button in self.buttons.values():
@@ -172,7 +172,7 @@ class ResultsTab:
         self._links.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
 
 
-def _about(run: Run) -> Html:
+def about(run: Run) -> Html:
     """Which run it is; of one without calls why there are none, for nothing else is shown of it."""
     if len(run.records):
         return element("p", run.id)

@@ -316,7 +316,7 @@ def test_pods_make_one_run_and_one_that_is_lost_is_in_the_verdict(pods):
     judged = pods.run.verdict()
     assert judged.measurement == "invalid"
     assert any(
-        f"pod 2 was lost after {shares[2]['lost_s']:.4g} s" in r.text for r in judged.reasons
+        f"pod 2 was lost after {shares[2]['lost_s']:.3g} s" in r.text for r in judged.reasons
     )
 
 

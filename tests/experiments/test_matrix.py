@@ -49,7 +49,7 @@ def test_what_fails_leaves_the_rest_and_each_has_a_row(made, measured):
     rows = measured.table.rows
     assert [row[0] for row in rows] == ["url/fast", "url/slow", "gone/m", "url/fast", "url/slow"]
     good, target = rows[1], measured.runs[0].summary().targets[1]
-    assert good[1:5] == ("4-users", "short", f"{target.requests}", f"{target.requests_per_s:.4g}")
+    assert good[1:5] == ("4-users", "short", f"{target.requests}", f"{target.requests_per_s:.3g}")
     assert good[6] == target.latency_s.cell("p50")
     assert rows[2][-1] == "invalid"
     assert any("gone/m: the first call failed" in note for note in measured.table.notes)

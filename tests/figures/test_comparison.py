@@ -8,11 +8,13 @@ import pytest
 from holymon.errors import CODES, PlanError
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import compare_pairs
+from holymon.figures.comparison_notes import of_client
 from holymon.figures.comparisons import Comparisons
 from holymon.figures.pair_tests import error_difference
 from holymon.figures.quantiles import wilson
 from holymon.figures.reasons import Reason
 from holymon.figures.summary import summarize_target
+from holymon.language.said import say
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
@@ -344,3 +346,17 @@ def test_several_targets_at_once_are_refused():
         compare_pairs([(both, both)] * 5)
     with pytest.raises(PlanError, match="effect is 2"):
         compare_pairs([], effect=2)
+
+
+def test_what_the_client_did_to_many_runs_is_said_once_with_a_count_and_the_worst():
+    late = [
+        Reason("suspect", say("it woke up to {ms} ms late.", ms=ms), late_s=ms) for ms in (1, 9, 4)
+    ]
+    doubts = {f"a/{k}": (reason,) for k, reason in enumerate(late)} | {"a/3": ()}
+    assert of_client(doubts, "suspect") == (
+        "3 of 4 runs are suspect, such as a/1: it woke up to 9 ms late.",
+    )
+    assert of_client({"a/0": (late[0],)}, "suspect") == (
+        "a/0 is suspect: it woke up to 1 ms late.",
+    )
+    assert of_client(doubts, "invalid") == ()

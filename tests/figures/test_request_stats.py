@@ -55,7 +55,7 @@ def test_stats_show_requests_and_attempts_apart():
     assert [line.split()[:2] for line in (requests.splitlines()[1], attempts.splitlines()[1])] == [
         ["url/m", "400"], ["url/m", "420"],
     ]  # fmt: skip
-    assert f"{20 / 1:.4g}" in requests.splitlines()[1].split(), "the waits of twenty requests"
+    assert f"{20 / 1:.3g}" in requests.splitlines()[1].split(), "the waits of twenty requests"
     assert "1.05" in attempts.splitlines()[1].split()
     said = "failed requests: rate_limited 9\nfailed attempts: server_error 20, rate_limited 9"
     assert said in repr(found)
@@ -74,8 +74,8 @@ def test_money_that_is_known_in_part_is_said_to_be_at_least_so_much():
     assert whole.cost_usd == whole.known_cost_usd == pytest.approx(400 * (5 + 14) / 1e6)
     assert least.cost_usd is None
     assert least.known_cost_usd == pytest.approx(380 * (5 + 14) / 1e6)
-    assert f"≥ {least.known_cost_usd:.4g}" in repr(least)
-    assert f"{whole.cost_usd:.4g} / {whole.cost_of_failures_usd:.4g}" in repr(whole)
+    assert f"≥ {least.known_cost_usd:.3g}" in repr(least)
+    assert f"{whole.cost_usd:.3g} / {whole.cost_of_failures_usd:.3g}" in repr(whole)
 
 
 def test_stats_of_nothing_and_of_many_targets_have_their_rows():

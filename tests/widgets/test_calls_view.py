@@ -30,7 +30,7 @@ def on(view):
 
 def test_the_tables_are_those_of_slowest_and_nothing_in_them_runs(made):
     view = offered(made)
-    slow, bad = hm.slowest(made).table
+    slow, bad = hm.slowest(made).brief
     for rows, table in ((view._slow, slow), (view._bad, bad)):
         assert table.lead[0] in rows._before.value
         assert all(cell in rows._table.value for row in table.rows for cell in row[:1])

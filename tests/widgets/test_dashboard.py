@@ -7,11 +7,13 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from holymon.errors import PlanError, RunError
+from holymon.figures.reasons import Reason
 from holymon.load import publish
 from holymon.load import run as runs
 from holymon.plan.plan import Closed, Open, Plan, Prompts
@@ -21,7 +23,7 @@ from holymon.records import run_folder, spool
 from holymon.widgets.dashboard import LIVE_TAB, explore
 from holymon.widgets.live_tab import _FollowedRun, _when
 from holymon.widgets.panels import last_due
-from holymon.widgets.results_tab import BASELINE_FILE, baseline, set_baseline
+from holymon.widgets.results_tab import BASELINE_FILE, about, baseline, set_baseline
 from holymon.widgets.set_up_tab import FILE
 
 
@@ -376,3 +378,11 @@ def test_calls_in_flight_say_that_they_are_of_all_targets(here):
         run_folder.write_state(folder, state="starting")
         made = _FollowedRun(runs.Run(folder), runs.Run(folder))._figure
         assert title in [ax.get_title(loc="left") for ax in made.figure.axes]
+
+
+def test_a_run_without_calls_says_why_there_are_none():
+    judged = SimpleNamespace(reasons=(Reason("invalid", "the first call <b>failed</b>."),))
+    run = SimpleNamespace(id="a/1", records=(), verdict=lambda: judged)
+    assert about(run) == (
+        "<p>No call was made in a/1: the first call &lt;b&gt;failed&lt;/b&gt;.</p>"
+    )

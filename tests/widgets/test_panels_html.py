@@ -91,7 +91,7 @@ def test_no_more_than_all_calls_were_sent():
     assert "10 of 10 calls/s sent" in target.facts[1]
     records.rows["start_s"][1:] *= 1.01
     (target,) = summarize(records, planned()).targets
-    assert "9.921 of 10 calls/s sent" in target.facts[1]
+    assert "9.92 of 10 calls/s sent" in target.facts[1]
 
 
 def test_calls_that_were_not_sent_turn_it_too():

@@ -79,7 +79,7 @@ def test_the_view_counts_what_the_simulator_counted(simulator, shown):
     assert rows(view) == [[name, str(one.requests)] for name, one in zip(names, parts, strict=True)] + [
         [name, str(one.attempts)] for name, one in zip(names, parts, strict=True)
     ]  # fmt: skip
-    assert tiles(view)["attempts per request"] == f"{stats.amplification:.4g}"
+    assert tiles(view)["attempts per request"] == f"{stats.amplification:.3g}"
     wrong = ", ".join(f"{name} {n}" for name, n in stats.attempt_errors.items())
     assert f"failed attempts: {wrong}<" in view._calls.value
     assert (stats.requests, len(stats.targets)) == (170, 2)
