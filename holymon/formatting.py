@@ -18,10 +18,8 @@ DASH: Final = "–"
 """What stands where there is no figure."""
 
 FIGURES: Final = 3
-"""Significant figures of whatever was measured: more than an interval bears are noise."""
-
 CLOSE: Final = 4
-"""Significant figures of amounts that are held against one another, or add up."""
+"""Significant figures of what was measured, and of amounts that are compared or add up."""
 
 Cell = str | tuple[str, str]
 """A text, or a text and the interval that stands below it (empty, it holds the place)."""

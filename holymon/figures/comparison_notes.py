@@ -52,14 +52,14 @@ def of_client(doubts: Mapping[str, Sequence[Reason]], level: Fitness) -> tuple[s
                 kind = reason.text.template if isinstance(reason.text, Said) else ""
                 kinds.setdefault(kind or reason.text, []).append((run, reason))
     sentences = []
-    for found in kinds.values():
-        run, reason = max(found, key=lambda each: each[1].late_s or 0.0)
+    for those in kinds.values():
+        run, reason = max(those, key=lambda each: each[1].late_s or 0.0)
         named = {"run": plain(run), "level": SHOWN[level], "text": reason.text}
         sentences.append(
             say("{run} is {level}: {text}", **named)
-            if len(found) == 1
+            if len(those) == 1
             else say("{count} of {every} runs are {level}, such as {run}: {text}",
-                     count=len(found), every=len(doubts), **named)
+                     count=len(those), every=len(doubts), **named)
         )  # fmt: skip
     return tuple(sentences)
 

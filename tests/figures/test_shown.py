@@ -219,7 +219,7 @@ def test_definitions_have_their_values():
     shown = {(figure, tool): value for figure, tool, value, _ in rows(table)}
     assert shown["TTFT", OURS] == "p50 300, p95 300 ms"
     assert shown["", "vLLM bench: E2EL"] == "p50 1,500, p95 1,500 ms"
-    assert shown["", "AIPerf: request latency"] == "p50 1457, p95 1457 ms"
+    assert shown["", "AIPerf: request latency"] == "p50 1,457, p95 1,457 ms"
     assert shown["error rate", OURS] == "3.333 %"
     assert shown["", "OpenRouter: uptime"] == "96.67 %"
     assert shown["", "AIPerf: request throughput"] == "0.9831/s"
