@@ -27,11 +27,8 @@ Cell = str | tuple[str, str]
 
 def ends(text: str, limit: int) -> str:
     """`text` as by `short`, but cut in its middle: names of versions differ at their ends."""
-    line = short(text, 8 * limit)
-    if len(line) <= limit:
-        return line
-    last = (limit - 1) // 2
-    return f"{line[: limit - 1 - last]}…{line[-last:]}"
+    line, last = short(text, 8 * limit), (limit - 1) // 2
+    return line if len(line) <= limit else f"{line[: limit - 1 - last]}…{line[-last:]}"
 
 
 def file_name(text: str, limit: int = 80) -> str:
