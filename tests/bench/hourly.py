@@ -1,6 +1,6 @@
 """Hours of a simulated fortnight as real reports, beside what the simulation says of the same hours.
 
-    python -m tests.bench.hourly [SEED]        (20 reports; 13 s of CPU each)
+    python -m tests.bench.hourly [SEED]        (seed 1: 19 reports, 13 s of CPU each)
 
 The calls that `tests.bench.history` draws become rows of run folders, an hour apart by their own
 clock, and of chosen hours `holymon report --run --baseline 7d` makes the report as cron would: each
