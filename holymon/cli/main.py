@@ -219,7 +219,9 @@ def sim(host: str, port: int, seed: int, log: Path | None, auth: str) -> None:
     """Run the simulated API until Ctrl-C.
 
     Its models are fast, slow, flaky, busy, pinned, cached, reasoning, tools, strict, limited,
-    gateway (hides a prompt, buffers), quantized and other (not the same model).
+    gateway (hides a prompt, buffers), quantized and other (not the same model), and odd (answers
+    and refusals as some servers word them: a limit inside a 200, usage where few look for it).
+    /completion answers as llama.cpp's server does.
     """
     from holymon.sim import __main__ as simulator
 

@@ -22,7 +22,7 @@ from holymon.plan.dataset_bodies import request_of
 from holymon.plan.dataset_forms import AS_IT_IS, How, form_of
 from holymon.plan.entries import Unfit
 from holymon.plan.given_file import MOST_BYTES, decoded, over, raw
-from holymon.plan.replay_file import rows_of
+from holymon.plan.replay_file import rows_of, timed_names
 from holymon.plan.requests import Request
 from holymon.plan.sample import drawn, lines_of
 from holymon.plan.traces import Sessions, delay_of, is_whole
@@ -188,7 +188,7 @@ def _of_table(path: Path, lines: list[str], column: str) -> tuple[str, Placed]:
     """The column of a table that holds what is asked, if one does, and its rows."""
     first = next((line for line in lines if line.strip()), "")
     (_, head), *rows = rows_of(path, lines, _comma(first)) or [(0, [])]
-    names = [cell.strip() for cell in head]
+    names = timed_names(path, [cell.strip() for cell in head], rows)
     if column or not form_of(dict.fromkeys(names))[0]:
         column = chosen(path, names, column)
     entries = ((f"line {n}", dict(zip(names, row, strict=False))) for n, row in rows)

@@ -12,10 +12,12 @@ import numpy as np
 from holymon.errors import ConfigError, PlanError
 from holymon.plan.given_file import decoded, raw
 from holymon.plan.shapes import Replay
+from holymon.plan.slash_dates import as_iso
 from holymon.safety import plain
 
 COLUMNS: Final = (
-    "timestamp", "time", "arrival_time", "arrived_at", "due_s", "start_s", "start_time", "t",
+    "timestamp", "time", "arrival_time", "arrived_at", "due_s", "start_s", "start_time",
+    "timegenerated", "t",
 )  # fmt: skip
 
 UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -24,11 +26,12 @@ UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 def replay(source: str | Path | Sequence[float], *, speed: float = 1.0) -> Replay:
     """Calls as they came once: from a file, or from times in seconds.
 
-    A CSV file has a column named timestamp, time, t, arrival_time, arrived_at, start_time, start_s
-    or due_s, or numbers in its first column; a line of JSONL is a time or an object with such a
-    field. A time is in seconds or an ISO 8601 date. Times are sorted, the first becomes 0, gaps are
-    kept to the microsecond; `speed` divides them (1000 for a trace written in milliseconds, 2 to
-    play it twice as fast). Raises ConfigError, PlanError naming the line.
+    A CSV file has a column named timestamp, time, t, arrival_time, arrived_at, start_time, start_s,
+    due_s or TimeGenerated, or numbers in its first column; a line of JSONL is a time or an object
+    with such a field. A time is in seconds or an ISO 8601 date, in CSV also one as Azure's portal
+    writes it. Times are sorted, the first becomes 0, gaps are kept to the microsecond; `speed`
+    divides them (1000 for a trace written in milliseconds, 2 to play it twice as fast). Raises
+    ConfigError, PlanError naming the line.
     """
     if not 0 < speed < float("inf"):
         raise PlanError(f"speed is {speed:g}: it must be above 0.")
@@ -59,13 +62,42 @@ def _read(path: Path) -> Iterator[float]:
                 yield _from_json(path, n, line)
         return
     rows = rows_of(path, lines)
-    head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
-    column = next((head.index(name) for name in COLUMNS if name in head), None)
-    if column is None and rows and time_of(head[0]) is None:
+    head = rows[0][1] if rows else []
+    column = _column_of_times(head)
+    if column is None and rows and time_of(head[0].strip()) is None:
         raise PlanError(f"{path} has no column of times: name one of them 'timestamp'.")
-    for n, row in rows if column is None else rows[1:]:
-        at = column or 0
+    at, rows = column or 0, rows if column is None else rows[1:]
+    _write_alike(path, rows, at)
+    for n, row in rows:
         yield _known(time_of(row[at].strip()) if at < len(row) else None, path, n)
+
+
+def timed_names(path: Path, names: list[str], rows: list[tuple[int, list[str]]]) -> list[str]:
+    """The names of a table's columns, times without a zone; their dates are written alike.
+
+    Azure's portal names one `TimeGenerated [UTC]`. Raises PlanError for dates of unknown order.
+    """
+    at = _column_of_times(names)
+    if at is None:
+        return names
+    _write_alike(path, rows, at)
+    return [*names[:at], names[at].partition(" [")[0], *names[at + 1 :]]
+
+
+def _column_of_times(names: Sequence[str]) -> int | None:
+    known = [name.lower().partition(" [")[0].strip() for name in names]
+    return next((known.index(name) for name in COLUMNS if name in known), None)
+
+
+def _write_alike(path: Path, rows: list[tuple[int, list[str]]], at: int) -> None:
+    """Bring the dates of a column into one form, whatever their order of month and day is."""
+    full = [row for _, row in rows if len(row) > at]
+    try:
+        cells = as_iso([row[at] for row in full])
+    except PlanError as error:
+        raise PlanError(f"{path}: {error}.") from None
+    for row, cell in zip(full, cells, strict=True):
+        row[at] = cell
 
 
 def rows_of(path: Path, lines: list[str], comma: str = ",") -> list[tuple[int, list[str]]]:

@@ -4,7 +4,8 @@
     AIPerf     the same, also with text_input or messages in place of input_length
     Bailian    {"chat_id", "timestamp": s, "input_length", ..., "hash_ids"}       blocks of 16
     BurstGPT   Timestamp (s), Request tokens, Response tokens (0 where it failed)
-    Azure      TIMESTAMP (a date), ContextTokens, GeneratedTokens
+    Azure      TIMESTAMP (a date), ContextTokens, GeneratedTokens; of its gateway's log, as
+               its portal exports it: TimeGenerated [UTC], PromptTokens, CompletionTokens
     Vidur      arrived_at (s), num_prefill_tokens, num_decode_tokens
 
 Lines of one `session_id`, or whose `parent_chat_id` is another's `chat_id`, are a conversation, if
@@ -13,8 +14,8 @@ and its `delay` is the time to think (ms).
 
 Of others the unit of times has to be told: none is guessed. Sources: kvcache-ai/Mooncake
 (FAST25-release), docs.nvidia.com/aiperf (Trace Replay with Mooncake Traces), alibaba-edu/
-qwen-bailian-usagetraces-anon, HPMLL/BurstGPT, Azure/AzurePublicDataset (2023 and 2024), and
-microsoft/vidur.
+qwen-bailian-usagetraces-anon, HPMLL/BurstGPT, Azure/AzurePublicDataset (2023 and 2024),
+learn.microsoft.com (ApiManagementGatewayLlmLog), and microsoft/vidur.
 """
 
 from collections.abc import Mapping
@@ -48,6 +49,7 @@ _KNOWN: Final = (
     ({"timestamp", "messages", "output_length"}, _MOONCAKE._replace(name="AIPerf's")),
     ({"Request tokens"}, Trace("BurstGPT's", "Request tokens", "Response tokens", "s")),
     ({"ContextTokens"}, Trace("Azure's", "ContextTokens", "GeneratedTokens")),
+    ({"PromptTokens", "CompletionTokens"}, Trace("Azure's", "PromptTokens", "CompletionTokens")),
     ({"num_prefill_tokens"}, Trace("Vidur's", "num_prefill_tokens", "num_decode_tokens", "s")),
 )
 _PROMPTS: Final = ("prompt_tokens", "input_tokens", "input_length", "prompt_len", "input_len")
@@ -77,6 +79,8 @@ def of_trace(entry: Mapping[str, Any], unit: str = "") -> Request:
     text = entry.get("text_input") or entry.get("messages")
     if answer == 0:
         raise Unfit("without an answer")
+    if entry.get(kind.prompt) == "" == entry.get(kind.answer):  # Azure logs texts in lines apart
+        raise Unfit("without sizes")
     if text:
         require(isinstance(text, str | list), "text_input", "is no text", "write one in quotes")
         return Request(text, max_tokens=answer, prompt_tokens=prompt, output_tokens=answer, at=at)

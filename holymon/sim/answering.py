@@ -9,12 +9,19 @@ from typing import Final
 
 from aiohttp import web
 
-from holymon.sim import chat_api, completions_api, embeddings_api, messages_api, responses_api
+from holymon.sim import (
+    chat_api,
+    completions_api,
+    embeddings_api,
+    llama_api,
+    messages_api,
+    responses_api,
+)  # fmt: skip
 from holymon.sim.models import Fate
 
 FORMS: Final[dict[str, ModuleType]] = {
     "chat": chat_api, "messages": messages_api, "responses": responses_api,
-    "completions": completions_api, "embeddings": embeddings_api,
+    "completions": completions_api, "embeddings": embeddings_api, "completion": llama_api,
 }  # fmt: skip
 """The forms of answers by the last part of their path, where chat's says more."""
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from holymon.sim.models import Fate, error_body
+from holymon.sim.odd_forms import ending_of as odd_ending_of
 
 
 def opening_of(fate: Fate) -> bytes:
@@ -28,12 +29,16 @@ def failure_of(message: str, number: int = 0) -> bytes:
         f"data: {json.dumps({'object': 'error', **flat})}\n\ndata: [DONE]\n\n",  # vLLM
         f"error: {json.dumps(flat)}\n\n",  # llama.cpp
         f"event: error\ndata: {json.dumps(flat)}\n\n",
+        f"data: {json.dumps({'choices': [], 'x_groq': {'error': message}})}\n\n",  # Groq
+        f"data: {json.dumps([{'error': flat}])}\n\n",  # Gemini
     )
     return forms[number % len(forms)].encode()
 
 
 def ending_of(fate: Fate) -> bytes:
     """The last events of a whole stream."""
+    if fate.model.odd:
+        return odd_ending_of(fate, finish_of(fate), usage_of(fate))
     end = _chunk(fate, "", finish_of(fate))
     if fate.question.want_usage:
         last = {"id": f"sim-{fate.number}", "object": "chat.completion.chunk", "created": 0,

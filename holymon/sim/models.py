@@ -36,7 +36,8 @@ class Model:
     Of short questions (`answers`) it `knows` such a share; where it chooses a word, a share `moved`
     of its choices is not that of the others. It may stand behind a gateway: with a `hidden` prompt
     of so many tokens, that `buffers` streams until they are whole, or that `serves` it under
-    another name. With `letters`, another tokenizer makes tokens of at most so many.
+    another name. With `letters`, another tokenizer makes tokens of at most so many. What an `odd`
+    one answers is in forms that real servers have for it (`odd_forms`).
     """
 
     ttft_s: float
@@ -58,6 +59,7 @@ class Model:
     buffers: bool = False
     serves: str = ""
     letters: int = 0
+    odd: bool = False
 
 
 FAULTS: Final = {
@@ -69,13 +71,16 @@ FAULTS: Final = {
     "stream_stalled": 0.02,
 }
 """What `flaky` does to a fifth of its requests, by holymon's error types."""
+ODD_FAULTS: Final = {"rate_limited": 0.1, "quota_exhausted": 0.05, "stream_error_event": 0.05}
 # A plain answer can't be cut like a stream: what is drawn instead.
 PLAIN_FAULTS: Final = {
     "stream_truncated": "invalid_json",
     "stream_error_event": "unavailable",
     "stream_stalled": "server_error",
 }
-STATUS: Final = {"rate_limited": 429, "server_error": 500, "unavailable": 503}
+STATUS: Final = {
+    "rate_limited": 429, "quota_exhausted": 402, "server_error": 500, "unavailable": 503,
+}  # fmt: skip
 MODELS: Final = {
     "fast": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005),
     "slow": Model(ttft_s=0.400, sigma=0.40, itl_s=0.025),
@@ -92,6 +97,7 @@ MODELS: Final = {
     ),
     "quantized": Model(ttft_s=0.015, sigma=0.15, itl_s=0.003, moved=0.3, knows=0.9),
     "other": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, moved=0.2, knows=0.5, letters=3),
+    "odd": Model(ttft_s=0.020, sigma=0.15, itl_s=0.005, faults=ODD_FAULTS, odd=True),
 }
 
 

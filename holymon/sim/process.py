@@ -39,7 +39,7 @@ def simulator(*, seed: int = 0, log: Path | str | None = None, auth: str = "") -
     """Start a simulated API at a free port.
 
     Its models are fast, slow, flaky, busy, pinned, cached, reasoning, tools, strict, limited,
-    gateway, quantized and other.
+    gateway, quantized, other and odd.
     `seed` makes its times and faults repeatable; `log` is a file for one line per answer, `auth`
     the header in which a key has to stand. It is killed with this process, whatever ends that.
     Raises ChildProcessError if it does not start.

@@ -14,7 +14,7 @@ MOST_BLOCKS: Final = 200_000
 LIFE_S: Final = 60.0
 """How long what is cached is kept without being used."""
 
-_LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict")
 _JSON: Final = frozenset({"json_object", "json_schema"})
 
 

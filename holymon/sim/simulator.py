@@ -1,7 +1,8 @@
 """A local API server with known latency, faults and finite capacity, so that all runs with no key.
 
-It speaks the OpenAI-compatible chat dialect, OpenAI's Responses and older completions, and
-Anthropic's messages, plain and streamed, and OpenAI's embeddings. A word is a token. What it does
+It speaks the OpenAI-compatible chat dialect, OpenAI's Responses and older completions, Anthropic's
+messages and llama.cpp's `/completion`, plain and streamed, and OpenAI's embeddings. A word is a
+token. What it does
 to a request is drawn from (seed, model, number of the request), so two servers with one seed do the
 same, and it is told in headers (`x-sim-fault`, `x-sim-ttft-ms`) and counted (`GET /_sim/log`), so
 that a measurement can be held against the truth; its log also says what was asked.
@@ -21,6 +22,7 @@ from aiohttp import web
 from holymon.sim.answering import FORMS, plain, reset, stream, until
 from holymon.sim.answers import is_choice
 from holymon.sim.models import MODELS, STATUS, Fate, at_once, error_body, fate_of
+from holymon.sim.odd_forms import refusal_of as refusal_in_a_form
 from holymon.sim.question import LIFE_S, PromptCache, Question, question_in, refusal_of
 from holymon.sim.rate_limits import Buckets
 
@@ -30,6 +32,9 @@ KEY_HEADERS: Final = ("authorization", "x-api-key", "api-key")
 FIRST_CALL: Final = "x-holymon-first-call"
 """The header of a call that a load makes before it begins: it is answered at once and well, and
 takes no number, so that what is done to the calls behind it stays the same."""
+
+_NATIVE: Final = ("/completion", "/completions")
+"""Where llama.cpp's server answers in its own form."""
 
 MOST_BODY: Final = 16 * 2**20
 _NO_REQUEST: Final = (
@@ -60,6 +65,8 @@ class Simulator:
         app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors_as_json])
         for name in ("chat/completions", *FORMS):
             app.router.add_post(f"/v1/{name}", self.chat)
+        for name in _NATIVE:
+            app.router.add_post(name, self.chat)
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/_sim/log", self.log)
         app.router.add_get("/healthz", self.health)
@@ -219,11 +226,16 @@ class Simulator:
 
 
 def _dialect(request: web.Request) -> str:
+    if request.path in _NATIVE:
+        return "completion"
     name = request.path.removeprefix("/v1/")
     return name if name in FORMS else "chat"
 
 
 def _fault_answer(fate: Fate) -> web.Response:
+    if fate.model.odd and (refusal := refusal_in_a_form(fate.fault, fate.number)):
+        status, about = refusal
+        return web.json_response(about, status=status, headers=fate.headers)
     more = {"retry-after": "1"} if fate.fault == "rate_limited" else {}
     code = "rate_limit_exceeded" if fate.fault == "rate_limited" else "server_error"
     return _error(STATUS[fate.fault], f"simulated {fate.fault}", code, {**fate.headers, **more})

@@ -73,6 +73,31 @@ def test_failures_of_any_dialect_have_their_names(simulator, endpoint, stream):
     assert Counter(marks.error for marks in all_marks if marks.error) == faults
 
 
+def test_what_odd_servers_answer_is_called_what_it_is(shared_simulator):
+    """Limits and no credit inside a 200, usage in odd places, and all of it said once more."""
+    target = shared_simulator.target("odd")
+    all_marks, kept = calls(target, 120, texts=("one two three",), max_tokens=4)
+    faults = shared_simulator.counted()["odd"]["faults"]
+    good = [marks for marks in all_marks if not marks.error]
+    assert len(good) == faults.pop("ok")
+    assert Counter(marks.error for marks in all_marks if marks.error) == faults
+    refused = {marks.status for marks in all_marks if marks.error == "rate_limited"}
+    assert refused == {200, 429}
+    for marks in good:
+        assert (marks.prompt_tokens, marks.output_tokens, marks.finish) == (3, 4, "length")
+        assert len(kept[marks.request].split()) == 4
+    assert 0 < sum(bool(marks.flags & Flag.NO_DONE) for marks in good) < len(good)
+
+
+@STREAMED
+def test_llama_cpp_is_understood_at_its_own_path(shared_simulator, stream):
+    root = shared_simulator.base_url.removesuffix("/v1")
+    target = Target(provider="url", model="fast", base_url=root, endpoint="completions")
+    (marks,), kept = calls(target, 1, texts=("one two three",), max_tokens=6, stream=stream)
+    assert (marks.error, marks.finish) == ("", "length")
+    assert (marks.prompt_tokens, marks.output_tokens, len(kept[0].split())) == (3, 6, 6)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "path", "headers", "body"),
     [

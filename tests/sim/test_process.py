@@ -21,7 +21,7 @@ def test_one_call_serves_the_models_until_the_block_ends():
         found = httpx.get(f"{served.base_url}/models").json()["data"]
         assert {one["id"] for one in found} == {
             "fast", "slow", "flaky", "busy", "pinned", "cached", "reasoning", "tools", "strict", "limited",
-                "gateway", "quantized", "other",
+                "gateway", "quantized", "other", "odd",
         }  # fmt: skip
         assert served.base_url in repr(served)
     assert not psutil.pid_exists(served.pid)

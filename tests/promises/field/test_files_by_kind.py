@@ -84,6 +84,49 @@ def test_a_moment_in_another_unit_than_a_trace_has_is_asked_for(tmp_path):
     assert replay([1.7e12, 1.7e12 + 500], speed=1000).times == (0.0, 0.5)
 
 
+LATER, NEXT = "9:19:26.891\u202fAM", "9:19:27.391 AM"
+DATES = [
+    # three dates half a second and a day apart, as they are read
+    (["2/25/2025, 9:19:25.391 AM", f"2/25/2025, {LATER}", f"2/26/2025, {NEXT}"], (0, 1.5, 86402.0)),
+    (["25/2/2025 9:19:25.391", "25/02/2025, 9:19:26.891", "26/2/2025 9:19:27.391"], (0, 1.5, 86402.0)),
+    (["2/1/2025, 1:00:00 AM", "1/12/2025, 9:00:00 AM", "1/11/2025, 9:00:00 PM"], (0, 43200.0, 1742400.0)),
+    (["1/2/2025, 12:00:00 AM", "1/2/2025, 12:00:01 PM", "1/2/2025, 1:00 p.m."], (0, 43201.0, 46800.0)),
+    (["11/1/2025, 21:00:00", "12/1/2025, 9:00:00", "1/2/2025, 1:00:00"], (0, 43200.0, 1742400.0)),
+]  # fmt: skip
+
+
+def portal(path, dates):
+    """A gateway's log as Azure's portal exports it: texts stand in lines apart from the sizes."""
+    rows = [f'"{at}",{"9,5" if n else ","},gpt' for n in (0, 1) for at in dates]
+    path.write_text('"TimeGenerated [UTC]",PromptTokens,CompletionTokens,ModelName\n' + "\n".join(
+        rows if len(dates) < 2 else [rows[0], *rows[len(dates):]]), encoding="utf-8")  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize(("dates", "times"), DATES, ids=lambda v: str(v[0]))
+def test_dates_of_azures_portal_are_read_where_month_and_day_are_told_apart(tmp_path, dates, times):
+    """learn.microsoft.com, ApiManagementGatewayLlmLog, as Log Analytics exports it to CSV."""
+    path = portal(tmp_path / "query_data.csv", dates)
+    found = hm.dataset(path)
+    assert (found.kind, len(found), found.left_out) == ("a trace of Azure's", 3, "1 without sizes")
+    assert [request.at - found[0].at for request in found] == pytest.approx(times)
+    if times[-1] < 7 * 86400:
+        assert found.replay().times == pytest.approx(times)
+    assert [(request.prompt_tokens, request.max_tokens) for request in found] == [(9, 5)] * 3
+
+
+@pytest.mark.parametrize(("dates", "words"), [
+    (["1/2/2025, 9:00:00 AM", "2/2/2025, 9:00:00 AM"], "the month or the day stands first in 1/2/2025, 9:00:00 AM"),
+    (["13/2/2025, 9:00:00 AM", "2/13/2025, 9:00:00 AM"], "no way to read all of its dates"),
+    (["1/2/2025, 13:00:00 AM"], "no way to read all of its dates"),
+])  # fmt: skip
+def test_dates_that_may_be_read_in_two_ways_are_asked_for(tmp_path, dates, words):
+    path = portal(tmp_path / "a.csv", dates)
+    for read in (hm.dataset, replay):
+        with pytest.raises(PlanError, match=words):
+            read(path)
+
+
 NUMBER, PART = 5000, 500
 
 
