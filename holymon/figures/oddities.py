@@ -11,7 +11,8 @@ from holymon.records.records import Chosen
 
 _TOLD: Final = {
     "no_finish": (Flag.NO_FINISH, say("came without a finish reason")),
-    "no_done": (Flag.NO_DONE, say("came without the stream's last event")),
+    "no_done": (Flag.NO_DONE,
+                say("came without the stream's last event, or had it over a second late")),
     "after_done": (Flag.AFTER_DONE,
                    say("went on behind the stream's last event, which was ignored")),
     "keep_alive": (Flag.KEEP_ALIVE, say("held keep-alives without a name")),
