@@ -47,10 +47,22 @@ def shared(
     groups: npt.NDArray[Any], order: npt.NDArray[Any], n: int
 ) -> Positions:  # fmt: skip
     """Positions of up to `n` members of groups, shapes (k,): the first by `order`, in turns."""
+    first = np.flatnonzero(_among(groups, order, n))  # of a million only these are ordered
+    groups, order = groups[first], order[first]
     by = np.lexsort((order, groups))
     begins = np.flatnonzero(np.diff(groups[by], prepend=-1))
     rank = np.arange(len(by)) - np.repeat(begins, np.diff(begins, append=len(by)))
-    return by[np.lexsort((order[by], rank))[:n]]
+    return first[by[np.lexsort((order[by], rank))[:n]]]
+
+
+def _among(groups: npt.NDArray[Any], order: npt.NDArray[Any], n: int) -> npt.NDArray[np.bool_]:
+    """Which members are among the first `n` of their group, or as good as the last of these."""
+    kept = np.ones(len(groups), bool)
+    for group in np.unique(groups).tolist():
+        mine = groups == group
+        if mine.sum() > n:
+            kept[mine] = ~(order[mine] > np.partition(order[mine], n - 1)[n - 1])
+    return kept
 
 
 def calls_at(records: Records, positions: Iterable[int]) -> list[Call]:

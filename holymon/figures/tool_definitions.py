@@ -5,7 +5,7 @@ and in OpenRouter's documentation. All three tools count a stream that was cut s
 (vLLM bench and GuideLLM also one that ended in an error event); so do the figures made for them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -229,9 +229,9 @@ def definitions(
         return Definitions(Definition(*row[:5]) for row in _ROWS)
     rows: list[Definition] = []
     records = records_of(of)
+    taken = {tool: _taken(records, tool) for tool in (OURS, *_TAKEN)}
     for index, target in enumerate((summary or summarize(of)).targets):
-        own = records.mask(index)
-        parts = dict(_parts(records, target, own))
+        parts = dict(_parts(records, target, records.mask(index), taken))
         for figure, tool, name, formula, unit, computed in _ROWS:
             value = computed(parts[tool])
             p50, p95, single = (*value, None) if unit == "s" else (None, None, value)
@@ -241,11 +241,12 @@ def definitions(
     return Definitions(rows)
 
 
-def _parts(records: Records, target: TargetSummary, own: Mask) -> Iterator[tuple[str, _Part]]:
+def _parts(
+    records: Records, target: TargetSummary, own: Mask, taken: Mapping[str, Mask]
+) -> Iterator[tuple[str, _Part]]:
     rows = records.chosen(own)
-    for tool in (OURS, *_TAKEN):
-        taken = _taken(records, tool)
-        yield tool, _Part(target, records, own, own & taken, rows.only(taken[own]))
+    for tool, mask in taken.items():
+        yield tool, _Part(target, records, own, own & mask, rows.only(mask[own]))
 
 
 def _taken(records: Records, tool: str) -> Mask:

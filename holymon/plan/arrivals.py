@@ -62,6 +62,9 @@ def merged(streams: Sequence[Floats], seed: int) -> tuple[Floats, Ints]:
         return streams[0], np.arange(len(streams[0]))
     due = np.concatenate(streams)
     numbers = np.concatenate([np.arange(len(times)) * many + j for j, times in enumerate(streams)])
+    order = np.argsort(due, kind="stable")  # of ascending runs: they are only merged
+    if (ordered := due[order]).size and (ordered[1:] > ordered[:-1]).all():
+        return ordered, numbers[order]
     order = np.lexsort((np.random.default_rng((seed, 2)).random(len(due)), due))
     return due[order], numbers[order]
 
