@@ -91,7 +91,6 @@ class Records:
         self._rows = np.zeros(0, DTYPE)
         self._counts = np.zeros(0, np.uint32)
         self._gaps = np.zeros(0, np.uint16)
-        self._narrow: dict[str, npt.NDArray[Any]] = {}
 
     def add(self, attempts: Iterable[tuple[bytes, bytes]]) -> None:
         """Add attempts, each as `attempt.row` and `attempt.gaps` give it."""
@@ -136,25 +135,16 @@ class Records:
     @property
     def rows(self) -> Rows:
         """A view of all rows, shape (n,)."""
-        self._narrow.clear()  # who has the view may write there
         return self._rows[: self._n]
 
     def __getitem__(self, field: str) -> npt.NDArray[Any]:
         """A view of one column, shape (n,)."""
-        self._narrow.pop(field, None)
-        column: npt.NDArray[Any] = self._rows[field][: self._n]
+        column: npt.NDArray[Any] = self.rows[field]
         return column
-
-    def _apart(self, field: str) -> npt.NDArray[Any]:
-        """One column of few bytes that is asked for often, read from wide rows once; shape (n,)."""
-        known = self._narrow.get(field)
-        if known is None or len(known) != self._n:
-            known = self._narrow[field] = self._rows[field][: self._n].copy()
-        return known
 
     def chosen(self, where: npt.NDArray[np.bool_]) -> Chosen:
         """The columns of the rows where `where` is true."""
-        return Chosen(self._rows[: self._n], where)
+        return Chosen(self.rows, where)
 
     @property
     def gap_counts(self) -> npt.NDArray[np.uint32]:
@@ -176,15 +166,15 @@ class Records:
 
     def mask(self, target: int | None = None, *, warmup: bool = False) -> npt.NDArray[np.bool_]:
         """Rows of one target (or all), without the warm-up unless asked; shape (n,)."""
-        keep = np.ones(len(self), bool) if target is None else self._apart("target") == target
+        keep = np.ones(len(self), bool) if target is None else self["target"] == target
         if not warmup:
-            keep &= (self._apart("flags") & Flag.WARMUP) == 0
+            keep &= (self["flags"] & Flag.WARMUP) == 0
         return keep
 
     @property
     def ok(self) -> npt.NDArray[np.bool_]:
         """Which attempts succeeded; shape (n,)."""
-        good: npt.NDArray[np.bool_] = self._apart("error") == 0
+        good: npt.NDArray[np.bool_] = self["error"] == 0
         return good
 
     @property
@@ -196,19 +186,19 @@ class Records:
     @property
     def final(self) -> npt.NDArray[np.bool_]:
         """Which attempts were the last of their request; shape (n,)."""
-        last: npt.NDArray[np.bool_] = (self._apart("flags") & (Flag.RETRIED | Flag.UNDECIDED)) == 0
+        last: npt.NDArray[np.bool_] = (self["flags"] & (Flag.RETRIED | Flag.UNDECIDED)) == 0
         return last
 
     @property
     def judged(self) -> npt.NDArray[np.bool_]:
         """Which attempts say something of the API: sent, and not stopped by us; shape (n,)."""
-        judged: npt.NDArray[np.bool_] = JUDGED[self._apart("error")]
+        judged: npt.NDArray[np.bool_] = JUDGED[self["error"]]
         return judged
 
     @property
     def simulated(self) -> bool:
         """Whether any of them came from the simulator."""
-        flagged = (self._apart("flags") & Flag.SIMULATED) != 0
+        flagged = (self["flags"] & Flag.SIMULATED) != 0
         return any(target.simulated for target in self.targets) or bool(flagged.any())
 
     def conversations(
@@ -220,7 +210,7 @@ class Records:
 
     def errors(self, where: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> dict[str, int]:
         """How many of the rows `where` (or at such positions) ended in each type, most first."""
-        counted = np.bincount(self._apart("error")[where], minlength=len(NAMES))
+        counted = np.bincount(self["error"][where], minlength=len(NAMES))
         by_type = [(NAMES[i], int(counted[i])) for i in np.argsort(-counted, kind="stable")]
         return {name: n for name, n in by_type if n and name}
 
@@ -229,9 +219,7 @@ class Records:
         chosen = Records(self.targets, self.began, self.turns)
         chosen.request_ids, chosen.messages = self.request_ids, self.messages
         chosen.unfit, chosen.asides = self.unfit, self.asides
-        chosen._extend(
-            self._rows[: self._n].compress(where), self.gaps(where), self.gap_counts[where]
-        )
+        chosen._extend(self.rows.compress(where), self.gaps(where), self.gap_counts[where])
         return chosen
 
     def to_frame(self) -> "pd.DataFrame":
