@@ -30,10 +30,10 @@ def as_iso(cells: Sequence[str]) -> list[str]:
 
     Columns of anything else come back as they are. Raises PlanError where both readings are good.
     """
-    found = [_match(cell) for cell in cells]
-    if not found or any(match is None for match in found):
+    matches = [_match(cell) for cell in cells]
+    if not matches or any(match is None for match in matches):
         return list(cells)
-    dates = [match for match in found if match is not None]
+    dates = [match for match in matches if match is not None]
     by_month, by_day = _moments(dates, "one", "two"), _moments(dates, "two", "one")
     chosen = _chosen(by_month, by_day)
     if chosen is not None:

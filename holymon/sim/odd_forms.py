@@ -37,12 +37,12 @@ def refusal_of(fault: str, number: int) -> tuple[int, Any] | None:
 def ending_of(fate: Fate, reason: str, usage: dict[str, Any]) -> bytes:
     """The last events of a chat's stream that ends for a `reason` and is billed `usage`."""
     end = {"index": 0, "delta": {}, "finish_reason": reason}
-    told = {"index": 0, "finish_reason": reason, "message": {
+    whole = {"index": 0, "finish_reason": reason, "message": {
         "role": "assistant", "content": fate.text()}}  # fmt: skip
     done = b"data: [DONE]\n\n"
     forms = (
         # MiniMax says all of it once more, with its own mark that nothing is wrong, and no DONE.
-        _event(choices=[told], usage=usage, base_resp={"status_code": 0, "status_msg": ""}),
+        _event(choices=[whole], usage=usage, base_resp={"status_code": 0, "status_msg": ""}),
         _event(choices=[end], x_groq={"id": f"sim-{fate.number}", "usage": usage}) + done,
         _event(choices=[{**end, "usage": usage}]) + done,  # Moonshot
         b": OPENROUTER PROCESSING\n\n" + _event(choices=[end], usage=usage) + done,
