@@ -57,6 +57,7 @@ def test_why_an_answer_ended_whatever_word_or_form_that_has(reason, expected):
 
 
 def test_json_is_vast_by_what_it_holds_and_not_by_its_length():
+    assert not is_vast(b"[" * 1000 + b"," * 1000)
     assert not is_vast(b"x" * (LONG + 1))
     assert not is_vast(b"[" * LONG)
     assert not is_vast(b"[" * LONG + b" ")

@@ -171,3 +171,40 @@ def test_a_tool_of_the_responses_api_is_handed_json_in_its_own_place():
     assert reading.marks.flags & (Flag.TOOLS | Flag.BAD_ARGUMENTS) == Flag.TOOLS
     _, reading = read(RESPONSES, pieces[0], end)
     assert reading.marks.flags & Flag.BAD_ARGUMENTS
+
+
+def test_what_llama_cpp_completes_in_its_own_form_is_read():
+    def piece(content, **more):
+        return json.dumps({"content": content, "stop": False, **more}).encode()
+
+    end = {"stop": True, "stop_type": "limit", "tokens_evaluated": 3, "tokens_predicted": 2}
+    stream = [piece("Hel"), piece("lo"), piece("", **end)]
+    error, reading = read(COMPLETIONS, *(b"data: " + event + b"\n\n" for event in stream))
+    marks = reading.marks
+    assert (error, marks.chunk, marks.first, marks.content, marks.events) == (OK, 0.0, 0.0, 0.0, 2)
+    assert (marks.finish, marks.prompt_tokens, marks.output_tokens) == ("length", 3, 2)
+    assert marks.flags == Flag.STREAM | Flag.SERVER_TOKENS
+    for text, flag in (("Hello", 0), ("", Flag.EMPTY)):
+        marks = Marks(0, 0, 0.0)
+        assert COMPLETIONS.answer(piece(text, **end | {"stop_type": "eos"}), marks) == (
+            OK,
+            "",
+            text,
+        )
+        assert (marks.finish, marks.flags) == ("stop", Flag.SERVER_TOKENS | flag)
+
+
+def test_a_completion_that_is_streamed_asks_for_its_counts():
+    body = COMPLETIONS.body("m", [{"role": "user", "content": "hello"}], 5, stream=True)
+    assert body == {"model": "m", "prompt": "hello", "max_tokens": 5, "stream": True,
+                    "stream_options": {"include_usage": True}}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["audio", "images", "refusal"])
+def test_what_is_neither_text_nor_a_call_is_output_too(field):
+    about = {"choices": [{"delta": {field: "x"}, "message": {field: "x"}, "finish_reason": "stop"}]}
+    error, reading = read(CHAT, b"data: " + json.dumps(about).encode() + b"\n\ndata: [DONE]\n\n")
+    assert (error, reading.marks.events, reading.marks.flags) == (OK, 1, Flag.STREAM)
+    marks = Marks(0, 0, 0.0)
+    assert CHAT.answer(json.dumps(about).encode(), marks) == (OK, "", "")
+    assert marks.flags == 0
