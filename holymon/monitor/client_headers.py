@@ -14,14 +14,19 @@ OF_SDKS: Final = "x-stainless-"
 _OF_CONNECTIONS: Final = frozenset({"connection", "content-length", "host"})
 
 
+def inner_of(client: Any) -> Any:
+    """The client of httpx that a client is, or that an SDK's holds."""
+    return getattr(client, "_client", client)
+
+
 def base_of(client: Any) -> Any:
     """The address below which a client calls; an SDK has its own, whatever it calls by."""
-    return getattr(client, "base_url", "") or getattr(client._client, "base_url", "")
+    return getattr(client, "base_url", "") or getattr(inner_of(client), "base_url", "")
 
 
 def own_headers(client: Any) -> dict[str, str]:
     """The headers that a client sends of its own accord: its keys, and what names its owner."""
-    inner = getattr(client, "_client", client)
+    inner = inner_of(client)
     given = {**inner.headers, **getattr(client, "default_headers", {}),
              **getattr(client, "auth_headers", {})}  # fmt: skip
     return {name: value for name, value in given.items()
@@ -32,5 +37,4 @@ def own_headers(client: Any) -> dict[str, str]:
 
 def own_query(client: Any) -> dict[str, Any]:
     """What a client puts into the query of each call."""
-    inner = getattr(client, "_client", client)
-    return {**dict(inner.params), **getattr(client, "default_query", {})}
+    return {**dict(inner_of(client).params), **getattr(client, "default_query", {})}

@@ -47,23 +47,28 @@ def monitored(client: C, monitor: Monitor | None = None) -> C:
             "of httpx, hand it hm.monitored(httpx.Client())."
         )
     watching = Monitor() if monitor is None else monitor
-    watch = _Watch(watching)
-    transports = {
-        id(transport): transport
-        for transport in (inner._transport, *inner._mounts.values())
-        if transport is not None
-    }
-    if any(hasattr(transport, _MARK) for transport in transports.values()):
+    watch, transports = _Watch(watching), _transports_of(inner)
+    if any(hasattr(transport, _MARK) for transport in transports):
         raise PlanError("this client is watched already.")
-    for transport in transports.values():
+    for transport in transports:
         setattr(transport, _MARK, watching)
-        if hasattr(transport, "handle_async_request"):
-            transport.handle_async_request = watch.asynchronous(transport.handle_async_request)
-        if hasattr(transport, "handle_request"):
-            transport.handle_request = watch.synchronous(transport.handle_request)
+    wrap(inner, handle_request=watch.synchronous, handle_async_request=watch.asynchronous)
     watch.prepare(getattr(inner, "base_url", None))
     inner.monitor = client.monitor = watching  # type: ignore[attr-defined]
     return client
+
+
+def wrap(inner: Any, **wraps: Callable[[Any], Any]) -> None:
+    """Put something around the methods that send, by their names, of all that a client sends by."""
+    for transport in _transports_of(inner):
+        for name in wraps.keys() & {*dir(transport)}:
+            setattr(transport, name, wraps[name](getattr(transport, name)))
+
+
+def _transports_of(inner: Any) -> list[Any]:
+    """The transports of a client of httpx, each once."""
+    every = (inner._transport, *inner._mounts.values())
+    return [*{id(transport): transport for transport in every if transport is not None}.values()]
 
 
 class _Watch:

@@ -12,7 +12,6 @@ import numpy as np
 
 from holymon.errors import PlanError
 from holymon.figures import gate
-from holymon.figures.quantiles import PERCENTILES
 from holymon.plan.slo import Slo, parse
 from holymon.structs import require
 
@@ -64,7 +63,7 @@ class MoveSteps:
             good = 0 <= getattr(self, name) < 1e9
             require(good, name, "is out of range", "name a number that is not negative")
         for objective in self.objectives:
-            if objective.metric not in _WATCHED or budget(objective) is None:
+            if objective.metric not in _WATCHED or objective.allowed is None:
                 raise PlanError(
                     f"slo {objective.text!r} can't be watched call by call: use error_rate<, or "
                     "latency_, response_ or ttft_ with a percentile and an upper limit."
@@ -78,7 +77,7 @@ class MoveSteps:
     @property
     def budgets(self) -> tuple[float, ...]:
         """The shares of calls that may miss them."""
-        return tuple(budget(objective) or 0.0 for objective in self.objectives)
+        return tuple(objective.allowed or 0.0 for objective in self.objectives)
 
     @property
     def together(self) -> int:
@@ -94,15 +93,6 @@ class MoveSteps:
     def width(self) -> int:
         """How many sums a block of one side has."""
         return len(gate.FIELDS) + 2 * len(self.slo)
-
-
-def budget(objective: Slo) -> float | None:
-    """The share of calls that may miss an objective; None where it is not one on shares."""
-    if objective.op[0] != "<":
-        return None
-    if objective.metric == "error_rate":
-        return objective.limit
-    return 1 - PERCENTILES[objective.stat] if objective.stat in PERCENTILES else None
 
 
 def missed(outcome: Outcome, objective: Slo) -> bool | None:

@@ -29,6 +29,7 @@ from holymon.monitor.forks import in_children
 from holymon.monitor.route import Route, new, observe
 from holymon.plan.price import Price
 from holymon.records.attempt import DTYPE, Flag, Marks, row
+from holymon.records.own_files import BusyError
 from holymon.safety import plain
 from holymon.structs import replace
 
@@ -69,7 +70,7 @@ class Keeper:
         in_children(self._begin)
         try:
             self._look(self._opened, bad=(RunError,))
-        except route_file.BusyError as error:
+        except BusyError as error:
             self.problem = str(error)
 
     def _begin(self) -> None:
@@ -119,7 +120,7 @@ class Keeper:
 
     def flush(self) -> None:
         """Tell the file what came, and learn from it how the move stands."""
-        with self._lock, suppress(route_file.BusyError):
+        with self._lock, suppress(BusyError):
             if self.problem:
                 self._look(self._opened, surely=True)
             if not self.problem:
@@ -136,7 +137,7 @@ class Keeper:
         try:
             self._look(partial(self._observed, outcomes, counts) if fresh else self._opened)
             busy = False
-        except route_file.BusyError:
+        except BusyError:
             busy = True
         if busy or self.problem:  # the next time, then
             self._fresh.extendleft(reversed(fresh))
@@ -162,7 +163,7 @@ class Keeper:
         """Change the file; while that can't be done, only the baseline is called."""
         try:
             self.route = route_file.change(self.path, how, surely=surely)
-        except route_file.BusyError:
+        except BusyError:
             raise
         except bad as error:
             if not self.problem:

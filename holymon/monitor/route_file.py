@@ -7,7 +7,6 @@ is that of whoever keeps the file, so that machines that share it need not agree
 """
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,18 +18,14 @@ import numpy as np
 from holymon.errors import PlanError, RunError
 from holymon.figures import gate
 from holymon.monitor.route import FORMAT, WARM, Route
-from holymon.records.own_files import aside, content, lock_file, try_lock, unlock
+from holymon.records.own_files import aside, content, locked
 from holymon.safety import plain, short
-from holymon.structs import require
+from holymon.structs import fields_in, require
 
 MOST_BYTES: Final = 2**22
 MOST_SUM: Final = 1e15
 WAIT_S: Final = 5.0
 _TRY_S: Final = 0.002
-
-
-class BusyError(RunError):
-    """Others had the lock for too long: nothing is lost, and it may be tried again."""
 
 
 def read(path: Path) -> Route | None:
@@ -45,7 +40,7 @@ def read(path: Path) -> Route | None:
     except OSError as error:
         raise _unusable(path, f"can't be read: {error.strerror}") from None
     except (ValueError, PlanError, msgspec.MsgspecError, RecursionError) as error:
-        if _format(data) > FORMAT:
+        if _is_later(data):
             raise RunError(
                 f"{plain(str(path))} was written by a later holymon: only the baseline is called "
                 "by this one, until it is as new."
@@ -54,6 +49,13 @@ def read(path: Path) -> Route | None:
             f"{plain(str(path))} holds no move that can be read ({short(str(error), 80)}): only "
             "the baseline is called until it is deleted, whereupon the move begins anew."
         ) from None
+
+
+def _is_later(data: bytes) -> bool:
+    """Whether a later version wrote a file, whatever else is in it."""
+    with suppress(ValueError, RecursionError, TypeError):
+        return bool(fields_in(data, MOST_BYTES, "format")["format"] > FORMAT)
+    return False
 
 
 def decode(data: bytes) -> Route:
@@ -83,17 +85,6 @@ def _fits(route: Route) -> bool:
 
 def _add_up(route: Route) -> bool:
     return all(sums.fits for span in route.spans for sums in span.sides.values())
-
-
-class _Head(msgspec.Struct):
-    format: int = 0
-
-
-def _format(data: bytes) -> int:
-    """The format of a move in a file, whatever else is in it; 0 if that can't be read."""
-    with suppress(msgspec.MsgspecError, ValueError, RecursionError):
-        return msgspec.json.decode(data, type=_Head).format
-    return 0
 
 
 def change(
@@ -134,17 +125,9 @@ def _unusable(path: Path, why: str) -> RunError:
 def _locked(path: Path) -> Iterator[float]:
     """Hold the lock, and tell the time by the clock of the file system that it is on."""
     beside = path.with_name(f".{path.name}.lock")
-    with lock_file(beside) as lock:
-        until = time.monotonic() + WAIT_S
-        while not try_lock(lock):
-            if time.monotonic() > until:
-                raise BusyError(f"{plain(str(path))} is held by another process.")
-            time.sleep(_TRY_S)
-        try:
-            os.utime(beside)
-            yield os.fstat(lock.fileno()).st_mtime
-        finally:
-            unlock(lock)
+    with locked(path, beside, WAIT_S, _TRY_S) as lock:
+        os.utime(beside)
+        yield os.fstat(lock.fileno()).st_mtime
 
 
 def written(route: Route) -> bytes:

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 
 from holymon.errors import PlanError
 from holymon.monitor.carrier import Carrier
-from holymon.monitor.client_headers import base_of
-from holymon.monitor.clients import monitored
+from holymon.monitor.client_headers import base_of, inner_of
+from holymon.monitor.clients import monitored, wrap
 from holymon.monitor.monitor import Monitor
 from holymon.monitor.move import LiveMove, require_patience
 from holymon.monitor.retry import Policy
@@ -51,7 +51,7 @@ def routed(
     addresses = [str(base_of(client)).rstrip("/") for client in (baseline, candidate)]
     if not all(addresses) or addresses[0] == addresses[1]:
         raise PlanError("both clients need a base_url, and each one of its own.")
-    monitor, inner = Monitor(), _inner(baseline)
+    monitor, inner = Monitor(), inner_of(baseline)
     names = [address.partition("://")[2] for address in addresses]
     move = LiveMove(monitor.ledger, (names[0], names[1]), policy, **options)
     monitored(baseline, monitor)
@@ -60,17 +60,13 @@ def routed(
     weakref.finalize(inner, move.close)  # also where an application ends without a close
     carrier = Carrier(baseline, candidate, move, models or {}, patience_s)
     move.stays = carrier.stays
-    for transport in {id(t): t for t in (inner._transport, *inner._mounts.values()) if t}.values():
-        if hasattr(transport, "handle_async_request"):
-            transport.handle_async_request = carrier.asynchronous(transport.handle_async_request)
-        if hasattr(transport, "handle_request"):
-            transport.handle_request = carrier.synchronous(transport.handle_request)
+    wrap(inner, handle_request=carrier.synchronous, handle_async_request=carrier.asynchronous)
     return baseline
 
 
 def _require_fit(baseline: Any, candidate: Any) -> None:
     """Raise PlanError for two clients of which one can't take the other's calls."""
-    inner, other = _inner(baseline), _inner(candidate)
+    inner, other = inner_of(baseline), inner_of(candidate)
     names = [type(client).__name__ for client in (baseline, candidate)]
     if (
         _library(baseline) != _library(candidate)
@@ -93,7 +89,7 @@ def _require_fit(baseline: Any, candidate: Any) -> None:
                 "model into their address: take a plain client with the base_url of the same "
                 "service."
             )
-        if hasattr(_inner(client), "monitor"):
+        if hasattr(inner_of(client), "monitor"):
             raise PlanError("this client is watched already: routed watches both by itself.")
     if any(
         getattr(client, name, None) for client in (candidate, other) for name in _MADE_EACH_TIME
@@ -102,10 +98,6 @@ def _require_fit(baseline: Any, candidate: Any) -> None:
             f"the key of the candidate's {names[1]} is made anew for each call (credentials, auth, "
             "a function), which can't be carried over: give it a plain api_key, or headers."
         )
-
-
-def _inner(client: Any) -> Any:
-    return getattr(client, "_client", client)
 
 
 def _library(client: Any, known: frozenset[str] = _LIBRARIES) -> str:

@@ -137,7 +137,8 @@ class Shadows:
             return
         if isinstance(question, list):  # the caller may add to it, and to its last message
             question = [{**part} if isinstance(part, dict) else part for part in question]
-        self._later.put(partial(self._copy, question, options))
+        # A copy, for the call itself may take its own options after this one has taken from them.
+        self._later.put(partial(self._copy, question, {**options}))
 
     def _copy(self, question: Any, options: dict[str, Any]) -> None:
         stream = options.pop("stream", None)

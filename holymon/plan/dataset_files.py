@@ -293,5 +293,5 @@ def _request(entry: Any, how: How) -> tuple[str, Request]:
         return "", request_of(entry)
     if not isinstance(entry, dict):
         raise PlanError("it holds no prompt: write a string, or an object with a field 'prompt'")
-    name, form = form_of(entry, how.column)
-    return name, form(entry, how)
+    name, form = form_of(entry, how)
+    return name, form(entry)

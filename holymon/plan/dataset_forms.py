@@ -13,6 +13,7 @@ and https://langfuse.com/docs/api-and-data-platform/features/blob-storage-export
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from holymon.errors import PlanError
@@ -48,9 +49,8 @@ class How(NamedTuple):
 AS_IT_IS: Final = How()
 
 
-def of_prompt(entry: Entry, how: How = AS_IT_IS) -> Request:
+def of_prompt(entry: Entry, column: str) -> Request:
     """An object with `prompt`, `text` or `messages`, or with a `column` that holds it."""
-    column = how.column
     names = (column,) if column else _PROMPTS
     value = next((entry[name] for name in names if entry.get(name)), None)
     if not isinstance(value, str | list):
@@ -67,18 +67,16 @@ def of_prompt(entry: Entry, how: How = AS_IT_IS) -> Request:
 _PROMPTS: Final = ("messages", "prompt", "text", "question", "query")
 
 
-def of_batch(entry: Entry, how: How = AS_IT_IS) -> Request:
+def of_batch(entry: Entry) -> Request:
     """A line of a batch: its body, whatever its model and its address."""
-    del how
     names = ("body", "params", "request_body", "request")
     body = next((parsed(entry[name]) for name in names if entry.get(name)), None)
     inner = parsed(body.get("body")) if isinstance(body, Mapping) else None
     return of_body(inner if isinstance(inner, Mapping) else body)
 
 
-def of_instruction(entry: Entry, how: How = AS_IT_IS) -> Request:
+def of_instruction(entry: Entry) -> Request:
     """An instruction with what it is about, as Alpaca has them; its output is only as long."""
-    del how
     given = [entry[name] for name in ("instruction", "input") if entry.get(name)]
     if not all(isinstance(text, str) for text in given):
         raise PlanError("its instruction is no text")
@@ -87,17 +85,15 @@ def of_instruction(entry: Entry, how: How = AS_IT_IS) -> Request:
     return request_of("\n\n".join(given), tokens=(None, expected))
 
 
-def of_inputs(entry: Entry, how: How = AS_IT_IS) -> Request:
+def of_inputs(entry: Entry) -> Request:
     """A request to Text Generation Inference's own API."""
-    del how
     parameters = entry.get("parameters")
     known: Entry = parameters if isinstance(parameters, Mapping) else {}
     return request_of(entry.get("inputs"), max_tokens=whole(known, "max_new_tokens") or None)
 
 
-def of_payloads(entry: Entry, how: How = AS_IT_IS) -> Request:
+def of_payloads(entry: Entry) -> Request:
     """A session of whole bodies, each with all that was said before."""
-    del how
     payloads = entry.get("payloads")
     if not isinstance(payloads, list) or not payloads:
         raise PlanError("its payloads are no list")
@@ -108,9 +104,8 @@ def of_payloads(entry: Entry, how: How = AS_IT_IS) -> Request:
 _CONVERSATIONS: Final = ("conversations", "conversation", "items")
 
 
-def of_conversation(entry: Entry, how: How = AS_IT_IS) -> Request:
+def of_conversation(entry: Entry) -> Request:
     """A recorded conversation: all of it up to the last word of a person that got an answer."""
-    del how
     turns = next((entry[name] for name in _CONVERSATIONS if entry.get(name)), None)
     if not isinstance(turns, list):
         raise PlanError("its conversations are no list")
@@ -135,9 +130,8 @@ def _turn(turn: Any) -> dict[str, Any]:
     return {"role": _ROLES[role], "content": content}
 
 
-def of_litellm(entry: Entry, how: How = AS_IT_IS) -> Request:
+def of_litellm(entry: Entry) -> Request:
     """A call that LiteLLM logged: its messages, or, where it kept none, their size."""
-    del how
     given: Any = parsed(entry.get("messages"))
     sent = parsed(entry.get("proxy_server_request"))
     if not isinstance(given, list | str) and isinstance(sent, Mapping):
@@ -147,9 +141,8 @@ def of_litellm(entry: Entry, how: How = AS_IT_IS) -> Request:
     return _of_log(given, fields, sizes, entry.get("startTime"))
 
 
-def of_langfuse(entry: Entry, how: How = AS_IT_IS) -> Request:
+def of_langfuse(entry: Entry) -> Request:
     """A generation that Langfuse observed: its input, or, where it kept none, its size."""
-    del how
     if str(entry.get("type", "GENERATION")).upper() != "GENERATION":
         raise Unfit("no generations")
     given: Any = parsed(entry.get("input"))
@@ -184,9 +177,8 @@ def _of_log(given: Any, fields: Any, sizes: tuple[int | None, int | None], momen
     )
 
 
-def of_turns(entry: Entry, how: How = AS_IT_IS) -> Request:
+def of_turns(entry: Entry) -> Request:
     """A session with a list of turns, as AIPerf has them: each is what the user says next."""
-    del how
     given = entry.get("turns")
     if not isinstance(given, list) or not given:
         raise PlanError("its turns are no list")
@@ -212,22 +204,12 @@ def _of_turn(turn: Entry) -> Request:
         raise Unfit("with pictures or sounds in turns")
     extra = turn.get("extra")
     return Request(
-        text, dict(extra) if isinstance(extra, Mapping) else {}, limit_of_turn(turn),
-        think_s=delay_of(turn),
+        text, dict(extra) if isinstance(extra, Mapping) else {},
+        whole(turn, *LIMITS, "output_length") or None, think_s=delay_of(turn),
     )  # fmt: skip
 
 
-def limit_of_turn(turn: Entry) -> int | None:
-    """The longest answer that a turn asks for."""
-    return whole(turn, *LIMITS, "output_length") or None
-
-
-def of_sizes(entry: Entry, how: How = AS_IT_IS) -> Request:
-    """A line of a trace: its sizes, and when it came."""
-    return of_trace(entry, how.unit)
-
-
-Form = Callable[[Entry, How], Request]
+Form = Callable[[Entry], Request]
 _FORMS: Final[tuple[tuple[str, Form, Sequence[set[str]]], ...]] = (
     ("a batch of OpenAI's", of_batch, ({"custom_id", "body"}, {"url", "body"})),
     ("a batch of Anthropic's", of_batch, ({"custom_id", "params"},)),
@@ -245,12 +227,12 @@ _FORMS: Final[tuple[tuple[str, Form, Sequence[set[str]]], ...]] = (
 )  # fmt: skip
 
 
-def form_of(entry: Entry, column: str = "") -> tuple[str, Form]:
+def form_of(entry: Entry, how: How = AS_IT_IS) -> tuple[str, Form]:
     """What an entry is of, by its fields, and what makes a request of it."""
-    if not column:
+    if not how.column:
         for name, form, marks in _FORMS:
             if any(mark <= entry.keys() for mark in marks):
                 return name, form
         if (kind := trace_of(entry)) is not None:
-            return f"a trace of {kind.name}", of_sizes
-    return "", of_prompt
+            return f"a trace of {kind.name}", partial(of_trace, unit=how.unit)
+    return "", partial(of_prompt, column=how.column)

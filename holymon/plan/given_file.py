@@ -63,6 +63,7 @@ def _all_of(fd: int, most: int) -> bytes:
             return b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
+        until = monotonic() + PATIENCE_S
     raise OSError(over(most))
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from holymon.errors import PlanError
-from holymon.figures.quantiles import PERCENTILES
 from holymon.plan import slo
 from holymon.prometheus.conditions import (
     ATTEMPTS,
@@ -126,14 +125,8 @@ class Watch:
 
 def _budget(objective: slo.Slo) -> float | None:
     """The share of requests that may miss an objective; None where it is not one on shares."""
-    if objective.op[0] != "<":
-        return None
-    if objective.metric == "error_rate":
-        return objective.limit
-    watched = (
-        objective.metric in HISTOGRAM_OF and objective.stat in PERCENTILES and objective.limit > 0
-    )
-    return 1 - PERCENTILES[objective.stat] if watched else None
+    timed = objective.metric in HISTOGRAM_OF and objective.limit > 0
+    return objective.allowed if timed or objective.metric == "error_rate" else None
 
 
 def burning(factor: float, budget: float) -> float:

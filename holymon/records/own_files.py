@@ -15,12 +15,14 @@ import secrets
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
 from holymon.errors import RunError
 from holymon.records.appender import unreadable
+from holymon.safety import plain
 
 PRIVATE: Final = 0o600
 """The mode of what may hold prompts, keys or the words of servers."""
@@ -169,6 +171,25 @@ def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
     except OSError:
         return False
     return True
+
+
+class BusyError(RunError):
+    """Others had a lock for too long: nothing is lost, and it may be tried again."""
+
+
+@contextlib.contextmanager
+def locked(path: Path, beside: Path, limit_s: float, pause_s: float) -> Iterator[IO[bytes]]:
+    """Hold the lock of `path`, the file `beside`, waited for so long. Raises BusyError, OSError."""
+    with lock_file(beside) as file:
+        until = time.monotonic() + limit_s
+        while not try_lock(file):
+            if time.monotonic() > until:
+                raise BusyError(f"{plain(str(path))} is held by another process.")
+            time.sleep(pause_s)
+        try:
+            yield file
+        finally:
+            unlock(file)
 
 
 def unlock(file: IO[bytes]) -> None:

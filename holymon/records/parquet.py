@@ -1,5 +1,6 @@
 """Records as Parquet: `calls.parquet`, a column a field, with `gaps.parquet`; and what spills."""
 
+import contextlib
 import glob
 import os
 from collections.abc import Iterator
@@ -101,28 +102,8 @@ def _texts(raw: npt.NDArray[np.bytes_]) -> npt.NDArray[np.object_]:
 
 def read(folder: Path, records: Records) -> None:
     """Add all rows of a run's files to `records`. Raises RunError if they can't be read."""
-    import duckdb
-
-    with _connection() as connection:
-
-        def columns(name: str, kinds: dict[str, str], *needed: str) -> dict[str, Any]:
-            path = folder / f"{name}.parquet"
-            try:
-                source = _read(path)  # first: what is no plain file may hold up whoever opens it
-                _require_plausible(connection, path)
-                about = connection.execute(f"SELECT * FROM {source} LIMIT 0").description
-                there = {column[0] for column in about}
-                if missing := [name for name in needed if name not in there]:
-                    raise unreadable(path, f"it has no column {missing[0]}")
-                wanted = ", ".join(f"{kind} AS {n}" for n, kind in kinds.items() if n in there)
-                result = connection.execute(f"SELECT {wanted} FROM {source}")
-                table: dict[str, Any] = result.fetchnumpy()
-            except (duckdb.Error, *_NO_TEXT) as error:
-                raise unreadable(path, error) from None
-            return table
-
-        calls = columns("calls", _CALLS, "request")
-        gaps = columns("gaps", _GAPS, *_GAPS)
+    calls = _those_of(folder / "calls.parquet", _CALLS, "request")
+    gaps = _those_of(folder / "gaps.parquet", _GAPS, *_GAPS)
     n = len(calls["request"])
     try:
         fields = {name: _field(name, calls.pop(name, None), n) for name in DTYPE.names or ()}
@@ -145,6 +126,14 @@ def read(folder: Path, records: Records) -> None:
         records.extend(rows, gap_rows, np.diff(ends[at : some.stop + 1]))
 
 
+def _those_of(path: Path, kinds: dict[str, str], *needed: str) -> dict[str, Any]:
+    """Those of some columns that a file has, some of which it needs to have."""
+    there = columns(path)
+    if missing := [name for name in needed if name not in there]:
+        raise unreadable(path, f"it has no column {missing[0]}")
+    return table(path, {name: kind for name, kind in kinds.items() if name in there})
+
+
 def _field(name: str, column: Any, n: int) -> npt.NDArray[Any]:
     """A column, shape (n,); of an earlier version's run it may be missing.
 
@@ -158,29 +147,16 @@ def _field(name: str, column: Any, n: int) -> npt.NDArray[Any]:
 
 def count(folder: Path) -> int:
     """How many calls a run's files hold; reads no row. Raises RunError if they can't be read."""
-    import duckdb
-
-    path = folder / "calls.parquet"
-    try:
-        with _connection() as connection:
-            counted = connection.execute(f"SELECT count(*) FROM {_read(path)}").fetchone()
-    except duckdb.Error as error:
-        raise unreadable(path, error) from None
-    return int(counted[0]) if counted else 0
+    with _opened(folder / "calls.parquet") as (connection, source):
+        counted = connection.execute(f"SELECT count(*) FROM {source}").fetchone()
+    return int(counted[0])
 
 
 def columns(path: Path) -> dict[str, str]:
     """The columns of a Parquet file, with their types. Raises RunError if it can't be read."""
-    import duckdb
-
-    try:
-        with _connection() as connection:
-            source = _read(path)
-            _require_plausible(connection, path)
-            about = connection.execute(f"SELECT * FROM {source} LIMIT 0").description
-            return {column[0]: str(column[1]) for column in about}
-    except (duckdb.Error, *_NO_TEXT) as error:
-        raise unreadable(path, error) from None
+    with _opened(path) as (connection, source):
+        about = connection.execute(f"SELECT * FROM {source} LIMIT 0").description
+        return {column[0]: str(column[1]) for column in about}
 
 
 def table(path: Path, wanted: dict[str, str]) -> dict[str, Any]:
@@ -188,34 +164,34 @@ def table(path: Path, wanted: dict[str, str]) -> dict[str, Any]:
 
     Raises RunError if it can't be read so.
     """
-    import duckdb
-
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in wanted.items())
-    try:
-        with _connection() as connection:
-            _require_plausible(connection, path)
-            result = connection.execute(f"SELECT {listed} FROM {_read(path)}")
-            made: dict[str, Any] = result.fetchnumpy()
-    except (duckdb.Error, *_NO_TEXT) as error:
-        raise unreadable(path, error) from None
+    with _opened(path) as (connection, source):
+        made: dict[str, Any] = connection.execute(f"SELECT {listed} FROM {source}").fetchnumpy()
     return made
 
 
 def rows(path: Path, names: list[str], most: int, sample: int = 0) -> Iterator[tuple[Any, ...]]:
     """The rows of some columns of a Parquet file, at most so many, or a sample. Raises RunError."""
+    listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    with _opened(path) as (connection, source):
+        some = f"{source} LIMIT {most}"
+        if sample:  # nothing else is kept in memory
+            some = f"(SELECT * FROM {source} USING SAMPLE reservoir({sample} ROWS) REPEATABLE (1))"
+        result = connection.execute(f"SELECT {listed} FROM {some}")
+        while rows := result.fetchmany(_ROWS):
+            yield from rows
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, str]]:
+    """A connection, and the name of a file for it. Raises RunError for what can't be read."""
     import duckdb
 
-    listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
     try:
+        source = _read(path)  # first: what is no plain file may hold up whoever opens it
         with _connection() as connection:
             _require_plausible(connection, path)
-            source = f"{_read(path)} LIMIT {most}"
-            if sample:  # nothing else is kept in memory
-                drawn = f"USING SAMPLE reservoir({sample} ROWS) REPEATABLE (1)"
-                source = f"(SELECT * FROM {_read(path)} {drawn})"
-            result = connection.execute(f"SELECT {listed} FROM {source}")
-            while some := result.fetchmany(_ROWS):
-                yield from some
+            yield connection, source
     except (duckdb.Error, *_NO_TEXT) as error:
         raise unreadable(path, error) from None
 

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from holymon.figures.move_figures import of_rate
 from holymon.language.said import shown
-from holymon.monitor.course import budget
 from holymon.monitor.measured import SIDES
 from holymon.monitor.route import ShareChange
 from holymon.plan.slo import parse
@@ -79,7 +78,7 @@ def _step(move: Moved, step: MoveStep) -> dict[str, Any]:
 def _objective(text: str, step: MoveStep) -> dict[str, Any]:
     missed = {name: of_rate(getattr(step, name).slo[text])
               for name in ("baseline", "candidate") if text in getattr(step, name).slo}  # fmt: skip
-    return {"slo": text, "allowed": budget(parse(text)), "missed": missed}
+    return {"slo": text, "allowed": parse(text).allowed, "missed": missed}
 
 
 def _change(change: ShareChange) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from holymon.formatting import (
     rounded,
 )
 from holymon.language.said import glued, heads, listed, say
-from holymon.monitor.course import budget
 from holymon.monitor.measured import SIDES
 from holymon.monitor.route_table import moment
 from holymon.plan.slo import parse
@@ -178,7 +177,7 @@ def objectives_table(move: Moved) -> Table:
     rows = []
     for step in move.steps:
         for text, theirs in step.candidate.slo.items():
-            allowed = budget(parse(text))
+            allowed = parse(text).allowed
             ours = step.baseline.slo.get(text, Rate(None, None, None, 0))
             rows.append((step_name(step), short(text, 80), rate_cell(ours), rate_cell(theirs),
                          percent(allowed), _judged(theirs, allowed)))  # fmt: skip

@@ -6,14 +6,14 @@ told, so it is tried again with the next report.
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from holymon.errors import RunError
-from holymon.records.own_files import MOST_OF_JSON, content, lock_file, try_lock, write_aside
+from holymon.records.own_files import MOST_OF_JSON, content, locked, write_aside
 from holymon.report.channels import Channel, send
 
 FILE: Final = "notified.json"
@@ -98,7 +98,7 @@ def _read(out: Path) -> _File:
 def _keep(out: Path, name: str, key: str, notice: Notice) -> list[str]:
     """Write down what was told, beside what others wrote meanwhile."""
     try:
-        with _locked(out):
+        with locked(out / FILE, out / LOCK, LOCK_S, 0.01):
             known = _read(out)
             known.names.setdefault(name, {})[key] = notice
             write_aside(out / FILE, msgspec.json.format(msgspec.json.encode(known), indent=1))
@@ -106,15 +106,3 @@ def _keep(out: Path, name: str, key: str, notice: Notice) -> list[str]:
         return [f"{out / FILE} can't be written ({type(error).__name__}): the next report tells "
                 "the same again."]  # fmt: skip
     return []
-
-
-@contextlib.contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Wait, LOCK_S at most, for others that write. Raises OSError, RunError."""
-    with lock_file(out / LOCK) as file:
-        until = time.monotonic() + LOCK_S
-        while not try_lock(file):
-            if time.monotonic() > until:
-                raise TimeoutError
-            time.sleep(0.01)
-        yield
