@@ -29,13 +29,14 @@ def taken(notebook: Any, run: Run | None, baseline: str) -> News | None:
     Anything may stand there, for the kernel ran what it was given: it must be about this run, the
     baseline that was asked for, targets of the plan and figures that are followed.
     """
-    last = None
-    for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            given = output.get("data", {}).pop(KIND, None)
-            if given is not None and run is not None:
-                last = _checked(given, run, baseline) or last
-    return last
+    known = [_checked(given, run, baseline) for given in popped(notebook, KIND) if run is not None]
+    return next(filter(None, reversed(known)), None)
+
+
+def popped(notebook: Any, kind: str) -> list[Any]:
+    """Take out of a notebook's outputs what is there of a kind."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", ()))
+    return [output["data"].pop(kind) for output in outputs if kind in output.get("data", {})]
 
 
 def _checked(given: Any, run: Run, baseline: str) -> News | None:

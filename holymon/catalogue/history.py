@@ -64,8 +64,7 @@ class Measured(NamedTuple):
 
         The last is empty where it is not known (see `shapes_of`).
         """
-        shapes = dict(zip(self.entry.targets, self.entry.shapes, strict=False))
-        shape = shapes.get(self.of.target, "")
+        shape = self.entry.shape_of.get(self.of.target, "")
         return (*self.key, shape and shape + self.entry.place)
 
     @property

@@ -6,7 +6,7 @@ body; not those without figures, or whose measurement was invalid.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -185,12 +185,8 @@ def _unfit(entry: Entry, mine: Entry) -> str | None:
         return say("of other targets")
     if entry.place != mine.place:
         return say("from another place")
-    shared = set(_shapes(entry).items()) & set(_shapes(mine).items())
+    shared = entry.shape_of.items() & mine.shape_of.items()
     return None if shared else say("with another load or length, other prompts or another body")
-
-
-def _shapes(entry: Entry) -> Mapping[str, str]:
-    return dict(zip(entry.targets, entry.shapes, strict=False))
 
 
 def _left_out(earlier: list[Entry], mine: Entry) -> tuple[str, ...]:
@@ -230,7 +226,7 @@ def _compared(
     if not known:
         return News(mine.run_id, baseline, "", notes=(missing, *notes))
     for target in mine.targets:
-        lines = _lines(target, [*kept, mine], _shapes(mine)[target])
+        lines = _lines(target, [*kept, mine], mine.shape_of[target])
         if sought.seconds is not None:
             findings.append(since(lines, mine.run_id, since_s))
         else:
@@ -247,7 +243,7 @@ def _joined(findings: list[Findings]) -> tuple[tuple[Change, ...], tuple[Least, 
 def _lines(target: str, known: Iterable[Entry], shape: str) -> list[Line]:
     """The figures of a target over the runs in which it was asked the same."""
     rows = [
-        Measured(entry, of) for entry in known if _shapes(entry).get(target) == shape
+        Measured(entry, of) for entry in known if entry.shape_of.get(target) == shape
         for of in entry.of_targets or () if of.target == target
     ]  # fmt: skip
     return lines_of(target, rows)

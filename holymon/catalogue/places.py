@@ -64,7 +64,7 @@ def places_of(rows: "Iterable[Measured]") -> Places:
     """The places of runs, for each name, target and load that any place is stated of."""
     kinds: dict[tuple[str, ...], dict[str, list[Measured]]] = {}
     for row in rows:
-        shape = dict(zip(row.entry.targets, row.entry.shapes, strict=False)).get(row.of.target)
+        shape = row.entry.shape_of.get(row.of.target)
         if row.entry.began is not None and shape:
             of_kind = kinds.setdefault((*row.key, shape), {})
             of_kind.setdefault(row.entry.place, []).append(row)

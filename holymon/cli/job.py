@@ -10,7 +10,6 @@ from holymon.cli.consent import agreed
 from holymon.cli.manifest import STORE, Job
 from holymon.cli.options import PLAN, Command, plans_of
 from holymon.cli.output import say
-from holymon.cli.report import name_of
 from holymon.cli.scheduled import NOT_RUN
 from holymon.errors import PlanError
 from holymon.formatting import file_name
@@ -72,7 +71,7 @@ def job(
     until = begins + timedelta(seconds=plan.seconds + plan.timeout_s + SLACK_S)
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     known = Job(
-        run_id=f"{file_name(name_of(plan))}/{stamp}", image=image, pods=pods, start=begins,
+        run_id=f"{file_name(plan.run_name)}/{stamp}", image=image, pods=pods, start=begins,
         until=until, deadline_s=math.ceil((until - now).total_seconds()), files=files_of(plan),
         claim=claim, secret=secret, runs=out, cpu=cpu, memory=memory, trust=_trust(plan),
         variables=tuple(dict.fromkeys(v for t in plan.targets for v in t.variables)),

@@ -261,17 +261,6 @@ def doctor(
     sys.exit(2 if any(finding.state == "bad" for finding in findings) else 0)
 
 
-main.add_command(calls)
-main.add_command(capacity)
-main.add_command(job)
-main.add_command(migrate)
-main.add_command(runs)
-main.add_command(probe)
-main.add_command(prune)
-main.add_command(reconcile)
-main.add_command(report)
-main.add_command(route)
-main.add_command(schedule)
-main.add_command(metrics)
-main.add_command(init)
-main.add_command(trust)
+for _command in (calls, capacity, job, migrate, runs, probe, prune, reconcile, report, route,
+                 schedule, metrics, init, trust):  # fmt: skip
+    main.add_command(_command)

@@ -13,7 +13,6 @@ from holymon.cli.output import say
 from holymon.cli.progress import measured_with_bar
 from holymon.cli.sharing import SHARING, followed, sharing
 from holymon.errors import PlanError, RunError
-from holymon.formatting import file_name
 from holymon.language.said import shown, speaking
 from holymon.load.interrupts import INTERRUPTED
 from holymon.safety import plain, redact
@@ -101,7 +100,7 @@ def report(
             raise PlanError(f"{option} needs a TARGET: {plain(notebook)} measures by itself.")
     else:
         plan = _plan(targets, values, options)
-        with followed(shared, name_of(plan)):
+        with followed(shared, plan.run_name):
             agreed(plan.targets)
             with notebooks.prepared():
                 run, interrupted = measured_with_bar(plan, out)
@@ -125,11 +124,6 @@ def _plan(targets: tuple[str, ...], values: dict[str, Any], options: dict[str, A
     if not targets and not options["base_url"]:
         targets = ("sim/fast",)
     return plan_of(targets, "a report", **options)
-
-
-def name_of(plan: "Plan") -> str:
-    """The name of the run that a plan will be."""
-    return plan.name or "-".join(file_name(target.model, 30) for target in plan.targets[:3])
 
 
 def _tell(made: "Report", run: "Run | None") -> None:

@@ -13,7 +13,7 @@ import click
 
 from holymon.cli.options import PATH, SECONDS, plan_of
 from holymon.cli.output import say
-from holymon.cli.report import name_of, report, split
+from holymon.cli.report import report, split
 from holymon.cli.scheduled import KINDS, SKIPPED, Scheduled
 from holymon.cli.sharing import OPTIONS
 from holymon.cli.timetable import Timetable
@@ -107,9 +107,8 @@ def _examined(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...], float]:
         targets or (() if given["base_url"] else ("sim/fast",)), "a report",
         **{name: value for name, value in given.items() if name not in others},
     )  # fmt: skip
-    name = name_of(plan)
     variables = dict.fromkeys(v for target in plan.targets for v in target.variables) | variables
-    return file_name(name), tuple(variables), plan.seconds
+    return file_name(plan.run_name), tuple(variables), plan.seconds
 
 
 def _faults(known: Scheduled, kind: str) -> list[str]:

@@ -86,7 +86,7 @@ def _text(run: Run, every: int, secrets: tuple[Secret, ...]) -> str:
         every, some.turns, some.began, len(some), len(gaps),
         [(name, DTYPE[name].str[1:]) for name in DTYPE.names or ()],
     )  # fmt: skip
-    about = _masked(msgspec.to_builtins(header, str_keys=True, enc_hook=plain_text), secrets)
+    about = masked(msgspec.to_builtins(header, str_keys=True, enc_hook=plain_text), secrets)
     columns = [_column(some[name]) for name in DTYPE.names or ()]
     columns += [some.gap_counts.astype("<u4"), gaps["bin"].astype("<u2"), gaps["n"].astype("<u2")]
     body = b"".join(column.tobytes() for column in columns)
@@ -122,14 +122,14 @@ def _shared(plan: Plan) -> Plan:
     return replace(plan, targets=targets, prompts=prompts)
 
 
-def _masked(value: Any, secrets: tuple[Secret, ...]) -> Any:
+def masked(value: Any, secrets: tuple[Secret, ...]) -> Any:
     """All texts of it without keys."""
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, dict):
-        return {_masked(key, secrets): _masked(item, secrets) for key, item in value.items()}
+        return {masked(key, secrets): masked(item, secrets) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(item, secrets) for item in value]
+        return [masked(item, secrets) for item in value]
     return value
 
 

@@ -138,7 +138,8 @@ class _Questions:
         return marks
 
     def _count(self, marks: Marks) -> None:
-        before, money = self.costs[marks.target], cost_of(marks, self._plan.targets[marks.target])
+        price, before = self._plan.targets[marks.target].billed, self.costs[marks.target]
+        money = cost_of(marks, price)
         if before is not None and not (marks.error and math.isnan(money)):
             self.costs[marks.target] = None if math.isnan(money) else before + money
 

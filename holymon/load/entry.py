@@ -105,6 +105,11 @@ class Entry(msgspec.Struct, frozen=True):
         return self.run_id.partition("/")[0]
 
     @property
+    def shape_of(self) -> dict[str, str]:
+        """The fingerprint of each target in `shapes`, by its name."""
+        return dict(zip(self.targets, self.shapes, strict=False))
+
+    @property
     def began(self) -> float | None:
         """When it began, in seconds since 1970; None if that is not known."""
         try:

@@ -135,7 +135,7 @@ class FirstCalls:
     def _outcome(
         self, target: Target, marks: Marks, calls: int, refused: list[str], seconds: float
     ) -> FirstCall:
-        message, money = self._words(marks), cost_of(marks, target)
+        message, money = self._words(marks), cost_of(marks, target.billed)
         if marks.error in _LATE and self.plan.timeout_s > MOST_S <= seconds:
             message = f"not over within {MOST_S:g} s: the load did not wait for it any longer"
         return FirstCall(

@@ -17,7 +17,7 @@ from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
 from holymon.figures.turn_types import Turns
 from holymon.figures.turns import turns_of
-from holymon.formatting import Table, Tables, file_name, number_of
+from holymon.formatting import Table, Tables, number_of
 from holymon.load import fetch, publish
 from holymon.load.gathered import gathered
 from holymon.load.process import LOCAL, Executor, Process
@@ -274,9 +274,8 @@ def start(
     ConfigError for a key, an address or a proxy that can't be, RunError for such a folder.
     """
     plan = executor.placed(with_prices(plan))
-    name = plan.name or "-".join(file_name(t.model, 30) for t in plan.targets[:3])
     place()  # before anything is measured
-    folder = run_folder.new_folder(folder_of(out), name)
+    folder = run_folder.new_folder(folder_of(out), plan.run_name)
     request_store.keep(plan, folder)
     write_aside(folder / "plan.json", plan.to_json(), mode=run_folder.mode_of(plan))
     run_folder.write_state(folder, state="starting", started_at=run_folder.now().isoformat())

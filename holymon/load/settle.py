@@ -14,9 +14,9 @@ import numpy as np
 
 from holymon.plan.plan import Plan
 from holymon.records.appender import Appender
-from holymon.records.attempt import Flag, Marks, frame
+from holymon.records.attempt import Marks, frame
 from holymon.records.frames import header
-from holymon.records.journal import Follower
+from holymon.records.journal import Follower, without_end
 from holymon.records.records import Records
 
 NEVER_SENT: Final = "client_dropped"
@@ -80,15 +80,11 @@ def _open_calls(
     left = ~np.isin(numbers, np.fromiter(begun, np.int64, len(begun))) & (due <= until_s)
     for at, number in zip(due[left].tolist(), numbers[left].tolist(), strict=True):
         conversation, target = divmod(number, targets)
-        marks = Marks(conversation * turns * targets + target, target, at)
+        marks = without_end(plan, conversation * turns * targets + target, target, at)
         if at <= sent_until:
             marks.start, marks.error = at, NO_END
         else:
             marks.end, marks.error = at, NEVER_SENT
-        if at < plan.warmup_s:
-            marks.flags |= Flag.WARMUP
-        if plan.targets[target].streams(plan.prompts.stream):
-            marks.flags |= Flag.STREAM
         yield marks
 
 

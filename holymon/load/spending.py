@@ -8,18 +8,18 @@ import numpy as np
 from holymon.figures.cost import costs
 from holymon.plan.estimate import most_of_a_call
 from holymon.plan.plan import Plan
-from holymon.plan.target import Target
+from holymon.plan.price import Price
 from holymon.records.attempt import DTYPE, Marks, row
 
 
-def cost_of(marks: Marks, target: Target) -> float:
+def cost_of(marks: Marks, price: Price) -> float:
     """What an attempt cost by the server's count, in the price's currency; NaN if not known."""
-    return float(costs(np.frombuffer(row(marks), DTYPE), target.billed)[0])
+    return float(costs(np.frombuffer(row(marks), DTYPE), price)[0])
 
 
 def spent_on(plan: Plan, marks: Marks) -> float:
     """What a call has cost (USD); where the server did not count, what it can have cost at most."""
-    money = cost_of(marks, plan.targets[marks.target])
+    money = cost_of(marks, plan.targets[marks.target].billed)
     if not math.isnan(money):
         return money
     return most_of_a_call(plan, marks.target, max(marks.events, 0))

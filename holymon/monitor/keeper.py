@@ -18,17 +18,15 @@ from math import isnan
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from holymon.errors import NOT_THE_SERVER, HolymonError, PlanError, RunError
-from holymon.figures.cost import costs
 from holymon.figures.gate import BURST, walk
+from holymon.load.spending import cost_of
 from holymon.monitor import route_file
 from holymon.monitor.course import MoveSteps, Outcome
 from holymon.monitor.forks import in_children
 from holymon.monitor.route import Route, new, observe
 from holymon.plan.price import Price
-from holymon.records.attempt import DTYPE, Flag, Marks, row
+from holymon.records.attempt import Flag, Marks
 from holymon.records.own_files import BusyError
 from holymon.safety import plain
 from holymon.structs import replace
@@ -210,7 +208,7 @@ class Keeper:
             return None
         price, cost = self._price(marks.target), marks.cost  # what was charged, where it is told
         if isnan(cost) and price.known:
-            cost = float(costs(np.frombuffer(row(marks), DTYPE), price)[0])
+            cost = cost_of(marks, price)
         odd = marks.finish not in _PLAIN_ENDS or bool(marks.flags & Flag.EMPTY)
         return Outcome(
             side=_SIDES.get(marks.side, -1), failed=bool(marks.error),

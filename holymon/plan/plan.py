@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.errors import PlanError
-from holymon.formatting import Table, number_of
+from holymon.formatting import Table, file_name, number_of
 from holymon.language.said import say
 from holymon.plan import arrivals, shapes
 from holymon.plan.given_file import decoded
@@ -148,6 +148,11 @@ class Plan(Struct, frozen=True):
                 numbers = calls * self.prompts.turns
                 fits = bool(calls <= MAX_CALLS and numbers < MOST_NUMBERS)
                 require(fits, "rate x duration", less, "lower one")
+
+    @property
+    def run_name(self) -> str:
+        """The name of its run: its own, or one made from the models."""
+        return self.name or "-".join(file_name(t.model, 30) for t in self.targets[:3])
 
     @property
     def table(self) -> Table:

@@ -5,7 +5,6 @@ from urllib.parse import quote
 
 from holymon.formatting import Table
 from holymon.plan import request_fields
-from holymon.plan.allowance import Allowance
 from holymon.plan.price import Price
 from holymon.plan.quirks import Quirks
 from holymon.plan.shapes import MAX_SECONDS
@@ -21,6 +20,19 @@ from holymon.structs import (
 
 ENDPOINTS: Final = ("chat", "messages", "responses", "completions", "embeddings")
 """The dialects that a target may speak: OpenAI's, but for `messages`, which is Anthropic's."""
+
+
+class Allowance(Struct, frozen=True):
+    """Requests and tokens (in and out) that an API takes in a minute; None is "not known"."""
+
+    requests: float | None = None
+    tokens: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise PlanError if a limit is below 1."""
+        super().__post_init__()
+        for name in ("requests", "tokens"):
+            check_range(f"limit of {name}", getattr(self, name), 1, 1e12, "a minute")
 
 
 class Target(Struct, frozen=True):

@@ -241,8 +241,14 @@ def _slots(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def _left(number: int, target: int, due: float, start: float, plan: Plan) -> Marks:
-    marks = Marks(number, target, due)
+    marks = without_end(plan, number, target, due)
     marks.start, marks.error = start, "unfinished"
+    return marks
+
+
+def without_end(plan: Plan, number: int, target: int, due: float) -> Marks:
+    """What is known by the plan alone of a call that nobody saw the end of."""
+    marks = Marks(number, target, due)
     if plan.targets[target].streams(plan.prompts.stream):
         marks.flags |= Flag.STREAM
     if due < plan.warmup_s:

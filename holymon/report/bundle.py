@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 import holymon
 from holymon.errors import RunError
 from holymon.figures.calls import slowest
+from holymon.load.carried import masked
 from holymon.load.run import Run
 from holymon.plan.target import Target
 from holymon.records.own_files import write_json
 from holymon.report.report import known_secrets
-from holymon.safety import Secret, plain, redact
+from holymon.safety import plain
 
 NAME: Final = "support.json"
 CALLS: Final = 20
@@ -34,7 +35,7 @@ def write_bundle(run: Run, path: Path | str | None = None, *, n: int = CALLS) ->
     RunError if the file can't be written.
     """
     where = run.folder / NAME if path is None else Path(path)
-    content = _masked(_content(run, n), known_secrets(run.plan))
+    content = masked(_content(run, n), known_secrets(run.plan))
     try:
         write_json(where, content)
     except OSError as error:
@@ -64,11 +65,3 @@ def _target(target: Target) -> dict[str, Any]:
         "target": target.name, "model": target.model, "endpoint": target.endpoint,
         "host": urlsplit(target.address).hostname if target.base_url else None,
     }  # fmt: skip
-
-
-def _masked(value: Any, secrets: tuple[Secret, ...]) -> Any:
-    if isinstance(value, dict):
-        return {key: _masked(inner, secrets) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(inner, secrets) for inner in value]
-    return redact(value, secrets) if isinstance(value, str) else value

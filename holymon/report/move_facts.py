@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any, Final
 
+from holymon.catalogue.handed import popped
 from holymon.figures.move_figures import of_rate
 from holymon.language.said import shown
 from holymon.monitor.measured import SIDES
@@ -102,12 +103,7 @@ def taken(notebook: Any) -> dict[str, Any]:
 
     Anything may stand there, for the kernel ran what it was given.
     """
-    last: dict[str, Any] = {}
-    for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            given = output.get("data", {}).pop(KIND, None)
-            last = _checked(given) or last
-    return last
+    return next(filter(None, map(_checked, reversed(popped(notebook, KIND)))), {})
 
 
 def _checked(given: Any) -> dict[str, Any]:

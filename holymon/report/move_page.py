@@ -7,7 +7,6 @@ from holymon.formatting import (
     CLOSE,
     DASH,
     Headline,
-    Table,
     bullets,
     count,
     element,
@@ -173,8 +172,3 @@ def method() -> Section:
             "calls cost: copies and what was asked twice count against it."),
     )  # fmt: skip
     return Section(bullets(lines), "\n".join(map(str, lines)))
-
-
-def section(table: Table, kind: str = "figures moves") -> Section:
-    """A table as a section."""
-    return Section(table.html(kind), table.text())

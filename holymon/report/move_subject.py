@@ -1,14 +1,16 @@
 """What a notebook reports on when it is about a move of traffic: each section of its page."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from holymon.formatting import Html
 from holymon.report import move_page, runbook
 from holymon.report.move_facts import handed
-from holymon.report.move_page import section
 from holymon.report.move_tables import changes_table, gates_table, objectives_table, steps_table
 from holymon.report.moved import Moved
-from holymon.report.sections import Section
+from holymon.report.sections import Section, of_table
+
+MOVES: Final = "figures moves"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +33,17 @@ class MoveSubject:
     @property
     def steps(self) -> Section:
         """What was measured of both sides in each step."""
-        return section(steps_table(self.move))
+        return of_table(steps_table(self.move), MOVES)
 
     @property
     def gates(self) -> Section:
         """How the gate of each step stood at its end, and what came of it."""
-        return section(gates_table(self.move))
+        return of_table(gates_table(self.move), MOVES)
 
     @property
     def changes(self) -> Section:
         """Every change of the share: when, by whom, why."""
-        return section(changes_table(self.move))
+        return of_table(changes_table(self.move), MOVES)
 
     @property
     def harm(self) -> Section:
@@ -56,7 +58,7 @@ class MoveSubject:
     @property
     def objectives(self) -> Section:
         """How many calls missed each objective, step by step."""
-        return section(objectives_table(self.move))
+        return of_table(objectives_table(self.move), MOVES)
 
     @property
     def method(self) -> Section:

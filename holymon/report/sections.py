@@ -18,6 +18,7 @@ from holymon.figures.verdict import ObjectiveCheck, Verdict
 from holymon.formatting import (
     Html,
     Table,
+    Tables,
     bullets,
     count,
     element,
@@ -70,6 +71,11 @@ class Section:
 
     def __repr__(self) -> str:
         return plain(shown(self.text))
+
+
+def of_table(table: Table | Tables, kind: str = "figures") -> Section:
+    """A table as a section; `kind` is its class."""
+    return Section(table.html(kind), table.text())
 
 
 def run_text(run: Run) -> str:
@@ -213,8 +219,7 @@ def figures(run: Run) -> Section:
 
 def sizes(run: Run) -> Section:
     """What a token in and out costs in time, and the figures by size of the prompts."""
-    table = run.sizes().table
-    return Section(table.html("figures"), table.text())
+    return of_table(run.sizes().table)
 
 
 def errors(run: Run) -> Section:
@@ -270,8 +275,7 @@ def _words_of_failures(run: Run, index: int) -> dict[str, list[str]]:
 
 def slowest(run: Run) -> Section:
     """The slowest calls, and some of each kind that failed, to be asked about one by one."""
-    table = calls.slowest(run).table
-    return Section(table.html("calls"), table.text())
+    return of_table(calls.slowest(run).table, "calls")
 
 
 def method(run: Run) -> Section:

@@ -67,8 +67,7 @@ class Subject:
     @property
     def error_budget(self) -> Section:
         """What is left of the error budgets of its objectives, over four weeks of its runs."""
-        table = error_budgets(self.run).table
-        return Section(table.html("figures"), table.text())
+        return sections.of_table(error_budgets(self.run).table)
 
     def spending(self, budget: float | None = None) -> Section:
         """What runs of its name cost by day, and a month at that rate, held against a budget."""

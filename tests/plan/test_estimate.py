@@ -8,11 +8,11 @@ import pytest
 from holymon.errors import PlanError
 from holymon.load import run
 from holymon.plan import targets
-from holymon.plan.allowance import Allowance
 from holymon.plan.estimate import estimate, most_of_a_call, over_limits
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import Replay, constant, poisson, ramp
+from holymon.plan.target import Allowance
 from holymon.plan.targets import target
 
 PRICED = Target(provider="a", model="m", price=Price(input=1.0, output=10.0))
