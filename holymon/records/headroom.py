@@ -137,7 +137,10 @@ class HeadroomFile:
         }
         line = json.dumps({"t": round(seconds, 3), "limits": by_target}).encode() + b"\n"
         if self._file is None:
-            self._file = Appender(self._path)
+            try:
+                self._file = Appender(self._path)
+            except OSError:  # a full disk, no more files: the next time, then
+                return
         self._file.write(line)
         self._tally.news, self._lines = False, self._lines + 1
         self._bytes += len(line)

@@ -22,6 +22,7 @@ from holymon.errors import CallError, ConfigError, PlanError
 from holymon.figures.gate import BURST, Margins
 from holymon.monitor import move, route_file
 from holymon.monitor.route import by_hand
+from holymon.monitor.shadows import Shadows
 from holymon.monitor.split import EvenTurns, of_key
 from holymon.plan.plan import Target
 from holymon.prometheus.exporter import Collector
@@ -348,6 +349,13 @@ def test_streams_and_tasks_fall_back_too_before_anything_came(server, tmp_path):
 def completion_event(name):
     choice = {"index": 0, "delta": {"content": name}, "finish_reason": "stop"}
     return f"data: {json.dumps({'id': name, 'choices': [choice]})}\n\ndata: [DONE]\n\n".encode()
+
+
+def test_a_copy_takes_nothing_from_the_options_of_its_call():
+    shadows, options = Shadows(hm.Monitor()), {"model": "", "stream": True, "max_tokens": 5}
+    shadows._later.put = lambda work: work()  # as on a busy machine: before the call is made
+    shadows.send("Hello", options)
+    assert options == {"model": "", "stream": True, "max_tokens": 5}
 
 
 def test_a_shadow_is_the_candidates_and_nobody_waits_for_it(server, tmp_path):

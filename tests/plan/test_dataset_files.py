@@ -7,7 +7,10 @@ https://docs.litellm.ai/docs/proxy/logging_spec and langfuse.com's blob-storage-
 
 import gzip
 import json
+import os
 import zlib
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -270,3 +273,22 @@ def test_a_dataset_shows_how_much_it_is_and_how_it_begins():
     assert repr(dataset(["one"])) == "<Dataset 1 request (list), of about 1 token each>"
     assert repr(made[1]) == f"<Request '{'y' * 59}…'>"
     assert "y" * 600 not in page
+
+
+def test_a_pipe_is_waited_for_from_its_last_piece_on(tmp_path, monkeypatch):
+    """However long it takes in all: what a command makes may be long in coming."""
+    pipe, clock, pieces = tmp_path / "pipe", count(step=20), [b"first\n", b"second\n", b"third\n"]
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+
+    def select(reading, *_):
+        """Time passes until the next piece, or the end, is there."""
+        if pieces:
+            os.write(writer, pieces.pop(0))
+        else:
+            os.close(writer)
+        return reading, [], []
+
+    monkeypatch.setattr(given_file, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(given_file, "select", SimpleNamespace(select=select))
+    assert given_file.raw(pipe) == b"first\nsecond\nthird\n"

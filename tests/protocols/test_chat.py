@@ -224,6 +224,13 @@ def test_every_way_to_end_has_its_name(pieces, expected):
     assert read(pieces)[0] == expected
 
 
+def test_a_whole_answer_may_spell_its_reason_in_camel_case_as_a_piece_may():
+    body = b'{"choices": [{"message": {"content": "Hi"}, "finishReason": "MAX_TOKENS"}]}'
+    marks = Marks(0, 0, 0.0)
+    assert read_answer(body, marks) == ("", "", "Hi")
+    assert marks.finish == "length"
+
+
 @pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter"])
 def test_a_finish_reason_of_the_list_is_kept_and_another_is_other(reason):
     assert read([HEL, chunk(finish=reason), DONE])[2].finish == reason

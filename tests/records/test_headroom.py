@@ -42,6 +42,17 @@ def test_where_no_answer_tells_there_is_no_file(tmp_path):
     assert headroom(tmp_path) == {}
 
 
+def test_where_no_file_can_be_made_the_run_goes_on_and_it_is_made_the_next_time(tmp_path):
+    place, tally = tmp_path / "limits.0.jsonl", Tally()
+    place.mkdir()
+    file = HeadroomFile(tmp_path, 0, tally)
+    tally.take(0, {"tokens": (1000.0, 900.0, 6.0)})
+    file.write(0.0)
+    place.rmdir()
+    file.close(1.0)
+    assert headroom(tmp_path)[0]["tokens"].remaining == 900.0
+
+
 def test_a_week_takes_few_lines_and_a_flood_of_targets_few_bytes(tmp_path):
     tally = Tally()
     file = HeadroomFile(tmp_path, 0, tally)
