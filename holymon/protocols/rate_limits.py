@@ -12,9 +12,8 @@ the server's own clock, as in `retry_after`.
 """
 
 import re
+from calendar import timegm
 from collections.abc import Iterable
-from contextlib import suppress
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import inf
@@ -43,6 +42,9 @@ _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _SECONDS: Final = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0,
 }  # fmt: skip
+_MOMENT: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))"
+)
 
 _HIT: Final = (
     ("input_tokens", r"input[ _-]?tokens?\b|\bITPM\b"),
@@ -198,8 +200,11 @@ def _wait(text: str, date: str) -> float | None:
 
 def _moment(text: str) -> float | None:
     """Seconds since 1970 of a moment as in RFC 3339, or as HTTP writes its dates."""
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        with suppress(ValueError, TypeError, OverflowError, IndexError, OSError):
-            moment = read(text.upper())
-            return moment.timestamp() if moment.tzinfo is not None else None
-    return None
+    try:
+        if match := _MOMENT.fullmatch(text):
+            zone = (int(match[8]) * 60 + int(match[9])) * 60 if match[7] else 0
+            fields = tuple(int(part) for part in match.groups()[:6])
+            return float(timegm((*fields, 0, 0, 0))) - (-zone if match[7] == "-" else zone)
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError, OSError):
+        return None

@@ -233,18 +233,10 @@ def errors(run: Run) -> Section:
         called = run.plan.targets[index]
         for name, n in target.errors.items():
             mend = hints.hint(name, target.messages.get(name, ""), called)
-            rows.append(
-                (
-                    target.target,
-                    name,
-                    count(n),
-                    percent(n / target.requests),
-                    _BLAME[ERRORS[name].blame],
-                    ERRORS[name].meaning,
-                    bullets(words.get(name, ())),
-                    mend,
-                )
-            )
+            rows.append((
+                target.target, name, count(n), percent(n / target.requests),
+                _BLAME[ERRORS[name].blame], ERRORS[name].meaning, bullets(words.get(name, ())), mend,
+            ))  # fmt: skip
     if not rows:
         rates = listed("; ", (
             glued(target.target, ": ", failed_of(target.error_rate)) for target in summary.targets
