@@ -235,7 +235,8 @@ def errors(run: Run) -> Section:
             mend = hints.hint(name, target.messages.get(name, ""), called)
             rows.append((
                 target.target, name, count(n), percent(n / target.requests),
-                _BLAME[ERRORS[name].blame], ERRORS[name].meaning, bullets(words.get(name, ())), mend,
+                _BLAME[ERRORS[name].blame], ERRORS[name].meaning,
+                bullets(words.get(name, ())), mend,
             ))  # fmt: skip
     if not rows:
         rates = listed("; ", (
