@@ -224,10 +224,11 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
         return *refused(body, marks), ""
     _note_usage(completion, marks)
     choice = completion.choices[0]
-    finish = finish_of(choice.finish_reason)
+    reason = choice.finish_reason or choice.camel_reason
+    finish = finish_of(reason)
     if finish == "error" or reports(choice.error):
         failure = _failure(choice, marks)
-        return in_band(choice.error or choice.finish_reason, marks), failure, ""
+        return in_band(choice.error or reason, marks), failure, ""
     message_part = choice.delta if choice.message is None else choice.message
     if message_part is None and choice.text is None:
         return *refused(body, marks), ""
