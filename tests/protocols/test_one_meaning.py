@@ -413,3 +413,10 @@ def test_two_calls_side_by_side_are_each_judged_by_all_of_its_pieces(api):
         _, reading = read(dialect, [event("open", ""), *story, end])
         assert reading.marks.flags & (Flag.TOOLS | Flag.BAD_ARGUMENTS) == flags
         assert (reading.marks.tool, reading.marks.events) == (1.0, len(story))
+
+
+def test_where_each_dialect_that_is_only_watched_is():
+    paths = {api: APIS[api][0].path for api in ("gemini", "cohere", "converse", "ollama")}
+    assert paths == {
+        "gemini": "/models", "cohere": "/v2/chat", "converse": "/converse", "ollama": "/api/chat",
+    }  # fmt: skip
