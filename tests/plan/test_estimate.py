@@ -214,8 +214,8 @@ def test_limits_that_a_plan_would_pass_are_told_before_it_starts(tmp_path, monke
     asked = Prompts(texts=("x" * 400,), max_tokens=20)
     whole = plan(targets=(small, large), load=Open(constant(20)), duration_s=120, prompts=asked)
     assert over_limits(whole) == [
-        "mine/small allows 500 requests a minute by targets.toml, and this plan asks for up to 1200.",
-        "mine/small allows 20000 tokens a minute by targets.toml, and this plan asks for up to 144000.",
+        "mine/small allows 500 requests a minute by targets.toml, and this plan asks for up to 1,200.",
+        "mine/small allows 20,000 tokens a minute by targets.toml, and this plan asks for up to 144,000.",
     ]
     assert over_limits(plan(targets=(small,), load=Open(constant(20)), duration_s=5)) == []
     assert over_limits(plan(targets=(small,), load=Closed(users=99), requests=900)) == []

@@ -32,7 +32,7 @@ def test_the_last_line_is_the_whole_truth_and_workers_are_put_together(tmp_path)
     expected = Headroom(1000.0, 600.0, 300.0, 6.0, hits=3)
     assert headroom(tmp_path) == {0: {"tokens": expected}}
     assert in_a_line(headroom(tmp_path)[0]) == (
-        "600 of 1000 tokens left, 300 at the least, 3 refused for tokens"
+        "600 of 1,000 tokens left, 300 at the least, 3 refused for tokens"
     )
 
 
