@@ -203,7 +203,7 @@ def test_workers_make_the_plan_and_their_records_are_the_run(
     assert (a["records"], b["records"]) == tuple(np.bincount(run.records["request"] % 2))
     assert b["clock_s"] - a["clock_s"] == pytest.approx(3600, abs=1)
     text = repr(run.verdict())
-    assert "b: its clock is 3600 s ahead, which was corrected." in text
+    assert "b: its clock is 3,600 s ahead, which was corrected." in text
     assert "2 workers, started together to within" in text
     assert run.to_dict()["shares"][1]["wire_bytes"] > 0
     kept = [*files_below(tmp_path), *files_below(cluster.folder)]

@@ -1,6 +1,5 @@
 """Many reports at once: each has a process of its own, and one that fails takes no other with it."""
 
-import json
 import re
 import subprocess
 import sys
@@ -94,7 +93,8 @@ def test_a_report_ends_with_whoever_wanted_it(tmp_path):
     cell = f"import time; open({str(started)!r}, 'w').close(); time.sleep(600)"
     path = notebook(tmp_path / "mine.ipynb", cell)
     wish = {"notebook": str(path), "run": None, "parameters": {}, "out": str(tmp_path)}
-    command = [sys.executable, "-m", "tests.report.test_fan_out", "report", json.dumps(wish)]
+    script = f"from holymon.report.fan_out import make; make({wish!r})"
+    command = [sys.executable, "-c", script]
     with subprocess.Popen(command) as owner:
         until = time.monotonic() + 90
         while not started.exists():
@@ -127,7 +127,3 @@ def test_what_makes_no_sense_is_one_sentence(runs, given, sentence):
     }
     with pytest.raises(hm.HolymonError, match=re.escape(sentence)):
         hm.write_report(path, **given)
-
-
-if __name__ == "__main__":
-    make(json.loads(sys.argv[2]))

@@ -21,7 +21,7 @@ from holymon.plan.price import Price
 from holymon.plan.shapes import constant
 from holymon.prometheus import shared_port, sharing
 from holymon.records import run_folder
-from holymon.records.own_files import lock_file, try_lock, write_aside
+from holymon.records.own_files import lock_file, locked, try_lock, write_aside
 from holymon.report import notify
 from holymon.report.report import _lead_to, _publish, _write_json
 from holymon.widgets.results_tab import BASELINE_FILE, set_baseline
@@ -194,7 +194,7 @@ def test_a_lock_is_for_those_who_may_have_it(shared, other, monkeypatch):
     monkeypatch.setattr(shared_port, "GATE_S", 0.05)
     made, *locks = shared / "r.json", shared / ".r.json.lock", shared / ".notified.lock"
     route_file.change(made, lambda *_: moves.new("a/x", "b/y", MoveSteps(), 0.0, "me"))
-    with notify._locked(shared):
+    with locked(shared / notify.FILE, locks[1], 1, 0.01):
         pass
     shared_port.at_port(shared, ("127.0.0.1", 0), lambda: None)[1].close()
     gate = shared / "holymon-0.gate"
