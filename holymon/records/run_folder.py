@@ -66,19 +66,19 @@ def new_folder(out: Path, name: str) -> Path:
     stamp = now().strftime("%Y%m%dT%H%M%SZ")
     if store_of(out) is not None:  # another place may start one of that name in this second
         stamp += f"-{secrets.token_hex(4)}"
-    for k in range(1, 1000):
-        folder = parent / (stamp if k == 1 else f"{stamp}-{k}")
-        try:
-            folder.mkdir(parents=True, mode=0o755)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise RunError(
-                f"can't write to {out}: {error.strerror}. Name another folder with --out, or with "
-                "out= in Python."
-            ) from None
-        _tell_of(open_to_all(out))
-        return folder
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for k in range(1, 1000):
+            folder = parent / (stamp if k == 1 else f"{stamp}-{k}")
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=0o755)
+                _tell_of(open_to_all(out))
+                return folder
+    except OSError as error:
+        raise RunError(
+            f"can't write to {out}: {error.strerror}. Name another folder with --out, or with out= "
+            "in Python."
+        ) from None
     raise RunError(f"a thousand runs named {name} in this second: give them different names.")
 
 
