@@ -35,6 +35,15 @@ SHORT = hm.Prompts(max_tokens=4)
 HOUR = "3600"
 ELSEWHERE = ("0", "127.0.0.2", "elsewhere")
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected():
+    """Sockets that Dask's clients leave to the collector are no fault of the tests behind these."""
+    yield
+    gc.collect()
+
 
 class Cluster:
     """A scheduler and its workers, each a process that a test may kill."""
@@ -160,6 +169,11 @@ def secured(tls, tmp_path_factory):
         made.api = stack.enter_context(serving(made.folder))
         made.worker("a")
         made.worker("b")
+        with (
+            dask.config.set(mine(tls)),
+            Client(made.address, set_as_default=False, timeout=60) as client,
+        ):
+            client.wait_for_workers(2)
         yield made
 
 
@@ -292,7 +306,6 @@ def test_what_a_killed_leader_left_is_named_and_goes_when_it_was_fetched(
     shutil.rmtree(a)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_what_is_not_as_the_scheduler_has_it_is_a_sentence_and_leaves_nothing_behind(
     cluster, secured, tls, api, tmp_path, monkeypatch
 ):
@@ -311,7 +324,6 @@ def test_what_is_not_as_the_scheduler_has_it_is_a_sentence_and_leaves_nothing_be
             hm.start(plan, on=address, out=tmp_path)
         # Else it is collected in the thread of another client, and has that wait for ever.
         assert threads() == before
-    gc.collect()  # Dask leaves the sockets of its attempts to the collector
 
 
 def mine(tls):
