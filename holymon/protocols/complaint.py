@@ -84,7 +84,8 @@ def complaint(value: Any, *, strict: bool = False) -> Any:
 
 def reports(error: Any) -> bool:
     """Whether what stands in an error's place is one."""
-    return complaint({"error": error}) is not None
+    # Nearly every answer has none, and is asked.
+    return bool(error) and complaint({"error": error}) is not None
 
 
 def words_in(about: dict[str, Any], names: tuple[str, ...] = WORDS) -> Any:

@@ -25,6 +25,8 @@ def finish_of(reason: Any) -> str:
 
     A reason may be an object (sglang's `{"type": "stop", "matched": 128009}`) or a list.
     """
+    if type(reason) is str and reason in _NAMES:  # as nearly all are
+        return _NAMES[reason]
     if isinstance(reason, list) and reason:
         reason = reason[0]
     if isinstance(reason, dict):
