@@ -71,10 +71,10 @@ class Alarm:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, deadlines: "Deadlines", at: float) -> None:
-        """Look at a call again at `at`, at the latest."""
+    def watch(self, deadlines: "Deadlines", at: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at a call of the running `loop` again at `at`, at the latest."""
         self._watched[deadlines] = at
-        if at < self._at or self._loop is not asyncio.get_running_loop():
+        if at < self._at or self._loop is not loop:
             self._set(at)
 
     def forget(self, deadlines: "Deadlines") -> None:
@@ -130,11 +130,12 @@ class Deadlines:
         self._until = min(until, start + limits.total_s)
         self._alarm, self._limits, self._reading, self._response = alarm, limits, reading, response
         reading.settles = self._settle
-        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(loop)
         self._exceeded = OK
         self.message = ""
         """The limit that was exceeded, its value, and what lifts it."""
-        alarm.watch(self, min(self._until, start + limits.soonest_s))
+        alarm.watch(self, min(self._until, start + limits.soonest_s), loop)
 
     def disarm(self) -> None:
         """End the watch: the call is over, no limit of it matters."""
@@ -163,7 +164,7 @@ class Deadlines:
     def _settle(self, now: float) -> None:
         counted = self._reading.marks.flags & Flag.SERVER_TOKENS
         self._until = min(self._until, now + (GRACE_COUNTED_S if counted else GRACE_S))
-        self._alarm.watch(self, self._until)
+        self._alarm.watch(self, self._until, asyncio.get_running_loop())
 
     def _next(self, now: float) -> tuple[float, str, str]:
         """When the nearest limit passes, its error type, and its words."""

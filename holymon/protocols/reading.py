@@ -70,7 +70,8 @@ class Reading:
         self.message = self._kind = self.odd = self.words = ""
         self.acted = self.by_message = self.done = self.finished = self.over = self._seen = False
         self._sniffing, self.thought, self.settled = False, False, nan
-        self._most, self._idle, self._collected = MAX_BODY, 0, list[bytes]()
+        self._most, self._idle = MAX_BODY, 0
+        self._collected: list[bytes] = []  # `list[bytes]()` takes twenty times as long
         self.settles: Callable[[float], object] = bool
         self.dialect, self._stream, self.wants_json = dialect, stream, wants_json
         self._decoder: Decoder | None = None

@@ -64,17 +64,19 @@ class Connection(asyncio.Protocol):
     @property
     def quiet(self) -> bool:
         """Whether nothing has come on it, its end included, that the loop has not told yet."""
-        return self.usable and not self._look()
+        transport = self._transport
+        return transport is not None and not transport.is_closing() and not self._look()
 
     def send(self, response: Response, data: bytes, *, bodiless: bool = False) -> None:
         """Send a request; `bodiless` for HEAD, whose answer only looks as if it had a body."""
-        assert self._transport is not None
+        transport = self._transport
+        assert transport is not None
         self._reset()
         self._response, self._bodiless = response, bodiless
-        if not self.usable:  # the peer has closed it already
+        if transport.is_closing():  # the peer has closed it already
             self.connection_lost(self._broken)
             return
-        self._transport.write(data)
+        transport.write(data)
         if not self._full:
             response.written = True
 

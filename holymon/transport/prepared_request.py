@@ -59,23 +59,23 @@ class Prepared(NamedTuple):
 
     def bytes_with(self, key: Secret | None) -> bytes:
         """What goes over the wire."""
-        proxy_key = None if self.origin.secure else self.proxy_key
-        length = b"content-length: %d\r\n" % len(self.content) if self._has_body else b""
+        content, proxy_key = self.content, self.proxy_key
+        proxied = proxy_key is not None and not self.origin.secure
         # The keys are in no variable: tracebacks may show local variables.
         return b"".join(
             (
                 self.head if not self.parts else b"".join(map(_sent, self.parts)),
-                length,
+                b"content-length: %d\r\n" % len(content) if content or self._may_have_body else b"",
                 field(self.key_header, key),
-                field(b"proxy-authorization: Basic ", proxy_key),
+                field(b"proxy-authorization: Basic ", proxy_key) if proxied else b"",
                 b"\r\n",
-                self.content,
+                content,
             )
         )
 
     @property
-    def _has_body(self) -> bool:
-        return bool(self.content) or self.request.method in {"POST", "PUT", "PATCH"}
+    def _may_have_body(self) -> bool:
+        return self.request.method in {"POST", "PUT", "PATCH"}
 
 
 def _sent(part: bytes | Secret) -> bytes:

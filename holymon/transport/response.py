@@ -90,9 +90,10 @@ class Response:
 
     def header(self, name: str) -> str:
         """The value of a header, `""` if it is missing."""
-        if self._fields is None:
-            self._fields = {field.lower(): value for field, value in self.raw_headers}
-        value = self._fields.get(name.encode())
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = {field.lower(): value for field, value in self.raw_headers}
+        value = fields.get(name.encode())
         return "" if value is None else value.decode("latin-1")
 
     @property
