@@ -170,8 +170,7 @@ class Reading:
         if marks.reasoning_tokens > 0 and not self.thought and self.streaming:
             marks.flags |= Flag.VEILED
         if marks.chunks:
-            if marks.error:
-                marks.flags |= Flag.AFTER_FIRST_TOKEN
+            marks.flags |= Flag.AFTER_FIRST_TOKEN if marks.error else 0
             marks.distrust_zero(marks.events)
         return marks.error
 
