@@ -26,6 +26,7 @@ from holymon.protocols.dialects import DIALECTS
 from holymon.protocols.lenient import parsed
 from holymon.protocols.reading import Reading
 from holymon.records.attempt import Marks
+from holymon.report.pdf import browser
 from holymon.safety import Secret, redact, short
 from holymon.transport.exceptions import TooLarge, classify, words
 from holymon.transport.pool import Transport
@@ -38,7 +39,6 @@ _PACKAGES: Final = (
     "aiohttp", "duckdb", "httptools", "httpx", "ipykernel", "ipywidgets", "jupyterlab",
     "matplotlib", "msgspec", "nbconvert", "numpy", "pandas", "papermill",
 )  # fmt: skip
-_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 MODELS_SHOWN: Final = 20
 PATIENCE_S: Final = 10.0
 ANY: Final = "any"
@@ -105,11 +105,10 @@ def _machine() -> Iterator[Finding]:
     mend = "the worker, the API (if it runs here) and the notebook will share it" * (cores < 2)
     yield Finding("processor cores", "good" if cores > 1 else "note", str(cores), mend)
     yield _writable(Path.cwd())
-    browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
-    if browser:
-        yield Finding("chromium", "good", Path(browser).name)
+    if program := browser():
+        yield Finding("chromium", "good", Path(program).name)
     else:
-        mend = "only needed to run the tests: apt-get install chromium"
+        mend = "only needed for a report's --pdf and to run the tests: apt-get install chromium"
         yield Finding("chromium", "note", "absent", mend)
 
 

@@ -193,7 +193,8 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
     Draws a chart, too: calibration.png beside the runs.
     """
     from holymon.experiments import calibrator
-    from holymon.plots import canvas, result_plots
+    from holymon.plots import result_plots
+    from holymon.plots.picture import png
     from holymon.records import own_files
 
     with interruptible():
@@ -204,7 +205,7 @@ def calibrate(seconds: float, as_json: bool, out: Path) -> None:
     own_files.write_json(folder / "calibration.json", calibration.to_dict())
     picture = folder / "calibration.png"
     figure = result_plots.plot_calibration(calibration).get_figure(root=True)
-    own_files.write_aside(picture, canvas.frame(figure) if figure else b"")
+    own_files.write_aside(picture, png(figure) if figure else b"")
     show(calibration.to_dict, lambda: f"{calibration.table.text()}\n{picture}", as_json=as_json)
     sys.exit(0 if calibration.highest_valid_rate is not None else 3)
 

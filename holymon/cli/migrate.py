@@ -10,8 +10,9 @@ from holymon.cli.consent import agreed
 from holymon.cli.options import JSON, LANG, LOAD, RUN, Command, given, plan_of, share_in
 from holymon.cli.output import say, show
 from holymon.cli.progress import measured_with_bar
+from holymon.cli.report import require_whole
 from holymon.cli.target_options import composed
-from holymon.errors import PlanError, RunError
+from holymon.errors import PlanError
 from holymon.language.said import speaking
 from holymon.load.interrupts import INTERRUPTED, interruptible
 from holymon.plan.checks import CHECKS, checks_in
@@ -19,7 +20,6 @@ from holymon.safety import plain
 
 if TYPE_CHECKING:
     from holymon.load.run import Run
-    from holymon.report.report import Report
 
 NOTEBOOK: Final = "report_migrate"
 OF_A_RUN: Final = {
@@ -155,7 +155,7 @@ def migrate(
     report = write_report(NOTEBOOK, run=run, parameters=stated, lang=lang)
     show(lambda: {**made.to_dict(), "report": str(report.html)},
          lambda: f"{made!r}\n{report.html}", as_json=as_json)  # fmt: skip
-    _tell(report)
+    require_whole(report)
     sys.exit(INTERRUPTED if interrupted else made.exit_code)
 
 
@@ -209,11 +209,3 @@ def _by_target(
                                                                       else candidates)}
         for name, values in bought.items() if values
     }  # fmt: skip
-
-
-def _tell(made: "Report") -> None:
-    """Say what was found; raise RunError for a report that is not complete."""
-    for sentence in made.notes:
-        say(sentence, err=True)
-    if made.status != "ok":
-        raise RunError(f"the report is not complete, {made.status}: {made.error}")

@@ -129,13 +129,18 @@ def _plan(targets: tuple[str, ...], values: dict[str, Any], options: dict[str, A
 def _tell(made: "Report", run: "Run | None") -> None:
     """Say what was found; raise RunError for a report that is not complete."""
     first = made.health
-    changed = [first.line, *(change.text for change in first.news.changes)] if first else []
-    for sentence in (*made.notes, *changed):
+    require_whole(made, *([first.line, *(each.text for each in first.news.changes)] if first
+                          else ()))  # fmt: skip
+    for sentence in _findings(run) if run is not None else ():
+        say(sentence, err=True)
+
+
+def require_whole(made: "Report", *more: str) -> None:
+    """Say what a report notes, and `more`; raise RunError for one that is not complete."""
+    for sentence in (*made.notes, *more):
         say(redact(plain(shown(sentence))), err=True)
     if made.status != "ok":
         raise RunError(f"the report is not complete, {made.status}: {made.error}")
-    for sentence in _findings(run) if run is not None else ():
-        say(sentence, err=True)
 
 
 def _findings(run: "Run") -> list[str]:

@@ -105,6 +105,16 @@ def check_plan(plan: Plan) -> None:
         )
 
 
+def _check_run(run: Run) -> None:
+    n = len(run.plan.targets)
+    if not 2 <= n <= 1 + MOST_CANDIDATES:
+        held = f"the one target {plain(run.plan.targets[0].name)}" if n == 1 else f"{n} targets"
+        raise PlanError(
+            f"{run.id} holds {held}: a decision needs what is in use and one to "
+            f"{MOST_CANDIDATES} candidates, measured in one run."
+        )
+
+
 def terms_of(plan: Plan, **given: ByTarget | None) -> dict[str, Terms]:
     """The terms of each target by its name; numbers are those of all candidates.
 
@@ -130,7 +140,7 @@ def sheet_of(
 
     Raises PlanError for a run without candidates, RunError for one that goes on or was refused.
     """
-    check_plan(run.plan)
+    _check_run(run)
     run.require_end("decide on")
     require_access(run)
     records, summary, judged = run.records, run.summary(), run.verdict()

@@ -15,7 +15,7 @@ import numpy as np
 from holymon.figures.quantiles import figure
 from holymon.formatting import ms, number_of
 from holymon.language.said import glued, listed, say, say_n
-from holymon.records.client_health import Bools, ClientHealth, fell_in
+from holymon.records.client_health import Bools, ClientHealth, Floats, fell_in
 from holymon.records.records import Chosen, Records
 
 WORDS: Final = {
@@ -65,8 +65,8 @@ class Disturbance:
             "in {seconds:,} of {of_seconds:,} s the client {what}; {calls}{without}.",
             seconds=self.seconds, of_seconds=self.of_seconds,
             what=listed(say(" or "), (WORDS[kind] for kind in self.kinds)),
-            calls=say_n(self.calls, "{n:,} of {of} was in them", "{n:,} of {of} fell in them",
-                        of=number_of(self.of_calls, "call")),
+            calls=say("{calls:,} of {of} fell in that time", calls=self.calls,
+                      of=number_of(self.of_calls, "call")),
             without=self._without,
         )  # fmt: skip
 
@@ -78,8 +78,10 @@ class Disturbance:
         name = {"latency_s": say("latency"), "ttft_s": "TTFT"}[shift.metric]
         of = glued(shift.target, ": ") * (len({each.target for each in self.shifts}) > 1)
         if f"{ms(shift.without)}" == f"{ms(shift.value)}":
-            return say(", and no percentile differs without them")
-        return say(
+            return say_n(self.calls, ", and no percentile differs without it",
+                         ", and no percentile differs without them")  # fmt: skip
+        return say_n(
+            self.calls, "; {of}{name} {stat} without it {without} ms instead of {value}",
             "; {of}{name} {stat} without them {without} ms instead of {value}", of=of, name=name,
             stat=shift.stat, without=ms(shift.without), value=ms(shift.value),
         )  # fmt: skip
@@ -98,7 +100,7 @@ def disturbance(vitals: ClientHealth, records: Records | None = None) -> Disturb
     shifted = _shifts(records, rows, every) if records and rows and every.any() else ()
     return Disturbance(
         seconds=_either(vitals, bad),
-        of_seconds=max(len(np.unique(vitals.t_s.round())), *map(len, bad.values())),
+        of_seconds=_covered(vitals.noted) or max(map(len, bad.values())),
         calls=int(every.sum()),
         of_calls=len(every),
         kinds={kind: _either(vitals, {kind: seconds}) for kind, seconds in bad.items()},
@@ -108,10 +110,17 @@ def disturbance(vitals: ClientHealth, records: Records | None = None) -> Disturb
 
 
 def _either(vitals: ClientHealth, bad: dict[str, Bools]) -> int:
-    """Seconds of any of these kinds, those of several workers once."""
-    return len(np.unique(vitals.spans(bad)[:, 1].round())) or max(
-        int(b.sum()) for b in bad.values()
-    )
+    return _covered(vitals.spans(bad)) or max(int(b.sum()) for b in bad.values())
+
+
+def _covered(spans: Floats) -> int:
+    """Seconds in any of these spans: those of several workers once, one that lasted long whole."""
+    if not len(spans):
+        return 0
+    starts, ends = spans[np.argsort(spans[:, 0])].T
+    ends = np.maximum.accumulate(ends)
+    new = ends - np.maximum(starts, np.append(0.0, ends[:-1]))
+    return max(1, round(float(new.clip(0).sum())))
 
 
 def _shifts(records: Records, rows: Chosen, touched: Bools) -> Iterator[Shift]:

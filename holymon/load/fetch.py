@@ -78,10 +78,7 @@ def _fetched(out: Path, run_id: str, entry: Entry | None, store: Store) -> Path:
     if entry is None or (folder / "plan.json").is_file():
         return folder
     if entry.calls_gone:
-        raise RunError(
-            f"the calls of {run_id} were deleted to make room: `holymon runs` and hm.history() "
-            "still have its figures."
-        )
+        raise run_folder.no_calls(run_id)
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     with room(out) as inner:
         made = inner / "run"

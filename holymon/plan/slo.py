@@ -11,6 +11,7 @@ from typing import Final
 
 from holymon.errors import PlanError
 from holymon.safety import plain
+from holymon.structs import SECONDS_IN
 
 DURATIONS: Final = ("latency", "response", "schedule_delay", "ttft", "ttfo", "itl", "tpot")
 CALLS: Final = frozenset({"latency", "response", "ttft", "ttfo", "tpot"})
@@ -25,7 +26,6 @@ PLAIN: Final = (
 )  # fmt: skip
 OF_SUCCESSES: Final = "_of_successes"
 _EXPR: Final = re.compile(r"\s*([a-z_0-9]++)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*(ms|s|min|m|h|%)?\s*")
-_UNITS: Final = {"ms": 1e-3, "%": 1e-2, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, None: 1.0}
 _UNITS_OF: Final = {"duration": {"ms", "s", "m", "min", "h"}, "share": {"%"}, "number": set[str]()}
 
 
@@ -93,7 +93,7 @@ def parse(text: str) -> Slo:
     if unit and unit not in _UNITS_OF[kind]:
         raise PlanError(f"slo {plain(text)!r}: {unit} is no unit of {name}.")
     try:
-        limit = float(number) * _UNITS[unit]
+        limit = float(number) * (0.01 if unit == "%" else SECONDS_IN[unit or ""])
     except ValueError:
         limit = math.nan
     if not 0 <= limit < math.inf:

@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from holymon.errors import NAMES
 from holymon.figures.durations import if_many_failed
 from holymon.formatting import number_of, rounded
-from holymon.language.said import Digits, shown, tell
+from holymon.language.said import Digits, tell
 from holymon.plan.plan import Closed
 from holymon.plots import canvas
 from holymon.plots.binning import CALLS_IN_BIN, edges_of, one_in, rolling, thinned
@@ -182,7 +182,7 @@ def _errors(records: Records, ax: Axes) -> None:
     bars(ax, records, failed, edges, bottom)
     ax.set_ylim(0, max(every.max(), 1) * 1.12)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: shown(Digits(f"{x:,.7g}"))))
+    canvas.ticks(ax.yaxis, lambda x: Digits(f"{x:,.7g}"))
     when = tell("due time of the call, s from the start of the run")
     ax.set(xlabel=when, ylabel=tell("calls in {width:g} s", width=width))
     # As in the error rate: what we stopped or never sent is shown, and is no failure of the API.
@@ -233,7 +233,7 @@ def _delay(records: Records, ax: Axes, *, closed: bool) -> None:
         line_above(ax, (0, 1), (p99, p99), "--", color=COLORS[1], label=label,
                    transform=ax.get_yaxis_transform())  # fmt: skip
     ax.set_ylim(min(0.0, float(delay.min())), max(float(delay.max()) * 1.15, 1e-3))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: shown(Digits(f"{x * 1e3:,.5g}"))))
+    canvas.ticks(ax.yaxis, lambda x: Digits(f"{x * 1e3:,.5g}"))
     when = tell("due time of the call, s from the start of the run")
     ax.set(xlabel=_noted(when, every), ylabel=tell("sent late by, ms"))
     canvas.title(

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, ScalarFormatter
 
@@ -18,7 +17,7 @@ from holymon.formatting import ends
 from holymon.language.catalogue import ENGLISH
 from holymon.language.said import Digits, language, shown, tell
 from holymon.plots.binning import crowds
-from holymon.plots.picture import MOST_DRAWN, STYLE, Picture, png
+from holymon.plots.picture import MOST_DRAWN, STYLE, Picture
 from holymon.records.records import Records
 
 Floats = npt.NDArray[np.float64]
@@ -54,11 +53,6 @@ def title(ax: Axes, text: str, records: Records) -> None:
 def names(records: Records) -> list[str]:
     """The targets' names, as long as a legend has room for."""
     return [ends(target.name, 40) for target in records.targets]
-
-
-def frame(figure: Figure) -> bytes:
-    """The figure as a PNG."""
-    return png(figure)
 
 
 def styled(draw: Callable[[Axes], None], ax: Axes | None) -> Axes:
@@ -101,14 +95,17 @@ def dates(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(ticks)
 
 
+def ticks(axis: Axis, write: Callable[[float], object]) -> None:
+    """Have each tick say what `write` makes of its value, in the language of the document."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: shown(write(value))))
+
+
 def in_ms(axis: Any, longest: float) -> str:
     """Milliseconds up to ten seconds, then seconds; the unit for the label."""
     if longest >= 10:
-        axis.set_major_formatter(
-            FuncFormatter(lambda x, _: shown(Digits(f"{x:,.5g}")))
-        )  # it may have been in ms
+        ticks(axis, lambda x: Digits(f"{x:,.5g}"))  # it may have been in ms
         return "s"
-    axis.set_major_formatter(FuncFormatter(lambda x, _: shown(Digits(f"{x * 1e3:,.5g}"))))
+    ticks(axis, lambda x: Digits(f"{x * 1e3:,.5g}"))
     return "ms"
 
 

@@ -6,13 +6,23 @@ from typing import Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from holymon.figures.log_counts import figure_of
 from holymon.figures.move_figures import SideSums
 from holymon.formatting import ends, per_cent
 from holymon.language.said import Digits, shown, tell
-from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, dates, in_ms, legend, note, styled
+from holymon.plots.canvas import (
+    COLORS,
+    GREY,
+    MARKERS,
+    RED,
+    dates,
+    in_ms,
+    legend,
+    note,
+    styled,
+    ticks,
+)
 from holymon.plots.picture import STYLE, Picture
 from holymon.report.moved import Moved
 
@@ -59,7 +69,7 @@ def _share(move: Moved, ax: Axes) -> None:
     if any(change.phase == "back" for change in changes):
         ax.plot([], [], "--", color=RED, lw=1.2, label=tell("taken back"))
     ax.set(ylim=(-0.03, 1.05), ylabel=tell("share"))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _percent(y)))
+    ticks(ax.yaxis, _percent)
     legend(ax)
 
 
@@ -68,7 +78,7 @@ def _errors(move: Moved, ax: Axes) -> None:
     _sides(move, ax, lambda sums: sum(s.failed for s in sums) / sum(s.calls for s in sums))
     ax.set(ylabel=tell("failed"))
     ax.set_ylim(bottom=0.0)
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _percent(y)))
+    ticks(ax.yaxis, _percent)
 
 
 def _p95(move: Moved, ax: Axes) -> None:

@@ -5,7 +5,6 @@ Like those of records, each is drawn on axes given or on a new figure; nothing i
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from holymon.experiments.calibration import Calibration
 from holymon.experiments.capacity import Capacity, latest
@@ -15,7 +14,7 @@ from holymon.figures.pair_tests import RESULTS
 from holymon.figures.sheet import Sheet
 from holymon.formatting import ends, per_cent
 from holymon.language.said import Digits, shown, tell
-from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled
+from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, legend, log_x, note, styled, ticks
 from holymon.plots.picture import Picture
 from holymon.plots.tornado_plot import tornado
 from holymon.safety import plain
@@ -94,7 +93,7 @@ def _comparison(several: Comparisons, ax: Axes) -> None:
     ]
     if max(edges) > 2 or min(edges) < 0.5:
         log_x(ax, max(edges) / min(edges))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: shown(Digits(f"{x:g}"))))
+        ticks(ax.xaxis, lambda x: Digits(f"{x:g}"))
     ax.set(ylim=(-0.6, len(known) - 0.4), xlabel=tell("B / A, with 95 % intervals of all together"))
     label = tell(" (simulated)") * comparison.simulated
     which = tell("{n} targets", n=len(several)) if many else f"B = {ends(comparison.b, 40)}"

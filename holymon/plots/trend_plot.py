@@ -5,13 +5,23 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from holymon.catalogue.history import History, Series
 from holymon.figures.change import KINDS
 from holymon.formatting import ends, per_cent
 from holymon.language.said import Digits, shown, tell
-from holymon.plots.canvas import COLORS, GREY, MARKERS, RED, dates, in_ms, legend, note, styled
+from holymon.plots.canvas import (
+    COLORS,
+    GREY,
+    MARKERS,
+    RED,
+    dates,
+    in_ms,
+    legend,
+    note,
+    styled,
+    ticks,
+)
 from holymon.plots.move_plot import move_picture
 from holymon.report.move_subject import MoveSubject
 
@@ -114,9 +124,7 @@ def _unit(ax: Axes, figure: str, most: float) -> str:
     if figure.rpartition("_")[2] in {"p50", "p95", "p99"}:
         return in_ms(ax.yaxis, most)
     if figure in {"error_rate", "cache_hit_rate", "reasoning_share"}:
-        ax.yaxis.set_major_formatter(
-            FuncFormatter(lambda y, _: shown(per_cent(Digits(f"{y * 100:.3g}"))))
-        )
+        ticks(ax.yaxis, lambda y: per_cent(Digits(f"{y * 100:.3g}")))
         return ""
     return {"cost_per_call": "USD", "cost_usd": "USD", "requests_per_s": tell("calls/s")}.get(
         figure, ""

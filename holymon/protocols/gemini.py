@@ -85,8 +85,8 @@ def _reason(chunk: _Chunk) -> str:
 
 
 def _words(chunk: _Chunk) -> str:
-    reason = chunk.candidates[0].finishReason if chunk.candidates else ""
-    return f"finishReason {reason}"[:100]
+    assert chunk.candidates  # only they end with an error
+    return f"finishReason {chunk.candidates[0].finishReason}"[:100]
 
 
 def _parts(chunk: _Chunk) -> list[_Part]:

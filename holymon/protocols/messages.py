@@ -3,6 +3,12 @@
 Pure, as `chat`. A stream is complete when a stop reason or `message_stop` was seen. `input_tokens`
 leaves out what was read from or written to a cache; in marks `prompt_tokens` is all of it, as
 everywhere here. Source: https://docs.anthropic.com/en/api/messages and .../messages-streaming.
+
+The version sent is 2023-06-01, by which any field of theirs can be measured: 2026-10-21 refuses
+temperature, top_p and top_k, which people's requests and `probe same` have, and Bedrock has it for
+new models only; answers are the same. A target's own header `anthropic-version` takes its place.
+The key goes as x-api-key, which both versions document; the SDK of 2.x sends it as a bearer token.
+Source, read 2026-11: https://platform.claude.com/docs/en/api/versioning, .../migration-2026-10-21.
 """
 
 from collections.abc import Sequence

@@ -91,16 +91,21 @@ class ClientHealth:
     def spans(self, kinds: Iterable[str]) -> Floats:
         """From when to when the client was not fit in any of these ways, shape (k, 2), in s.
 
-        Each is a second that a worker noted, from the end of its last one.
+        Each is a second that a worker noted, from the end of its last: longer if it stood still.
         """
         seconds = self.seconds
         bad = np.zeros(len(self.t_s), bool)
         for kind in kinds:
             if len(seconds[kind]) == len(bad):
                 bad |= seconds[kind]
+        return self.noted[bad]
+
+    @property
+    def noted(self) -> Floats:
+        """From when to when each second lasted that a worker noted, shape (m, 2), in s."""
         before = np.append(0.0, self.t_s[:-1])
         begins = np.where(before < self.t_s, before, np.maximum(self.t_s - 1, 0))
-        return np.stack([begins, self.t_s], axis=1)[bad]
+        return np.stack([begins, self.t_s], axis=1)
 
     @property
     def unfit(self) -> Floats:

@@ -138,14 +138,14 @@ def mode_of(plan: Plan) -> int:
 
 
 def read_plan(folder: Path) -> Plan:
-    """The plan of a run. Raises RunError, PlanError."""
+    """The plan of a run. Raises RunError if it is none, or was damaged."""
     try:
         plan = Plan.from_json(content(folder / "plan.json"), str(folder))
     except OSError as error:
         raise RunError(f"{folder} is not a run: {error.strerror}.") from None
     except PlanError as error:
-        reason = "can't be read, another version of holymon may have written it"
-        raise PlanError(f"{run_id(folder)} {reason}: {error}") from None
+        raise RunError(f"{run_id(folder)} can't be read, it was damaged, or another version of "
+                       f"holymon may have written it: {error}") from None  # fmt: skip
     request_store.lend(plan, folder)
     return plan
 
@@ -236,18 +236,21 @@ def began(folder: Path) -> float | None:
         return None
 
 
+def no_calls(run_id: str) -> RunError:
+    """What to raise where the calls of a run are asked for that were deleted."""
+    kept = "`holymon runs` and hm.history() still have its figures"
+    return RunError(f"the calls of {run_id} were deleted to make room: {kept}.")
+
+
 def load(folder: Path) -> Records:
     """The records of a run: from Parquet if it was compacted, else from its journals.
 
     Of a run that has ended, the calls that a killed worker left under way are `unfinished`.
-    Nothing is written. Raises RunError, PlanError.
+    Nothing is written. Raises RunError.
     """
     plan = read_plan(folder)
     if (folder / FIGURES_FILE).exists():
-        raise RunError(
-            f"the calls of {run_id(folder)} were deleted to make room: `holymon runs` and "
-            "hm.history() still have its figures."
-        )
+        raise no_calls(run_id(folder))
     records = Records(plan.targets, began(folder), plan.prompts.turns)
     if not is_compacted(folder):
         ended = read_state(folder)["state"] not in LIVE
@@ -287,10 +290,8 @@ def compact(folder: Path, records: Records) -> bool:
                 lock.unlink(missing_ok=True)
             return mine
     except OSError as error:
-        reason = short(str(error))
-        raise RunError(
-            f"{run_id(folder)} stays uncompacted, it can't be written: {reason}"
-        ) from None
+        what = f"{run_id(folder)} stays uncompacted, it can't be written"
+        raise RunError(f"{what}: {short(str(error))}") from None
 
 
 def count(folder: Path) -> int:

@@ -15,12 +15,13 @@ from holymon.formatting import element
 from holymon.load.run import Run, attach, start
 from holymon.plan.estimate import estimate, over_limits
 from holymon.plan.plan import Plan
-from holymon.plots.canvas import frame
+from holymon.plots.picture import png
 from holymon.plots.schedule_plot import plot_arrivals
 from holymon.records import run_folder
 from holymon.records.run_state import LIVE
 from holymon.records.spool import folder_of
 from holymon.safety import short
+from holymon.transport.prepared_request import place_of
 from holymon.widgets.blitting import PAPER
 from holymon.widgets.fields import error_line, error_text, html, style_sheet
 from holymon.widgets.live_tab import LiveTab
@@ -30,6 +31,8 @@ from holymon.widgets.threads import Jobs, free_of_cells, owners
 
 LIVE_TAB: Final = 1
 RECENT: Final = 50
+LONGEST: Final = 4000
+"""Of a notice, in characters: where each key goes is never cut off it."""
 
 
 class Dashboard:
@@ -106,7 +109,7 @@ class Dashboard:
             plan, words, kind = None, error_text(error), "bad"
         live = self.run is not None and self.run.live
         if not live:
-            self._notice.value = element("span", short(words, 300), kind=kind)
+            self._notice.value = element("span", short(words, LONGEST), kind=kind)
         self._start.disabled = plan is None or live
         if plan is not None and not live:
             self._set_up.preview.value = _arrivals(plan)
@@ -125,7 +128,7 @@ class Dashboard:
         self.run = run
         self._results.offer(None)
         self._start.disabled, self._stop.disabled = run.live, not run.live
-        self._notice.value = element("span", short(f"This run: {_words_of(run.plan)}", 300))
+        self._notice.value = element("span", short(f"This run: {_words_of(run.plan)}", LONGEST))
         self._tabs.selected_index = LIVE_TAB
         self._live.follow(run)
 
@@ -189,13 +192,13 @@ def _arrivals(plan: Plan) -> bytes:
     ax.spines[["top", "right"]].set_visible(False)
     figure = ax.figure
     assert isinstance(figure, Figure)
-    return frame(figure)
+    return png(figure)
 
 
 def _words_of(plan: Plan) -> str:
     words = estimate(plan).words
     priced = plan.simulated and "USD" in words
-    keys = dict.fromkeys(f"; the key in {variable} goes to {t.base_url}"
+    keys = dict.fromkeys(f"; the key in {variable} goes to {place_of(t.base_url)[0]}"
                          for t in plan.targets for variable in t.variables)  # fmt: skip
     invented = " (the simulator's prices are invented)" * priced
     over = "".join(f". {sentence.rstrip('.')}" for sentence in over_limits(plan))

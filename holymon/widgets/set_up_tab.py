@@ -45,10 +45,8 @@ SHAPES: Final[dict[str, tuple[tuple[str, float | str], ...]]] = {
     "sine": (("Mean, per s", 10.0), ("Swing, per s", 5.0), ("Period, s", 10.0)),
     "replay": ((TRACE, ""), ("Speed", 1.0)),
 }
-ARRIVALS: Final = (
-    ("evenly spaced", "constant"), ("at random (Poisson)", "poisson"),
-    ("in bursts (gamma)", "gamma"),
-)  # fmt: skip
+ARRIVALS: Final = (("evenly spaced", "constant"), ("at random (Poisson)", "poisson"),
+                   ("in bursts (gamma)", "gamma"))  # fmt: skip
 SECONDS, CALLS = "seconds", "calls for each target"
 TEXT, FILE, MADE = "one text", "a file", "made-up text"
 
@@ -234,9 +232,9 @@ class TargetList:
         self._model = text_field("Model")
         self._key = text_field("Key variable", placeholder="MY_API_KEY (its name)")
         self.add_button = w.Button(description="Add target", icon="plus")
-        known = [f"{name}/{model}" for name, about in providers().items()
-                 for model in about.get("models", {})]  # fmt: skip
-        for name in [*known, *(name for name in chosen if name not in known)]:
+        known = (f"{name}/{model}" for name, about in providers().items()
+                 for model in about.get("models", {}))  # fmt: skip
+        for name in dict.fromkeys((*chosen, *known)):
             self.add(target(name), ticked=name in chosen)
         self.box = w.VBox([
             heading("Targets"), self._list, heading("Another one"),
@@ -249,7 +247,7 @@ class TargetList:
         return tuple(entry for box, entry in self._targets.items() if box.value)
 
     def add(self, entry: Target, *, ticked: bool = True) -> None:
-        """One more in the list. Its name is text from a file or a user: it goes in as text."""
+        """One more in the list, below those that are ticked if it is; its name goes in as text."""
         # The style cuts what is too long for its column; all of it is shown to who points at it.
         words = short(entry.name, 200)
         if entry.provider == "url":
@@ -259,7 +257,8 @@ class TargetList:
         box = w.Checkbox(value=ticked, description=words, indent=False, layout=WIDE,
                          description_allow_html=False, tooltip=words)  # fmt: skip
         box.observe(lambda _: self._changed(), "value")
-        self._targets[box] = entry
+        entries = [*self._targets.items(), (box, entry)]
+        self._targets = dict(sorted(entries, key=lambda item: not item[0].value))
         self._list.children = tuple(self._targets)
 
     def add_written(self) -> None:

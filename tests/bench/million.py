@@ -28,7 +28,7 @@ from holymon.load.run import Run
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import poisson
-from holymon.plots.canvas import frame
+from holymon.plots import picture
 from holymon.records import run_folder
 from holymon.records.attempt import DTYPE, FINISH, GAP, GAP_BINS, Flag, gap_bin
 from holymon.records.frames import header
@@ -240,7 +240,7 @@ def measured(calls: int, out: Path, *, report: bool = True) -> dict[str, float]:
     total = 0.0
     for name in ("latency", "ttft", "ecdf", "errors", "schedule_delay", "arrivals"):
         draw, of = getattr(holymon, f"plot_{name}"), run if name == "arrivals" else records
-        found[f"{name}, s"], png = timed(lambda draw=draw, of=of: frame(draw(of).figure))
+        found[f"{name}, s"], png = timed(lambda draw=draw, of=of: picture.png(draw(of).figure))
         found[f"{name}, kB"] = len(png) / 1e3
         total += found[f"{name}, s"]
     found["all six plots as PNG, s"] = total

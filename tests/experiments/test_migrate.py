@@ -4,6 +4,7 @@ import json
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -15,13 +16,14 @@ from matplotlib.figure import Figure
 import holymon as hm
 from holymon.cli.main import main
 from holymon.cli.migrate import _OfTarget, _Share
-from holymon.experiments.migrate import terms_of
+from holymon.experiments.migrate import sheet_of, terms_of
 from holymon.figures.hours import spans
 from holymon.figures.sheet import best_first
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
 from holymon.report import report
+from holymon.structs import replace
 from tests.report.test_notebooks import results
 
 CALLS, TOKENS = 180, 8
@@ -104,6 +106,10 @@ def test_a_currency_without_a_rate_and_terms_of_nobody_are_not_guessed(run):
         terms_of(run.plan, fee={"url/nope": 0.1})
     with pytest.raises(hm.PlanError, match="0 candidates: name what is in use"):
         hm.migrate("sim/fast", **STATED)
+    alone = SimpleNamespace(id="alone/1", plan=replace(run.plan, targets=run.plan.targets[:1]))
+    held = "alone/1 holds the one target url/pinned: a decision needs what is in use and one to 5 "
+    with pytest.raises(hm.PlanError, match=held):
+        sheet_of(alone, None, {})
 
 
 def test_the_picture_shows_what_it_depends_on(sheet):

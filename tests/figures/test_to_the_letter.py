@@ -8,13 +8,14 @@ import pytest
 
 from holymon.figures.call_types import Call, Calls
 from holymon.figures.changes import line
-from holymon.figures.disturbance import Disturbance, Shift
+from holymon.figures.disturbance import Disturbance, Shift, disturbance
 from holymon.figures.error_budget import ErrorBudgets, budget_of
 from holymon.figures.hints import hint
 from holymon.figures.move_figures import CallCost, bill, call_cost, saved_per_call, side_figures
 from holymon.figures.probes import CacheLife, PrefixReading, StoppedStreams
 from holymon.plan.plan import Target
 from holymon.plan.price import Price
+from holymon.records.client_health import ClientHealth
 from holymon.structs import replace
 
 PRICE = Price(input=2.0, output=8.0, cached_input=0.5, cache_write=2.5)
@@ -175,20 +176,30 @@ def test_error_budgets_say_the_least_first_and_their_intervals():
         ((2, 60, 3, 1000), ("busy", "paused"),
          [("a", "latency_s", "p95", 0.5, 0.4), ("a", "ttft_s", "p50", 0.2, 0.1)],
          "in 2 of 60 s the client was short of CPU or stopped for garbage collection; 3 of 1,000 "
-         "calls fell in them; TTFT p50 without them 100 ms instead of 200."),
+         "calls fell in that time; TTFT p50 without them 100 ms instead of 200."),
         ((1, 60, 1, 1), ("starved",),
          [("a", "latency_s", "p95", 0.5, 0.4), ("b", "ttft_s", "p50", 0.2, 0.19)],
-         "in 1 of 60 s the client waited for its core; 1 of 1 call was in them; a: latency p95 "
-         "without them 400 ms instead of 500."),
+         "in 1 of 60 s the client waited for its core; 1 of 1 call fell in that time; a: latency "
+         "p95 without it 400 ms instead of 500."),
         ((1, 60, 1, 2000), ("stood",), [("a", "latency_s", "p95", 0.5, 0.5 + 1e-8)],
-         "in 1 of 60 s the client stood still; 1 of 2,000 calls was in them, and no percentile "
-         "differs without them."),
-        ((1, 60, 0, 2), ("stood",), [], "in 1 of 60 s the client stood still; 0 of 2 calls fell in them."),
+         "in 1 of 60 s the client stood still; 1 of 2,000 calls fell in that time, and no "
+         "percentile differs without it."),
+        ((1, 60, 0, 2), ("stood",), [], "in 1 of 60 s the client stood still; 0 of 2 calls fell in that time."),
     ],
 )  # fmt: skip
 def test_bad_seconds_in_a_sentence(numbers, kinds, shifts, text):
     moved = tuple(Shift(*shift) for shift in shifts)
     assert Disturbance(*numbers, dict.fromkeys(kinds, 1), {}, moved).text == text
+
+
+def test_seconds_of_workers_are_counted_once_and_long_ones_whole():
+    at = np.array([1.0, 2.0, 3.0, 1.1, 2.1, 3.1, 30.6, 31.6])
+    none, busy = np.zeros(8), np.array([0.1, 0.95, 0.1, 0.1, 0.95, 0.1, 0.1, 0.1])
+    worked = ClientHealth(at, none, busy, none, none, none, none.astype(int), none, none)
+    stood = dataclasses.replace(worked, cpu=none, lag_max_s=np.where(at == 30.6, 27.0, 0.0))
+    for vitals, seconds in ((worked, 1), (stood, 28)):
+        touched = disturbance(vitals)
+        assert (touched.seconds, touched.of_seconds) == (seconds, 32)
 
 
 T = Target(provider="p", model="m", base_url="http://h:8000/v1", api_key_env="KEY")

@@ -12,7 +12,7 @@ import holymon as hm
 from holymon.errors import CODES, PlanError
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.shapes import Replay, constant, poisson, ramp, sine, spike, steps
-from holymon.plots import call_plots, canvas
+from holymon.plots import call_plots, picture
 from holymon.plots.binning import one_in, thinned
 from holymon.plots.ecdf_plot import plot_ecdf
 from holymon.plots.schedule_plot import plot_arrivals
@@ -63,7 +63,7 @@ def texts(ax):
 )  # fmt: skip
 def test_every_plot_draws_whatever_there_is(plot, n, failed, models):
     """No call to many, all ok or all failed, of one target or two: each beside each of the others."""
-    png = canvas.frame(plot(calls(n, failed=failed, models=models)).figure)
+    png = picture.png(plot(calls(n, failed=failed, models=models)).figure)
     assert Image.open(io.BytesIO(png)).size == (860, 320)
 
 
@@ -206,7 +206,7 @@ def test_names_from_outside_are_text():
     found = calls(models=("$x^2$ \u202eevil", "b"))
     labels = texts(call_plots.plot_latency(found))
     assert any("$x^2$ <U+202E>evil" in label for label in labels)
-    assert canvas.frame(call_plots.plot_latency(found).figure)
+    assert picture.png(call_plots.plot_latency(found).figure)
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_many_calls_are_a_small_picture_with_the_extremes_in_it(plot, many_calls
     slowest = int(np.argmax(np.where(found.ok, found["end_s"] - found["start_s"], 0)))
     ax = plot(found)
     assert sum(len(line.get_xdata()) for line in ax.lines) < 60_000
-    assert len(canvas.frame(ax.figure)) < 300_000
+    assert len(picture.png(ax.figure)) < 300_000
     if plot is call_plots.plot_latency:
         assert found["start_s"][slowest] in points(ax, "url/a")[:, 0]
 
@@ -272,7 +272,7 @@ def test_a_strip_of_failures_is_dark_where_many_are_and_shows_each_one_that_stan
     ],
 )  # fmt: skip
 def test_any_schedule_can_be_drawn_before_it_runs(what):
-    png = canvas.frame(plot_arrivals(what).figure)
+    png = picture.png(plot_arrivals(what).figure)
     assert Image.open(io.BytesIO(png)).size == (860, 320)
 
 

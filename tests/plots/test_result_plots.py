@@ -8,7 +8,8 @@ from matplotlib.colors import same_color
 
 import holymon as hm
 from holymon.experiments.capacity import Capacity, LoadLevel
-from holymon.plots.canvas import COLORS, frame
+from holymon.plots.canvas import COLORS
+from holymon.plots.picture import png
 from tests.figures.test_comparison import alternated
 
 PNG = b"\x89PNG"
@@ -37,7 +38,7 @@ def test_goodput_and_answers_are_drawn_against_the_wanted_rate():
     (band,) = [one for one in ax.patches if one.get_label() == "between met and missed"]
     assert (band.get_x(), band.get_x() + band.get_width()) == (10, 40)
     assert ax.get_title(loc="left") == "sim/<$x$>: met up to 10 calls/s (simulated)"
-    assert frame(ax.figure).startswith(PNG)
+    assert png(ax.figure).startswith(PNG)
 
 
 def test_the_limit_itself_is_drawn_where_the_levels_near_it_say():
@@ -65,7 +66,7 @@ def test_each_ratio_is_drawn_with_its_interval_and_its_result(shift, color):
     spans = [tuple(one.get_xdata()) for one in ax.get_lines() if one.get_linewidth() == 2.4]
     assert spans == [one.interval for one in found.ratios]
     assert [text.get_text() for text in ax.texts] == [one.result for one in found.ratios]
-    assert frame(ax.figure).startswith(PNG)
+    assert png(ax.figure).startswith(PNG)
 
 
 def test_two_runs_can_be_laid_over_one_another(tmp_path):

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from holymon.catalogue import listing
 from holymon.cli.main import main
-from holymon.errors import PlanError, RunError
+from holymon.errors import RunError
 from holymon.figures.summary import summarize
 from holymon.load.run import attach
 from holymon.plan.plan import Open, Plan, Target
@@ -215,7 +215,7 @@ def test_a_run_of_a_later_version_is_named_and_said_to_be_one(tmp_path):
     folder = a_run(tmp_path, "later")
     plan = json.loads((folder / "plan.json").read_bytes())
     (folder / "plan.json").write_text(json.dumps({**plan, "unheard_of": 1}))
-    with pytest.raises(PlanError, match=r"^later/.* another version of holymon .*`unheard_of`"):
+    with pytest.raises(RunError, match=r"^later/.* another version of holymon .*`unheard_of`"):
         run_folder.read_plan(folder)
 
 

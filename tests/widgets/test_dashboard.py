@@ -26,6 +26,8 @@ from holymon.widgets.panels import last_due
 from holymon.widgets.results_tab import BASELINE_FILE, about, baseline, set_baseline
 from holymon.widgets.set_up_tab import FILE
 
+HOST = f"{'elsewhere.' * 9}example"
+
 
 def plan(**more) -> Plan:
     given = {"targets": (target("sim/fast"),), "load": Open(constant(20)), "duration_s": 1.0,
@@ -185,11 +187,13 @@ def test_what_goes_wrong_in_a_callback_is_shown_and_the_next_one_works(here):
 
 def test_start_says_which_key_goes_where_and_sends_none_on_the_word_of_others(here, monkeypatch):
     monkeypatch.setenv("MY_KEY", "canary-0123456789")
-    text = '[h]\nbase_url = "https://elsewhere.example/v1"\napi_key_env = "MY_KEY"\n'
+    text = f'[h]\nbase_url = "https://{HOST}/v1"\napi_key_env = "MY_KEY"\n'
     (here / "targets.toml").write_text(text)
     with shown(targets=("h/m",)) as made:
         idle(made)
-        assert "the key in MY_KEY goes to https://elsewhere.example/v1" in made._notice.value
+        assert f"the key in MY_KEY goes to https://{HOST}/v1" in made._notice.value
+        assert made._set_up.targets._list.children[0].description == "h/m"
+        assert made._set_up.plan().targets[0].name == "h/m"
         made._do(made._begin)
         idle(made)
         assert "nobody has agreed to that" in made._errors.value
