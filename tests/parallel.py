@@ -25,13 +25,15 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# Files that go to one worker, since it takes seconds to import the clients that they are about.
+# Files that go to one worker, since it takes seconds to import the clients that they are about, or
+# to read all our modules.
 TOGETHER = (
     ("monitor/test_clients.py", "promises/field/test_watching.py", "monitor/test_routed.py"),
+    ("house/test_layers.py", "house/test_environment.py", "house/test_style.py"),
 )
 # Begun first, so that no worker is left alone with one of them at the end.
 LONGEST = (
-    "browser/test_lab.py", "report/test_report.py", "house/test_style.py",
+    "browser/test_lab.py", "report/test_report.py", *TOGETHER[1],
     "promises/test_killed.py", "load/test_run.py", "report/test_notebooks.py",
     "experiments/test_capacity_search.py", "promises/test_canary.py",
     "plots/test_result_plots.py", *TOGETHER[0], "cli/test_cli.py",

@@ -11,6 +11,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
 
+from tests.house.sources import PATHS, nodes
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = (ROOT / "constraints.txt").read_text()
@@ -57,8 +59,8 @@ def test_every_library_that_is_imported_is_asked_for():
     """Those that another library happens to bring, too: it may cease to."""
     imported = {
         (node.module or "").partition(".")[0] if isinstance(node, ast.ImportFrom) else name
-        for path in (ROOT / "holymon").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for module in PATHS
+        for node in nodes(module)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in (alias.name.partition(".")[0] for alias in node.names)
     }

@@ -5,13 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.house.sources import HOUSE, PATHS, nodes, text_of, trees
+
 ROOT = Path(__file__).parents[2]
-HOUSE = ROOT / "holymon"
 
 PURE = ("errors", "safety", "structs", "formatting", "protocols", "figures", "plots/binning",
         "plan/plan", "plan/shapes", "plan/slo", "plan/estimate", "plan/price", "plan/quirks", "records/attempt", "records/first_call",
@@ -54,25 +56,15 @@ IMPURE = {
     "asyncio", "datetime", "importlib", "io", "logging", "os", "pathlib", "random", "socket",
     "subprocess", "threading", "time",
 }  # fmt: skip
-MODULES = [str(path.relative_to(HOUSE).with_suffix("")) for path in sorted(HOUSE.rglob("*.py"))]
+MODULES = [*PATHS]
 PURE_MODULES = sorted(name for name in MODULES if name in PURE or name.partition("/")[0] in PURE)
-
-
-@cache
-def text_of(module: str) -> str:
-    return (HOUSE / f"{module}.py").read_text("utf-8")
-
-
-@cache
-def parsed(module: str) -> ast.Module:
-    return ast.parse(text_of(module))
 
 
 @cache
 def libraries(module: str) -> frozenset[str]:
     """The top-level names of all that a module imports, anywhere in it."""
     found = set()
-    for node in ast.walk(parsed(module)):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -138,15 +130,14 @@ def test_a_library_is_imported_only_at_home(library):
 
 def outside_in(module: str) -> set[str]:
     """The clocks, chance and outside world that a module has; a seeded generator is none."""
-    tree = parsed(module)
     chance = {
         f"np.random.{node.attr}"
-        for node in ast.walk(tree)
+        for node in nodes(module)
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "np.random"
     }
     called = {
         node.func.id
-        for node in ast.walk(tree)
+        for node in nodes(module)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     outside = {"open", "print", "input", "exec", "eval", "__import__"}
@@ -162,7 +153,7 @@ def test_every_pure_name_is_there():
 
 
 def test_every_module_tells_its_job_in_its_first_line():
-    first = {name: f"{ast.get_docstring(parsed(name))}".splitlines()[0] for name in MODULES}
+    first = {name: f"{ast.get_docstring(trees()[name])}".splitlines()[0] for name in MODULES}
     assert [name for name, line in first.items() if len(line) <= 20] == []
 
 
@@ -171,7 +162,7 @@ def test_a_module_fits_one_sitting_and_a_function_one_screen():
     long = [
         (name, node.name)
         for name in MODULES
-        for node in ast.walk(parsed(name))
+        for node in nodes(name)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno - node.lineno >= 60
     ]
@@ -182,7 +173,7 @@ def test_a_room_hands_on_nothing():
     """Its `__init__` is a docstring: what is in a room is imported from its modules."""
     rooms = [name for name in MODULES if "/" in name and name.endswith("__init__")]
     assert {
-        name for name in rooms if [type(node) for node in parsed(name).body] != [ast.Expr]
+        name for name in rooms if [type(node) for node in trees()[name].body] != [ast.Expr]
     } == set()
     assert len(rooms) == 17
 
@@ -198,30 +189,36 @@ WITH_TAGS = {
 """Modules that may name tags, and why."""
 
 
-def tags_in(tree: ast.AST) -> list[str]:
+def tags_in(walked: Iterable[ast.AST]) -> list[str]:
     """What looks like a tag in the strings of a module; docstrings aside."""
-    docs = {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
+    constants, docs = [], set()
+    for node in walked:
+        if isinstance(node, ast.Constant):
+            constants.append(node)
+        elif isinstance(node, ast.Expr):
+            docs.add(id(node.value))
     return [
         node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for node in constants
+        if isinstance(node.value, str)
         if id(node) not in docs and TAG.search(node.value)
     ]
 
 
 def test_html_is_made_in_formatting_alone():
     others = [name for name in MODULES if name not in WITH_TAGS]
-    assert {name: tags for name in others if (tags := tags_in(parsed(name)))} == {}
+    assert {name: tags for name in others if (tags := tags_in(nodes(name)))} == {}
 
 
 def test_a_tag_in_a_string_is_found():
-    assert tags_in(ast.parse("f'<p>{word}'")) == ["<p>"]
-    assert tags_in(ast.parse("x = 'a<br/>b'")) == ["a<br/>b"]
-    assert tags_in(ast.parse("'<p>in a docstring</p>'\nx = '<Run a/b>' if 1 <2 else 'a < b'")) == []
+    assert tags_in(ast.walk(ast.parse("f'<p>{word}'"))) == ["<p>"]
+    assert tags_in(ast.walk(ast.parse("x = 'a<br/>b'"))) == ["a<br/>b"]
+    assert (
+        tags_in(
+            ast.walk(ast.parse("'<p>in a docstring</p>'\nx = '<Run a/b>' if 1 <2 else 'a < b'"))
+        )
+        == []
+    )
 
 
 def test_importing_a_module_changes_nothing():
@@ -233,7 +230,7 @@ def test_importing_a_module_changes_nothing():
     does = {
         name: ast.unparse(node)
         for name in MODULES
-        for node in parsed(name).body
+        for node in trees()[name].body
         if not isinstance(node, allowed)
         and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
     }

@@ -5,13 +5,13 @@ import json
 import re
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 import holymon
 from tests import types_read
+from tests.house.sources import PATHS, nodes, trees
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -31,13 +31,6 @@ def test_ruff_has_nothing_to_say():
 
 def test_everything_is_formatted():
     run("ruff", "format", "--check", "--no-cache", ".")
-
-
-def test_types_are_strict_and_every_public_name_has_one():
-    """mypy has nothing to say, and reveals for each name a type that is not Any."""
-    revealed = re.findall('Revealed type is "(.*)"', types_read.said())
-    assert len(revealed) == len(types_read.NAMES)
-    assert {"Any", "object"} & set(revealed) == set()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -85,21 +78,13 @@ def test_notebooks_have_their_order_in_their_names_and_reports_are_beside_it():
     assert len(numbers) > 5
 
 
-@cache
-def trees() -> dict[Path, ast.Module]:
-    return {
-        path: ast.parse(path.read_text("utf-8"))
-        for path in sorted((ROOT / "holymon").rglob("*.py"))
-    }
-
-
 def test_no_variable_argument_or_function_has_a_pronoun_or_a_participle_for_a_name():
     """`one`, `found` and `said` may be anything: a reader is told what it is."""
     vague = {"one", "found", "said", "told", "asked"}
     hits = [
-        f"{path.relative_to(ROOT)}:{node.lineno} {name}"
-        for path, tree in trees().items()
-        for node in ast.walk(tree)
+        f"{module}:{node.lineno} {name}"
+        for module in PATHS
+        for node in nodes(module)
         for name in (
             [node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
             else [node.arg] if isinstance(node, ast.arg)
@@ -114,8 +99,15 @@ def test_no_variable_argument_or_function_has_a_pronoun_or_a_participle_for_a_na
 def test_no_two_public_classes_have_one_name():
     """Who reads `Level` knows which it is, wherever it stands."""
     homes: dict[str, list[str]] = {}
-    for path, tree in trees().items():
+    for module, tree in trees().items():
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                homes.setdefault(node.name, []).append(path.name)
+                homes.setdefault(node.name, []).append(module)
     assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+
+
+def test_types_are_strict_and_every_public_name_has_one():
+    """mypy has nothing to say, and reveals for each name a type that is not Any."""
+    revealed = re.findall('Revealed type is "(.*)"', types_read.said())
+    assert len(revealed) == len(types_read.NAMES)
+    assert {"Any", "object"} & set(revealed) == set()
