@@ -45,7 +45,7 @@ def ours_s() -> float:
     return spent
 
 
-def fit(measure, holds, *, seconds=90, machine=Machine):
+def fit(measure, holds, *, seconds=45, machine=Machine):
     """What `measure()` gives, as soon as `holds` of it is true.
 
     It is measured again while it isn't, for so many seconds; the last one is handed back, for the

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from functools import cache
 
 import numpy as np
 import pytest
@@ -128,13 +129,13 @@ def exported(records, used=None):
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in collector.collect() for sample in family.samples
-        if used is None or is_read(sample, used)
+        if used is None or is_read(sample.name, sample.labels.get("le"), used)
     }  # fmt: skip
 
 
-def is_read(sample, used):
-    le = sample.labels.get("le")
-    return sample.name in used and (le is None or f'le="{le}"' in used)
+@cache
+def is_read(name, le, used):
+    return name in used and (le is None or f'le="{le}"' in used)
 
 
 def series_of(records, minutes, rules_text):

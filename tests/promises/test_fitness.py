@@ -38,7 +38,7 @@ def test_a_server_with_eight_seats_is_limited_and_the_limit_is_bracketed(tmp_pat
         )  # fmt: skip
 
     seen = []
-    found = quiet.fit(search, lambda found: found.best is not None, seconds=60)
+    found = quiet.fit(search, lambda found: found.best is not None, seconds=45)
     assert [len(one.levels) for one in seen] == list(range(1, len(found.levels) + 1))
     assert (seen[-1].levels, found.objectives) == (found.levels, SLO)
     assert found.best is not None
@@ -70,7 +70,7 @@ def test_no_more_is_spent_than_allowed_and_a_level_cut_short_claims_nothing(tmp_
 def test_the_command_says_what_was_found(holymon):
     arguments = (
         "capacity", "sim/fast", "--slo", "latency_p50<5", "--slo", "error_rate<20%", "--from", "40",
-        "--to", "40", "--duration", "3", "--json",
+        "--to", "40", "--duration", "2", "--budget", "15", "--json",
     )  # fmt: skip
     done = quiet.fit(
         lambda: holymon(*arguments),
