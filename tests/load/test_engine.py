@@ -46,6 +46,12 @@ def drive(plan, *, takes=0.0, error="", stop_after=None, fails_from=0, cost=None
     return asyncio.run(main()), records
 
 
+def in_time(check):
+    """Whether it holds for a load that is stopped so long after its begin, which is enough unless
+    the machine stands still meanwhile."""
+    return any(check(stop_after) for stop_after in (0.3, 0.9, 2.7))
+
+
 def test_every_due_call_is_sent_once_and_never_early():
     plan = Plan(targets=(A,), load=Open(constant(200)), duration_s=0.5)
     load, records = drive(plan, takes=0.01)
@@ -75,17 +81,27 @@ def test_what_can_not_be_sent_is_a_record():
 def test_the_limit_of_calls_in_flight_is_shared_by_all_workers(most, parts, each):
     plan = Plan(targets=(A,), load=Open(constant(200), max_in_flight=most), duration_s=0.1)
     for k in range(parts):
-        _, records = drive(plan, takes=5, stop_after=0.3, part=(k, parts))
-        sent = [marks.error for marks in records].count("cancelled")
-        assert (sent, len(records)) == (each, 20 // parts)
+
+        def shared(stop_after, k=k):
+            _, records = drive(plan, takes=5, stop_after=stop_after, part=(k, parts))
+            sent = [marks.error for marks in records].count("cancelled")
+            assert sent <= each
+            return (sent, len(records)) == (each, 20 // parts)
+
+        assert in_time(shared)
 
 
 def test_a_target_that_hangs_leaves_the_other_its_calls():
     plan = Plan(targets=(A, B), load=Open(constant(100), max_in_flight=3), duration_s=0.2)
-    _, records = drive(plan, takes=[5, 0], stop_after=0.3)
-    errors = [[marks.error for marks in records if marks.target == t] for t in (0, 1)]
-    assert errors[1] == [""] * 20
-    assert (errors[0].count("client_dropped"), errors[0].count("cancelled")) == (17, 3)
+
+    def left(stop_after):
+        _, records = drive(plan, takes=[5, 0], stop_after=stop_after)
+        errors = [[marks.error for marks in records if marks.target == t] for t in (0, 1)]
+        hung = (errors[0].count("client_dropped"), errors[0].count("cancelled"))
+        # Four calls that are due at once, after 40 ms without the processor, are one too many.
+        return (errors[1], hung) == ([""] * 20, (17, 3))
+
+    assert in_time(left)
 
 
 def test_targets_have_the_same_rounds_and_each_call_a_number_of_its_own():
@@ -313,4 +329,4 @@ def test_people_who_think_are_not_in_flight_and_those_who_wait_for_an_answer_are
 
     # On a machine that stands still for 50 ms both are due at once: not each time.
     assert any(dropped(think=0.2, takes=0.0) == 0 for _ in range(5))
-    assert dropped(takes=5, stop_after=0.2) == 1
+    assert in_time(lambda stop_after: dropped(takes=5, stop_after=stop_after) == 1)
