@@ -65,7 +65,13 @@ def hint(error: str, words: str, target: Target, *, answered: bool = False) -> s
 
     `answered` is whether another call got its answer: then the address is right.
     """
-    if not answered and error in _HUNG_UP and target.base_url.startswith("http://"):
+    if _KEPT in words:
+        return say(
+            "the server closes connections that it said it keeps open, and may not have seen what "
+            "was sent just then: --header Connection=close opens one for each call"
+        )
+    silent = error in _HUNG_UP and _BEGUN not in words
+    if not answered and silent and target.base_url.startswith("http://"):
         return say("if that port speaks TLS, write {url}", url=_as("https", target.base_url))
     for rule in (_of_the_way, _of_the_request):
         if text := rule(error, words, target):
@@ -77,6 +83,8 @@ def hint(error: str, words: str, target: Target, *, answered: bool = False) -> s
     return say(mend, key=key, url=target.base_url or say("the simulator"))
 
 
+_KEPT: Final = "on a connection that it had kept open"
+_BEGUN: Final = "without sending the complete body"
 _HUNG_UP: Final = frozenset({"server_disconnected", "connection_reset"})
 _USUAL: Final = {
     "authentication": say("check the key in {key}"),

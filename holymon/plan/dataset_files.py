@@ -22,7 +22,7 @@ from holymon.plan.dataset_bodies import request_of
 from holymon.plan.dataset_forms import AS_IT_IS, How, form_of
 from holymon.plan.entries import Unfit
 from holymon.plan.given_file import MOST_BYTES, decoded, over, raw
-from holymon.plan.replay_file import rows_of, timed_names
+from holymon.plan.replay_file import comma_of, rows_of, timed_names
 from holymon.plan.requests import Request
 from holymon.plan.sample import drawn, lines_of
 from holymon.plan.traces import Sessions, delay_of, is_whole
@@ -42,6 +42,9 @@ _OTHERS: Final = {
     b"PK\x03\x04": "a zip archive", b"\x28\xb5\x2f\xfd": "packed by zstd",
     b"BZh": "packed by bzip2", b"\xfd7zXZ": "packed by xz",
 }  # fmt: skip
+_BOOKS: Final = frozenset({".xlsx", ".xlsm"})
+_OF_A_BOOK: Final = b"[Content_Types].xml"
+_MEMBER: Final = 64  # bytes of the name of the first file in an archive
 LINES: Final = frozenset({".jsonl", ".ndjson"})
 _TABLES: Final = frozenset({".csv", ".tsv"})
 
@@ -58,6 +61,8 @@ def content(path: Path, what: str = "requests") -> bytes:
         raise ConfigError(f"can't read {what} from {path}: {error}{mend}.") from None
     for mark, kind in _OTHERS.items():
         if data.startswith(mark):
+            if suffix_of(path) in _BOOKS or _OF_A_BOOK in data[:_MEMBER]:
+                raise ConfigError(f"{path} is an Excel workbook: save it as CSV UTF-8.")
             raise ConfigError(f"{path} is {kind}: unpack it first.")
     return unpacked(path, data) if data.startswith(_GZIP) else data
 
@@ -141,7 +146,7 @@ def _kind(path: Path, text: str, lines: list[str]) -> str:
 
 
 def _names(head: str) -> list[str]:
-    return [cell.strip().strip('"') for cell in head.split(_comma(head))]
+    return [cell.strip().strip('"') for cell in head.split(comma_of(head))]
 
 
 def _json(text: str) -> Any:
@@ -179,15 +184,9 @@ def _of_json(path: Path, text: str) -> Placed:
     yield from ((f"entry {n}", entry) for n, entry in enumerate(whole, 1))
 
 
-def _comma(head: str) -> str:
-    """What stands between the columns."""
-    return max(",;\t", key=head.count)
-
-
 def _of_table(path: Path, lines: list[str], column: str) -> tuple[str, Placed]:
     """The column of a table that holds what is asked, if one does, and its rows."""
-    first = next((line for line in lines if line.strip()), "")
-    (_, head), *rows = rows_of(path, lines, _comma(first)) or [(0, [])]
+    (_, head), *rows = rows_of(path, lines) or [(0, [])]
     names = timed_names(path, [cell.strip() for cell in head], rows)
     if column or not form_of(dict.fromkeys(names))[0]:
         column = chosen(path, names, column)

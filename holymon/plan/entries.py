@@ -1,11 +1,14 @@
 """What the entries of files have in common: values that may be JSON in text, and whole numbers."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from holymon.plan.requests import MOST_TOKENS
+
+_GROUPED: Final = re.compile(r"\d{1,3}(?:,\d{3}){1,3}", re.ASCII)
 
 
 class Unfit(Exception):  # noqa: N818 - no error: what is no request is left out
@@ -26,6 +29,8 @@ def whole(entry: Mapping[str, Any], *names: str) -> int | None:
     """The first of these fields that is a number of tokens; None if none is."""
     for name in names:
         value: Any = entry.get(name)
+        if isinstance(value, str) and _GROUPED.fullmatch(value):  # as spreadsheets show it
+            value = value.replace(",", "")
         if isinstance(value, str) and value.strip().removesuffix(".0").isdecimal():
             value = int(value.strip().removesuffix(".0")) if len(value) < 16 else None
         if isinstance(value, float) and value.is_integer() and abs(value) <= MOST_TOKENS:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,11 @@ COLUMNS: Final = (
     "timestamp", "time", "arrival_time", "arrived_at", "due_s", "start_s", "start_time",
     "timegenerated", "t",
 )  # fmt: skip
+
+_SAYS_COMMA: Final = re.compile(r'"?sep=(.)"?')
+"""The first line of a table, by which Excel is told what stands between its columns."""
+
+_WITH_COMMA: Final = re.compile(r"\s*\d+(?:,(\d+))?\s*", re.ASCII)
 
 UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -90,19 +96,38 @@ def _column_of_times(names: Sequence[str]) -> int | None:
 
 
 def _write_alike(path: Path, rows: list[tuple[int, list[str]]], at: int) -> None:
-    """Bring the dates of a column into one form, whatever their order of month and day is."""
+    """Bring the times of a column into one form: the order of month and day, decimal commas."""
     full = [row for _, row in rows if len(row) > at]
     try:
-        cells = as_iso([row[at] for row in full])
+        cells = _with_points(as_iso([row[at] for row in full]))
     except PlanError as error:
         raise PlanError(f"{path}: {error}.") from None
     for row, cell in zip(full, cells, strict=True):
         row[at] = cell
 
 
-def rows_of(path: Path, lines: list[str], comma: str = ",") -> list[tuple[int, list[str]]]:
+def _with_points(cells: list[str]) -> list[str]:
+    """Numbers with a decimal comma with a point; all others, and what may be thousands, as is."""
+    numbers = [match for match in map(_WITH_COMMA.fullmatch, cells) if match]
+    if len(numbers) < len(cells) or all(len(match[1] or "123") == 3 for match in numbers):
+        return cells
+    return [cell.replace(",", ".") for cell in cells]
+
+
+def comma_of(head: str) -> str:
+    """What stands between the columns of a table whose first line is `head`."""
+    if said := _SAYS_COMMA.fullmatch(head.strip()):
+        return said[1]
+    return max(",;\t", key=head.count)
+
+
+def rows_of(path: Path, lines: list[str]) -> list[tuple[int, list[str]]]:
     """The rows of a CSV file that hold anything, with their numbers, however long a cell is."""
     before = csv.field_size_limit(sum(map(len, lines)) + len(lines) + 1)
+    first = next((line for line in lines if line.strip()), "")
+    comma = comma_of(first)
+    if _SAYS_COMMA.fullmatch(first.strip()):  # it is no row, but keeps its number
+        lines = ["" if line is first else line for line in lines]
     try:
         # A cell may hold line ends.
         reader = csv.reader((f"{line}\n" for line in lines), delimiter=comma)

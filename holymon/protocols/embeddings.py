@@ -32,6 +32,7 @@ class _Embeddings(msgspec.Struct):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Embeddings)
+_ITEMS: Final = msgspec.json.Decoder(list[_Item])
 _NO_VECTOR: Final = frozenset({b"", b"null", b"[]", b"{}", b'""'})
 
 
@@ -52,7 +53,7 @@ def _read(reading: Reading, now: float, event: Event) -> int:
 
 def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     """Error type, message and no text of a 200; fills in the marks' counts."""
-    answer, error, message = read_body(body, _DECODER, marks)
+    answer, error, message = read_body(_as_openai(body), _DECODER, marks)
     if answer is None:
         return error, message, ""
     vectors = [bytes(item.embedding).strip() for item in answer.data or ()]
@@ -63,6 +64,18 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     marks.output_tokens, marks.events = -1, len(vectors)
     marks.finish = "stop"
     return OK, "", ""
+
+
+def _as_openai(body: bytes) -> bytes:
+    """Vectors without anything around them, as llama.cpp sends them where /v1 is left out."""
+    if body.lstrip()[:1] != b"[":
+        return body
+    try:
+        items = _ITEMS.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return body
+    bare = items and all(bytes(item.embedding) for item in items)
+    return b'{"data":%b}' % body if bare else body
 
 
 EMBEDDINGS: Final = Dialect("/embeddings", request_body, _read, read_answer)

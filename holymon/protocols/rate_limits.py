@@ -4,6 +4,7 @@
     Cerebras, Mistral            x-ratelimit-remaining-requests-day, -req-minute
     Azure                        x-ratelimit-reset-tokens: 55 (or x-rate-limit-...); -1: not known
     Anthropic                    anthropic-ratelimit-input-tokens-reset: 2026-01-02T03:04:05Z
+    Fireworks, Together          x-ratelimit-limit-tokens-prompt, -tokens-generated; x-tokenlimit-limit
     OpenRouter, gateways         x-ratelimit-reset: 1767322800000, seconds since 1970, or from now
     the IETF's drafts            RateLimit: "default";r=50;t=30, limit=100, remaining=50, or three
 
@@ -14,6 +15,7 @@ the server's own clock, as in `retry_after`.
 import re
 from calendar import timegm
 from collections.abc import Iterable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import inf
@@ -26,14 +28,19 @@ MOST_HEADERS: Final = 200
 _LONGEST: Final = 200
 _MOST: Final = 1e15
 
-_NAME: Final = re.compile(r"(?:x-)?(anthropic-)?rate-?limit(?:-([a-z_-]{1,60}))?")
+_NAME: Final = re.compile(r"(?:x-)?(anthropic-)?(?:rate|(token))-?limit(?:-([a-z_-]{1,60}))?")
+_GATEWAYS: Final = re.compile(r"x-ai-ratelimit-(limit|remaining|reset)(?:-.{1,60})?")
+"""APISIX and Kong put the names of instances or windows behind it."""
+
 _ASPECTS: Final = frozenset({"limit", "remaining", "reset"})
 _SUBJECTS: Final = {
     "requests": "requests", "request": "requests", "req": "requests", "tokens": "tokens",
     "token": "tokens",
 }  # fmt: skip
-_SIDES: Final = frozenset({"input", "output"})
-_WINDOWS: Final = {"minute": "", "second": "_second", "hour": "_hour", "day": "_day"}
+_SIDES: Final = {"input": "input", "output": "output", "prompt": "input", "generated": "output"}
+_WINDOWS: Final = {
+    "minute": "", "second": "_second", "hour": "_hour", "day": "_day", "month": "_month",
+}  # fmt: skip
 _ITEM: Final = re.compile(r'([a-z]+)\s*=\s*"?([\w.-]+)')
 _SHORT: Final = {"r": "remaining", "t": "reset", "q": "limit"}
 
@@ -149,13 +156,14 @@ def _place(header: bytes) -> tuple[str, str] | None:
     name = header.lower().decode("latin-1")
     match = _NAME.fullmatch(name)
     if match is None:
-        return ("", "") if name == "date" else None
-    if match[2] in {None, "policy"}:
+        of_a_gateway = _GATEWAYS.fullmatch(name)
+        return ("tokens", of_a_gateway[1]) if of_a_gateway else ("", "") if name == "date" else None
+    if match[3] in {None, "policy"}:
         return "requests", ""
-    parts = re.split("[-_]", match[2])
+    parts = re.split("[-_]", match[3]) + ["tokens"] * bool(match[2])
     aspects = [part for part in parts if part in _ASPECTS]
     subjects = {_SUBJECTS[part] for part in parts if part in _SUBJECTS}
-    sides = [part for part in parts if part in _SIDES]
+    sides = [_SIDES[part] for part in parts if part in _SIDES]
     windows = [_WINDOWS[part] for part in parts if part in _WINDOWS]
     known = len(aspects) == 1 and len(subjects) + len(sides) + len(windows) + 1 == len(parts)
     if not known or max(len(sides), len(subjects), len(windows)) > 1:
@@ -185,7 +193,12 @@ def _number(text: str) -> float | None:
 
 
 def _wait(text: str, date: str) -> float | None:
-    """Seconds from the answer on, of a span, a number or a moment in any of the forms."""
+    seconds = seconds_of(text, date)
+    return max(seconds, 0.0) if seconds < 1e9 else None
+
+
+def seconds_of(text: str, date: str) -> float:
+    """Seconds from the answer on, of a span, a number or a moment in any of the forms, else inf."""
     seconds = inf
     if _SPAN.fullmatch(text):
         seconds = sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
@@ -195,7 +208,7 @@ def _wait(text: str, date: str) -> float | None:
             seconds = number / (1e3 if number >= 1e11 else 1.0) - (_moment(date) or -inf)
     elif (moment := _moment(text)) is not None:
         seconds = moment - (_moment(date) or -inf)
-    return max(seconds, 0.0) if seconds < 1e9 else None
+    return seconds
 
 
 def _moment(text: str) -> float | None:
@@ -205,6 +218,8 @@ def _moment(text: str) -> float | None:
             zone = (int(match[8]) * 60 + int(match[9])) * 60 if match[7] else 0
             fields = tuple(int(part) for part in match.groups()[:6])
             return float(timegm((*fields, 0, 0, 0))) - (-zone if match[7] == "-" else zone)
-        return parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
+        known = moment.tzinfo or "-0000" not in text  # asctime's form is in UTC (RFC 9110)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() if known else None
     except (ValueError, TypeError, OverflowError, IndexError, OSError):
         return None

@@ -48,6 +48,7 @@ class _Response(msgspec.Struct):
 class _Event(msgspec.Struct):
     type: str = ""
     delta: Any = None
+    text: Any = None
     output_index: Any = 0
     item: Any = None
     response: _Response = msgspec.field(default_factory=_Response)
@@ -81,20 +82,31 @@ def _read(reading: Reading, now: float, event: Event) -> int:
     if data.type == "error" or reports(data.error):
         reading.fail("stream_error_event", error_text(event.data, marks))
     elif data.type in _FAILS or reports(data.response.error):
-        reading.fail("stream_error_event", _words(data.response.error, marks))
+        words = _words(data.response.error, marks)
+        reading.fail("stream_error_event", words or f"the {data.type.replace('.', ' was ')}")
     elif data.type in _ENDS:
         _note_end(data.response, marks)
+        tokens = _late(reading, now, _text(data.response.output or []))
         reading.acted = reading.acted or marks.finish == "tool_calls"
         marks.flags |= flags_of(_arguments(data.response))  # they may not have come in pieces
         reading.finished = reading.done = True
+        return tokens
     elif not data.type.startswith("response."):
         return NOT_MINE
     else:
         began(marks, now)
+        if data.type == "response.output_text.done" and isinstance(data.text, str):
+            return _late(reading, now, data.text)
         if data.type == "response.output_item.added" and type_of(data.item) in _CALLS:
             called(reading, now, data.output_index, "", None)
             return 1
     return 0
+
+
+def _late(reading: Reading, now: float, text: str) -> int:
+    """Tokens (0 or 1) in a text that is told at its end: all of it, if no piece of it came."""
+    came = reading.marks.content == reading.marks.content
+    return 0 if came else noted(reading, now, text, thought=False, acted=False)
 
 
 def _read_delta(reading: Reading, now: float, data: _Event) -> int:
@@ -115,7 +127,7 @@ def read_answer(body: bytes, marks: Marks) -> tuple[str, str, str]:
     if answer is None:
         return error, message, ""
     if answer.status in {"failed", "cancelled"} or reports(answer.error):
-        message = error_text(body, marks) if answer.error else ""
+        message = error_text(body, marks) if answer.error else f"the response was {answer.status}"
         return in_band(answer.error, marks), message, ""
     if answer.output is None and answer.status not in _STATES:
         return *refused(body, marks), ""

@@ -2,11 +2,14 @@
 
 import math
 import re
-from email.utils import parsedate_to_datetime
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
+from holymon.protocols.rate_limits import seconds_of
+
 _DELAY: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+_LONGEST: Final = 100
 _MOST_DETAILS: Final = 20
 
 
@@ -14,15 +17,15 @@ def retry_after(wait_or_moment: str, date: str, milliseconds: str = "") -> float
     """Seconds that a server asks to wait, NaN if it asks for nothing that makes sense.
 
     `wait_or_moment` and `date` are its headers Retry-After and Date, `milliseconds` is its
-    retry-after-ms. A moment is compared with the server's own clock: ours may be wrong.
+    retry-after-ms. It may be a span such as 1m30s, and a moment in seconds since 1970. A moment is
+    compared with the server's own clock: ours may be wrong.
     """
-    for text, scale in ((milliseconds, 1e-3), (wait_or_moment, 1.0)):
-        try:
-            wait = float(text) * scale
-        except ValueError:
-            wait = _until(text, date)
-        if 0 <= wait < 1e9:
+    with suppress(ValueError):
+        if 0 <= (wait := float(milliseconds) / 1e3) < 1e9:
             return wait
+    seconds = seconds_of(wait_or_moment.strip()[:_LONGEST], date)
+    if 0 <= seconds < 1e9:
+        return seconds
     return math.nan
 
 
@@ -37,10 +40,3 @@ def retry_delay(error: Any) -> float:
         if isinstance(delay, str) and (known := _DELAY.fullmatch(delay)):
             return float(known[1])
     return math.nan
-
-
-def _until(moment: str, date: str) -> float:
-    try:
-        return (parsedate_to_datetime(moment) - parsedate_to_datetime(date)).total_seconds()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return math.nan

@@ -7,7 +7,7 @@ colon is a comment. What differs on purpose: events stay bytes (whoever reads th
 and sees what is not UTF-8); `close()` hands out an event that lacks its empty line, because servers
 do end with a bare `data: [DONE]`; one that has a name and no data is handed out; and lines that are
 no field are events of their own, because servers put their errors there: `error: {...}`
-(llama.cpp), bare JSON, bare text (under the name `STRAY`).
+(llama.cpp), bare JSON on one line or several, bare text (under the name `STRAY`).
 """
 
 import re
@@ -20,6 +20,9 @@ MAX_EVENT: Final = 16 * 1024 * 1024
 STRAY: Final = b"\0stray"
 """The name of events that are a line of text which is no field: no server can send it."""
 
+_OPENS: Final = frozenset({b"{", b"["})
+_CLOSES: Final = frozenset({b"}", b"]"})
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _FIELD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -40,6 +43,7 @@ class Decoder:
     __slots__ = (
         "_after_cr",
         "_data",
+        "_depth",
         "_held",
         "_max",
         "_name",
@@ -55,6 +59,7 @@ class Decoder:
         self._rest: list[bytes] = []  # pieces of a line whose end has not come yet
         self._open = 0  # bytes in them
         self._data: list[bytes] = []
+        self._depth = 0  # brackets that are open in JSON on several lines that are no fields
         self._held = 0  # bytes of the event's lines so far
         self._name = b""
         self._start = True
@@ -134,9 +139,9 @@ class Decoder:
                     events.append(Event(joined, self._name))
                     data.clear()
                     self._name = b""
-                    self._held = 0
+                    self._held = self._depth = 0
             elif line.startswith(b"data:"):
-                if data and data[0][:1] == b"{":
+                if data and data[0][:1] in _OPENS:
                     self._unglue(line, events)
                 data.append(line[6:] if line[5:6] == b" " else line[5:])
                 self._held += len(line)
@@ -154,13 +159,30 @@ class Decoder:
 
     def _unglue(self, line: bytes, events: list[Event]) -> None:
         """Two objects on two lines are no one JSON: some servers leave out the line between."""
-        if self._data[-1][-1:] == b"}" and line[5:].lstrip()[:1] in {b"{", b"["}:
+        ends = self._data[-1][-1:] == b"}" and line[5:].lstrip()[:1] in _OPENS
+        if ends or self._depth:
             events.append(Event(b"\n".join(self._data), self._name))
             self._data.clear()
+            self._depth = 0
             self.glued = True
+
+    def _nest(self, line: bytes, events: list[Event]) -> None:
+        """A line of JSON on several lines, which ends with the line that closes its brackets."""
+        bare = _STRING.sub(b"", line)
+        opened, closed = (sum(map(bare.count, those)) for those in (_OPENS, _CLOSES))
+        self._depth += opened - closed
+        self._data.append(line)
+        self._held += len(line)
+        if self._depth <= 0:
+            events.append(Event(b"\n".join(self._data)))
+            self._data.clear()
+            self._held = self._depth = 0
 
     def _stray(self, line: bytes, events: list[Event]) -> None:
         """Read a line that is no field of the standard, but may be meant as something."""
+        if self._depth or (line[:1] in _OPENS and not self._data):
+            self._nest(line, events)
+            return
         name, colon, value = line.partition(b":")
         name, line = name.strip(), line.strip()
         if colon and name.lower() in {b"data", b"event"}:
@@ -170,7 +192,7 @@ class Decoder:
                 self._name = value.strip()
         elif colon and name.lower().endswith((b"error", b"exception")) and _FIELD.fullmatch(name):
             events.append(Event(value.strip(), b"error"))
-        elif line[:1] in {b"{", b"["}:
+        elif line[:1] in _OPENS:
             events.append(Event(line))
         elif line and not (colon and _FIELD.fullmatch(name)):
             events.append(Event(line, STRAY))

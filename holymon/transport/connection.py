@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_chunked_length=True)
         self._response: Response | None = None
         self._broken: Exception | None = None
-        self._paused = self._full = False
+        self._paused = self._full = self._used = False
         self._look: Callable[[], object] = bool
         self._reset()
 
@@ -160,16 +160,20 @@ class Connection(asyncio.Protocol):
         response = self._response
         if response is None:
             return
+        # To a server that closes what it keeps open a request may have come too late. It may have
+        # come in time as well, and a POST is not sent again by itself (RFC 9110, section 9.2.2).
+        where = ", on a connection that it had kept open" * (self._used and not self._begun)
         if exc is not None:
             kind = httpx.ReadError if response.written else httpx.WriteError
-            self._fail(kind(str(exc), request=response.request), exc)
+            cause = None if where and response.written else exc
+            self._fail(kind(f"{exc}{where}", request=response.request), cause)
         elif self._begun and self._lasts_until_close():
             self._at, self._again = response.clock(), True
             self._end(response)
         else:
             message = (
                 "peer closed connection without sending the complete body" if self._begun
-                else "Server disconnected without sending a response."
+                else f"Server disconnected without sending a response{where}."
             )  # fmt: skip
             self._fail(httpx.RemoteProtocolError(message, request=response.request), None)
 
@@ -214,7 +218,7 @@ class Connection(asyncio.Protocol):
             self._again = self._again or not self._parser.should_keep_alive()
 
     def _end(self, response: Response) -> None:
-        self._response = None
+        self._response, self._used = None, True
         response.end_came(self._at)
         if self._again or self._bodiless or self._full:
             self.abort()
@@ -230,5 +234,7 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _lasts_until_close(self) -> bool:
-        names = {name.lower() for name, _ in self._headers}
-        return not names & {b"content-length", b"transfer-encoding"}
+        codings = [value for name, value in self._headers if name.lower() == b"transfer-encoding"]
+        if codings:  # RFC 9112, section 6.3
+            return not codings[-1].strip().lower().endswith(b"chunked")
+        return all(name.lower() != b"content-length" for name, _ in self._headers)

@@ -7,6 +7,7 @@ and however long the task that wants it has to wait for its turn.
 """
 
 import asyncio
+import re
 import zlib
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,11 @@ from typing import Final, Protocol
 import httpx
 
 from holymon.transport.inflater import Inflater, inflater
+
+_NO_PACKING: Final = re.compile(
+    r"(?i)identity|none|utf-?8|us-ascii|iso-8859-\d{1,2}|[78]bit|binary|aws-chunked"
+)
+"""What packs nothing: servers name what text is written in, too (encode/httpx#195)."""
 
 HELD_MAX: Final = 2**18
 """Bytes that wait to be read before the connection is not read any further."""
@@ -109,7 +115,7 @@ class Response:
             await self._wait()
         if packing := self.header("content-encoding"):
             self._inflater = inflater(packing)
-            if self._inflater is None and packing.strip().lower() != "identity":
+            if self._inflater is None and not _NO_PACKING.fullmatch(packing.strip()):
                 self._sealed = packing
 
     async def receive(self) -> bytes:
