@@ -67,8 +67,8 @@ def hint(error: str, words: str, target: Target, *, answered: bool = False) -> s
     """
     if _KEPT in words:
         return say(
-            "the server closes connections that it said it keeps open, and may not have seen what "
-            "was sent just then: --header Connection=close opens one for each call"
+            "the server closes connections that it said it keeps open: what is sent just then may "
+            "not reach it, from any client that keeps them"
         )
     silent = error in _HUNG_UP and _BEGUN not in words
     if not answered and silent and target.base_url.startswith("http://"):

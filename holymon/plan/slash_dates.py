@@ -110,7 +110,9 @@ def _moment(date: re.Match[str], month: str, day: str) -> datetime:
     """Raise ValueError for a day that no calendar has, and for an hour that no clock has."""
     year = int(date["year"] or date["first"])
     hour, micros = int(date["hour"]), int((date["part"] or "0")[:6].ljust(6, "0"))
-    half = (date["half"] or _HALVES.get((date["before"] or date["after"] or "").lower(), "")).lower()
+    half = (
+        date["half"] or _HALVES.get((date["before"] or date["after"] or "").lower(), "")
+    ).lower()
     if half:
         if not 1 <= hour <= 12:
             raise ValueError(hour)

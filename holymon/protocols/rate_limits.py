@@ -4,7 +4,8 @@
     Cerebras, Mistral            x-ratelimit-remaining-requests-day, -req-minute
     Azure                        x-ratelimit-reset-tokens: 55 (or x-rate-limit-...); -1: not known
     Anthropic                    anthropic-ratelimit-input-tokens-reset: 2026-01-02T03:04:05Z
-    Fireworks, Together          x-ratelimit-limit-tokens-prompt, -tokens-generated; x-tokenlimit-limit
+    Fireworks, Together          x-ratelimit-limit-tokens-prompt; x-tokenlimit-limit
+    APISIX, Kong                 x-ai-ratelimit-remaining-NAME
     OpenRouter, gateways         x-ratelimit-reset: 1767322800000, seconds since 1970, or from now
     the IETF's drafts            RateLimit: "default";r=50;t=30, limit=100, remaining=50, or three
 
@@ -220,6 +221,8 @@ def _moment(text: str) -> float | None:
             return float(timegm((*fields, 0, 0, 0))) - (-zone if match[7] == "-" else zone)
         moment = parsedate_to_datetime(text)
         known = moment.tzinfo or "-0000" not in text  # asctime's form is in UTC (RFC 9110)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() if known else None
+        return (
+            (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() if known else None
+        )
     except (ValueError, TypeError, OverflowError, IndexError, OSError):
         return None

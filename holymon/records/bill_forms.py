@@ -84,7 +84,7 @@ PLAIN: Final = Form(
     "",
     frozenset(),
     ("date", "day", "usage_date", "timestamp", "time", "created_at", "created", "start_time"),
-    ("model", "model_name", "model_id"),
+    ("model", "model_name", "model_id", "base_model_name"),  # the last one is Fireworks'
     ("prompt_tokens", "prompt", "input_tokens", "input", "tokens_in"),
     cached=("cached_tokens", "cached", "cached_input_tokens", "cache_read_tokens", "cache_read"),
     written=("cache_write_tokens", "cache_creation_tokens", "cache_write", "written"),

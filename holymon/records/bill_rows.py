@@ -23,8 +23,7 @@ def rows_in(path: Path, text: str) -> Rows:
     start = text.lstrip()[:1]
     if start not in ("{", "["):
         lines = text.split("\n")
-        head = next((line for line in lines if line.strip()), "")
-        table = rows_of(path, lines, max(",;\t", key=head.count)) or [(0, [])]
+        table = rows_of(path, lines) or [(0, [])]
         return lambda: _of_table(path, table)
     try:
         whole = json.loads(text)

@@ -12,6 +12,7 @@ _BETWEEN: Final = re.compile(r"(?<=\d)['\u2019\u00a0\u202f\u2009 _](?=\d)")
 _NUMBER: Final = re.compile(r"([-+]?)(\d[\d.,]*|[.,]\d+)(e[-+]?\d{1,3})?", re.IGNORECASE)
 _SIGNS: Final = {"US$": "USD", "$": "USD", "€": "EUR", "£": "GBP", "₫": "VND", "₹": "INR"}
 _CODE: Final = re.compile(r"[A-Za-z]{3}")
+_DOTTED: Final = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)", re.ASCII)
 _DAY_WORDS: Final = ("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y")
 
 
@@ -104,6 +105,8 @@ def _moment(value: Any, zone: tzinfo) -> datetime:
     if re.fullmatch(r"\d{9,14}(\.\d*)?", text) and not isinstance(value, bool):
         seconds = float(text)
         return datetime.fromtimestamp(seconds / 1e3 if seconds >= 1e11 else seconds, zone)
+    if dotted := _DOTTED.match(text):  # whose day stands first, in all of CLDR's patterns
+        text = "{2}-{1:0>2}-{0:0>2}".format(*dotted.groups()) + text[dotted.end() :]
     if re.match(r"\d{4}/", text):
         text = text.replace("/", "-", 2)
     try:

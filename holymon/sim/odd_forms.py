@@ -16,13 +16,14 @@ _RETRY: Final = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDela
 _REFUSALS: Final[dict[str, tuple[tuple[int, Any], ...]]] = {
     "rate_limited": (
         (200, {"error_code": 18, "error_msg": "Open api qps request limit reached"}),
-        (200, {"success": False, "result": None, "messages": [], "errors": [
-            {"code": 3021, "message": "rate limiting: simulated requests per min reached"}]}),
+        (429, {"httpCode": 429, "internalCode": 3021, "name": "AiError",
+               "description": "rate limiting: simulated requests per min reached"}),
         (429, [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [_RETRY],
                           "message": "Resource has been exhausted (e.g. check quota)."}}]),
     ),
     "quota_exhausted": (
-        (200, {"success": False, "message": "该令牌额度已用尽"}),
+        (403, {"error": {"type": "new_api_error", "code": "pre_consume_token_quota_failed",
+                         "message": "该令牌额度已用尽"}}),
         (429, {"error": {"code": "1113", "message": "余额不足或无可用资源包,请充值。"}}),
     ),
 }  # fmt: skip

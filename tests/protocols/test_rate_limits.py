@@ -122,6 +122,37 @@ FORMS = [
         {"requests": (100, 50, 30.0)},
         id="draft-ietf-httpapi-ratelimit-headers-10",
     ),
+    pytest.param(
+        """x-ratelimit-limit-requests: 600
+           x-ratelimit-limit-tokens-prompt: 60000
+           x-ratelimit-remaining-tokens-prompt: 59000
+           x-ratelimit-limit-tokens-generated: 6000
+           x-ratelimit-over-limit: no""",
+        {"requests": (600, None, None), "input_tokens": (60000, 59000, None),
+         "output_tokens": (6000, None, None)},
+        id="Fireworks: docs.fireworks.ai/serverless/rate-limits",
+    ),
+    pytest.param(
+        """x-ratelimit-limit: 10
+           x-ratelimit-remaining: 9
+           x-tokenlimit-limit: 33333
+           x-tokenlimit-remaining: 33320""",
+        {"requests": (10, 9, None), "tokens": (33333, 33320, None)},
+        id="Together: docs.together.ai, rate limits",
+    ),
+    pytest.param(
+        """X-AI-RateLimit-Limit-ai-proxy-openai: 300
+           X-AI-RateLimit-Remaining-ai-proxy-openai: 290
+           X-AI-RateLimit-Reset-ai-proxy-openai: 30""",
+        {"tokens": (300, 290, 30.0)},
+        id="APISIX, and so Kong: apisix.apache.org, ai-rate-limiting",
+    ),
+    pytest.param(
+        """x-ratelimit-limit-tokens-month: 1000000
+           x-ratelimit-remaining-tokens-month: 900000""",
+        {"tokens_month": (1000000, 900000, None)},
+        id="Mistral's months: promptfoo/promptfoo#10577",
+    ),
     pytest.param("content-type: text/html\nx-content-limit: 5", {}, id="none"),
 ]  # fmt: skip
 

@@ -144,6 +144,36 @@ def test_a_connection_of_which_more_or_no_more_is_to_be_expected_is_not_used_aga
     assert (first, connections) == (second, 2)
 
 
+@pytest.mark.parametrize(("end", "kind"), [(FIN, "server_disconnected"), (RST, "connection_reset")])
+def test_a_close_in_answer_to_a_further_request_says_that_the_connection_had_been_kept(end, kind):
+    """golang/go#22158, nodejs/undici#3492, ggml-org/llama.cpp#7694.
+
+    It is not asked again: nobody knows whether a POST was applied (RFC 9110, section 9.2.2), and
+    one attempt is one record.
+    """
+
+    async def work(client, server):
+        await client.post(server.url)
+        with pytest.raises(httpx.TransportError) as failed:
+            await client.post(server.url)
+        return failed.value, server.connections, len(server.seen)
+
+    error, *counts = with_client(work, [HELLO], [end])
+    assert classify(error) == kind
+    assert "on a connection that it had kept open" in words(error)
+    assert counts == [1, 2]
+
+
+def test_a_coding_that_is_not_chunked_lasts_until_the_connection_closes():
+    """RFC 9112, section 6.3."""
+
+    async def work(client, server):
+        return (await client.get(server.url)).text
+
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\n"
+    assert with_client(work, [head, b"hello", FIN]) == "hello"
+
+
 def test_a_close_that_the_loop_has_not_told_yet_is_seen():
     """A server that closes after each answer without a word would fail every other call."""
     closed = threading.Semaphore(0)

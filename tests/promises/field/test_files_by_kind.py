@@ -91,6 +91,15 @@ DATES = [
     (["25/2/2025 9:19:25.391", "25/02/2025, 9:19:26.891", "26/2/2025 9:19:27.391"], (0, 1.5, 86402.0)),
     (["2/1/2025, 1:00:00 AM", "1/12/2025, 9:00:00 AM", "1/11/2025, 9:00:00 PM"], (0, 43200.0, 1742400.0)),
     (["1/2/2025, 12:00:00 AM", "1/2/2025, 12:00:01 PM", "1/2/2025, 1:00 p.m."], (0, 43201.0, 46800.0)),
+    # Excel in the USA, Germany and the Netherlands; browsers in Japan, China, Korea and Vietnam
+    (["2/25/25 9:19:25", "2/25/25 9:19:27", "2/26/25 9:19"], (0, 2.0, 86375.0)),
+    (["01.02.2025, 09:19:25,391", "01.02.2025, 09:19:26,891", "02.02.2025, 09:19:25,391"], (0, 1.5, 86400.0)),
+    (["25-02-2025 09:19:25", "25-02-2025 09:19:26", "26-02-2025 09:19:25"], (0, 1.0, 86400.0)),
+    (["2025/2/1 9:19:25", "2025/2/1 9:19:26", "2025/2/2 9:19:25"], (0, 1.0, 86400.0)),
+    (["2025/2/1 上午12:19:25", "2025/2/1 下午12:19:25", "2025. 2. 2. 오후 1:19:25"], (0, 43200.0, 133200.0)),
+    (["09:19:25 25/2/2025", "09:19:26 25/2/2025", "9:19:25 SA 26/2/2025"], (0, 1.0, 86400.0)),
+    (["2/25/2025 9:19:25 AM +01:00", "2/25/2025 8:19:27 AM Z", "2/25/2025 8:19:28 AM UTC"], (0, 2.0, 3.0)),
+    (["\u200e2/\u200e25/\u200e2025 9:19:25 AM", "2/25/2025 9:19:26 AM", "2/25/2025 9:19:27 a. m."], (0, 1.0, 2.0)),
     (["11/1/2025, 21:00:00", "12/1/2025, 9:00:00", "1/2/2025, 1:00:00"], (0, 43200.0, 1742400.0)),
 ]  # fmt: skip
 
@@ -118,13 +127,35 @@ def test_dates_of_azures_portal_are_read_where_month_and_day_are_told_apart(tmp_
 @pytest.mark.parametrize(("dates", "words"), [
     (["1/2/2025, 9:00:00 AM", "2/2/2025, 9:00:00 AM"], "the month or the day stands first in 1/2/2025, 9:00:00 AM"),
     (["13/2/2025, 9:00:00 AM", "2/13/2025, 9:00:00 AM"], "no way to read all of its dates"),
-    (["1/2/2025, 13:00:00 AM"], "no way to read all of its dates"),
+    (["1/2/2025, 13:00:00 AM"], "no way to read all of its dates, of which 1/2/2025, 13:00:00 AM is none"),
 ])  # fmt: skip
 def test_dates_that_may_be_read_in_two_ways_are_asked_for(tmp_path, dates, words):
     path = portal(tmp_path / "a.csv", dates)
     for read in (hm.dataset, replay):
         with pytest.raises(PlanError, match=words):
             read(path)
+
+
+TABLES = [
+    ("HPMLL/BurstGPT, kept by Excel in German", "Timestamp;Model;Request tokens;Response tokens\r\n"
+     "5,5;gpt;472;18\r\n45,25;gpt;1087;230\r\n"),
+    ("Excel's own first line", 'sep=;\r\nTimestamp;Request tokens;Response tokens\r\n1;472;18\r\n40,75;"1,087";230'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "text"), TABLES, ids=lambda v: v[:20])
+def test_what_spreadsheets_make_of_a_table_is_read(tmp_path, source, text):
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8-sig")
+    found = hm.dataset(path)
+    assert [request.prompt_tokens for request in found] == [472, 1087]
+    assert found.replay().times == replay(path).times == (0.0, 39.75)
+
+
+def test_a_workbook_is_called_that(tmp_path):
+    (path := tmp_path / "a.csv").write_bytes(b"PK\3\4" + b"\0" * 26 + b"[Content_Types].xml")
+    with pytest.raises(ConfigError, match="is an Excel workbook: save it as CSV UTF-8"):
+        hm.dataset(path)
 
 
 NUMBER, PART = 5000, 500

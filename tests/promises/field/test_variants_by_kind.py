@@ -62,16 +62,38 @@ FAILED = [
     Case("a limit of calls in a 200", "binary-husky/gpt_academic#1824",
          body({"error_code": 18, "error_msg": "Open api qps request limit reached"}), "rate_limited",
          "qps request limit reached", kind="application/json", watched=False),
-    Case("a limit of calls, as Cloudflare has it", "cloudflare/ai#657",
+    Case("a limit of calls, as Cloudflare lists it", "variant of cloudflare/ai#657, there with 429",
          body({"result": None, "success": False, "messages": [], "errors": [
              {"code": 3021, "message": "rate limiting: inference request per min rate reached"}]}), "rate_limited",
          "inference request per min", kind="application/json", watched=False),
-    Case("no credit in a 200", "QuantumNous/new-api; docs.laozhang.ai, log-query",
+    Case("no credit in a 200", "variant of docs.laozhang.ai, log-query; one-api says 401 or 403",
          body({"success": False, "message": "该令牌额度已用尽"}), "quota_exhausted", "该令牌额度已用尽",
          kind="application/json", watched=False),
+    Case("a list on several lines behind tokens", "continuedev/continue#8967; RooCodeInc/Roo-Code#4976",
+         HEL + b'[{\n  "error": {\n    "code": 429,\n    "message": "Resource {exhausted.",\n    "status": '
+         b'"RESOURCE_EXHAUSTED"\n  }\n}\n]\n', IN_STREAM, "Resource {exhausted."),
+    Case("a list on several lines, then DONE", "variant of continuedev/continue#8967",
+         HEL + b'[{\n "error": {\n  "message": "exhausted"\n }\n},\n' + DONE, IN_STREAM, "exhausted"),
+    Case("a response that was cancelled, without a word", "developers.openai.com, background mode", named(
+        "response.output_text.delta", delta="Hel") + named("response.cancelled", response={"status": "cancelled"}),
+         IN_STREAM, "the response was cancelled", endpoint="responses"),
 ]  # fmt: skip
 
+TOLD = {"status": "completed", "usage": {"input_tokens": 3, "output_tokens": 2}, "output": [
+    {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}]}  # fmt: skip
+
 GOOD = [
+    Case("responses whose text is told when it is over", "Sophomoresty/gemini-web2api#57",
+         named("response.created", response={}) + named("response.output_text.done", text="Hello")
+         + named("response.completed", response=TOLD), endpoint="responses", wanted={"events": 1, "output_tokens": 2}),
+    Case("responses whose text is in the last event alone", "variant of Sophomoresty/gemini-web2api#57",
+         named("response.created", response={}) + named("response.completed", response=TOLD), endpoint="responses",
+         wanted={"events": 1, "output_tokens": 2}),
+    Case("vectors in a bare list", "ggml-org/llama.cpp, tools/server/README: /embeddings without /v1",
+         body([{"index": n, "embedding": [[0.1, 0.2]]} for n in (0, 1)]), endpoint="embeddings", text="",
+         streamed=False, kind="application/json", wanted={"events": 2}, watched=False),
+    Case("a charset for a packing", "encode/httpx#195; yhirose/cpp-httplib#2518", HEL + LO + END,
+         head="content-encoding: UTF-8\r\n"),
     Case("a last message that repeats it all", "lobehub/lobehub#4054; MiniMax-AI/MiniMax-M2.5#2",
          HEL + LO + REPEATED, flags=int(Flag.NO_DONE), wanted={"prompt_tokens": 10, "output_tokens": 2}),
     Case("each piece a message", "variant of lobehub/lobehub#4054", data({"choices": [
