@@ -116,8 +116,8 @@ def _with_points(cells: list[str]) -> list[str]:
 
 def comma_of(head: str) -> str:
     """What stands between the columns of a table whose first line is `head`."""
-    if said := _SAYS_COMMA.fullmatch(head.strip()):
-        return said[1]
+    if match := _SAYS_COMMA.fullmatch(head.strip()):
+        return match[1]
     return max(",;\t", key=head.count)
 
 

@@ -16,7 +16,6 @@ the server's own clock, as in `retry_after`.
 import re
 from calendar import timegm
 from collections.abc import Iterable
-from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import inf
@@ -219,10 +218,10 @@ def _moment(text: str) -> float | None:
             zone = (int(match[8]) * 60 + int(match[9])) * 60 if match[7] else 0
             fields = tuple(int(part) for part in match.groups()[:6])
             return float(timegm((*fields, 0, 0, 0))) - (-zone if match[7] == "-" else zone)
-        moment = parsedate_to_datetime(text)
-        known = moment.tzinfo or "-0000" not in text  # asctime's form is in UTC (RFC 9110)
-        return (
-            (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() if known else None
-        )
+        if "-0000" in text:  # a zone that is not known (RFC 5322)
+            return None
+        return float(
+            timegm(parsedate_to_datetime(text).utctimetuple())
+        )  # asctime's form names none
     except (ValueError, TypeError, OverflowError, IndexError, OSError):
         return None
