@@ -48,8 +48,9 @@ class Connection(asyncio.Protocol):
         self._free = free
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        # Of the two lengths the chunked one counts, as for httpx, requests and curl.
-        self._parser.set_dangerous_leniencies(lenient_chunked_length=True)
+        # Of the two lengths the chunked one counts, as for httpx, requests and curl; and a header
+        # that is folded is one line (RFC 9112, section 5.2).
+        self._parser.set_dangerous_leniencies(lenient_chunked_length=True, lenient_headers=True)
         self._response: Response | None = None
         self._broken: Exception | None = None
         self._paused = self._full = self._used = False

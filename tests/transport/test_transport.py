@@ -165,13 +165,14 @@ def test_a_close_in_answer_to_a_further_request_says_that_the_connection_had_bee
 
 
 def test_a_coding_that_is_not_chunked_lasts_until_the_connection_closes():
-    """RFC 9112, section 6.3."""
+    """RFC 9112, section 6.3; and, of the folded header, section 5.2."""
 
     async def work(client, server):
-        return (await client.get(server.url)).text
+        response = await client.get(server.url)
+        return response.text, response.headers["x-a"]
 
-    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\n"
-    assert with_client(work, [head, b"hello", FIN]) == "hello"
+    head = b"HTTP/1.1 200 OK\r\nx-a: one\r\n two\r\ntransfer-encoding: identity\r\n\r\n"
+    assert with_client(work, [head, b"hello", FIN]) == ("hello", "one two")
 
 
 def test_a_close_that_the_loop_has_not_told_yet_is_seen():
