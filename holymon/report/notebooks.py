@@ -226,7 +226,7 @@ def execute(
         import papermill
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-        from holymon.report import kernel
+        from holymon.report import engine, kernel
 
         aside, kind = ready.with_name("made.ipynb"), kernel.new_class()
         status: Status = "ok"
@@ -235,8 +235,8 @@ def execute(
             with _headless(), interruptible():
                 papermill.execute_notebook(
                     str(ready), str(aside), parameters=parameters, kernel_name="python3",
-                    progress_bar=sys.stderr.isatty(), execution_timeout=timeout_s,
-                    cwd=str(Path.cwd()),
+                    engine_name=engine.NAME, progress_bar=sys.stderr.isatty(),
+                    execution_timeout=timeout_s, cwd=str(Path.cwd()),
                     config=_transport(ready.parent),
                     **kernel.options(kind, ready.parent, import_from),
                 )  # fmt: skip
