@@ -1,6 +1,7 @@
 """What readers get to see of a notebook that has run: cleaned, and as one page of HTML."""
 
 import re
+from functools import cache
 from typing import Any, Final
 
 from holymon.language.said import language, tell
@@ -44,27 +45,61 @@ def clean(notebook: Any, secrets: tuple[Secret, ...]) -> None:
 def html_of(notebook: Any, title: str, banner: str) -> str:
     """The page of a cleaned notebook, which runs no script and loads nothing."""
     with quiet():
-        from nbconvert import HTMLExporter
-        from traitlets.config import Config
+        return _html_of(notebook, title, banner)
 
-        from holymon import __version__
 
-        config = Config()
-        config.TagRemovePreprocessor.enabled = True
-        config.CoalesceStreamsPreprocessor.enabled = True
-        config.TagRemovePreprocessor.remove_cell_tags = HIDDEN
-        exporter = HTMLExporter(
-            config=config, template_name="holymon", extra_template_basedirs=[str(TEMPLATES)],
-            exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
-            embed_images=True, sanitize_html=True,
-        )  # fmt: skip
-        aside = Aside()
-        exporter.register_filter("clean_html", harmless)
-        exporter.register_filter("aside", aside.put)
-        exporter.register_filter("tell", tell)
-        resources = {
-            "title": title, "banner": banner, "version": __version__, "style": style(),
-            "language": language(),
-        }  # fmt: skip
-        html: str = exporter.from_notebook_node(notebook, resources=resources)[0]
+@cache
+def prepare() -> None:
+    """Import and compile what a page needs, so that the page of a notebook is soon made."""
+    from nbformat import v4
+
+    shown = v4.new_output("display_data", {"text/html": "<p>a</p>"})
+    cells = [v4.new_markdown_cell("## a\n\n*a*"), v4.new_code_cell("a", outputs=[shown])]
+    _html_of(v4.new_notebook(cells=cells), "", "")
+
+
+@cache
+def _compiled() -> Any:
+    """Templates as jinja compiled them, in memory: each page has an environment of its own."""
+    from jinja2 import BytecodeCache
+
+    class Compiled(BytecodeCache):
+        def __init__(self) -> None:
+            self._code: dict[str, bytes] = {}
+
+        def load_bytecode(self, bucket: Any) -> None:
+            if code := self._code.get(bucket.key):
+                bucket.bytecode_from_string(code)
+
+        def dump_bytecode(self, bucket: Any) -> None:
+            self._code[bucket.key] = bucket.bytecode_to_string()
+
+    return Compiled()
+
+
+def _html_of(notebook: Any, title: str, banner: str) -> str:
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
+    from holymon import __version__
+
+    config = Config()
+    config.TagRemovePreprocessor.enabled = True
+    config.CoalesceStreamsPreprocessor.enabled = True
+    config.TagRemovePreprocessor.remove_cell_tags = HIDDEN
+    exporter = HTMLExporter(
+        config=config, template_name="holymon", extra_template_basedirs=[str(TEMPLATES)],
+        exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
+        embed_images=True, sanitize_html=True,
+    )  # fmt: skip
+    aside = Aside()
+    exporter.register_filter("clean_html", harmless)
+    exporter.register_filter("aside", aside.put)
+    exporter.register_filter("tell", tell)
+    exporter.environment.bytecode_cache = _compiled()
+    resources = {
+        "title": title, "banner": banner, "version": __version__, "style": style(),
+        "language": language(),
+    }  # fmt: skip
+    html: str = exporter.from_notebook_node(notebook, resources=resources)[0]
     return aside.back(html)

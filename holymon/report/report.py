@@ -47,7 +47,7 @@ from holymon.report.notebooks import (
     require_papermill,
     title,
 )
-from holymon.report.page import clean, html_of
+from holymon.report.page import clean, html_of, prepare
 from holymon.report.prose import hand_on, translate
 from holymon.safety import MASK, Secret, escape, redact, short
 
@@ -163,12 +163,12 @@ def _meanwhile(
 ) -> Callable[[], tuple[dict[str, Any], Html]]:
     """Begin what a report needs beside its notebook, while that is waited for.
 
-    What returns, when it is called, the run's JSON and its block; nbconvert is imported by then.
+    What returns, when it is called, the run's JSON and its block; a page is soon made by then.
     """
     made: list[tuple[dict[str, Any], Html]] = []
 
     def make() -> None:
-        __import__("nbconvert")
+        prepare()
         figures: dict[str, Any] = {}
         if run is not None:
             with contextlib.suppress(HolymonError, PlanError):
