@@ -4,6 +4,7 @@ import re
 from functools import cache
 from typing import Any, Final
 
+from holymon.formatting import element
 from holymon.language.said import language, tell
 from holymon.report.harmless import harmless
 from holymon.report.index import TEMPLATES, style
@@ -53,7 +54,7 @@ def prepare() -> None:
     """Import and compile what a page needs, so that the page of a notebook is soon made."""
     from nbformat import v4
 
-    shown = v4.new_output("display_data", {"text/html": "<p>a</p>"})
+    shown = v4.new_output("display_data", {"text/html": element("p", "a")})
     cells = [v4.new_markdown_cell("## a\n\n*a*"), v4.new_code_cell("a", outputs=[shown])]
     _html_of(v4.new_notebook(cells=cells), "", "")
 
