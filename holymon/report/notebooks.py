@@ -235,7 +235,7 @@ def execute(
             with _headless(), interruptible():
                 papermill.execute_notebook(
                     str(ready), str(aside), parameters=parameters, kernel_name="python3",
-                    engine_name=engine.NAME, progress_bar=sys.stderr.isatty(),
+                    engine_name=engine.registered(), progress_bar=sys.stderr.isatty(),
                     execution_timeout=timeout_s, cwd=str(Path.cwd()),
                     config=_transport(ready.parent),
                     **kernel.options(kind, ready.parent, import_from),
