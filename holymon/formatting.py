@@ -21,6 +21,8 @@ FIGURES: Final = 3
 CLOSE: Final = 4
 """Significant figures of what was measured, and of amounts that are compared or add up."""
 
+LEFT: Final = "text-align: left"  # in a notebook, too, whose own sheet has all cells at the right
+
 Cell = str | tuple[str, str]
 """A text, or a text and the interval that stands below it (empty, it holds the place)."""
 
@@ -250,7 +252,7 @@ class Table:
         sides, scope = self._sides(len(cells)), "col" * (tag == "th")
         return element(
             "tr",
-            *(element(tag, _stack(cell), kind=side, scope=scope)
+            *(element(tag, _stack(cell), kind=side, scope=scope, style="" if side else LEFT)
               for cell, side in zip(cells, sides, strict=True)),
         )  # fmt: skip
 
