@@ -30,8 +30,9 @@ class Digits(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> Self:
-        """The number that `text` is."""
+    def __new__(cls, number: object) -> Self:
+        """A number, or its text."""
+        text = str(number)
         small = "e-" in text and text[-1].isdecimal()
         return super().__new__(cls, f"{Decimal(text):f}" if small else text)
 
