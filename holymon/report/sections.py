@@ -242,8 +242,8 @@ def errors(run: Run) -> Section:
         rates = listed("; ", (
             glued(target.target, ": ", failed_of(target.error_rate)) for target in summary.targets
         ))  # fmt: skip
-        called = any(target.requests for target in summary.targets)
-        line = say("No call failed. {rates}.", rates=rates) if called else say("No call was made.")
+        made = any(target.requests for target in summary.targets)
+        line = say("No call failed. {rates}.", rates=rates) if made else say("No call was made.")
         return Section(element("p", line), line)
     text = Table(names[:4], [row[:4] for row in rows], "llr").text()
     return Section(Table(names, rows, "llrrl").html("errors"), text)
