@@ -148,8 +148,8 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """That of the command: 4 for a run that failed, else its verdict's."""
-        return 4 if self.state == "failed" else self.verdict().exit_code
+        """That of the command: 4 for a run that failed or lost its worker, else its verdict's."""
+        return 4 if self.state in {"failed", "interrupted"} else self.verdict().exit_code
 
     def require_end(self, use: str) -> None:
         """Raise RunError while it still goes on: what is made of it would change meanwhile."""
@@ -177,7 +177,7 @@ class Run:
         """Wait for the end, calling `seen` about ten times a second.
 
         The journals of a run that this object started are then compacted. Raises RunError if the
-        worker could not do its work.
+        worker could not do its work, or its folder was removed.
         """
         until = None if timeout is None else time.monotonic() + timeout
         while self.live:
@@ -192,6 +192,8 @@ class Run:
             self._process.wait()
             if self._process.stdin:
                 self._process.stdin.close()
+        if not self.folder.is_dir():
+            raise RunError(f"{self.id} is lost: its folder was removed while it was measured.")
         if self.state == "failed" and not len(self.records):
             why = run_state.why_failed(self.folder, self.status)
             raise RunError(f"{self.id} could not be measured: {why}")
