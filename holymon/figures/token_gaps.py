@@ -24,8 +24,9 @@ from holymon.figures.quantiles import (
 )
 from holymon.language.said import say
 from holymon.records.attempt import gap_edges, gap_value
+from holymon.records.chosen import Chosen
 from holymon.records.gaps import BINS, bins_of, counts_of, histogram, sums
-from holymon.records.records import Chosen, Records
+from holymon.records.records import Records
 
 LONGER: Final = 0.3
 """From this rank correlation of the length of answers and their slowness on it is said."""

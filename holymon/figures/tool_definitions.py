@@ -19,8 +19,9 @@ from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.language.said import say
 from holymon.records.attempt import Flag, gap_value
+from holymon.records.chosen import Chosen
 from holymon.records.gaps import histogram
-from holymon.records.records import Chosen, Recorded, Records, records_of
+from holymon.records.records import Recorded, Records, records_of
 
 Mask = npt.NDArray[np.bool_]
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holymon.records.attempt import Rows
+from holymon.records.chosen import Columns
 
 Pieces = npt.NDArray[np.uint16]
 _BITS: Final = np.uint16(12)
@@ -19,7 +20,7 @@ _MOST: Final = np.uint16(16)
 _AT_ONCE: Final = 1 << 20
 
 
-def packed(pairs: Rows) -> tuple[Pieces, npt.NDArray[np.int64] | None]:
+def packed(pairs: Rows | Columns) -> tuple[Pieces, npt.NDArray[np.int64] | None]:
     """Pairs of (bin, n), shape (g,), as pieces, shape (p,), and how many each pair became.
 
     None if each became one, as nearly always.

@@ -258,7 +258,8 @@ def _words_of_failures(run: Run, index: int) -> dict[str, list[str]]:
         if note.get("target") == index and text not in known and len(known) < 3:
             known.append(text)
     ids, records = run.request_ids, run.records
-    rows = records.rows[(records["target"] == index) & np.isin(records["request"], [*ids])]
+    mine = (records["target"] == index) & np.isin(records["request"], [*ids])
+    rows = records.at(np.flatnonzero(mine))
     for kind in np.unique(rows["error"]).tolist():
         number = int(rows["request"][rows["error"] == kind][0])
         words.setdefault(NAMES[kind], []).append(
