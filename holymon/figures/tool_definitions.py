@@ -67,7 +67,7 @@ def _plain(values: Floats) -> _Quantiles:
     return float(quantiles[0]), float(quantiles[1])
 
 
-def _weighted(values: Floats, weights: Floats | None = None) -> _Quantiles:
+def _weighted(values: Floats, weights: Floats | None) -> _Quantiles:
     """Percentiles of the weighted distribution function, as GuideLLM takes them."""
     known = ~np.isnan(values)
     if weights is not None:
@@ -155,7 +155,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
      say("first event with choices, though it may bring no token, - start"), "s",
      lambda part: _plain(part.of("chunk_s") - part.of("start_s"))),
     ("TTFT", _GUIDE, "TTFT", say("first token - start, by the wall clock"), "s",
-     lambda part: _weighted(part.of("first_s") - part.of("start_s"))),
+     lambda part: _weighted(part.of("first_s") - part.of("start_s"), None)),
     ("TTFT", _AIPERF, "TTFT", say("first event with a token - start"), "s",
      lambda part: _plain(part.of("first_s") - part.of("start_s"))),
     ("TTFT", _ROUTER, "latency",
@@ -166,7 +166,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
      say("last event with choices - start (here: the end of the answer)"), "s",
      lambda part: _plain(part.of("end_s") - part.of("start_s"))),
     ("latency", _GUIDE, "request latency", say("end of the answer - start, by the wall clock"), "s",
-     lambda part: _weighted(part.of("end_s") - part.of("start_s"))),
+     lambda part: _weighted(part.of("end_s") - part.of("start_s"), None)),
     ("latency", _AIPERF, "request latency", say("last token - start"), "s",
      lambda part: _plain(part.of("last_s") - part.of("start_s"))),
     ("ITL", OURS, "ITL", say("gaps between received pieces with tokens, all calls together"), "s",
