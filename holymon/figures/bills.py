@@ -24,8 +24,7 @@ from holymon.figures.quantiles import Floats
 from holymon.formatting import CLOSE, DASH, Cell, rounded
 from holymon.language.said import glued, say, say_n
 from holymon.plan.target import Target
-from holymon.records.chosen import Chosen
-from holymon.records.records import Records
+from holymon.records.records import Chosen, Records
 from holymon.structs import replace
 
 UNCOUNTED: Final = 0.02

@@ -25,8 +25,7 @@ from holymon.figures.all_calls import MANY, OfAll, of_all
 from holymon.figures.quantiles import Floats
 from holymon.figures.tokens import time_per_token
 from holymon.records.attempt import JUDGED, Flag, kinds
-from holymon.records.chosen import Chosen
-from holymon.records.records import Records
+from holymon.records.records import Chosen, Records
 
 Bools = npt.NDArray[np.bool_]
 

@@ -50,7 +50,6 @@ class Run:
         self._taking = threading.RLock()
         self._follower: journal.Follower | None = None
         self._summary: tuple[int, Summary] | None = None
-        self._sizes: tuple[int, SizeEffects] | None = None
         if run_folder.is_compacted(folder) or not self.live:
             self._records = run_folder.load(folder)
         else:
@@ -137,9 +136,7 @@ class Run:
 
     def sizes(self) -> SizeEffects:
         """How TTFT and decoding grow with the sizes of prompts and answers; figures by size."""
-        if self._sizes is None or self._sizes[0] != len(self.records):
-            self._sizes = len(self._records), sizes_of(self._records)
-        return self._sizes[1]
+        return sizes_of(self.records)
 
     def turns(self) -> Turns:
         """The figures of first and later turns, where conversations were held."""
@@ -151,8 +148,8 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """That of the command: 4 for a run that failed or lost its worker, else its verdict's."""
-        return 4 if self.state in {"failed", "interrupted"} else self.verdict().exit_code
+        """That of the command: 4 for a run that failed, else its verdict's."""
+        return 4 if self.state == "failed" else self.verdict().exit_code
 
     def require_end(self, use: str) -> None:
         """Raise RunError while it still goes on: what is made of it would change meanwhile."""
@@ -180,7 +177,7 @@ class Run:
         """Wait for the end, calling `seen` about ten times a second.
 
         The journals of a run that this object started are then compacted. Raises RunError if the
-        worker could not do its work, or its folder was removed.
+        worker could not do its work.
         """
         until = None if timeout is None else time.monotonic() + timeout
         while self.live:
@@ -195,8 +192,6 @@ class Run:
             self._process.wait()
             if self._process.stdin:
                 self._process.stdin.close()
-        if not self.folder.is_dir():
-            raise RunError(f"{self.id} is lost: its folder was removed while it was measured.")
         if self.state == "failed" and not len(self.records):
             why = run_state.why_failed(self.folder, self.status)
             raise RunError(f"{self.id} could not be measured: {why}")
@@ -220,7 +215,7 @@ class Run:
                 with contextlib.suppress(RunError):
                     if not run_folder.compact(self.folder, self._records):
                         self._records = run_folder.load(self.folder)
-                self._summary = self._sizes = None  # times were rounded
+                self._summary = None  # times were rounded
 
     def _take_the_rest(self) -> None:
         """Read the last records of a run that has ended, with those left under way."""
@@ -233,7 +228,7 @@ class Run:
             if run_folder.is_compacted(self.folder):
                 # Journals vanish while another process compacts; what it wrote is whole.
                 self._records = run_folder.load(self.folder)
-            self._follower = self._summary = self._sizes = None
+            self._follower = self._summary = None
 
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""

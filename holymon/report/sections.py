@@ -242,8 +242,7 @@ def errors(run: Run) -> Section:
         rates = listed("; ", (
             glued(target.target, ": ", failed_of(target.error_rate)) for target in summary.targets
         ))  # fmt: skip
-        made = any(target.requests for target in summary.targets)
-        line = say("No call failed. {rates}.", rates=rates) if made else say("No call was made.")
+        line = say("No call failed. {rates}.", rates=rates)
         return Section(element("p", line), line)
     text = Table(names[:4], [row[:4] for row in rows], "llr").text()
     return Section(Table(names, rows, "llrrl").html("errors"), text)
@@ -258,8 +257,7 @@ def _words_of_failures(run: Run, index: int) -> dict[str, list[str]]:
         if note.get("target") == index and text not in known and len(known) < 3:
             known.append(text)
     ids, records = run.request_ids, run.records
-    mine = (records["target"] == index) & np.isin(records["request"], [*ids])
-    rows = records.at(np.flatnonzero(mine))
+    rows = records.rows[(records["target"] == index) & np.isin(records["request"], [*ids])]
     for kind in np.unique(rows["error"]).tolist():
         number = int(rows["request"][rows["error"] == kind][0])
         words.setdefault(NAMES[kind], []).append(

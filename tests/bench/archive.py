@@ -1,11 +1,12 @@
 """How long a question over many runs takes: p99 by day and target of a hundred million calls.
 
-    python -m tests.bench.archive [MILLIONS]        (100: 7 GB of disk below TMPDIR for its time)
+    python -m tests.bench.archive [MILLIONS] [--keep DIR]    (100: 7 GB of disk below TMPDIR, or in DIR)
 
 A run of a million calls a day; five are made as in `tests.bench.million`, the others are their copies
 under other dates. The question goes to `hm.sql` in a process of its own, whose memory is its peak.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -29,10 +30,11 @@ QUESTIONS = {
 ASKED = """
 import json, sys, time
 import holymon as hm
-begun = time.perf_counter()
+begun = time.perf_counter(), time.process_time()
 answer = hm.sql(sys.argv[2], out=sys.argv[1])
 peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1e3
-print(json.dumps([time.perf_counter() - begun, peak, len(answer), int(answer["n"].sum())]))
+cpu = time.process_time() - begun[1]
+print(json.dumps([time.perf_counter() - begun[0], cpu, peak, len(answer), int(answer["n"].sum())]))
 """
 
 
@@ -52,20 +54,35 @@ def archive(out: Path, days: int) -> None:
             copyfile(path, folder / path.name)
 
 
+def ask(folder: str) -> None:
+    """Print a row for each question."""
+    print("| question | s | CPU, s | peak, MB | rows | calls |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for question, query in QUESTIONS.items():
+        command = [sys.executable, "-c", ASKED, folder, query]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        seconds, cpu, peak, rows, calls = json.loads(done.stdout.splitlines()[0])
+        cells = f"{seconds:.1f} | {cpu:.1f} | {peak:,.0f} | {rows} | {calls:,}"
+        print(f"| {question} | {cells} |", flush=True)
+
+
 def main() -> None:
-    days = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("days", type=int, nargs="?", default=100, metavar="MILLIONS")
+    parser.add_argument("--keep", metavar="DIR", help="make it there, or ask what is there")
+    options = parser.parse_args()
+    if options.keep and (Path(options.keep) / "daily").exists():
+        ask(options.keep)
+        return
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
+        out = Path(options.keep or folder)
         begun = perf_counter()
-        archive(out, days)
+        archive(out, options.days)
         size = sum(path.stat().st_size for path in out.rglob("*.parquet"))
-        print(f"{days} runs, {size / 1e9:.1f} GB, made in {perf_counter() - begun:.0f} s\n")
-        print("| question | s | peak, MB | rows | calls |\n| --- | --- | --- | --- | --- |")
-        for said, query in QUESTIONS.items():
-            command = [sys.executable, "-c", ASKED, folder, query]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            seconds, peak, rows, calls = json.loads(done.stdout.splitlines()[0])
-            print(f"| {said} | {seconds:.1f} | {peak:,.0f} | {rows} | {calls:,} |", flush=True)
+        print(f"{options.days} runs, {size / 1e9:.1f} GB, made in {perf_counter() - begun:.0f} s\n")
+        ask(str(out))
 
 
 if __name__ == "__main__":

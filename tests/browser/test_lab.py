@@ -309,6 +309,19 @@ def test_in_a_narrow_window_no_figure_is_cut_and_a_closed_tab_leaves_no_process_
     )
     lab.shot("explore-narrow")
     assert (cut, inside < outside) == ([], True)
+    lab.page.set_viewport_size({"width": 390, "height": 844})
+    lab.page.locator(".hm-top").evaluate("top => top.scrollIntoView()")
+    lab.page.wait_for_function(
+        """() => document.querySelector('.hm-words').getBoundingClientRect().left
+        < document.querySelector('.hm-top .jupyter-button').getBoundingClientRect().right"""
+    )
+    cut = lab.page.evaluate(
+        """() => [...document.querySelectorAll('.hm-top, .hm-top *')].filter(one => one.clientWidth)
+        .filter(one => one.scrollWidth > one.clientWidth).map(one => one.className)"""
+    )
+    lab.shot("explore-phone")
+    assert cut == []
+    lab.page.set_viewport_size({"width": 1024, "height": 1150})
     lab.button("Stop").click()
     lab.state("stopped")
     assert lab.errors == []

@@ -165,10 +165,7 @@ def test_the_degrees_of_freedom_of_neighbours_are_those_of_the_values_they_count
 
 
 def clustered(histogram, sizes, below):
-    def upto(bins):
-        return [below(here) for here in bins]
-
-    return bounds_of(histogram, clusters_worth(histogram, sizes, upto, alike=True, uneven=False))
+    return bounds_of(histogram, clusters_worth(histogram, sizes, below, alike=True, uneven=False))
 
 
 def of_clusters(bins):
