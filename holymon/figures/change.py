@@ -102,7 +102,7 @@ class Change:
         if self.figure == SHARE or self.ratio is None:
             return say("{target}: {words}, since run {run}.", target=self.target, words=words,
                        run=self.since_run)  # fmt: skip
-        low, high = (Digits(f"{(end - 1) * 100:+.2g}") for end in self.interval)
+        low, high = (_signed((end - 1) * 100) for end in self.interval)
         return say(
             "{target}: {words}, {by} ({figure}; 95 % interval {low} to {high}), since run {run}.",
             target=self.target, words=words, figure=kind.short, low=low,
@@ -133,10 +133,14 @@ class Least(NamedTuple):
     def brief(self) -> str:
         """It in words."""
         if self.figure == SHARE:
-            return say("{size:.2g} points in failed calls", size=self.size * 100)
-        size = per_cent(Digits(f"{self.size * 100:.2g}"))
+            return say("{size} points in failed calls", size=rounded(self.size * 100, 2))
+        size = per_cent(rounded(self.size * 100, 2))
         return say("{size} in {figure}", size=size, figure=KINDS[self.figure].short)
 
 
 def _by(ratio: float) -> str:
     return per_cent(rounded(abs(ratio - 1) * 100, 2))
+
+
+def _signed(hundredths: float) -> str:
+    return Digits(f"{hundredths:+{',.0f' if abs(hundredths) >= 99.5 else '.2g'}}")
