@@ -79,6 +79,7 @@ def _compiled() -> Any:
 
 
 def _html_of(notebook: Any, title: str, banner: str) -> str:
+    from jinja2 import pass_context
     from nbconvert import HTMLExporter
     from traitlets.config import Config
 
@@ -96,7 +97,8 @@ def _html_of(notebook: Any, title: str, banner: str) -> str:
     aside = Aside()
     exporter.register_filter("clean_html", harmless)
     exporter.register_filter("aside", aside.put)
-    exporter.register_filter("tell", tell)
+    # With the context it is no constant, of which jinja would keep the words of one language.
+    exporter.register_filter("tell", pass_context(lambda _, words: tell(words)))
     exporter.environment.bytecode_cache = _compiled()
     resources = {
         "title": title, "banner": banner, "version": __version__, "style": style(),

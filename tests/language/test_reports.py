@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 import holymon as hm
 from holymon.cli.main import main
-from holymon.language.said import language
+from holymon.language.said import language, speaking
+from holymon.report.page import html_of
 from holymon.report.prose import paragraphs
 
 
@@ -33,6 +34,12 @@ def test_a_report_in_vietnamese_says_so_and_its_notebook_speaks_it(tmp_path):
         assert text in page
     assert "This file runs no script" not in page
     assert json.loads((made.folder / "run.json").read_text())["report"]["lang"] == "vi"
+
+
+def test_pages_of_one_process_are_each_in_their_own_language():
+    for spoken, words in (("en", "runs no script"), ("vi", "không chạy script"), ("en", "runs no")):
+        with speaking(spoken):
+            assert words in html_of(nbformat.v4.new_notebook(), "a", "")
 
 
 def test_a_notebook_without_the_parameter_is_not_run_in_another_language(tmp_path):
