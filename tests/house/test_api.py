@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,17 @@ def test_the_worker_loads_no_notebook_library():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert heavy & set(done.stdout.split()) == set()
+
+
+def test_a_benchmark_imports_what_there_is():
+    """They run too seldom to tell of a name that went."""
+    gone = [
+        f"{path.name}: {node.module}.{name.name}"
+        for path in (Path(__file__).parents[1] / "bench").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("holymon")
+        for name in node.names
+        if not hasattr(import_module(node.module), name.name)
+        and find_spec(f"{node.module}.{name.name}") is None
+    ]
+    assert gone == []

@@ -25,7 +25,8 @@ from holymon.load.run import Run
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.requests import Request
 from holymon.plan.shapes import constant
-from holymon.plots.canvas import COLORS, MARKERS, STYLE, frame
+from holymon.plots.canvas import COLORS, MARKERS, STYLE
+from holymon.plots.picture import png
 from holymon.records import request_store, run_folder
 from holymon.records.datasets import dataset
 from holymon.structs import replace
@@ -391,7 +392,7 @@ def picture():
                        marker=MARKERS[k], color=COLORS[k], label=name)  # fmt: skip
         right.set(title="Bytes of a record", xlabel="tokens in its stream", ylim=(0, None))
         right.legend()
-    return frame(figure)
+    return png(figure)
 
 
 if __name__ == "__main__":
