@@ -16,38 +16,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench.speed.__main__ import CLIENT, row, server
+from tests.bench.speed.__main__ import row
 
 HERE = Path(__file__).parents[2]
 SIDE = """
-import sys, tempfile, warnings
+import pathlib, sys, tempfile, warnings
 warnings.simplefilter("ignore")
 import holymon as hm
-port, stream, seconds = sys.argv[1], sys.argv[2] == "True", float(sys.argv[3])
-target = hm.Target(provider="url", model="whole", base_url=f"http://127.0.0.1:{port}/v1")
-prompts = hm.Prompts(texts=("hello",), max_tokens=16, stream=stream)
-plan = hm.Plan(targets=(target,), prompts=prompts, load=hm.Closed(users=32), duration_s=seconds)
-with tempfile.TemporaryDirectory() as folder:
-    run = hm.measure(plan, out=folder)
-    assert run.records.ok.all(), run.records.errors(~run.records.ok)
-    calls = (run.records["end_s"] < seconds).sum() / seconds
-    print(run.vitals.cpu[1:-1].mean() / calls)
+from tests.bench.speed.__main__ import measured, server, speed
+stream, seconds = sys.argv[1] == "True", float(sys.argv[2])
+with tempfile.TemporaryDirectory() as folder, server() as port:
+    more = dict(stream=stream, load=hm.Closed(users=32), duration_s=seconds)
+    print(speed(measured(pathlib.Path(folder), port, **more))[1])
 """
 
 
 def both(trees, stream, seconds):
-    """CPU seconds per call of each tree, measured at the same time."""
-    sides = []
-    with server() as one, server() as two:
-        for tree, port in zip(trees, (one, two), strict=True):
-            words = ["taskset", "-c", str(CLIENT[0]), sys.executable, "-c", SIDE]
-            words += [str(port), str(stream), str(seconds)]
-            about = dict(os.environ, PYTHONPATH=str(tree))
-            sides.append(
-                subprocess.Popen(words, cwd=tree, env=about, stdout=subprocess.PIPE, text=True)
-            )
-        texts = [side.communicate()[0] for side in sides]
-    return [float(text.split()[-1]) for text in texts]
+    """CPU seconds per call of each tree's worker, measured at the same time."""
+    sides = [
+        subprocess.Popen(
+            [sys.executable, "-c", SIDE, str(stream), str(seconds)],
+            cwd=tree, env=dict(os.environ, PYTHONPATH=str(tree)), stdout=subprocess.PIPE, text=True,
+        )
+        for tree in trees
+    ]  # fmt: skip
+    return [float(side.communicate()[0].split()[-1]) for side in sides]
 
 
 def ratios(other, stream, rounds, seconds):
@@ -69,6 +62,7 @@ def main():
     other = words.other.resolve()
     for tree in (HERE, other):
         compileall.compile_dir(tree / "holymon", quiet=1)
+        compileall.compile_dir(tree / "tests/bench", quiet=1)
     row("32 in flight, CPU per call of the other's", "median", "least", "most")
     row(*["---"] * 4)
     for stream in (False, True):
