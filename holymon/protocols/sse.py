@@ -22,7 +22,8 @@ STRAY: Final = b"\0stray"
 
 _OPENS: Final = frozenset({b"{", b"["})
 _CLOSES: Final = frozenset({b"}", b"]"})
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# One that is not closed reaches to the end of its line: or it would be tried from each quote in it.
+_STRING: Final = re.compile(rb'(?s)"(?:[^"\\]|\\.)*+(?:"|\\?\Z)')
 _FIELD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*")
 
 

@@ -22,6 +22,7 @@ from holymon.protocols.chat import CHAT
 from holymon.protocols.complaint import complaint
 from holymon.protocols.error_body import page_text, read_body
 from holymon.protocols.framing import events_of
+from holymon.protocols.sse import MAX_EVENT, Decoder
 from holymon.protocols.stray import keeps_alive, of_name, of_text
 from holymon.records.attempt import Marks
 from holymon.transport.inflater import inflater
@@ -201,6 +202,12 @@ def test_events_without_a_token_are_borne_for_long_and_end_no_answer_that_was_wh
 )
 def test_no_pattern_looks_at_a_long_text_again_and_again(read, unit, quick):
     read(unit * (1_000_000 // len(unit)) + "\0!x")
+
+
+@pytest.mark.parametrize("unit", [rb"\"", b'"', b'["', b'{"a":"', b"\\"])
+def test_strings_that_do_not_end_are_looked_at_once(unit, quick):
+    """200 kB of the first kind would have held a worker's loop for minutes."""
+    Decoder(MAX_EVENT).feed(b'{"' + unit * (200_000 // len(unit)) + b"\n")
 
 
 def test_an_objective_is_no_puzzle(bounded):
