@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
 
+from holymon.language.direction import isolated
 from holymon.language.said import Digits, glued, say, say_n, shown
 from holymon.safety import escape, plain, short
 from holymon.structs import Interval, Rate
@@ -20,6 +21,8 @@ DASH: Final = "–"
 FIGURES: Final = 3
 CLOSE: Final = 4
 """Significant figures of what was measured, and of amounts that are compared or add up."""
+
+LEFT: Final = "text-align: left"  # in a notebook, too, whose own sheet has all cells at the right
 
 Cell = str | tuple[str, str]
 """A text, or a text and the interval that stands below it (empty, it holds the place)."""
@@ -120,8 +123,7 @@ def rate_cell(rate: Rate) -> Cell:
     """A share above its interval."""
     if rate.low is None or rate.high is None:
         return percent(rate.value), ""
-    ends = glued(hundredths(rate.low), DASH, hundredths(rate.high))
-    return percent(rate.value), per_cent(ends)
+    return percent(rate.value), per_cent(glued(hundredths(rate.low), DASH, hundredths(rate.high)))
 
 
 def failed_of(rate: Rate) -> str:
@@ -176,9 +178,7 @@ class Headline(str):
 
 def join(*content: object) -> Html:
     """One after the other; what is not `Html` is shown, and escaped."""
-    return Html(
-        "".join(part if isinstance(part, Html) else escape(shown(part)) for part in content)
-    )
+    return Html("".join(p if isinstance(p, Html) else isolated(escape(shown(p))) for p in content))
 
 
 def stacked(*content: object) -> Html:
@@ -250,7 +250,7 @@ class Table:
         sides, scope = self._sides(len(cells)), "col" * (tag == "th")
         return element(
             "tr",
-            *(element(tag, _stack(cell), kind=side, scope=scope)
+            *(element(tag, _stack(cell), kind=side, scope=scope, style="" if side else LEFT)
               for cell, side in zip(cells, sides, strict=True)),
         )  # fmt: skip
 

@@ -68,9 +68,9 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The fields that differ from their defaults, in words; without the name."""
         given = [(field, getattr(self, field.name)) for field in msgspec.structs.fields(self)]
         return [
-            (field.name, in_words(value))
+            (field.name, words)
             for field, value in given
-            if value != field.default and field.name != "name"
+            if value != field.default and field.name != "name" and (words := in_words(value))
         ]
 
     @property

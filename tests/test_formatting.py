@@ -39,12 +39,17 @@ def test_a_table_as_text_has_its_numbers_at_the_right_and_intervals_below_them()
     ]
 
 
+def test_a_name_from_right_to_left_moves_no_number_behind_it():
+    shown = element("li", "url/نموذج-كبير: 10 of 10 calls failed")
+    assert shown == "<li>url/<bdi>نموذج-كبير</bdi>: 10 of 10 calls failed</li>"
+
+
 def test_a_table_as_html_says_the_same_and_holds_the_place_of_an_interval():
     assert FIGURES.html("figures") == (
         "<p><b>fine</b></p><ul><li>as ever</li></ul>"
-        '<table class="figures"><thead><tr><th scope="col">ms</th><th class="num" scope="col">p50</th></tr></thead><tbody>'
-        '<tr><td>latency</td><td class="num">12.3<br><small>10.1–14.5</small></td></tr>'
-        '<tr><td>TTFT</td><td class="num">–<br><small>\u00a0</small></td></tr></tbody></table>'
+        '<table class="figures"><thead><tr><th scope="col" style="text-align: left">ms</th><th class="num" scope="col">p50</th></tr></thead><tbody>'
+        '<tr><td style="text-align: left">latency</td><td class="num">12.3<br><small>10.1–14.5</small></td></tr>'
+        '<tr><td style="text-align: left">TTFT</td><td class="num">–<br><small>\u00a0</small></td></tr></tbody></table>'
         '<ul class="notes"><li>few calls</li></ul>'
     )
 

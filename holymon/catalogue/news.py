@@ -203,6 +203,14 @@ def _left_out(earlier: list[Entry], mine: Entry) -> tuple[str, ...]:
     )
 
 
+def _back(span: str) -> str:
+    """A time back such as `7d`, in words."""
+    n, unit = Digits(span[:-1]), span[-1]
+    if unit == "d":
+        return number_of(int(n), "day") if n.isdecimal() else say("{n} days", n=n)
+    return {"h": say("{n} h", n=n), "m": say("{n} min", n=n), "s": say("{n} s", n=n)}[unit]
+
+
 def _compared(
     mine: Entry, kept: list[Entry], notes: tuple[str, ...], baseline: str, sought: _Sought
 ) -> News:  # fmt: skip
@@ -213,9 +221,9 @@ def _compared(
         against = say(
             "{runs} of the last {baseline}",
             runs=number_of(len(known), "earlier run"),
-            baseline=baseline,
+            baseline=_back(baseline),
         )
-        missing = say("no earlier run of its kind in the last {baseline}", baseline=baseline)
+        missing = say("no earlier run of its kind in the last {baseline}", baseline=_back(baseline))
     else:
         wanted = sought.run_id or (kept[-1].run_id if kept else "")
         known = [entry for entry in kept if entry.run_id == wanted]

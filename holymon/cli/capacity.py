@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,7 +15,14 @@ from holymon.errors import PlanError
 from holymon.load.interrupts import INTERRUPTED, interruptible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holymon.experiments.bounds import Bounds
+    from holymon.experiments.capacity import Capacity
+    from holymon.experiments.load_level import LoadLevel
+
+LONGER: Final = 1.2
+"""So many times as long as was expected is said anew."""
 
 
 @click.command(cls=Command)
@@ -67,7 +74,7 @@ def capacity(
         result = capacity_search.capacity(
             plan, start=start, most=most, seconds=duration, precision=precision, budget_s=budget,
             max_calls=max_calls, max_cost=max_cost, arrivals=arrivals, out=out,
-            seen=lambda result: note(result.so_far),
+            seen=lambda result: _tell(result, bounds),
         )  # fmt: skip
     show(result.to_dict, result.table.text, as_json=as_json)
     if result.ended == "interrupted":
@@ -75,9 +82,17 @@ def capacity(
     sys.exit(0 if result.best else 1 if result.limit else 3)
 
 
-def _expected(bounds: "Bounds") -> str:
-    """What a search will take, before it begins."""
-    find, given = bounds.usual_s, bounds.given_s
+def _tell(result: "Capacity", bounds: "Bounds") -> None:
+    """What is known after a level; and how long it will take, where answers are slow."""
+    note(result.so_far)
+    # The first level makes a call more before its load: the second tells what others will take.
+    if len(result.levels) == 2 and bounds.usual_s(result.levels) > LONGER * bounds.usual_s():
+        note(f"answers take long: {_expected(bounds, result.levels)}")
+
+
+def _expected(bounds: "Bounds", levels: "Sequence[LoadLevel]" = ()) -> str:
+    """What a search will take, before it begins or by its first levels."""
+    find, given = bounds.usual_s(levels), bounds.given_s
     more = f"{bounds.certainty_s(find):.0f} s more" if given is None else f"all of {given:g} s"
     return (
         f"it takes about {find:.0f} s to find a limit, shorter with --from near it, and up to "

@@ -45,6 +45,9 @@ START_S: Final = 2.0
 MOST_FOR_ERRORS: Final = 2000
 """A level has no more calls than that for the sake of a low error rate."""
 
+_WHOLE: Final = ("latency", "response")
+"""Durations of whole answers."""
+
 ERROR: Final = 0.05
 SPENT: Final = 0.05
 """Of the error that is left each level may spend this part."""
@@ -118,14 +121,26 @@ class Bounds:
         return self.budget_s if math.isinf(self.again) else None
 
     @property
-    def usual_s(self) -> float:
+    def answer_s(self) -> float:
+        """How long answers take at the limit, as far as objectives tell; 0 where none does.
+
+        A limit on a whole answer is about as long as one takes there. One on its first token or on
+        those after it says too little: how many there are is not known.
+        """
+        goals = map(parse, self.objectives)
+        limits = (goal.limit for goal in goals if goal.metric in _WHOLE and goal.op[0] == "<")
+        return min(limits, default=0.0)
+
+    def usual_s(self, levels: Sequence[LoadLevel] = ()) -> float:
         """About how long it takes to find a limit, where the rate is doubled six times for that.
 
-        So many levels far from the limit, and `NEAR` of them near it.
+        So many levels far from the limit, and `NEAR` of them near it. Each lasts until its last
+        answer came: `levels` tell how long that is, and before there are any, the objectives do.
         """
         climb = [self.far(min(self.start * 2**k, self.most)) for k in range(CLIMB)]
-        beside = (CLIMB + NEAR) * START_S
-        return min(self.budget_s, math.fsum(climb) + NEAR * self.seconds + beside)
+        beside = _beside(levels) if levels else START_S + self.answer_s
+        whole = math.fsum(climb) + NEAR * self.seconds + (CLIMB + NEAR) * beside
+        return min(self.budget_s, whole)
 
     def certainty_s(self, found_s: float) -> float:
         """How long being certain of a limit may take, that was found in so many seconds."""

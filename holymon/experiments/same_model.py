@@ -96,7 +96,7 @@ def _road(run: Run, k: int) -> Road:
     """How the calls of the load to the k-th target differ from those to the first."""
     records = run.records
     first, second = couples(records, records.mask(0), records.mask(k))
-    return road_of_rows(records.rows[first], records.rows[second])
+    return road_of_rows(records.at(first), records.at(second))
 
 
 def _cost(checked: Checked, k: int) -> float | None:

@@ -24,7 +24,8 @@ from holymon.figures.quantiles import Floats
 from holymon.formatting import CLOSE, DASH, Cell, rounded
 from holymon.language.said import glued, say, say_n
 from holymon.plan.target import Target
-from holymon.records.records import Chosen, Records
+from holymon.records.chosen import Chosen
+from holymon.records.records import Records
 from holymon.structs import replace
 
 UNCOUNTED: Final = 0.02

@@ -68,7 +68,7 @@ def _among(groups: npt.NDArray[Any], order: npt.NDArray[Any], n: int) -> npt.NDA
 def calls_at(records: Records, positions: Iterable[int]) -> list[Call]:
     """The calls at these positions of records, with all that is known of each."""
     at = np.fromiter(positions, np.intp)
-    rows = records.rows[at]
+    rows = records.at(at)
     asides = {note["request"]: note for note in records.asides()} if len(at) else {}
     unfit = fell_in(records.unfit(), rows) if len(at) else ()
     return [

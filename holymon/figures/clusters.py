@@ -1,6 +1,6 @@
 """Percentiles of values that come in clusters, as the gaps of one answer do: how sure they are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,14 +19,15 @@ Bounds = dict[str, tuple[int, int] | None]
 
 
 def clusters_worth(
-    histogram: Counts, sizes: Counts, below: Callable[[int], Counts], *, alike: bool, uneven: bool
-) -> dict[str, float]:
+    histogram: Counts, sizes: Counts, below: Callable[[Sequence[int]], list[Counts]], *,
+    alike: bool, uneven: bool,
+) -> dict[str, float]:  # fmt: skip
     """How many independent values those are worth for each percentile that clusters may carry.
 
     `histogram` counts the values in each bin, shape (bins,), `sizes` those in each cluster, shape
-    (n,), in the order of time; `below(bin)` those of each cluster in bins up to that one, shape
-    (n,). Clusters that follow one another may be `alike`, too. Where few clusters make most of the
-    variance (`uneven`), it has as many degrees of freedom as Satterthwaite (1946) gives: for
+    (n,), in the order of time; `below(bins)` for each of some bins those of each cluster up to it,
+    shape (n,). Clusters that follow one another may be `alike`, too. Where few clusters make most
+    of the variance (`uneven`), it has as many degrees of freedom as Satterthwaite (1946) gives: for
     clusters, Bell and McCaffrey (2002).
     """
     worth = {}
@@ -34,13 +35,12 @@ def clusters_worth(
     n = int(upto[-1]) if len(upto) else 0
     there = sizes > 0
     many = int(there.sum())
-    for name, q in PERCENTILES.items():
-        if many < fewest_for_interval(q):
-            continue
-        here = int(np.searchsorted(upto, q * n))
+    given = [name for name, q in PERCENTILES.items() if many >= fewest_for_interval(q)]
+    heres = [int(np.searchsorted(upto, PERCENTILES[name] * n)) for name in given]
+    for name, here, of_each in zip(given, heres, below(heres), strict=True):
         share = float(upto[here]) / n
         # The variance of a ratio of totals over clusters, linearised.
-        off = below(here) - share * sizes
+        off = of_each - share * sizes
         spread = float((off**2).sum()) * many / (many - 1) / n**2
         spread *= many / effective_number(off[there]) if alike else 1.0
         varies = spread > 0 and 0 < share < 1

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from holymon.figures.comparison import Comparison
 from holymon.formatting import Headline, Tables
-from holymon.language.said import glued, listed, say
+from holymon.language.said import glued, listed, say, without_stop
 from holymon.structs import shows_table
 
 MOST_SAID: Final = 3
@@ -32,10 +32,13 @@ class Comparisons(tuple[Comparison, ...]):
         """Those of all in a line, first of those that differ for the worse."""
         if len(self) == 1:
             return self[0].verdict
+        more = say("; and {n} more", n=len(self) - MOST_SAID) * (len(self) > MOST_SAID)
+        if len({each.notes[:1] for each in self}) == 1 and self.notes:
+            names = listed(", ", (each.b for each in self[:MOST_SAID]))
+            return replace(self[0], b=glued(names, more)).verdict
         order = ("worse", "healthy", "not judged")
         first = sorted(self, key=lambda each: (order.index(each.verdict.state), not each.shown))
-        more = say("; and {n} more", n=len(first) - MOST_SAID) * (len(first) > MOST_SAID)
-        line = listed("; ", (each.verdict.sentence for each in first[:MOST_SAID]))
+        line = listed("; ", (without_stop(each.verdict.sentence) for each in first[:MOST_SAID]))
         return Headline(glued(line, more), first[0].verdict.state)
 
     @property

@@ -20,7 +20,7 @@ from holymon.language.said import glued, listed, say, vocabulary
 from holymon.plan.price import PER, Price
 from holymon.plan.target import Target
 from holymon.records.attempt import Flag, Rows
-from holymon.records.records import Chosen
+from holymon.records.chosen import Chosen
 from holymon.safety import plain
 
 Bools = npt.NDArray[np.bool_]

@@ -15,8 +15,9 @@ import numpy as np
 from holymon.figures.quantiles import figure
 from holymon.formatting import ms, number_of
 from holymon.language.said import glued, listed, say, say_n
+from holymon.records.chosen import Chosen
 from holymon.records.client_health import Bools, ClientHealth, Floats, fell_in
-from holymon.records.records import Chosen, Records
+from holymon.records.records import Records
 
 WORDS: Final = {
     "busy": say("was short of CPU"), "starved": say("waited for its core"),

@@ -25,7 +25,8 @@ from holymon.figures.all_calls import MANY, OfAll, of_all
 from holymon.figures.quantiles import Floats
 from holymon.figures.tokens import time_per_token
 from holymon.records.attempt import JUDGED, Flag, kinds
-from holymon.records.records import Chosen, Records
+from holymon.records.chosen import Chosen
+from holymon.records.records import Records
 
 Bools = npt.NDArray[np.bool_]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from holymon.language.said import say
 from holymon.records.attempt import Flag
-from holymon.records.records import Chosen
+from holymon.records.chosen import Chosen
 
 _TOLD: Final = {
     "no_finish": (Flag.NO_FINISH, say("came without a finish reason")),

@@ -17,7 +17,7 @@ from holymon.figures.quantiles import Figure, Floats, figure, share_of, wilson
 from holymon.formatting import percent
 from holymon.language.said import say
 from holymon.records.attempt import Flag
-from holymon.records.records import Chosen
+from holymon.records.chosen import Chosen
 from holymon.structs import Rate
 
 NONE: Final = Figure(0)

@@ -17,7 +17,8 @@ from holymon.errors import ERRORS
 from holymon.figures.cost import cost_of
 from holymon.records.attempt import Flag, kinds
 from holymon.records.bill import CLASSES
-from holymon.records.records import Chosen, Records
+from holymon.records.chosen import Chosen
+from holymon.records.records import Records
 
 _AMBIGUOUS: Final = [name for name, kind in ERRORS.items() if kind.retryable == "ambiguous"]
 _MAY_BE_BILLED: Final = kinds([*_AMBIGUOUS, "cancelled"])

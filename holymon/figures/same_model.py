@@ -200,7 +200,7 @@ def _asides(
             texts.append(piece)
     served = [set(report.served) for report in reports]
     if all(served) and not served[0] & served[1]:
-        texts.append(say("the two name their model otherwise: {x} and {y}",
+        texts.append(say("the two name their models differently: {x} and {y}",
                          x=min(served[0]), y=min(served[1])))  # fmt: skip
     return texts
 

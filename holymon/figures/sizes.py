@@ -21,7 +21,8 @@ from holymon.figures.size_types import Fitted, SizeClass, SizeEffect, SizeEffect
 from holymon.figures.tokens import streamed, time_per_token
 from holymon.formatting import number_of
 from holymon.language.said import say
-from holymon.records.records import Chosen, Recorded, Records, records_of
+from holymon.records.chosen import Chosen
+from holymon.records.records import Recorded, Records, records_of
 
 VARIED: Final = 1.5
 """Prompts whose 90th percentile is so many times their 10th tell what length does."""

@@ -14,7 +14,7 @@ from holymon.errors import CODES
 from holymon.figures.quantiles import Floats
 from holymon.plan.slo import Slo
 from holymon.records.attempt import JUDGED
-from holymon.records.records import Chosen
+from holymon.records.chosen import Chosen
 
 
 @dataclass(frozen=True, slots=True)

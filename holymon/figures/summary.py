@@ -48,7 +48,8 @@ from holymon.plan import slo
 from holymon.plan.plan import Closed, Open, Plan
 from holymon.plan.shapes import Shape
 from holymon.records.attempt import FINISH, JUDGED, Flag
-from holymon.records.records import Chosen, Recorded, Records, plan_of, records_of
+from holymon.records.chosen import Chosen
+from holymon.records.records import Recorded, Records, plan_of, records_of
 
 Bools = npt.NDArray[np.bool_]
 

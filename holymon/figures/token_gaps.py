@@ -6,6 +6,7 @@ gaps are. The gaps of one answer are alike (`quantiles.clustered`).
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -24,8 +25,9 @@ from holymon.figures.quantiles import (
 )
 from holymon.language.said import say
 from holymon.records.attempt import gap_edges, gap_value
-from holymon.records.gaps import BINS, bins_of, counts_of, histogram, sums
-from holymon.records.records import Chosen, Records
+from holymon.records.chosen import Chosen
+from holymon.records.gaps import BINS, counts_of, histogram, sums, sums_upto
+from holymon.records.records import Records
 
 LONGER: Final = 0.3
 """From this rank correlation of the length of answers and their slowness on it is said."""
@@ -54,14 +56,12 @@ def gap_figure(
     n = int(counted_in.sum())
     if n == 0:
         return Figure(0), OfAll(figure(np.full(0 if len(good) else lost, np.inf))), ()
-    bins, counts = bins_of(pieces), counts_of(pieces)
     largest = float(np.fmax.reduce(good["gap_max_s"]))
     turn = (where.cumsum() - 1)[good.positions]
-    sizes = sums(counts, lengths)[turn]
+    sizes = sums(counts_of(pieces), lengths)[turn]
 
-    def below(here: int) -> Counts:
-        of_each: Counts = sums(counts * (bins <= here), lengths)[turn]
-        return of_each
+    def below(bins: Sequence[int]) -> list[Counts]:
+        return [of_each[turn] for of_each in sums_upto(pieces, lengths, bins, int(sizes.max()))]
 
     likeness = _longer(sizes, good)
     worth = clusters_worth(counted_in, sizes, below, alike=alike, uneven=likeness is not None)

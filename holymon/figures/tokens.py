@@ -13,7 +13,7 @@ from holymon.figures.quantiles import Counts, Floats
 from holymon.figures.token_sums import Tokens
 from holymon.language.said import say
 from holymon.records.attempt import Flag
-from holymon.records.records import Chosen
+from holymon.records.chosen import Chosen
 
 Bools = npt.NDArray[np.bool_]
 

@@ -5,6 +5,7 @@ and in OpenRouter's documentation. All three tools count a stream that was cut s
 (vLLM bench and GuideLLM also one that ended in an error event); so do the figures made for them.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,8 +20,9 @@ from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary, TargetSummary
 from holymon.language.said import say
 from holymon.records.attempt import Flag, gap_value
+from holymon.records.chosen import Chosen
 from holymon.records.gaps import histogram
-from holymon.records.records import Chosen, Recorded, Records, records_of
+from holymon.records.records import Recorded, Records, records_of
 
 Mask = npt.NDArray[np.bool_]
 
@@ -65,11 +67,18 @@ def _plain(values: Floats) -> _Quantiles:
     return float(quantiles[0]), float(quantiles[1])
 
 
-def _weighted(values: Floats, weights: Floats) -> _Quantiles:
+def _weighted(values: Floats, weights: Floats | None) -> _Quantiles:
     """Percentiles of the weighted distribution function, as GuideLLM takes them."""
-    known = ~np.isnan(values) & (weights > 0)
+    known = ~np.isnan(values)
+    if weights is not None:
+        known &= weights > 0
     if not known.any():
         return None, None
+    if weights is None:  # no order of all values is needed where each counts once
+        n = int(known.sum())
+        at = [math.ceil(n / 2) - 1, math.ceil(19 * n / 20) - 1]
+        p50, p95 = np.partition(values[known], at)[at].tolist()
+        return p50, p95
     quantiles = np.quantile(
         values[known], [0.5, 0.95], weights=weights[known], method="inverted_cdf"
     )  # fmt: skip
@@ -146,7 +155,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
      say("first event with choices, though it may bring no token, - start"), "s",
      lambda part: _plain(part.of("chunk_s") - part.of("start_s"))),
     ("TTFT", _GUIDE, "TTFT", say("first token - start, by the wall clock"), "s",
-     lambda part: _weighted(part.of("first_s") - part.of("start_s"), np.ones(part.taken.sum()))),
+     lambda part: _weighted(part.of("first_s") - part.of("start_s"), None)),
     ("TTFT", _AIPERF, "TTFT", say("first event with a token - start"), "s",
      lambda part: _plain(part.of("first_s") - part.of("start_s"))),
     ("TTFT", _ROUTER, "latency",
@@ -157,7 +166,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
      say("last event with choices - start (here: the end of the answer)"), "s",
      lambda part: _plain(part.of("end_s") - part.of("start_s"))),
     ("latency", _GUIDE, "request latency", say("end of the answer - start, by the wall clock"), "s",
-     lambda part: _weighted(part.of("end_s") - part.of("start_s"), np.ones(part.taken.sum()))),
+     lambda part: _weighted(part.of("end_s") - part.of("start_s"), None)),
     ("latency", _AIPERF, "request latency", say("last token - start"), "s",
      lambda part: _plain(part.of("last_s") - part.of("start_s"))),
     ("ITL", OURS, "ITL", say("gaps between received pieces with tokens, all calls together"), "s",

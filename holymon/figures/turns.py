@@ -23,7 +23,8 @@ from holymon.figures.turn_types import ConversationFigures, TurnFigures, Turns
 from holymon.formatting import number_of
 from holymon.language.said import say
 from holymon.records.attempt import JUDGED, Flag, kinds
-from holymon.records.records import Chosen, Recorded, Records, records_of
+from holymon.records.chosen import Chosen
+from holymon.records.records import Recorded, Records, records_of
 
 SINGLE: Final = 5
 """So many turns have a row each; further ones share one."""

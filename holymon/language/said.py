@@ -11,6 +11,7 @@ contextvars), so reports that are made at the same time don't mix.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from decimal import Decimal
 from numbers import Number
 from string import Formatter
 from typing import Final, Self, SupportsIndex
@@ -22,9 +23,18 @@ _PARSE: Final = Formatter().parse
 
 
 class Digits(str):
-    """A number as English writes it, with or without its unit; other languages swap its points."""
+    """A number as English writes it, with or without its unit; other languages swap its points.
+
+    It has no exponent: 4.06e-05 is for machines.
+    """
 
     __slots__ = ()
+
+    def __new__(cls, number: object) -> Self:
+        """A number, or its text."""
+        text = str(number)
+        small = "e-" in text and text[-1].isdecimal()
+        return super().__new__(cls, f"{Decimal(text):f}" if small else text)
 
     def __add__(self, other: str) -> "Said":
         return glued(self, other)

@@ -50,6 +50,7 @@ class Run:
         self._taking = threading.RLock()
         self._follower: journal.Follower | None = None
         self._summary: tuple[int, Summary] | None = None
+        self._sizes: tuple[int, SizeEffects] | None = None
         if run_folder.is_compacted(folder) or not self.live:
             self._records = run_folder.load(folder)
         else:
@@ -136,7 +137,9 @@ class Run:
 
     def sizes(self) -> SizeEffects:
         """How TTFT and decoding grow with the sizes of prompts and answers; figures by size."""
-        return sizes_of(self.records)
+        if self._sizes is None or self._sizes[0] != len(self.records):
+            self._sizes = len(self._records), sizes_of(self._records)
+        return self._sizes[1]
 
     def turns(self) -> Turns:
         """The figures of first and later turns, where conversations were held."""
@@ -215,7 +218,7 @@ class Run:
                 with contextlib.suppress(RunError):
                     if not run_folder.compact(self.folder, self._records):
                         self._records = run_folder.load(self.folder)
-                self._summary = None  # times were rounded
+                self._summary = self._sizes = None  # times were rounded
 
     def _take_the_rest(self) -> None:
         """Read the last records of a run that has ended, with those left under way."""
@@ -228,7 +231,7 @@ class Run:
             if run_folder.is_compacted(self.folder):
                 # Journals vanish while another process compacts; what it wrote is whole.
                 self._records = run_folder.load(self.folder)
-            self._follower = self._summary = None
+            self._follower = self._summary = self._sizes = None
 
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""

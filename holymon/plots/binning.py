@@ -66,10 +66,10 @@ def crowds(t: Floats) -> tuple[Floats, Floats]:
     return ((edges[:-1] + edges[1:]) / 2)[there], counts[there] / counts.max()
 
 
-def rolling(t: Floats, y: Floats, q: float) -> tuple[Floats, Floats]:
-    """A percentile in bins of time; only bins with enough calls to have one."""
+def rolling(t: Floats, y: Floats, *qs: float) -> tuple[Floats, list[Floats]]:
+    """Percentiles in bins of time, shapes (k,); only bins with enough calls to have one."""
     if len(t) < 2 * FEWEST_IN_BIN:
-        return np.empty(0), np.empty(0)
+        return np.empty(0), [np.empty(0) for _ in qs]
     edges = edges_of(float(t.min()), float(t.max()), len(t) / FEWEST_IN_BIN)
     where = np.digitize(t, edges)
     order = _grouped(where, np.arange(len(where)))
@@ -77,9 +77,9 @@ def rolling(t: Floats, y: Floats, q: float) -> tuple[Floats, Floats]:
     numbers = np.flatnonzero(np.bincount(where))
     enough = [len(group) >= FEWEST_IN_BIN for group in groups]
     chosen = [group for group in groups if len(group) >= FEWEST_IN_BIN]
-    level = [np.quantile(group, q, method="median_unbiased") for group in chosen]
+    levels = [np.quantile(group, qs, method="median_unbiased") for group in chosen]
     half = (edges[1] - edges[0]) / 2
-    return edges[numbers[enough] - 1] + half, np.array(level)
+    return edges[numbers[enough] - 1] + half, [*np.array(levels).reshape(-1, len(qs)).T]
 
 
 def per_second(t: Floats, now: float, shown: float) -> tuple[Floats, Floats]:

@@ -134,14 +134,13 @@ def _points(
 def _levels(ax: Axes, records: Records, values: Floats, mask: Mask, i: int, what: str) -> None:
     """Rolling percentiles of successes; where many failed, the legend has those of all calls."""
     every = if_many_failed(records, i, what.lower())
-    for q, line in ((0.5, "-"), (0.95, "--")):
-        middles, level = rolling(records["start_s"][mask], values[mask], q)
+    middles, both = rolling(records["start_s"][mask], values[mask], 0.5, 0.95)
+    for stat, line, times in zip(("p50", "p95"), ("-", "--"), both, strict=True):
         if len(middles):
-            stat = f"p{q * 100:.0f}"
             beside = (
                 tell(" (of all: {duration})", duration=every.words(stat, " ms")) if every else ""
             )
-            line_above(ax, middles, level, line, color=COLORS[i % len(COLORS)],
+            line_above(ax, middles, times, line, color=COLORS[i % len(COLORS)],
                        label=stat + beside if len(records.targets) <= FEW else "_")  # fmt: skip
 
 

@@ -62,16 +62,16 @@ def styled(draw: Callable[[Axes], None], ax: Axes | None) -> Axes:
             size = {"figsize": (8.6, 3.2), "layout": "constrained", "dpi": 100}
             ax = Picture(**size).add_subplot()
         draw(ax)
-        if language() != ENGLISH:
-            _numbers(ax)
+        _numbers(ax)
     return ax
 
 
 class _Numbers(ScalarFormatter):
-    """Ticks as matplotlib writes them, in the language of the document."""
+    """Ticks as matplotlib writes them, in groups of three, in the language of the document."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        return shown(Digits(super().__call__(x, pos)))
+        text = super().__call__(x, pos)
+        return shown(Digits(f"{int(text):,}" if text.isdecimal() else text))
 
 
 def _numbers(ax: Axes) -> None:

@@ -8,13 +8,14 @@ import re
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from holymon.errors import NAMES, RunError
 from holymon.records.attempt import DTYPE, FIELDS, FINISH, FORMAT, GAP, Rows, blank
+from holymon.records.chosen import Columns
 
 _LONGEST_HEADER: Final = 65536
 _NAMES: Final = tuple(name for name, _, _ in FIELDS)
+_TIMES: Final = tuple(name for name, kind, _ in FIELDS if kind[0] == "f")
 _KIND: Final = re.compile(r"[<>=|]?[fiuS]\d{1,2}")
 _ALIKE: Final = {"i": "u"}
 """Kinds of numbers that are read for each other: a field may have been signed once."""
@@ -116,30 +117,22 @@ def _fits(kind: np.dtype[Any], name: str) -> bool:
     return alike and 0 < kind.itemsize <= now.itemsize
 
 
-def implausible(rows: Rows, targets: int) -> str:
+def implausible(rows: Rows | Columns, targets: int) -> str:
     """What no run measures of so many targets, in rows that others may have written; else `""`."""
-    if not len(rows):
+    if not len(rows["target"]):
         return ""
     target, error, finish = (rows[name].max() for name in ("target", "error", "finish"))
     if target >= targets:
         return "it has calls to a target that its plan has not"
     if error >= len(NAMES) or finish >= len(FINISH):
         return "its calls ended in ways that this version does not know"
-    times = _side_by_side(rows, "due_s", 8)
-    if any(np.fmax.reduce(np.abs(some), None) > LONGEST_S  # a NaN is not known, and none is that
-           for some in (times, _side_by_side(rows, "gap_max_s", 4))):  # fmt: skip
+    # A NaN is not known, and none is longer than that.
+    if any(np.fmax.reduce(rows[name]) > LONGEST_S or np.fmin.reduce(rows[name]) < -LONGEST_S
+           for name in _TIMES):  # fmt: skip
         return "it has times that are none"
-    due, sent, ended = (np.isnan(times[:, k]) for k in (0, 1, 7))
-    if due.any():
+    if np.isnan(rows["due_s"]).any():
         return "it has calls that were never due"
-    if ((sent | ended) & (rows["error"] == 0)).any():
+    times = rows["start_s"] + rows["end_s"]
+    if (np.isnan(times) & (rows["error"] == 0)).any():
         return "it has calls that succeeded and never ended"
     return ""
-
-
-def _side_by_side(rows: Rows, first: str, k: int) -> npt.NDArray[Any]:
-    """A view of `k` columns of one kind that lie in a row, shape (n, k)."""
-    column = rows[first]
-    return np.lib.stride_tricks.as_strided(
-        column, (len(rows), k), (column.strides[0], column.itemsize), writeable=False
-    )

@@ -3,12 +3,14 @@
 piece = n - 1 (4 bits) | bin (12 bits)
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from holymon.records.attempt import Rows
+from holymon.records.chosen import Columns
 
 Pieces = npt.NDArray[np.uint16]
 _BITS: Final = np.uint16(12)
@@ -19,7 +21,7 @@ _MOST: Final = np.uint16(16)
 _AT_ONCE: Final = 1 << 20
 
 
-def packed(pairs: Rows) -> tuple[Pieces, npt.NDArray[np.int64] | None]:
+def packed(pairs: Rows | Columns) -> tuple[Pieces, npt.NDArray[np.int64] | None]:
     """Pairs of (bin, n), shape (g,), as pieces, shape (p,), and how many each pair became.
 
     None if each became one, as nearly always.
@@ -62,3 +64,26 @@ def sums(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArray[np.
         starts = lengths.cumsum(dtype=np.intp) - lengths
         totals[there] = np.add.reduceat(values, starts[there], dtype=np.int64)
     return totals
+
+
+def sums_upto(
+    pieces: Pieces, lengths: npt.NDArray[Any], bins: Sequence[int], most: int
+) -> list[npt.NDArray[np.int64]]:
+    """For each of some bins the gaps up to it of successive stretches of pieces, shapes (g,).
+
+    `lengths`, shape (g,), are those of the stretches, of which none has more than `most` gaps: as
+    many sums as 63 bits have room for are made in one go.
+    """
+    width = max(most, 1).bit_length()
+    together = 63 // width
+    # A look into a table of all pieces there can be takes less than comparing very many.
+    kinds = np.arange(1 << 16, dtype=np.uint16) if len(pieces) > 1 << 16 else pieces
+    which, n, made = bins_of(kinds), counts_of(kinds).astype(np.int64), []
+    for at in range(0, len(bins), together):
+        some = bins[at : at + together]
+        weights = np.zeros(len(kinds), np.int64)
+        for k, last in enumerate(some):
+            weights += n * (which <= last) << k * width
+        totals = sums(weights if kinds is pieces else weights[pieces], lengths)
+        made += [totals >> k * width & (1 << width) - 1 for k in range(len(some))]
+    return made

@@ -109,21 +109,14 @@ def read(folder: Path, records: Records) -> None:
         fields = {name: _field(name, calls.pop(name, None), n) for name in DTYPE.names or ()}
     except UnicodeEncodeError:
         raise unreadable(folder / "calls.parquet", "it has codes that are not ASCII") from None
+    if wrong := implausible(fields, len(records.targets)):
+        raise unreadable(folder / "calls.parquet", wrong)
     # Gaps lie in the order of their rows.
     ends = np.searchsorted(gaps["row"], np.arange(n + 1, dtype=np.uint32))
     if any(map(np.ma.is_masked, gaps.values())) or (np.diff(ends) < 0).any():
         raise unreadable(folder / "gaps.parquet", "its gaps are out of order")
-    records.reserve(n, len(gaps["row"]))
-    for at in range(0, n, _ROWS):
-        some = slice(at, min(at + _ROWS, n))
-        rows, pairs = np.empty(some.stop - at, DTYPE), slice(ends[at], ends[some.stop])
-        for name, column in fields.items():
-            rows[name] = column[some]
-        if wrong := implausible(rows, len(records.targets)):
-            raise unreadable(folder / "calls.parquet", wrong)
-        gap_rows = np.empty(pairs.stop - pairs.start, GAP)
-        gap_rows["bin"], gap_rows["n"] = gaps["bin"][pairs], gaps["n"][pairs]
-        records.extend(rows, gap_rows, np.diff(ends[at : some.stop + 1]))
+    pairs = {name: gaps[name][ends[0] : ends[-1]] for name in GAP.names or ()}
+    records.hold(fields, pairs, np.diff(ends))
 
 
 def _those_of(path: Path, kinds: dict[str, str], *needed: str) -> dict[str, Any]:

@@ -13,56 +13,13 @@ from holymon.formatting import number_of
 from holymon.plan.plan import Plan
 from holymon.plan.target import Target
 from holymon.records.attempt import DTYPE, FINISH, GAP, JUDGED, Flag, Marks, Rows, gaps, row
+from holymon.records.chosen import Chosen, Columns
 from holymon.records.client_health import fell_in
 from holymon.records.gaps import Pieces, bins_of, counts_of, packed, sums
 from holymon.records.growing import grown
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Chosen:
-    """The rows of a structured array where `where` is true, shape (n,); `[name]` is a column.
-
-    Of wide rows none is copied but the columns asked for, and once each.
-    """
-
-    def __init__(self, rows: "Rows | Chosen", where: npt.NDArray[np.bool_]) -> None:
-        """Choose rows; nothing is copied yet."""
-        self._rows = rows
-        self._at = np.flatnonzero(where)
-        self._columns: dict[str, npt.NDArray[Any]] = {}
-
-    def __len__(self) -> int:
-        return len(self._at)
-
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        """One column, shape (n,)."""
-        if isinstance(self._rows, Chosen):  # quick to copy again
-            return self._rows[name][self._at]
-        if name not in self._columns:
-            self._columns[name] = self._rows[name][self._at]
-        return self._columns[name]
-
-    @property
-    def positions(self) -> npt.NDArray[np.intp]:
-        """Where they stand among all rows, shape (n,)."""
-        at = self._at
-        return self._rows.positions[at] if isinstance(self._rows, Chosen) else at
-
-    def in_order_of(self, name: str) -> "Chosen":
-        """The same rows in the order of one column; NaN come last."""
-        times = self[name]
-        if (times[1:] >= times[:-1]).all():
-            return self
-        order = np.argsort(times)
-        ordered = Chosen(self._rows, np.zeros(0, bool))
-        ordered._at, ordered._columns[name] = self._at[order], times[order]
-        return ordered
-
-    def only(self, where: npt.NDArray[np.bool_]) -> "Chosen":
-        """Those of them where `where`, shape (n,), is true."""
-        return Chosen(self, where)
 
 
 class Records:
@@ -76,6 +33,9 @@ class Records:
     position of the target, and `asides` all that is known beside the rows (see `notes.lines`);
     `unfit` from when to when the client was not fit to measure, shape
     (k, 2), in seconds. `turns` is the most turns of a conversation, 1 where none were held.
+
+    Those of a run's files have each column on its own, which is read in a tenth of the time, until
+    `rows` are asked for or added.
     """
 
     def __init__(
@@ -89,6 +49,7 @@ class Records:
         self.unfit: Callable[[], npt.NDArray[np.float64]] = partial(np.empty, (0, 2))
         self._n = self._g = 0
         self._rows = np.zeros(0, DTYPE)
+        self._columns: Columns | None = None
         self._counts = np.zeros(0, np.uint32)
         self._gaps = np.zeros(0, np.uint16)
 
@@ -114,16 +75,29 @@ class Records:
 
     def _extend(self, rows: Rows, pieces: Pieces, counts: npt.NDArray[Any]) -> None:
         n, g = self._n + len(rows), self._g + len(pieces)
+        self._side_by_side()
         self._rows = grown(self._rows, self._n, rows)
         self._counts = grown(self._counts, self._n, counts.astype(np.uint32))
         self._gaps = grown(self._gaps, self._g, pieces)
         self._n, self._g = n, g
 
-    def reserve(self, rows: int, gaps: int) -> None:
-        """Have room for so many rows and gap pairs in all, for one who knows how many will come."""
-        self._rows = grown(self._rows, self._n, self._rows[:0], rows)
-        self._counts = grown(self._counts, self._n, self._counts[:0], rows)
-        self._gaps = grown(self._gaps, self._g, self._gaps[:0], gaps)
+    def hold(self, columns: Columns, gaps: Columns, counts: npt.NDArray[Any]) -> None:
+        """Have these rows for the first: all columns of `DTYPE`, the columns of their gap pairs.
+
+        The arrays are kept, not copied; `counts` as for `extend`.
+        """
+        pieces, each = packed(gaps)
+        self._hold(columns, pieces, counts if each is None else sums(each, counts))
+
+    def _hold(self, columns: Columns, pieces: Pieces, counts: npt.NDArray[Any]) -> None:
+        self._columns, self._n, self._g = columns, len(counts), len(pieces)
+        self._counts, self._gaps = counts.astype(np.uint32), pieces
+
+    def _side_by_side(self) -> None:
+        """Put columns that are each on its own together as rows."""
+        if (columns := self._columns) is not None:
+            self._rows = _together(columns, slice(None), self._n)
+            self._columns = None
 
     def __len__(self) -> int:
         return self._n
@@ -135,16 +109,25 @@ class Records:
     @property
     def rows(self) -> Rows:
         """A view of all rows, shape (n,)."""
+        self._side_by_side()
         return self._rows[: self._n]
+
+    def at(self, positions: npt.NDArray[np.intp]) -> Rows:
+        """A copy of the rows at these positions, shape (k,)."""
+        if (columns := self._columns) is None:
+            return self._rows[: self._n].take(positions)  # by index: field by field
+        return _together(columns, positions, len(positions))
 
     def __getitem__(self, field: str) -> npt.NDArray[Any]:
         """A view of one column, shape (n,)."""
-        column: npt.NDArray[Any] = self.rows[field]
+        columns = self._columns
+        column: npt.NDArray[Any] = self.rows[field] if columns is None else columns[field]
         return column
 
     def chosen(self, where: npt.NDArray[np.bool_]) -> Chosen:
         """The columns of the rows where `where` is true."""
-        return Chosen(self.rows, where)
+        columns = self._columns
+        return Chosen(self.rows if columns is None else columns, where)
 
     @property
     def gap_counts(self) -> npt.NDArray[np.uint32]:
@@ -219,7 +202,12 @@ class Records:
         chosen = Records(self.targets, self.began, self.turns)
         chosen.request_ids, chosen.messages = self.request_ids, self.messages
         chosen.unfit, chosen.asides = self.unfit, self.asides
-        chosen._extend(self.rows.compress(where), self.gaps(where), self.gap_counts[where])
+        gaps, counts = self.gaps(where), self.gap_counts[where]
+        if (columns := self._columns) is None:
+            chosen._extend(self.rows.compress(where), gaps, counts)
+        else:
+            kept = {name: column[where] for name, column in columns.items()}
+            chosen._hold(kept, gaps if gaps.base is None else gaps.copy(), counts)
         return chosen
 
     def to_frame(self) -> "pd.DataFrame":
@@ -233,7 +221,7 @@ class Records:
         """
         import pandas as pd
 
-        rows = self.rows.take(np.argsort(self["due_s"], kind="stable"))  # by index: field by field
+        rows = self.at(np.argsort(self["due_s"], kind="stable"))
         columns: dict[str, Any] = {name: rows[name] for name in DTYPE.names or ()}
         for name in (name for name in columns if name.endswith("_tokens")):
             columns[name] = pd.array(rows[name], dtype="Int32")
@@ -260,6 +248,14 @@ class Records:
         texts = [ids.get(number, pd.NA) for number in rows["request"].tolist()] if ids else pd.NA
         frame["request_id"] = pd.Series(texts, frame.index, dtype="string")
         return frame.drop(columns=["flags"]).rename(columns={"error": "error_type"})
+
+
+def _together(columns: Columns, which: Any, n: int) -> Rows:
+    """Columns as rows of `DTYPE`, shape (n,): those at `which` positions."""
+    rows = np.empty(n, DTYPE)
+    for name, column in columns.items():
+        rows[name] = column[which]
+    return rows
 
 
 def from_marks(targets: tuple[Target, ...], marks: Iterable[Marks]) -> Records:

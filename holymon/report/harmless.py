@@ -4,8 +4,8 @@ import re
 from typing import Any, Final
 
 TAGS: Final = frozenset(
-    "a abbr b blockquote br code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p "
-    "pre s small span strong sub summary sup table tbody td tfoot th thead tr ul".split()
+    "a abbr b bdi blockquote br code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol "
+    "p pre s small span strong sub summary sup table tbody td tfoot th thead tr ul".split()
 )
 # Without an end it hides all that follows, as in a browser.
 _STYLE: Final = re.compile(r"<style\b.*?(?:</style>|\Z)", re.DOTALL | re.IGNORECASE)

@@ -242,7 +242,8 @@ def errors(run: Run) -> Section:
         rates = listed("; ", (
             glued(target.target, ": ", failed_of(target.error_rate)) for target in summary.targets
         ))  # fmt: skip
-        line = say("No call failed. {rates}.", rates=rates)
+        made = any(target.requests for target in summary.targets)
+        line = say("No call failed. {rates}.", rates=rates) if made else say("No call was made.")
         return Section(element("p", line), line)
     text = Table(names[:4], [row[:4] for row in rows], "llr").text()
     return Section(Table(names, rows, "llrrl").html("errors"), text)
@@ -257,7 +258,8 @@ def _words_of_failures(run: Run, index: int) -> dict[str, list[str]]:
         if note.get("target") == index and text not in known and len(known) < 3:
             known.append(text)
     ids, records = run.request_ids, run.records
-    rows = records.rows[(records["target"] == index) & np.isin(records["request"], [*ids])]
+    mine = (records["target"] == index) & np.isin(records["request"], [*ids])
+    rows = records.at(np.flatnonzero(mine))
     for kind in np.unique(rows["error"]).tolist():
         number = int(rows["request"][rows["error"] == kind][0])
         words.setdefault(NAMES[kind], []).append(

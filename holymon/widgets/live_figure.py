@@ -234,10 +234,10 @@ class LiveFigure:
         good = records.ok & records.mask()
         for i, series in enumerate(self._series):
             t, y = _known(records, good & (records["target"] == i), ENDS[name])
-            for q in LINE_STYLES:
-                level = rolling(t, y, q)
+            middles, levels = rolling(t, y, *LINE_STYLES)
+            for q, level in zip(LINE_STYLES, levels, strict=True):
                 for line in (self._halos[i, name, q], series.levels[name, q]):
-                    line.set_data(*level)
+                    line.set_data(middles, level)
 
     def _distributions(self, records: Records) -> None:
         good = records.ok & records.mask()

@@ -169,7 +169,8 @@ def a_run(out: Path, calls: int) -> tuple[Path, Records]:
 
 def held(records: Records) -> int:
     """Bytes of all arrays, with the room to grow."""
-    return sum(one.nbytes for one in vars(records).values() if isinstance(one, np.ndarray))
+    arrays = [*vars(records).values(), *(records._columns or {}).values()]
+    return sum(one.nbytes for one in arrays if isinstance(one, np.ndarray))
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

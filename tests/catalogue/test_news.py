@@ -63,7 +63,7 @@ def earlier(run, hours, *, name="hourly", factor=1.0, measurement="valid", **pla
 def test_the_first_run_of_its_kind_is_compared_with_nothing_and_says_so(run):
     known = news(run)
     assert (known.against, known.changes) == ("", ())
-    assert known.line == "not compared: no earlier run of its kind in the last 7d"
+    assert known.line == "not compared: no earlier run of its kind in the last 7 days"
     assert news(run, "last").line == "not compared: no earlier run is no match"
     assert not known.worse
 
@@ -71,7 +71,7 @@ def test_the_first_run_of_its_kind_is_compared_with_nothing_and_says_so(run):
 def test_without_a_change_it_says_what_would_have_been_found(run):
     for hours in (1, 2, 3):
         earlier(run, hours)
-    for baseline, against in (("7d", "3 earlier runs of the last 7d"), ("90m", "1 earlier run of the last 90m")):  # fmt: skip
+    for baseline, against in (("7d", "3 earlier runs of the last 7 days"), ("90m", "1 earlier run of the last 90 min")):  # fmt: skip
         known = news(run, baseline)
         assert (known.changes, known.against) == ((), against)
         assert known.line.startswith("no change shown (one of ")
@@ -105,7 +105,7 @@ def test_runs_of_another_kind_are_left_out_and_counted(run):
     earlier(run, 4, name="other", factor=9)
     earlier(run, 5, duration_s=9999, factor=9)
     known = news(run)
-    assert known.against == "1 earlier run of the last 7d"
+    assert known.against == "1 earlier run of the last 7 days"
     assert known.changes == ()
     assert known.notes == (
         "left out of the comparison: 3 earlier runs, 2 with another load or length, other prompts "

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from holymon.errors import PlanError
 from holymon.experiments.bisection import LOWEST, MOST_OFTEN, following, found_s, needs
-from holymon.experiments.bounds import BUDGET_S, ERROR, FEW, Bounds, Step, error_of, time_of
+from holymon.experiments.bounds import (
+    BUDGET_S,
+    ERROR,
+    FEW,
+    START_S,
+    Bounds,
+    Step,
+    error_of,
+    time_of,
+)
 from holymon.experiments.capacity import Capacity, LoadLevel, latest
 
 SLO = ("ttft_p95<1", "error_rate<5%")
@@ -144,6 +153,18 @@ def test_without_a_budget_certainty_takes_no_longer_than_was_expected_of_it(knee
     assert took <= spent <= took + bounds.certainty_s(took) + 1e-6
     assert spent <= BUDGET_S
     assert found_s(found.levels[:2], bounds) is None
+
+
+@pytest.mark.parametrize("answer_s", [0.1, 2.5, 5.0])
+def test_how_long_finding_a_limit_takes_is_known_of_slow_answers_too(answer_s):
+    """By an objective on whole answers before it begins, by two levels where there is none."""
+    whole_s, again = time_of(None)
+    of_answers = f"latency_p95<{answer_s}"
+    for objective in (of_answers, "ttft_p95<0.5"):
+        bounds = Bounds((objective,), budget_s=whole_s, again=again)
+        found = searched(bounds, lambda rate, _: (rate <= 45, True), beside=START_S + answer_s)
+        known = found.levels[:2] if objective != of_answers else ()
+        assert 1 <= bounds.usual_s(known) / found_s(found.levels, bounds) < 1.5
 
 
 def test_who_waits_is_told_where_the_limit_is_by_then():

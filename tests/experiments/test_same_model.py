@@ -74,7 +74,7 @@ def test_a_hidden_prompt_another_tokenizer_and_another_name_are_said(verdicts):
     assert verdicts["other"].prompts.otherwise
     told = " | ".join(verdicts["gateway"].reasons)
     assert "url/gateway counts 37 prompt tokens more than url/fast in each request" in told
-    assert "the two name their model otherwise: fast and acme/fast-latest" in told
+    assert "the two name their models differently: fast and acme/fast-latest" in told
     assert verdicts["gateway"].reports[1].fingerprints == {"fp_gateway": CHECKS}
 
 

@@ -165,7 +165,10 @@ def test_the_degrees_of_freedom_of_neighbours_are_those_of_the_values_they_count
 
 
 def clustered(histogram, sizes, below):
-    return bounds_of(histogram, clusters_worth(histogram, sizes, below, alike=True, uneven=False))
+    def upto(bins):
+        return [below(here) for here in bins]
+
+    return bounds_of(histogram, clusters_worth(histogram, sizes, upto, alike=True, uneven=False))
 
 
 def of_clusters(bins):

@@ -162,6 +162,7 @@ def test_a_target_speaks_chat_unless_it_names_another_endpoint():
     assert Plan.from_json(plan.to_json()) == plan
     assert ("endpoint", "messages") in spoken.facts
     assert "endpoint" not in dict(A.facts)
+    assert all(dict(A.facts).values())
     before = json.loads(replace(plan, targets=(A,)).to_json())
     del before["targets"][0]["endpoint"]  # as plans were written before there was a choice
     assert Plan.from_json(json.dumps(before)).targets == (A,)

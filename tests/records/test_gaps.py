@@ -17,6 +17,11 @@ def test_packed_gaps_are_those_that_came_row_by_row(rows):
     lengths = np.array([len(row) for row in rows], np.int64)
     lengths = lengths if each is None else gaps.sums(each, lengths)
     assert lengths.sum() == len(pieces)
+    bins = (0, 1, 700, 1500, 3999, 4095)
+    known = [[sum(n for number, n in row if number <= here) for row in rows] for here in bins]
+    most = max([sum(n for _, n in row) for row in rows], default=0)
+    upto = gaps.sums_upto(pieces, lengths, bins, most)
+    assert [each.tolist() for each in upto] == known
     for row, part in zip(rows, np.split(pieces, lengths.cumsum()[:-1]), strict=False):
         wanted = np.zeros(4096, np.int64)
         for number, n in row:

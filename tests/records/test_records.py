@@ -72,6 +72,26 @@ def test_rows_survive_any_cutting_and_a_torn_end(made, places, torn):
     assert {int(i): int(counted[i]) for i in np.nonzero(counted)[0]} == total
 
 
+@settings(max_examples=20)
+@given(st.lists(marks(), max_size=5), st.integers(0, 31))
+def test_columns_that_are_each_on_their_own_are_the_same_rows(made, taken):
+    rows, apart = from_marks(PLAN.targets, made), Records(PLAN.targets)
+    pairs, where = rows.gap_pairs, np.array([taken >> k & 1 for k in range(len(made))], bool)
+    columns = {name: rows[name].copy() for name in DTYPE.names}
+    apart.hold(columns, {name: pairs[name].copy() for name in pairs.dtype.names}, rows.gap_counts)
+    at = np.flatnonzero(where)[::-1]
+    assert apart.at(at).tobytes() == rows.at(at).tobytes() == rows.rows[at].tobytes()
+    some, same = apart.select(where), rows.select(where)
+    assert len(some.chosen(~where[where])["end_s"]) == len(some) - where.sum() == 0
+    for mine, other in ((some, same), (apart, rows)):
+        np.testing.assert_array_equal(mine["end_s"], other["end_s"])
+        np.testing.assert_array_equal(mine.gap_pairs, other.gap_pairs)
+        mine.extend(rows.rows, pairs, rows.gap_counts)
+        other.extend(rows.rows, pairs, rows.gap_counts)
+        assert mine.rows.tobytes() == other.rows.tobytes()
+        np.testing.assert_array_equal(mine.gap_pairs, other.gap_pairs)
+
+
 @given(st.floats(2e-6, 1e5))
 def test_a_gap_read_back_is_off_by_half_a_percent_at_most(gap):
     assert float(gap_value(gap_bin(gap))) == pytest.approx(gap, rel=0.00501)

@@ -10,6 +10,7 @@ from holymon.catalogue.listing import Runs
 from holymon.experiments.capacity import Capacity, LoadLevel
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.request_stats import request_stats
+from holymon.formatting import LEFT
 from holymon.plan.plan import Open, Plan, Target
 from holymon.plan.shapes import constant
 from holymon.records.attempt import Flag, Marks
@@ -96,7 +97,8 @@ def test_html_is_whole_has_no_style_and_runs_nothing(shown, kind):
     tags = Tags(html)
     assert tags.open == []
     assert tags.found <= set("table thead tbody tr th td p b br small ul li".split())
-    assert tags.attributes <= {"class", "scope"}  # colours are the theme's
+    assert tags.attributes <= {"class", "scope", "style"}
+    assert set(re.findall('style="([^"]*)"', html)) <= {LEFT}  # colours are the theme's
     assert not set(html) & set("\x1b\u202e")
 
 
@@ -112,7 +114,7 @@ def test_figures_in_the_html_are_those_of_the_summary(shown):
     html = shown["run"]._repr_html_()
     assert html.count(">123<") >= 2  # latency p50 in ms
     assert "20 %" in html
-    assert "<td>latency_p50&lt;1</td>" in html
+    assert ">latency_p50&lt;1</td>" in html
     assert "shown/" in html
 
 

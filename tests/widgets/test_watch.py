@@ -43,7 +43,7 @@ def tiles(view) -> dict[str, str]:
 
 def rows(view) -> list[list[str]]:
     """The first cells of every row of both tables: target, requests or attempts, share."""
-    found = re.findall('<tr><td>([^<]*)</td><td class="num">([0-9,]+)</td>', view._calls.value)
+    found = re.findall('<tr><td[^>]*>([^<]*)</td><td class="num">([0-9,]+)</td>', view._calls.value)
     return [list(one) for one in found]
 
 
