@@ -198,7 +198,7 @@ def test_a_price_that_gives_no_dollars_is_said():
         (euros, "no cost: its price is in EUR, not in USD."),
         (
             part,
-            "cost at least 7e-06 USD: the price of output tokens is not known (define its API in "
+            "cost at least 0.000007 USD: the price of output tokens is not known (define its API in "
             "targets.toml, with prices of its models).",
         ),
     ):
