@@ -17,7 +17,18 @@ Entry = Mapping[str, Any]
 
 LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _NOT_FIELDS: Final = frozenset(
-    {"model", "messages", "input", "prompt", "system", "stream", "stream_options", *LIMITS}
+    {
+        "model",
+        "messages",
+        "input",
+        "prompt",
+        "system",
+        "instructions",
+        "stream",
+        "stream_options",
+        "anthropic_version",
+        *LIMITS,
+    }
 )
 FIELDS: Final = frozenset(
     "temperature top_p top_k min_p n stop seed tools tool_choice parallel_tool_calls functions "
@@ -69,13 +80,20 @@ def of_body(body: Any) -> Request:
         given = "\n\n".join(given)
     if isinstance(given, list):
         given = [_message_of(item) for item in given]
-    if (system := body.get("system")) and isinstance(given, list):
-        given = [{"role": "system", "content": system}, *given]
-    fields = {name: value for name, value in body.items() if name not in _NOT_FIELDS}
+    if (system := body.get("system") or body.get("instructions")) and given:
+        turns = given if isinstance(given, list) else [{"role": "user", "content": given}]
+        given = [{"role": "system", "content": system}, *turns]
+    return request_of(given, body=fields_of(body), max_tokens=limit_of(body))
+
+
+def fields_of(body: Any) -> dict[str, Any]:
+    """What else a body asks for. Raises PlanError for a key in it."""
+    given: Entry = body if isinstance(body, Mapping) else {}
+    fields = {name: value for name, value in given.items() if name not in _NOT_FIELDS}
     for name, value in fields.items():
         if isinstance(value, str) and looks_secret(name, value):
             raise PlanError(f"its body holds a key in {short(name, 40)!r}: take it out")
-    return request_of(given, body=fields, max_tokens=limit_of(body))
+    return fields
 
 
 def _of_gemini(body: Entry) -> Request:

@@ -176,7 +176,8 @@ def _of_json(path: Path, text: str) -> Placed:
     if whole is None:
         raise PlanError(f"{path} is not JSON: write a list, or a line of JSON for each request.")
     if isinstance(whole, dict):  # as an API's answer holds them
-        lists = [value for value in whole.values() if isinstance(value, list) and value]
+        named = (value for name, value in whole.items() if name != "features")
+        lists = [value for value in named if isinstance(value, list) and value]
         inner = [value for value in lists if isinstance(value[0], dict)]
         whole = inner[0] if len(inner) == 1 and not form_of(whole)[0] else [whole]
     if not isinstance(whole, list):
@@ -292,5 +293,7 @@ def _request(entry: Any, how: How) -> tuple[str, Request]:
         return "", request_of(entry)
     if not isinstance(entry, dict):
         raise PlanError("it holds no prompt: write a string, or an object with a field 'prompt'")
+    if "row_idx" in entry and isinstance(entry.get("row"), dict):  # as Hugging Face serves them
+        entry = entry["row"]
     name, form = form_of(entry, how)
     return name, form(entry)

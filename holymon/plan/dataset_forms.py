@@ -18,8 +18,17 @@ from typing import Any, Final, NamedTuple
 
 from holymon.errors import PlanError
 from holymon.plan.conversations import about_answer
-from holymon.plan.dataset_bodies import FIELDS, LIMITS, Entry, limit_of, of_body, request_of
+from holymon.plan.dataset_bodies import (
+    FIELDS,
+    LIMITS,
+    Entry,
+    fields_of,
+    limit_of,
+    of_body,
+    request_of,
+)  # fmt: skip
 from holymon.plan.entries import Unfit, parsed, whole
+from holymon.plan.recorded_calls import of_capture, of_invocation
 from holymon.plan.replay_file import time_of
 from holymon.plan.requests import Request, text_of
 from holymon.plan.traces import delay_of, of_trace, trace_of
@@ -61,7 +70,9 @@ def of_prompt(entry: Entry, column: str) -> Request:
     messages = parsed(value) if column == "messages" or value == entry.get("messages") else value
     body = {name: entry[name] for name in FIELDS & entry.keys() if entry[name] is not None}
     sizes = whole(entry, "prompt_tokens"), whole(entry, "output_tokens")
-    return request_of(messages, body=body, max_tokens=limit_of(entry), tokens=sizes)
+    # vLLM's custom dataset asks for answers of just so many.
+    limit = limit_of(entry) or sizes[1] or None
+    return request_of(messages, body=body, max_tokens=limit, tokens=sizes)
 
 
 _PROMPTS: Final = ("messages", "prompt", "text", "question", "query")
@@ -72,7 +83,9 @@ def of_batch(entry: Entry) -> Request:
     names = ("body", "params", "request_body", "request")
     body = next((parsed(entry[name]) for name in names if entry.get(name)), None)
     inner = parsed(body.get("body")) if isinstance(body, Mapping) else None
-    return of_body(inner if isinstance(inner, Mapping) else body)
+    moments = (entry.get(name) for name in ("request_created_at", "createdAt", "created_at"))
+    date = next((moment for moment in moments if isinstance(moment, str)), None)
+    return of_body(inner if isinstance(inner, Mapping) else body).changed(at=time_of(date))
 
 
 def of_instruction(entry: Entry) -> Request:
@@ -117,7 +130,9 @@ def of_conversation(entry: Entry) -> Request:
     begin = next(k for k, role in enumerate(roles) if role != "assistant")
     answers = [text_of(message["content"]) for message in messages[last + 1 :]]
     expected = about_answer(answers[0]) if answers else None
-    return request_of(messages[begin : last + 1], tokens=(None, expected))
+    system = entry.get("system")
+    ahead = [{"role": "system", "content": system}] if system and isinstance(system, str) else []
+    return request_of([*ahead, *messages[begin : last + 1]], tokens=(None, expected))
 
 
 def _turn(turn: Any) -> dict[str, Any]:
@@ -136,7 +151,7 @@ def of_litellm(entry: Entry) -> Request:
     sent = parsed(entry.get("proxy_server_request"))
     if not isinstance(given, list | str) and isinstance(sent, Mapping):
         given = parsed(sent.get("messages", sent.get("input")))
-    fields = parsed(entry.get("model_parameters"))
+    fields = {**_object(sent), **_object(parsed(entry.get("model_parameters")))}
     sizes = whole(entry, "prompt_tokens"), whole(entry, "completion_tokens")
     return _of_log(given, fields, sizes, entry.get("startTime"))
 
@@ -146,6 +161,7 @@ def of_langfuse(entry: Entry) -> Request:
     if str(entry.get("type", "GENERATION")).upper() != "GENERATION":
         raise Unfit("no generations")
     given: Any = parsed(entry.get("input"))
+    beside = _object(given)
     if isinstance(given, Mapping):
         given = given.get("messages", given.get("prompt"))
     usage = _first_object(entry, "usageDetails", "usage_details", "usage")
@@ -155,18 +171,21 @@ def of_langfuse(entry: Entry) -> Request:
     )
     if sizes[0] is None:
         sizes = whole(usage, "input"), whole(usage, "output")
-    fields = _first_object(entry, "modelParameters", "model_parameters")
+    fields = {**beside, **_first_object(entry, "modelParameters", "model_parameters")}
     return _of_log(given, fields, sizes, entry.get("startTime", entry.get("start_time")))
 
 
 def _first_object(entry: Entry, *names: str) -> Entry:
-    values = (parsed(entry.get(name)) for name in names)
-    return next((value for value in values if isinstance(value, Mapping) and value), {})
+    values = (_object(parsed(entry.get(name))) for name in names)
+    return next(filter(None, values), {})
 
 
-def _of_log(given: Any, fields: Any, sizes: tuple[int | None, int | None], moment: Any) -> Request:
+def _object(value: Any) -> Entry:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _of_log(given: Any, known: Entry, sizes: tuple[int | None, int | None], moment: Any) -> Request:
     at = time_of(moment)
-    known: Entry = fields if isinstance(fields, Mapping) else {}
     if given and isinstance(given, list | str):
         body = {name: known[name] for name in FIELDS & known.keys() if known[name] is not None}
         return request_of(given, body=body, max_tokens=limit_of(known), tokens=sizes, at=at)
@@ -202,9 +221,8 @@ def _of_turn(turn: Entry) -> Request:
         raise PlanError("a turn of it holds no text: write it in a field 'text'")
     if any(turn.get(name) for name in ("image", "images", "audio", "audios", "video", "videos")):
         raise Unfit("with pictures or sounds in turns")
-    extra = turn.get("extra")
     return Request(
-        text, dict(extra) if isinstance(extra, Mapping) else {},
+        text, fields_of(turn.get("extra")),
         whole(turn, *LIMITS, "output_length") or None, think_s=delay_of(turn),
     )  # fmt: skip
 
@@ -214,6 +232,8 @@ _FORMS: Final[tuple[tuple[str, Form, Sequence[set[str]]], ...]] = (
     ("a batch of OpenAI's", of_batch, ({"custom_id", "body"}, {"url", "body"})),
     ("a batch of Anthropic's", of_batch, ({"custom_id", "params"},)),
     ("requests with their answers", of_batch, ({"request_body"}, {"request", "response"})),
+    ("what SageMaker captured", of_capture, ({"captureData"},)),
+    ("a log of Bedrock's", of_invocation, ({"schemaType", "modelId", "input"},)),
     ("a batch of Gemini's", of_batch, ({"key", "request"}, {"request"})),
     ("sessions of turns", of_turns, ({"turns"},)),
     ("sessions of requests", of_payloads, ({"payloads"},)),
@@ -223,7 +243,8 @@ _FORMS: Final[tuple[tuple[str, Form, Sequence[set[str]]], ...]] = (
     ("a log of LiteLLM's", of_litellm, ({"call_type"}, {"request_id", "startTime"})),
     ("an export of Langfuse's", of_langfuse,
      ({"input", "traceId"}, {"input", "trace_id"}, {"input", "modelParameters"},
-      {"input", "model_parameters"}, {"input", "usageDetails"}, {"input", "usage_details"})),
+      {"input", "model_parameters"}, {"input", "usageDetails"}, {"input", "usage_details"},
+      {"traceId", "usageDetails"}, {"trace_id", "usage_details"})),
 )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Traces of real traffic: when each request came, and how long its prompt and its answer were.
 
     Mooncake   {"timestamp": ms, "input_length", "output_length", "hash_ids"}     blocks of 512
-    AIPerf     the same, also with text_input or messages in place of input_length
+    AIPerf     the same, also with text_input, messages (and tools) or a payload in place of
+               input_length; what is `extra` goes into the body
     Bailian    {"chat_id", "timestamp": s, "input_length", ..., "hash_ids"}       blocks of 16
     BurstGPT   Timestamp (s), Request tokens, Response tokens (0 where it failed)
     Azure      TIMESTAMP (a date), ContextTokens, GeneratedTokens; of its gateway's log, as
@@ -23,6 +24,7 @@ from math import inf
 from typing import Any, Final, NamedTuple
 
 from holymon.errors import PlanError
+from holymon.plan.dataset_bodies import fields_of, of_body
 from holymon.plan.entries import Unfit, parsed, whole
 from holymon.plan.replay_file import COLUMNS, UNITS, epoch_unit, time_of
 from holymon.plan.requests import BLOCK_TOKENS, Request
@@ -47,6 +49,7 @@ _KNOWN: Final = (
     ({"timestamp", "input_length"}, _MOONCAKE),
     ({"timestamp", "text_input"}, _MOONCAKE._replace(name="AIPerf's")),
     ({"timestamp", "messages", "output_length"}, _MOONCAKE._replace(name="AIPerf's")),
+    ({"timestamp", "payload"}, _MOONCAKE._replace(name="AIPerf's")),
     ({"Request tokens"}, Trace("BurstGPT's", "Request tokens", "Response tokens", "s")),
     ({"ContextTokens"}, Trace("Azure's", "ContextTokens", "GeneratedTokens")),
     ({"PromptTokens", "CompletionTokens"}, Trace("Azure's", "PromptTokens", "CompletionTokens")),
@@ -76,14 +79,19 @@ def of_trace(entry: Mapping[str, Any], unit: str = "") -> Request:
     assert kind is not None
     at = _arrival(entry, kind, unit)
     prompt, answer = whole(entry, kind.prompt), whole(entry, kind.answer)
+    if entry.get("payload"):
+        return of_body(entry["payload"]).changed(at=at)
     text = entry.get("text_input") or entry.get("messages")
+    body = fields_of(entry.get("extra"))
+    if entry.get("tools"):
+        body = {"tools": entry["tools"], **body}
     if answer == 0:
         raise Unfit("without an answer")
     if entry.get(kind.prompt) == "" == entry.get(kind.answer):  # Azure logs texts in lines apart
         raise Unfit("without sizes")
     if text:
         require(isinstance(text, str | list), "text_input", "is no text", "write one in quotes")
-        return Request(text, max_tokens=answer, prompt_tokens=prompt, output_tokens=answer, at=at)
+        return Request(text, body, answer, prompt_tokens=prompt, output_tokens=answer, at=at)
     if not prompt:
         raise PlanError(f"{kind.prompt} is no number of tokens")
     blocks = parsed(entry.get("hash_ids")) or ()
@@ -92,7 +100,7 @@ def of_trace(entry: Mapping[str, Any], unit: str = "") -> Request:
     # Some traces number them by hashes, which are longer than what is kept.
     shared = tuple(block % 2**63 for block in blocks)
     return Request(
-        max_tokens=answer, prompt_tokens=prompt, output_tokens=answer, blocks=shared,
+        body=body, max_tokens=answer, prompt_tokens=prompt, output_tokens=answer, blocks=shared,
         block_tokens=kind.block, at=at,
     )  # fmt: skip
 
@@ -106,7 +114,7 @@ def delay_of(entry: Mapping[str, Any]) -> float | None:
 def is_whole(entry: Mapping[str, Any]) -> bool:
     """Whether a line of a session holds or counts all that was said before."""
     history = isinstance(entry.get("messages"), list) and entry.get("message_mode") != "delta"
-    return history or "chat_id" in entry
+    return history or bool({"chat_id", "payload"} & entry.keys())
 
 
 class Sessions:

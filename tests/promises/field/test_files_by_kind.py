@@ -1,5 +1,6 @@
 """Files of requests as applications, datasets and other tools write them, and a part of a huge one."""
 
+import base64
 import gzip
 import json
 from pathlib import Path
@@ -45,6 +46,22 @@ FORMS = [
         {"messages": [user("Hi")], "max_tokens": 3}), "response_body": "{}"}, "requests with their answers", "Hi", 3, 1),
     ("portkey.ai, Logs Export", {"request": {"url": "/v1/chat/completions", "body": {"messages": [user("Hi")]}},
                                  "response": {"status": 200}}, "requests with their answers", "Hi", None, 1),
+    ("docs.nvidia.com/aiperf, Trace Replay", {"timestamp": 0, "payload": {"messages": [user("Hi")], "max_tokens": 5}},
+     "a trace of AIPerf's", "Hi", 5, 1),
+    ("docs.aws.amazon.com/sagemaker, data capture", {"captureData": {"endpointInput": {"encoding": "BASE64", "data":
+        base64.b64encode(json.dumps({"messages": [user("Hi")], "max_tokens": 5}).encode()).decode()}},
+        "eventMetadata": {"inferenceTime": "2026-04-29T00:03:18Z"}}, "what SageMaker captured", "Hi", 5, 1),
+    ("docs.aws.amazon.com/bedrock, invocation log", {"schemaType": "ModelInvocationLog", "modelId": "m",
+        "timestamp": "2026-03-01T10:00:00Z", "input": {"inputBodyJson": {"system": [{"text": "S"}], "messages": [
+            {"role": "user", "content": [{"text": "Hi"}]}], "inferenceConfig": {"maxTokens": 64}}}},
+     "a log of Bedrock's", "S\n\nHi", 64, 1),
+    ("platform.openai.com, batch of responses", {"custom_id": "1", "url": "/v1/responses", "body": {
+        "instructions": "S", "input": "Hi", "max_output_tokens": 20}}, "a batch of OpenAI's", "S\n\nHi", 20, 1),
+    ("hiyouga/LLaMA-Factory, sharegpt", {"conversations": [{"from": "human", "value": "Hi"}], "system": "S"},
+     "ShareGPT", "S\n\nHi", None, 1),
+    ("huggingface.co/docs/dataset-viewer, rows", {"row_idx": 0, "row": {"prompt": "Hi"}, "truncated_cells": []},
+     "JSONL", "Hi", None, 1),
+    ("docs.vllm.ai, custom dataset", {"prompt": "Hi", "output_tokens": 80}, "JSONL", "Hi", 80, 1),
     ("openai/gsm8k", {"question": "Hi", "answer": "x"}, "JSONL", "Hi", None, 1),
 ]  # fmt: skip
 
@@ -56,6 +73,27 @@ def test_an_entry_is_taken_for_what_it_is(tmp_path, source, entry, kind, text, l
     found = hm.dataset(written(tmp_path, "a.jsonl", entry))
     first = found[0]
     assert (found.kind, first.text, first.max_tokens, found.turns) == (kind, text, limit, turns)
+
+
+WEATHER = {"type": "function", "function": {"name": "weather"}}
+BESIDE = [
+    # docs.nvidia.com/aiperf (tools and extra of a trace); langfuse.com and docs.litellm.ai (what was sent)
+    ({"timestamp": 0, "messages": [user("Hi")], "tools": [WEATHER], "extra": {"routing": "fast"}, "output_length": 5},
+     {"tools": [WEATHER], "routing": "fast"}),
+    ({"timestamp": 0, "input_length": 9, "output_length": 5, "extra": {"nvext": {"priority": 9}}},
+     {"nvext": {"priority": 9}}),
+    ({"traceId": "t", "input": {"messages": [user("Hi")], "tools": [WEATHER]}, "modelParameters": {"temperature": 1}},
+     {"tools": [WEATHER], "temperature": 1}),
+    ({"call_type": "acompletion", "messages": {}, "proxy_server_request": json.dumps(
+        {"model": "m", "messages": [user("Hi")], "tools": [WEATHER]})}, {"tools": [WEATHER]}),
+    ({"schemaType": "ModelInvocationLog", "modelId": "m", "input": {"inputTokenCount": 12}}, {}),
+    ({"trace_id": "t", "usage_details": {"input": 7, "output": 9}, "start_time": "2026-05-29 13:46:19"}, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("entry", "body"), BESIDE, ids=lambda v: str(v)[:24])
+def test_what_was_sent_beside_the_words_is_sent_again(tmp_path, entry, body):
+    assert hm.dataset(written(tmp_path, "a.jsonl", entry))[0].body == body
 
 
 def test_what_is_known_by_no_field_is_told_with_its_fields_and_the_option(tmp_path):
