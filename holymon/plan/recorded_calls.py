@@ -60,8 +60,8 @@ def _as_chat(body: Entry) -> Entry:
     """A body of Converse's with the names of others; any other body as it is."""
     given = body.get("messages")
     turns = [turn for turn in given if isinstance(turn, Mapping)] if isinstance(given, list) else []
-    said = [turn.get("content") for turn in turns]
-    if not any(isinstance(parts, list) and _bare(parts[0]) for parts in said if parts):
+    contents = [turn.get("content") for turn in turns]
+    if not any(isinstance(parts, list) and _bare(parts[0]) for parts in contents if parts):
         return body
     if body.get("toolConfig"):
         raise Unfit("with tools of Converse")
