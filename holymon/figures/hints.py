@@ -54,7 +54,8 @@ _NO_MODEL: Final = re.compile(
     r"(?i)\b(?:invalid|unknown|unsupported|no such|incorrect|wrong|unrecogni[sz]ed) model\b"
     r"|\bmodels?(?:'s)?\b\W++(?:\S{1,80}+\s++){0,5}?(?:not (?:be )?(?:found|exist\w*|available"
     r"|valid|loaded|supported|recogni[sz]ed|accessible)|n't exist|unknown|is invalid|no longer"
-    r"|decommissioned|deprecated|retired)|pinned to|模型不存在|未找到模型|模型名称"
+    r"|decommissioned|deprecated|retired)|no available channels? for model|pinned to"
+    r"|模型不存在|未找到模型|模型名称|无可用渠道"
 )
 _REFUSED: Final = frozenset({"bad_request", "permission", "http_4xx", "unavailable"})
 _LOGIN: Final = re.compile(r"(?i)log-?in|sign-?in|sso|oauth|auth\b|captcha|portal|consent")
@@ -65,7 +66,7 @@ def hint(error: str, words: str, target: Target, *, answered: bool = False) -> s
 
     `answered` is whether another call got its answer: then the address is right.
     """
-    if _KEPT in words:
+    if error in _HUNG_UP and _KEPT in words:  # those words are ours: no answer came
         return say(
             "the server closes connections that it said it keeps open: what is sent just then may "
             "not reach it, from any client that keeps them"
@@ -93,8 +94,8 @@ _USUAL: Final = {
     ),
     "quota_exhausted": say("no credit is left for the key in {key}"),
     "dns_failure": say("check the host name in {url}"),
-    "connection_refused": say("does the server run at {url}"),
-    "connect_timeout": say("is {url} reachable from here (firewall, proxy, VPN)"),
+    "connection_refused": say("see whether a server runs at {url}"),
+    "connect_timeout": say("see whether {url} can be reached from here (firewall, proxy, VPN)"),
     "tls_error": say("check https and the certificate of {url}"),
     "proxy_error": say(
         "the proxy that HTTP_PROXY or HTTPS_PROXY names is down or refuses: mend or "
@@ -136,10 +137,10 @@ def _of_the_request(error: str, words: str, target: Target) -> str:
         return "" if "--no-stream" in words else say("measure whole answers with --no-stream")
     if error in {"not_found", "unexpected_content_type", "http_4xx"} and not has_version(target):
         both = say("the model's name and ") if error == "not_found" else ""
-        dialect: str = say(" and does it speak {endpoint}", endpoint=target.endpoint)
+        dialect: str = say(", or not speak {endpoint}", endpoint=target.endpoint)
         dialect *= target.endpoint != "chat"
         return say(
-            "check {both}the base_url ({base_url}): does it need /v1 at its end{dialect}",
+            "check {both}the base_url ({base_url}): it may need /v1 at its end{dialect}",
             both=both,
             base_url=target.base_url,
             dialect=dialect,
@@ -153,7 +154,7 @@ def _of_the_request(error: str, words: str, target: Target) -> str:
             )
         return say(
             "check the model's name, the base_url ({base_url}) and the endpoint in "
-            "targets.toml: does that server speak {endpoint}",
+            "targets.toml: that server may not speak {endpoint}",
             base_url=target.base_url,
             endpoint=target.endpoint,
         )

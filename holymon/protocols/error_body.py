@@ -11,7 +11,7 @@ from holymon.protocols.bounds import MAX_ERROR_BODY
 from holymon.protocols.complaint import CODES, MORE_WORDS, complaint, sole, words_in
 from holymon.protocols.lenient import BROKEN, parsed, read
 from holymon.protocols.quota import no_credit
-from holymon.protocols.retry_after import retry_delay
+from holymon.protocols.retry_after import retry_delay, wait_in
 from holymon.records.attempt import Flag, Marks
 from holymon.safety import short
 
@@ -69,6 +69,8 @@ def read_error(status: int, body: bytes, marks: Marks) -> tuple[str, str]:
     value = parsed(body)
     if isnan(marks.retry_after):
         marks.retry_after = retry_delay(complaint(value))
+        if isnan(marks.retry_after) and status in {429, 503}:
+            marks.retry_after = wait_in(message)
     if no_credit((marks.code, *_kinds(value)), message):
         return "quota_exhausted", message
     if status in {429, 500} and _OVERLOADED.search(f"{marks.code} {message}"):

@@ -9,6 +9,12 @@ from typing import Any, Final
 from holymon.protocols.rate_limits import seconds_of
 
 _DELAY: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+_WORDS: Final = re.compile(
+    r"(?i)\b(?:try again|retry) (?:in|after) "
+    r"((?:\d{1,6}(?:\.\d{1,9})? ?(?:ms|millisec|sec|s|min|m|hour|h)[a-z]{0,7}[ ,]{0,2}){1,4})"
+)
+_PART: Final = re.compile(r"(?i)(\d+(?:\.\d+)?) ?(ms|mil|s|m|h)")
+_UNITS: Final = {"ms": 1e-3, "mil": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST: Final = 100
 _MOST_DETAILS: Final = 20
 
@@ -26,6 +32,16 @@ def retry_after(wait_or_moment: str, date: str, milliseconds: str = "") -> float
     seconds = seconds_of(wait_or_moment.strip()[:_LONGEST], date)
     if 0 <= seconds < 1e9:
         return seconds
+    return math.nan
+
+
+def wait_in(words: str) -> float:
+    """Seconds that an error's words ask to wait, as in "Please retry after 33 seconds"; else NaN.
+
+    OpenAI's and Azure's limits are behind proxies that drop their headers; Gemini sends none.
+    """
+    if known := _WORDS.search(words):
+        return sum(float(n) * _UNITS[unit.lower()] for n, unit in _PART.findall(known[1]))
     return math.nan
 
 

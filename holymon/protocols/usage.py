@@ -20,15 +20,16 @@ _SERVER_TOKENS: Final = int(Flag.SERVER_TOKENS)
 _T = TypeVar("_T")
 
 _NAMES: Final = {
-    "prompt": "prompt_tokens promptTokenCount prompt_token_count prompt_eval_count inputTokenCount "
-              "input_tokens inputTokens prompt_n",
-    "output": "completion_tokens candidatesTokenCount completion_token_count eval_count "
-              "outputTokenCount output_tokens outputTokens generated_tokens predicted_n",
+    "prompt": "prompt_tokens promptTokens promptTokenCount prompt_token_count prompt_eval_count "
+              "inputTokenCount input_tokens inputTokens prompt_n",
+    "output": "completion_tokens completionTokens candidatesTokenCount completion_token_count "
+              "eval_count outputTokenCount output_tokens outputTokens generated_tokens predicted_n",
     "cached": "cached_tokens prompt_cache_hit_tokens cache_read_input_tokens cacheReadInputTokens "
               "cache_n cachedContentTokenCount num_cached_tokens cached_input_tokens "
-              "cacheReadInputTokenCount",
+              "cacheReadInputTokenCount cached_read_tokens cacheReadTokens",
     "written": "cache_creation_input_tokens cacheWriteInputTokens cache_write_tokens "
-               "cache_creation_tokens cached_creation_tokens cacheWriteInputTokenCount",
+               "cache_creation_tokens cached_creation_tokens cacheWriteInputTokenCount "
+               "cached_write_tokens cacheWriteTokens",
     "thought": "reasoning_tokens thoughtsTokenCount thinking_tokens",
     "total": "total_tokens totalTokenCount totalTokens",
 }  # fmt: skip
@@ -86,9 +87,12 @@ def read_usage(usage: Any, marks: Marks) -> bool:
     if thought is not None:
         marks.reasoning_tokens = thought
     if output is not None:
-        total = counts.get("total", _NONE)[2]
-        if thought and total == (prompt or 0) + output + thought:  # xAI, Gemini: not in the output
+        total = counts.get("total", _NONE)[2] or 0
+        rest = total - (prompt or 0) - output
+        if thought and rest == thought:  # xAI, Gemini: not in the output
             output += thought
+        elif prompt and output and rest > 0 and thought is cached is written is None:
+            output += rest  # Gemini for chat: what was thought is in the total alone
         if output or marks.output_tokens <= 0:  # nor does a 0 take back what was counted
             marks.output_tokens = output
         marks.flags |= _SERVER_TOKENS
@@ -98,7 +102,9 @@ def read_usage(usage: Any, marks: Marks) -> bool:
 def _read_plain(usage: dict[str, Any], marks: Marks) -> bool:
     """Note the counts of what most servers send and nothing else; whether it was that."""
     prompt, output = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if type(prompt) is not int or type(output) is not int or "total_tokens" not in usage:
+    if type(prompt) is not int or type(output) is not int:
+        return False
+    if usage.get("total_tokens") != prompt + output:
         return False
     if not 0 < prompt <= MAX_COUNT or not 0 < output <= MAX_COUNT:
         return False

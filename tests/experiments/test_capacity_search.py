@@ -74,7 +74,7 @@ def test_capacity_is_of_one_target_and_needs_an_objective(tmp_path):
 
 def test_a_server_that_is_not_there_has_no_capacity(tmp_path):
     nobody = hm.Target(provider="url", model="m", base_url="http://127.0.0.1:1/v1")
-    with pytest.raises(hm.RunError, match="does the server run"):
+    with pytest.raises(hm.RunError, match="see whether a server runs"):
         hm.capacity(plan(nobody), slo=SLO, start=40, seconds=2, out=tmp_path)
 
 

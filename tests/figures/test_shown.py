@@ -179,7 +179,10 @@ def test_reasons_of_the_client_in_full():
             "permission",
             "this key may not use that model: ask for access, or take another key (MY_KEY).",
         ),
-        ("connect_timeout", "is http://host:1/v1 reachable from here (firewall, proxy, VPN)."),
+        (
+            "connect_timeout",
+            "see whether http://host:1/v1 can be reached from here (firewall, proxy, VPN).",
+        ),
         ("bad_request", "(400: the request was refused as malformed)."),
     ],
 )

@@ -104,7 +104,7 @@ def test_no_success_is_no_measurement():
     [
         ("authentication", 2, "check the key in MY_KEY"),
         ("not_found", 2, "check the model's name"),
-        ("connection_refused", 4, "does the server run at http://host:1/v1"),
+        ("connection_refused", 4, "see whether a server runs at http://host:1/v1"),
         ("dns_failure", 4, "check the host name"),
         ("rate_limited", 3, "no call succeeded"),
     ],

@@ -9,7 +9,7 @@ from holymon.protocols.bounds import LONG, is_vast
 from holymon.protocols.finish import finish_of
 from holymon.protocols.rate_limits import Limit, name_limit, read_limits
 from holymon.protocols.refusal import Refusal, refusal
-from holymon.protocols.retry_after import retry_after, retry_delay
+from holymon.protocols.retry_after import retry_after, retry_delay, wait_in
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 LATER = "Mon, 23 Nov 2026 10:00:07 GMT"
@@ -39,6 +39,21 @@ def test_how_long_headers_ask_to_wait(wait, date, milliseconds, expected):
 def test_how_long_the_details_of_an_error_ask_to_wait(details, expected):
     assert same(retry_delay({"details": details}), expected)
     assert isnan(retry_delay(details))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("x. Please try again in 114h18m0s. Visit", 411480.0),  # openai/openai-dotnet#404
+        ("Please retry after 33 seconds. Please go", 33.0),  # openai/openai-node#1108
+        ("Please retry in 38.601658672s.", 38.601658672),  # anomalyco/opencode#49039
+        ("try again in 250ms", 0.25), ("Try again in 1 hour, 2 minutes", 3720.0), ("retry after 6m0s", 360.0),
+        ("retry in 20 milliseconds", 0.02), ("try again in a moment", None), ("retry in 5", None),
+        ("try again in 5 tokens", None), ("20s", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_wait_that_an_errors_words_ask_for(words, expected):
+    assert same(wait_in(words), expected)
 
 
 @pytest.mark.parametrize(("reason", "expected"), [

@@ -59,6 +59,13 @@ COUNTED = [
        "totalTokenCount": 15}], (10, 5, -1, -1, 3)),
     ([{"candidatesTokenCount": 5, "thoughtsTokenCount": 3, "totalTokenCount": 8}], (-1, 8, -1, -1, 3)),
     ([{"completion_tokens": 5, "total_tokens": 5, "reasoning_tokens": 0}], (-1, 5, -1, -1, 0)),
+    # In Gemini's chat it is in the total alone (Clarifai/clarifai-python#978), unless caches are told.
+    ([{"prompt_tokens": 20, "completion_tokens": 424, "total_tokens": 1016}], (20, 996, -1, -1, -1)),
+    ([{"prompt_tokens": 20, "completion_tokens": 4, "total_tokens": 74, "cached_tokens": 50}], (20, 4, 50, -1, -1)),
+    ([{"prompt_tokens": 20, "completion_tokens": 4, "total_tokens": 9}], (20, 4, -1, -1, -1)),
+    ([{"prompt_tokens": 74, "completion_tokens": 2, "total_tokens": 76, "prompt_tokens_details": {
+        "cached_read_tokens": 34, "cached_write_tokens": 10}}], (74, 2, 34, 10, -1)),  # maximhq/bifrost#1872
+    ([{"promptTokens": 100, "completionTokens": 2, "cacheReadTokens": 40}], (100, 2, 40, -1, -1)),
     # Text and whole floats are counts; what is none is as if it was not there.
     ([{"prompt_tokens": "5", "completion_tokens": "0000000003"}], (5, 3, -1, -1, -1)),
     ([{"prompt_tokens": "00000000005", "completion_tokens": "²"}], (-1, -1, -1, -1, -1)),

@@ -5,6 +5,7 @@ Kinds that were wrong are here, and one of each kind that was right and that not
 
 import asyncio
 import gzip
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,12 @@ FAILED = [
          b'"RESOURCE_EXHAUSTED"\n  }\n}\n]\n', IN_STREAM, "Resource {exhausted."),
     Case("a list on several lines, then DONE", "variant of continuedev/continue#8967",
          HEL + b'[{\n "error": {\n  "message": "exhausted"\n }\n},\n' + DONE, IN_STREAM, "exhausted"),
+    Case("a refusal as the first event of a 200", "openclaw/clawrouter#101", named("error", error={
+        "message": "invalid request", "type": "invalid_request_error", "code": 400}), IN_STREAM, "invalid request"),
+    Case("a keep-alive in the midst of an event", "james-6-23/codex2api#696; open-software-network/os-clovy#659",
+         HEL + LO.replace(b'"delta"', b'"de: keep-alive\n\nlta"') + END, "invalid_json", '"de: keep-alive'),
+    Case("a response that began, then DONE", "looplj/axonhub#2192", named("response.created", response={}) + DONE,
+         "empty_response", endpoint="responses"),
     Case("a response that was cancelled, without a word", "developers.openai.com, background mode", named(
         "response.output_text.delta", delta="Hel") + named("response.cancelled", response={"status": "cancelled"}),
          IN_STREAM, "the response was cancelled", endpoint="responses"),
@@ -89,6 +96,16 @@ GOOD = [
     Case("responses whose text is in the last event alone", "variant of Sophomoresty/gemini-web2api#57",
          named("response.created", response={}) + named("response.completed", response=TOLD), endpoint="responses",
          wanted={"events": 1, "output_tokens": 2}),
+    Case("a response that is complete, and says that it is not", "Arthur-Ficial/apfel#412", named(
+        "response.output_text.delta", delta="Hello") + named("response.completed", response={
+            **TOLD, "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}),
+         endpoint="responses", wanted={"finish": "length", "output_tokens": 2}),
+    Case("a keep-alive in the form of a delta", "CherryHQ/cherry-studio#20026", named("response.output_text.delta",
+         delta="", item_id="SSE-Keep-Alive") + named("response.output_text.delta", delta="Hello")
+         + named("response.completed", response=TOLD), endpoint="responses", wanted={"events": 1}),
+    Case("a message that ends without its usage", "earendil-works/pi#6567 (MiniMax)", STARTED.replace(
+        b'"input_tokens":0', b'"input_tokens":10') + HELLO + named("message_delta", delta={"stop_reason": "end_turn"})
+         + STOPPED, endpoint="messages", wanted={"prompt_tokens": 10}),
     Case("vectors in a bare list", "ggml-org/llama.cpp, tools/server/README: /embeddings without /v1",
          body([{"index": n, "embedding": [[0.1, 0.2]]} for n in (0, 1)]), endpoint="embeddings", text="",
          streamed=False, kind="application/json", wanted={"events": 2}, watched=False),
@@ -169,6 +186,12 @@ def test_the_wait_that_an_error_of_google_asks_for_is_noted():
                    kind="application/json")  # fmt: skip
     (row,) = asyncio.run(watch(refused)).rows
     assert row["retry_after_s"] == 27.5
+    (row,) = asyncio.run(
+        watch(replace(refused, body=body(error(f"{words} x.\nPlease retry in 38.5s."))))
+    ).rows
+    assert row["retry_after_s"] == 38.5, (
+        "anomalyco/opencode#49039: nor do all say it in the details"
+    )
 
 
 def test_a_watched_client_of_llama_cpp_is_understood_at_its_own_path():
