@@ -47,6 +47,7 @@ _LISTED: Final = re.compile(
 )
 """What is taken, where a refusal lists it."""
 
+_OPTIONS: Final = re.compile("stream_options?|include_usage")
 _ASKS_FOR: Final = re.compile(
     r"(?i)\b(?:use|using|favou?r of|with|by|to|try|instead|as|mean)\W+(?:the\W+)?"
     rf"({LIMIT.pattern[4:]})"
@@ -111,7 +112,7 @@ def _judged(place: str, words: str, sent: str, streamed: bool) -> Refusal:
         about = _around(LIMIT, words)  # under no name, or one of no case: MaxTokens
     limit = bool(sent and _NOT_TAKEN.search(about))
     value = bool(about and _VALUE.search(about) and not _CERTAIN.search(about))
-    options = named if "stream_options" in at else _around(re.compile("stream_options?"), words)
+    options = named if "stream_options" in at else _around(_OPTIONS, words)
     if not streamed:
         stream = bool(_WANTS_STREAM.search(words))
     else:

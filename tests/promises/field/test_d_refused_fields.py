@@ -80,6 +80,8 @@ CASES = {
                 {"object": "error", "message": {"detail": [extra("stream_options")]}, "code": None}, UNCOUNTED),
         Refused("FlowiseAI/Flowise#2866, Fireworks", "stream_options", 400,
                 error(f"Extra inputs are not permitted, field: 'stream_options', value: {OPTIONS}"), UNCOUNTED),
+        Refused("BerriAI/litellm#9916, by what is in them alone", "stream_options", 500, error(
+            "litellm.APIConnectionError: BedrockException - extraneous key [include_usage] is not permitted"), UNCOUNTED),
         Refused("songquanpeng/one-api#1423, Azure", "stream_options", 400,
                 error("Unrecognized request argument supplied: stream_options"), UNCOUNTED),
         Refused("feiskyer/chatgpt-copilot#173", "stream_options", 400,
