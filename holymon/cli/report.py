@@ -92,9 +92,12 @@ def report(
     if wanted is not None:
         for argument in (*targets, *sorted(load)):
             raise PlanError(f"{plain(argument)} does not go with --run: that load is over.")
-        from holymon.load.run import attach
+        from holymon.load import fetch
+        from holymon.load.gathered import gathered
+        from holymon.load.run import Run
+        from holymon.records.spool import folder_of
 
-        run = attach(wanted, out=out)
+        run = Run(gathered(fetch.find(folder_of(out), wanted)), later=True)
     elif not measures:
         for option in sorted(load - {"--name"}):
             raise PlanError(f"{option} needs a TARGET: {plain(notebook)} measures by itself.")

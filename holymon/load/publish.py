@@ -55,7 +55,7 @@ def entry_of(run: "Run") -> Entry:
     """A run as a catalogue knows it, with its figures."""
     targets = [target.to_dict() for target in run.summary().targets]
     return Entry(
-        run.id, 0, run.state, len(run.records), run.status.get("started_at"),
+        run.id, 0, run.state, run.calls, run.status.get("started_at"),
         run.status.get("ended"), run.status.get("detail", ""),
         tuple(t.name for t in run.plan.targets), run.plan.simulated,
         (run.folder / "report.html").exists(), of_targets=of_targets(targets),

@@ -87,6 +87,14 @@ def secrets_of(target: Target, *, lacking: bool = False) -> tuple[Secret, ...]:
     return tuple(secret for secret in secrets if secret is not None)
 
 
+def known_secrets(plan: Plan | None) -> tuple[Secret, ...]:
+    """All that no text about a plan may hold, as far as the environment has it now."""
+    secrets: list[Secret] = []
+    for target in plan.targets if plan is not None else ():
+        secrets += secrets_of(target, lacking=True)
+    return tuple(secrets)
+
+
 def prepared_of(
     target: Target, path: str, headers: Mapping[str, str] = _NONE, *, method: str = "POST"
 ) -> Prepared:

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from holymon.errors import RunError
-from holymon.figures import verdict
 from holymon.figures.size_types import SizeEffects
 from holymon.figures.sizes import sizes_of
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import Summary
 from holymon.figures.turn_types import Turns
 from holymon.figures.turns import turns_of
+from holymon.figures.verdict import Verdict, judge
 from holymon.formatting import Table, Tables, number_of
-from holymon.load import fetch, publish
+from holymon.load import fetch, publish, run_json
 from holymon.load.gathered import gathered
 from holymon.load.process import LOCAL, Executor, Process
 from holymon.plan.plan import Plan
@@ -32,9 +32,7 @@ from holymon.records.own_files import write_aside
 from holymon.records.place import place
 from holymon.records.records import Records
 from holymon.records.run_state import LIVE
-from holymon.records.shares import shares
 from holymon.records.spool import folder_of
-from holymon.structs import to_builtins
 
 POLL_S = 0.1
 
@@ -42,8 +40,11 @@ POLL_S = 0.1
 class Run:
     """One run: its plan, its folder, its records so far."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the run in `folder`, and write nothing there. Raises RunError if there is none."""
+    def __init__(self, folder: Path, *, later: bool = False) -> None:
+        """Open the run in `folder`, and write nothing there. Raises RunError if there is none.
+
+        The records of one that was compacted may be read `later`, when they are asked for.
+        """
         self.folder = folder
         self.plan = run_folder.read_plan(folder)
         self._process: Process | None = None
@@ -51,11 +52,16 @@ class Run:
         self._follower: journal.Follower | None = None
         self._summary: tuple[int, Summary] | None = None
         self._sizes: tuple[int, SizeEffects] | None = None
+        self._lent: tuple[int, Summary, Verdict] | None = None
+        self._known: Records | None = None
         if run_folder.is_compacted(folder) or not self.live:
-            self._records = run_folder.load(folder)
+            if later and run_folder.is_compacted(folder):
+                run_folder.count(folder)  # raises RunError for what can't be records
+            else:
+                self._known = run_folder.load(folder)
         else:
-            self._records = Records(self.plan.targets, turns=self.plan.prompts.turns)
-            self._follower = journal.Follower(folder, self._records)
+            self._known = Records(self.plan.targets, turns=self.plan.prompts.turns)
+            self._follower = journal.Follower(folder, self._known)
 
     @property
     def id(self) -> str:
@@ -96,6 +102,18 @@ class Run:
             return self._records
 
     @property
+    def _records(self) -> Records:
+        """Those that there were at the last look."""
+        if self._known is None:
+            self._known = run_folder.load(self.folder)
+        return self._known
+
+    @property
+    def calls(self) -> int:
+        """The number of its records."""
+        return self._lent[0] if self._lent else len(self.records)
+
+    @property
     def vitals(self) -> ClientHealth:
         """How the client was doing, second by second."""
         return journal.vitals(self.folder)
@@ -110,8 +128,15 @@ class Run:
         """The servers' ids of failed and of the slowest calls, by the number of the call: data."""
         return side_file.request_ids(self.folder)
 
+    def lend(self, calls: int, summary: Summary, judged: Verdict) -> None:
+        """Have the figures that another process computed, unless its records are here, too."""
+        if self._known is None:
+            self._lent = calls, summary, judged
+
     def summary(self) -> Summary:
         """The figures of the records there are by now."""
+        if self._lent:
+            return self._lent[1]
         records = self.records
         # Records are only ever added: as many are the same ones.
         if self._summary is None or self._summary[0] != len(records):
@@ -131,10 +156,6 @@ class Run:
         """What came of the call that each target got before the load."""
         return first_calls(self.status)
 
-    def _judge(self, summary: Summary, status: dict[str, Any]) -> verdict.Verdict:
-        how = self.vitals, *run_state.ending(status)
-        return verdict.judge(summary, self.plan, *how, records=self.records)
-
     def sizes(self) -> SizeEffects:
         """How TTFT and decoding grow with the sizes of prompts and answers; figures by size."""
         if self._sizes is None or self._sizes[0] != len(self.records):
@@ -145,9 +166,12 @@ class Run:
         """The figures of first and later turns, where conversations were held."""
         return turns_of(self.records)
 
-    def verdict(self) -> verdict.Verdict:
+    def verdict(self) -> Verdict:
         """Whether they can be trusted, and whether the objectives are met."""
-        return self._judge(self.summary(), self.status)
+        if self._lent:
+            return self._lent[2]
+        how = self.vitals, *run_state.ending(self.status)
+        return judge(self.summary(), self.plan, *how, records=self.records)
 
     @property
     def exit_code(self) -> int:
@@ -217,7 +241,7 @@ class Run:
             if not run_folder.is_compacted(self.folder):
                 with contextlib.suppress(RunError):
                     if not run_folder.compact(self.folder, self._records):
-                        self._records = run_folder.load(self.folder)
+                        self._known = run_folder.load(self.folder)
                 self._summary = self._sizes = None  # times were rounded
 
     def _take_the_rest(self) -> None:
@@ -230,35 +254,12 @@ class Run:
             self._records.began = run_folder.began(self.folder)
             if run_folder.is_compacted(self.folder):
                 # Journals vanish while another process compacts; what it wrote is whole.
-                self._records = run_folder.load(self.folder)
+                self._known = run_folder.load(self.folder)
             self._follower = self._summary = self._sizes = None
 
     def to_dict(self) -> dict[str, Any]:
         """The run, its figures and its verdict: the object that `--json` prints."""
-        summary, status = self.summary(), self.status
-        judged, sizes = self._judge(summary, status), self.sizes()
-        return {
-            "run_id": self.id,
-            "state": status["state"],
-            "ended": status.get("ended"),
-            "plan": to_builtins(self.plan),
-            "started_at": status.get("started_at"),
-            "place": status.get("place"),
-            "duration_s": summary.duration_s,
-            "simulated": summary.simulated,
-            "verdict": judged.to_dict(),
-            "targets": [
-                {**target.to_dict(), "sizes": effect.to_dict()}
-                for target, effect in zip(summary.targets, sizes.targets, strict=True)
-            ],
-            "turns": [held.to_dict() for held in self.turns().targets],
-            "compared_at_tokens": sizes.reference,
-            "first_calls": [to_builtins(call) for call in self.first_calls],
-            "proxies": run_state.proxies(status),
-            "shares": [to_builtins(share) for share in shares(status)],
-            "cost_usd": summary.cost_usd,
-            "client": {**self.vitals.to_dict(), "disturbed": to_builtins(judged.touched)},
-        }
+        return run_json.of(self)
 
     def _repr_html_(self) -> str:
         head = Table(lead=(repr(self).removeprefix("<Run ")[:-1],))

@@ -9,10 +9,10 @@ import holymon
 from holymon.errors import RunError
 from holymon.figures.calls import slowest
 from holymon.load.carried import masked
+from holymon.load.requests import known_secrets
 from holymon.load.run import Run
 from holymon.plan.target import Target
 from holymon.records.own_files import write_json
-from holymon.report.report import known_secrets
 from holymon.safety import plain
 
 NAME: Final = "support.json"

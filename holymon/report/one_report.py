@@ -22,7 +22,7 @@ def main() -> int:
     interrupted_by_stdin()
     folder = wish.pop("run")
     try:
-        run = None if folder is None else Run(Path(folder))
+        run = None if folder is None else Run(Path(folder), later=True)
         made = write_report(**wish, run=run)
     except HolymonError as error:
         json.dump({"why": str(error)}, sys.stdout)

@@ -11,7 +11,6 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,20 +20,17 @@ from urllib.parse import quote
 from holymon.catalogue.handed import taken
 from holymon.catalogue.news import News, check_baseline, news
 from holymon.errors import ConfigError, HolymonError, PlanError, RunError
-from holymon.formatting import Html, element
+from holymon.formatting import Html
 from holymon.language.catalogue import ENGLISH
 from holymon.language.said import language, shown, speaking, vocabulary
-from holymon.load.carried import packed
-from holymon.load.opened import BLOCK
 from holymon.load.publish import send
-from holymon.load.requests import secrets_of
+from holymon.load.requests import known_secrets
 from holymon.load.run import Run
 from holymon.monitor.move import STATE
-from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.own_files import content, write_aside, write_json, write_page
 from holymon.records.spool import folder_of
-from holymon.report import move_facts
+from holymon.report import handed_run, move_facts
 from holymon.report.digest import translated
 from holymon.report.health import Health, health, over_time
 from holymon.report.index import write_index
@@ -130,7 +126,8 @@ def _written(
     begun, started = time.monotonic(), run_folder.now()
     secrets = known_secrets(run.plan if run is not None else None)
     require_papermill()
-    made = _meanwhile(run, secrets)
+    # Meanwhile, and in the same language.
+    threading.Thread(target=copy_context().run, args=(prepare,), daemon=True).start()
     notebook_out, status, error, interrupt = execute(path, given, timeout_s, import_from)
     error = redact(short(error), secrets)
     about = {
@@ -138,12 +135,13 @@ def _written(
         "started_at": started.isoformat(), "duration_s": round(time.monotonic() - begun, 3),
     }  # fmt: skip
     known_news, move = taken(notebook_out, run, baseline), move_facts.taken(notebook_out)
+    handed = handed_run.taken(notebook_out, run)
     translate(notebook_out)
     clean(notebook_out, secrets)
     banner = f"{shown(_STATUS[status])}: {error}" if status != "ok" else ""
     page = html_of(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
     try:
-        figures, block = made()
+        figures, block = handed or _figured(run)
         _publish(folder, page, notebook_out, secrets, block)
         first = None if run is None else _health(run, baseline, known_news)
         _write_json(folder, run, about, figures, first, budget, move)
@@ -158,32 +156,12 @@ def _written(
     return Report(folder, html, status, error, about_run, notes, first)
 
 
-def _meanwhile(
-    run: Run | None, secrets: tuple[Secret, ...]
-) -> Callable[[], tuple[dict[str, Any], Html]]:
-    """Begin what a report needs beside its notebook, while that is waited for.
-
-    What returns, when it is called, the run's JSON and its block; a page is soon made by then.
-    """
-    made: list[tuple[dict[str, Any], Html]] = []
-
-    def make() -> None:
-        prepare()
-        figures: dict[str, Any] = {}
-        if run is not None:
-            with contextlib.suppress(HolymonError, PlanError):
-                figures = run.to_dict()
-        made.append((figures, _block(run, secrets)))
-
-    # In the same language.
-    thread = threading.Thread(target=copy_context().run, args=(make,), daemon=True)
-    thread.start()
-
-    def result() -> tuple[dict[str, Any], Html]:
-        thread.join()
-        return made[0]
-
-    return result
+def _figured(run: Run | None) -> handed_run.Figured:
+    """What the notebook has not handed on; nothing where it can't be."""
+    if run is not None:
+        with contextlib.suppress(HolymonError, PlanError):
+            return handed_run.figured(run)
+    return handed_run.Figured({}, Html())
 
 
 def _require_writable(folder: Path) -> None:
@@ -207,22 +185,6 @@ def _health(run: Run, baseline: str, known: News | None) -> Health | None:
         # What was handed on speaks English alone.
         return health(run, (language() == ENGLISH and known) or news(run, baseline))
     return None
-
-
-def known_secrets(plan: Plan | None) -> tuple[Secret, ...]:
-    """All that no text about a plan may hold, as far as the environment has it now."""
-    secrets: list[Secret] = []
-    for target in plan.targets if plan is not None else ():
-        secrets += secrets_of(target, lacking=True)
-    return tuple(secrets)
-
-
-def _block(run: Run | None, secrets: tuple[Secret, ...]) -> Html:
-    """What the page carries of the run it is about, in an element that no browser shows or runs."""
-    if run is not None:
-        with contextlib.suppress(HolymonError, PlanError):
-            return element("template", packed(run, secrets), id=BLOCK)
-    return Html()
 
 
 def _publish(

@@ -19,7 +19,7 @@ from holymon.plan.prompts import Prompts
 from holymon.plan.targets import target
 from holymon.records.datasets import dataset
 from holymon.records.records import Records
-from holymon.report import sections
+from holymon.report import handed_run, sections
 from holymon.report.health import health
 from holymon.report.move_subject import MoveSubject
 from holymon.report.moved import moved
@@ -48,7 +48,8 @@ class Subject:
         """Health and what changed; then the verdict, the objectives, and the main figures."""
         first = health(self.run, self.changed)
         part = sections.verdict(self.run, first.html)
-        return Section(part.html, f"{first.line}\n\n{part.text}", handed(first.news))
+        beside = {**handed(first.news), **handed_run.handed(self.run)}
+        return Section(part.html, f"{first.line}\n\n{part.text}", beside)
 
     @property
     def changed(self) -> News:
