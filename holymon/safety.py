@@ -266,7 +266,7 @@ def plain(text: str) -> str:
     CI service would take for a command gets a space inside.
     """
     if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_visible, text))
+        text = _PERHAPS_UNSEEN.sub(lambda match: _visible(match[0]), text)
     return _CI_COMMAND.sub(r"\g<mark> ", text) if "##" in text or "::" in text else text
 
 
@@ -279,6 +279,9 @@ _UNSEEN: Final = frozenset(
     "\u2800"  # a Braille cell without a dot
 )
 """Of no width though letters or marks (Unicode's Default_Ignorable_Code_Point)."""
+
+
+_PERHAPS_UNSEEN: Final = re.compile(r"[^\n\t -~]")
 
 
 def _visible(char: str) -> str:

@@ -18,6 +18,7 @@ from holymon.language.catalogue import ENGLISH
 from holymon.language.said import Digits, language, shown, tell
 from holymon.plots.binning import crowds
 from holymon.plots.picture import MOST_DRAWN, STYLE, Picture
+from holymon.plots.snug import Snug
 from holymon.records.records import Records
 
 Floats = npt.NDArray[np.float64]
@@ -59,7 +60,7 @@ def styled(draw: Callable[[Axes], None], ax: Axes | None) -> Axes:
     """What `draw` draws, on the axes given or on a new figure of the size of a report."""
     with mpl.rc_context(STYLE):
         if ax is None:
-            size = {"figsize": (8.6, 3.2), "layout": "constrained", "dpi": 100}
+            size = {"figsize": (8.6, 3.2), "layout": Snug(), "dpi": 100}
             ax = Picture(**size).add_subplot()
         draw(ax)
         _numbers(ax)

@@ -9,7 +9,7 @@ from holymon.language.said import language, tell
 from holymon.report.harmless import harmless
 from holymon.report.index import TEMPLATES, style
 from holymon.report.notebooks import quiet
-from holymon.report.svg import Aside, inert
+from holymon.report.svg import inert
 from holymon.safety import Secret, redact
 
 HIDDEN: Final = {"parameters", "injected-parameters", "remove-cell", "papermill-error-cell-tag"}
@@ -80,7 +80,7 @@ def _compiled() -> Any:
 
 def _html_of(notebook: Any, title: str, banner: str) -> str:
     from jinja2 import pass_context
-    from nbconvert import HTMLExporter
+    from nbconvert import HTMLExporter, TemplateExporter
     from traitlets.config import Config
 
     from holymon import __version__
@@ -94,9 +94,7 @@ def _html_of(notebook: Any, title: str, banner: str) -> str:
         exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
         embed_images=True, sanitize_html=True,
     )  # fmt: skip
-    aside = Aside()
     exporter.register_filter("clean_html", harmless)
-    exporter.register_filter("aside", aside.put)
     # With the context it is no constant, of which jinja would keep the words of one language.
     exporter.register_filter("tell", pass_context(lambda _, words: tell(words)))
     exporter.environment.bytecode_cache = _compiled()
@@ -104,5 +102,6 @@ def _html_of(notebook: Any, title: str, banner: str) -> str:
         "title": title, "banner": banner, "version": __version__, "style": style(),
         "language": language(),
     }  # fmt: skip
-    html: str = exporter.from_notebook_node(notebook, resources=resources)[0]
-    return aside.back(html)
+    # HTMLExporter's own would parse the page once more, for what our template does itself.
+    made = TemplateExporter.from_notebook_node(exporter, notebook, resources=resources)
+    return str(made[0])

@@ -1,14 +1,12 @@
 """An SVG that a notebook made, as far as it may stand in a page: nothing runs, loads or covers.
 
     parsed --> what is known to be inert is written anew --> ids of this page only, no style sheet
-           --> aside, while nbconvert makes the page: it parses all that it makes once more
 
 What the page's own policy would stop anyhow is left out here, and what is left out is no loss to
 a picture of matplotlib's.
 """
 
 import re
-import secrets
 from collections.abc import Iterator
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -60,24 +58,6 @@ def inert(svg: str, prefix: str, alt: str = "") -> Html:
         return _Picture(root, prefix).html(alt)
     except (ET.ParseError, ValueError, RecursionError):
         return Html()
-
-
-class Aside:
-    """Finished pictures that wait until their page is made."""
-
-    def __init__(self) -> None:
-        """None yet; nobody else can know the mark of their places."""
-        self._mark = secrets.token_hex(16)
-        self._pictures: list[str] = []
-
-    def put(self, picture: str) -> str:
-        """What stands for the picture in the meantime."""
-        self._pictures.append(picture)
-        return f"{self._mark}-{len(self._pictures) - 1}."
-
-    def back(self, page: str) -> str:
-        """The page with its pictures."""
-        return re.sub(self._mark + r"-(\d+)\.", lambda m: self._pictures[int(m[1])], page)
 
 
 class _Picture:

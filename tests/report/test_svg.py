@@ -2,7 +2,7 @@
 
 import pytest
 
-from holymon.report.svg import Aside, inert
+from holymon.report.svg import inert
 
 START = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
 
@@ -30,11 +30,3 @@ def test_titles_stay_as_text_and_a_bomb_is_no_picture():
     assert "<title>&lt;b&gt; said\nso</title>" in inert(f"{START}{spot}</svg>", "p1-")
     assert inert(f'<!DOCTYPE x [<!ENTITY a "b">]>{START}</svg>', "p1-") == ""
     assert inert("<svg", "p1-") == ""
-
-
-def test_pictures_wait_aside_until_their_page_is_made():
-    aside = Aside()
-    pictures = [r"<svg>\1</svg>", "<svg>b</svg>"]
-    page = " ".join(f"<div>{aside.put(picture)}</div>" for picture in pictures)
-    assert "svg" not in page
-    assert aside.back(page) == r"<div><svg>\1</svg></div> <div><svg>b</svg></div>"
