@@ -274,14 +274,12 @@ _CI_COMMAND: Final = re.compile(
     r"(?x)(?P<mark> \#(?=\#\w*\[)"  # Azure's ##vso[, GitHub's older ##[, TeamCity's, anywhere
     r"| (?m:^)\s*: (?=:[A-Za-z][\w-]*(?:\s[^\n]*)?::))"  # GitHub's ::name ...::, at the left
 )
+_PERHAPS_UNSEEN: Final = re.compile(r"[^\n\t -~]")
 _UNSEEN: Final = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
     "\u2800"  # a Braille cell without a dot
 )
 """Of no width though letters or marks (Unicode's Default_Ignorable_Code_Point)."""
-
-
-_PERHAPS_UNSEEN: Final = re.compile(r"[^\n\t -~]")
 
 
 def _visible(char: str) -> str:

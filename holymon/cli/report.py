@@ -92,12 +92,7 @@ def report(
     if wanted is not None:
         for argument in (*targets, *sorted(load)):
             raise PlanError(f"{plain(argument)} does not go with --run: that load is over.")
-        from holymon.load import fetch
-        from holymon.load.gathered import gathered
-        from holymon.load.run import Run
-        from holymon.records.spool import folder_of
-
-        run = Run(gathered(fetch.find(folder_of(out), wanted)), later=True)
+        run = _ended(wanted, out)
     elif not measures:
         for option in sorted(load - {"--name"}):
             raise PlanError(f"{option} needs a TARGET: {plain(notebook)} measures by itself.")
@@ -119,6 +114,16 @@ def report(
     worse = fail_on_change and made.health is not None and made.health.news.worse
     code = (run.exit_code if run else 0) or int(worse) or 4 * lost
     sys.exit(INTERRUPTED if interrupted else code)
+
+
+def _ended(wanted: str, out: Path) -> "Run":
+    """A run of which the kernel, which draws it, is to read the records."""
+    from holymon.load import fetch
+    from holymon.load.gathered import gathered
+    from holymon.load.run import Run
+    from holymon.records.spool import folder_of
+
+    return Run(gathered(fetch.find(folder_of(out), wanted)), later=True)
 
 
 def _plan(targets: tuple[str, ...], values: dict[str, Any], options: dict[str, Any]) -> "Plan":

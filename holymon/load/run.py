@@ -54,11 +54,11 @@ class Run:
         self._sizes: tuple[int, SizeEffects] | None = None
         self._lent: tuple[int, Summary, Verdict] | None = None
         self._known: Records | None = None
-        if run_folder.is_compacted(folder) or not self.live:
-            if later and run_folder.is_compacted(folder):
-                run_folder.count(folder)  # raises RunError for what can't be records
-            else:
-                self._known = run_folder.load(folder)
+        compacted = run_folder.is_compacted(folder)
+        if later and compacted:
+            run_folder.count(folder)  # raises RunError for what can't be records
+        elif compacted or not self.live:
+            self._known = run_folder.load(folder)
         else:
             self._known = Records(self.plan.targets, turns=self.plan.prompts.turns)
             self._follower = journal.Follower(folder, self._known)

@@ -16,7 +16,7 @@ from holymon.load.carried import MOST_BYTES, packed, unpacked
 from holymon.load.opened import BLOCK
 from holymon.load.requests import known_secrets
 from holymon.load.run import Run
-from holymon.records.own_files import MOST_OF_JSON
+from holymon.records.own_files import MOST_OF_JSON, finite
 
 KIND: Final = "application/vnd.holymon.run+json"
 MOST: Final = MOST_OF_JSON + 16 * MOST_BYTES
@@ -47,7 +47,7 @@ def handed(run: Run) -> dict[str, Any]:
     """
     if not os.environ.get("HOLYMON_HEADLESS") or language() != ENGLISH:
         return {}
-    return {KIND: json.dumps([run.to_dict(), packed(run, known_secrets(run.plan))])}
+    return {KIND: json.dumps([finite(run.to_dict()), packed(run, known_secrets(run.plan))])}
 
 
 def taken(notebook: Any, run: Run | None) -> Figured | None:

@@ -9,6 +9,8 @@ TAGS: Final = frozenset(
 )
 # Without an end it hides all that follows, as in a browser.
 _STYLE: Final = re.compile(r"<style\b.*?(?:</style>|\Z)", re.DOTALL | re.IGNORECASE)
+# As nbconvert leaves them in headings, above ASCII and beside halves of surrogate pairs.
+_NUMBERED: Final = re.compile(r"&#(1(?:2[89]|[3-9]\d)|[2-9]\d\d|[1-9]\d{3}|[1-4]\d{4});")
 _TABLE: Final = re.compile("<table(?=[ >])")
 
 
@@ -20,6 +22,7 @@ def harmless(html: Any) -> str:
     import bleach
 
     text = html.decode() if isinstance(html, bytes) else str(html)
+    text = _NUMBERED.sub(lambda match: chr(int(match[1])), text)
     text = _STYLE.sub("", text)  # pandas' own, of which bleach would leave the text
     clean = str(
         bleach.clean(

@@ -29,6 +29,7 @@ from holymon.errors import ConfigError, PlanError, RunError
 from holymon.figures.change import Change, Least
 from holymon.figures.standing import of_percentile
 from holymon.formatting import rounded
+from holymon.language.said import speaking
 from holymon.load import carried, opened, run
 from holymon.load.entry import Entry, of_targets
 from holymon.plan import consent
@@ -38,7 +39,7 @@ from holymon.records import run_folder
 from holymon.records.attempt import Marks
 from holymon.records.journal import Journal
 from holymon.records.own_files import finite
-from holymon.report import health, index, notebooks, report, sections
+from holymon.report import handed_run, health, index, notebooks, report, sections
 from holymon.report.index import write_index
 from holymon.report.kernel import Kernel
 from holymon.structs import replace
@@ -85,9 +86,10 @@ def subject(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(subject):
-    """Its report; what changed is judged in the kernel, and nowhere again."""
+    """Its report; figures and what changed are the kernel's, and nobody's again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "news", None)
+        patch.setattr(handed_run, "figured", None)
         return report.write_report(run=subject)
 
 
@@ -613,3 +615,28 @@ def test_of_what_a_kernel_says_of_changes_only_what_can_be_so_is_taken(subject, 
     assert [taken(data) for data in (None, "", [], deep, {})] == [None] * 5
     monkeypatch.delenv("HOLYMON_HEADLESS")
     assert handed.handed(told) == {}
+
+
+def test_figures_of_a_kernel_are_those_of_this_run_or_none(subject, monkeypatch):
+    monkeypatch.setenv("HOLYMON_HEADLESS", "1")
+    (good,) = handed_run.handed(subject).values()
+    with speaking("vi"):
+        assert handed_run.handed(subject) == {}
+    whole = handed_run.figured(subject)
+    monkeypatch.setattr(run_folder, "load", None)  # its records are not read again
+    later = run.Run(subject.folder, later=True)
+
+    def taken(data, of=later):
+        book = SimpleNamespace(cells=[{"outputs": [{"data": {handed_run.KIND: data}}]}])
+        return handed_run.taken(book, of)
+
+    figures, text = json.loads(good)
+    other = json.dumps([{**figures, "run_id": "other/1"}, text])
+    odd = json.dumps([[], text]), json.dumps([figures, "A"])
+    for data in (None, [], "", "[]", "[[]]", other, *odd):
+        assert taken(data) is None, data
+    assert taken(good, None) is None
+    assert taken(good) == (json.loads(json.dumps(finite(whole.figures))), whole.block)
+    assert (later.calls, later.exit_code) == (len(subject.records), subject.exit_code)
+    assert later.summary().table.text() == subject.summary().table.text()
+    assert later.verdict().table.text() == subject.verdict().table.text()
