@@ -41,10 +41,7 @@ class Run:
     """One run: its plan, its folder, its records so far."""
 
     def __init__(self, folder: Path, *, later: bool = False) -> None:
-        """Open the run in `folder`, and write nothing there. Raises RunError if there is none.
-
-        The records of one that was compacted may be read `later`, when they are asked for.
-        """
+        """Open the run in `folder`, its records maybe `later`; write nothing. Raises RunError."""
         self.folder = folder
         self.plan = run_folder.read_plan(folder)
         self._process: Process | None = None
