@@ -32,6 +32,9 @@ FORMAT: Final = 3
 YOUNG_S: Final = 2.0
 """A folder that changed this lately may change again within the same tick of its clock."""
 
+SAVED_EACH_S: Final = 3.0
+"""So much of a long reading of folders is lost at most, where it is interrupted."""
+
 UNREADABLE: Final = "unreadable"
 _LOG: Final = logging.getLogger("holymon")
 
@@ -71,7 +74,7 @@ def entries_here(
     out: Path, *, figures: Callable[[Entry], bool] | None = None
 ) -> list[Entry]:  # fmt: skip
     """As `entries`, of what lies in the folder alone."""
-    before = _read(out)
+    before, saved = _read(out), time.monotonic()
     known: dict[str, Entry] = {}
     for place in _places(out):
         entry = before.get(run_id(place.folder))
@@ -83,11 +86,20 @@ def entries_here(
         if missing and figures is not None and figures(entry):
             entry = with_figures(entry, place.folder)
         known[entry.run_id] = entry
-    newest = (time.time() - YOUNG_S) * 1e9
-    lasting = {k: e for k, e in known.items() if e.state not in LIVE and e.changed < newest}
+        if entry is not before.get(entry.run_id) and time.monotonic() - saved > SAVED_EACH_S:
+            if is_own(out):
+                _write(out, list((before | _lasting(known)).values()))
+            saved = time.monotonic()
+    lasting = _lasting(known)
     if lasting != before and is_own(out):
         _write(out, list(lasting.values()))
     return sorted(known.values(), key=_begin)
+
+
+def _lasting(known: dict[str, Entry]) -> dict[str, Entry]:
+    """Those that will be the same at the next look, unless their folders change."""
+    newest = (time.time() - YOUNG_S) * 1e9
+    return {k: e for k, e in known.items() if e.state not in LIVE and e.changed < newest}
 
 
 def entries_at_hand(

@@ -81,6 +81,23 @@ def test_a_run_that_is_known_is_not_opened_again_and_one_that_changed_is(out, op
     assert len(hm.runs(out)) == 4
 
 
+def test_a_first_listing_that_is_interrupted_goes_on_where_it_was(out, monkeypatch, opened):
+    monkeypatch.setattr(catalogue, "SAVED_EACH_S", -1.0)
+    noting, most = catalogue._entry, 3
+
+    def interrupted(place):
+        if len(opened) == most:
+            raise KeyboardInterrupt
+        return noting(place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "_entry", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            hm.runs(out)
+    assert len(hm.runs(out)) == 4
+    assert len(set(opened)) == len(opened) == 4
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b'{"format": 1, "entries": []}', b"\xff", b'{"format": 3, "entries": [{"run_id": 1}]}'])  # fmt: skip
 def test_a_catalogue_that_is_lost_or_broken_is_made_anew_from_the_folders(out, opened, data):
     before = hm.runs(out)
