@@ -131,8 +131,8 @@ class Lab:
             const data = pen.getImageData(0, 0, canvas.width, canvas.height).data;
             const found = [0, 0];
             for (let i = 0; i < data.length; i += 4) {
-              const [r, g, b] = data.slice(i, i + 3);
-              found[0] += b - r > 60; found[1] += r - b > 60; }
+              const more = data[i + 2] - data[i];  // blue than red
+              found[0] += more > 60; found[1] += more < -60; }
             return found; }"""
         )
 
