@@ -33,8 +33,8 @@ def test_a_server_with_eight_seats_is_limited_and_the_limit_is_bracketed(tmp_pat
     def search():
         seen.clear()
         return hm.capacity(
-            plan(simulator.target("busy")), slo=SLO, start=30, most=240, seconds=2, precision=1,
-            budget_s=28, out=tmp_path, seen=seen.append,
+            plan(simulator.target("busy")), slo=SLO, start=30, most=240, seconds=1, precision=1,
+            budget_s=14, out=tmp_path, seen=seen.append,
         )  # fmt: skip
 
     seen = []
@@ -53,7 +53,7 @@ def test_a_server_with_eight_seats_is_limited_and_the_limit_is_bracketed(tmp_pat
         assert not level.sure or judged.client in ({"valid", "suspect"} if known else {"valid"})
         # At five times what the server can give, no level is ever taken for met.
         assert not (level.rate >= 240 and level.met)
-    assert sum(level.took_s for level in found.levels) <= 28
+    assert sum(level.took_s for level in found.levels) <= 14
 
 
 def test_no_more_is_spent_than_allowed_and_a_level_cut_short_claims_nothing(tmp_path):
@@ -70,7 +70,7 @@ def test_no_more_is_spent_than_allowed_and_a_level_cut_short_claims_nothing(tmp_
 def test_the_command_says_what_was_found(holymon):
     arguments = (
         "capacity", "sim/fast", "--slo", "latency_p50<5", "--slo", "error_rate<20%", "--from", "40",
-        "--to", "40", "--duration", "2", "--budget", "15", "--json",
+        "--to", "40", "--duration", "1", "--budget", "8", "--json",
     )  # fmt: skip
     done = quiet.fit(
         lambda: holymon(*arguments),
