@@ -66,8 +66,10 @@ def job(
     now = run_folder.now()
     begins = _moment(start, now)
     ahead = (begins - now).total_seconds()
-    require(SOONEST_S <= ahead <= LATEST_S, "--start", f"is in {ahead:.0f} s",
-            "give pods from 30 s to a day to come up")  # fmt: skip
+    when = "has passed" if ahead < 0 else f"is in {ahead:.0f} s"
+    when = when if ahead <= LATEST_S else "is more than a day ahead"
+    soon = SOONEST_S <= ahead <= LATEST_S
+    require(soon, "--start", when, "give pods from 30 s to a day to come up")
     until = begins + timedelta(seconds=plan.seconds + plan.timeout_s + SLACK_S)
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     known = Job(
@@ -97,7 +99,11 @@ def _moment(text: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        ahead = min(seconds_of(text), 2 * LATEST_S)  # far ahead is too late, however far it is
+        try:
+            ahead = min(seconds_of(text), 2 * LATEST_S)  # far ahead is too late, however far it is
+        except PlanError:
+            raise PlanError(f"--start {plain(text)!r} is no time: write in how long, such as 5m, "
+                            "or a moment, such as 2026-01-31T12:00:00Z.") from None  # fmt: skip
         moment = now + timedelta(seconds=ahead + 1)
     require(moment.tzinfo is not None, "--start", "has no time zone", "end it with Z for UTC")
     in_time = 1 < moment.year < MAXYEAR

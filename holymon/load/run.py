@@ -201,7 +201,7 @@ class Run:
         """Wait for the end, calling `seen` about ten times a second.
 
         The journals of a run that this object started are then compacted. Raises RunError if the
-        worker could not do its work.
+        worker could not do its work, or its folder was removed.
         """
         until = None if timeout is None else time.monotonic() + timeout
         while self.live:
@@ -216,6 +216,7 @@ class Run:
             self._process.wait()
             if self._process.stdin:
                 self._process.stdin.close()
+        run_state.require_folder(self.folder, self.id)
         if self.state == "failed" and not len(self.records):
             why = run_state.why_failed(self.folder, self.status)
             raise RunError(f"{self.id} could not be measured: {why}")

@@ -9,6 +9,7 @@ to another process (`--attached`), by the end of standard input.
 
 import argparse
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -117,11 +118,20 @@ def _load(
 
 
 def last_word(folder: Path, **state: Any) -> None:
-    """Say how the run ended, in `state.json`."""
+    """Say how the run ended, in `state.json`; on a full disk over what stands there."""
     try:
         run_folder.write_state(folder, **state)
-    except OSError as error:  # the disk is full: the run will be shown as interrupted
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            return _write_over(folder / "state.json", json.dumps(state).encode())
+        # The run will be shown as interrupted.
         print(f"can't write state.json: {error.strerror}.", file=sys.stderr)
+
+
+def _write_over(path: Path, text: bytes) -> None:
+    """Write in the block that a file has: there is no other. Raises OSError."""
+    with path.open("r+b", buffering=0) as file:
+        file.write(text.ljust(os.fstat(file.fileno()).st_size))
 
 
 @contextlib.contextmanager

@@ -50,6 +50,12 @@ def is_moment(text: str) -> bool:
     return False
 
 
+def require_folder(folder: Path, name: str) -> None:
+    """Raise RunError if the folder of a run that has ended is gone, and all that it kept."""
+    if not folder.is_dir():
+        raise RunError(f"{name} is lost: its folder was removed while it was measured.")
+
+
 def why_failed(folder: Path, state: dict[str, Any]) -> str:
     """Why a run could not be measured: its worker's words, or the last ones of its log."""
     reason, log = str(state.get("detail", "")), folder / "worker.log"

@@ -40,6 +40,8 @@ def serve(
         with file as opened:
             simulated = Simulator(seed, opened, auth, cache_life)
             return _run(_serve(host, port, simulated, until_eof=until_eof))
+    except BrokenPipeError:  # who started it has ended meanwhile
+        return 2
     except OSError as error:
         print(f"holymon sim: can't serve at {host}:{port}: {error.strerror}.", file=sys.stderr)
         return 2

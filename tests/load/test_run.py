@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import errno
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from holymon.errors import ConfigError, RunError
-from holymon.load import run
+from holymon.load import run, worker
 from holymon.plan.plan import Closed, Open, Plan, Prompts, Target
 from holymon.plan.shapes import constant, poisson
 from holymon.records import run_folder
@@ -158,9 +159,10 @@ def test_a_run_whose_folder_was_deleted_calls_no_more_and_keeps_nobody_waiting(t
     going = run.start(plan, out=tmp_path)
     soon(lambda: len(going.records) > 5)
     shutil.rmtree(going.folder)
-    worker = going._process
-    assert going.wait(timeout=30).state == "interrupted"
-    assert worker.poll() is not None
+    process = going._process
+    with pytest.raises(RunError, match="is lost: its folder was removed while it was measured"):
+        going.wait(timeout=30)
+    assert process.poll() is not None
     assert len(going.records) > 5
 
 
@@ -191,6 +193,18 @@ def test_a_killed_worker_loses_no_finished_call(tmp_path, simulator):
     # What the server finished is recorded, save the answers still on their way at that moment.
     assert simulator.counted()["fast"]["requests"] - len(kept) <= 20
     assert any("interrupted" in reason.text for reason in again.verdict().reasons)
+
+
+def test_on_a_full_disk_the_last_word_is_written_over_the_state(tmp_path, monkeypatch):
+    run_folder.write_state(tmp_path, state="running", sim_url="http://127.0.0.1:1/v1" * 9)
+
+    def full(*_, **more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run_folder, "write_aside", full)
+    worker.last_word(tmp_path, state="failed", detail="the rest is in /tmp")
+    kept = {"state": "failed", "detail": "the rest is in /tmp"}
+    assert run_folder.read_raw_state(tmp_path) == kept
 
 
 @pytest.mark.parametrize("tie", ["attached", "detached"])
