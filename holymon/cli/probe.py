@@ -69,17 +69,17 @@ def probe(
 
     result: StoppedStreams | CacheLife | SameModel
     try:
-        if kind == "cancelled":
-            result = probe_cancelled(chosen, max_cost=max_cost, streams=streams, after=after,
-                                     max_tokens=max_tokens, out=out, tell=tell)  # fmt: skip
-        elif kind == "same":
-            with interruptible():
+        with interruptible():  # what is paid for is kept: its records are in the folder
+            if kind == "cancelled":
+                result = probe_cancelled(chosen, max_cost=max_cost, streams=streams, after=after,
+                                         max_tokens=max_tokens, out=out, tell=tell)  # fmt: skip
+            elif kind == "same":
                 result = probe_same(chosen, others[0], max_cost=max_cost, number=checks, out=out,
                                     tell=tell)  # fmt: skip
-        else:
-            pauses_s = [seconds_of(part) for part in pauses.split(",")]
-            result = probe_cache(chosen, max_cost=max_cost, pauses_s=pauses_s,
-                                 prompt_tokens=prompt_tokens, out=out, tell=tell)  # fmt: skip
+            else:
+                pauses_s = [seconds_of(part) for part in pauses.split(",")]
+                result = probe_cache(chosen, max_cost=max_cost, pauses_s=pauses_s,
+                                     prompt_tokens=prompt_tokens, out=out, tell=tell)  # fmt: skip
     except CallError as error:
         if ERRORS[error.error_type].blame == "caller":
             raise

@@ -1,6 +1,7 @@
 """Probes of a bill, against a server whose log is the truth: what was cached, and how much came."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -143,3 +144,15 @@ def test_a_server_that_is_gone_is_no_bad_usage(tmp_path, monkeypatch):
     )
     done = CliRunner().invoke(main, ["probe", "cache", "gone/m", "--max-cost", "1"])
     assert (done.exit_code, "the probe could not finish" in done.stderr) == (4, True)
+
+
+@pytest.mark.parametrize("kind", ["cancelled", "cache"])
+def test_an_end_from_outside_is_told(kind, monkeypatch):
+    """As systemd and `timeout` end it: SIGTERM, whose usual way is to end it without a word."""
+
+    def ended(*_, **__):
+        signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None)
+
+    monkeypatch.setattr(f"holymon.monitor.probe.probe_{kind}", ended)
+    done = CliRunner().invoke(main, ["probe", kind, "sim/fast", "--max-cost", "1"])
+    assert (done.exit_code, done.stderr) == (130, "holymon: interrupted.\n")
