@@ -18,7 +18,7 @@ from holymon.structs import check_variable_name, require
 BEARER: Final = "bearer"
 NO_KEY: Final = "none"
 MOST_FIELDS: Final = 50
-_VARIABLE: Final = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<braced>[^}]*)\}|(?P<name>\w*))")
+_VARIABLE: Final = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<braced>[^{}]*)\}|(?P<name>\w*))")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A name of a header: RFC 9110, section 5.6.2."""
 

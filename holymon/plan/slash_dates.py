@@ -102,12 +102,12 @@ def _none_of(dates: Dates) -> str:
 def _moments(dates: Dates, month: str, day: str) -> Moments:
     try:
         return [_moment(date, date[month], date[day]) for date in dates]
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def _moment(date: re.Match[str], month: str, day: str) -> datetime:
-    """Raise ValueError for a day that no calendar has, and for an hour that no clock has."""
+    """Raise ValueError for a day or an hour that there is none, OverflowError for its year."""
     year = int(date["year"] or date["first"])
     hour, micros = int(date["hour"]), int((date["part"] or "0")[:6].ljust(6, "0"))
     half = (

@@ -53,7 +53,7 @@ def is_url(out: Path | str) -> bool:
 def check_url(url: str) -> str:
     """The address of a store, without a slash at its end. Raises PlanError without repeating it."""
     if "://" not in url:  # a Path has one slash there
-        url = _URL.sub(r"\1:///" if url.startswith("file:") else r"\1://", url)
+        url = _URL.sub(r"\1:///" if url.startswith("file:") else r"\1://", url, count=1)
     parts = urlsplit(url)
     if "@" in url or any(looks_secret("", part) for part in url.split("/")):
         raise PlanError("the address of a store holds a key or a password: take it out, keys "

@@ -5,9 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from jupyter_client.manager import AsyncKernelManager
+from traitlets.config import Config
+
+MOST_OF_A_SOCKET: Final = 100
+"""Bytes of its path, before the number that jupyter_client puts behind it."""
 
 
 class Kernel(AsyncKernelManager):  # type: ignore[misc]
@@ -69,3 +73,15 @@ def options(kernel: type[Kernel], beside: Path, import_from: Path | None) -> dic
         "resources": {"metadata": {"path": str(beside)}},
         "extra_arguments": arguments(Path.cwd(), import_from),
     }
+
+
+def transport(folder: Path) -> Config:
+    """Files instead of TCP ports between us and the kernel, where the system has such sockets.
+
+    They lie in `folder`: by default it would be the current one, which others use too and where
+    one may not be allowed to write. A socket's path has at most 107 bytes.
+    """
+    where = str(folder / "kernel")
+    if os.name == "nt" or len(os.fsencode(where)) > MOST_OF_A_SOCKET:
+        return Config()
+    return Config({"KernelManager": {"transport": "ipc", "ip": where}})

@@ -5,6 +5,7 @@ papermill's own record is wrong for a timeout, a dead kernel and Ctrl-C (it says
 
 import ast
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from holymon.errors import ConfigError
+from holymon.errors import ConfigError, RunError
 from holymon.load.interrupts import interruptible
 from holymon.plan.given_file import decoded, raw
 from holymon.safety import plain, short
@@ -34,8 +35,8 @@ _ODD: Final = (OSError, ValueError, LookupError, TypeError, AttributeError, Synt
 LEAST: Final = 19
 """The priority that takes the least."""
 
-MOST_OF_A_SOCKET: Final = 100
-"""Bytes of its path, before the number that jupyter_client puts behind it."""
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
+"""A full disk, a limit on a file's size, a quota."""
 
 Status = Literal["ok", "failed", "timeout", "killed"]
 
@@ -175,8 +176,21 @@ def _for_python3(path: Path) -> Iterator[Path]:
         raise ConfigError(f"{path} is not a notebook: {short(str(error), 100)}") from None
     with tempfile.TemporaryDirectory(prefix="hm-") as folder:
         ready = Path(folder) / path.name
-        ready.write_bytes(whole)
+        with _saved_in(ready.parent):
+            ready.write_bytes(whole)
         yield ready
+
+
+@contextlib.contextmanager
+def _saved_in(folder: Path) -> Iterator[None]:
+    """Raise RunError where there is no room: what is saved in part is no notebook."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise RunError(f"the notebook can't be saved in {folder.parent} while it runs: "
+                       f"{error.strerror}: make room, or set TMPDIR.") from None  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -232,12 +246,12 @@ def execute(
         status: Status = "ok"
         error, interrupt = "", None
         try:
-            with _headless(), interruptible():
+            with _headless(), interruptible(), _saved_in(ready.parent):
                 papermill.execute_notebook(
                     str(ready), str(aside), parameters=parameters, kernel_name="python3",
                     engine_name=engine.registered(), progress_bar=sys.stderr.isatty(),
                     execution_timeout=timeout_s, cwd=str(Path.cwd()),
-                    config=_transport(ready.parent),
+                    config=kernel.transport(ready.parent),
                     **kernel.options(kind, ready.parent, import_from),
                 )  # fmt: skip
         except papermill.PapermillExecutionError as failure:
@@ -248,6 +262,8 @@ def execute(
             status, error = "killed", "the notebook's kernel died (out of memory?)"
         except KeyboardInterrupt as stop:
             status, error, interrupt = "killed", "interrupted", stop
+        except RunError:
+            raise
         except Exception as failure:  # noqa: BLE001 - a page is made of whatever there is
             status, error = "failed", f"{type(failure).__name__}: {failure}"
         finally:
@@ -255,20 +271,6 @@ def execute(
         source = aside if aside.is_file() else ready
         made = nbformat.read(source, as_version=4)
     return made, status, error, interrupt
-
-
-def _transport(folder: Path) -> Any:
-    """Files instead of TCP ports between us and the kernel, where the system has such sockets.
-
-    They lie in `folder`: by default it would be the current one, which others use too and where
-    one may not be allowed to write. A socket's path has at most 107 bytes.
-    """
-    from traitlets.config import Config
-
-    where = str(folder / "kernel")
-    if os.name == "nt" or len(os.fsencode(where)) > MOST_OF_A_SOCKET:
-        return Config()
-    return Config({"KernelManager": {"transport": "ipc", "ip": where}})
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from zlib import error as zlib_error
 
 import duckdb
 import httpx
+import numpy as np
 import yaml
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -49,15 +50,18 @@ from holymon.protocols.framing import BadFrame, events_of
 from holymon.protocols.gemini import GEMINI
 from holymon.protocols.messages import MESSAGES
 from holymon.protocols.ollama import OLLAMA
+from holymon.protocols.rate_limits import LimitWatch, read_limits
 from holymon.protocols.reading import Reading
 from holymon.protocols.refusal import refusal
 from holymon.protocols.responses import RESPONSES
-from holymon.protocols.retry_after import retry_after
+from holymon.protocols.retry_after import retry_after, retry_delay
 from holymon.protocols.sse import Decoder, EventTooLarge
-from holymon.records.attempt import Marks, row
+from holymon.records.attempt import DTYPE, Marks, row
 from holymon.records.bill import read as bill
+from holymon.records.chosen import Chosen
 from holymon.records.datasets import dataset
 from holymon.records.export import write_csv
+from holymon.records.headroom import headroom
 from holymon.report import sections
 from holymon.report.index import write_index
 from holymon.report.notebooks import check_parameters
@@ -347,6 +351,53 @@ def _inflated(_: Path, data: bytes) -> None:
             pass
 
 
+def _events(_: Path, data: bytes) -> None:
+    """Events are the same however their bytes were cut."""
+    rng = Random(crc32(data))
+    cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.choice((1, 3, 30))))
+    whole, cut = Decoder(), Decoder()
+    at_once = [*whole.feed(data), *whole.close()]
+    in_pieces = [
+        event for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)
+        for event in cut.feed(data[a:b])
+    ]  # fmt: skip
+    assert at_once == [*in_pieces, *cut.close()], "events depend on how they were cut"
+
+
+def _limits(_: Path, data: bytes) -> None:
+    """What is known of limits and waits is a finite number of 0 or more."""
+    heads = [
+        (name, value) for name, _, value in (line.partition(b":") for line in data.split(b"\n"))
+    ]
+    texts = [value.decode("latin-1") for _, value in heads]
+    known = [value for limit in read_limits(heads).values() for value in limit if value is not None]
+    waits = [retry_after(text, date, text) for text in texts for date in ("", texts[-1])]
+    with contextlib.suppress(ValueError, RecursionError):
+        waits.append(retry_delay(json.loads(texts[0])))
+    assert all(0 <= value < 1e18 for value in known), known
+    assert all(0 <= value < 1e9 or np.isnan(value) for value in waits), waits
+    watch = LimitWatch()
+    watch.look(0, 1.0, heads)
+    watch.refused(0, data[:512].decode("utf-8", "replace"), heads)
+
+
+def _columns(_: Path, data: bytes) -> None:
+    """Columns of chosen rows are those of the rows."""
+    whole = np.frombuffer(data[: len(data) // DTYPE.itemsize * DTYPE.itemsize], DTYPE)
+    rng = np.random.default_rng(crc32(data))
+    where = rng.random(len(whole)) < rng.choice([0.0, 0.5, 1.0])
+    chosen, rows = Chosen(whole, where), whole[where]
+    then = rng.random(len(rows)) < 0.5
+    ordered = chosen.only(then).in_order_of("end_s")
+    ends = ordered["end_s"][~np.isnan(ordered["end_s"])]
+    assert (ends[1:] >= ends[:-1]).all()
+    for name in DTYPE.names or ():
+        for some, good in ((chosen, rows), (chosen.only(then), rows[then]),
+                           (ordered, whole[ordered.positions])):  # fmt: skip
+            assert some[name].tobytes() == good[name].tobytes(), name
+    assert sorted(ordered.positions) == np.flatnonzero(where)[then].tolist()
+
+
 def _baseline(path: Path) -> None:
     baseline(path.parent)
 
@@ -409,6 +460,14 @@ _MADE: dict[str, Callable[[], Reader]] = {
     "requests in CSV": _file("r.csv", samples.TABLES, _requests),
     "times in JSON": _file("t.jsonl", samples.TIMES["json"], replay_file.replay),
     "times in CSV": _file("t.csv", samples.TIMES["csv"], replay_file.replay),
+    "dates with slashes": _file("t.csv", samples.TIMES["slashes"], replay_file.replay),
+    "a trace": _file("r.jsonl", samples.TRACES, _requests),
+    "events on several lines": lambda: Reader(samples.LINES, _events),
+    "limits of a run": _file(
+        "limits.0.jsonl", samples.HEADROOM, lambda path: repr(headroom(path.parent))
+    ),
+    "limits and waits": lambda: Reader(samples.LIMITS, _limits),
+    "columns of rows": lambda: Reader(samples.rows(), _columns),
     "a bill": _file("b", samples.BILLS, bill),
     "a move": _file("r.json", [samples.MOVE], _move),
     "sums of processes": _file("counter_holymon-0.db", samples.SUMS, _sums),

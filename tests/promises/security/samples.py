@@ -21,7 +21,7 @@ from holymon.plan.plan import Open, Plan, Prompts, Target
 from holymon.plan.shapes import ramp
 from holymon.prometheus.sharing import _packed
 from holymon.records import run_folder
-from holymon.records.attempt import Flag, Marks
+from holymon.records.attempt import Flag, Marks, row
 from holymon.records.client_health import line
 from holymon.records.first_call import FirstCall
 from holymon.records.journal import Journal
@@ -97,6 +97,11 @@ def folder_of_run() -> Iterator[Path]:
         for file in ("calls.parquet", "gaps.parquet"):
             (Path(name) / file).write_bytes(run_files(compacted=True)[file])
         yield Path(name)
+
+
+def rows() -> list[bytes]:
+    """The rows of calls as they are in memory."""
+    return [b"".join(row(_marks(n)) for n in numbers) for numbers in (range(24), range(9, 1, -1))]
 
 
 def _sse(*events: Any, names: bool = False) -> bytes:
@@ -248,7 +253,39 @@ TIMES = {
         b'id,timestamp,x\n1,1.5,"a\nb"\n2,2.5,\n\n3,4,z\n',
         b"2026-01-31T08:00:00Z\n2026-01-31\n",
     ],
+    "slashes": [
+        b'"TimeGenerated [UTC]",x\n"2/25/2025, 9:19:25.391 AM",1\n"2/25/2025, 9:20:25 PM",2\n',
+        b"t\n25/12/2025 09:19:25,391 +07:00\n26/12/2025 10:00:00 Z\n",
+        "time;n\n2025/2/25 上午 9:19:25;1\n2025. 2. 25. 오후 9:20;2\n31.12.2025 23:59:59.123456789;3\n".encode(),
+        "sep=;\nthời;t\n1;9:19 SA, 25/2/2025\n2;9:20:00 CH 26/2/25\n".encode(),
+        "t\n2/3/25, 9:19\u202fAM GMT\n2/4/25, 9:19\u202fp.m. -0530\n9999/12/31 23:00 UTC\n".encode(),
+        b'sep=,\nt,n\n"1,5",2\n"2,25",3\n',
+        b"t\n9999/12/31 23:00 -05:00\n9999/12/31 23:00 UTC\n",
+    ],
 }
+TRACES = [
+    b'{"timestamp": 0, "input_length": 30, "output_length": 4, "hash_ids": [1, 2]}\n'
+    b'{"timestamp": 500, "input_length": 40, "output_length": 5, "hash_ids": [1, 3]}\n',
+    b'{"session_id": "a", "delay": 5, "input_length": 3, "output_length": 4}\n' * 2,
+    b'{"turns": [{"role": "system", "text": "s"}, {"text": "a", "delay": 3, "max_tokens": 4}, "b"]}\n',
+    b'{"payloads": [{"messages": [{"role": "user", "content": "a"}], "max_tokens": 3}]}\n',
+]
+LINES = [
+    b'data: {"a":\ndata: [1,\ndata: 2]}\n\ndata: [DONE]\n\n',
+    b'{\n  "error": {\n    "message": "a \\"}\\" [", "code": 1\n  }\n}\n',
+    b'data: {"a": 1}\ndata: {"b": [\ndata: ]}\n[\n{"c": "\\\\"}\n, {"d": 2}\n]\n',
+    b'\xef\xbb\xbfevent: x\r\ndata: {\r\ndata: "a": 1}\r\rerror: {"m": "x"}\nDATA : {}\n bare\n',
+]
+HEADROOM = [b'{"t": 1.5, "limits": {"0": {"tokens_day": [100, 50.5, 3, null, 2]}}}\n' * 2]
+LIMITS = [
+    b"x-ratelimit-remaining-tokens: 29876\nx-ratelimit-reset-tokens: 6m0s\nretry-after: 1m30s\n"
+    b"x-ratelimit-limit-requests-day: 5\nx-ratelimit-reset-requests: 1.5ms",
+    b"anthropic-ratelimit-input-tokens-reset: 2026-01-02T03:04:05.6+07:00\n"
+    b"date: Fri, 02 Jan 2026 03:04:00 GMT\nx-ratelimit-reset: 1767322800000",
+    b'RateLimit: "default";r=50;t=30, limit=100, remaining=50\nx-tokenlimit-limit: 100, 100;w=60\n'
+    b"x-ai-ratelimit-remaining-name: 5\nretry-after: Fri Jan  2 03:04:05 2026",
+    b'{"details": [{"retryDelay": "37.5s"}]}\nx-rate-limit-reset-tokens: -1',
+]
 _ASKED = [{"role": "system", "content": "be brief"}, {"role": "user", "content": [
     {"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": "https://h/i.png"}}]}]  # fmt: skip
 _LOGGED = {"startTime": "2026-01-31T08:00:00Z", "prompt_tokens": 30, "completion_tokens": 4}

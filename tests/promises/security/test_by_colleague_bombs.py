@@ -10,6 +10,7 @@ import holymon as hm
 from holymon.errors import PlanError
 from holymon.plan import dataset_files, given_file, replay_file, targets
 from holymon.plan.replay_file import replay
+from holymon.plan.request_fields import variables_in
 from holymon.records import journal, notes, parquet, run_folder
 from holymon.records.records import Records
 from holymon.report.harmless import harmless
@@ -143,6 +144,13 @@ def test_keys_of_many_parts_are_no_targets(tmp_path, key):
     with pytest.raises(hm.ConfigError, match=r"over 100 dots|is over [\d,]+ bytes"):
         targets.providers_in(path)
     assert time.process_time() - begun < 1
+
+
+def test_names_of_variables_are_looked_for_once():
+    begun = time.process_time()
+    for value in ("${" * 100_000, "${a" * 60_000, "$" * 200_000):
+        variables_in(value)
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize(
