@@ -6,6 +6,7 @@ interrupted, and what was measured is kept.
 """
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -34,7 +35,7 @@ from holymon.cli.services import init, metrics, trust
 from holymon.cli.target_options import API_KEY_ENV, BASE_URL, WAYS
 from holymon.errors import HolymonError, PlanError, RunError
 from holymon.load.interrupts import INTERRUPTED, interruptible
-from holymon.safety import plain, redact
+from holymon.safety import plain, redact, short
 
 if TYPE_CHECKING:
     from holymon.figures.comparison import Comparison
@@ -72,8 +73,9 @@ class _Commands(click.Group):
             _give_up_output()
             if isinstance(error, BrokenPipeError):  # as in `holymon runs | head -1`
                 sys.exit(4)
-            where = f" ({error.filename})" if error.filename else ""
-            _fail(f"{error.strerror or type(error).__name__}{where}.", 4)
+            where = f" ({short(str(error.filename), 200)})" if error.filename else ""
+            code = 2 if error.errno == errno.ENAMETOOLONG else 4  # a word that is no file's name
+            _fail(f"{error.strerror or type(error).__name__}{where}.", code)
         except KeyboardInterrupt:
             _fail("interrupted.", INTERRUPTED)
 

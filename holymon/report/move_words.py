@@ -23,6 +23,9 @@ PHASES: Final = {
     "back": say("taken back"),
 }  # fmt: skip
 BY: Final = {"gate": say("the gate"), "hand": say("by hand"), "": say("not recorded")}
+_LONGEST: Final = 4000
+"""Of the words of a gate; those of others a pattern might look at for long."""
+
 _SHARES: Final = re.compile(r"(.+?) \(([^()]+) against ([^()]+)\)")
 _REASONS: Final = tuple((re.compile(pattern), words) for pattern, words in (
     (r"the move begins", lambda: say("the move begins")),
@@ -51,7 +54,8 @@ def figure_name(name: str) -> str:
 
 def reason(change: ShareChange) -> str:
     """Why a share changed: the gate's own words as a sentence, those of people as they are."""
-    for pattern, words in _REASONS if change.by != "hand" else ():
+    of_a_gate = change.by != "hand" and len(change.reason) <= _LONGEST
+    for pattern, words in _REASONS if of_a_gate else ():
         if match := pattern.fullmatch(change.reason):
             sentence: Said = words(*match.groups())
             return sentence

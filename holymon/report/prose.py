@@ -9,7 +9,7 @@ from holymon.language import said
 from holymon.language.catalogue import ENGLISH, LANGUAGES
 from holymon.safety import plain
 
-_HEADING: Final = re.compile(r"#+ ")
+_HEADING: Final = re.compile(r"\A#+ ")
 
 
 def speak(lang: str) -> None:

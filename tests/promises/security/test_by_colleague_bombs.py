@@ -8,6 +8,7 @@ import pytest
 
 import holymon as hm
 from holymon.errors import PlanError
+from holymon.monitor.route import ShareChange
 from holymon.plan import dataset_files, given_file, replay_file, targets
 from holymon.plan.replay_file import replay
 from holymon.plan.request_fields import variables_in
@@ -15,6 +16,7 @@ from holymon.records import journal, notes, parquet, run_folder
 from holymon.records.records import Records
 from holymon.report.harmless import harmless
 from holymon.report.index import write_index
+from holymon.report.move_words import reason
 from holymon.safety import escape
 
 from .readers import QUICK, READERS, made, reader_of, reads
@@ -146,8 +148,10 @@ def test_keys_of_many_parts_are_no_targets(tmp_path, key):
     assert time.process_time() - begun < 1
 
 
-def test_names_of_variables_are_looked_for_once():
+def test_variables_and_reasons_without_an_end_are_looked_at_once():
     begun = time.process_time()
+    long = "worse than it may be: x (" + " against " * 20_000 + ", by 1 calls"
+    reason(ShareChange("2026", 0.1, 0.0, "back", long, "me", by="gate"))
     for value in ("${" * 100_000, "${a" * 60_000, "$" * 200_000):
         variables_in(value)
     assert time.process_time() - begun < 5
