@@ -26,11 +26,12 @@ PROMPTS: Final = composed(
     click.option("--prompts", "prompts_file", type=click.Path(path_type=Path), metavar="FILE",
                  help="A file of what to ask in turn, known by what is in it: text, JSONL of "
                  "strings or of objects with prompt, text or messages, OpenAI's batches, ShareGPT, "
-                 "CSV, Parquet, exports of LiteLLM and Langfuse; also packed by gzip."),
+                 "CSV, Parquet, logs of LiteLLM, Langfuse, Helicone, Bedrock and SageMaker; also "
+                 "packed by gzip."),
     click.option("--trace", type=click.Path(path_type=Path), metavar="FILE",
                  help="Real traffic, when it came and of its sizes: a trace of Mooncake, AIPerf, "
-                 "BurstGPT or Azure, a log of LiteLLM or Langfuse, a run or what hm.Monitor "
-                 "spilled."),
+                 "BurstGPT or Azure, a log of LiteLLM, Langfuse, Bedrock and the like, a run or "
+                 "what hm.Monitor spilled."),
     text("--trace-window", metavar="BEGIN,END", help="Only what came then, such as 10m,20m."),
     click.option("--trace-speed", type=float, default=1.0, metavar="X", show_default=False,
                  help="So many times as fast."),
@@ -102,6 +103,7 @@ def prompts_of(
             file, column=column, unit=trace_unit, conversations=bool(turns),
             recorded=recorded_answers, sample=sample,
         )  # fmt: skip
+        _require_sizes(asked_for, file, trace or prompts_file)
         if turns and asked_for.turns == 1:
             raise PlanError(f"{file} holds no conversation of several turns: leave --turns out.")
         asked_for = _part_of(asked_for, trace_window, held, trace_speed, seed)
@@ -175,6 +177,12 @@ def _thoughtful(asked_for: "Dataset | None", think_time: str, seed: int) -> "Dat
     if asked_for is None or asked_for.turns == 1:
         raise PlanError("--think-time is between the turns of conversations: give --turns.")
     return thoughtful(asked_for, thinking, seed)
+
+
+def _require_sizes(asked_for: "Dataset", file: Path, other: Path | None) -> None:
+    if asked_for.own and file != other:
+        mend = "name its columns input_tokens and output_tokens, or give it with --prompts"
+        raise PlanError(f"{file} holds texts, where --prompt-tokens wants sizes: {mend}.")
 
 
 def _window(text: str) -> tuple[float, float]:

@@ -154,7 +154,7 @@ class Dataset(Struct, frozen=True, dict=True):
     def window(self, begin: float, end: float) -> "Dataset":
         """What came from `begin` to `end`, in seconds from the first. Raises PlanError."""
         self._require_times()
-        require(0 <= begin < end, "trace-window", "is none", "write it as BEGIN,END")
+        require(0 <= begin < end, "trace-window", "ends before it begins", "give BEGIN,END")
         since = self.times - self.times[0]
         inside = np.flatnonzero((since >= begin) & (since < end)).tolist()
         require(bool(inside), "trace-window", "holds no request", "take another part")

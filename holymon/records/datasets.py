@@ -22,9 +22,10 @@ def dataset(
 
     A file is recognised by what is in it: a text a line; JSONL of strings or of objects with
     `prompt`, `text` or `messages`; batches of OpenAI and Anthropic; ShareGPT's conversations; CSV
-    or Parquet with a `column`; what LiteLLM and Langfuse export; traces with sizes of Mooncake,
-    AIPerf, BurstGPT and Azure, or of others, whose `unit` of times has to be told. The folder of a
-    run, its calls.parquet and what a monitor spilled are traffic of one's own, by its sizes.
+    or Parquet with a `column`; what LiteLLM, Langfuse, Helicone, Bedrock and SageMaker log; traces
+    with sizes of Mooncake, AIPerf, BurstGPT and Azure, or of others, whose `unit` of times has to
+    be told. The folder of a run, its calls.parquet and what a monitor spilled are traffic of one's
+    own, by its sizes.
 
     With `conversations` ShareGPT's, messages with several turns, and sessions of a trace
     (`session_id`, or `chat_id` and `parent_chat_id`) are held turn by turn, each with what was said

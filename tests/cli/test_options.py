@@ -156,6 +156,7 @@ def test_conversations_are_of_a_file_or_made_up_with_time_to_think(tmp_path):
             ["--prompt-tokens", "gauss:1,2"],
             "prompt_tokens 'gauss:1,2' is no length: write a number",
         ),
+        (["--prompt-tokens", "README.md"], "holds texts, where --prompt-tokens wants sizes"),
         (["--max-tokens", "uniform:9,2"], "uniform ends before it begins"),
         (["--max-tokens", "0"], "max_tokens is 0: it must lie between 1"),
         (["--max-tokens", "normal:5"], "is no length"),
