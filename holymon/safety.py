@@ -272,7 +272,7 @@ def plain(text: str) -> str:
 
 _CI_COMMAND: Final = re.compile(
     r"(?x)(?P<mark> \#(?=\#\w*\[)"  # Azure's ##vso[, GitHub's older ##[, TeamCity's, anywhere
-    r"| (?m:^)\s*: (?=:[A-Za-z][\w-]*(?:\s[^\n]*)?::))"  # GitHub's ::name ...::, at the left
+    r"| (?m:^)[^\S\n]*: (?=:[A-Za-z][\w-]*(?:\s[^\n]*)?::))"  # GitHub's ::name ...::, at the left
 )
 _PERHAPS_UNSEEN: Final = re.compile(r"[^\n\t -~]")
 _UNSEEN: Final = frozenset(

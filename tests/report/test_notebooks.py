@@ -4,6 +4,7 @@ import ast
 import html
 import json
 import re
+import resource
 
 import nbformat
 import pytest
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 import holymon as hm
 from holymon.report import report
-from holymon.report.notebooks import check_parameters, find_notebook
+from holymon.report.notebooks import check_parameters, execute, find_notebook
 
 SHORT = {"rate": 30.0, "duration_s": 2.0}
 
@@ -37,6 +38,19 @@ def test_a_notebook_runs_from_top_to_bottom(tmp_path, name, parameters, pictures
     page = made.html.read_text()
     assert [piece for piece in pieces if piece not in page] == []
     assert page.count('<svg class="picture"') == pictures
+
+
+def test_a_disk_without_room_is_one_sentence(tmp_path):
+    """And no kernel is begun for it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(
+            hm.RunError, match=r"can't be saved in .* while it runs: File too large"
+        ):
+            execute(find_notebook("start"), {}, 60.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def results(name, **values):

@@ -17,7 +17,7 @@ from holymon.records.records import Records
 from holymon.report.harmless import harmless
 from holymon.report.index import write_index
 from holymon.report.move_words import reason
-from holymon.safety import escape
+from holymon.safety import escape, plain
 
 from .readers import QUICK, READERS, made, reader_of, reads
 from .test_by_colleague_folder import received
@@ -148,12 +148,13 @@ def test_keys_of_many_parts_are_no_targets(tmp_path, key):
     assert time.process_time() - begun < 1
 
 
-def test_variables_and_reasons_without_an_end_are_looked_at_once():
+def test_texts_without_an_end_are_looked_at_once():
     begun = time.process_time()
     long = "worse than it may be: x (" + " against " * 20_000 + ", by 1 calls"
     reason(ShareChange("2026", 0.1, 0.0, "back", long, "me", by="gate"))
     for value in ("${" * 100_000, "${a" * 60_000, "$" * 200_000):
         variables_in(value)
+    plain("\n" * 300_000 + "::")
     assert time.process_time() - begun < 5
 
 
