@@ -32,7 +32,6 @@ def runs(
     where: Path | None,
 ) -> None:  # fmt: skip
     """List the runs in the folder of reports, or in DIR or a store (s3://bucket/prefix)."""
-    from holymon.catalogue.history import history
     from holymon.catalogue.listing import runs as listing
     from holymon.records.spool import shown
 
@@ -42,6 +41,8 @@ def runs(
         return
 
     if figures:
+        from holymon.catalogue.history import history
+
         known = history(out, name=name, target=target, since=since)
         show(known.to_dicts, known.table.text, as_json=as_json)
         return
