@@ -7,6 +7,7 @@ from typing import Any
 from holymon.errors import PlanError
 from holymon.plan.request_fields import overlaid
 from holymon.plan.target import Target
+from holymon.safety import plain
 from holymon.structs import replace
 
 
@@ -22,7 +23,14 @@ def with_ways(
     body: dict[str, Any] = {}
     for name, value in _pairs(f"{mark}set", field).items():
         inner: Any = _json(value)
-        for part in reversed(name.split(".")):
+        parts = name.split(".")
+        if not value.strip():
+            raise PlanError(f"{mark}set {plain(name)}= has no value: write null to take the "
+                            "field out, or '\"\"' for an empty text.")  # fmt: skip
+        if not all(part.strip() for part in parts):
+            raise PlanError(f"{mark}set {plain(name)} has a part without a name: a dot reaches "
+                            "inside a field, as in reasoning.effort.")  # fmt: skip
+        for part in reversed(parts):
             inner = {part: inner}
         body = overlaid(body, inner, keep_none=True)
     return tuple(

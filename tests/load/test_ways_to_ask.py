@@ -8,6 +8,7 @@ provider's key) and Kong's mTLS.
 
 import asyncio
 import json
+import re
 import ssl
 import subprocess
 import threading
@@ -21,6 +22,7 @@ from holymon.load.run import measure
 from holymon.plan import consent, targets
 from holymon.plan.plan import Closed, Plan, Prompts
 from holymon.plan.target import Target
+from holymon.plan.ways import with_ways
 from holymon.protocols.dialects import DIALECTS
 from holymon.structs import to_builtins
 from tests.promises.faults.server import Server
@@ -316,6 +318,16 @@ def azure():
     yield f"http://127.0.0.1:{over[2]}/openai/deployments/{{model}}", seen
     over[0].call_soon_threadsafe(over[1].set)
     thread.join()
+
+
+@pytest.mark.parametrize(("field", "mend"), [
+    ("temperature=", "temperature= has no value: write null to take the field out, or"),
+    ("a..b=1", "a..b has a part without a name: a dot reaches inside"),
+    (".a=1", ".a has a part without a name"),
+])  # fmt: skip
+def test_a_field_that_says_nothing_is_refused(field, mend):
+    with pytest.raises(PlanError, match=f"^--set {re.escape(mend)}"):
+        with_ways((Target(provider="p", model="m"),), field=(field,))
 
 
 def test_the_command_asks_as_it_is_told_and_keeps_every_secret(
