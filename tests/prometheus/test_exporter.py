@@ -349,7 +349,7 @@ def test_rows_that_come_back_in_another_order_are_counted_once(exported):
     rows, again = run.records, Records(run.plan.targets)
     order = np.arange(len(rows))[::-1]
     again.extend(rows.rows[order], rows.gap_pairs[:0], np.zeros(len(rows), np.int64))
-    reader.run._records = again
+    reader.run._known = again
     assert reader.read().totals == first
 
 
