@@ -26,6 +26,7 @@ from . import warm
 from .lab import chromium, free_port, labs, server  # noqa: F401 - fixtures
 from .parallel import (  # noqa: F401 - hooks
     pytest_cmdline_main,
+    pytest_collection,
     pytest_collection_finish,
     pytest_collection_modifyitems,
     pytest_runtest_protocol,

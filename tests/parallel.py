@@ -112,11 +112,17 @@ def pytest_collection_modifyitems(config, items) -> None:
     items.sort(key=place)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    gc.disable()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     # A collector's full run looks at all that lives, half a second long; tests stay till the end.
     gc.collect()
     gc.freeze()
+    gc.enable()
     atexit.register(gc.unfreeze)  # some libraries tell of whatever is left to them
 
 

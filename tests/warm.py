@@ -200,6 +200,7 @@ def main() -> None:
     """Import all that is named, and fork until nobody is left to ask for it."""
     (number, tests, *modules), sys.argv[1:] = sys.argv[1:], []
     zygote = Zygote(tuple(modules))
+    gc.disable()  # it would look at all that is imported, again and again, and find nothing
     zygote.load()
     for known in (LARGE, CLUSTER):
         known.born = zygote.modules == known.modules
@@ -208,6 +209,7 @@ def main() -> None:
     install()
     gc.collect()
     gc.freeze()  # no child's collector looks at what all of them share
+    gc.enable()
     _collapse()
     _serve(socket.socket(fileno=int(number)))
 
