@@ -218,7 +218,10 @@ def _collect(tests: list[str]) -> None:
     """Import and rewrite these tests, which every worker would do on its own."""
     pytest = import_module("pytest")
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        pytest.main(["--collect-only", "--capture=no", "-qq", *tests])
+        code = pytest.main(["--collect-only", "--capture=no", "-qq", *tests])
+    # What could not be imported stands there half made, and no worker would ask for it again.
+    for name in [name for name in sys.modules if ".test_" in f".{name}"] if code else ():
+        del sys.modules[name]
     import_module("tests.ready")
 
 
