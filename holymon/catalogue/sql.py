@@ -4,6 +4,7 @@ sql("select target, quantile_cont(latency_s, 0.99) from calls group by target")
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,10 +30,10 @@ def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataF
 
     `calls`: a row for each attempt, with columns as in `Records.to_frame`, `sent_at` (in UTC) for
     its `at`, which is a word of SQL, and `run_id` and `name` of its run; runs that still go on, or
-    were killed and never opened since, are not in it. `runs`: a row for each target of a run:
-    run_id, name, started_at (in UTC), state, target. With `name`, only the runs of that name.
-    Raises PlanError for what is no query, RunError if there is nothing to ask or a file can't be
-    read.
+    were killed and never opened since, are not in it, nor are those whose calls were deleted.
+    `runs`: a row for each target of each run, whether its calls are there or not: run_id, name,
+    started_at (in UTC), state, target. With `name`, only the runs of that name. Raises PlanError
+    for what is no query, RunError if there is nothing to ask or a file can't be read.
     """
     import duckdb
 
@@ -65,7 +66,7 @@ def _words(error: Exception) -> str:
 def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
     """Make `calls` and `runs`; of what others may have named so, nothing is a pattern."""
     files = _files(connection, kept, out)
-    if not files:
+    if not any(entry.targets for entry in kept):
         raise RunError(f"there are no calls in {shown(out)}: `holymon load sim/fast` makes some.")
     import pandas as pd
 
@@ -73,29 +74,24 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
     # One number says whose a call is, by file, place and target: joined by it, a row is a look into
     # an array. What is no place or target of its file has no such number.
     read = f"read_parquet([{', '.join(sources)}], union_by_name = true, hive_partitioning = false)"
-    about = connection.execute(f"FROM {read} LIMIT 0").description
+    about = connection.execute(f"FROM {read} LIMIT 0").description if files else ()
     if any(column[0].lower() == "file_index" for column in about):
         raise RunError(f"a file in {shown(out)} has a column file_index, as none of a run has.")
-    each = max(1, *(len(of.entry.targets) for of in files))
-    places = 1 + max(of.place for of in files)
-    targets = [
-        ((sources[of.source] * places + of.place) * each + k, plain(e.run_id), plain(e.name),
-         of.began, e.started_at, e.state, t)
-        for of in files for e in [of.entry] for k, t in enumerate(e.targets)
-    ]  # fmt: skip
-    columns = ["key", "run_id", "name", "began", "started_at", "state", "target"]
-    named = pd.DataFrame(targets, columns=columns)
-    moments = pd.to_datetime(named["started_at"], utc=True, format="ISO8601")
-    named["started_at"] = moments.dt.tz_localize(None)
+    each = max((len(of.entry.targets) for of in files), default=1) or 1
+    places = 1 + max((of.place for of in files), default=0)
+    begin = {of.entry.run_id: (sources[of.source] * places + of.place) * each for of in files}
+    named = _named(kept, begin, {of.entry.run_id: of.began for of in files})
     errors = pd.DataFrame({"number": range(len(NAMES)), "text": NAMES})
-    for table, frame in (("of_runs", named), ("of_errors", errors)):
+    for table, frame in (("named", named), ("of_errors", errors)):
         connection.register(f"_{table}", frame)
         connection.execute(f"CREATE TEMP TABLE {table} AS FROM _{table}")
+    connection.execute("CREATE TEMP TABLE of_runs AS FROM named WHERE key >= 0")
     ends = ", ".join(f"'{text}'" for text in FINISH)
     bits = ", ".join(f"(c.flags & {flag.value}) != 0 AS {flag.name.lower()}" for flag in Flag)
     counted = [column for column in parquet.KINDS if column.endswith("_tokens")]
     counts = ", ".join(f"nullif(c.{column}, -1) AS {column}" for column in counted)
     blank = ", ".join(f"NULL::{kind} AS {column}" for column, kind in parquet.KINDS.items())
+    there = f"SELECT *, file_index FROM {read} UNION ALL BY NAME " * bool(files)
     connection.execute(
         "CREATE TEMP VIEW calls AS SELECT r.run_id, r.name, r.target, "
         "make_timestamp(((r.began + c.start_s) * 1e6)::BIGINT) AS sent_at, "
@@ -104,7 +100,7 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
         "c.due_s, c.start_s, c.headers_s, c.chunk_s, c.first_s, c.content_s, c.last_s, c.end_s, "
         f"c.gap_max_s, c.connect_s, c.retry_after_s, c.request, c.attempt, {counts}, "
         f"c.chunks, c.events, c.bytes, {bits} "
-        f"FROM (SELECT *, file_index FROM {read} UNION ALL BY NAME SELECT {blank}, "
+        f"FROM ({there}SELECT {blank}, "
         f"NULL::UINTEGER AS {packed_calls.PLACE}, NULL::UBIGINT AS file_index WHERE false) c "
         f"JOIN of_runs r ON r.key = c.file_index::BIGINT * {places * each} + "
         f"coalesce(c.{packed_calls.PLACE}, 0)::BIGINT * {each} + c.target::BIGINT "
@@ -112,8 +108,26 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
         f"WHERE c.target < {each} AND coalesce(c.{packed_calls.PLACE}, 0) < {places}"
     )
     connection.execute(
-        "CREATE TEMP VIEW runs AS SELECT run_id, name, started_at, state, target FROM of_runs"
+        "CREATE TEMP VIEW runs AS SELECT run_id, name, started_at, state, target FROM named"
     )
+
+
+def _named(
+    kept: list[Entry], begin: Mapping[str, int], began: Mapping[str, float | None]
+) -> "pd.DataFrame":
+    """A row for each target of each run; its key counts from `begin`, and is -1 without calls."""
+    import pandas as pd
+
+    rows = [
+        (begin[e.run_id] + k if e.run_id in begin else -1, plain(e.run_id), plain(e.name),
+         began.get(e.run_id), e.started_at, e.state, target)
+        for e in kept for k, target in enumerate(e.targets)
+    ]  # fmt: skip
+    columns = ["key", "run_id", "name", "began", "started_at", "state", "target"]
+    named = pd.DataFrame(rows, columns=columns).astype({"began": float})
+    moments = pd.to_datetime(named["started_at"], utc=True, format="ISO8601")
+    named["started_at"] = moments.dt.tz_localize(None)
+    return named
 
 
 class _File(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from holymon.figures.quantiles import Floats
 from holymon.figures.summary_types import Summary
 from holymon.figures.verdict import Verdict
-from holymon.formatting import DASH, Table, Tables, count
+from holymon.formatting import DASH, Table, Tables, count, rounded
 from holymon.records.attempt import gap_value
 from holymon.records.records import Records
 from holymon.structs import shows_table
@@ -142,4 +142,7 @@ def _off(reported: Floats, actual: Floats, q: float) -> float | None:
 
 
 def _ms(seconds: float | None) -> str:
-    return DASH if seconds is None else f"{seconds * 1e3:.2f}"
+    """Milliseconds to a hundredth, or with three figures: no stall is known better."""
+    if seconds is None:
+        return DASH
+    return rounded(seconds * 1e3) if abs(seconds) >= 0.01 else f"{seconds * 1e3:.2f}"

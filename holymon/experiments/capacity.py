@@ -155,13 +155,14 @@ class Capacity:
         return Table(
             HEADS,
             [level.cells for level in self.levels],
-            "rrrrlrrrl",
+            "rrrrlrrrr",  # numbers, and the run's id, are not broken
             lead=(
                 answer,
                 say("the search ended: {why}.{between}", why=ENDINGS[self.ended], between=between),
                 self.spent,
                 *self._evidence(),
                 *self.needs,
+                *self._about_certainty,
                 *self._about_added,
             ),
             notes=tuple(self._doubts()),
@@ -194,6 +195,20 @@ class Capacity:
                 yield say(
                     "at {level}: {words}.", level=rate_words(level), words=listed("; ", words)
                 )
+
+    @property
+    def _about_certainty(self) -> tuple[str, ...]:
+        """Of which time it is: a level can't know how slow its server is in another hour."""
+        if not (self.surely_met or self.surely_missed):
+            return ()
+        took = sum(level.took_s for level in self.levels)
+        return (
+            say(
+                "what is certain is so of the server as it was in these {took:.3g} s: one that is "
+                "slower at other times has a lower limit then.",
+                took=took,
+            ),
+        )
 
     @property
     def _about_added(self) -> tuple[str, ...]:

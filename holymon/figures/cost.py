@@ -122,7 +122,7 @@ def cost_of(rows: Chosen, target: Target) -> tuple[Cost, tuple[str, ...]]:
     price = target.billed
     cost = Cost(source=price.source, date=price.date)
     if why := _unpriced(target):
-        return replace(cost, reason=why), (say("no cost: {why}.", why=why),)
+        return replace(cost, reason=why), (say("no cost: {why}.", why=_in_a_note(why, target)),)
     known, free = _known(rows, price)
     sums = {
         name: None if money is None else float(money[known].sum() / PER)
@@ -158,6 +158,13 @@ def _unpriced(target: Target) -> str:
         if price.currency == "USD"
         else say("its price is in {currency}, not in USD", currency=plain(price.currency))
     )
+
+
+def _in_a_note(why: str, target: Target) -> str:
+    """The same behind the target's name, so that it is one sentence for several of one API."""
+    if target.provider != "url" or target.price.stated:
+        return why
+    return say("its price is not known ({target})", target=_where(target))
 
 
 def _lacking(target: Target) -> list[str]:

@@ -32,6 +32,9 @@ _MEASUREMENT: Final = {
     "invalid": say("measurement: INVALID"),
 }  # fmt: skip
 
+MANY: Final = 4
+"""So many targets are not named one by one where a sentence is of all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveCheck:
@@ -205,9 +208,7 @@ def judge(
             for text in plan.slo
             for target in summary.targets
         ),
-        notes=tuple(
-            glued(target.target, ": ", note) for target in summary.targets for note in target.notes
-        )
+        notes=_by_target(summary.targets)
         + tuple(call.note for call in first_calls if call.note)
         + about_client(touched)
         + through
@@ -222,6 +223,19 @@ def judge(
         ),
         touched=touched,
         early=not begun and measurement != "invalid",
+    )
+
+
+def _by_target(targets: Sequence[TargetSummary]) -> tuple[str, ...]:
+    """What is to be known of figures, each sentence once, behind the targets that it is of."""
+    whose: dict[str, list[str]] = {}
+    for target in targets:
+        for note in target.notes:
+            whose.setdefault(note, []).append(target.target)
+    everyone = say("all {n} targets", n=len(targets))
+    return tuple(
+        glued(everyone if len(names) == len(targets) >= MANY else ", ".join(names), ": ", note)
+        for note, names in whose.items()
     )
 
 

@@ -245,6 +245,9 @@ def test_of_a_run_whose_calls_are_gone_its_figures_stay(out):
     assert "(calls deleted)" in repr(after)
     assert [run["requests"] for run in hm.runs(out)] == [hm.runs(out)[-1]["requests"]] * 4
     assert excess(out, most_runs=3) == []
+    listed = hm.sql("select run_id, state, target from runs", out=out)
+    assert [*listed["run_id"]] == [e.run_id for e in entries(out) for _ in e.targets]
+    assert entry.run_id not in {*hm.sql("select run_id from calls", out=out)["run_id"]}
     with pytest.raises(RunError, match="were deleted to make room"):
         hm.attach(entry.run_id, out=out)
 

@@ -307,3 +307,20 @@ def test_of_several_objectives_all_are_to_be_met():
                 slo=("latency_p50<1", "latency_p50<0.01"))  # fmt: skip
     found = verdict(plan=plan)
     assert ([check.met for check in found.checks], found.met) == ([True, False], False)
+
+
+@pytest.mark.parametrize(
+    ("n", "whose"), [(1, "url/m0"), (3, "url/m0, url/m1, url/m2"), (12, "all 12 targets")]
+)
+def test_what_is_to_be_known_of_several_targets_is_said_once(n, whose):
+    targets = tuple(replace(TARGET, model=f"m{k}") for k in range(n))
+    made = []
+    for number in range(8 * n):
+        one = Marks(number, number % n, number / 20)
+        one.start, one.end = one.due, one.due + 0.1
+        one.token(one.start + 0.05, 1)
+        made.append(one)
+    notes = verdict(made, plan=Plan(targets=targets, load=PLAN.load, duration_s=20)).notes
+    assert f"{whose}: no p90: n too small (have 8, need 10 for p90)." in notes
+    assert f"{whose}: no cost: its price is not known (define its API in targets.toml, with prices of its models)." in notes  # fmt: skip
+    assert len(notes) == len({note.partition(": ")[2] for note in notes})

@@ -48,12 +48,26 @@ def of_queue(rate, capacity, servers, seed):
     return summary_of(starts, np.array(ends), plan)
 
 
+def of_some(part, seed):
+    """Of so many a part of the answers lasts as long as the run, the others a tenth of a second."""
+    plan = opened(50, seed)
+    starts = plan.due()
+    long = np.random.default_rng((10, seed)).random(len(starts)) < part
+    return summary_of(starts, starts + np.where(long, SECONDS, 0.1), plan)
+
+
 def doubts(found):
-    return [note for note in found.notes if note.startswith("answers took about as long")]
+    return [note for note in found.notes if "send for" in note]
 
 
 def of_long():
     given = [found.requests_per_s for found in (of_length(1.0, 50, seed) for seed in range(RUNS))]
+    known = [rate / 50 for rate in given if rate is not None]
+    return f"{np.median(known):.2f}" if known else "not given, with a line"
+
+
+def of_fifth():
+    given = [found.requests_per_s for found in (of_some(0.2, seed) for seed in range(RUNS))]
     known = [rate / 50 for rate in given if rate is not None]
     return f"{np.median(known):.2f}" if known else "not given, with a line"
 
@@ -66,6 +80,8 @@ def of_overload():
 FINDINGS = (
     ("10", "answers/s of the true rate, where answers last as long as the run", "0.38", of_long,
      "1, or a line"),
+    ("10", "the same where every fifth does, and the others take a tenth of a second", "0.82",
+     of_fifth, "1, or a line"),
     ("10", "answers/s of what a server can do that is asked for three times as much", "1.02",
      of_overload, "1"),
 )  # fmt: skip
@@ -81,6 +97,17 @@ def test_answers_as_long_as_the_run_have_no_rate_and_a_line_says_why(share, rate
         assert bool(doubts(found)) == (found.requests_per_s is None)
         assert (found.output_tokens_per_s is None) == (found.requests_per_s is None)
     assert "send for" in doubts(runs[0])[0]
+
+
+@pytest.mark.parametrize(("part", "given"), [(0.02, True), (0.08, False), (0.2, False)])
+def test_where_some_answers_take_as_long_as_the_run_so_many_are_not_passed_over(part, given):
+    for seed in range(8):
+        found = of_some(part, seed)
+        assert (found.requests_per_s is not None, bool(doubts(found))) == (given, not given)
+    if not given:
+        (line,) = doubts(found)
+        assert line.startswith("some answers took too long to come while calls were sent (")
+        assert "would be missing: no answers/s, tokens/s and goodput; send for" in line
 
 
 @pytest.mark.parametrize(("share", "rate"), [(0.02, 5), (0.1, 50), (0.2, 50)])
