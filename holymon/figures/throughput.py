@@ -117,8 +117,8 @@ def _while_sending(rows: Rows, ended: Mask) -> tuple[Mask, float, tuple[str, ...
         why = (say(TOO_LONG, usual=rounded(usual), span=span, need=need),) if last > first else ()
         return np.zeros_like(ended), 0.0, why
     good = ended & (rows["error"] == 0)
-    if why := _about_missing(starts[good], (ends - starts)[good], float(usual), last - first):
-        return np.zeros_like(ended), 0.0, why
+    if missing := _about_missing(starts[good], (ends - starts)[good], float(usual), last - first):
+        return np.zeros_like(ended), 0.0, missing
     inside = ended & (ends >= first + min(usual, (last - first) / 2)) & (ends <= last)
     if not inside.any():
         return inside, 0.0, ()

@@ -89,7 +89,8 @@ def read_usage(usage: Any, marks: Marks) -> bool:
     if output is not None:
         total = counts.get("total", _NONE)[2] or 0
         rest = total - (prompt or 0) - output
-        if thought and rest == thought:  # xAI, Gemini: not in the output
+        # xAI, Gemini: not in the output, of which it can't be a part where it is more than that.
+        if thought and (rest == thought or 0 < output < thought):
             output += thought
         elif prompt and output and rest > 0 and thought is cached is written is None:
             output += rest  # Gemini for chat: what was thought is in the total alone

@@ -33,8 +33,8 @@ def chat_piece(**delta) -> bytes:
     return sse("", choices=[{"index": 0, "delta": delta}])
 
 
-def chat_end(reasoning: int | None = HIDDEN) -> bytes:
-    usage = {"prompt_tokens": 7, "completion_tokens": VISIBLE + HIDDEN}
+def chat_end(reasoning: int | None = HIDDEN, counted: int = VISIBLE + HIDDEN) -> bytes:
+    usage = {"prompt_tokens": 7, "completion_tokens": counted}
     if reasoning is not None:
         usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
     ended = sse("", choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}], usage=usage)
@@ -49,6 +49,11 @@ def chat(*, before: Timed = [], **delta) -> Timed:  # noqa: B006 - read only
     """100 pieces from 2 s on, with `before` ahead of them."""
     content = paced(2.0, VISIBLE, chat_piece(**(delta or {"content": "a"})))
     return [*before, *content, (4.1, chat_end())]
+
+
+def beside_the_output() -> Timed:
+    """1,000 tokens of reasoning can be no part of the 100 that it says it wrote."""
+    return [*chat()[:-1], (4.1, chat_end(counted=VISIBLE))]
 
 
 def call_of_a_tool() -> Timed:
@@ -124,6 +129,7 @@ FINDINGS = (
     ("dialect", "timed", "veiled", "streamed"),
     [
         pytest.param(CHAT, chat(), True, VISIBLE, id="chat-nothing-of-it"),
+        pytest.param(CHAT, beside_the_output(), True, VISIBLE, id="chat-beside-the-output"),
         pytest.param(CHAT, call_of_a_tool(), True, VISIBLE, id="chat-before-a-tool"),
         pytest.param(CHAT, chat(before=THOUGHT), False, VISIBLE + HIDDEN, id="chat-streamed"),
         pytest.param(CHAT, chat(before=[(1.0, chat_piece(reasoning="hm " * HIDDEN))]), False,
