@@ -313,7 +313,9 @@ def test_of_several_objectives_all_are_to_be_met():
     ("n", "whose"), [(1, "url/m0"), (3, "url/m0, url/m1, url/m2"), (12, "all 12 targets")]
 )
 def test_what_is_to_be_known_of_several_targets_is_said_once(n, whose):
-    targets = tuple(replace(TARGET, model=f"m{k}") for k in range(n))
+    targets = tuple(
+        Target(provider="url", model=f"m{k}", base_url=TARGET.base_url) for k in range(n)
+    )
     made = []
     for number in range(8 * n):
         one = Marks(number, number % n, number / 20)
