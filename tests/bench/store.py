@@ -9,6 +9,7 @@ what `holymon runs --sync` does, those of the other days, which are alike, are c
 goes to a process of its own; CPU is that of it and of the store together.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -112,8 +113,18 @@ def asked(code: str, *arguments: str) -> list:
     return json.loads(done.stdout)
 
 
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
 def main() -> None:
-    runs, calls = (int(text.replace(",", "")) for text in (*sys.argv[1:], "10,000", "10,000")[:2])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name in ("RUNS", "CALLS"):
+        parser.add_argument(name.lower(), type=number, nargs="?", default=10_000, metavar=name)
+    options = parser.parse_args()
+    runs, calls = options.runs, options.calls
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "bench").mkdir()
