@@ -47,7 +47,7 @@ _DATE: Final = re.compile(r"(?i)has expired|not yet valid")
 _STREAM: Final = re.compile(
     r"(?i)\bstream(?:ing|ed)?\b.{0,60}(?:not|n't|un)\W?\s?(?:be |yet )?"
     r"(?:support|allow|availab|enabl|implement)"
-    r"|(?:not|n't|un)\W?\s?(?:support|allow|implement)\w*.{0,40}\bstream|'stream'|--no-stream"
+    r"|(?:not|n't|un)\W?\s?(?:support|allow|implement).{0,52}\bstream|'stream'|--no-stream"
 )
 _MODEL: Final = re.compile(r"(?i)\bmodels?\b|\bdeployment\b|模型|モデル|모델")
 _NO_MODEL: Final = re.compile(

@@ -1,5 +1,6 @@
 """Runs of a store that somebody opens: their files come into the folder that stands for it."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -21,7 +22,9 @@ def find(out: Path, wanted: str) -> Path:
     One that is in a store only is fetched. Raises RunError with what there is.
     """
     store = store_of(out)
-    here = any((place / "plan.json").is_file() for place in (out / wanted, Path(wanted)))
+    here = False
+    with contextlib.suppress(OSError):  # the name is too long for one
+        here = any((place / "plan.json").is_file() for place in (out / wanted, Path(wanted)))
     if store is None or (here and not arriving.is_copy(out / wanted)):
         return run_folder.find(out, wanted)
     if is_run_id(wanted):

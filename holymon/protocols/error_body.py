@@ -87,7 +87,9 @@ def _kinds(value: Any) -> list[str]:
 
 
 def _codes(about: Any) -> list[str]:
-    return [_text(about.get(name)) for name in CODES] if isinstance(about, dict) else []
+    """Words and numbers in the places of codes; none is longer, and a server may send megabytes."""
+    values = map(about.get, CODES) if isinstance(about, dict) else ()
+    return [_text(value)[:FIRST] for value in values if isinstance(value, str | int)]
 
 
 def of_page(body: bytes, words: str) -> str:

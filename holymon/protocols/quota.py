@@ -40,7 +40,7 @@ _WORDS: Final = re.compile(
     r"|(?:credit|key) limit (?:exceeded|reached)"
     r"|(?:overdue|unpaid) (?:balance|bill|payment|invoice)"
     r"|budget (?:has been |is |was )?(?:exceeded|exhausted)|exceeded (?:\w+ ){0,2}budget"
-    r"|(?:spend(?:ing)?|billing|usage hard) (?:hard )?limit (?:\w+ )*(?:reached|exceeded)"
+    r"|(?:spend(?:ing)?|billing|usage hard) (?:hard )?limit (?:\w+ ){0,9}(?:reached|exceeded)"
     r"|reached (?:\w+ ){0,3}(?:spend(?:ing)?|billing) limit"
     r"|(?:free (?:tier|quota|trial|allocation)) (?:\w+ ){0,6}(?:exhausted|used up|ended|expired)"
     r"|failure to pay|account is (?:in arrears|not in good standing)|account is in good standing"

@@ -23,6 +23,9 @@ _LONGEST: Final = 4000
 _NEAR: Final = 90
 """Characters around a name in which a sentence on it stands."""
 
+_NAMED: Final = 8
+"""Times that a name is looked around: a text of nothing else would be read twenty times."""
+
 _NOT_TAKEN: Final = re.compile(
     r"""(?ix) unsupported | unknown | un(?:recogni[sz]ed|expected)
     | extra(?:neous|\ input|\ field|_) | forbidden | additional\W+propert | deprecated
@@ -66,7 +69,7 @@ _NO_STREAM: Final = re.compile(
 _WANTS_STREAM: Final = re.compile(
     r"""(?ix) \b(?:only|must|requires?|required|enable|needs?)\b.{0,60}\bstream
     | \bstream(?:ing)?\b.{0,40}\b(?:required|must|only|true)\b
-    | non-?\ ?stream\w*\b.{0,60}(?:not|n't|unsupported|disabled) | 仅支持流式 | 只支持流式"""
+    | non-?\ ?stream\w{0,9}\b.{0,60}(?:not|n't|unsupported|disabled) | 仅支持流式 | 只支持流式"""
 )
 
 
@@ -125,8 +128,8 @@ def _judged(place: str, words: str, sent: str, streamed: bool) -> Refusal:
 
 
 def _around(name: re.Pattern[str], words: str) -> str:
-    """What stands around a name, wherever it does."""
-    spans = (match.span() for match in name.finditer(words))
+    """What stands around a name, the first times that it does."""
+    spans = (match.span() for match in islice(name.finditer(words), _NAMED))
     return " ... ".join(words[max(0, start - _NEAR) : end + _NEAR] for start, end in spans)
 
 

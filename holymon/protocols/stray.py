@@ -33,7 +33,7 @@ _ENDS: Final = re.compile(
     r"end[ _-]of[ _-]stream))[\s\"'\]>)|.]*"
 )
 _ALIVE: Final = re.compile(
-    r"(?i)[\W_]*(?:\w+[ _])?(?:ping|pong|keep[ _-]?alive|heart[ _-]?beat|alive|connected"
+    r"(?i)[\W_]*+(?:[^\W_]\w*[ _])?(?:ping|pong|keep[ _-]?alive|heart[ _-]?beat|alive|connected"
     r"|opened|open|ready|started|start|begin|ok|processing|waiting|queued|pending|null|none|undefined)\b[^a-z]*"
 )
 _SAYS_ERROR: Final = re.compile(

@@ -8,7 +8,7 @@ from holymon.errors import ConfigError
 from holymon.plan import dataset_files
 from holymon.plan.dataset import MOST_REQUESTS, Dataset
 from holymon.plan.dataset_forms import How, form_of
-from holymon.plan.given_file import MOST_BYTES, begins
+from holymon.plan.given_file import begins
 from holymon.plan.traces import check_unit
 from holymon.records import own_traffic, parquet
 from holymon.structs import check_range
@@ -74,11 +74,8 @@ def _of_parquet(path: Path, how: How) -> Dataset:
 
 def _rows(path: Path, names: list[str], how: How) -> Iterator[tuple[str, Any]]:
     column = how.column
-    wanted, size = [column] if column else names, 0
+    wanted = [column] if column else names
     for n, row in enumerate(parquet.rows(path, wanted, MOST_REQUESTS, how.sample), 1):
         entry = dict(zip(wanted, row, strict=True))
-        size += sum(len(value if isinstance(value, str) else str(value)) for value in row)
-        if size > MOST_BYTES:
-            raise ConfigError(f"{path} unpacks to over {MOST_BYTES} bytes: take a part of it.")
         if not column or entry[column]:
             yield f"row {n}", entry

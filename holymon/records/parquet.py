@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from holymon.errors import RunError
+from holymon.errors import ConfigError, RunError
+from holymon.plan.given_file import MOST_BYTES
 from holymon.records.appender import reading, unreadable
 from holymon.records.attempt import DTYPE, FIELDS, GAP, GAP_BINS, blank
 from holymon.records.frames import implausible
@@ -45,6 +46,10 @@ _CALLS: Final = {
 """Each column of calls.parquet as it is read: of its type, or the file is none of ours."""
 
 _GAPS: Final = {"row": '"row"::UINTEGER', "bin": "bin::USMALLINT", "n": "n::USMALLINT"}
+
+MOST_MB: Final = 512
+"""In DuckDB's memory, while requests are read: rows by the thousand may hold the same megabyte,
+which is one in the file, and all of a result is made before the first of it is asked for."""
 
 FREE: Final = 2**26
 MOST_RATIO: Final = 200
@@ -164,44 +169,63 @@ def table(path: Path, wanted: dict[str, str]) -> dict[str, Any]:
 
 
 def rows(path: Path, names: list[str], most: int, sample: int = 0) -> Iterator[tuple[Any, ...]]:
-    """The rows of some columns of a Parquet file, at most so many, or a sample. Raises RunError."""
-    listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
-    with _opened(path) as (connection, source):
-        some = f"{source} LIMIT {most}"
-        if sample:  # nothing else is kept in memory
-            some = f"(SELECT * FROM {source} USING SAMPLE reservoir({sample} ROWS) REPEATABLE (1))"
-        result = connection.execute(f"SELECT {listed} FROM {some}")
+    """The rows of some columns of a Parquet file, at most so many, or a sample.
+
+    Raises ConfigError where they are too large, and RunError.
+    """
+    import duckdb
+
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    texts = " + ".join(f"coalesce(strlen({name}::VARCHAR), 0)" for name in quoted)
+    some = f"LIMIT {most}"
+    if sample:  # nothing else is kept in memory
+        some = f"USING SAMPLE reservoir({sample} ROWS) REPEATABLE (1)"
+    with _opened(path, MOST_MB) as (connection, whole):
+        source = f"(SELECT {', '.join(quoted)} FROM {whole} {some})"
+        try:
+            counted = connection.execute(f"SELECT sum({texts}) FROM {source}").fetchone()
+            size = int(counted[0] or 0)
+        except duckdb.OutOfMemoryException:
+            size = MOST_BYTES + 1
+        if size > MOST_BYTES:
+            much = f"{path} unpacks to over {MOST_BYTES >> 20} MB: take a part of it."
+            raise ConfigError(much)
+        result = connection.execute(f"FROM {source}")
         while rows := result.fetchmany(_ROWS):
             yield from rows
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, str]]:
+def _opened(path: Path, most_mb: int = 0) -> Iterator[tuple[Any, str]]:
     """A connection, and the name of a file for it. Raises RunError for what can't be read."""
     import duckdb
 
     try:
         source = _read(path)  # first: what is no plain file may hold up whoever opens it
-        with _connection() as connection:
+        with _connection(most_mb) as connection:
             _require_plausible(connection, path)
             yield connection, source
     except (duckdb.Error, *_NO_TEXT) as error:
-        raise unreadable(path, error) from None
+        why = short(str(error).rpartition('": ')[2], 70)  # without the path, which is long
+        raise unreadable(path, f"it is damaged or none of ours, copy it again ({why})") from None
 
 
-def _connection() -> Any:
+def _connection(most_mb: int = 0) -> Any:
     """A connection for one use by one thread, to be closed; from the second on it costs nothing."""
-    return _database().cursor()
+    return _database(most_mb).cursor()
 
 
 @cache
-def _database() -> Any:
+def _database(most_mb: int) -> Any:
     """What the connections of this process share: to open it takes 40 ms."""
     import duckdb
 
     _close_before_forks()
     # What it knows of files would be kept in memory, as much of it as it found.
-    return duckdb.connect(config={"enable_external_file_cache": False})
+    config: dict[str, Any] = {"enable_external_file_cache": False}
+    if most_mb:  # and no file is written where there is no room in memory
+        config |= {"memory_limit": f"{most_mb}MiB", "temp_directory": ""}
+    return duckdb.connect(config=config)
 
 
 @cache
@@ -255,14 +279,15 @@ def named(path: Path) -> str:
 def _require_plausible(connection: Any, path: Path) -> None:
     """Raise RunError for a file that says to hold what no run could have packed so small."""
     groups = connection.execute(
-        "SELECT max(row_group_num_rows), sum(total_uncompressed_size) "
+        "SELECT max(row_group_num_rows), sum(total_uncompressed_size), sum(num_values) "
         f"FROM parquet_metadata({named(path)}) GROUP BY row_group_id"
     ).fetchall()
-    rows, unpacked = (
-        sum(int(n or 0) for n in sizes) for sizes in zip((0, 0), *groups, strict=True)
+    rows, unpacked, values = (
+        sum(int(n or 0) for n in sizes) for sizes in zip((0, 0, 0), *groups, strict=True)
     )
-    if max(rows * DTYPE.itemsize, unpacked) > FREE + MOST_RATIO * path.stat().st_size:
-        raise unreadable(path, f"it unpacks to {rows} rows, far more than any run of its size")
+    if max(rows * DTYPE.itemsize, unpacked, 8 * values) > FREE + MOST_RATIO * path.stat().st_size:
+        much = f"{rows} rows and {values} values, far more than any run of its size"
+        raise unreadable(path, f"it unpacks to {much}")
 
 
 def _quoted(path: Path) -> str:

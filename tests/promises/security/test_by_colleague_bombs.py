@@ -77,6 +77,35 @@ def test_parquet_that_unpacks_to_far_more_than_a_run_is_refused(tmp_path, what):
         parquet.read(folder, Records(()))
 
 
+@pytest.mark.parametrize("sample", [0, 1000])
+@pytest.mark.parametrize("sql", [
+    "repeat('a', 1000000) AS prompt", "[{'role': 'user', 'content': repeat('a', 1000000)}] AS messages",
+])  # fmt: skip
+def test_prompts_that_are_one_again_and_again_are_not_taken_in(tmp_path, sql, sample, bounded):
+    """A file of 1.4 kB: it took 3 GB, most of them before its size was looked at."""
+    path = tmp_path / "r.parquet"
+    duckdb.execute(f"COPY (SELECT {sql} FROM range(1500)) TO '{path}' (COMPRESSION zstd)")
+    assert path.stat().st_size < 2000
+    with pytest.raises(hm.ConfigError, match="unpacks to over 256 MB: take a part of it"):
+        hm.dataset(path, sample=sample)
+
+
+def test_a_list_of_nothing_is_as_long_as_a_file_can_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "FREE", 0)
+    path = tmp_path / "r.parquet"
+    duckdb.execute(
+        "COPY (SELECT list_transform(range(100000), lambda x: 0::BIGINT) AS prompt) "
+        f"TO '{path}' (COMPRESSION zstd)"
+    )
+    with pytest.raises(hm.RunError, match="100000 values, far more than any run of its size"):
+        hm.dataset(path)
+
+
+def test_a_name_that_no_folder_can_have_is_no_run(tmp_path):
+    with pytest.raises(hm.RunError, match="there is no run"):
+        hm.attach(f"sent/{'9' * 300}", out=tmp_path)
+
+
 def test_a_run_s_file_has_an_end(tmp_path):
     folder = tmp_path / "x" / "20260101T000000Z"
     folder.mkdir(parents=True)

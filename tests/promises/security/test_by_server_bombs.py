@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import time
 from itertools import pairwise
 
@@ -20,8 +21,10 @@ from holymon.plan.slo import parse
 from holymon.protocols import reading
 from holymon.protocols.chat import CHAT
 from holymon.protocols.complaint import complaint
-from holymon.protocols.error_body import page_text, read_body
+from holymon.protocols.error_body import in_band, page_text, read_body
 from holymon.protocols.framing import events_of
+from holymon.protocols.quota import no_credit
+from holymon.protocols.refusal import refusal
 from holymon.protocols.sse import MAX_EVENT, Decoder
 from holymon.protocols.stray import keeps_alive, of_name, of_text
 from holymon.records.attempt import Marks
@@ -220,6 +223,33 @@ def test_frames_are_read_without_a_copy_of_all_before(bounded):
     read((16_000_000).to_bytes(4) + bytes(8))
     for _ in range(15_000):
         assert read(bytes(1000)) == b""
+
+
+def answered(text):
+    """All that is read of the words of an error and of what is no answer, as long as they may be."""
+    sent = Target(provider="url", model="m", base_url="http://a/v1")
+    words, code = text * (512 // len(text)), text * (5_000_000 // len(text))
+    texts = [{"msg": text * (4000 // len(text))}] * 16
+    for streamed in (True, False):
+        refusal(json.dumps(texts).encode(), words, sent="max_tokens", streamed=streamed)
+    for error in ("bad_request", "not_found", "tls_error", "http_4xx"):
+        hint(error, words, sent)
+    no_credit((), words)
+    in_band({"code": code, "message": words}, Marks(0, 0, 0.0))
+    for short in (text * (199 // len(text)) + "!", text * (2000 // len(text))):
+        for _ in range(60):  # in one piece, which is read without a turn of the loop
+            of_text(short), keeps_alive(short.encode())
+
+
+@pytest.mark.parametrize("text", [
+    "_", "__ ", "a.", "nonstream", "unsupporta", "max_tokens ", "stream not ", "spending limit a ",
+    "insufficient.quota.",
+])  # fmt: skip
+def test_no_words_of_an_answer_hold_the_loop(text):
+    """Each of sixty names of underscores held it for 8 ms, a code for 2 s, and words of streams."""
+    before = time.process_time()
+    answered(text)
+    assert time.process_time() - before < 1
 
 
 def test_words_of_a_server_are_not_looked_at_again_and_again():
