@@ -230,7 +230,7 @@ def _compared(
         against = say("run {wanted}", wanted=wanted)
         missing = say("run {wanted} is no match", wanted=wanted)
         if not wanted:
-            missing = say("no earlier run is no match")
+            missing = say("no earlier run is a match")
     if not known:
         return News(mine.run_id, baseline, "", notes=(missing, *notes))
     for target in mine.targets:

@@ -88,8 +88,15 @@ def note(ax: Axes, text: str) -> None:
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, size=11)
 
 
+HALF_HOUR: Final = 1 / 48
+"""In days, as matplotlib counts them."""
+
+
 def dates(ax: Axes) -> None:
-    """An axis of moments in UTC."""
+    """An axis of moments in UTC; around a single one an hour, where matplotlib shows four years."""
+    first, last = ax.dataLim.intervalx
+    if first == last:
+        ax.set_xlim(first - HALF_HOUR, last + HALF_HOUR)
     ticks = ConciseDateFormatter(AutoDateLocator(), tz=UTC)  # type: ignore[no-untyped-call]
     if language() != ENGLISH:
         ticks.formats, ticks.zero_formats, ticks.offset_formats = map(list, IN_NUMBERS)

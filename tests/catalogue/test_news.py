@@ -64,7 +64,7 @@ def test_the_first_run_of_its_kind_is_compared_with_nothing_and_says_so(run):
     known = news(run)
     assert (known.against, known.changes) == ("", ())
     assert known.line == "not compared: no earlier run of its kind in the last 7 days"
-    assert news(run, "last").line == "not compared: no earlier run is no match"
+    assert news(run, "last").line == "not compared: no earlier run is a match"
     assert not known.worse
 
 
@@ -221,6 +221,9 @@ def test_a_history_shows_its_changes_as_a_table_and_in_a_picture(short_history):
     assert "changed for the worse" in {t.get_text() for t in ax.get_legend().get_texts()}
     drawn = [len(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"]
     assert drawn == [29, 1]  # that of another kind is joined to none
+    first = History(short_history.out, short_history.entries[:1])
+    low, high = hm.plot_trend(first, "cost_per_call").get_xlim()
+    assert high - low == pytest.approx(1 / 24)  # an hour: the only run's moment can be read
 
 
 def test_a_history_says_which_runs_did_not_come(short_history):
