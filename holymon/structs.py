@@ -6,6 +6,7 @@ A field that makes no sense is a PlanError: which field, what is wrong, how to m
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,6 +46,12 @@ class SparseStruct(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a file has many of, written without the fields that are as they are at first."""
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """What a class of values is made of: msgspec reads all its annotations anew each time."""
+    return msgspec.structs.fields(kind)
+
+
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What plans are made of: frozen, named fields, no field unknown."""
 
@@ -53,7 +60,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
         What comes from JSON has its types already; what comes from a notebook may not.
         """
-        for field in msgspec.structs.fields(self):
+        for field in _fields(type(self)):
             given = getattr(self, field.name)
             native = given.item() if isinstance(given, np.generic) else given
             try:
@@ -66,7 +73,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def facts(self) -> list[tuple[str, str]]:
         """The fields that differ from their defaults, in words; without the name."""
-        given = [(field, getattr(self, field.name)) for field in msgspec.structs.fields(self)]
+        given = [(field, getattr(self, field.name)) for field in _fields(type(self))]
         return [
             (field.name, words)
             for field, value in given

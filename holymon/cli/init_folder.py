@@ -177,7 +177,11 @@ def _rules(watch: Watch) -> str:
     )
 
 
-class Readable(yaml.SafeDumper):  # type: ignore[misc]
+# Where PyYAML was built with libyaml, that writes the same some ten times faster.
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class Readable(_Dumper):  # type: ignore[misc]
     """Writes a text of several lines as such."""
 
     def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> Any:

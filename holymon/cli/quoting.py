@@ -17,7 +17,7 @@ from typing import Final
 from holymon.errors import ConfigError
 from holymon.safety import plain
 
-WIDE: Final = sys.maxsize
+WIDE: Final = 1 << 30
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_./:=,+@-]+")
 
 

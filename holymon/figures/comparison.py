@@ -23,15 +23,15 @@ import numpy as np
 from holymon.errors import PlanError
 from holymon.figures.blocks import FEWEST_PAIRS
 from holymon.figures.comparison_notes import not_claimed, of_client, of_one_run, too_few
+from holymon.figures.cost import cost_of
 from holymon.figures.durations import durations
-from holymon.figures.pair_tests import ErrorDifference, Ratio, error_difference, words
-from holymon.figures.quantiles import Floats
+from holymon.figures.pair_tests import ErrorDifference, Ratio, Side, error_difference, words
+from holymon.figures.quantiles import Floats, wilson
 from holymon.figures.ratios import HeldAgainst, as_json, ratio_of_blocks, ratio_of_runs
 from holymon.figures.reasons import Reason
-from holymon.figures.summary import summarize_target
-from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import Headline, Table, number_of, per_cent
 from holymon.language.said import Digits, heads, listed, say
+from holymon.records.attempt import JUDGED
 from holymon.records.records import Records
 from holymon.structs import shows_table
 
@@ -171,7 +171,7 @@ def compare_pairs(
     """
     if not 0 <= effect < 1:
         raise PlanError(f"effect is {effect:g}: it must lie between 0 and 1, such as 0.05.")
-    measured = [(_only_target(a), _only_target(b)) for a, b in pairs]
+    measured = [(_side(a), _side(b)) for a, b in pairs]
     seconds = [(_seconds(a), _seconds(b)) for a, b in pairs]
     used = [
         (metric, stat) for metric, stat in RATIOS
@@ -200,14 +200,20 @@ def compare_pairs(
     )  # fmt: skip
 
 
-def _only_target(records: Records) -> TargetSummary:
+def _side(records: Records) -> Side:
     present = np.unique(records["target"])
     if len(present) != 1:
         raise PlanError(
             f"a comparison is of one target with another, and there are {len(present)} here: "
             "name the two of them."
         )
-    return summarize_target(records, int(present[0]))
+    target, mask = records.targets[int(present[0])], records.mask()
+    rows = records.chosen(mask)
+    judged = rows["error"][JUDGED[rows["error"]]]
+    return Side(
+        target.name, int((rows["error"] == 0).sum()), records.errors(mask),
+        wilson(int((judged != 0).sum()), len(judged)), cost_of(rows, target)[0].usd,
+    )  # fmt: skip
 
 
 def _seconds(records: Records) -> dict[str, Floats]:
@@ -218,7 +224,7 @@ def _seconds(records: Records) -> dict[str, Floats]:
     return {f"{name}_s": values[~np.isnan(values)] for name, values in of.items()}
 
 
-def _cost(pairs: list[tuple[TargetSummary, TargetSummary]]) -> float | None:
+def _cost(pairs: list[tuple[Side, Side]]) -> float | None:
     """Cost of a successful call of B over that of A."""
     sums = []
     for i in (0, 1):

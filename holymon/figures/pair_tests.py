@@ -12,7 +12,6 @@ import numpy as np
 from holymon.errors import NOT_THE_SERVER
 from holymon.figures.all_calls import NEVER
 from holymon.figures.quantiles import mean_interval, newcombe
-from holymon.figures.summary_types import TargetSummary
 from holymon.formatting import DASH, count, ms, per_cent, percent
 from holymon.language.said import Digits, glued, say, vocabulary
 from holymon.structs import Interval, Rate
@@ -22,6 +21,17 @@ Result = Literal[
 ]
 RESULTS: Final = vocabulary("higher", "lower", "same", "no difference shown", "too few blocks",
                             "not comparable")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """How the calls of A or of B in one pair ended: as the summary of its target has it."""
+
+    target: str
+    ok: int
+    errors: dict[str, int]
+    error_rate: Rate
+    cost_usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +154,7 @@ def _share(name: str, n: int, of: int) -> str:
 
 
 def error_difference(
-    pairs: list[tuple[TargetSummary, TargetSummary]],
+    pairs: list[tuple[Side, Side]],
     level: float,
     *,
     claims: bool,
@@ -198,7 +208,7 @@ def _interval(
     return max(min(single[0], between[0]), -1.0), min(max(single[1], between[1]), 1.0)
 
 
-def _types(pairs: list[tuple[TargetSummary, TargetSummary]]) -> dict[str, tuple[int, int]]:
+def _types(pairs: list[tuple[Side, Side]]) -> dict[str, tuple[int, int]]:
     """How often A and B met each error type, the most frequent first."""
     a, b = (sum((Counter(pair[i].errors) for pair in pairs), Counter[str]()) for i in (0, 1))
     return {name: (a[name], b[name]) for name, _ in (a + b).most_common()}

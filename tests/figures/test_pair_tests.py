@@ -51,6 +51,8 @@ def test_few_failures_have_newcombes_interval_of_all_calls():
     assert found.interval == pytest.approx(both)
     assert found.result == "no difference shown"
     assert found.types == {"server_error": (0, 5)}
+    compared = compare_pairs(pairs([(0, 1)] * 5)).errors
+    assert (compared.a, compared.b, compared.types) == (found.a, found.b, found.types)
 
 
 def test_failures_in_bursts_have_students_interval_over_the_pairs():

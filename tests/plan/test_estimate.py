@@ -104,8 +104,8 @@ def test_calls_that_no_server_counted_are_charged_as_the_dearest(tmp_path, simul
                first_byte_s=0.04)  # fmt: skip
     measured = run.measure(one, out=tmp_path)
     assert measured.status["ended"] == "max_cost"
-    unsent = measured.records.errors(measured.records.mask()).get("connect_timeout", 0)
-    assert len(measured.records) - unsent <= 60
+    # On a busy machine a deadline may pass before a request has gone, which costs nothing.
+    assert simulator.counted()["fast"]["requests"] <= 60
 
 
 def test_stop_does_not_wait_for_the_calls_that_a_limit_lets_end(tmp_path):
