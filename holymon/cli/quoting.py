@@ -10,7 +10,6 @@ yaml_inner  what stands in "..." of YAML
 
 import re
 import shlex
-import sys
 from collections.abc import Iterable
 from typing import Final
 
