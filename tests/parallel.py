@@ -119,10 +119,12 @@ def pytest_collection() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    # A collector's full run looks at all that lives, half a second long; tests stay till the end.
+    # A collector's full run looks at all that lives, half a second long; tests stay till the end,
+    # and what they leave is little.
     gc.collect()
     gc.freeze()
     gc.enable()
+    gc.set_threshold(10_000, 20, 20)
     atexit.register(gc.unfreeze)  # some libraries tell of whatever is left to them
 
 

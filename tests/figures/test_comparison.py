@@ -79,45 +79,16 @@ def interleaved(rng, *, rho, shift=1.0, n=600):
     return compare_pairs(blocks(run, 0, 1), one_run=True)
 
 
-def percentiles(**values):
-    each = np.array([*values.values()])
-    points = np.quantile(each, [0.5, 0.95], axis=1, method="median_unbiased").T.tolist()
-    return {
-        name: SimpleNamespace(n=each.shape[1], p50=p50, p95=p95)
-        for name, (p50, p95) in zip(values, points, strict=True)
-    }
-
-
-def compared_figures(records, index):
-    """Of a target's summary that which is compared: the rest takes five times as long."""
-    error, start = records["error"], records["start_s"]
-    ok = error == 0
-    return SimpleNamespace(
-        target=records.targets[index].name, ok=int(ok.sum()), cost_usd=None,
-        errors=records.errors(np.ones(len(ok), bool)), error_rate=wilson(int((~ok).sum()), len(ok)),
-        **percentiles(latency_s=(records["end_s"] - start)[ok], ttft_s=(records["first_s"] - start)[ok]),
-    )  # fmt: skip
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Many comparisons, without the figures that none of them compares."""
-    monkeypatch.setattr("holymon.figures.comparison.summarize_target", compared_figures)
-
-
-def test_quick_comparisons_compare_what_whole_summaries_hold():
+def test_sides_are_counted_as_their_summaries_have_them():
     rng = np.random.default_rng(1)
-    made = records(rows(latencies(rng, 300, 0.3), 1, np.arange(300.0), rng.random(300) < 0.1))
-    whole, quick = summarize_target(made, 1), compared_figures(made, 1)
-    for name in ("target", "ok", "errors"):
-        assert getattr(quick, name) == getattr(whole, name)
-    assert (quick.error_rate.value, quick.error_rate.of) == (
-        whole.error_rate.value,
-        whole.error_rate.of,
-    )
-    for name in ("latency_s", "ttft_s"):
-        for stat in ("n", "p50", "p95"):
-            assert getattr(getattr(quick, name), stat) == getattr(getattr(whole, name), stat)
+    made = records(*(
+        rows(latencies(rng, 300, 0.3), k, np.arange(300.0), rng.random(300) < 0.1) for k in (0, 1)
+    ))  # fmt: skip
+    errors = compare_pairs(blocks(made, 0, 1), one_run=True).errors
+    for k, rate in enumerate((errors.a, errors.b)):
+        whole = summarize_target(made, k)
+        assert (rate.value, rate.of) == (whole.error_rate.value, whole.error_rate.of)
+        assert {name: pair[k] for name, pair in errors.types.items()} == whole.errors
 
 
 def test_one_short_run_says_how_long_it_would_have_to_be():
@@ -126,7 +97,6 @@ def test_one_short_run_says_how_long_it_would_have_to_be():
     assert interleaved(np.random.default_rng(1), rho=0.0, shift=3.0, n=160).notes == ()
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("design", "rho"),
     [(alternated, 0.0), (alternated, 0.6), *((interleaved, rho) for rho in (0.0, 0.98))],
@@ -137,7 +107,6 @@ def test_at_most_5_percent_false_alarms_over_20_pairs_of_one_and_the_same(design
     assert sum(design(rng, rho=rho).shown for _ in range(20)) <= 1
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("design", "more", "power"),
     [(alternated, {"offset": 0.0, "n": 500}, 0.8), (alternated, {"offset": 0.03, "pairs": 12}, 0.9),
@@ -294,7 +263,6 @@ def test_blocks_that_are_alike_are_said_to_be():
     assert alternated(np.random.default_rng(5), rho=0.99, pairs=12).cautions == ()
 
 
-@pytest.mark.usefixtures("quick")
 def test_too_few_blocks_are_said_to_be_instead_of_an_interval_that_holds_anything():
     """Five blocks that drift alike gave intervals such as 0.06 to 815."""
     few = [interleaved(np.random.default_rng(seed), rho=0.98, n=160) for seed in range(20)]

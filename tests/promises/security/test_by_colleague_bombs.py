@@ -77,14 +77,14 @@ def test_parquet_that_unpacks_to_far_more_than_a_run_is_refused(tmp_path, what):
         parquet.read(folder, Records(()))
 
 
-@pytest.mark.parametrize("sample", [0, 1000])
-@pytest.mark.parametrize("sql", [
-    "repeat('a', 1000000) AS prompt", "[{'role': 'user', 'content': repeat('a', 1000000)}] AS messages",
+@pytest.mark.parametrize(("sql", "sample"), [
+    ("repeat('a', 1000000) AS prompt", 0),
+    ("[{'role': 'user', 'content': repeat('a', 1000000)}] AS messages", 1000),
 ])  # fmt: skip
 def test_prompts_that_are_one_again_and_again_are_not_taken_in(tmp_path, sql, sample, bounded):
     """A file of 1.4 kB: it took 3 GB, most of them before its size was looked at."""
     path = tmp_path / "r.parquet"
-    duckdb.execute(f"COPY (SELECT {sql} FROM range(1500)) TO '{path}' (COMPRESSION zstd)")
+    duckdb.execute(f"COPY (SELECT {sql} FROM range(300)) TO '{path}' (COMPRESSION zstd)")
     assert path.stat().st_size < 2000
     with pytest.raises(hm.ConfigError, match="unpacks to over 256 MB: take a part of it"):
         hm.dataset(path, sample=sample)

@@ -10,15 +10,9 @@ from holymon.figures.blocks import blocks
 from holymon.figures.comparison import compare_pairs
 from holymon.plan.plan import Open, Plan
 from holymon.plan.shapes import constant, poisson
-from tests.figures.test_comparison import A, B, compared_figures, records, rows
+from tests.figures.test_comparison import A, B, records, rows
 
 RUNS, CALLS, WANDER_S = 20, 600, 20.0
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Many comparisons, without the figures that none of them compares."""
-    monkeypatch.setattr("holymon.figures.comparison.summarize_target", compared_figures)
 
 
 def wander(rng, seconds):

@@ -13,15 +13,9 @@ from holymon.figures.block_ratios import block_ratio
 from holymon.figures.blocks import blocks
 from holymon.figures.comparison import compare_pairs
 from holymon.figures.summary import summarize_target
-from tests.figures.test_comparison import compared_figures, latencies, records, rows
+from tests.figures.test_comparison import latencies, records, rows
 
 RUNS, CALLS = 16, 600
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Many comparisons, without the figures that none of them compares."""
-    monkeypatch.setattr("holymon.figures.comparison.summarize_target", compared_figures)
 
 
 def compared(*sides, deadline=np.inf):
@@ -74,7 +68,6 @@ def of_cut_off():
     return [p95_of(cut_off(seed)).result for seed in range(RUNS)]
 
 
-@pytest.mark.usefixtures("quick")
 def test_whoever_cuts_off_what_is_slow_is_not_the_quicker_one():
     results = of_cut_off()
     assert "lower" not in results
@@ -100,14 +93,12 @@ def of_drifts():
     return len(texts), *(sum(words in text for text in texts) for words in named)
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_drift_of_one_side_alone_is_cautioned_every_time():
     shown, cautioned, named = of_drifts()
     assert shown == cautioned > 0.2 * RUNS
     assert named > 0.3 * shown
 
 
-@pytest.mark.usefixtures("quick")
 def test_what_is_not_shown_names_the_effect_that_it_was_held_against():
     rng = np.random.default_rng(1)
     found = compared(latencies(rng, 20_000, 0.0), 1.03 * latencies(rng, 20_000, 0.0))
