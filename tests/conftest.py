@@ -31,6 +31,7 @@ from .parallel import (  # noqa: F401 - hooks
     pytest_collection_modifyitems,
     pytest_runtest_protocol,
     pytest_sessionfinish,
+    pytest_sessionstart,
     pytest_xdist_auto_num_workers,
     pytest_xdist_make_scheduler,
     pytest_xdist_setupnodes,

@@ -166,3 +166,14 @@ def test_ctrl_c_ends_the_search_and_what_was_found_is_said(tmp_path):
     (left,) = hm.runs(tmp_path / "reports")
     assert left["state"] == "stopped"
     assert left["requests"] > 0
+
+
+def test_no_more_is_spent_than_allowed_and_a_level_cut_short_claims_nothing(tmp_path):
+    found = hm.capacity(
+        plan(hm.target("sim/fast")), slo=("latency_p50<5",), start=20, seconds=2,
+        max_cost=0.0002, out=tmp_path,
+    )  # fmt: skip
+    assert sum(level.cost_usd for level in found.levels) <= 0.0002
+    cut = found.levels[0]
+    assert cut.calls < 40
+    assert (cut.met, found.best, found.ended) == (None, None, "budget")

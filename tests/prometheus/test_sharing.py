@@ -89,6 +89,7 @@ class Served:
         """Scrape until the requests by model are as expected: each scrape asks any process."""
         seen = []
         while not seen or seen[-1] != expected:
+            time.sleep(0.02 * bool(seen))
             assert len(seen) < MANY, (seen[-1], expected)
             seen.append(by_model(self.scrape()))
         for before, after in pairwise(seen):

@@ -182,8 +182,8 @@ def test_an_axis_that_began_in_ms_and_went_on_in_s_has_ticks_in_s():
 
 @pytest.mark.parametrize(
     ("model", "n"),
-    [("m", 1), ("m", 9), *(("meta-llama/Llama-3.3-70B-Instruct-FP8-", n) for n in (2, 3, 4, 9)),
-     ("x-" * 60, 1), ("x-" * 60, 4), ("x-" * 60, 9)],
+    [("m", 1), *(("meta-llama/Llama-3.3-70B-Instruct-FP8-", n) for n in (2, 4)), ("x-" * 60, 3),
+     ("x-" * 60, 9)],
 )  # fmt: skip
 def test_the_legend_has_room_whatever_the_names(n, model):
     targets = tuple(Target(provider="openrouter", model=f"{model}{i}") for i in range(n))
