@@ -42,7 +42,7 @@ class Lab:
     def __init__(self, page, url: str) -> None:
         self.page, self.folder = page, Path()
         self.said: list[str] = []
-        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("pageerror", lambda error: self.said.append(f"{error}: {error.stack}"[:2000]))
         page.on("console", lambda one: one.type == "error" and self.said.append(one.text))
         page.set_default_timeout(60_000)
         page.goto(f"{url}/lab?reset")
