@@ -25,6 +25,7 @@ def view(monkeypatch):
     made = watch(monitor)
     made._ticker.close()
     made._ticker.join(60)  # it steps aside; from here on a frame is drawn when the test says so
+    later(made, 1.0)  # `call` makes calls of the past: none began before the monitor was there
     yield made
     with contextlib.suppress(Exception):
         monitor.close()
