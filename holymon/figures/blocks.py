@@ -25,9 +25,11 @@ def blocks(
 
     Of calls that were `scheduled`, the k-th of A and the k-th of B ask the same, and make a couple.
     Each target has arrivals of its own, so the two are not due at one moment; the couple counts at
-    the middle between them, and a block holds couples: A and B with the same prompts and as many
-    calls, in about the same time. By chance streams of n calls drift apart by about the square
-    root of 2 n gaps: there are fewer blocks then, so that couples lie closer than half a block.
+    the middle between them, and a block holds couples: A and B with the same prompts, in about the
+    same time. By chance streams of n calls drift apart by about the square root of 2 n gaps: there
+    are fewer blocks then, so that couples lie closer than half a block. The stream that had more
+    calls in that time has some without a counterpart; they go with those of their time, so that
+    percentiles are of the same calls as in a summary.
     """
     due = records["due_s"]
     of = [records.mask(i) for i in (a, b)]
@@ -72,8 +74,12 @@ def _coupled(records: Records, a: Mask, b: Mask) -> list[tuple[Records, Records]
     middle, apart = (due[first] + due[second]) / 2, float(np.abs(due[first] - due[second]).mean())
     if many > FEWEST_PAIRS and apart > 0:
         many = min(many, max(FEWEST_PAIRS, int(np.ptp(middle) / (2 * apart))))
-    where = np.full(len(records), -1)
+    where, begins = np.full(len(records), -1), []
     for k, part in enumerate(np.array_split(np.argsort(middle, kind="stable"), many)):
         where[first[part]] = where[second[part]] = k
+        begins.append(middle[part[0]])
+    last = min(due[rows].max() for rows in (a, b)) + np.ptp(middle) / (2 * many)
+    alone = (a | b) & (where < 0) & (due <= last)
+    where[alone] = np.searchsorted(begins, due[alone], side="right").clip(min=1) - 1
     both = [[rows & (where == k) for rows in (a, b)] for k in range(many)]
     return [(records.select(x), records.select(y)) for x, y in both]

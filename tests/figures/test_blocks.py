@@ -55,13 +55,27 @@ def couples(n, *, drift=0.0, m=None):
 
 
 def test_blocks_of_scheduled_calls_hold_couples():
-    for made in (couples(400), couples(400, drift=3.0), couples(400, m=350)):
+    for made in (couples(400), couples(400, drift=3.0)):
         found = blocks(made, 0, 1, scheduled=True)
         for a, b in found:
             assert sorted(a["request"] // 2) == sorted(b["request"] // 2)
             assert (a["target"].max(), b["target"].min()) == (0, 1)
-        assert sum(len(a) for a, _ in found) in {350, 400}, "nothing that has a counterpart is lost"
+        assert sum(len(a) for a, _ in found) == 400, "nothing that has a counterpart is lost"
     assert len(blocks(couples(29), 0, 1, scheduled=True)) == 0
+
+
+def test_calls_without_a_counterpart_go_with_those_of_their_time():
+    made = couples(400, drift=-5.0, m=420)  # 42 s and 37: 20 calls more came in less time
+    found = blocks(made, 0, 1, scheduled=True)
+    assert sum(len(a) for a, _ in found) == 400
+    assert sum(len(b) for _, b in found) == 420, "a comparison is of the same calls as a summary"
+    assert [len(b) > len(a) for a, b in found] == [False] * (len(found) - 1) + [True]
+
+
+def test_calls_after_the_end_of_the_other_target_are_not_compared():
+    (*_, (a, b)) = found = blocks(couples(400, m=350), 0, 1, scheduled=True)
+    assert sum(len(one) for _, one in found) == 350
+    assert 0 < a["due_s"].max() - b["due_s"].max() < 2, "half a block's time, not the 5 s"
 
 
 @pytest.mark.parametrize(("drift", "many"), [(0.0, 20), (3.0, 20), (10.0, 7), (60.0, 5)])
