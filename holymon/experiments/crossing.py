@@ -2,8 +2,10 @@
 
 The highest rate met and the lowest missed are two levels, each as lucky as it was, and those around
 them know something, too. The log odds of calls over a limit are taken for a straight line in the
-log of the rate, as of a dose and its effect: weighted least squares (minimum logit chi-squared;
-Berkson 1944). It is half as far off as the middle between the two (tests/bench).
+log of the rate, as of a dose and its effect (minimum logit chi-squared; Berkson 1944). His weights
+are those of calls that know nothing of each other. In a queue they are the more alike the busier it
+is, so a level that is missed by far says less than that: here least squares have their roots. It is
+less than half as far off as the middle between the two (tests/bench).
 """
 
 import math
@@ -15,7 +17,7 @@ import numpy as np
 Shares = Mapping[str, tuple[float, float]]
 """By objective: the share of values over its limit, and the one allowed."""
 
-NEAR: Final = 1.45
+NEAR: Final = 1.6
 """Rates farther from the middle than by this factor are not on one line with those near it."""
 
 FEWEST: Final = 3
@@ -54,7 +56,8 @@ def _crossing(levels: Sequence[Level], name: str) -> float | None:
         return None
     x = np.log([level.rate for level in levels])
     over = np.array([level.shares[name][0] for level in levels]).clip(LEAST * allowed, MOST)
-    weights = np.maximum(over * (1 - over), 0.2 * allowed) * [level.seconds for level in levels]
+    known = np.sqrt(np.maximum(over * (1 - over), 0.2 * allowed))
+    weights = known * [level.seconds for level in levels]
     y = np.log(over / (1 - over)) - math.log(allowed / (1 - allowed))
     x_mean, y_mean = np.average(x, weights=weights), np.average(y, weights=weights)
     rises = float(weights @ ((x - x_mean) * (y - y_mean))) / float(weights @ (x - x_mean) ** 2)
