@@ -102,7 +102,8 @@ class Target(Struct, frozen=True):
         )
         values = [*self.headers.values(), *self.query.values()]
         inner = (name for value in values for name in request_fields.variables_in(value))
-        return tuple(dict.fromkeys((*key, *inner)))
+        # Plain ones: a text that remembers its file is none that YAML can be made of.
+        return tuple(dict.fromkeys(map(str, (*key, *inner))))
 
     @property
     def billed(self) -> Price:

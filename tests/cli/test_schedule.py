@@ -151,6 +151,20 @@ def test_what_others_run_is_one_of_theirs_and_says_it_was_not_run(tmp_path):
     assert "{{ x }}" not in graph
 
 
+@pytest.mark.parametrize("command", [
+    ("schedule", "--for", "kubernetes", "--"), ("schedule", "--for", "github", "--"),
+    ("job", "--pods", "2", "--container-image", "r.example/holymon:1", "--trust",
+     "H_KEY=https://h.invalid/v1"),
+])  # fmt: skip
+def test_a_key_that_a_targets_toml_names_stands_in_yaml_too(schedule, tmp_path, command):
+    (tmp_path / "targets.toml").write_text(
+        '[h]\nbase_url = "https://h.invalid/v1"\napi_key_env = "H_KEY"\n'
+    )
+    done = CliRunner().invoke(main, [*command, "h/m", "--max-tokens", "2"], env={"H_KEY": "x-1"})
+    assert done.exit_code == 0, done.stderr
+    assert "H_KEY" in str([*yaml.safe_load_all(done.stdout)])
+
+
 def test_systemd_takes_the_units(tmp_path, debian, monkeypatch):
     monkeypatch.setattr(scheduled, "command", lambda: [sys.executable])
     paths = []
