@@ -35,7 +35,7 @@ def test_a_machine_that_is_never_quiet_is_said_in_words():
 
 
 def test_another_process_is_seen_and_our_own_work_is_not_taken_for_its():
-    spin = "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass"
+    spin = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
     before, ours = busy_s(), ours_s()
     subprocess.run([sys.executable, "-c", spin], check=True)
     assert ours_s() - ours >= 0.4
