@@ -23,10 +23,13 @@ from holymon.plots.canvas import (
     ticks,
 )
 from holymon.plots.move_plot import move_picture
+from holymon.plots.picture import MOST_DRAWN
 from holymon.report.move_subject import MoveSubject
 
 MOST_LINES: Final = 6
 MOST_NAMED: Final = 6
+MOST_JOINED: Final = 1000
+"""A line through more points than that would hide them."""
 
 
 def plot_trend(
@@ -36,7 +39,7 @@ def plot_trend(
 
     A line joins runs in which the target was asked the same under the same load: of others it would
     claim a trend. A dashed one stands where a change began: red for the worse, grey for the better;
-    an interval that is not known is left out. Of a move
+    an interval that is not known is left out. Many runs are points alone, and a band. Of a move
     of traffic, the share over time with the failures and p95 of both sides beneath it: always a
     figure of its own, of which the first axes are returned. Raises PlanError for a figure that is
     none.
@@ -84,12 +87,16 @@ def _line(series: Series, label: str, color: str, marker: str, ax: Axes) -> None
         alike = kinds == kind
         when = [datetime.fromtimestamp(at, UTC) for at in series.at[alike].tolist()]
         low, value, high = (each[alike] for each in (series.low, series.value, series.high))
-        ax.vlines(when, low, high, color=color, alpha=0.3, lw=1.5)  # type: ignore[arg-type]
+        many, joined = len(when) > MOST_DRAWN, bool(kind) and len(when) <= MOST_JOINED
+        if not (kind and many):  # which would cover each other and the points
+            ax.vlines(when, low, high, color=color, alpha=0.3, lw=1.5, rasterized=many)  # type: ignore[arg-type]
         if kind:
-            ax.fill_between(when, low, high, color=color, alpha=0.15, lw=0)  # type: ignore[arg-type]
+            ax.fill_between(
+                when, low, high, color=color, alpha=0.15, lw=0, rasterized=many,  # type: ignore[arg-type]
+            )  # fmt: skip
         ax.plot(
-            when, value, "-" if kind else "", marker=marker, ms=3, lw=1.2, color=color,  # type: ignore[arg-type]
-            label="_" * bool(number) + label,
+            when, value, ls="-" if joined else "", marker=marker, lw=1.2, rasterized=many,  # type: ignore[arg-type]
+            ms=1.5 if many else 3, color=color, label="_" * bool(number) + label,
         )  # fmt: skip
 
 

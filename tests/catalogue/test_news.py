@@ -1,5 +1,6 @@
 """What changed at a run: which runs it is compared with, and what a report says of it."""
 
+import io
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from click.testing import CliRunner
+from matplotlib.collections import LineCollection
 
 import holymon as hm
 from holymon.catalogue.history import History
@@ -224,6 +226,29 @@ def test_a_history_shows_its_changes_as_a_table_and_in_a_picture(short_history):
     first = History(short_history.out, short_history.entries[:1])
     low, high = hm.plot_trend(first, "cost_per_call").get_xlim()
     assert high - low == pytest.approx(1 / 24)  # an hour: the only run's moment can be read
+
+
+def test_thousands_of_runs_are_a_picture_of_some_kilobytes_in_which_points_are_seen(short_history):
+    entries = tuple(
+        msgspec.structs.replace(
+            short_history.entries[hour % 25], run_id=f"hourly/{hour:05}", shapes=("same",),
+            started_at=(NOW + timedelta(hours=hour)).isoformat(),
+        )
+        for hour in range(2000)
+    )  # fmt: skip
+    ax = hm.plot_trend(History(short_history.out, entries), "latency_p50")
+    assert sum(isinstance(each, LineCollection) for each in ax.collections) == 0
+    (line,) = (line for line in ax.lines if len(line.get_xdata()) == 2000)
+    assert (line.get_linestyle(), line.get_marker()) == ("None", "o")
+    written = io.BytesIO()
+    ax.figure.savefig(written, format="svg")
+    assert len(written.getvalue()) < 200_000, "of two million bytes, as each had a path or two"
+
+
+def test_runs_of_which_the_kind_is_not_known_are_joined_by_no_line(short_history):
+    entries = tuple(msgspec.structs.replace(e, shapes=()) for e in short_history.entries)
+    ax = hm.plot_trend(History(short_history.out, entries), "cost_per_call")
+    assert {line.get_linestyle() for line in ax.lines if line.get_marker() == "o"} == {"None"}
 
 
 def test_a_history_says_which_runs_did_not_come(short_history):
