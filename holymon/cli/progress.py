@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from holymon.formatting import number_of
-from holymon.load.interrupts import interruptible
+from holymon.load.interrupts import deferred, interruptible
 from holymon.safety import short
 
 if TYPE_CHECKING:
@@ -21,16 +21,19 @@ def measured_with_bar(plan: "Plan", out: Path, dask: str | None = None) -> tuple
     """Measure with a progress bar, here or on a Dask cluster; whether it was interrupted."""
     from holymon.cluster.executors import start
 
-    interrupted = False
+    run, interrupted = None, False
     with interruptible():
-        run = start(plan, out=out, detached=False, on=dask)
-        with _bar(plan) as show:
-            try:
+        try:
+            with deferred():  # or nobody would know what to stop, and there would be no report
+                run = start(plan, out=out, detached=False, on=dask)
+            with _bar(plan) as show:
                 run.wait(show)
-            except KeyboardInterrupt:
-                interrupted = True
-                run.stop()
-                _wait_stopped(run)
+        except KeyboardInterrupt:
+            if run is None:
+                raise
+            interrupted = True
+            run.stop()
+            _wait_stopped(run)
     return run, interrupted
 
 

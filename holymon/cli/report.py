@@ -14,7 +14,7 @@ from holymon.cli.progress import measured_with_bar
 from holymon.cli.sharing import SHARING, followed, sharing
 from holymon.errors import PlanError, RunError
 from holymon.language.said import shown, speaking
-from holymon.load.interrupts import INTERRUPTED
+from holymon.load.interrupts import INTERRUPTED, interruptible
 from holymon.safety import plain, redact
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def report(
     route FILE). A notebook of your own without TARGET measures what it likes.
     """
     ctx.with_resource(speaking(lang))
+    ctx.with_resource(interruptible())
     from holymon.catalogue.news import check_baseline
     from holymon.report import notebooks
     from holymon.report import report as reports

@@ -74,9 +74,13 @@ class Outlets(NamedTuple):
         self.of(made)
 
     def interrupted(self, name: str) -> None:
-        """Tell of a report that was ended from outside, of which there is a page already."""
+        """Tell of a report that was ended from outside; where there is no page yet, leave one."""
         error = {"status": "killed", "error": "interrupted"}
         page = self.out / file_name(name) / "latest.html"
+        begun = sorted(page.parent.glob("2*Z*"))
+        if begun and not (begun[-1] / "report.html").exists():
+            self.failed(name, "interrupted")
+            return
         self._tell({"report": error}, page, file_name(name))
 
     @property

@@ -37,6 +37,32 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Raise KeyboardInterrupt for either signal at the end of this only; a second one won't wait.
+
+    So whoever has to end what is begun here knows it, and what is written here is whole.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = {n: signal.signal(n, note) for n in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 def stop_by_signal(stop: Callable[[], None]) -> None:
     """Have a signal call `stop` in the loop that runs."""
     loop = asyncio.get_running_loop()

@@ -23,6 +23,7 @@ from holymon.errors import ConfigError, HolymonError, PlanError, RunError
 from holymon.formatting import Html
 from holymon.language.catalogue import ENGLISH
 from holymon.language.said import language, shown, speaking, vocabulary
+from holymon.load.interrupts import deferred
 from holymon.load.publish import send
 from holymon.load.requests import known_secrets
 from holymon.load.run import Run
@@ -134,18 +135,19 @@ def _written(
         "status": status, "error": error, "notebook": title(path),
         "started_at": started.isoformat(), "duration_s": round(time.monotonic() - begun, 3),
     }  # fmt: skip
-    known_news, move = taken(notebook_out, run, baseline), move_facts.taken(notebook_out)
-    handed = handed_run.taken(notebook_out, run)
-    translate(notebook_out)
-    clean(notebook_out, secrets)
-    banner = f"{shown(_STATUS[status])}: {error}" if status != "ok" else ""
-    page = html_of(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
     try:
-        figures, block = handed or _figured(run)
-        _publish(folder, page, notebook_out, secrets, block)
-        first = None if run is None else _health(run, baseline, known_news)
-        _write_json(folder, run, about, figures, first, budget, move)
-        notes = _lead_to(folder)
+        with deferred():
+            known_news, move = taken(notebook_out, run, baseline), move_facts.taken(notebook_out)
+            handed = handed_run.taken(notebook_out, run)
+            translate(notebook_out)
+            clean(notebook_out, secrets)
+            banner = f"{shown(_STATUS[status])}: {error}" if status != "ok" else ""
+            page = html_of(notebook_out, f"holymon: {run_folder.run_id(folder)}", banner)
+            figures, block = handed or _figured(run)
+            _publish(folder, page, notebook_out, secrets, block)
+            first = None if run is None else _health(run, baseline, known_news)
+            _write_json(folder, run, about, figures, first, budget, move)
+            notes = _lead_to(folder)
         send(run_folder.out_of(folder), Run)
     except OSError as fault:
         reason = fault.strerror or type(fault).__name__

@@ -292,6 +292,43 @@ def test_a_signal_still_leaves_a_page(tmp_path, number):
     assert (known["state"], known["report"]) == ("unfinished", "reports/mine/latest.html")
 
 
+@pytest.mark.parametrize("seen", ["state.json", "report.ipynb"])
+def test_a_signal_as_a_load_begins_or_a_page_is_written_still_leaves_a_whole_page(tmp_path, seen):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "holymon", "report", "sim/fast", "--name", "mine", "--rate", "20",
+         "--duration", "1"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob(f"reports/mine/2*/{seen}")):
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    (folder,) = (tmp_path / "reports/mine").glob("2*")
+    assert {"report.html", "run.json"} <= {path.name for path in folder.iterdir()}
+    assert not list(folder.glob(".*"))
+    page = (folder / "report.html").read_text()
+    assert (tmp_path / "reports/mine/latest.html").read_text() == page
+    assert page.count("</main>") == 1
+
+
+def test_a_signal_between_a_load_and_its_page_leaves_one_and_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "write_report", stop)
+    command = ["report", "sim/fast", "--name", "mine", "--rate", "20", "--duration", "1",
+               "--summary", "s.json"]  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 130
+    assert "interrupted" in (tmp_path / "reports/mine/latest.html").read_text()
+    assert json.loads((tmp_path / "s.json").read_text())["state"] == "unfinished"
+
+
 def test_no_kernel_outlives_its_report_even_where_its_end_was_interrupted(tmp_path, monkeypatch):
     monkeypatch.setattr(Kernel, "shutdown_kernel", lambda _, now: None)
     path = notebook(tmp_path / "mine.ipynb", "import os; print('pid', os.getpid(), 'end')")
