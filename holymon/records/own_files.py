@@ -223,7 +223,24 @@ def open_to_all(folder: Path) -> Path | None:
     return next((place for place, m in modes if m & stat.S_IWOTH and not m & stat.S_ISVTX), None)
 
 
+def _is_planted(link: Path) -> bool:
+    """Whether a link lies where all may put one, and is of neither this user nor that place's.
+
+    Linux has the same rule (fs.protected_symlinks), where it is switched on.
+    """
+    if sys.platform == "win32" or not link.is_symlink():
+        return False
+    place, owner = link.parent.stat(), link.lstat().st_uid
+    return bool(place.st_mode & stat.S_IWOTH) and owner not in {os.geteuid(), place.st_uid}
+
+
 def require_inside(path: Path, folder: Path) -> None:
-    """Raise RunError if a link leads from `folder` to elsewhere, where `path` would be written."""
+    """Raise RunError if a link leads from `folder` to elsewhere, where `path` would be written.
+
+    So it does if another user put one on the way to that folder.
+    """
     if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
         raise RunError(f"{path} is a link that leads out of {folder}: remove it, or name another.")
+    here = path.absolute()
+    for place in filter(_is_planted, (here, *here.parents)):
+        raise RunError(f"{place} is another user's link: name the folder that it leads to.")

@@ -72,7 +72,7 @@ def new_folder(out: Path, name: str) -> Path:
             folder = parent / (stamp if k == 1 else f"{stamp}-{k}")
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(mode=0o755)
-                _tell_of(open_to_all(out))
+                _tell_of(open_to_all(parent))
                 return folder
     except OSError as error:
         raise RunError(

@@ -109,6 +109,24 @@ def test_a_folder_of_that_name_that_leads_elsewhere_is_refused(shared, other):
     assert listing.runs(shared) == []
 
 
+def test_a_link_of_another_user_on_the_way_to_the_folder_is_refused(shared, other):
+    home = shared.parent / "home"
+    assert other('ln -s "$2" "$1/out"', shared, home)[0] == 0
+    for out in (shared / "out", shared / "out" / "deeper"):
+        with pytest.raises(RunError, match="another user's link"):
+            start(PLAN, out=out)
+    (shared / "elsewhere").mkdir()
+    (shared / "mine").symlink_to(shared / "elsewhere")
+    assert start(PLAN, out=shared / "mine", detached=False).wait().folder.is_dir(), "one's own link"
+
+
+def test_a_folder_of_that_name_that_all_may_write_to_is_said(shared, other, caplog):
+    run_folder._tell_of.cache_clear()
+    assert other('mkdir -m 777 "$1/mine"', shared)[0] == 0
+    run_folder.new_folder(shared, "mine")
+    assert [f"in {shared / 'mine'} every user" in r.getMessage() for r in caplog.records] == [True]
+
+
 def test_prompts_and_what_servers_said_are_read_by_nobody_else(shared, other):
     run = start(PLAN, out=shared, detached=False).wait()
     reported(run)
