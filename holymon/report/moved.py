@@ -118,9 +118,11 @@ class Moved:
 
     @property
     def as_of(self) -> float | None:
-        """When the last call ended that is in the file (s since 1970)."""
-        spans = self.route.spans
-        return spans[-1].end if spans else None
+        """When the last call in the file ended, or its share was changed last (s since 1970)."""
+        ends = [span.end for span in self.route.spans[-1:]]
+        return (
+            max((*ends, *(change.since for change in self.route.history[-1:])), default=0) or None
+        )
 
     @property
     def uncounted(self) -> int:

@@ -129,6 +129,13 @@ def test_a_line_says_what_is_next_in_every_phase(subject):
     assert made["steps"][1]["gate"]["figures"]["errors"] in {"worse", "open"}
 
 
+def test_a_page_is_not_older_than_the_last_change_that_it_tells(subject):
+    canary, at = until(begun(), 1001.0, "canary")
+    quiet = at + 60
+    made = facts(subject(move.by_hand(canary, quiet, "bob", "enough", share=0.0)).move)
+    assert made["as_of"] == made["changes"][-1]["at"] > facts(subject(canary).move)["as_of"]
+
+
 def test_harm_is_what_nobody_made_good(subject):
     canary, at = until(begun(), 1001.0, "canary")
     some = calls(40, "baseline", 0, failed=4) + calls(30, "candidate", 1, failed=6)
