@@ -149,6 +149,10 @@ def test_the_page_shows_everything_and_asks_for_nothing(made, browse):
     for width in (1100, 390):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") == width, "else it scrolls"
+    page.set_viewport_size({"width": 1100, "height": 800})
+    hidden = page.evaluate("""[...document.querySelectorAll('table.calls')].map(table =>
+        table.scrollWidth - table.clientWidth)""")
+    assert max(hidden) < 40, "what the server said is hidden; times of a slow machine are wider"
 
 
 def test_the_page_agrees_with_run_json_and_the_command(subject, made, browse):
