@@ -39,7 +39,7 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Raise KeyboardInterrupt for either signal at the end of this only; a second one won't wait.
+    """Hand either signal to whom it was meant for at the end of this only; a second one won't wait.
 
     So whoever has to end what is begun here knows it, and what is written here is whole.
     """
@@ -53,14 +53,16 @@ def deferred() -> Iterator[None]:
             raise KeyboardInterrupt
         came.append(number)
 
-    before = {n: signal.signal(n, note) for n in (signal.SIGTERM, signal.SIGINT)}
+    # What an application has set elsewhere than in Python can't be put back, so it stays.
+    theirs = [n for n in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(n) is not None]
+    before = {n: signal.signal(n, note) for n in theirs}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if came:
-        raise KeyboardInterrupt
+        signal.raise_signal(came[0])
 
 
 def stop_by_signal(stop: Callable[[], None]) -> None:
