@@ -31,6 +31,13 @@ def lab(server, chromium, labs, request):
 
 
 BLOCK, THREADS, ATTACH = 4, 5, 6
+# Both places in one step, as the table may be drawn anew between two.
+ROW_IS_OVER_ITS_CALL = """() => {
+  const row = document.querySelector('.hm-row'), call = document.querySelector('.hm-calls tbody tr');
+  if (!row || !call) return false;
+  const [box, line] = [row.getBoundingClientRect(), call.getBoundingClientRect()];
+  return ['x', 'y', 'width', 'height'].every(key => Math.abs(box[key] - line[key]) < 2);
+}"""
 
 
 def dark(lab, name: str) -> None:
@@ -96,11 +103,7 @@ def test_two_targets_from_start_to_report(lab, chromium):
     lab.page.locator(".hm-controls .noUi-handle").first.focus()
     lab.page.keyboard.press("PageUp")
     expect(whole).not_to_have_text(before)
-    box, line = (
-        row.first.bounding_box(),
-        lab.page.locator(".hm-calls tbody tr").first.bounding_box(),
-    )
-    assert [abs(box[key] - line[key]) < 2 for key in ("x", "y", "width", "height")] == 4 * [True]
+    lab.page.wait_for_function(ROW_IS_OVER_ITS_CALL)
     lab.shot("explore-results")
     assert (lab.runs[-1] / "calls.csv").stat().st_size > 1000
     baseline = json.loads((lab.folder / "reports" / "baseline.json").read_text())
