@@ -45,8 +45,7 @@ class Visitors:
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None and _netloc(origin) != host.lower():
             return "403 Forbidden", "pages of other sites can't read this"
-        embedded = environ.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate"
-        if embedded and environ.get("HTTP_SEC_FETCH_SITE") in {"cross-site", "same-site"}:
+        if not (_is_own_site(environ) or _is_followed(environ)):
             return "403 Forbidden", "pages of other sites can't read this"
         if self._often(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_USER_AGENT", "")):
             return "429 Too Many Requests", f"one visitor gets {MOST_PER_S} answers a second"
@@ -69,6 +68,20 @@ class Visitors:
 
 
 _HOST: Final = re.compile(r"(?:(?P<name>[\w.-]+)|\[(?P<address>[^\]]+)\])(?::\d+)?", re.ASCII)
+
+
+def _is_own_site(environ: Mapping[str, Any]) -> bool:
+    """Whether a browser says that no other site asked; a scraper says nothing of sites."""
+    return environ.get("HTTP_SEC_FETCH_SITE", "none") in {"none", "same-origin"}
+
+
+def _is_followed(environ: Mapping[str, Any]) -> bool:
+    """Whether a browser says that a person followed a link, and no page shows this inside of it.
+
+    As in the resource isolation policy of web.dev/articles/fetch-metadata.
+    """
+    mode, into = (environ.get(f"HTTP_SEC_FETCH_{name}") for name in ("MODE", "DEST"))
+    return mode == "navigate" and into in {None, "document"}
 
 
 def _netloc(url: str) -> str:

@@ -55,6 +55,10 @@ def test_its_own_names_and_any_address_are_answered(served, host):
         {"origin": "http://[::1"}, {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
         {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"},
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "websocket"},
+        {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site, none"}, {"sec-fetch-site": "CROSS-SITE"},
+        *({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": into}
+          for into in ("iframe", "frame", "object", "embed")),
     ],
 )  # fmt: skip
 def test_a_page_of_another_site_gets_nothing(served, headers):
@@ -66,8 +70,19 @@ def test_a_page_of_another_site_gets_nothing(served, headers):
 def test_a_link_that_a_person_follows_is_answered(served):
     followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     assert httpx.get(served.url, headers=followed).status_code == 200
-    alone = {"origin": served.url.removesuffix("/metrics")}
-    assert httpx.get(served.url, headers=alone).status_code == 200
+    followed["sec-fetch-dest"] = "document"
+    assert httpx.get(served.url, headers=followed).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"sec-fetch-site": "none"}, {"sec-fetch-site": "same-origin"},
+     {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}],
+)  # fmt: skip
+def test_an_address_that_is_typed_and_its_own_pages_are_answered(served, headers):
+    assert httpx.get(served.url, headers=headers).status_code == 200
+    own = {**headers, "origin": served.url.removesuffix("/metrics")}
+    assert httpx.get(served.url, headers=own).status_code == 200
 
 
 def test_refused_ones_are_not_counted(served):
