@@ -200,7 +200,8 @@ class Caller:
         try:
             await response.begin()
             reading.head(response.at, response.status, response.header)
-            self.limits.look(row, response.at, response.raw_headers)
+            if response.at >= self.limits.again.get(row, -inf):
+                self.limits.look(row, response.at, response.raw_headers)
             await response.pour(reading.piece if into is None else _both(reading, response, into))
             if reading.done and not response.ended:
                 deadlines.disarm()

@@ -122,20 +122,21 @@ def name_limit(message: str, limits: dict[str, Limit]) -> tuple[str, str]:
 class LimitWatch:
     """What the answers of several targets tell of their limits, read now and then, in a tally.
 
-    Headers are read once in `LOOK_S` for each target, and those of every refusal.
+    Headers are read once in `LOOK_S` for each target, and those of every refusal. `again` is when
+    the next are, in s of the caller's clock, by the target: before, there is no need to ask.
     """
 
-    __slots__ = ("_next", "tally")
+    __slots__ = ("again", "tally")
 
     def __init__(self) -> None:
         """Nothing is known yet."""
         self.tally = Tally()
-        self._next: dict[int, float] = {}
+        self.again: dict[int, float] = {}
 
     def look(self, target: int, now: float, headers: Headers) -> None:
         """Take in an answer that came at `now`, if it is time for that."""
-        if now >= self._next.get(target, -inf):
-            self._next[target] = now + LOOK_S
+        if now >= self.again.get(target, -inf):
+            self.again[target] = now + LOOK_S
             self.tally.take(target, read_limits(headers))
 
     def refused(self, target: int, message: str, headers: Headers) -> str:

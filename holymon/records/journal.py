@@ -143,7 +143,7 @@ class Journal:
         """Write down one finished attempt."""
         self._calls.write(frame(marks, self.zero))
         self._underway.end(marks.request)
-        if marks.message or marks.request_id:
+        if marks.error or marks.message or marks.end - marks.start > self._notes.slow_s:
             self._notes.take(marks)
 
     def vital(self, line: bytes) -> None:

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,12 +51,16 @@ class Notes:
         self._said: Counter[tuple[int, str]] = Counter()
         self._failed = 0
         self._slowest: list[float] = []
+        self.slow_s = -inf
+        """A call that took longer, in s, is among the slowest so far."""
 
     def take(self, marks: Marks) -> None:
         """Write down the words and the id of a call, those of them that are wanted."""
+        gap_at = marks.gap_at - marks.start
+        if not (marks.message or marks.request_id or isfinite(gap_at)):
+            return
         words = self._words(marks) if marks.message and self._wants_words(marks) else ""
         wanted = self._is_wanted(marks) or bool(words)
-        gap_at = marks.gap_at - marks.start
         if not wanted or not (words or marks.request_id or isfinite(gap_at)):
             return
         note = {
@@ -85,12 +89,14 @@ class Notes:
             self._failed += 1
             return self._failed <= FAILED_IDS
         seconds = marks.end - marks.start
+        if seconds <= self.slow_s:
+            return False
         if len(self._slowest) < SLOWEST:
             heapq.heappush(self._slowest, seconds)
-            return True
-        if seconds <= self._slowest[0]:
-            return False
-        heapq.heapreplace(self._slowest, seconds)
+        else:
+            heapq.heapreplace(self._slowest, seconds)
+        if len(self._slowest) == SLOWEST:
+            self.slow_s = self._slowest[0]
         return True
 
 

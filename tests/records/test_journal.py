@@ -22,7 +22,7 @@ from holymon.records.journal import (
     Journal,
     Underway,
 )
-from holymon.records.notes import FAILED_IDS, SLOWEST, WORDS_OF_A_KIND, notes, request_ids
+from holymon.records.notes import FAILED_IDS, SLOWEST, WORDS_OF_A_KIND, lines, notes, request_ids
 from holymon.records.records import Records
 
 PLAN = Plan(
@@ -194,6 +194,32 @@ def test_ids_of_servers_are_kept_of_failures_and_of_the_slowest_and_are_bounded(
     assert set(slowest) <= set(ids)
     assert len(ids) - len(failed) < 5 * SLOWEST
     assert notes(folder) == [], "an id alone is no word"
+
+
+def test_where_the_longest_gap_was_is_kept_of_a_server_that_gives_no_ids(folder):
+    written = Journal(folder, 0)
+    for number in range(3000):
+        call = marks(number, "stream_stalled" if number % 100 == 99 else "")
+        call.end = call.start + (1 + number % 7) / 10
+        call.gap_at = call.start + 0.25
+        written.record(call)
+    written.close()
+    at = {line["request"]: line["gap_at_s"] for line in lines(folder)}
+    assert set(at.values()) == {0.25}
+    slow = [number for number in range(6, 3000, 7) if number % 100 != 99]
+    assert {*range(99, 3000, 100), *slow[:SLOWEST]} <= set(at)
+    assert len(at) < 30 + 5 * SLOWEST
+
+
+def test_calls_of_which_nothing_is_to_be_told_are_no_lines_and_take_no_room(folder):
+    written = Journal(folder, 0)
+    for number in range(2 * FAILED_IDS):
+        written.record(marks(number, "server_error"))
+    last = marks(5000, "server_error")
+    last.request_id = "req-5000"
+    written.record(last)
+    written.close()
+    assert [line["request"] for line in lines(folder)] == [5000]
 
 
 def test_an_id_that_holds_a_key_is_kept_without_it(folder):
