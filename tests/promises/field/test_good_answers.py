@@ -159,11 +159,11 @@ FINISHED = {
 def test_a_finished_stream_that_stays_open_is_whole_and_ends_soon(name, monkeypatch):
     """oobabooga/textgen#4778: neither DONE nor an end for a minute."""
     pieces, grace = FINISHED[name]
-    monkeypatch.setattr(timeouts, f"GRACE{grace}_S", 0.1)
+    monkeypatch.setattr(timeouts, f"GRACE{grace}_S", 0.4)
     case = Case(name, "oobabooga/textgen#4778", [*lines(*pieces), HANG], flags=int(Flag.NO_DONE))
     marks, text = asyncio.run(load(case, stall_s=8.0))
     check(case, marks, text)
-    assert marks.end - marks.last < 0.1, "it ended with what it needed, not with the wait"
+    assert marks.end - marks.last < 0.4, "it ended with what it needed, not with the wait"
 
 
 def test_usage_that_comes_late_is_waited_for(monkeypatch):
