@@ -173,6 +173,17 @@ def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
     return True
 
 
+def lock_within(file: IO[bytes], limit_s: float = 2.0, pause_s: float = 0.002) -> bool:
+    """Whether an open file could be locked within so many seconds, tried again after each pause.
+
+    Whoever only looks whether a lock is held has it, too, for a moment.
+    """
+    until = time.monotonic() + limit_s
+    while not (held := try_lock(file)) and time.monotonic() <= until:
+        time.sleep(pause_s)
+    return held
+
+
 class BusyError(RunError):
     """Others had a lock for too long: nothing is lost, and it may be tried again."""
 
@@ -181,11 +192,8 @@ class BusyError(RunError):
 def locked(path: Path, beside: Path, limit_s: float, pause_s: float) -> Iterator[IO[bytes]]:
     """Hold the lock of `path`, the file `beside`, waited for so long. Raises BusyError, OSError."""
     with lock_file(beside) as file:
-        until = time.monotonic() + limit_s
-        while not try_lock(file):
-            if time.monotonic() > until:
-                raise BusyError(f"{plain(str(path))} is held by another process.")
-            time.sleep(pause_s)
+        if not lock_within(file, limit_s, pause_s):
+            raise BusyError(f"{plain(str(path))} is held by another process.")
         try:
             yield file
         finally:

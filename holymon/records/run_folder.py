@@ -34,6 +34,7 @@ from holymon.records.own_files import (
     PRIVATE,
     content,
     lock_file,
+    lock_within,
     mode_beside,
     open_to_all,
     opened,
@@ -204,7 +205,7 @@ def _is_new(folder: Path, state: dict[str, Any]) -> bool:
 def take_lock(folder: Path) -> IO[bytes]:
     """Hold the run's lock for as long as the file returned is open, or the process lives."""
     file = lock_file(folder / "run.lock", 0o666)  # by which others see that it is alive
-    if not try_lock(file):
+    if not lock_within(file):
         file.close()
         raise RunError(f"{run_id(folder)} is already being measured.")
     return file

@@ -25,7 +25,7 @@ from holymon.records import run_folder
 from holymon.records.attempt import DTYPE, GAP, Flag, Marks
 from holymon.records.gaps import histogram
 from holymon.records.journal import Journal
-from holymon.records.own_files import last_line
+from holymon.records.own_files import last_line, opened, try_lock
 from holymon.records.records import Records
 from holymon.report.report import write_report
 
@@ -173,6 +173,17 @@ def test_one_run_has_one_worker(tmp_path):
     folder = a_run(tmp_path, state="running")
     with run_folder.take_lock(folder), pytest.raises(RunError, match="already being measured"):
         run_folder.take_lock(folder)
+
+
+def test_who_looks_at_a_run_that_begins_is_not_taken_for_its_worker(tmp_path):
+    folder = a_run(tmp_path, state="starting")
+    run_folder.take_lock(folder).close()
+    look = opened(folder / "run.lock")
+    assert try_lock(look, shared=True), "as is_locked does"
+    end = threading.Timer(0.1, look.close)
+    end.start()
+    run_folder.take_lock(folder).close()
+    end.join()
 
 
 def test_a_run_that_never_began_is_interrupted_after_a_while(tmp_path):
