@@ -36,7 +36,7 @@ from holymon.plan.plan import Plan
 from holymon.records import run_folder
 from holymon.records.first_call import FirstCall, first_calls, informed
 from holymon.records.journal import Journal
-from holymon.records.own_files import lock_file, try_lock, write_json
+from holymon.records.own_files import lock_file, lock_within, write_json
 from holymon.structs import replace, to_builtins
 
 STATES: Final = {"stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}
@@ -81,7 +81,7 @@ class _Word:
     def __enter__(self) -> Self:
         if self._of:
             file = self._lock.enter_context(lock_file(self._folder / f"share.{self._part}.lock"))
-            if not try_lock(file):
+            if not lock_within(file):
                 raise RunError(f"share {self._part} is already being measured.")
         return self
 
