@@ -65,22 +65,26 @@ def test_stopped_streams_are_told_apart_in_a_bill(server, tmp_path):
     whole, *cut = logged("slow")
     assert [line["client_gone"] for line in (whole, *cut)] == [False, True, True]
     assert stopped.whole == (whole["prompt_tokens"], whole["tokens_sent"])
-    # The opening event bears no token.
-    assert stopped.came == (2, 2)
+    # The opening event bears no token; with the third event others may have come.
+    came = sum(stopped.came)
+    assert [2 <= tokens < whole["tokens_sent"] for tokens in stopped.came] == [True, True]
     assert all(2 <= line["tokens_sent"] < line["max_tokens"] for line in cut)
     assert stopped.ids == ("sim-1", "sim-2")
     ways = {what: stopped.cost(*tokens) for what, *tokens in stopped.ways}
-    assert ways["what came"] == pytest.approx((2 * whole["prompt_tokens"] + 4 * 4) / 1e6)
+    assert ways["what came"] == pytest.approx((2 * whole["prompt_tokens"] + 4 * came) / 1e6)
     # A provider that bills what came is found out by its export.
     export = tmp_path / "export.json"
     export.write_text(json.dumps([
         {"date": stopped.began[:10], "model": "slow", "prompt_tokens": 3 * whole["prompt_tokens"],
-         "completion_tokens": whole["tokens_sent"] + 4}]))  # fmt: skip
+         "completion_tokens": whole["tokens_sent"] + came}]))  # fmt: skip
     found = hm.reconcile(export, out=tmp_path, runs=stopped.folder)
     rows = {row.kind: row for row in found.differences.rows}
-    assert (rows["input"].difference, rows["output"].difference) == (2 * whole["prompt_tokens"], 4)
+    assert (rows["input"].difference, rows["output"].difference) == (
+        2 * whole["prompt_tokens"],
+        came,
+    )
     assert rows["output"].why == ("2 calls broken off without a count",)
-    assert found.differences.explained == 2 * whole["prompt_tokens"] + 4
+    assert found.differences.explained == 2 * whole["prompt_tokens"] + came
 
 
 def test_a_model_that_names_its_limit_otherwise_is_asked_so(server, tmp_path):

@@ -133,7 +133,8 @@ def test_failures_within_what_a_percentile_leaves_open_are_no_miss():
 
 # Over sockets.
 
-SLO = ("latency_p95<0.5", "latency_p95_of_successes<0.5", "ttft_p50<2")
+LIMIT_S = 2.0  # much longer than good answers need, on a busy machine, too
+SLO = ("latency_p95<1.5", "latency_p95_of_successes<1.5", "ttft_p50<4")
 ARGUMENTS = ("--model", "m", "--rate", "100", "--duration", "1", "--name", "x", "--no-first-call",
              *(word for text in SLO for word in ("--slo", text)))  # fmt: skip
 
@@ -144,19 +145,23 @@ def refuses(_, number):
 
 def hangs(_, number):
     if number % 5 < 2:
-        time.sleep(1.1)
+        time.sleep(LIMIT_S + 1)
 
 
 @pytest.fixture
 def loaded(request, holymon, tmp_path):
     """What `holymon load` said of a server that fails two of five calls, and the run."""
     with Picky(request.param) as server:
-        done = holymon("load", "--base-url", server.url, "--timeout", "0.6", *ARGUMENTS, "--json")
+        done = holymon(
+            "load", "--base-url", server.url, "--timeout", f"{LIMIT_S}", *ARGUMENTS, "--json"
+        )
     return done.returncode, json.loads(done.stdout), hm.attach("last", out=tmp_path / "reports")
 
 
 @pytest.mark.parametrize(
-    ("loaded", "over", "word"), [(refuses, None, "never"), (hangs, 0.6, "> 6")], indirect=["loaded"]
+    ("loaded", "over", "word"),
+    [(refuses, None, "never"), (hangs, LIMIT_S, "> 2")],
+    indirect=["loaded"],
 )
 def test_every_face_says_what_failures_do_to_a_percentile(loaded, over, word, tmp_path):
     code, said, run = loaded
@@ -167,12 +172,12 @@ def test_every_face_says_what_failures_do_to_a_percentile(loaded, over, word, tm
     assert (first["met"], first["sure"], first["value"], first["of"]) == (
         False, True, None, "all calls",
     )  # fmt: skip
-    assert first["over"] == (over and pytest.approx(over, abs=0.2))
+    assert (first["over"] is None) if over is None else over <= first["over"] < 2 * over
     assert (second["met"], third["met"]) == (True, True)
     latency = target["of_all"]["latency_s"]
     assert (latency["n"], latency["p95"], target["of_all"]["failed"]) == (100, None, 40)
     assert latency["over"]["p95"] == first["over"]
-    assert target["latency_s"]["p95"] < 0.5
+    assert target["latency_s"]["p95"] < 1.5
     assert target["goodput"]["value"] == 0.6
     assert any("cut off by a limit" in reason for reason in said["verdict"]["reasons"]) == bool(
         over
