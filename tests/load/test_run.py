@@ -271,7 +271,7 @@ def test_a_refused_key_ends_the_run_early_and_says_what_to_do(tmp_path, simulato
         out=tmp_path,
     )
     assert done.status["ended"] == "hopeless"
-    assert len(done.records) < 100
+    assert len(done.records) < 1000, "of 3,000: how many depends on how busy this machine is"
     assert done.verdict().exit_code == 2
     assert "THIS_KEY" in done.verdict().reasons[-1].text
     assert "sent: all calls failed with authentication." in str(done.verdict())

@@ -492,11 +492,15 @@ def test_the_openai_sdk_works_as_before(sdk):
 
 
 def test_a_stream_is_not_held_back(sdk):
-    events = sdk.chat.completions.create(**{**STREAMED, "max_tokens": 16})
-    times = [perf_counter() for one in events if one.choices and one.choices[0].delta.content]
-    row = only(sdk.monitor)
-    # Held back, they would all come at once.
-    assert times[-1] - times[0] > (row["last_s"] - row["first_s"]) / 2
+    for _ in range(3):  # a busy machine may hold one back
+        events = sdk.chat.completions.create(**{**STREAMED, "max_tokens": 16})
+        times = [perf_counter() for one in events if one.choices and one.choices[0].delta.content]
+        row = sdk.monitor.records.rows[-1]
+        # Held back, they would all come at once.
+        if times[-1] - times[0] > (row["last_s"] - row["first_s"]) / 2:
+            break
+    else:
+        pytest.fail("each time they came at once")
 
 
 def test_the_async_openai_sdk_works_as_before(simulator, openai):
