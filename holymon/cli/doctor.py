@@ -210,12 +210,20 @@ async def _ask(
     target: Target, key: Secret | None, secrets: tuple[Secret, ...], what: str
 ) -> Finding:
     """GET /models, which most OpenAI-compatible APIs answer and none bills."""
+    answer, page = Response(), bytearray()
     try:
-        answer, body = await _models_page(target, key)
+        await _models_page(target, key, answer, page)
+    except TimeoutError:
+        came = f"its head (status {answer.status}) and {number_of(len(page), 'byte')}"
+        why = f"only {came} came" if answer.status else "not even its head came"
+        mend = f"see whether {target.base_url} is the address of an API, and how busy that is"
+        late = f"no whole answer to GET /models within {PATIENCE_S:g} s: {why}"
+        return Finding(what, "bad", late, mend)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is what was to be found out
         kind, why = classify(error), redact(short(words(error)), secrets)
         mend = hint(kind, why, target) or "check the address and the network"
         return Finding(what, "bad", f"not reachable: {kind}: {why}", mend)
+    body = bytes(page)
     if answer.status != 200:
         return _refused(target, what, answer, body, secrets)
     names = [redact(short(name, 60), secrets) for name in _models(body)]
@@ -223,9 +231,13 @@ async def _ask(
     return Finding(what, "good", f"answers; {number_of(len(names), 'model')}: {shown}")
 
 
-async def _models_page(target: Target, key: Secret | None) -> tuple[Response, bytes]:
-    """What comes for GET /models, read as calls are: by the same way and within like limits."""
-    response, page = Response(), bytearray()
+async def _models_page(
+    target: Target, key: Secret | None, response: Response, page: bytearray
+) -> None:
+    """Put what comes for GET /models into `page`, read as calls are, within like limits.
+
+    Raises TimeoutError for what is connected, and has not answered in time.
+    """
 
     def take(_: float, piece: bytes) -> bool:
         page.extend(piece)
@@ -233,16 +245,15 @@ async def _models_page(target: Target, key: Secret | None) -> tuple[Response, by
             raise TooLarge(f"the list of models is over {MOST_OF_A_PAGE} bytes")
         return False
 
-    transport = Transport()
+    transport, until = Transport(), asyncio.get_running_loop().time() + PATIENCE_S
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            await transport.send(_request(target), response, key)
+        await transport.send(_request(target), response, key, connect_s=PATIENCE_S)
+        async with asyncio.timeout_at(until):
             await response.begin()
             await response.pour(take)
     finally:
         response.close()
         await transport.aclose()
-    return response, bytes(page)
 
 
 def _request(target: Target) -> Prepared:

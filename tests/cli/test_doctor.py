@@ -1,10 +1,15 @@
 """The doctor finds what is missing and says how to mend it, and shows no key."""
 
 import json
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
 
 import pytest
 from click.testing import CliRunner
 
+from holymon.cli import doctor
 from holymon.cli.doctor import examine
 from holymon.cli.main import main
 
@@ -131,3 +136,54 @@ def test_without_a_model_there_is_no_first_call_and_it_says_so(shared_simulator)
     checks = {check.what: check for check in examine(base_url=shared_simulator.base_url)}
     check = checks["first call to url/any"]
     assert (check.state, check.result) == ("note", "not made: no model was named")
+
+
+@contextmanager
+def dripping(head: bytes, rest: bytes):
+    """The port of a server that sends `head` at once, then a byte each tenth of a second."""
+
+    def serve(visitor):
+        with visitor, suppress(OSError):
+            visitor.recv(65536)
+            visitor.sendall(head)
+            for byte in rest:
+                visitor.sendall(bytes([byte]))
+                time.sleep(0.1)
+            visitor.recv(1)  # until it hangs up
+
+    def accept():
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "head", "rest", "words", "mend"),
+    [
+        ("http", b"", HEAD, "within 1 s: not even its head came", "and how busy that is"),
+        ("http", HEAD + b"{", b"", "within 1 s: only its head (status 200) and 1 byte came", "busy"),
+        ("http", HEAD, b" " * 900, "within 1 s: only its head (status 200) and ", "how busy that is"),
+        ("https", b"", b"", "no answer to the greeting of TLS in time", "write http://127.0.0.1"),
+    ],
+)  # fmt: skip
+def test_of_a_server_that_drips_it_says_what_came_and_where_to_look(
+    monkeypatch, scheme, head, rest, words, mend
+):
+    """It said "first_byte_timeout: CancelledError", also where bytes had come all the time."""
+    monkeypatch.setattr(doctor, "PATIENCE_S", 1.0)
+    with dripping(head, rest) as port:
+        checks = {
+            check.what: check for check in examine(base_url=f"{scheme}://127.0.0.1:{port}/v1")
+        }
+    check = checks[f"url at {scheme}://127.0.0.1:{port}/v1"]
+    assert check.state == "bad"
+    assert words in check.result
+    assert mend in check.mend
