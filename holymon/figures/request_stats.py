@@ -2,7 +2,9 @@
 
 A request is what an application asked for; each time it was sent is an attempt. A request has the
 outcome of its last attempt, and lasted from when it was asked for to the end of that one, with all
-failed attempts and waits. Single figures are `summary`'s and `totals`'.
+failed attempts and waits. Of a router's targets each is shown what it did with what was asked of
+it: a request that failed at one and went on at another counts at both, and once in all. Single
+figures are `summary`'s and `totals`'.
 """
 
 import math
@@ -17,6 +19,7 @@ from holymon.figures.all_calls import MANY, AllCalls, OfAll, live_cell
 from holymon.figures.cost import usd_cell
 from holymon.figures.hints import SHOWN
 from holymon.figures.quantiles import Figure, figure, share_of
+from holymon.figures.request_times import dues_of, moves, waited
 from holymon.figures.summary import summarize
 from holymon.figures.summary_types import ALL_TITLE
 from holymon.figures.token_sums import Tokens
@@ -24,7 +27,7 @@ from holymon.figures.totals import totals
 from holymon.formatting import Cell, Table, Tables, count, number_of, rate_cell, rounded
 from holymon.plan.price import Price
 from holymon.plan.target import Target
-from holymon.records.attempt import Flag
+from holymon.records.attempt import Flag, begun_there, ended_there
 from holymon.records.headroom import Known, in_a_line
 from holymon.records.records import Records
 from holymon.safety import short
@@ -56,8 +59,8 @@ class RequestStats:
     failed attempts cost; `known_...` are the same of the attempts whose cost is known, where that
     is not all of them. `undecided` attempts failed, and may yet be repeated by their caller.
     `messages` are the first words of each type of `attempt_errors`, as data. `limits` is what
-    remains of the API's limits, where answers tell it. `targets` holds the same for each target.
-    What can't be told is None, and `notes` says why.
+    remains of the API's limits, where answers tell it. `targets` holds the same for each target, of
+    what it was asked. What can't be told is None, and `notes` says why.
     """
 
     target: str
@@ -200,17 +203,19 @@ def _both(
 def request_stats(records: Records, limits: Mapping[str, Known] | None = None) -> RequestStats:
     """The figures of `records`, all together and target by target, with what is known of limits."""
     used = set(np.unique(records["target"]).tolist())
+    single = len(used) == 1
     by_name = {
         target.name: _of_target(
             records.select(records["target"] == index),
             target,
             records.messages().get(index, {}),
             (limits or {}).get(target.name, {}),
+            whole=single,
         )
         for index, target in enumerate(records.targets)
         if index in used
     }
-    if len(by_name) == 1:
+    if single:
         (only,) = by_name.values()
         return _with(only, by_name)
     every = Target(provider="all", model="targets", price=Price(input=0.0, output=0.0))
@@ -221,8 +226,10 @@ def request_stats(records: Records, limits: Mapping[str, Known] | None = None) -
 
 
 def _of_target(
-    chosen: Records, target: Target, words: dict[str, str], limits: Known | None = None
-) -> RequestStats:
+    chosen: Records, target: Target, words: dict[str, str], limits: Known | None = None,
+    *, whole: bool = True,
+) -> RequestStats:  # fmt: skip
+    """Of what a target was asked, or with `whole` of requests as their callers felt them."""
     records = Records((target,))
     records.messages = lambda: {0: words}
     rows = chosen.rows.copy()
@@ -230,12 +237,12 @@ def _of_target(
     records.extend(rows, chosen.gap_pairs, chosen.gap_counts)
     summary = summarize(records)
     (attempts,), (sums,) = summary.targets, totals(records).targets.values()
-    final = rows[records.final]
-    judged, first = records.judged, records["attempt"] == 0
-    ended, sent = judged & records.final, records.sent
-    good = final["error"] == 0
-    took, due = final["end_s"] - final["due_s"], final["due_s"]
-    of_all = np.where(judged[records.final], np.where(good, took, np.inf), np.nan)
+    ends = records.final if whole else ended_there(records)
+    first = records["attempt"] == 0 if whole else begun_there(records)
+    final, due, judged, sent = rows[ends], dues_of(records)[ends], records.judged, records.sent
+    ended, good = judged & ends, final["error"] == 0
+    took = final["end_s"] - due
+    of_all = np.where(judged[ends], np.where(good, took, np.inf), np.nan)
     known = attempts.cost_usd is not None
     priced = sums.currency == "USD" and sums.unpriced < sent.sum()
     return RequestStats(
@@ -245,10 +252,10 @@ def _of_target(
         success=share_of(records.ok[ended], records["due_s"][ended]),
         first_attempts=share_of(records.ok[first & judged], records["due_s"][first & judged]),
         attempts=int(sent.sum()),
-        retries=sums.retries,
+        retries=int((sent & ~first).sum()),
         amplification=float(sent.sum() / n) if (n := int((first & sent).sum())) else None,
         undecided=int((rows["flags"] & Flag.UNDECIDED != 0).sum()),
-        errors=records.errors(records.final),
+        errors=records.errors(ends),
         attempt_errors=attempts.errors,
         messages=attempts.messages,
         latency_s=figure(took[good], due[good]),
@@ -259,24 +266,16 @@ def _of_target(
         ttft_s=attempts.ttft_s,
         itl_s=attempts.itl_s,
         tpot_s=attempts.tpot_s,
-        backoff_s=_waited(records),
+        backoff_s=waited(records),
         tokens=attempts.tokens,
         cost_usd=attempts.cost_usd,
         cost_of_failures_usd=sums.cost_of_failures if known else None,
         known_cost_usd=attempts.cost.at_least_usd,
         known_cost_of_failures_usd=sums.cost_of_failures if priced else None,
         simulated=summary.simulated,
-        notes=attempts.notes,
+        notes=attempts.notes + moves(records) * whole,
         limits=limits or {},
     )
-
-
-def _waited(records: Records) -> float:
-    """Seconds between the attempts of requests, summed."""
-    rows = records.rows[np.lexsort((records["attempt"], records["request"]))]
-    same = (rows["request"][1:] == rows["request"][:-1]) & (rows["attempt"][1:] > 0)
-    began = np.where(np.isnan(rows["start_s"]), rows["end_s"], rows["start_s"])
-    return float((began[1:] - rows["end_s"][:-1])[same].clip(0).sum())
 
 
 def _with(whole: RequestStats, by_name: dict[str, RequestStats]) -> RequestStats:

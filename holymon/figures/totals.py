@@ -5,7 +5,8 @@
 What is added up is decided by each row alone, never by its neighbours, so a monitor can fold rows
 that leave its memory into totals, and the whole stays one computation. An attempt after which
 another one came bears `Flag.RETRIED`; every other attempt is the last of its request, but for
-those that are still `Flag.UNDECIDED`. Warm-up calls are in no sum.
+those that are still `Flag.UNDECIDED`. A request that went on at another target after it failed at
+the first one (`Flag.WENT_ON`, `Flag.CAME_OVER`) counts at both. Warm-up calls are in no sum.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from holymon.errors import CODES, NAMES, PlanError
 from holymon.figures.cost import costs
 from holymon.plan.target import Target
-from holymon.records.attempt import Flag, Rows, gap_value
+from holymon.records.attempt import Flag, Rows, begun_there, ended_there, gap_value
 from holymon.records.records import Records
 
 Mask = npt.NDArray[np.bool_]
@@ -84,8 +85,8 @@ class TargetTotals:
     """The sums of one target.
 
     `attempts` and `requests` are counted by (HTTP status, error type), `0` and `""` for none;
-    `requests` by the outcome of their last attempt. `retries` are attempts after the first,
-    `dropped` were due and never sent. `latency` is of successful attempts (s, from their own
+    `requests` by the outcome of their last attempt there. `retries` are attempts there after the
+    first, `dropped` were due and never sent. `latency` is of successful attempts (s, from their own
     start), `duration` of requests as their caller felt them, with all attempts and waits, by
     error type; `ttft` and `chunk` (gaps between chunks, to half a percent) of successful streams.
     Tokens are the server's counts, of all attempts that came with one. `cost` is of all attempts
@@ -145,7 +146,7 @@ def _target(records: Records, where: Mask, target: Target, edges: Edges) -> Targ
     rows = records.rows[where]
     dropped = rows["error"] == CODES["client_dropped"]
     sent = rows[~np.isnan(rows["start_s"]) & ~dropped]
-    final = rows[((rows["flags"] & (Flag.RETRIED | Flag.UNDECIDED)) == 0) & ~dropped]
+    final = rows[ended_there(rows) & ~dropped]
     good = sent[sent["error"] == 0]
     money = costs(sent, target.billed)
     by_server = (sent["flags"] & Flag.SERVER_TOKENS) != 0
@@ -155,7 +156,7 @@ def _target(records: Records, where: Mask, target: Target, edges: Edges) -> Targ
         currency=target.price.currency,
         attempts=_outcomes(sent),
         requests=_outcomes(final),
-        retries=int((sent["attempt"] > 0).sum()),
+        retries=int((~begun_there(sent)).sum()),
         dropped=int(dropped.sum()),
         latency=histogram(good["end_s"] - good["start_s"], edges.latency),
         duration={

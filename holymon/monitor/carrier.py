@@ -24,7 +24,7 @@ from holymon.monitor.endpoints import subject
 from holymon.monitor.forks import in_children
 from holymon.monitor.move import LiveMove
 from holymon.monitor.shadows import LATER_S, MOST, Later
-from holymon.monitor.side import Side, at
+from holymon.monitor.side import Place, at
 from holymon.monitor.steps import Steps, arun, run
 from holymon.safety import looks_secret
 
@@ -104,28 +104,28 @@ class Carrier:
         call, begun = self._read(request), time.perf_counter()
         if call is None:  # no call of the move: neither side is judged by it
             return (yield partial(send, request))
-        side: Side = "baseline"
+        failed: Place | None = None
         if self._move.to_candidate(call.key):
             response, why, error = None, "", None
-            try:
-                with at("candidate"):
+            with at("candidate") as failed:
+                try:
                     response = yield self._sending(request, call, ways)
-                whole = not call.stream or response.status_code >= _REFUSED
-                if whole:
-                    yield getattr(response, ways.read)
-                why = _refused(response, whole)
-            except Exception as raised:  # noqa: BLE001 - raised again where nothing helps
-                error, why = raised, "server_disconnected"
+                    whole = not call.stream or response.status_code >= _REFUSED
+                    if whole:
+                        yield getattr(response, ways.read)
+                    why = _refused(response, whole)
+                except Exception as raised:  # noqa: BLE001 - raised again where nothing helps
+                    error, why = raised, "server_disconnected"
             if not why or not self._move.may_fall_back(why, begun):
+                failed.ends()
                 if error is not None:
                     raise error
                 return response
             if response is not None:
                 yield getattr(response, ways.close)
-            side = "fallback"
         elif self._move.copied() and len(self._tasks) < MOST:
             copy(request, call)
-        with at(side):
+        with at("fallback" if failed else "baseline", failed):
             return (yield partial(send, request))
 
     def _sending(self, request: Any, call: CarriedCall, ways: _Ways) -> Callable[[], Any]:

@@ -155,12 +155,12 @@ class Ledger:
         with self._lock:
             self._held[marks.request] = (marks, until)
             if len(self._held) > MOST_HELD:
-                self._settle(next(iter(self._held)), retried=False)
+                self._settle(next(iter(self._held)))
 
-    def settle(self, request: int, *, retried: bool) -> None:
-        """Say whether another attempt followed on the one that is held open."""
+    def settle(self, request: int, *, retried: bool, elsewhere: bool = False) -> None:
+        """Say whether another attempt, at another target, followed on the one held open."""
         with self._lock:
-            self._settle(request, retried=retried)
+            self._settle(request, Flag.RETRIED * retried | Flag.WENT_ON * elsewhere)
 
     def _keep_words(self, marks: Marks) -> None:
         # Whoever adds has taken the keys out that are known there. Targets and types are few.
@@ -218,16 +218,15 @@ class Ledger:
         """No rows yet, of the targets known by now."""
         return Records(tuple(self._targets), self.began)
 
-    def _settle(self, request: int, *, retried: bool) -> None:
+    def _settle(self, request: int, flags: int = 0) -> None:
         held = self._held.pop(request, None)
         if held is not None:
-            if retried:
-                held[0].flags |= Flag.RETRIED
+            held[0].flags |= flags
             self._fresh.append((row(held[0], self.zero), gaps(held[0])))
 
     def _expire(self, now: float) -> None:
         for request in [number for number, (_, until) in self._held.items() if until < now]:
-            self._settle(request, retried=False)
+            self._settle(request)
 
     def _drain(self) -> None:
         fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]

@@ -17,7 +17,7 @@ from weakref import ref
 from holymon.load.caller import masked
 from holymon.monitor.endpoints import Aim
 from holymon.monitor.ledger import Ledger
-from holymon.monitor.side import SIDE
+from holymon.monitor.side import PLACE
 from holymon.protocols.framing import BadFrame, events_of
 from holymon.protocols.rate_limits import Headers
 from holymon.protocols.reading import Reading
@@ -68,7 +68,7 @@ class ObservedCall:
 
     __slots__ = (
         "_before", "_behind", "_body", "_counted", "_enough", "_events", "_headers", "_inflater",
-        "_keys", "_ledger", "_readable", "_reading", "_redirected", "marks",
+        "_keys", "_ledger", "_place", "_readable", "_reading", "_redirected", "marks",
     )  # fmt: skip
 
     def __init__(
@@ -83,9 +83,9 @@ class ObservedCall:
     ) -> None:
         """Begin the record of a call that is about to be sent."""
         now = perf_counter()
-        number, attempt, due = _linked(ledger, counted, body, now)
-        self.marks = Marks(number, target, due, attempt)
-        self.marks.start, self.marks.side = now, SIDE.get()
+        self.marks = _linked(ledger, target, counted, body, now)
+        self._place = PLACE.get()
+        self.marks.start, self.marks.side = now, self._place.side
         ledger.open.begin(self.marks, target)
         self._ledger, self._counted, self._body, self._redirected = ledger, counted, body, False
         self._keys = keys
@@ -235,11 +235,15 @@ class ObservedCall:
             self._counted is not None and marks.error not in {"", "cancelled"}
             and not marks.events and marks.should_retry != "false"
         )  # fmt: skip
+        place, leaves = self._place, self._place.may_leave(marks)
         if may_repeat or self._redirected:
             wanted = 0.0 if marks.retry_after != marks.retry_after else marks.retry_after
-            self._ledger.hold(marks, now + PATIENCE_S + min(wanted, 120.0))
+            until = now + PATIENCE_S + min(wanted, 120.0)
+            place.hold(self._ledger, marks, until) if leaves else self._ledger.hold(marks, until)
             sent = ref(self._body) if self._redirected else None
             _LAST.set(_Last(self._ledger, marks, self._counted, sent))
+        elif leaves:
+            place.hold(self._ledger, marks)
         else:
             self._ledger.add(marks)
 
@@ -251,20 +255,35 @@ def _of_proxy(text: str) -> str:
 
 
 def _linked(
-    ledger: Ledger, counted: int | None, body: object, now: float
-) -> tuple[int, int, float]:
-    """Number, attempt and beginning of the request that an attempt belongs to."""
+    ledger: Ledger, target: int, counted: int | None, body: object, now: float
+) -> Marks:  # fmt: skip
+    """An attempt of the request that it belongs to, which one at another target may have begun."""
     last = _LAST.get()
     if (
         last is None or last.ledger is not ledger or last.marks.start < ledger.zero
         or (counted is None and last.sent is None)
     ):  # fmt: skip
-        return ledger.number(), counted or 0, now
-    _LAST.set(None)
+        last = None
+    else:
+        _LAST.set(None)
+    if (before := PLACE.get().goes_on(ledger)) is not None:
+        return _moved(before, target, now)
+    if last is None:
+        return Marks(ledger.number(), target, now, counted or 0)
     before = last.marks
-    follows = counted is not None and last.counted is not None and counted == last.counted + 1
-    follows = follows or (last.sent is not None and last.sent() is body)
-    ledger.settle(before.request, retried=follows)
+    again = counted is not None and last.counted is not None and counted == last.counted + 1
+    moved = again and before.target != target
+    follows = again or (last.sent is not None and last.sent() is body)
+    ledger.settle(before.request, retried=follows, elsewhere=moved)
+    if moved:
+        return _moved(before, target, now)
     if follows:
-        return before.request, before.attempt + 1, before.due
-    return ledger.number(), counted or 0, now
+        return Marks(before.request, target, before.due, before.attempt + 1)
+    return Marks(ledger.number(), target, now, counted or 0)
+
+
+def _moved(before: Marks, target: int, now: float) -> Marks:
+    """The first attempt at another target, which has nothing to do with how long it took before."""
+    marks = Marks(before.request, target, now, before.attempt + 1)
+    marks.flags = Flag.CAME_OVER
+    return marks

@@ -22,7 +22,7 @@ from holymon.load.caller import Caller, Taker
 from holymon.monitor.ledger import Ledger
 from holymon.monitor.longest_answer import Names
 from holymon.monitor.retry import Budget, Policy, next_wait
-from holymon.monitor.side import SIDE
+from holymon.monitor.side import PLACE, Place
 from holymon.plan.plan import Closed, Plan
 from holymon.plan.prompts import Prompts
 from holymon.plan.target import Target
@@ -89,7 +89,7 @@ class Requests:
 
         The result raises CallError.
         """
-        work = self._request(target, body, stream, into, perf_counter(), SIDE.get())
+        work = self._request(target, body, stream, into, perf_counter(), PLACE.get())
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     @property
@@ -98,13 +98,13 @@ class Requests:
         return ClientHealth.of_loop(self._lags.copy())
 
     async def _request(
-        self, target: Target, body: bytes, stream: bool, into: Taker, due: float, side: str
+        self, target: Target, body: bytes, stream: bool, into: Taker, due: float, place: Place
     ) -> None:
         self._open += 1
         if self._open == 1 and (self._watching is None or self._watching.done()):
             self._watching = asyncio.create_task(self._watch())
         try:
-            await self._attempts(target, body, stream, into, due, side)
+            await self._attempts(target, body, stream, into, due, place)
         finally:
             self._open -= 1
 
@@ -118,9 +118,11 @@ class Requests:
             self._lags.append(max(0.0, perf_counter() - before - SAMPLE_S))
 
     async def _attempts(
-        self, target: Target, body: bytes, stream: bool, into: Taker, due: float, side: str
+        self, target: Target, body: bytes, stream: bool, into: Taker, due: float, place: Place
     ) -> None:
-        number, attempt, handed = self.ledger.number(), 0, False
+        before, attempt, handed = place.goes_on(self.ledger), 0, False
+        number = self.ledger.number() if before is None else before.request
+        first = 0 if before is None else before.attempt + 1
 
         def take(piece: bytes) -> "asyncio.Future[None] | None":
             nonlocal handed
@@ -132,21 +134,26 @@ class Requests:
         self._budget.earn(due)
         until = due + self.policy.deadline_s
         while True:
-            marks = Marks(number, 0, due, attempt)
-            marks.side = side
+            marks = Marks(number, 0, due, first + attempt)
+            marks.side = place.side
             self.ledger.open.begin(marks, index)
             await caller.ask(marks, body, into=take, until=until, row=index)
             other = None
             if attempt == 0 and marks.error in _REFUSED:
                 other = self._names.learned(target.model, body, marks.message)
             body = other or body
-            wait = 0.0 if other else None if handed else self._next(marks, until)
+            wait = 0.0 if other else None if handed else self._next(marks, attempt, until)
             marks.target = index
             if marks.message.endswith(_LIMIT):
                 marks.message = _in_python(marks.message)
+            if before is not None and attempt == 0:
+                marks.flags |= Flag.CAME_OVER
             if wait is not None:
                 marks.flags |= Flag.RETRIED
-            self.ledger.add(marks)
+            if wait is None and not handed and place.may_leave(marks):
+                place.hold(self.ledger, marks)
+            else:
+                self.ledger.add(marks)
             if marks.error == "cancelled":
                 raise self._ended(target, attempt + 1)
             if not marks.error:
@@ -160,18 +167,18 @@ class Requests:
             try:
                 await asyncio.sleep(wait)
             except asyncio.CancelledError:  # the attempt that would have followed is on record
-                following = Marks(number, index, due, attempt)
-                following.side = side
+                following = Marks(number, index, due, first + attempt)
+                following.side = place.side
                 following.error, following.end = "cancelled", perf_counter()
                 self.ledger.add(following)
                 raise self._ended(target, attempt) from None
 
-    def _next(self, marks: Marks, until: float) -> float | None:
+    def _next(self, marks: Marks, attempt: int, until: float) -> float | None:
         if not marks.error:
             return None
         reused = isnan(marks.connect_start)
         wait = next_wait(
-            self.policy, marks.attempt, marks.error, marks.retry_after, random.random(),
+            self.policy, attempt, marks.error, marks.retry_after, random.random(),
             should_retry=marks.should_retry, stale=reused and not marks.status,
             left=until - perf_counter(),
         )  # fmt: skip

@@ -19,7 +19,7 @@ from holymon.monitor.move import STATE, LiveMove, Moving, require_patience
 from holymon.monitor.replies import Event, Messages, Reply
 from holymon.monitor.retry import Policy
 from holymon.monitor.shadows import Shadows
-from holymon.monitor.side import Side, at
+from holymon.monitor.side import Place, at
 from holymon.monitor.steps import Steps, arun, run
 from holymon.plan.target import Target
 
@@ -41,8 +41,9 @@ class Router(Moving):
     baseline while the policy's budget for retries lasts; without a policy twenty at once, and a
     tenth of all. All processes that name the same file as `state` are one move. While that can't be
     read or written, only the baseline is called, and `problem` says why. `monitor` has all calls of
-    both, for `hm.watch` and `hm.expose`. What a gateway says it charged (`usage.cost`) is the cost
-    of a call, else what its tokens cost by the price of its target.
+    both, for `hm.watch` and `hm.expose`; one made at both is one request with its attempts. What a
+    gateway says it charged (`usage.cost`) is the cost of a call, else what its tokens cost by the
+    price of its target.
     """
 
     def __init__(
@@ -181,19 +182,19 @@ class Router(Moving):
         self, key: str, ask: Callable[..., Any], question: Any, options: dict[str, Any]
     ) -> Steps:
         """A call at its side, and at the baseline if it failed at the candidate."""
-        side: Side = "baseline"
+        failed: Place | None = None
         begun = time.perf_counter()
         if self.move.to_candidate(_key(key, options)):
-            try:
-                with at("candidate"):
+            with at("candidate") as failed:
+                try:
                     return (yield lambda: ask(self._candidate, question, **options))
-            except CallError as error:
-                if not self.move.may_fall_back(error.error_type, begun):
-                    raise
-            side = "fallback"
+                except CallError as error:
+                    if not self.move.may_fall_back(error.error_type, begun):
+                        failed.ends()
+                        raise
         elif self.move.copied():
             self._shadows.send(question, options)
-        with at(side):
+        with at("fallback" if failed else "baseline", failed):
             return (yield lambda: ask(self.monitor, question, **options))
 
 

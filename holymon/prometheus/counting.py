@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from holymon.errors import CODES
 from holymon.prometheus.conditions import Count
-from holymon.records.attempt import Flag
+from holymon.records.attempt import Flag, begun_there, ended_there
 from holymon.records.records import Records
 
 Floats = npt.NDArray[np.float64]
@@ -67,7 +67,7 @@ def _weights(records: Records, count: Count) -> Floats:
     """What each row adds to a count; shape (n,)."""
     rows, error = records.rows, records["error"]
     sent = records.sent & (error != CODES["client_dropped"])
-    ended = records.final & records.judged
+    ended = ended_there(records) & records.judged
     failed = ended & (error != 0)
     match count.kind:
         case "requests":
@@ -78,7 +78,7 @@ def _weights(records: Records, count: Count) -> Floats:
             codes = [CODES[name] for name in count.types]
             counted = sent & np.isin(error, codes) if codes else sent
         case "retries":
-            counted = sent & (rows["attempt"] > 0)
+            counted = sent & ~begun_there(rows)
         case "dropped":
             counted = error == CODES["client_dropped"]
         case "timed":

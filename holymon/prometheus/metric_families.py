@@ -130,7 +130,7 @@ def _judged(sums: TargetTotals) -> Iterator[tuple[int, str, int]]:
 def _requests(by_name: Mapping[Name, TargetTotals]) -> Iterator[Metric]:
     yield _counter(
         metric_names.REQUESTS,
-        "Requests that ended, by the HTTP status of their last attempt; 0: none.",
+        "Requests that ended, by the HTTP status of their last attempt there; 0: none.",
         (*_WHOSE, "status"),
         _each(by_name, lambda sums: _by((str(status), n) for status, _, n in _judged(sums))),
     )  # fmt: skip
@@ -157,7 +157,7 @@ def _attempts(by_name: Mapping[Name, TargetTotals]) -> Iterator[Metric]:
         _each(by_name, lambda sums: _by(
             ((error, n) for (_, error), n in sums.attempts.items()), ("", *metric_names.WATCHED))),
     )  # fmt: skip
-    yield _counter(metric_names.RETRIES, "Attempts after the first of a request.", _WHOSE,
+    yield _counter(metric_names.RETRIES, "Attempts after the first of a request there.", _WHOSE,
                    [(name, sums.retries) for name, sums in by_name.items()])  # fmt: skip
     yield _counter(metric_names.DROPPED, "Calls that were due but never sent: the client was full.",
                    _WHOSE, [(name, sums.dropped) for name, sums in by_name.items()])  # fmt: skip

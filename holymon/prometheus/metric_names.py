@@ -2,7 +2,8 @@
 
 A request is what a caller asked for, an attempt one HTTP exchange of it. `api_*` count requests by
 what became of them in the end, but for those that were stopped from our side, so that
-`api_errors_total / api_requests_total` is the error rate of a summary.
+`api_errors_total / api_requests_total` is the error rate of a summary. Each target has what it was
+asked: a router's request that failed at one and went on at another counts at both.
 """
 
 from collections.abc import Iterable

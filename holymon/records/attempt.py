@@ -82,6 +82,19 @@ def blank(n: int) -> Rows:
     return rows
 
 
+def begun_there(rows: Any) -> npt.NDArray[np.bool_]:
+    """Of rows or Records, which attempts were the first at their target; shape (n,)."""
+    first: npt.NDArray[np.bool_] = (rows["attempt"] == 0) | (rows["flags"] & Flag.CAME_OVER != 0)
+    return first
+
+
+def ended_there(rows: Any) -> npt.NDArray[np.bool_]:
+    """Of rows or Records, which attempts were the last at their target; shape (n,)."""
+    after = rows["flags"] & (Flag.RETRIED | Flag.UNDECIDED | Flag.WENT_ON)
+    last: npt.NDArray[np.bool_] = (after == 0) | (after == Flag.RETRIED | Flag.WENT_ON)
+    return last
+
+
 FINISH: Final = ("", "stop", "length", "tool_calls", "content_filter", "error", "other")
 
 
@@ -112,6 +125,8 @@ class Flag(IntEnum):
     NOT_JSON = 2097152  # JSON_ASKED, but the answer is none
     TURN_FOLLOWS = 4194304  # its conversation had a further turn, whether or not that was sent
     NO_TEXT_TO_FOLLOW = 8388608  # TURN_FOLLOWS, but no text that it could be said after
+    WENT_ON = 16777216  # RETRIED, and what followed was asked of another target
+    CAME_OVER = 33554432  # the first at its target, of a request that failed at another one
 
 
 # Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.

@@ -4,7 +4,7 @@ No text is needed, and none is kept: a call becomes a made-up prompt of as many 
 counted, with an answer of at most as many as came, due when it came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ def of_run(folder: Path) -> Dataset:
     records = run_folder.load(folder)
     measured = records.select((records["flags"] & Flag.WARMUP) == 0)
     columns = {name: measured[name] for name in NEEDED}
+    columns["elsewhere"] = np.zeros(len(measured), np.int32)  # a load asks no other target again
     return _dataset(folder.parent.name, columns)
 
 
@@ -47,21 +48,30 @@ def _columns(path: Path) -> dict[str, Column]:
     there = parquet.columns(path)
     # Monitors write the moment at which a call was sent, and clocks of their own.
     moment = 'epoch_us("at") / 1e6 - start_s + due_s' if "at" in there else "due_s"
-    warm = {"warmup": "warmup::BOOLEAN", "flags": f"(flags::UINTEGER & {int(Flag.WARMUP)}) > 0"}
-    is_warm = next((sql for name, sql in warm.items() if name in there), "false")
     wanted = {
         "due_s": f"({moment})::DOUBLE", "attempt": "attempt::UTINYINT",
         "prompt_tokens": "prompt_tokens::INTEGER", "output_tokens": "output_tokens::INTEGER",
-        "warm": is_warm,
+        "warm": _flag(Flag.WARMUP, there),
+        "elsewhere": f"{_flag(Flag.CAME_OVER, there)}::INT - {_flag(Flag.WENT_ON, there)}::INT",
     }  # fmt: skip
     table = parquet.table(path, wanted)
     cold = ~np.ma.filled(table["warm"], fill_value=False)
-    missing = {"due_s": np.nan, "attempt": 0, "prompt_tokens": -1, "output_tokens": -1}
+    missing = {
+        "due_s": np.nan, "attempt": 0, "prompt_tokens": -1, "output_tokens": -1, "elsewhere": 0,
+    }  # fmt: skip
     return {name: np.asarray(np.ma.filled(table[name], missing[name]))[cold] for name in missing}
 
 
+def _flag(flag: Flag, there: Container[str]) -> str:
+    """A flag in SQL, as the columns that are there tell it: a bit of them, or one of its own."""
+    name = flag.name.lower()
+    bit = f"((flags::UINTEGER & {int(flag)}) > 0)"
+    return f"{name}::BOOLEAN" if name in there else bit if "flags" in there else "false"
+
+
 def _dataset(source: str, columns: dict[str, Column]) -> Dataset:
-    first = columns["attempt"] == 0
+    # Of a call that failed at one target and went on at another, what came is with the other.
+    first = np.where(columns["elsewhere"], columns["elsewhere"] > 0, columns["attempt"] == 0)
     due, prompts, answers = (
         columns[name][first] for name in ("due_s", "prompt_tokens", "output_tokens")
     )
