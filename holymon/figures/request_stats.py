@@ -3,8 +3,9 @@
 A request is what an application asked for; each time it was sent is an attempt. A request has the
 outcome of its last attempt, and lasted from when it was asked for to the end of that one, with all
 failed attempts and waits. Of a router's targets each is shown what it did with what was asked of
-it: a request that failed at one and went on at another counts at both, and once in all. Single
-figures are `summary`'s and `totals`'.
+it: a request that failed at one and went on at another counts at both, and once in all; copies
+for a candidate count there, and in all as attempts only. Single figures are `summary`'s and
+`totals`'.
 """
 
 import math
@@ -238,7 +239,8 @@ def _of_target(
     summary = summarize(records)
     (attempts,), (sums,) = summary.targets, totals(records).targets.values()
     ends = records.final if whole else ended_there(records)
-    first = records["attempt"] == 0 if whole else begun_there(records)
+    mine = (rows["flags"] & Flag.SHADOW == 0) | (not whole)  # a copy is no caller's
+    first = mine & (records["attempt"] == 0 if whole else begun_there(records))
     final, due, judged, sent = rows[ends], dues_of(records)[ends], records.judged, records.sent
     ended, good = judged & ends, final["error"] == 0
     took = final["end_s"] - due
@@ -252,7 +254,7 @@ def _of_target(
         success=share_of(records.ok[ended], records["due_s"][ended]),
         first_attempts=share_of(records.ok[first & judged], records["due_s"][first & judged]),
         attempts=int(sent.sum()),
-        retries=int((sent & ~first).sum()),
+        retries=int((sent & mine & ~first).sum()),
         amplification=float(sent.sum() / n) if (n := int((first & sent).sum())) else None,
         undecided=int((rows["flags"] & Flag.UNDECIDED != 0).sum()),
         errors=records.errors(ends),

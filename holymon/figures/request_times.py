@@ -24,12 +24,16 @@ def dues_of(records: Records) -> npt.NDArray[np.float64]:
 
 def moves(records: Records) -> tuple[str, ...]:
     """Why the requests of targets are more than those of all, if they are."""
-    went = int((records["flags"] & Flag.WENT_ON != 0).sum())
+    went, copied = (
+        int((records["flags"] & flag != 0).sum()) for flag in (Flag.WENT_ON, Flag.SHADOW)
+    )
     each = "it counts" if went == 1 else "each counts"
     return (
-        f"{number_of(went, 'request')} failed at one target and went on at another: {each} at "
-        "both, and once in all",
-    )[:went]
+        *[f"{number_of(went, 'request')} failed at one target and went on at another: {each} at "
+          "both, and once in all"] * bool(went),
+        *[f"copies of calls for a router's candidate: {copied:,}, requests of that target and of "
+          "no caller"] * bool(copied),
+    )  # fmt: skip
 
 
 def waited(records: Records) -> float:

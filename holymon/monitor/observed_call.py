@@ -86,6 +86,8 @@ class ObservedCall:
         self.marks = _linked(ledger, target, counted, body, now)
         self._place = PLACE.get()
         self.marks.start, self.marks.side = now, self._place.side
+        if self._place.side == "shadow":
+            self.marks.flags |= Flag.SHADOW
         ledger.open.begin(self.marks, target)
         self._ledger, self._counted, self._body, self._redirected = ledger, counted, body, False
         self._keys = keys

@@ -148,6 +148,8 @@ class Requests:
                 marks.message = _in_python(marks.message)
             if before is not None and attempt == 0:
                 marks.flags |= Flag.CAME_OVER
+            if place.side == "shadow":
+                marks.flags |= Flag.SHADOW
             if wait is not None:
                 marks.flags |= Flag.RETRIED
             if wait is None and not handed and place.may_leave(marks):

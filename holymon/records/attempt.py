@@ -127,6 +127,7 @@ class Flag(IntEnum):
     NO_TEXT_TO_FOLLOW = 8388608  # TURN_FOLLOWS, but no text that it could be said after
     WENT_ON = 16777216  # RETRIED, and what followed was asked of another target
     CAME_OVER = 33554432  # the first at its target, of a request that failed at another one
+    SHADOW = 67108864  # a copy of a call, for a router's candidate: no caller waited for it
 
 
 # Gaps are counted in bins whose edges grow by 1 %, so a value read back is off by 0.5 % at most.

@@ -51,15 +51,15 @@ def _columns(path: Path) -> dict[str, Column]:
     wanted = {
         "due_s": f"({moment})::DOUBLE", "attempt": "attempt::UTINYINT",
         "prompt_tokens": "prompt_tokens::INTEGER", "output_tokens": "output_tokens::INTEGER",
-        "warm": _flag(Flag.WARMUP, there),
+        "beside": f"{_flag(Flag.WARMUP, there)} OR {_flag(Flag.SHADOW, there)}",
         "elsewhere": f"{_flag(Flag.CAME_OVER, there)}::INT - {_flag(Flag.WENT_ON, there)}::INT",
     }  # fmt: skip
     table = parquet.table(path, wanted)
-    cold = ~np.ma.filled(table["warm"], fill_value=False)
+    theirs = ~np.ma.filled(table["beside"], fill_value=False)
     missing = {
         "due_s": np.nan, "attempt": 0, "prompt_tokens": -1, "output_tokens": -1, "elsewhere": 0,
     }  # fmt: skip
-    return {name: np.asarray(np.ma.filled(table[name], missing[name]))[cold] for name in missing}
+    return {name: np.asarray(np.ma.filled(table[name], missing[name]))[theirs] for name in missing}
 
 
 def _flag(flag: Flag, there: Container[str]) -> str:

@@ -168,8 +168,9 @@ class Records:
 
     @property
     def final(self) -> npt.NDArray[np.bool_]:
-        """Which attempts were the last of their request; shape (n,)."""
-        last: npt.NDArray[np.bool_] = (self["flags"] & (Flag.RETRIED | Flag.UNDECIDED)) == 0
+        """Which attempts were the last of a caller's request, which a copy is not; shape (n,)."""
+        other = Flag.RETRIED | Flag.UNDECIDED | Flag.SHADOW
+        last: npt.NDArray[np.bool_] = (self["flags"] & other) == 0
         return last
 
     @property

@@ -274,3 +274,40 @@ def test_a_caller_who_leaves_during_the_fall_leaves_nothing_open(server, moving)
         time.sleep(0.005)
     stats = r.monitor.stats()
     assert (stats.requests, stats.errors, stats.undecided) == (1, {"cancelled": 1}, 0)
+
+
+@pytest.mark.parametrize("kind", ["router", "httpx"])
+def test_a_copy_for_the_candidate_is_nobodys_request(server, moving, tmp_path, kind):
+    old, new = server(WELL), server(*[FAILS, WELL] * (N // 2))
+    shadow = {"steps": (0.05, 1.0), "shadow": 1.0}
+    with ExitStack() as stack:
+        if kind == "router":
+            r = moving(old, new, **shadow)
+            monitor, close = r.monitor, r.close
+            for _ in range(N):
+                assert r.chat("hi").text == "Hello"
+        else:
+            client, other = (
+                stack.enter_context(httpx.Client(base_url=at.url)) for at in (old, new)
+            )
+            hm.routed(client, other, **TURN | shadow, state=tmp_path / "r.json")
+            monitor, close = client.monitor, client.monitor.close
+            for _ in range(N):
+                assert client.post("/chat/completions", json=CHAT).status_code == 200
+        until = time.monotonic() + 30
+        while monitor.ledger.taken < 2 * N:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        stats = monitor.stats()
+        assert (stats.requests, stats.ok, stats.attempts, stats.retries) == (N, N, 2 * N, 0)
+        assert (stats.success.value, stats.first_attempts.value, stats.errors) == (1.0, 1.0, {})
+        words = f"copies of calls for a router's candidate: {N}, requests of that target and of no"
+        assert f"{words} caller" in stats.lines
+        assert len(monitor.requests) == N
+        assert {(part.requests, part.ok) for part in stats.targets.values()} == {
+            (N, N),
+            (N, N // 2),
+        }
+        monitor.ledger.folder = tmp_path / "spilled"
+        close()
+    assert len(dataset(tmp_path / "spilled")) == N
