@@ -4,19 +4,18 @@ sql("select target, quantile_cont(latency_s, 0.99) from calls group by target")
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from holymon.catalogue import packed_calls
+from holymon.catalogue import asked_files, packed_calls
+from holymon.catalogue.asked_files import File
 from holymon.catalogue.entries import entries
 from holymon.errors import NAMES, PlanError, RunError
 from holymon.load.entry import Entry
 from holymon.records import parquet
 from holymon.records.attempt import FINISH, Flag
-from holymon.records.run_folder import began, is_compacted
-from holymon.records.spool import folder_of, shown, store_of
-from holymon.records.store_files import SCHEME
+from holymon.records.spool import folder_of, shown
 from holymon.safety import plain, short
 
 if TYPE_CHECKING:
@@ -33,7 +32,8 @@ def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataF
     were killed and never opened since, are not in it, nor are those whose calls were deleted.
     `runs`: a row for each target of each run, whether its calls are there or not: run_id, name,
     started_at (in UTC), state, target. With `name`, only the runs of that name. Raises PlanError
-    for what is no query, RunError if there is nothing to ask or a file can't be read.
+    for what is no query, RunError if there is nothing to ask or no file can be read; the log says
+    which runs were left out of `calls` because theirs can't be.
     """
     import duckdb
 
@@ -43,17 +43,38 @@ def sql(query: str, *, out: Path | str = "reports", name: str = "") -> "pd.DataF
         connection.execute("SET enable_progress_bar = false")  # nothing beside the answer
         connection.execute("SET parquet_metadata_cache = true")  # each is bound twice
         try:
-            _make_tables(connection, kept, folder)
+            files = asked_files.files_of(connection, kept, folder)
+            _make_tables(connection, kept, folder, files)
+            try:
+                return _answer(connection, query)
+            except _DamagedError as error:
+                left = asked_files.sound(connection, files, asked_files.damage)
+                if len(left) == len(files):
+                    raise RunError(str(error)) from None
+            _make_tables(connection, kept, folder, left)
+            return _answer(connection, query)
         except duckdb.Error as error:
             raise RunError(
                 f"the calls in {plain(shown(folder))} can't be read: {short(_words(error))}"
             ) from None
-        try:
-            answer: pd.DataFrame = connection.execute(query).df()
-        except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
-            raise PlanError(f"the query can't be answered: {short(str(error))}") from None
-        except duckdb.Error as error:
-            raise RunError(f"the query failed: {short(_words(error))}") from None
+
+
+class _DamagedError(RunError):
+    """A query failed as one over a damaged file does, and not by its own words."""
+
+
+def _answer(connection: Any, query: str) -> "pd.DataFrame":
+    """What DuckDB answers. Raises PlanError, RunError."""
+    import duckdb
+
+    try:
+        answer: pd.DataFrame = connection.execute(query).df()
+    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
+        raise PlanError(f"the query can't be answered: {short(str(error))}") from None
+    except (duckdb.DataError, duckdb.OutOfMemoryException, duckdb.InterruptException) as error:
+        raise RunError(f"the query failed: {short(_words(error))}") from None
+    except (duckdb.Error, *parquet.NO_TEXT) as error:
+        raise _DamagedError(f"the query failed: {short(_words(error))}") from None
     return answer
 
 
@@ -63,9 +84,8 @@ def _words(error: Exception) -> str:
     return raised[1] if raised else str(error)
 
 
-def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
+def _make_tables(connection: Any, kept: list[Entry], out: Path, files: Sequence[File]) -> None:
     """Make `calls` and `runs`; of what others may have named so, nothing is a pattern."""
-    files = _files(connection, kept, out)
     if not any(entry.targets for entry in kept):
         raise RunError(f"there are no calls in {shown(out)}: `holymon load sim/fast` makes some.")
     import pandas as pd
@@ -73,42 +93,39 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path) -> None:
     sources = {source: k for k, source in enumerate(dict.fromkeys(of.source for of in files))}
     # One number says whose a call is, by file, place and target: joined by it, a row is a look into
     # an array. What is no place or target of its file has no such number.
-    read = f"read_parquet([{', '.join(sources)}], union_by_name = true, hive_partitioning = false)"
-    about = connection.execute(f"FROM {read} LIMIT 0").description if files else ()
-    if any(column[0].lower() == "file_index" for column in about):
-        raise RunError(f"a file in {shown(out)} has a column file_index, as none of a run has.")
+    read = asked_files.together([*sources])
     each = max((len(of.entry.targets) for of in files), default=1) or 1
     places = 1 + max((of.place for of in files), default=0)
     begin = {of.entry.run_id: (sources[of.source] * places + of.place) * each for of in files}
     named = _named(kept, begin, {of.entry.run_id: of.began for of in files})
-    errors = pd.DataFrame({"number": range(len(NAMES)), "text": NAMES})
+    # Those of a later version are failures, too.
+    errors = pd.DataFrame({"number": range(256), "text": [*NAMES, *["_OTHER"] * 256][:256]})
     for table, frame in (("named", named), ("of_errors", errors)):
         connection.register(f"_{table}", frame)
-        connection.execute(f"CREATE TEMP TABLE {table} AS FROM _{table}")
-    connection.execute("CREATE TEMP TABLE of_runs AS FROM named WHERE key >= 0")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM _{table}")
+    connection.execute("CREATE OR REPLACE TEMP TABLE of_runs AS FROM named WHERE key >= 0")
     ends = ", ".join(f"'{text}'" for text in FINISH)
     bits = ", ".join(f"(c.flags & {flag.value}) != 0 AS {flag.name.lower()}" for flag in Flag)
     counted = [column for column in parquet.KINDS if column.endswith("_tokens")]
     counts = ", ".join(f"nullif(c.{column}, -1) AS {column}" for column in counted)
-    blank = ", ".join(f"NULL::{kind} AS {column}" for column, kind in parquet.KINDS.items())
     there = f"SELECT *, file_index FROM {read} UNION ALL BY NAME " * bool(files)
     connection.execute(
-        "CREATE TEMP VIEW calls AS SELECT r.run_id, r.name, r.target, "
-        "make_timestamp(((r.began + c.start_s) * 1e6)::BIGINT) AS sent_at, "
+        "CREATE OR REPLACE TEMP VIEW calls AS SELECT r.run_id, r.name, r.target, "
+        "make_timestamp(TRY_CAST((r.began + c.start_s) * 1e6 AS BIGINT)) AS sent_at, "
         "c.end_s - c.start_s AS latency_s, c.first_s - c.start_s AS ttft_s, "
-        f"e.text AS error_type, [{ends}][c.finish + 1] AS finish, c.code, c.status, "
+        f"e.text AS error_type, [{ends}][c.finish::USMALLINT + 1] AS finish, c.code, c.status, "
         "c.due_s, c.start_s, c.headers_s, c.chunk_s, c.first_s, c.content_s, c.last_s, c.end_s, "
         f"c.gap_max_s, c.connect_s, c.retry_after_s, c.request, c.attempt, {counts}, "
         f"c.chunks, c.events, c.bytes, {bits} "
-        f"FROM ({there}SELECT {blank}, "
-        f"NULL::UINTEGER AS {packed_calls.PLACE}, NULL::UBIGINT AS file_index WHERE false) c "
+        f"FROM ({there}SELECT {asked_files.BLANK}, NULL::UBIGINT AS file_index WHERE false) c "
         f"JOIN of_runs r ON r.key = c.file_index::BIGINT * {places * each} + "
-        f"coalesce(c.{packed_calls.PLACE}, 0)::BIGINT * {each} + c.target::BIGINT "
-        "JOIN of_errors e ON e.number = c.error "
-        f"WHERE c.target < {each} AND coalesce(c.{packed_calls.PLACE}, 0) < {places}"
+        f"coalesce(c.{packed_calls.PLACE}, 0)::BIGINT * {each} + coalesce(c.target, 0)::BIGINT "
+        "JOIN of_errors e ON e.number = coalesce(c.error, 0) "
+        f"WHERE coalesce(c.target, 0) < {each} AND coalesce(c.{packed_calls.PLACE}, 0) < {places}"
     )
     connection.execute(
-        "CREATE TEMP VIEW runs AS SELECT run_id, name, started_at, state, target FROM named"
+        "CREATE OR REPLACE TEMP VIEW runs AS "
+        "SELECT run_id, name, started_at, state, target FROM named"
     )
 
 
@@ -128,29 +145,3 @@ def _named(
     moments = pd.to_datetime(named["started_at"], utc=True, format="ISO8601")
     named["started_at"] = moments.dt.tz_localize(None)
     return named
-
-
-class _File(NamedTuple):
-    """Where the calls of a run are: a file as DuckDB is told it, and a place in it."""
-
-    entry: Entry
-    source: str
-    place: int
-    began: float | None
-
-
-def _files(connection: Any, kept: list[Entry], out: Path) -> list[_File]:
-    """The files of runs that have any calls: of a store, those of many runs where there are."""
-    store, files = store_of(out), list[_File]()
-    of_runs: dict[str, packed_calls.Where] = {}
-    if store is not None:
-        of_runs, sizes = packed_calls.places(store, kept)
-        connection.register_filesystem(store.files(sizes))
-    for entry in kept:
-        folder = out / entry.run_id
-        if where := of_runs.get(entry.run_id):
-            files.append(_File(entry, f"'{SCHEME}{where.key}'", where.place, entry.began))
-        elif is_compacted(folder) and not entry.calls_gone:
-            source = parquet.named(folder / "calls.parquet")
-            files.append(_File(entry, source, 0, began(folder)))
-    return files

@@ -29,7 +29,7 @@ _PARQUET: Final = f"COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 
 # Of so few rows all columns stay in the processor's cache.
 _ROWS: Final = 8192
 
-_NO_TEXT: Final = (RuntimeError, UnicodeDecodeError)
+NO_TEXT: Final = (RuntimeError, UnicodeDecodeError)
 """What DuckDB raises for values and for names of columns that are no UTF-8."""
 
 _SQL: Final = {
@@ -205,7 +205,7 @@ def _opened(path: Path, most_mb: int = 0) -> Iterator[tuple[Any, str]]:
         with _connection(most_mb) as connection:
             _require_plausible(connection, path)
             yield connection, source
-    except (duckdb.Error, *_NO_TEXT) as error:
+    except (duckdb.Error, *NO_TEXT) as error:
         why = short(str(error).rpartition('": ')[2], 70)  # without the path, which is long
         raise unreadable(path, f"it is damaged or none of ours, copy it again ({why})") from None
 
