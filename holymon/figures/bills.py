@@ -6,7 +6,7 @@ Whoever repeats what fails until it succeeds pays just that: 1 / (1 - f) attempt
 costs. The sums are of blocks of time, drawn again together for baseline and candidate
 (`block_ratios`), so that what both met cancels out; blocks count as fewer only where they are shown
 to be alike (`effective`), for what calls cost follows what is asked, not the moment. A call that
-ended between tokens and their count cost something between nothing and a whole answer: intervals
+broke off before a count came cost something between nothing and a whole answer: intervals
 reach over both, and the value has it as a whole answer.
 """
 

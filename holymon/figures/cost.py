@@ -19,7 +19,7 @@ from holymon.formatting import DASH, number_of, rounded
 from holymon.language.said import glued, listed, say, vocabulary
 from holymon.plan.price import PER, Price
 from holymon.plan.target import Target
-from holymon.records.attempt import Flag, Rows
+from holymon.records.attempt import Flag, Rows, kinds
 from holymon.records.chosen import Chosen
 from holymon.safety import plain
 
@@ -33,6 +33,14 @@ _PRICED_AS: Final = {
     "output": ("output",), "reasoning": ("reasoning", "output"),
 }  # fmt: skip
 """By class of tokens, the prices that hold for it, the first one that is known."""
+
+_BROKEN_OFF: Final = kinds((
+    "cancelled", "first_byte_timeout", "connection_reset", "server_disconnected",
+    "deadline_exceeded", "empty_response", "invalid_json", "invalid_utf8", "invalid_schema",
+    "decoding_error", "response_too_large", "stream_truncated", "stream_stalled",
+    "event_too_large", "unfinished",
+))  # fmt: skip
+"""Of each error code, whether the server may have done the work: it did not say that it failed."""
 
 _COUNTED_IN: Final = {
     "cached": "cached_tokens", "written": "written_tokens", "reasoning": "reasoning_tokens",
@@ -96,7 +104,7 @@ def per_call(usd: float | None, calls: int) -> float | None:
 def costs(rows: Rows | Chosen, price: Price) -> Floats:
     """What each row cost, in the price's currency, shape (n,); NaN where it is not known.
 
-    A row without any tokens (it failed) costs nothing.
+    A row that failed costs nothing where it was refused or never sent, and else it is not known.
     """
     if price.input is None or price.output is None:
         return np.full(len(rows), np.nan)
@@ -109,7 +117,7 @@ def costs(rows: Rows | Chosen, price: Price) -> Floats:
 def spent(rows: Rows | Chosen, price: Price) -> tuple[Floats, Bools, Bools]:
     """What each row cost by the classes of PARTS, in the price's currency, shape (n, 5).
 
-    And whether that is known, and whether it cost nothing since it failed before any token, shapes
+    And whether that is known, and whether it cost nothing, refused or never sent, shapes
     (n,). What is not known is 0 there. Input and output must have prices.
     """
     known, free = _known(rows, price)
@@ -193,7 +201,7 @@ def _uncounted(rows: Chosen, unknown: Bools) -> list[str]:
     whys = (
         (lacking, say("{answers} came without the server's token counts",
                       answers=number_of(lacking, "answer"))),
-        (failed, say("{calls} ended between tokens and their count",
+        (failed, say("{calls} broke off before a count came, and may be billed",
                      calls=number_of(failed, "call"))),
     )  # fmt: skip
     return [what for n, what in whys if n]
@@ -226,10 +234,22 @@ def _shared(sums: dict[str, float | None], price: Price) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def may_be_billed(rows: Rows | Chosen) -> Bools:
+    """Which rows failed when the server may have begun its work, and bills that, shape (n,).
+
+    Those that were cut off, stopped or broken off after they were sent, and not refused: a server
+    bills what it made for a client that went away (novita.ai/docs/guides/llm-billing: 499 is
+    charged, 4xx and 5xx are not; QuantumNous/new-api#7231, Wei-Shaw/sub2api#4408).
+    """
+    begun = _BROKEN_OFF[rows["error"]] & (rows["status"] < 400) & ~np.isnan(rows["start_s"])
+    failed: Bools = (rows["error"] != 0) & (begun | (rows["events"] > 0))
+    return failed
+
+
 def _known(rows: Rows | Chosen, price: Price) -> tuple[Bools, Bools]:
     """Which rows have the server's counts of what costs something, and which failed before."""
     counted = (rows["flags"] & Flag.SERVER_TOKENS) != 0
-    free = (rows["error"] != 0) & (rows["events"] == 0) & ~counted
+    free = (rows["error"] != 0) & ~may_be_billed(rows) & ~counted
     enough = (counted & (rows["output_tokens"] >= 0)) | (price.output == 0)
     return enough & (rows["prompt_tokens"] >= 0), free
 

@@ -8,21 +8,15 @@ Only what the server counted is a sum; calls that may be billed and were never c
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from holymon.errors import ERRORS
-from holymon.figures.cost import cost_of
-from holymon.records.attempt import Flag, kinds
+from holymon.figures.cost import cost_of, may_be_billed
+from holymon.records.attempt import Flag
 from holymon.records.bill import CLASSES
 from holymon.records.chosen import Chosen
 from holymon.records.records import Records
-
-_AMBIGUOUS: Final = [name for name, kind in ERRORS.items() if kind.retryable == "ambiguous"]
-_MAY_BE_BILLED: Final = kinds([*_AMBIGUOUS, "cancelled"])
-"""Of each error code, whether the server may have worked, and bill, all the same."""
 
 
 @dataclass(slots=True)
@@ -89,8 +83,8 @@ def _own(records: Records, number: int, rows: Chosen) -> Own:
     prompt, output = rows["prompt_tokens"], rows["output_tokens"]
     counted = ((flags & Flag.SERVER_TOKENS) != 0) & (prompt >= 0)
     counted |= (prompt >= 0) & (output < 0) & (error == 0)  # embeddings have no output
-    begun = (_MAY_BE_BILLED[error] & (rows["status"] < 400)) | (rows["events"] > 0)
-    broken = (error != 0) & ~counted & begun
+    begun = may_be_billed(rows)
+    broken = ~counted & begun
     answers = (error == 0) & ~counted
     own, known = Own(), rows.only(counted)
     cached = np.clip(known["cached_tokens"], 0, known["prompt_tokens"])

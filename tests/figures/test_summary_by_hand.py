@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from holymon.errors import CODES
 from holymon.figures.cost import costs
 from holymon.figures.summary import summarize
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
-from holymon.records.attempt import Flag, Marks
+from holymon.records.attempt import Flag, Marks, blank
 from holymon.records.records import from_marks
 
 URL = "http://127.0.0.1:1/v1"
@@ -49,7 +50,9 @@ def test_a_run_lasts_to_the_end_of_its_last_call_and_costs_what_its_targets_cost
     both = plan(TARGET, OTHER)
     found = summary([call(0), call(1, latency=3, target=1), call(2, error="cancelled")], both)
     assert found.duration_s == pytest.approx(3.05)
-    assert found.cost_usd == pytest.approx(2 * 57e-6)
+    assert found.cost_usd is None, "a call that was stopped may be billed"
+    assert found.targets[0].cost.at_least_usd == pytest.approx(57e-6)
+    assert summary([call(0), call(1, target=1)], both).cost_usd == pytest.approx(2 * 57e-6)
     assert (summary([]).duration_s, summary([]).cost_usd) == (0.0, 0.0)
     unpriced = Target(provider="url", model="x", base_url=URL)
     assert summary([call(0)], plan(TARGET, unpriced)).cost_usd is None
@@ -181,12 +184,12 @@ def test_why_other_figures_are_missing_is_said():
     some[0].error = some[1].error = "stream_truncated"
     assert (
         first(some).notes[-1]
-        == "cost at least 0.0227 USD: 2 calls ended between tokens and their count."
+        == "cost at least 0.0227 USD: 2 calls broke off before a count came, and may be billed."
     )
     some[2].output_tokens, some[2].flags = -1, int(Flag.STREAM)
     assert first(some).notes[-1] == (
-        "cost at least 0.0226 USD: 1 answer came without the server's token counts, and 2 calls ended between "
-        "tokens and their count."
+        "cost at least 0.0226 USD: 1 answer came without the server's token counts, and 2 calls broke off before "
+        "a count came, and may be billed."
     )
 
 
@@ -223,16 +226,9 @@ def test_sums_of_tokens_need_every_count():
 
 
 def rows(**fields):
-    made = np.zeros(1, dtype=[(name, "i8") for name in
-                    ("prompt_tokens", "output_tokens", "cached_tokens", "written_tokens", "flags", "error",
-                     "reasoning_tokens", "events")])  # fmt: skip
-    for name, value in {
-        "prompt_tokens": 7,
-        "output_tokens": 5,
-        "cached_tokens": -1,
-        "written_tokens": -1,
-        **fields,
-    }.items():
+    made = blank(1)
+    about = {"prompt_tokens": 7, "output_tokens": 5, "start_s": 1.0, **fields}
+    for name, value in about.items():
         made[name] = value
     return made
 
@@ -264,6 +260,30 @@ BY_SERVER = int(Flag.SERVER_TOKENS)
         ({"flags": 0}, PRICE, None),  # counted here, not there
         ({"flags": 0, "error": 3, "events": 0}, PRICE, 0),
         ({"flags": 0, "error": 3, "events": 2}, PRICE, None),  # it began to answer
+        *(
+            ({"flags": 0, "error": CODES[name], "status": status}, PRICE, None)
+            for name, status in (
+                ("deadline_exceeded", 0),
+                ("first_byte_timeout", 0),
+                ("cancelled", 0),
+                ("server_disconnected", 0),
+                ("stream_stalled", 200),
+                ("invalid_schema", 200),
+                ("response_too_large", 200),
+            )
+        ),
+        *(
+            ({"flags": 0, "error": CODES[name], "status": status}, PRICE, 0)
+            for name, status in (
+                ("connect_timeout", 0),
+                ("write_error", 0),
+                ("rate_limited", 429),
+                ("server_error", 500),
+                ("server_error", 200),
+                ("invalid_json", 502),
+            )
+        ),
+        ({"flags": 0, "error": CODES["cancelled"], "start_s": np.nan}, PRICE, 0),  # never sent
         ({"flags": BY_SERVER}, Price(input=1.0), None),
         ({"flags": BY_SERVER}, Price(output=1.0), None),
     ],

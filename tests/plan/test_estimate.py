@@ -97,15 +97,17 @@ def test_the_spending_limit_holds_for_calls_in_flight_and_all_workers(tmp_path, 
     assert 0.3 * one.max_cost < measured.summary().cost_usd <= one.max_cost
 
 
-def test_calls_that_no_server_counted_are_charged_as_the_dearest(tmp_path, simulator):
+@pytest.mark.parametrize("stream", [True, False])
+def test_calls_that_no_server_counted_are_charged_as_the_dearest(tmp_path, simulator, stream):
     priced = simulator.target("fast", price=Price(input=0, output=100))
     one = Plan(targets=(priced,), load=Closed(users=1), duration_s=30, max_cost=0.05,
-               prompts=Prompts(max_tokens=10, stream=True), timeout_s=0.04, connect_s=0.04,
+               prompts=Prompts(max_tokens=10, stream=stream), timeout_s=0.04, connect_s=0.04,
                first_byte_s=0.04)  # fmt: skip
     measured = run.measure(one, out=tmp_path)
     assert measured.status["ended"] == "max_cost"
-    # On a busy machine a deadline may pass before a request has gone, which costs nothing.
-    assert simulator.counted()["fast"]["requests"] <= 60
+    assert simulator.counted()["fast"]["requests"] <= 50, "each may be billed as ten tokens"
+    (target,) = measured.summary().targets
+    assert (target.cost.usd, "may be billed" in target.cost.reason) == (None, True)
 
 
 def test_stop_does_not_wait_for_the_calls_that_a_limit_lets_end(tmp_path):
