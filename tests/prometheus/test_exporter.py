@@ -151,7 +151,7 @@ def test_values_are_those_of_the_summary(samples):
             )
         for kind, n in (("input", one.tokens.prompt), ("output", one.tokens.output)):
             assert total(found, f"{metric_names.TOKENS}_sum", gen_ai_token_type=kind, **whose) == n
-    costs = [one.cost_usd for one in summarize(records).targets]
+    costs = [one.cost.at_least_usd for one in summarize(records).targets]
     assert of(
         found, "holymon_cost_total", provider="sim", model="a", currency="USD"
     ) == pytest.approx(costs[0])
