@@ -13,6 +13,7 @@ import holymon as hm
 from holymon.cli.main import main
 from holymon.experiments.calibration import Calibration, MeasuredRate, errors_of
 from holymon.experiments.calibrator import calibrate, truth_of
+from holymon.formatting import rounded
 from holymon.plan.plan import Open, Plan, Prompts
 from holymon.plan.shapes import constant
 from holymon.plots import result_plots
@@ -87,7 +88,7 @@ def test_a_calibration_measures_prints_and_draws(tmp_path):
     said = str(found)
     assert "reported minus true" in said
     off = found.accuracy[0].errors["ttft_s"]["p50"] * 1e3
-    assert (f"{off:.2f}" if off < 10 else f"{off:,.3g}") in said
+    assert (f"{off:.2f}" if off < 10 else rounded(off)) in said
     stalled = replace(found.accuracy[0], errors={}, schedule_delay_p99_s=4.41181)
     cells = str(Calibration((), (stalled,))).split()
     assert "4,412" in cells

@@ -118,6 +118,10 @@ class Post(socketserver.StreamRequestHandler):
                 server.got.append((word.decode(), line.decode()))
                 self.say("250 ok")
 
+    def finish(self):
+        super().finish()
+        self.request.close()  # the server knows of the socket under TLS only
+
     def say(self, line):
         self.wfile.write(f"{line}\r\n".encode())
 
