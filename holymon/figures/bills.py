@@ -18,7 +18,7 @@ import numpy as np
 
 from holymon.figures.block_ratios import drawn_interval, draws_of
 from holymon.figures.blocks import FEWEST_PAIRS
-from holymon.figures.cost import PARTS, Cost, cost_of, spent
+from holymon.figures.cost import PARTS, UNCOUNTED, Cost, cost_of, spent
 from holymon.figures.effective import effective_number
 from holymon.figures.quantiles import Floats
 from holymon.formatting import CLOSE, DASH, Cell, rounded
@@ -27,9 +27,6 @@ from holymon.plan.target import Target
 from holymon.records.chosen import Chosen
 from holymon.records.records import Records
 from holymon.structs import replace
-
-UNCOUNTED: Final = 0.02
-"""Up to this share of answers without the server's counts, they are taken to cost as others do."""
 
 THOUSAND: Final = 1000
 OPEN, OK, CALLS, COLUMNS = len(PARTS), len(PARTS) + 1, len(PARTS) + 2, len(PARTS) + 3

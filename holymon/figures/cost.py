@@ -27,6 +27,9 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 PARTS: Final = ("input", "cached", "written", "output", "reasoning")
+UNCOUNTED: Final = 0.02
+"""Up to this share of calls without the server's counts, they are taken to cost as others do."""
+
 _SHOWN: Final = vocabulary("input", "cached", "written", "output", "reasoning")
 _PRICED_AS: Final = {
     "input": ("input",), "cached": ("cached_input", "input"), "written": ("cache_write", "input"),
@@ -55,7 +58,8 @@ class Cost:
     read from a cache (`cached_usd`) nor written to one (`written_usd`), `output_usd` of all output
     but reasoning. What can't be given is None, and `reason` says why; the parts that the server
     never counted apart are None, too. `at_least_usd` is what is known to have been spent: the
-    whole, if that is known. `source` and `date` are those of the price.
+    whole, if that is known; `of_calls` is how many calls that is of. `source` and `date` are those
+    of the price.
     """
 
     usd: float | None = None
@@ -65,6 +69,7 @@ class Cost:
     output_usd: float | None = None
     reasoning_usd: float | None = None
     at_least_usd: float | None = None
+    of_calls: int = 0
     source: str = ""
     date: str = ""
     reason: str = ""
@@ -146,6 +151,8 @@ def cost_of(rows: Chosen, target: Target) -> tuple[Cost, tuple[str, ...]]:
     given: dict[str, Any] = {
         f"{name}_usd": None if uncounted else value for name, value in sums.items()
     }
+    if not _lacking(target):
+        given["of_calls"] = int((known | free).sum())
     return replace(
         cost, **given, reason=listed("; ", reasons),
         usd=None if lacking else least, at_least_usd=None if lacking and not least else least,

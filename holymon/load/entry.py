@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from holymon.figures.cost import per_call
+from holymon.figures.cost import UNCOUNTED, per_call
 from holymon.plan.plan import Plan
 from holymon.records.run_state import is_moment
 from holymon.safety import plain
@@ -26,6 +26,7 @@ FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
     "goodput_per_s": ("throughput", "goodput_per_s"),
     "cost_usd": ("cost_usd",),
     "cost_at_least_usd": ("cost", "at_least_usd"),
+    "cost_of_calls": ("cost", "of_calls"),
     "prompt_tokens": ("tokens", "prompt"),
     "output_tokens": ("tokens", "output"),
     "cache_hit_rate": ("tokens", "cache_hit_rate"),
@@ -62,9 +63,14 @@ class OfTarget(msgspec.Struct, frozen=True):
 
     @property
     def cost_per_call(self) -> float | None:
-        """In USD, of all calls that were made; None where the cost is not known."""
-        cost = self.figures.get("cost_usd")
-        return per_call(cost.value if cost else None, self.requests)
+        """In USD, of all calls that were made; None where that of too many is not known."""
+        whole = self.figures.get("cost_usd")
+        if whole:
+            return per_call(whole.value, self.requests)
+        least, of = (self.figures.get(f"cost_{name}") for name in ("at_least_usd", "of_calls"))
+        if not (least and of and 0 < (1 - UNCOUNTED) * self.requests <= of.value):
+            return None
+        return per_call(least.value, int(of.value))
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -142,6 +142,7 @@ def test_a_summary_holds_it_all_in_json():
     shown = summarize(records).targets[0].to_dict()
     assert set(shown["cost"]) == {
         "input_usd", "cached_usd", "written_usd", "output_usd", "reasoning_usd", "at_least_usd",
+        "of_calls",
         "source", "date", "reason",
     }  # fmt: skip
     assert shown["cost_usd"] == shown["cost"]["at_least_usd"] == pytest.approx(0.00355)

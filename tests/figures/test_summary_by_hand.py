@@ -6,6 +6,7 @@ import pytest
 from holymon.errors import CODES
 from holymon.figures.cost import costs
 from holymon.figures.summary import summarize
+from holymon.load.entry import of_targets
 from holymon.plan.plan import Closed, Open, Plan, Target
 from holymon.plan.price import Price
 from holymon.plan.shapes import constant
@@ -231,6 +232,17 @@ def rows(**fields):
     for name, value in about.items():
         made[name] = value
     return made
+
+
+@pytest.mark.parametrize(("cut", "each"), [(0, 57e-6), (2, 57e-6), (3, None)])
+def test_what_a_call_costs_is_followed_where_a_few_broke_off(cut, each):
+    calls = [call(k, error="deadline_exceeded" if k < cut else "") for k in range(100)]
+    for one in calls[:cut]:
+        one.flags, one.events, one.output_tokens, one.prompt_tokens = int(Flag.STREAM), 0, -1, -1
+    about = summary(calls).targets[0].to_dict()
+    assert about["cost"]["of_calls"] == 100 - cut
+    (of,) = of_targets([about])
+    assert of.cost_per_call == (each and pytest.approx(each))
 
 
 BY_SERVER = int(Flag.SERVER_TOKENS)
