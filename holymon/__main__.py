@@ -5,6 +5,7 @@ current folder before anything of ours can forbid it; `python -P -m holymon` doe
 """
 
 import os
+import signal
 import sys
 
 if sys.path[0] in {"", os.getcwd()}:  # noqa: PTH109 - as Python puts it there
@@ -12,7 +13,12 @@ if sys.path[0] in {"", os.getcwd()}:  # noqa: PTH109 - as Python puts it there
 
 
 def main() -> None:
-    """Run the command; whoever stops it while it is still imported is not shown where."""
+    """Run the command; whoever stops it while it is still imported is told so, not shown where.
+
+    That is most of a second: a report that a scheduler ends by SIGTERM leaves a word in its log.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         from holymon.cli.main import main as command
     except KeyboardInterrupt:

@@ -3,17 +3,22 @@
 In a command both signals become KeyboardInterrupt; in a worker they stop what goes on in its loop.
 """
 
+import _thread
 import asyncio
 import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 INTERRUPTED: Final = 130
 """The exit code of a command that was."""
+AGAIN_S: Final = 0.01
+_again: Final[set[int]] = set()
+"""The signals that come again in a moment."""
 
 
 @contextlib.contextmanager
@@ -26,15 +31,34 @@ def interruptible() -> Iterator[None]:
         yield
         return
 
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGINT)}
+    before = {n: signal.signal(n, _interrupt) for n in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, though a moment later if Python itself is about an import.
+
+    There it may keep a lock that all imports need: another thread that imports, as for a page, then
+    waits for ever, and so does whoever waits for that thread.
+    """
+    if number in _again:
+        return
+    while frame and frame.f_globals is globals():  # another signal came as this began
+        frame = frame.f_back
+    if frame is None or not frame.f_code.co_filename.startswith("<frozen importlib"):
+        raise KeyboardInterrupt
+    _again.add(number)
+    _thread.start_new_thread(_repeat, (number,))  # `threading` waits for it, where a signal comes
+
+
+def _repeat(number: int) -> None:
+    time.sleep(AGAIN_S)
+    _again.discard(number)
+    signal.raise_signal(number)
 
 
 @contextlib.contextmanager
@@ -48,9 +72,9 @@ def deferred() -> Iterator[None]:
         return
     came: list[int] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
+    def note(number: int, frame: FrameType | None) -> None:
         if came:
-            raise KeyboardInterrupt
+            _interrupt(number, frame)
         came.append(number)
 
     # What an application has set elsewhere than in Python can't be put back, so it stays.

@@ -423,12 +423,17 @@ def test_metrics_of_a_port_that_is_taken_is_one_sentence(holymon):
     assert re.fullmatch("holymon: can't listen at 127.0.0.1:.*another port.*\n", done.stderr)
 
 
-def test_whoever_stops_it_before_it_has_begun_is_shown_no_traceback(monkeypatch, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_stops_it_before_it_has_begun_is_shown_no_traceback(monkeypatch, capsys, number):
     class Stopped(types.ModuleType):
         def __getattr__(self, name: str) -> None:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
 
     monkeypatch.setitem(sys.modules, "holymon.cli.main", Stopped("holymon.cli.main"))
-    with pytest.raises(SystemExit, match="130"):
-        __main__.main()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit, match="130"):
+            __main__.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert capsys.readouterr().err == "holymon: interrupted.\n"
