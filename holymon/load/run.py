@@ -172,8 +172,9 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """That of the command: 4 for a run that failed, else its verdict's."""
-        return 4 if self.state == "failed" else self.verdict().exit_code
+        """That of the command: its verdict's, and 4 for a run that failed or ended unasked."""
+        code = 4 if self.state == "failed" else self.verdict().exit_code
+        return code or 4 * (self.state == "interrupted")
 
     def require_end(self, use: str) -> None:
         """Raise RunError while it still goes on: what is made of it would change meanwhile."""

@@ -380,6 +380,10 @@ def test_an_interrupted_run_can_be_reported(tmp_path):
     made = report.write_report(path, run=run.attach("last", out=tmp_path))
     assert (made.status, made.error) == ("ok", "")
     assert "the run was interrupted" in made.html.read_text()
+    again = run.attach("last", out=tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(path), "--run", again.id, "--out", str(tmp_path)])
+    assert ended.value.code == (again.verdict().exit_code or 4), "the run could not finish"
 
 
 @pytest.mark.parametrize(
