@@ -12,6 +12,7 @@ from holymon.figures.quantiles import Floats
 from holymon.figures.reasons import SHOWN
 from holymon.formatting import DASH, Cell, Table, count, ms, number_of, percent
 from holymon.language.said import Digits, glued, heads, listed, say
+from holymon.load.entry import OfTarget
 from holymon.structs import shows_table
 
 if TYPE_CHECKING:
@@ -92,14 +93,23 @@ def _of_place(name: str, target: str, place: str, rows: "list[Measured]") -> OfP
         known = (row.figure(figure) for row in fit)
         return np.array([np.nan if each is None else each.value for each in known], float)
 
+    lost = np.array([_failed(row.of) for row in fit], float).reshape(-1, 2)
     runs = PlaceRuns(
         place, np.array([row.entry.began or 0.0 for row in fit]) + np.array(moved, float),
         column("latency_p50"), column("latency_p95"),
-        np.array([row.of.requests - row.of.ok for row in fit], float),
-        np.array([row.of.requests for row in fit], float),
+        lost[:, 0], lost[:, 1],
     )  # fmt: skip
     verdicts = Counter(row.entry.measurement or "unknown" for row in rows)
     return OfPlace(name, target, runs, dict(verdicts), float(np.median(ahead)) if ahead else None)
+
+
+def _failed(of: OfTarget) -> tuple[int, int]:
+    """How many calls failed, and of how many: what we stopped or never sent is no failure."""
+    rate = of.figures.get("error_rate")
+    if rate is None:
+        return (of.requests - of.ok, of.requests) if of.ok else (0, 0)
+    of_all = round(of.ok / (1 - rate.value)) if rate.value < 1 else of.requests
+    return of_all - of.ok, of_all
 
 
 def _moved(ahead_s: float | None) -> float:

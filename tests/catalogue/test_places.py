@@ -1,5 +1,6 @@
 """Several places that measured the same: by hour, beside one another, with clocks and verdicts."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -102,3 +103,18 @@ def test_places_are_drawn_by_hour():
 def test_a_place_has_a_name_that_can_be_shown(name):
     with pytest.raises(PlanError, match="the name of a place"):
         checked(name)
+
+
+def test_what_was_stopped_by_us_is_no_failure_of_a_place(tmp_path, simulator, monkeypatch):
+    monkeypatch.setenv("HOLYMON_PLACE", "hanoi")
+    plan = hm.Plan(targets=(simulator.target("slow"),), load=hm.Closed(10), duration_s=600)
+    going = hm.start(plan, out=tmp_path)
+    until = time.monotonic() + 60
+    while int(going.records.ok.sum()) < 12:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    going.stop()
+    target = going.wait().summary().targets[0]
+    assert target.errors["cancelled"] > 0
+    ((only,),) = hm.history(out=tmp_path).places
+    assert (only.runs.failed.tolist(), only.runs.calls.tolist()) == ([0], [target.ok])
