@@ -22,7 +22,15 @@ from holymon.load import store_entries
 from holymon.load.entry import Entry, of_targets, shapes_of, shown
 from holymon.load.run import Run
 from holymon.records.own_files import MOST_OF_JSON, content, write_aside
-from holymon.records.run_folder import FIGURES_FILE, count, lies_in, read_plan, read_state, run_id
+from holymon.records.run_folder import (
+    FIGURES_FILE,
+    count,
+    is_compacted,
+    lies_in,
+    read_plan,
+    read_state,
+    run_id,
+)
 from holymon.records.run_state import LIVE, STATES
 from holymon.records.spool import store_of
 from holymon.structs import fields_in
@@ -145,7 +153,9 @@ def _entry(place: _Place) -> Entry:
     folder = place.folder
     with contextlib.suppress(*_DAMAGED):
         left = msgspec.json.decode(content(folder / FIGURES_FILE, MOST_OF_JSON), type=Entry)
-        if left.state in STATES:  # whoever sent it may have called it another run
+        if left.state in STATES and not is_compacted(
+            folder
+        ):  # whoever sent it may have called it another run
             return msgspec.structs.replace(
                 shown(left), run_id=run_id(folder), changed=place.changed, calls_gone=True,
                 shapes=_shapes(folder),

@@ -259,7 +259,7 @@ def _series(
 def _cells(row: Measured) -> tuple[Cell, ...]:
     failed, cost = row.figure("error_rate"), row.of.cost_per_call
     when = str(row.entry.started_at or "")[:16].replace("T", " ")
-    gone = say(" (calls deleted)") if row.entry.calls_gone else ""
+    gone = say(" (figures only)") if row.entry.calls_gone else ""
     return (
         when, row.entry.run_id + gone, row.of.target, count(row.of.requests),
         DASH if failed is None else percent(failed.value),

@@ -238,9 +238,9 @@ def began(folder: Path) -> float | None:
 
 
 def no_calls(run_id: str) -> RunError:
-    """What to raise where the calls of a run are asked for that were deleted."""
-    kept = "`holymon runs` and hm.history() still have its figures"
-    return RunError(f"the calls of {run_id} were deleted to make room: {kept}.")
+    """What to raise where the calls of a run are asked for that has figures alone."""
+    left = "only its figures, as `holymon prune` leaves them: see `holymon runs` or hm.history()"
+    return RunError(f"there are no calls of {run_id}, {left}.")
 
 
 def load(folder: Path) -> Records:
@@ -250,7 +250,7 @@ def load(folder: Path) -> Records:
     Nothing is written. Raises RunError.
     """
     plan = read_plan(folder)
-    if (folder / FIGURES_FILE).exists():
+    if (folder / FIGURES_FILE).exists() and not is_compacted(folder):
         raise no_calls(run_id(folder))
     records = Records(plan.targets, began(folder), plan.prompts.turns)
     if not is_compacted(folder):

@@ -242,14 +242,27 @@ def test_of_a_run_whose_calls_are_gone_its_figures_stay(out):
     (out / FILE).unlink()
     after = hm.history(out)
     assert [row.of for row in after.measured] == [row.of for row in before]
-    assert "(calls deleted)" in repr(after)
+    assert "(figures only)" in repr(after)
     assert [run["requests"] for run in hm.runs(out)] == [hm.runs(out)[-1]["requests"]] * 4
     assert excess(out, most_runs=3) == []
     listed = hm.sql("select run_id, state, target from runs", out=out)
     assert [*listed["run_id"]] == [e.run_id for e in entries(out) for _ in e.targets]
     assert entry.run_id not in {*hm.sql("select run_id from calls", out=out)["run_id"]}
-    with pytest.raises(RunError, match="were deleted to make room"):
+    with pytest.raises(RunError, match="there are no calls of"):
         hm.attach(entry.run_id, out=out)
+
+
+@pytest.mark.parametrize("written", ["{}", "not JSON", "of another"])
+def test_figures_that_lie_beside_the_calls_hide_none_of_them(out, written):
+    first, second = entries(out)[:2]
+    drop_calls(out, first)
+    other = (out / first.run_id / "figures.json").read_text()
+    (out / second.run_id / "figures.json").write_text(other if written == "of another" else written)
+    run = hm.attach(second.run_id, out=out)
+    assert len(run.records) == second.requests
+    (out / FILE).unlink()
+    assert [e.calls_gone for e in entries(out)[:2]] == [True, False]
+    assert excess(out, most_runs=2)[0].run_id == second.run_id, "an interrupted prune goes on"
 
 
 def test_the_commands_list_show_and_make_room(out):
