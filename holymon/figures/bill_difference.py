@@ -65,8 +65,12 @@ class Differences:
 
 
 def base(name: str) -> str:
-    """The model that a name is of, without who sells it and its version's date."""
-    return _VERSION.sub("", name.rpartition("/")[2].strip().lower())
+    """The model that a name is of, without who sells it and its version's date.
+
+    `Claude Opus 4.6`, as people read it, is `claude-opus-4-6`.
+    """
+    known = _VERSION.sub("", name.rpartition("/")[2].strip().lower())
+    return re.sub("[ .]", "-", known) if " " in known else known
 
 
 def differences(

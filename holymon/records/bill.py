@@ -16,7 +16,7 @@ from holymon.plan.dataset_files import content
 from holymon.plan.given_file import decoded
 from holymon.records.bill_forms import MAPPED, Form, form_of, normal
 from holymon.records.bill_rows import Row, Rows, rows_in
-from holymon.records.written import day, money, tokens
+from holymon.records.written import day, money, month_first, tokens
 from holymon.safety import plain, short
 
 CLASSES: Final = ("input", "cached", "written", "output")
@@ -104,6 +104,7 @@ class _Reader:
         if not self.names:
             raise PlanError(f"{self.path} holds no line of a bill.")
         self.form = self._form()
+        self.month_first = month_first(self._value(row, self.form.date) for _, row in rows())
         for place, row in rows():
             self._add(place, row)
         if not self.cells:
@@ -141,7 +142,7 @@ class _Reader:
         if form.source == "one-api's log" and str(row.get("type", _CONSUMED)) != str(_CONSUMED):
             self.skipped += 1
             return
-        when = self._read(place, row, form.date, lambda value: day(value, self.zone))
+        when = self._read(place, row, form.date, self._day)
         if when is None:
             raise PlanError(f"{self.path}, {place}, column {form.date[0]} holds no day.")
         named = self._value(row, form.model)
@@ -164,6 +165,9 @@ class _Reader:
         requests = 1 if form.each else self._read(place, row, form.requests, tokens)
         if requests is not None:
             sums.requests = (sums.requests or 0) + requests
+
+    def _day(self, value: Any) -> str:
+        return day(value, self.zone, self.month_first)
 
     def _tokens(self, place: str, row: Row) -> dict[str, int]:
         """The tokens of a row by class: those told apart are no part of `input`."""

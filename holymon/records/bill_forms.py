@@ -58,13 +58,20 @@ FORMS: Final = (
          cached=("usage_input_tokens_cache_read",),
          written=("usage_input_tokens_cache_write_5m", "usage_input_tokens_cache_write_1h"),
          completion=("usage_output_tokens",)),
-    # openrouter.ai/docs, Activity export: a row for each generation, reasoning in its completion.
+    # What it exports of costs: a row for each class of tokens, models by the names people read.
+    Form("Anthropic's console", frozenset({"usage_date_utc", "cost_usd"}), ("usage_date_utc",),
+         ("model",), cost=("cost_usd",)),
+    # openrouter.ai/docs, Logs export: a row for each generation, reasoning in its completion.
     Form("OpenRouter's activity", frozenset({"cost_total", "tokens_prompt"}), ("created_at",),
          ("model_permaslug", "model"), ("tokens_prompt",), cached=("tokens_cached",),
          completion=("tokens_completion",), cost=("cost_total",), each=True),
     # openrouter.ai/docs/api-reference, GET /activity: a row for each day and endpoint.
     Form("OpenRouter's activity", frozenset({"usage", "prompt_tokens", "model"}), ("date",),
          ("model",), ("prompt_tokens",), completion=("completion_tokens",), cost=("usage",),
+         requests=("requests",)),
+    # openrouter.ai/docs/guides/guides/activity-export, CSV of the Activity page by model.
+    Form("OpenRouter's activity", frozenset({"slug", "usage", "prompt_tokens"}), ("date",),
+         ("slug",), ("prompt_tokens",), completion=("completion_tokens",), cost=("usage",),
          requests=("requests",)),
     # docs.litellm.ai/docs/proxy/cost_tracking: rows of LiteLLM_SpendLogs.
     Form("LiteLLM's spend logs", frozenset({"starttime", "spend", "prompt_tokens"}), ("starttime",),

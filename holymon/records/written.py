@@ -1,6 +1,7 @@
 """Numbers, money and days as people and bills write them: `1,234`, `1.234,50 €`, 1730419200."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ _NUMBER: Final = re.compile(r"([-+]?)(\d[\d.,]*|[.,]\d+)(e[-+]?\d{1,3})?", re.IG
 _SIGNS: Final = {"US$": "USD", "$": "USD", "€": "EUR", "£": "GBP", "₫": "VND", "₹": "INR"}
 _CODE: Final = re.compile(r"[A-Za-z]{3}")
 _DOTTED: Final = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)", re.ASCII)
+_SLASHED: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?!\d)", re.ASCII)
 _DAY_WORDS: Final = ("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y")
 
 
@@ -88,11 +90,23 @@ def _grouped(digits: str, mark: str) -> str:
     return digits.replace(mark, "")
 
 
-def day(value: Any, zone: tzinfo = UTC) -> str:
+def month_first(values: Iterable[Any]) -> bool | None:
+    """Whether the month is first in dates such as 11/14/2026; None if no number above 12 tells."""
+    dates = [date.groups() for value in values if (date := _SLASHED.match(str(value).strip()))]
+    of_day, of_month = (any(int(date[k]) > 12 for date in dates) for k in (0, 1))
+    return of_month if of_day != of_month else None
+
+
+def day(value: Any, zone: tzinfo = UTC, month_first: bool | None = None) -> str:
     """The day of a moment, as 2026-01-31, in `zone`; a date, or a time without a zone, is in it.
 
-    Numbers are seconds or milliseconds since 1970, or such as 20260131. Raises ValueError.
+    Numbers are seconds or milliseconds since 1970, or such as 20260131; of 11/14/2026 it must be
+    known whether the month stands first. Raises ValueError.
     """
+    if month_first is not None and (date := _SLASHED.match(text := str(value).strip())):
+        first, second, year = date.groups()
+        month, of_month = (first, second) if month_first else (second, first)
+        value = f"{year}-{month:0>2}-{of_month:0>2}{text[date.end() :]}"
     moment = _moment(value, zone)
     if not 2000 <= moment.year < 2100:
         raise ValueError("is no day of a bill")

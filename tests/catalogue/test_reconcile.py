@@ -163,6 +163,8 @@ def test_a_bill_of_one_key_is_not_that_of_two_apis():
     with pytest.raises(hm.PlanError, match="--target"):
         judged(ours() | {(DAY, "anthropic/claude-haiku-5-5"): Own(Counter(TOKENS), 2.0)}, costs)
     assert base("openrouter/Anthropic/Claude-Haiku-5-5-20261001") == "claude-haiku-5-5"
+    assert base("Claude Haiku 5.5") == "claude-haiku-5-5", "in Anthropic's CSV of costs"
+    assert base("openai/gpt-4.1") == "gpt-4.1"
 
 
 def test_our_side_counts_only_what_the_server_did_and_tells_the_rest_apart():

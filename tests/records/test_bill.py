@@ -15,7 +15,9 @@ from holymon.records.written import day, money, tokens
 # Forms as they are documented: of OpenAI at platform.openai.com/docs/api-reference/usage, of Anthropic
 # at platform.claude.com/docs/en/api/admin-api/usage-cost, of OpenRouter (Activity) at openrouter.ai/docs,
 # of LiteLLM_SpendLogs at docs.litellm.ai/docs/proxy/cost_tracking; of one-api's log in the sources of
-# QuantumNous/new-api and songquanpeng/one-api.
+# QuantumNous/new-api and songquanpeng/one-api. The CSV of OpenRouter's Activity page and that of costs
+# from Anthropic's console as 0error-ob/ai-eng-audit has them in its tests; Azure's cost details (EA) at
+# learn.microsoft.com/azure/cost-management-billing/dataset-schema/cost-usage-details-ea.
 OPENAI = {"object": "page", "has_more": False, "data": [
     {"object": "bucket", "start_time": 1730419200, "end_time": 1730505600, "results": [
         {"object": "organization.usage.completions.result", "input_tokens": 1000,
@@ -44,6 +46,23 @@ OPENROUTER = (
     "gen-1,2026-11-01 18:54:30.040,0.0021,-0.0001,100,20,5,60,openai/gpt-4.1\n"
     "gen-2,2026-11-01 23:59:59.999,0.0009,,50,10,,,openai/gpt-4.1\n"
 )
+OPENROUTER_PAGE = (
+    "Date,Slug,Usage,BYOK Usage,Requests,Prompt Tokens,Completion Tokens,Reasoning Tokens\n"
+    '"2026-05-12 00:00:00","anthropic/claude-opus-4.7","430.07","0","4115","70965665","3009973","0"\n'
+)
+CONSOLE_COSTS = (
+    "usage_date_utc,model,workspace,api_key,usage_type,context_window,token_type,cost_usd,"
+    "list_price_usd,cost_type,inference_geo,speed\n"
+    "2026-03-15,Claude Opus 4.6,Default,k,message,≤ 200k,input_no_cache,1.50,1.50,token,global,\n"
+    "2026-03-15,Claude Opus 4.6,Default,k,message,≤ 200k,output,0.50,0.50,token,global,\n"
+)
+AZURE = (
+    "SubscriptionName,ResourceGroup,Date,MeterCategory,MeterName,UnitOfMeasure,Quantity,"
+    "CostInBillingCurrency,BillingCurrency\n"
+    "s,g,05/04/2026,Foundry Models,gpt 4.1 Inp glbl Tokens,1K,12.5,0.25,EUR\n"
+    "s,g,05/14/2026,Foundry Models,gpt 4.1 Outp glbl Tokens,1K,2.5,0.5,EUR\n"
+)
+AZURE_COLUMNS = {"cost": "CostInBillingCurrency", "currency": "BillingCurrency"}
 ACTIVITY = {"data": [{"date": "2026-11-01", "model": "openai/gpt-4.1", "provider_name": "OpenAI",
     "model_permaslug": "openai/gpt-4.1-2025-04-14", "usage": 0.015, "requests": 5,
     "byok_usage_inference": 0.012, "prompt_tokens": 50, "completion_tokens": 125}]}  # fmt: skip
@@ -93,6 +112,12 @@ def sums(bill: ProviderBill) -> dict:
          {("2026-11-01", "openai/gpt-4.1"): (90, 60, 0, 30, 0.003, 2)}),
         (ACTIVITY, {}, "OpenRouter's activity",
          {("2026-11-01", "openai/gpt-4.1"): (50, 0, 0, 125, 0.015, 5)}),
+        (OPENROUTER_PAGE, {}, "OpenRouter's activity",
+         {("2026-05-12", "anthropic/claude-opus-4.7"): (70965665, 0, 0, 3009973, 430.07, 4115)}),
+        (CONSOLE_COSTS, {}, "Anthropic's console",
+         {("2026-03-15", "Claude Opus 4.6"): (2.0, None)}),
+        (AZURE, AZURE_COLUMNS, "",
+         {("2026-05-04", ""): (0.25, None), ("2026-05-14", ""): (0.5, None)}),
         (LITELLM, {}, "LiteLLM's spend logs", {("2026-11-01", "m"): (20, 10, 0, 4, 0.01, 1)}),
         ("\n".join(map(json.dumps, LITELLM * 2)), {}, "LiteLLM's spend logs",
          {("2026-11-01", "m"): (40, 20, 0, 8, 0.02, 2)}),
@@ -122,6 +147,16 @@ def test_days_are_those_of_the_zone_that_is_named(tmp_path):
     assert [*read(saved(tmp_path, OPENROUTER), zone=hanoi).days] == ["2026-11-01"] * 2
 
 
+@pytest.mark.parametrize(
+    ("dates", "days"),
+    [(["5/4/2026", "5/14/2026"], ["2026-05-04", "2026-05-14"]),
+     (["04/05/2026", "14/05/2026 10:00"], ["2026-05-04", "2026-05-14"])],
+)  # fmt: skip
+def test_a_number_above_12_tells_whether_the_month_stands_first(tmp_path, dates, days):
+    text = "date,cost\n" + "".join(f"{date},1\n" for date in dates)
+    assert [when for when, _ in read(saved(tmp_path, text)).cells] == days
+
+
 def test_vectors_have_no_output(tmp_path):
     vectors = {"data": [{"start_time": 1730419200, "results": [
         {"input_tokens": 16, "num_model_requests": 2, "model": "text-embedding-3-small"}]}]}  # fmt: skip
@@ -139,6 +174,8 @@ HEAD = "date,model,prompt_tokens,completion_tokens,cost\n2026-11-01,m,1,1,1\n"
         (HEAD + "2026-11-01,m,-5,1,1\n", {}, "line 3, column prompt_tokens: '-5' is no number of"),
         (HEAD + "2026-11-01,m,1.5,1,1\n", {}, "line 3, column prompt_tokens"),
         (HEAD + "01/02/2026,m,1,1,1\n", {}, "line 3, column date: .* write it like 2026-01-31"),
+        (HEAD + "13/02/2026,m,1,1,1\n01/14/2026,m,1,1,1\n", {}, "line 3, column date: .*2026-01-31"),
+        (HEAD + "31/02/2026,m,1,1,1\n", {}, "line 3, column date: '31/02/2026' is no day"),
         (HEAD + ",m,1,1,1\n", {}, "line 3, column date holds no day"),
         (HEAD + '2026-11-01,m,1,1,"1,234"\n', {}, "column cost: .* thousands or a fraction"),
         (HEAD + "2026-11-01,m,1,1,€5\n", {}, "mixes EUR, USD"),
