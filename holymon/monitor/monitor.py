@@ -236,7 +236,10 @@ class Monitor:
 
     @property
     def requests(self) -> Records:
-        """The last attempt of each request."""
+        """The last attempt of each request; at another target than before, it was due there then.
+
+        So the whole time of what a router asked twice is in `stats()`, copies are in `records`.
+        """
         records = self.records
         return records.select(records.final)
 
