@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from holymon.figures.reasons import Reason
-from holymon.formatting import number_of
+from holymon.formatting import number_of, rounded
 from holymon.language.said import say
 from holymon.plan.plan import Open, Plan
 from holymon.records.shares import MachineShare, together
@@ -31,6 +31,22 @@ def losses(
             yield Reason("suspect", kept)
 
 
-def notes_on(shares: Sequence[MachineShare]) -> tuple[str, ...]:
-    """How well the machines agreed, and whose clock was corrected; nothing of one machine."""
-    return tuple(filter(None, [together(shares), *(share.clock_note for share in shares)]))
+def notes_on(shares: Sequence[MachineShare], step_s: float) -> tuple[str, ...]:
+    """How well the machines agreed, and whose clock was corrected; of one, if its clock was set."""
+    notes = [together(shares), *(share.clock_note for share in shares), _on_step(step_s)]
+    return tuple(filter(None, notes))
+
+
+def _on_step(step_s: float) -> str:
+    s = rounded(abs(step_s))
+    if step_s > 0:
+        return say(
+            "the clock of this machine was set forward by {s} s meanwhile, or the machine slept: "
+            "durations are by another clock, moments by this one as it was at the start.", s=s,
+        )  # fmt: skip
+    if step_s < 0:
+        return say(
+            "the clock of this machine was set back by {s} s meanwhile: durations are by another "
+            "clock, moments by this one as it was at the start.", s=s,
+        )  # fmt: skip
+    return ""

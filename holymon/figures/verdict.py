@@ -175,13 +175,14 @@ def judge(
     summary: Summary, plan: Plan, vitals: ClientHealth, state: str = "finished", trouble: str = "",
     early: str = "", first_calls: tuple[FirstCall, ...] = (),
     proxies: Mapping[str, str] = MappingProxyType({}), shares: Sequence[MachineShare] = (),
-    records: Records | None = None,
+    step_s: float = 0.0, records: Records | None = None,
 ) -> Verdict:  # fmt: skip
     """The verdict on a run from its figures, its client, its first calls, and how it ended.
 
     `proxies` are those that targets were called through, by their names, `shares` the machines that
-    made the calls, if that was not one alone. `records` tell which calls fell in bad seconds of the
-    client; without them, only the seconds are judged.
+    made the calls, if that was not one alone, `step_s` how far its clock was set if it was.
+    `records` tell which calls fell in bad seconds of the client; without them, only the seconds are
+    judged.
     """
     touched = disturbance(vitals, records)
     refused = {call.target: call for call in first_calls if call.ended}
@@ -212,7 +213,7 @@ def judge(
         + tuple(call.note for call in first_calls if call.note)
         + about_client(touched)
         + through
-        + notes_on(shares),
+        + notes_on(shares, step_s),
         proxies=through,
         blocked=min(
             filter(

@@ -35,6 +35,9 @@ from holymon.transport.prepared_request import proxy_of
 START_NS: Final = 20_000_000
 """Between the word "go" and the first call: time enough for every worker to hear it."""
 
+STEP_S: Final = 10.0
+"""What two clocks do not differ by in a day, unless one of them is set."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Measure the plan in a folder; 0 if every record was written."""
@@ -99,9 +102,11 @@ def _load(
     if plan.workers > 1:  # they read there how their targets are asked
         run_folder.write_state(folder, state="starting", **state)
     with _others(folder, plan, state.get("sim_url", "")) as others:
+        clocks = list[float]()
 
         def begin() -> int:
             zero_wall = time.time_ns() + START_NS
+            clocks.append(_ahead())
             for other in others:
                 _tell(other, f"{zero_wall}\n")
             state["started_at"] = datetime.fromtimestamp(zero_wall / 1e9, UTC).isoformat()
@@ -110,11 +115,18 @@ def _load(
 
         work = measure(folder, plan, 0, begin, watch_stdin=attached, spent=spent)
         ending, trouble = asyncio_run(work)
+        if clocks and abs(step := _ahead() - clocks[0]) > STEP_S:
+            state["clock_step_s"] = step
         for other in others:
             other.wait()
         if any(other.returncode for other in others):
             ending = Ending("failed", "one of the workers died")
     return ending, trouble
+
+
+def _ahead() -> float:
+    """By how many seconds the wall clock is ahead of the one that durations are taken by."""
+    return time.time() - time.perf_counter()
 
 
 def last_word(folder: Path, **state: Any) -> None:

@@ -19,6 +19,8 @@ STATES: Final = LIVE | {"finished", "stopped", "failed", "interrupted"}
 ENDED: Final = STATES - LIVE | {"max_errors", "max_cost", "hopeless", "first_call"}
 """Why a run ended; of a later version's it is `unknown`."""
 
+MOST_STEP_S: Final = 1e10
+
 
 def checked(state: dict[str, Any]) -> dict[str, Any]:
     """What may be known of a run, as it may be shown: whoever sent its folder may have lied."""
@@ -28,7 +30,8 @@ def checked(state: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if known.get("ended", "finished") not in ENDED:
         known["ended"] = "unknown"
-    kinds = {"pid": int, "workers": int, "proxies": dict, "first_calls": list, "shares": list}
+    kinds = {"pid": int, "workers": int, "proxies": dict, "first_calls": list, "shares": list,
+             "clock_step_s": float}  # fmt: skip
     return known | {
         name: state[name] for name, kind in kinds.items() if type(state.get(name)) is kind
     }
@@ -74,14 +77,16 @@ def ended_early(state: dict[str, Any]) -> str:
 
 def ending(
     state: dict[str, Any],
-) -> tuple[str, str, str, tuple[FirstCall, ...], dict[str, str], tuple[MachineShare, ...]]:
+) -> tuple[str, str, str, tuple[FirstCall, ...], dict[str, str], tuple[MachineShare, ...], float]:
     """What a verdict needs of a run's state.
 
-    Word, trouble, why it ended early, first calls, proxies, machines.
+    Word, trouble, why it ended early, first calls, proxies, machines, how far the clock was set.
     """
     trouble, early = str(state.get("trouble", "")), ended_early(state)
     word, calls = str(state["state"]), first_calls(state)
-    return word, trouble, early, calls, proxies(state), shares(state)
+    step_s = state.get("clock_step_s", 0.0)
+    step_s = step_s if abs(step_s) < MOST_STEP_S else 0.0  # as whoever sent the folder likes
+    return word, trouble, early, calls, proxies(state), shares(state), step_s
 
 
 def proxies(state: dict[str, Any]) -> dict[str, str]:

@@ -77,18 +77,21 @@ def test_what_a_client_can_not_send_is_counted_and_makes_it_invalid(tmp_path, si
 
 
 STEP = """
-import time
-real, begun = (time.time, time.time_ns), time.monotonic()
+import os, time
+real = time.time, time.time_ns
 
-def stepped():
-    return 3600 if time.monotonic() - begun > 1.0 else 0
+def step():
+    return STEP if os.path.exists(FLAG) else 0
 
-time.time = lambda: real[0]() - stepped()
-time.time_ns = lambda: real[1]() - stepped() * 10**9
+time.time = lambda: real[0]() + step()
+time.time_ns = lambda: real[1]() + step() * 10**9
 """
 
 
-def test_a_wall_clock_that_steps_back_an_hour_changes_nothing(tmp_path, simulator, monkeypatch):
+@pytest.mark.parametrize(("step", "words"), [(-3600, "set back"), (3600, "set forward")])
+def test_a_wall_clock_that_steps_by_an_hour_changes_no_duration_and_it_is_told(
+    tmp_path, simulator, monkeypatch, step, words
+):
     """The clock of this machine can't be set in a test, so that of the worker is."""
     plan = Plan(
         targets=(simulator.target("fast"),), load=Open(constant(50)), duration_s=2,
@@ -97,11 +100,16 @@ def test_a_wall_clock_that_steps_back_an_hour_changes_nothing(tmp_path, simulato
     before = run.measure(plan, out=tmp_path / "a")
     hook = tmp_path / "hook"
     hook.mkdir()
-    mark = hook / "seen"
-    (hook / "sitecustomize.py").write_text(STEP + f"open({str(mark)!r}, 'w').close()\n")
+    flag = tmp_path / "now"
+    (hook / "sitecustomize.py").write_text(
+        STEP.replace("STEP", f"{step}").replace("FLAG", repr(str(flag)))
+    )
     monkeypatch.setenv("PYTHONPATH", str(hook), prepend=os.pathsep)
-    after = run.measure(plan, out=tmp_path / "b")
-    assert mark.exists()
+    after = run.start(plan, out=tmp_path / "b")
+    while not len(after.records):
+        time.sleep(0.02)
+    flag.touch()
+    after.wait()
     for one in (before, after):
         records = one.records
         assert sorted(records["request"].tolist()) == list(range(100))
@@ -114,3 +122,6 @@ def test_a_wall_clock_that_steps_back_an_hour_changes_nothing(tmp_path, simulato
     # An hour would be seen; a few milliseconds of this machine's noise are not the clock's.
     assert abs(x.latency_s.max - y.latency_s.max) < 1
     assert abs(x.ttft_s.p50 - y.ttft_s.p50) < 0.5
+    assert not any("clock of this machine" in note for note in before.verdict().notes)
+    (told,) = [note for note in after.verdict().notes if "clock of this machine" in note]
+    assert f"was {words} by 3,600 s meanwhile" in told
