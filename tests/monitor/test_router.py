@@ -155,7 +155,7 @@ def test_a_candidate_that_doubles_its_price_on_the_way_takes_the_move_back(serve
             ask(r, 16)
         assert re.search(r"cost \(0.001\d+ against 0.001\)", r.route.history[-1].reason)
         assert (r.share, r.move.keeper.moved) == (0.0, {"rollbacks": 1})
-        assert 60 < len(new.seen) < 500
+        assert 60 < len(new.seen) < 2000, "how many go into a block of time depends on the machine"
 
 
 @pytest.mark.parametrize(
