@@ -98,7 +98,7 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path, files: Sequence[
     places = 1 + max((of.place for of in files), default=0)
     begin = {of.entry.run_id: (sources[of.source] * places + of.place) * each for of in files}
     named = _named(kept, begin, {of.entry.run_id: of.began for of in files})
-    # Those of a later version are failures, too.
+    # Those of a later version are failures, too, and what does not tell is no success.
     errors = pd.DataFrame({"number": range(256), "text": [*NAMES, *["_OTHER"] * 256][:256]})
     for table, frame in (("named", named), ("of_errors", errors)):
         connection.register(f"_{table}", frame)
@@ -120,7 +120,7 @@ def _make_tables(connection: Any, kept: list[Entry], out: Path, files: Sequence[
         f"FROM ({there}SELECT {asked_files.BLANK}, NULL::UBIGINT AS file_index WHERE false) c "
         f"JOIN of_runs r ON r.key = c.file_index::BIGINT * {places * each} + "
         f"coalesce(c.{packed_calls.PLACE}, 0)::BIGINT * {each} + coalesce(c.target, 0)::BIGINT "
-        "JOIN of_errors e ON e.number = coalesce(c.error, 0) "
+        "JOIN of_errors e ON e.number = coalesce(c.error, 255) "
         f"WHERE coalesce(c.target, 0) < {each} AND coalesce(c.{packed_calls.PLACE}, 0) < {places}"
     )
     connection.execute(

@@ -90,6 +90,8 @@ def test_fewer_columns_hide_no_call(out, sent, columns):
     written(sent, columns)
     answer = hm.sql("select count(*) n, count(distinct run_id) runs from calls", out=out)
     assert answer.loc[0].tolist() == [12, 4]
+    good = hm.sql("select count(*) n from calls where error_type = ''", out=out)["n"].tolist()
+    assert good == [12 if columns == "* EXCLUDE target" else 9], "what is not told is no success"
 
 
 @pytest.mark.parametrize(
