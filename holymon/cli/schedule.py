@@ -79,6 +79,12 @@ def schedule(
         return
     for file, text in texts:
         say((f"# {file}\n" * (len(texts) > 1) + text).rstrip("\n"))
+    if any(plain(text) != text for _, text in texts):
+        mend = "put such a text into a file, and name that"
+        if kind in {"cron", "systemd"}:
+            mend = "--install writes it as it is"
+        say(f"not to be copied: what is printed as <U+...> is another character in it: {mend}.",
+            err=True)  # fmt: skip
     for fault in _faults(known, kind):
         say(f"to be mended: {fault}.", err=True)
     say(f"{name}: {timetable.words}; not installed.", err=True)

@@ -68,6 +68,23 @@ def test_a_log_that_lies_here_as_a_link_is_not_written_through(here):
     assert "holymon.log is a link" in done.output
 
 
+@pytest.mark.parametrize("kind", ["cron", "systemd", "kubernetes"])
+@pytest.mark.parametrize("mark", ["\u2028", "\u202e", "\u200c"])
+def test_a_text_that_is_not_what_is_printed_is_told(here, monkeypatch, kind, mark):
+    """It was the unit of another folder, without a word; some languages join letters so."""
+    folder = here / f"a{mark}b"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    words = ["schedule", "--for", kind, "--", "sim/fast", "--name", "n", "--prompt", f"a{mark}b"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0
+    assert mark not in done.output
+    assert "not to be copied: what is printed as <U+...> is another character" in done.stderr
+    assert ("--install" in done.stderr.splitlines()[0]) == (kind != "kubernetes")
+    monkeypatch.chdir(here)
+    assert "copied" not in CliRunner().invoke(main, words[:-2]).stderr
+
+
 def test_lines_of_a_crontab_are_those_that_cron_reads(monkeypatch):
     """A form feed or a letter of Unicode's that ends a line elsewhere would begin a job."""
     others, given = "# a\x0c* * * * * evil\n# b\u2028* * * * * evil\x85x", []
