@@ -108,7 +108,12 @@ SENDING: Final = composed(
         help="Seconds until each token of a stream comes. "
         "[default: 30 between two tokens, or --timeout if that is given]",
     ),
-    click.option("--max-cost", type=float, metavar="USD", help="Stop before more is spent."),
+    click.option(
+        "--max-cost",
+        type=float,
+        metavar="USD",
+        help="Stop before more is spent; a call that was never counted is charged at its most.",
+    ),
     click.option(
         "--no-first-call",
         is_flag=True,
