@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from holymon.catalogue import packed_calls
+from holymon.catalogue.entries import UNREADABLE
 from holymon.errors import RunError
 from holymon.load.entry import Entry
 from holymon.records import parquet
@@ -53,7 +54,9 @@ def files_of(connection: Any, kept: Sequence[Entry], out: Path) -> list[File]:
         connection.register_filesystem(store.files(sizes))
     for entry in kept:
         folder = out / entry.run_id
-        if where := of_runs.get(entry.run_id):
+        if entry.state == UNREADABLE:
+            wrong.append(entry.detail)
+        elif where := of_runs.get(entry.run_id):
             files.append(File(entry, f"'{SCHEME}{where.key}'", where.place, entry.began))
         elif is_compacted(folder) and not entry.calls_gone:
             path = folder / "calls.parquet"

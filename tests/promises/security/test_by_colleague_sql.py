@@ -30,7 +30,7 @@ def written(path, columns):
     """Write a file again with other columns."""
     made = path.with_suffix(".new")
     duckdb.execute(
-        f"COPY (SELECT {columns} FROM read_parquet('{path}')) TO '{made}' (FORMAT parquet)"
+        f"COPY (SELECT {columns} FROM read_parquet('{path}')) TO '{made}' (FORMAT parquet, COMPRESSION zstd)"
     )
     made.replace(path)
 
@@ -127,3 +127,16 @@ def test_where_all_are_damaged_it_is_an_error_and_so_are_mistakes_of_the_query(o
     written(sent, "* REPLACE ('a' AS target)")
     with pytest.raises(RunError, match="target is VARCHAR"):
         hm.sql(TIMES, out=out, name="sent")
+
+
+def test_a_run_that_the_catalogue_can_not_read_is_left_out_and_it_is_said(out, sent, caplog):
+    """A bomb of 30 kB was read for nothing, and a run without a plan was not in the answer."""
+    values = "* REPLACE (repeat('a', 100000000) AS code)"
+    written(sent, values)
+    (plan,) = out.glob("x/*/plan.json")
+    plan.write_text("{")
+    assert hm.sql(TIMES, out=out)["n"].tolist() == [6]
+    first, second = sorted(said(caplog))
+    assert "calls.parquet can't be read: it unpacks to" in first
+    assert f"x/{plan.parent.name}" in second
+    assert all(line.endswith(" Its calls are left out.") for line in (first, second))
