@@ -22,6 +22,7 @@ FIGURES: Final = 3
 CLOSE: Final = 4
 """Significant figures of what was measured, and of amounts that are compared or add up."""
 
+_RUN: Final = re.compile(r"/(\d{8}T\d{6}Z[A-Za-z0-9-]{0,40})(?=<)")
 LEFT: Final = "text-align: left"  # in a notebook, too, whose own sheet has all cells at the right
 
 Cell = str | tuple[str, str]
@@ -84,7 +85,7 @@ def percent(share: float | None) -> str:
 def hundredths(share: float) -> str:
     """The number of `percent`, for where its sign comes with a second one."""
     if share < 0.995:
-        return Digits(f"{share * 100:.2g}")
+        return Digits(f"{share * 100:.2g}" if share > -0.995 else f"{share * 100:,.0f}")
     # All is said of all only: one failure in a million is still one.
     texts = (f"{share * 100:.{digits}g}" for digits in range(4, 17))
     text = next((text for text in texts if share >= 1 or text != "100"), "100")
@@ -221,8 +222,9 @@ class Table:
             element("tbody", *(self._row("td", row) for row in self.rows)),
             kind=kind,
         )
+        whole = _RUN.sub(r'/<span class="moment">\1</span>', shown)
         return join(
-            *answer, bullets(self.lead[1:]), shown if self.heads or self.rows else Html(),
+            *answer, bullets(self.lead[1:]), Html(whole if self.heads or self.rows else ""),
             bullets(self.notes, "notes"),
         )  # fmt: skip
 

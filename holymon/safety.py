@@ -25,7 +25,7 @@ _KEY_LIKE: Final = re.compile(
         | (?:sk|rk|pk|cr|gsk|hf|pplx|r8|xai)[-_] (?=[A-Za-z0-9_-]{0,40}[A-Za-z0-9]{20})
           [A-Za-z0-9_-]+
       ) [^\s"'<>,;)]*
-    | AIza[A-Za-z0-9_-]{20,}
+    | AIza[A-Za-z0-9_-]{20,} | (?<=://)[^\s/:@]{0,200}:[^\s/@]{1,200}(?=@)  # a user's password
     | (?<![A-Za-z0-9_-]) eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?  # a JWT
     """
 )

@@ -8,7 +8,7 @@ from holymon.formatting import Html, Table, Tables, element, join, ms, percent, 
 @pytest.mark.parametrize(
     ("share", "text"),
     [(0, "0 %"), (0.00012, "0.012 %"), (0.994, "99 %"), (0.9995, "99.95 %"), (0.99997, "99.997 %"),
-     (1 - 1e-7, "99.99999 %"), (1, "100 %")],
+     (1 - 1e-7, "99.99999 %"), (1, "100 %"), (-0.094, "-9.4 %"), (-9.42, "-942 %")],
 )  # fmt: skip
 def test_only_all_is_said_to_be_100_percent(share, text):
     assert percent(share) == text
@@ -63,6 +63,12 @@ def test_the_last_letter_of_the_alignment_holds_for_all_columns_that_follow():
 def test_a_table_without_rows_is_its_sentences():
     assert Table(lead=("no runs",)).text() == "no runs"
     assert Table(lead=("no runs",)).html() == "<p><b>no runs</b></p>"
+
+
+def test_the_moment_in_the_id_of_a_run_is_one_word():
+    html = Table(("run",), [("nightly/20261128T105458Z",), ("a/20261128T105458Z-1f-0a",)]).html()
+    assert 'nightly/<span class="moment">20261128T105458Z</span>' in html
+    assert 'a/<span class="moment">20261128T105458Z-1f-0a</span>' in html
 
 
 def test_what_a_table_holds_is_text_wherever_it_stands():

@@ -77,10 +77,12 @@ def test_a_secret_is_masked_in_every_spelling():
         "AIzaSyA1234567890abcdefghijklmnopqrstuv", "hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567",
         "gsk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijk",
+        "target 'https://me:hunter2-canary@example.invalid/v1' is not known",
     ],
 )  # fmt: skip
 def test_what_looks_like_a_key_is_masked(text):
     assert "***" in redact(text)
+    assert "hunter2" not in redact(text)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_a_few_letters_of_a_key_are_no_part_of_it(short):
 @pytest.mark.parametrize(
     "text",
     ["max_tokens must be less than 4096", "model gpt-4.1-mini does not exist", "rate limit reached",
-     "the task-manager is busy", "context_length_exceeded: 8192 tokens"],
+     "the task-manager is busy", "http://[::1]:80/v1 or http://a.test:8000/@me", "context_length_exceeded: 8192 tokens"],
 )  # fmt: skip
 def test_ordinary_words_stay(text):
     assert redact(text) == text

@@ -37,6 +37,8 @@ def reconcile(
     """
     check_range("tolerance", tolerance, 0, 1)
     bounds = [_day(name, value) for name, value in (("since", since), ("until", until)) if value]
+    if bounds != sorted(bounds):
+        raise PlanError(f"since {bounds[0]} is after until {bounds[1]}: swap them.")
     places = tuple(map(Path, [spilled] if isinstance(spilled, str | Path) else spilled))
     where = _zone(zone)
     bill = read(Path(export), columns, where)

@@ -76,8 +76,9 @@ def _sync(out: Path) -> None:
 @click.command()
 @click.option("--older-than", "older_s", type=SECONDS, metavar="TIME",
               help="Those of runs that began longer ago, such as 90d.")  # fmt: skip
-@click.option("--keep", type=int, metavar="N", help="Those beyond the latest N runs.")
-@click.option("--max-mb", type=float, metavar="MB", help="The oldest, until the rest has so many.")
+@click.option("--keep", type=click.IntRange(0), metavar="N", help="Those beyond the latest N runs.")
+@click.option("--max-mb", type=click.FloatRange(0), metavar="MB",
+              help="The oldest, until the rest has so many.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Delete them; else it is only said what would go.")
 @OUT
 def prune(

@@ -249,7 +249,7 @@ def _of_goal(check: ObjectiveCheck, of_baseline: ObjectiveCheck, target: TargetS
 def earned(amount: Amount | None) -> str:
     """A break-even in months, in words."""
     if amount is None:
-        return say("never")
+        return say("never reached")
     if amount.value == 0:
         return say("at once")
     return say("{months} months", months=rounded(amount.value))

@@ -37,11 +37,11 @@ class Definition:
         """What it comes to, in words; empty if it has no values."""
         if self.p50 is not None and self.p95 is not None:
             return glued(
-                "p50 ",
+                "p50\u00a0",
                 rounded(self.p50 * 1e3, CLOSE),
-                ", p95 ",
+                ", p95\u00a0",
                 rounded(self.p95 * 1e3, CLOSE),
-                " ms",
+                "\u00a0ms",
             )
         if self.value is None:
             return ""

@@ -61,6 +61,8 @@ def _targets_of(what: Named, out: Path) -> tuple[Target, ...]:
         return _plan_in(path).targets
     if path.suffix == ".html" and path.is_file():
         return open_report(path).plan.targets
+    if path.suffix in {".toml", ".json", ".html"}:
+        raise ConfigError(f"there is no file {plain(str(path))}: give the path of one, or a run.")
     return run_folder.read_plan(run_folder.find(out, str(what))).targets
 
 

@@ -23,13 +23,13 @@ def tornado(sheet: Sheet, ax: Axes) -> None:
     title = say("What a move to {name} depends on", name=ends(sheet.best.name, 40))
     ax.set_title(shown(glued(title, label)))
     if known is None or not known.bars:
-        note(ax, tell("the saving is not known"))
+        _alone(ax, tell("the saving is not known"))
         return
     months = sheet.move.one_off > 0
     middle = known.break_even.value if months and known.break_even else None
     middle = known.per_month.value if not months else middle
     if middle is None:
-        note(ax, tell("the work of moving is never earned back"))
+        _alone(ax, tell("the work of moving is never earned back"))
         return
     edge = _edge(known.bars, middle) if months else math.inf
     for y, bar in zip(range(len(known.bars), 0, -1), known.bars, strict=True):
@@ -46,6 +46,14 @@ def tornado(sheet: Sheet, ax: Axes) -> None:
         ax.set_xlim(left=max(ax.get_xlim()[0], 0.0) if middle else None)
     if isinstance(ax.figure, Picture):
         ax.figure.set_figheight(max(ax.figure.get_figheight(), 1.2 + 0.32 * len(known.bars)))
+
+
+def _alone(ax: Axes, text: str) -> None:
+    """A sentence in the place of bars, and no frame around nothing."""
+    note(ax, text)
+    ax.spines[:].set_visible(False)
+    if isinstance(ax.figure, Picture):
+        ax.figure.set_figheight(0.9)
 
 
 def _edge(bars: tuple[Bar, ...], middle: float) -> float:

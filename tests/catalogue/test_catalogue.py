@@ -276,6 +276,9 @@ def test_the_commands_list_show_and_make_room(out):
     assert {row["name"] for row in json.loads(text)} == {"hourly", "other"}
     assert said("runs", "--name", "x")[1].startswith("no runs that fit in")
     assert said("prune")[0] == 2
+    for wrong in ("--keep", "--max-mb"):
+        code, text = said("prune", wrong, "-3")
+        assert (code, f"'{wrong}'" in text) == (2, True), text
     code, text = said("prune", "--keep", "3")
     assert "would be deleted" in text
     assert (out / "hourly" / "20261101T000000Z" / "calls.parquet").exists()

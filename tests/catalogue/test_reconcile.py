@@ -273,6 +273,7 @@ def test_the_command_says_it_in_text_json_and_its_exit_code(served):
     before = said("--until", str(day - timedelta(days=1)))
     assert (before.exit_code, "Not comparable" in before.stdout) == (3, True)
     for wrong in (["--runs", "none"], ["--zone", "Mars"], ["--tolerance", "x"], ["--since", "x"],
+                  ["--since", "2026-11-30", "--until", "2026-11-01"],
                   ["--columns", "date"], ["--spilled", str(folder)]):  # fmt: skip
         done = said(*wrong)
         assert done.exit_code in {2, 4}

@@ -423,6 +423,18 @@ def test_metrics_of_a_port_that_is_taken_is_one_sentence(holymon):
     assert re.fullmatch("holymon: can't listen at 127.0.0.1:.*another port.*\n", done.stderr)
 
 
+@pytest.mark.parametrize("name", ["targets.toml", "plan.json", "report.html"])
+def test_a_file_to_trust_that_is_not_there_is_no_run(inside, name):
+    done = inside("trust", name)
+    assert (done.exit_code, "there is no file" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_password_in_an_address_is_not_repeated(inside):
+    done = inside("load", "https://me:hunter2-canary@example.invalid/v1")
+    assert (done.exit_code, "canary" in done.stderr) == (2, False)
+    assert "https://***@example.invalid/v1" in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_stops_it_before_it_has_begun_is_shown_no_traceback(monkeypatch, capsys, number):
     class Stopped(types.ModuleType):

@@ -161,7 +161,11 @@ def test_break_even_has_no_upper_end_where_there_may_be_no_saving():
     assert break_even(Amount(-1.0, -5.0, 2.0), 1000.0) is None
     wide = break_even(Amount(100.0, -5.0, 200.0), 1000.0)
     assert (earned(wide), between(wide)) == ("10 months", "5–never")
-    assert (earned(None), earned(Amount(0.0, 0.0, 0.0)), between(None)) == ("never", "at once", "")
+    assert (earned(None), earned(Amount(0.0, 0.0, 0.0)), between(None)) == (
+        "never reached",
+        "at once",
+        "",
+    )
 
 
 def test_what_it_depends_on_most_comes_first():

@@ -95,5 +95,5 @@ def test_a_run_on_a_server_that_opens_with_a_role_says_so(simulator, tmp_path):
     found = {(one.tool, one.name): one for one in hm.definitions(run)}
     ours, theirs = found[OURS, "TTFT"].p50, found["vLLM bench", "TTFT"].p50
     assert theirs < 0.7 * ours  # the role comes at once, the first token after some 20 ms
-    assert re.search(r"vLLM bench +p50 ", repr(hm.definitions(run)))
+    assert re.search(r"vLLM bench +p50\u00a0\S+, p95\u00a0\S+\u00a0ms", repr(hm.definitions(run)))
     assert json.dumps([one.formula for one in found.values()])

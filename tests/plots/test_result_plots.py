@@ -1,6 +1,7 @@
 """Pictures of what was found show the figures that were found, and the decision notebooks run."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from matplotlib.colors import same_color
 
 import holymon as hm
 from holymon.experiments.capacity import Capacity, LoadLevel
-from holymon.plots.canvas import COLORS
+from holymon.plots.canvas import COLORS, styled
 from holymon.plots.picture import png
+from holymon.plots.tornado_plot import tornado
 from tests.figures.test_comparison import alternated
 
 PNG = b"\x89PNG"
@@ -54,6 +56,17 @@ def test_the_limit_itself_is_drawn_where_the_levels_near_it_say():
 def test_a_search_without_a_level_says_so():
     ax = hm.plot_capacity(Capacity("x/y", ("ttft_p95<1",), (), "interrupted", simulated=False))
     assert [text.get_text() for text in ax.texts] == ["no level was measured"]
+
+
+def test_work_that_is_never_earned_back_is_a_sentence_without_a_frame():
+    bar = SimpleNamespace(name="calls", low="1", high="2", at_low=None, at_high=None)
+    saving = SimpleNamespace(bars=(bar,), break_even=None)
+    sheet = SimpleNamespace(best=SimpleNamespace(name="x/y", saving=saving), simulated=False,
+                            move=SimpleNamespace(one_off=5000))  # fmt: skip
+    ax = styled(lambda axes: tornado(sheet, axes), None)
+    assert [text.get_text() for text in ax.texts] == ["the work of moving is never earned back"]
+    assert not any(spine.get_visible() for spine in ax.spines.values())
+    assert ax.figure.get_figheight() < 1
 
 
 @pytest.mark.parametrize(("shift", "color"), [(1.0, COLORS[0]), (3.0, COLORS[1])])

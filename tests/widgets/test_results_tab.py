@@ -96,7 +96,7 @@ def test_html_is_whole_has_no_style_and_runs_nothing(shown, kind):
     html = shown[kind]._repr_html_()
     tags = Tags(html)
     assert tags.open == []
-    assert tags.found <= set("table thead tbody tr th td p b br small ul li".split())
+    assert tags.found <= set("table thead tbody tr th td p b br small span ul li".split())
     assert tags.attributes <= {"class", "scope", "style"}
     assert set(re.findall('style="([^"]*)"', html)) <= {LEFT}  # colours are the theme's
     assert not set(html) & set("\x1b\u202e")
