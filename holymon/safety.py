@@ -213,14 +213,13 @@ def _cut(text: str, size: int, is_part: Callable[[str], bool]) -> str:
 
 def _readings(text: str) -> list[str]:
     """The letters and digits of a text in one case, with and without short escapes."""
-    if text.isascii() and not any(mark in text for mark in "%\\&"):
+    if text.isascii() and not any(mark in text for mark in ("%", "\\", "&", "<U+")):
         return [_lettered(text)]
     return [_lettered("".join(char for char, *_ in _places(text, each))) for each in _SPELLED]
 
 
-_CODES: Final = (
-    r"%([0-9a-f]{2})|\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|&\#x([0-9a-f]{1,5});|&\#(\d{1,6});|"
-)
+_CODES: Final = (r"%([0-9a-f]{2})|\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|<u\+([0-9a-f]{4,6})>|"
+                 r"&\#x([0-9a-f]{1,5});|&\#(\d{1,6});|")  # fmt: skip
 _SPELLED: Final = (re.compile(f"(?is){_CODES}."), re.compile(rf"(?is){_CODES}\\[nrtbf]|."))
 """A character as a text spells it. What looks like a line end in JSON may be a path's letter."""
 
