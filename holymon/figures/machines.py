@@ -31,7 +31,7 @@ def losses(
             yield Reason("suspect", kept)
 
 
-def notes_on(shares: Sequence[MachineShare], step_s: float) -> tuple[str, ...]:
+def notes_on(shares: Sequence[MachineShare], step_s: float = 0.0) -> tuple[str, ...]:
     """How well the machines agreed, and whose clock was corrected; of one, if its clock was set."""
     notes = [together(shares), *(share.clock_note for share in shares), _on_step(step_s)]
     return tuple(filter(None, notes))
