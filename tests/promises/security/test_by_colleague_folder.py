@@ -224,7 +224,7 @@ def test_a_line_that_is_no_note_is_none(tmp_path, line):
     ("file", "content", "wrong"),
     [
         ("plan.json", b'{"targets": [{"body": ' + b'{"a":' * 20_000, "not a plan"),
-        ("figures.json", b'{"run_id": ' + b"[" * 20_000, "were deleted"),
+        ("figures.json", b'{"run_id": ' + b"[" * 20_000, "there are no calls"),
         (
             "state.json",
             b'{"state": "finished", "first_calls": [{"target": "url/m", '

@@ -79,6 +79,7 @@ def test_what_others_wrote_of_a_run_is_shown_inert_and_its_moment_is_one(tmp_pat
              "started_at": "9999-99-99", "ended": EVIL, "targets": [EVIL], "of_targets": [
                  {"target": EVIL, "requests": 0, "ok": -1, "figures": {}}]}  # fmt: skip
     (folder / "figures.json").write_text(json.dumps(about))
+    (folder / "calls.parquet").unlink()  # beside calls it says nothing
     listed, calls = (hm.sql(f"from {table}", out=tmp_path) for table in ("runs", "calls"))
     assert (len(listed), len(calls)) == (1, 0), "it says that they are gone"
     assert listed["started_at"].isna().all()
