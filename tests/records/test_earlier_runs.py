@@ -131,7 +131,7 @@ def test_an_interrupted_run_is_compacted_by_an_explicit_close_alone(earlier):
 
 def test_an_earlier_run_becomes_a_report(earlier, holymon):
     made = holymon("report", "--run", "killed", "--out", str(earlier))
-    assert made.returncode == 0, made.stderr
+    assert made.returncode == 4, "it could not finish, and the page says how far it came"
     (page,) = earlier.glob("killed/*/report.html")
     assert "sim/" in page.read_text("utf-8")
 
