@@ -232,7 +232,9 @@ class Records:
         frame["target"] = names[rows["target"]]
         frame["error"] = np.array(NAMES, dtype=object)[rows["error"]]
         frame["finish"] = np.array(FINISH, dtype=object)[rows["finish"]]
-        frame["code"] = [code.decode("ascii", "replace") for code in rows["code"].tolist()]
+        told, codes = rows["code"] != b"", np.full(len(rows), "", dtype=object)
+        codes[told] = [code.decode("ascii", "replace") for code in rows["code"][told].tolist()]
+        frame["code"] = codes
         flags = rows["flags"].copy()
         for flag in Flag:
             frame[(flag.name or "").lower()] = (flags & flag) != 0
