@@ -232,8 +232,10 @@ class Records:
         frame["target"] = names[rows["target"]]
         frame["error"] = np.array(NAMES, dtype=object)[rows["error"]]
         frame["finish"] = np.array(FINISH, dtype=object)[rows["finish"]]
-        told, codes = rows["code"] != b"", np.full(len(rows), "", dtype=object)
-        codes[told] = [code.decode("ascii", "replace") for code in rows["code"][told].tolist()]
+        has_code, codes = rows["code"] != b"", np.full(len(rows), "", dtype=object)
+        codes[has_code] = [
+            code.decode("ascii", "replace") for code in rows["code"][has_code].tolist()
+        ]
         frame["code"] = codes
         flags = rows["flags"].copy()
         for flag in Flag:
