@@ -233,9 +233,8 @@ class Records:
         frame["error"] = np.array(NAMES, dtype=object)[rows["error"]]
         frame["finish"] = np.array(FINISH, dtype=object)[rows["finish"]]
         has_code, codes = rows["code"] != b"", np.full(len(rows), "", dtype=object)
-        codes[has_code] = [
-            code.decode("ascii", "replace") for code in rows["code"][has_code].tolist()
-        ]
+        some = rows["code"][has_code].tolist()
+        codes[has_code] = [code.decode("ascii", "replace") for code in some]
         frame["code"] = codes
         flags = rows["flags"].copy()
         for flag in Flag:
