@@ -17,7 +17,7 @@ from tests.lab import HOSTILE, PICTURES, opened
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
 MORE = (
-    "import time\ntime.sleep(8)",
+    "import time\nfrom pathlib import Path\nwhile not Path('let-go').exists():\n    time.sleep(0.2)",
     "import threading\nprint('threads', *sorted(t.name for t in threading.enumerate() "
     "if t.name.startswith('holymon')))",
     "dashboard = hm.explore(run='goes-on')\ndashboard",
@@ -150,6 +150,7 @@ def test_run_again_restart_and_attach_find_the_run_that_goes_on_and_stops_while_
     lab.state("stopped")
     busy = lab.page.locator(".jp-Notebook-ExecutionIndicator").get_attribute("data-status")
     assert busy == "busy", "the cell still blocks"
+    (lab.folder / "let-go").touch()
     assert worker.wait(60) in {0, None}
     lab.run(ATTACH)
     ended = lab.page.locator(".hm").nth(1)
