@@ -153,9 +153,8 @@ def _entry(place: _Place) -> Entry:
     folder = place.folder
     with contextlib.suppress(*_DAMAGED):
         left = msgspec.json.decode(content(folder / FIGURES_FILE, MOST_OF_JSON), type=Entry)
-        if left.state in STATES and not is_compacted(
-            folder
-        ):  # whoever sent it may have called it another run
+        # Whoever sent it may have called it another run.
+        if left.state in STATES and not is_compacted(folder):
             return msgspec.structs.replace(
                 shown(left), run_id=run_id(folder), changed=place.changed, calls_gone=True,
                 shapes=_shapes(folder),

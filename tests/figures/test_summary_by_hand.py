@@ -272,6 +272,8 @@ BY_SERVER = int(Flag.SERVER_TOKENS)
         ({"flags": 0}, PRICE, None),  # counted here, not there
         ({"flags": 0, "error": 3, "events": 0}, PRICE, 0),
         ({"flags": 0, "error": 3, "events": 2}, PRICE, None),  # it began to answer
+        # novita.ai/docs/guides/llm-billing: whoever hangs up is charged (499), 4xx and 5xx are not;
+        # Wei-Shaw/sub2api#4408: so it is before the first token.
         *(
             ({"flags": 0, "error": CODES[name], "status": status}, PRICE, None)
             for name, status in (

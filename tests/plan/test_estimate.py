@@ -99,6 +99,7 @@ def test_the_spending_limit_holds_for_calls_in_flight_and_all_workers(tmp_path, 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_calls_that_no_server_counted_are_charged_as_the_dearest(tmp_path, simulator, stream):
+    """QuantumNous/new-api#7231: a client that times out is billed, streamed or not."""
     priced = simulator.target("fast", price=Price(input=0, output=100))
     one = Plan(targets=(priced,), load=Closed(users=1), duration_s=30, max_cost=0.05,
                prompts=Prompts(max_tokens=10, stream=stream), timeout_s=0.04, connect_s=0.04,
