@@ -330,6 +330,7 @@ BILLS = [
     b'"completion_tokens": 4, "metadata": "{\\"usage_object\\": {\\"a\\": 1}}"}\n' * 2,
     json.dumps({"data": {"items": [{"created_at": 1793520000, "type": 2, "model_name": "m",
         "quota": 9, "prompt_tokens": 1, "other": '{"cache_tokens": 1}'}]}}).encode(),
+    b"Date,Slug,Usage,Requests,Prompt Tokens,Completion Tokens\n11/14/2026,a/m,0.5,2,3,4\n",
 ]  # fmt: skip
 _BEGUN = moves.new("a/x", "b/y", MoveSteps(), 0.0, "me")
 _PAIR = [Outcome(side, False, 0.1 + at / 100, 0.05, 1.0, at) for at in range(30) for side in (0, 1)]
